@@ -1,0 +1,1 @@
+"""Playhead: save a playing position on one device, resume on any other."""

@@ -1,0 +1,78 @@
+"""The closed set of errors that Playhead answers with. Knows no HTTP: `http/errors.py` maps each code to a status."""
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+
+
+class Code(Enum):
+    """Why a request was refused. The value is a stable identifier, used in logs and in a problem's `type`."""
+
+    NOT_AUTHENTICATED = "not-authenticated"
+    ACCESS_DENIED = "access-denied"
+    NOT_FOUND = "not-found"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too-large"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
+    INVALID = "invalid"
+    CONFLICT = "conflict"
+    TOO_MANY_ATTEMPTS = "too-many-attempts"
+    UNAVAILABLE = "unavailable"
+    METHOD_NOT_ALLOWED = "method-not-allowed"
+    RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
+
+
+class PlayheadError(Exception):
+    """An expected refusal: a `code`, a `message` for the client, and for INVALID the faulty members.
+
+    `details` maps each faulty member to its faults, all of them at once. `retry_after_s` says when a repetition may
+    succeed (TOO_MANY_ATTEMPTS, UNAVAILABLE). Anything else that is raised is a defect and stays private.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        *,
+        details: Mapping[str, Sequence[str]] | None = None,
+        retry_after_s: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = details
+        self.retry_after_s = retry_after_s
+
+
+def not_authenticated() -> PlayheadError:
+    """No credential, or one that is unknown, expired or revoked: all the same to the caller."""
+    return PlayheadError(Code.NOT_AUTHENTICATED, "Not authenticated")
+
+
+def access_denied() -> PlayheadError:
+    """The thing exists, and this user may not see or change it."""
+    return PlayheadError(Code.ACCESS_DENIED, "Access denied")
+
+
+def not_found(message: str = "Not found") -> PlayheadError:
+    """There is no such thing; `message` says which."""
+    return PlayheadError(Code.NOT_FOUND, message)
+
+
+def invalid(details: Mapping[str, Sequence[str]]) -> PlayheadError:
+    """Members of a request that cannot be accepted, each with its faults."""
+    return PlayheadError(Code.INVALID, "Invalid data", details=details)
+
+
+def conflict(message: str) -> PlayheadError:
+    """The request contradicts what exists already, such as a name that is taken."""
+    return PlayheadError(Code.CONFLICT, message)
+
+
+def too_many_attempts(retry_after_s: int) -> PlayheadError:
+    """Too many failed sign-ins; `retry_after_s` is when the next try is let through."""
+    return PlayheadError(Code.TOO_MANY_ATTEMPTS, "Too many attempts", retry_after_s=retry_after_s)
+
+
+def unavailable(retry_after_s: int = 1) -> PlayheadError:
+    """Overloaded, or the store failed; nothing of the request took effect that was not answered."""
+    return PlayheadError(Code.UNAVAILABLE, "Service unavailable", retry_after_s=retry_after_s)

@@ -1,0 +1,197 @@
+"""The tables: one schema for SQLite, PostgreSQL and a distributed PostgreSQL. Knows no queries.
+
+What a user writes is keyed by user first, so that a distributed engine can shard by user. It has no foreign key to the
+catalogue: what people watched outlives the files. Ids are canonical UUID strings, times and lengths integer milliseconds.
+See docs/decisions/0004-one-schema-for-three-engines.md.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.postgresql import UUID
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# The canonical 36 characters: the same string in the API, the log and the database. PostgreSQL keeps 16 bytes.
+Id = String(36).with_variant(UUID(as_uuid=False), "postgresql")
+
+# Catalogue: small, read by everybody, replicated to every node of a distributed engine.
+
+library = Table(
+    "library",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),  # movies, shows
+    Column("path", Text),  # absolute folder; null for a library that is only imported
+    Column("created_at", BigInteger, nullable=False),
+    Column("scanned_at", BigInteger),
+)
+
+item = Table(
+    "item",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("library_id", Id, ForeignKey("library.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),  # movie, show, episode
+    Column("show_id", Id, ForeignKey("item.id", ondelete="CASCADE")),  # episodes only
+    Column("title", Text, nullable=False),
+    Column("sort_title", Text, nullable=False),
+    Column("year", Integer),
+    Column("season_number", Integer),
+    Column("episode_number", Integer),
+    Column("episode_end", Integer),  # the last episode of the file that begins with this one
+    Column("air_date", Text),  # ISO 8601 calendar date
+    # What makes it the same item when it comes back without an external id: normalised title, year and numbers.
+    Column("identity", Text, nullable=False),
+    Column("runtime_ms", BigInteger),  # the shortest of its files (rule 6)
+    Column("credits_ms", BigInteger),  # where the closing credits begin, if known (rule 6)
+    Column("added_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),  # no file is left; the row stays, because people watched it
+    Index("ix_item_library_id_kind_sort_title", "library_id", "kind", "sort_title", "id"),
+    Index("ix_item_library_id_identity", "library_id", "identity"),
+    Index("ix_item_show_id_season_number_episode_number", "show_id", "season_number", "episode_number"),
+)
+
+external_id = Table(
+    "external_id",
+    metadata,
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
+    Column("source", Text, primary_key=True),  # tmdb, imdb, tvdb, …
+    Column("value", Text, nullable=False),
+    Index("ix_external_id_source_value", "source", "value"),
+)
+
+media_file = Table(
+    "media_file",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("library_id", Id, ForeignKey("library.id", ondelete="CASCADE"), nullable=False),
+    Column("path", Text, nullable=False),  # relative to the library's folder, with forward slashes
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("fingerprint", Text),  # of size and sampled content: finds a renamed file again
+    Column("duration_ms", BigInteger),
+    Column("label", Text, nullable=False),  # such as "2160p HEVC"
+    Column("container", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("video_codec", Text),
+    Column("audio_codec", Text),
+    Column("streams", Text),  # JSON: every stream with its kind, codec and language
+    Column("credits_ms", BigInteger),
+    Column("added_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),
+    UniqueConstraint("library_id", "path"),
+    Index("ix_media_file_library_id_fingerprint", "library_id", "fingerprint"),
+)
+
+file_item = Table(
+    "file_item",
+    metadata,
+    Column("file_id", Id, ForeignKey("media_file.id", ondelete="CASCADE"), primary_key=True),
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
+    Column("part", Integer),  # 1, 2, … where the item's timeline is cut into several files
+    Index("ix_file_item_item_id", "item_id"),
+)
+
+# Accounts. A unique name cannot live in a table that is sharded by user, so names are a table of their own.
+
+login = Table(
+    "login",
+    metadata,
+    Column("name", Text, primary_key=True),  # case-folded
+    Column("user_id", Id, nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False),  # as it was typed
+    Column("role", Text, nullable=False),  # admin, member
+    Column("password_hash", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the token, hexadecimal
+    Column("id", Id, nullable=False),
+    Column("user_id", Id, nullable=False),
+    Column("kind", Text, nullable=False),  # session, api, setup
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("last_used_at", BigInteger),  # to the day: refreshing it must not cost a write a request
+    Index("ix_token_user_id", "user_id"),
+)
+
+sign_in_failure = Table(
+    "sign_in_failure",
+    metadata,
+    Column("name", Text, primary_key=True),  # as login.name, whether or not such an account exists
+    Column("address", Text, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("failed_at", BigInteger, nullable=False),
+    Index("ix_sign_in_failure_failed_at", "failed_at"),
+)
+
+# What users write: keyed by user first, and never cascaded from the catalogue.
+
+library_access = Table(
+    "library_access",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("library_id", Id, primary_key=True),
+    Column("granted_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+# No index on what every heartbeat changes: it would double the cost of a save.
+progress = Table(
+    "progress",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("item_id", Id, primary_key=True),
+    Column("position_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("watched", Boolean, nullable=False),
+    Column("armed", Boolean, nullable=False),
+    Column("last_watched_at", BigInteger, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+play = Table(
+    "play",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("item_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("watched_at", BigInteger),
+    Column("source", Text, nullable=False),  # automatic
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
