@@ -1,0 +1,168 @@
+"""Accounts, tokens, and the rules about them: names, passwords, lifetimes, throttled sign-in. Looks nothing up."""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from playhead.domain.model import Instant, Role, TokenId, UserId
+
+NAME_LENGTH_MAX = 64
+PASSWORD_LENGTH_MIN = 8  # NIST SP 800-63B, 5.1.1.2: at least 8, no rules of composition
+PASSWORD_LENGTH_MAX = 128
+
+DAY_MS = 86_400_000
+SESSION_LIFETIME_MS = 90 * DAY_MS
+
+FAILURES_ALLOWED = 10
+FAILURE_WINDOW_MS = 15 * 60_000
+
+_TOKEN = re.compile(r"[0-9a-f]{64}")
+_IPV6_PREFIX = 64
+
+
+class TokenKind(StrEnum):
+    """A session ends by itself, an api token only by revocation; a setup token makes the first admin, no more."""
+
+    SESSION = "session"
+    API = "api"
+    SETUP = "setup"
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account as its owner and an admin see it. `name` is as it was typed."""
+
+    id: UserId
+    name: str
+    role: Role
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A credential without its secret. `last_used_at` is the day of the last use; `expires_at` None means never."""
+
+    id: TokenId
+    user_id: UserId
+    kind: TokenKind
+    name: str
+    created_at: Instant
+    expires_at: Instant | None
+    last_used_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who makes a request, and with which credential."""
+
+    user_id: UserId
+    name: str
+    role: Role
+    token_kind: TokenKind
+    token_hash: str
+
+
+def clean_name(text: str) -> str:
+    """Return a user's or token's name as it is kept: NFKC, no white space around it, single spaces inside."""
+    return re.sub(r" {2,}", " ", unicodedata.normalize("NFKC", text).strip())
+
+
+def name_faults(text: str) -> list[str]:
+    """Say what is wrong with a user's or token's name, as phrases; an empty list where it is fine.
+
+    Control, format, unassigned and private characters and lone surrogates are refused: two names that look the same
+    must not differ by something invisible, and PostgreSQL cannot store a NUL.
+    """
+    name = clean_name(text)
+    faults: list[str] = []
+    if not 1 <= len(name) <= NAME_LENGTH_MAX:
+        faults.append(f"must have 1 to {NAME_LENGTH_MAX} characters")
+    if any(_is_invisible(character) for character in name):
+        faults.append("must not contain control characters")
+    return faults
+
+
+def _is_invisible(character: str) -> bool:
+    category = unicodedata.category(character)
+    return category[0] == "C" or category in {"Zl", "Zp"}
+
+
+def login_key(name: str) -> str:
+    """Return what is unique among user names, whatever their case: NFKC_Casefold of the Unicode standard.
+
+    A text that cannot be a name (see `name_faults`) has the key "", which no account has.
+    """
+    if name_faults(name):
+        return ""
+    return unicodedata.normalize("NFKC", clean_name(name).casefold())
+
+
+def password_faults(password: str) -> list[str]:
+    """Say what is wrong with a new password, as phrases. Characters are counted as they are hashed, in NFC."""
+    if PASSWORD_LENGTH_MIN <= len(unicodedata.normalize("NFC", password)) <= PASSWORD_LENGTH_MAX:
+        return []
+    return [f"must have {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters"]
+
+
+def password_bytes(password: str) -> bytes:
+    """Return what is hashed: UTF-8 of NFC, because keyboards differ in how they compose a letter (RFC 8265, 4.2)."""
+    return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+
+
+def is_token(text: str) -> bool:
+    """Say whether a credential has the form of a token, so that the store need not be asked about anything else."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def token_hash(token: str) -> str:
+    """Return the form in which a token is stored. It has 256 random bits, so no salt and no slow hash is needed."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def token_is_live(kind: TokenKind, expires_at: Instant | None, now: Instant) -> bool:
+    """Say whether a stored token authenticates requests."""
+    return kind is not TokenKind.SETUP and (expires_at is None or now < expires_at)
+
+
+def token_expiry(kind: TokenKind, used_at: Instant) -> Instant | None:
+    """Return when a token ends if it is not used after `used_at`; None for never."""
+    return Instant(used_at + SESSION_LIFETIME_MS) if kind is TokenKind.SESSION else None
+
+
+def day_of(now: Instant) -> Instant:
+    """Return the beginning of the UTC day: the precision to which the use of a token is noted."""
+    return Instant(now - now % DAY_MS)
+
+
+def throttle_address(address: str) -> str:
+    """Return what stands for the sender in the count of failures.
+
+    One customer of an IPv6 provider has a whole /64, so all of it counts as one. What is no address (a Unix socket, a
+    test) counts as it is.
+    """
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:NAME_LENGTH_MAX]
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ip_network((parsed, _IPV6_PREFIX), strict=False))
+
+
+def retry_after_s(failures: Sequence[Instant], now: Instant) -> int | None:
+    """Say in how many seconds the next sign-in is let through, None for at once.
+
+    `failures` are the times of earlier ones of the same name and address, in any order.
+    """
+    recent = sorted(failure for failure in failures if failure > now - FAILURE_WINDOW_MS)
+    if len(recent) < FAILURES_ALLOWED:
+        return None
+    # A clock that was set back must not lock anybody out for longer than the window.
+    wait_ms = min(recent[-FAILURES_ALLOWED] + FAILURE_WINDOW_MS - now, FAILURE_WINDOW_MS)
+    return -(-wait_ms // 1000)
