@@ -3,7 +3,7 @@
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -136,6 +136,11 @@ def token_expiry(kind: TokenKind, used_at: Instant) -> Instant | None:
 def day_of(now: Instant) -> Instant:
     """Return the beginning of the UTC day: the precision to which the use of a token is noted."""
     return Instant(now - now % DAY_MS)
+
+
+def is_last_admin(admins: Collection[UserId], user_id: UserId) -> bool:
+    """Say whether nobody could administer any more if this user could not."""
+    return set(admins) == {user_id}
 
 
 def throttle_address(address: str) -> str:

@@ -1,0 +1,429 @@
+"""Who somebody is: users, passwords, sign-in, tokens and grants. Knows no HTTP and no SQL.
+
+Whether the caller may administer is decided before, by `domain.access`; here is nobody who asks.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+from playhead.domain.accounts import (
+    FAILURE_WINDOW_MS,
+    Principal,
+    Token,
+    TokenKind,
+    User,
+    clean_name,
+    day_of,
+    is_last_admin,
+    is_token,
+    login_key,
+    name_faults,
+    password_faults,
+    retry_after_s,
+    throttle_address,
+    token_expiry,
+    token_hash,
+    token_is_live,
+)
+from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.errors import conflict, invalid, not_authenticated, not_found, too_many_attempts, unavailable
+from playhead.services.passwords import Passwords
+from playhead.storage import accounts as storage
+from playhead.storage.database import Connection, Database
+
+T = TypeVar("T")
+
+# How long a look-up of a token is believed. A revocation by another process must take effect within 1 s; the rest is
+# for the way of the request.
+TRUST_S = 0.75
+TRUSTED_MAX = 10_000
+
+# Sign-ins that may be under way at once: about two seconds of hashing. Beyond it they are refused, not queued.
+SIGN_INS_MAX = 128
+
+
+class SignedIn(NamedTuple):
+    """A new session: its token, which is shown this once, and whose it is."""
+
+    token: str
+    user: User
+
+
+class NewToken(NamedTuple):
+    """A new API token: its secret, which is shown this once, and what is kept of it."""
+
+    secret: str
+    token: Token
+
+
+class Accounts:
+    """The accounts of an installation.
+
+    `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_token` 256 random bits as
+    64 lower-case hexadecimal digits.
+    """
+
+    def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
+        self,
+        database: Database,
+        passwords: Passwords,
+        *,
+        clock: Callable[[], Instant],
+        monotonic: Callable[[], float],
+        new_id: Callable[[], str],
+        new_token: Callable[[], str],
+    ) -> None:
+        self._database = database
+        self._passwords = passwords
+        self._clock = clock
+        self._new_id = new_id
+        self._new_token = new_token
+        self._trusted = _Trusted(monotonic)
+        self._signing_in = 0
+
+    # Who makes a request
+
+    async def authenticate(self, token: str) -> Principal | None:
+        """Return whose token this is; None if it is unknown, expired, revoked, or no token at all.
+
+        A revocation here takes effect at once, one by another process within 1 s.
+        """
+        principal = self._trusted.get(token)
+        if principal is not None:
+            return principal
+        return await self._look_up(token) if is_token(token) else None
+
+    async def _look_up(self, token: str) -> Principal | None:
+        digest = token_hash(token)
+        ticket = self._trusted.ticket()
+        found = await self._database.peek(lambda connection: storage.find_bearer(connection, digest))
+        if found is None:
+            return None
+        stored, user = found
+        now = self._clock()
+        if not token_is_live(stored.kind, stored.expires_at, now):
+            return None
+        principal = Principal(user.id, user.name, user.role, stored.kind, digest)
+        self._trusted.put(token, principal, ticket)
+        today = day_of(now)
+        if stored.last_used_at is None or stored.last_used_at < today:
+            expires_at = token_expiry(stored.kind, now)
+            await self._database.write(lambda connection: storage.note_use(connection, digest, today, expires_at))
+        return principal
+
+    # Signing in and out
+
+    async def sign_in(self, name: str, password: str, address: str) -> SignedIn:
+        """Open a session. `address` is where the request comes from.
+
+        Raises NOT_AUTHENTICATED, the same and after the same time for a wrong password and an unknown name;
+        TOO_MANY_ATTEMPTS after ten failures of this name from this address within 15 minutes; UNAVAILABLE when too
+        many sign-ins wait for their turn.
+        """
+        if self._signing_in >= SIGN_INS_MAX:
+            raise unavailable(retry_after_s=2)
+        self._signing_in += 1
+        try:
+            return await self._sign_in(login_key(name), password, throttle_address(address))
+        finally:
+            self._signing_in -= 1
+
+    async def _sign_in(self, key: str, password: str, address: str) -> SignedIn:
+        now = self._clock()
+        # A sender that is refused already costs no write.
+        await self._database.read(lambda connection: _refuse_throttled(connection, key, address, now))
+        # The attempt counts as failed until it has succeeded: guesses made at the same instant, or given up before
+        # the answer, all count.
+        attempt_id = self._new_id()
+        found = await self._database.write(lambda connection: _begin_attempt(connection, key, address, attempt_id, now))
+        verified = await self._passwords.verify(None if found is None else found.password_hash, password)
+        if found is None or not verified:
+            raise not_authenticated()
+        password_hash = found.password_hash
+        if self._passwords.needs_rehash(password_hash):
+            password_hash = await self._passwords.hash(password)
+        secret, session = self._make_token(found.user.id, TokenKind.SESSION, "")
+
+        def succeed(connection: Connection) -> None:
+            if not storage.replace_password_hash(connection, found.user.id, found.password_hash, password_hash):
+                raise not_authenticated()  # it was changed while we compared, or the user removed
+            storage.clear_failures(connection, key, address)
+            storage.remove_expired_tokens(connection, found.user.id, now)
+            storage.add_token(connection, token_hash(secret), session)
+
+        await self._database.write(succeed)
+        return SignedIn(secret, found.user)
+
+    async def sign_out(self, principal: Principal) -> None:
+        """End the session that makes the request. Raises NOT_FOUND where it was made with an API token."""
+        if principal.token_kind is not TokenKind.SESSION:
+            raise not_found("Session not found")
+        await self._revoke(lambda connection: storage.remove_token(connection, principal.token_hash))
+
+    # The first admin
+
+    async def setup_token(self) -> str | None:
+        """Return a new token that makes the first admin, once; older ones end. None if there is a user already."""
+        if await self._database.read(storage.any_user):
+            return None
+        secret, token = self._make_token(UserId(self._new_id()), TokenKind.SETUP, "")
+
+        def replace(connection: Connection) -> bool:
+            storage.remove_setup_tokens(connection)
+            if storage.any_user(connection):
+                return False
+            storage.add_token(connection, token_hash(secret), token)
+            return True
+
+        return secret if await self._database.write(replace) else None
+
+    async def can_claim(self, token: str) -> bool:
+        """Say whether `claim` would accept this token now."""
+        return await self._setup_user_id(token) is not None
+
+    async def claim(self, token: str, name: str, password: str) -> SignedIn:
+        """Make the first admin and open a session for them.
+
+        Raises NOT_FOUND where the token is none or no longer valid: of two claims at the same instant one succeeds.
+        Raises INVALID for `username` and `password`; the token then stays valid.
+        """
+        user_id = await self._setup_user_id(token)
+        if user_id is None:
+            raise not_found("Setup link not found")
+        _refuse_faults(username=name_faults(name), password=password_faults(password))
+        password_hash = await self._passwords.hash(password)
+        user = User(user_id, clean_name(name), Role.ADMIN, self._clock())
+        secret, session = self._make_token(user_id, TokenKind.SESSION, "")
+
+        def make_admin(connection: Connection) -> None:
+            if token_hash(token) not in storage.remove_setup_tokens(connection) or storage.any_user(connection):
+                raise not_found("Setup link not found")
+            storage.add_user(connection, user, login_key(name), password_hash)
+            storage.add_token(connection, token_hash(secret), session)
+
+        await self._database.write(make_admin)
+        return SignedIn(secret, user)
+
+    async def _setup_user_id(self, token: str) -> UserId | None:
+        if not is_token(token):
+            return None
+        digest = token_hash(token)
+        return await self._database.read(lambda connection: storage.setup_user_id(connection, digest))
+
+    # Users
+
+    async def create_user(self, name: str, password: str, role: Role) -> User:
+        """Make an account that sees no library yet. Raises INVALID for `username` and `password`, CONFLICT."""
+        _refuse_faults(username=name_faults(name), password=password_faults(password))
+        password_hash = await self._passwords.hash(password)
+        user = User(UserId(self._new_id()), clean_name(name), role, self._clock())
+
+        def create(connection: Connection) -> None:
+            if not storage.any_user(connection):
+                storage.remove_setup_tokens(connection)
+            try:
+                storage.add_user(connection, user, login_key(name), password_hash)
+            except storage.NameTakenError as error:
+                raise conflict("User name is taken") from error
+
+        await self._database.write(create)
+        return user
+
+    async def list_users(self, *, after: str = "", limit: int | None = None) -> list[User]:
+        """Return users ordered by name, whatever its case, beginning behind the name `after`; all without `limit`."""
+        key = login_key(after)
+        return await self._database.read(lambda connection: storage.list_users(connection, key, limit))
+
+    async def find_user(self, user_id: UserId) -> User:
+        """Return a user. Raises NOT_FOUND."""
+        return await self._database.read(lambda connection: _user(connection, user_id))
+
+    async def find_user_named(self, name: str) -> User:
+        """Return the user who signs in by this name. Raises NOT_FOUND."""
+        found = await self._database.read(lambda connection: storage.find_credentials(connection, login_key(name)))
+        if found is None:
+            raise not_found("User not found")
+        return found.user
+
+    async def change_user(
+        self, user_id: UserId, *, name: str | None = None, role: Role | None = None, password: str | None = None
+    ) -> User:
+        """Change what is given, all or nothing. A new password ends the user's sessions; API tokens stay.
+
+        Raises NOT_FOUND; INVALID for `username` and `password`; CONFLICT for a name that is taken, and where nobody
+        would be admin any more.
+        """
+        _refuse_faults(
+            username=[] if name is None else name_faults(name),
+            password=[] if password is None else password_faults(password),
+        )
+        await self.find_user(user_id)
+        password_hash = None if password is None else await self._passwords.hash(password)
+
+        def change(connection: Connection) -> User:
+            user = _user(connection, user_id)
+            if role is not None and role is not user.role:
+                _set_role(connection, user, role)
+            if name is not None:
+                try:
+                    storage.rename_user(connection, user_id, clean_name(name), login_key(name))
+                except storage.NameTakenError as error:
+                    raise conflict("User name is taken") from error
+            if password_hash is not None:
+                storage.set_password_hash(connection, user_id, password_hash)
+                storage.remove_sessions(connection, user_id)
+            return _user(connection, user_id)
+
+        return await self._revoke(change)
+
+    async def remove_user(self, user_id: UserId) -> None:
+        """Remove a user with their tokens, grants, progress and plays.
+
+        Raises NOT_FOUND, and CONFLICT for the last admin.
+        """
+
+        def remove(connection: Connection) -> None:
+            user = _user(connection, user_id)
+            if user.role is Role.ADMIN and is_last_admin(storage.lock_admins(connection), user_id):
+                raise conflict("The last admin cannot be removed")
+            storage.remove_user(connection, user_id)
+
+        await self._revoke(remove)
+
+    # API tokens
+
+    async def create_token(self, user_id: UserId, name: str) -> NewToken:
+        """Make an API token. It does not expire. Raises INVALID for `name`, NOT_FOUND for the user."""
+        _refuse_faults(name=name_faults(name))
+        secret, token = self._make_token(user_id, TokenKind.API, clean_name(name))
+
+        def create(connection: Connection) -> None:
+            _user(connection, user_id)
+            storage.add_token(connection, token_hash(secret), token)
+
+        await self._database.write(create)
+        return NewToken(secret, token)
+
+    async def list_tokens(self, user_id: UserId) -> list[Token]:
+        """Return a user's API tokens, newest first."""
+        return await self._database.read(lambda connection: storage.list_tokens(connection, user_id, TokenKind.API))
+
+    async def revoke_token(self, user_id: UserId, token_id: TokenId) -> None:
+        """Revoke one of the user's own tokens. Raises NOT_FOUND, for another user's too."""
+
+        def revoke(connection: Connection) -> None:
+            if not storage.remove_token_of(connection, user_id, token_id):
+                raise not_found("Token not found")
+
+        await self._revoke(revoke)
+
+    # Grants
+
+    async def grant(self, library_id: LibraryId, user_id: UserId) -> None:
+        """Let a user see a library; idempotent. Raises NOT_FOUND for an unknown library or user."""
+        now = self._clock()
+
+        def add(connection: Connection) -> None:
+            _refuse_unknown(connection, library_id, user_id)
+            storage.add_grant(connection, user_id, library_id, now)
+
+        await self._database.write(add)
+
+    async def revoke(self, library_id: LibraryId, user_id: UserId) -> None:
+        """Let a user no longer see a library; idempotent. Raises NOT_FOUND for an unknown library or user."""
+
+        def remove(connection: Connection) -> None:
+            _refuse_unknown(connection, library_id, user_id)
+            storage.remove_grant(connection, user_id, library_id)
+
+        await self._database.write(remove)
+
+    async def list_grants(self, user_id: UserId) -> frozenset[LibraryId]:
+        """Return the libraries that were granted to a user. An admin sees the others too."""
+        return await self._database.read(lambda connection: storage.list_grants(connection, user_id))
+
+    def _make_token(self, user_id: UserId, kind: TokenKind, name: str) -> tuple[str, Token]:
+        now = self._clock()
+        used_at = day_of(now) if kind is TokenKind.SESSION else None  # who signs in is about to use it
+        token = Token(TokenId(self._new_id()), user_id, kind, name, now, token_expiry(kind, now), used_at)
+        return self._new_token(), token
+
+    async def _revoke(self, fn: Callable[[Connection], T]) -> T:
+        """Write something that may end a credential or change what it is worth, and believe no earlier look-up."""
+        try:
+            return await self._database.write(fn)
+        finally:
+            self._trusted.clear()
+
+
+class _Trusted:
+    """Looked-up principals by their token, each believed for TRUST_S, counted from before the look-up began."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._entries: dict[str, tuple[float, Principal]] = {}
+        self._cleared = 0
+
+    def get(self, token: str) -> Principal | None:
+        entry = self._entries.get(token)
+        return entry[1] if entry is not None and self._monotonic() < entry[0] else None
+
+    def ticket(self) -> tuple[float, int]:
+        """Begin a look-up. What `clear` revokes meanwhile is not believed when it comes back."""
+        return self._monotonic() + TRUST_S, self._cleared
+
+    def put(self, token: str, principal: Principal, ticket: tuple[float, int]) -> None:
+        until, cleared = ticket
+        if cleared != self._cleared:
+            return
+        # Entries lie in the order in which they end, so the first is the one to give way.
+        self._entries.pop(token, None)
+        if len(self._entries) >= TRUSTED_MAX:
+            del self._entries[next(iter(self._entries))]
+        self._entries[token] = (until, principal)
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._cleared += 1
+
+
+def _refuse_faults(**details: list[str]) -> None:
+    faulty = {member: faults for member, faults in details.items() if faults}
+    if faulty:
+        raise invalid(faulty)
+
+
+def _user(connection: Connection, user_id: UserId) -> User:
+    user = storage.find_user(connection, user_id)
+    if user is None:
+        raise not_found("User not found")
+    return user
+
+
+def _refuse_unknown(connection: Connection, library_id: LibraryId, user_id: UserId) -> None:
+    if not storage.library_exists(connection, library_id):
+        raise not_found("Library not found")
+    _user(connection, user_id)
+
+
+def _set_role(connection: Connection, user: User, role: Role) -> None:
+    if user.role is Role.ADMIN and is_last_admin(storage.lock_admins(connection), user.id):
+        raise conflict("The last admin cannot be demoted")
+    storage.set_role(connection, user.id, role)
+
+
+def _refuse_throttled(connection: Connection, key: str, address: str, now: Instant) -> None:
+    since = Instant(now - FAILURE_WINDOW_MS)
+    wait_s = retry_after_s(storage.list_failures(connection, key, address, since), now)
+    if wait_s is not None:
+        raise too_many_attempts(wait_s)
+
+
+def _begin_attempt(
+    connection: Connection, key: str, address: str, attempt_id: str, now: Instant
+) -> storage.Credentials | None:
+    storage.lock_login(connection, key)
+    _refuse_throttled(connection, key, address, now)
+    storage.prune_failures(connection, Instant(now - FAILURE_WINDOW_MS))
+    storage.add_failure(connection, key, address, attempt_id, now)
+    return storage.find_credentials(connection, key)

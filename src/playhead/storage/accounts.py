@@ -1,0 +1,317 @@
+"""Users, logins, tokens, failed sign-ins and grants: queries as functions that take a connection. Decides nothing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from playhead.domain.accounts import Token, TokenKind, User
+from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.storage.schema import account, library, library_access, login, sign_in_failure, token
+
+
+class NameTakenError(Exception):
+    """Another account has this name, or one that differs only in case."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """What a look-up by a token's hash finds."""
+
+    user_id: UserId
+    kind: TokenKind
+    expires_at: Instant | None
+    last_used_at: Instant | None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """An account with the hash of its password."""
+
+    user: User
+    password_hash: str
+
+
+# Built once: every request whose credential is not in memory runs these two. No join, because a distributed engine
+# keeps tokens by their hash and accounts by their id.
+_TOKEN_BY_HASH = select(token.c.user_id, token.c.kind, token.c.expires_at, token.c.last_used_at).where(
+    token.c.hash == bindparam("hash")
+)
+_ACCOUNT_BY_ID = select(account.c.id, account.c.name, account.c.role, account.c.created_at).where(
+    account.c.id == bindparam("user_id")
+)
+
+
+def find_bearer(connection: Connection, token_hash: str) -> tuple[StoredToken, User] | None:
+    """Return a token, of any kind and age, with its account; None where either is missing."""
+    found = connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
+    if found is None:
+        return None
+    user = find_user(connection, found.user_id)
+    if user is None:
+        return None
+    return StoredToken(found.user_id, TokenKind(found.kind), found.expires_at, found.last_used_at), user
+
+
+# Users
+
+
+def find_user(connection: Connection, user_id: UserId) -> User | None:
+    """Return the account with this id."""
+    row = connection.execute(_ACCOUNT_BY_ID, {"user_id": user_id}).first()
+    return None if row is None else _user(row)
+
+
+def find_credentials(connection: Connection, login_key: str) -> Credentials | None:
+    """Return the account that signs in by this name, with the hash of its password."""
+    user_id = connection.execute(select(login.c.user_id).where(login.c.name == login_key)).scalar()
+    if user_id is None:
+        return None
+    row = connection.execute(select(account).where(account.c.id == user_id)).first()
+    return None if row is None else Credentials(_user(row), row.password_hash)
+
+
+def list_users(connection: Connection, after: str, limit: int | None) -> list[User]:
+    """Return up to `limit` (None: all) accounts ordered by login key, beginning behind the key `after`."""
+    rows = connection.execute(
+        select(account.c.id, account.c.name, account.c.role, account.c.created_at)
+        .join(login, login.c.user_id == account.c.id)
+        .where(login.c.name > after)
+        .order_by(login.c.name)
+        .limit(limit)
+    )
+    return [_user(row) for row in rows]
+
+
+def any_user(connection: Connection) -> bool:
+    """Say whether there is an account at all."""
+    return connection.execute(select(login.c.name).limit(1)).first() is not None
+
+
+def add_user(connection: Connection, user: User, login_key: str, password_hash: str) -> None:
+    """Store a new account and its login. Raises NameTakenError."""
+    try:
+        connection.execute(insert(login).values(name=login_key, user_id=user.id))
+    except IntegrityError as error:
+        raise NameTakenError from error
+    connection.execute(
+        insert(account).values(
+            id=user.id, name=user.name, role=user.role.value, password_hash=password_hash, created_at=user.created_at
+        )
+    )
+
+
+def rename_user(connection: Connection, user_id: UserId, name: str, login_key: str) -> None:
+    """Give an account another name. Raises NameTakenError."""
+    try:
+        connection.execute(update(login).where(login.c.user_id == user_id).values(name=login_key))
+    except IntegrityError as error:
+        raise NameTakenError from error
+    connection.execute(update(account).where(account.c.id == user_id).values(name=name))
+
+
+def set_role(connection: Connection, user_id: UserId, role: Role) -> None:
+    """Give an account another role."""
+    connection.execute(update(account).where(account.c.id == user_id).values(role=role.value))
+
+
+def set_password_hash(connection: Connection, user_id: UserId, password_hash: str) -> None:
+    """Give an account another password."""
+    connection.execute(update(account).where(account.c.id == user_id).values(password_hash=password_hash))
+
+
+def replace_password_hash(connection: Connection, user_id: UserId, verified: str, replacement: str) -> bool:
+    """Store `replacement` where the hash still is `verified`, and say whether it was.
+
+    Holds the account's row to the end of the transaction: what follows cannot overtake a change of the password or
+    the removal of the account by another process.
+    """
+    return (
+        connection.execute(
+            update(account)
+            .where(account.c.id == user_id, account.c.password_hash == verified)
+            .values(password_hash=replacement)
+        ).rowcount
+        == 1
+    )
+
+
+def remove_user(connection: Connection, user_id: UserId) -> None:
+    """Remove an account, its login and its tokens; its grants, progress and plays go by cascade."""
+    connection.execute(delete(account).where(account.c.id == user_id))
+    connection.execute(delete(login).where(login.c.user_id == user_id))
+    connection.execute(delete(token).where(token.c.user_id == user_id))
+
+
+def lock_admins(connection: Connection) -> list[UserId]:
+    """Return the ids of all admins, and keep other processes from changing who is one until the transaction ends.
+
+    The locks are taken on the logins, a replicated table, because a distributed engine cannot lock rows of several
+    shards; SQLite has one writer and needs none. So the accounts are read again behind the locks.
+    """
+    admins = select(account.c.id).where(account.c.role == Role.ADMIN.value)
+    before = connection.execute(admins).scalars().all()
+    connection.execute(
+        select(login.c.name).where(login.c.user_id.in_(before)).order_by(login.c.name).with_for_update()
+    ).all()
+    return list(connection.execute(admins).scalars())
+
+
+def _user(row: Row[*tuple[Any, ...]]) -> User:
+    return User(UserId(row.id), row.name, Role(row.role), Instant(row.created_at))
+
+
+# Tokens
+
+
+def add_token(connection: Connection, token_hash: str, stored: Token) -> None:
+    """Store a token under its hash."""
+    connection.execute(
+        insert(token).values(
+            hash=token_hash,
+            id=stored.id,
+            user_id=stored.user_id,
+            kind=stored.kind.value,
+            name=stored.name,
+            created_at=stored.created_at,
+            expires_at=stored.expires_at,
+            last_used_at=stored.last_used_at,
+        )
+    )
+
+
+def list_tokens(connection: Connection, user_id: UserId, kind: TokenKind) -> list[Token]:
+    """Return a user's tokens of one kind, newest first."""
+    rows = connection.execute(
+        select(token)
+        .where(token.c.user_id == user_id, token.c.kind == kind.value)
+        .order_by(token.c.created_at.desc(), token.c.id)
+    )
+    return [
+        Token(
+            TokenId(row.id),
+            UserId(row.user_id),
+            TokenKind(row.kind),
+            row.name,
+            row.created_at,
+            row.expires_at,
+            row.last_used_at,
+        )
+        for row in rows
+    ]
+
+
+def note_use(connection: Connection, token_hash: str, day: Instant, expires_at: Instant | None) -> None:
+    """Note the day on which a token was used, and its new end; nothing is written where the day is noted already."""
+    connection.execute(
+        update(token)
+        .where(token.c.hash == token_hash, or_(token.c.last_used_at.is_(None), token.c.last_used_at < day))
+        .values(last_used_at=day, expires_at=expires_at)
+    )
+
+
+def remove_token(connection: Connection, token_hash: str) -> bool:
+    """Remove a token by its hash, and say whether there was one."""
+    return connection.execute(delete(token).where(token.c.hash == token_hash)).rowcount > 0
+
+
+def remove_token_of(connection: Connection, user_id: UserId, token_id: TokenId) -> bool:
+    """Remove a token by its id if it is this user's, and say whether it was."""
+    own = and_(token.c.user_id == user_id, token.c.id == token_id)
+    return connection.execute(delete(token).where(own)).rowcount > 0
+
+
+def remove_sessions(connection: Connection, user_id: UserId) -> None:
+    """Remove a user's sessions; API tokens stay."""
+    session = token.c.kind == TokenKind.SESSION.value
+    connection.execute(delete(token).where(token.c.user_id == user_id, session))
+
+
+def remove_expired_tokens(connection: Connection, user_id: UserId, now: Instant) -> None:
+    """Remove what a user can no longer use."""
+    connection.execute(delete(token).where(token.c.user_id == user_id, token.c.expires_at <= now))
+
+
+def setup_user_id(connection: Connection, token_hash: str) -> UserId | None:
+    """Return the id that the first admin will get by this setup token; None where it is none."""
+    setup = and_(token.c.hash == token_hash, token.c.kind == TokenKind.SETUP.value)
+    return connection.execute(select(token.c.user_id).where(setup)).scalar()
+
+
+def remove_setup_tokens(connection: Connection) -> Sequence[str]:
+    """Remove every setup token and return their hashes. Of several processes that do so at once only one gets each."""
+    removed = delete(token).where(token.c.kind == TokenKind.SETUP.value).returning(token.c.hash)
+    return connection.execute(removed).scalars().all()
+
+
+# Failed sign-ins
+
+
+def lock_login(connection: Connection, login_key: str) -> None:
+    """Let sign-ins of one name, by whatever process, pass one at a time until the transaction ends.
+
+    SQLite has one writer and needs no lock. A name that nobody has is not locked: there is nothing to guess.
+    """
+    connection.execute(select(login.c.name).where(login.c.name == login_key).with_for_update()).all()
+
+
+def list_failures(connection: Connection, login_key: str, address: str, since: Instant) -> list[Instant]:
+    """Return when sign-ins of a name from an address failed, or began and have not succeeded, after `since`."""
+    return list(
+        connection.execute(
+            select(sign_in_failure.c.failed_at).where(
+                sign_in_failure.c.name == login_key,
+                sign_in_failure.c.address == address,
+                sign_in_failure.c.failed_at > since,
+            )
+        ).scalars()
+    )
+
+
+def add_failure(connection: Connection, login_key: str, address: str, failure_id: str, failed_at: Instant) -> None:
+    """Note a sign-in that has not succeeded."""
+    connection.execute(
+        insert(sign_in_failure).values(name=login_key, address=address, id=failure_id, failed_at=failed_at)
+    )
+
+
+def clear_failures(connection: Connection, login_key: str, address: str) -> None:
+    """Forget the failed sign-ins of a name from an address."""
+    connection.execute(
+        delete(sign_in_failure).where(sign_in_failure.c.name == login_key, sign_in_failure.c.address == address)
+    )
+
+
+def prune_failures(connection: Connection, until: Instant) -> None:
+    """Forget all failed sign-ins up to `until`."""
+    connection.execute(delete(sign_in_failure).where(sign_in_failure.c.failed_at <= until))
+
+
+# Grants
+
+
+def library_exists(connection: Connection, library_id: LibraryId) -> bool:
+    """Say whether there is such a library."""
+    return connection.execute(select(library.c.id).where(library.c.id == library_id)).first() is not None
+
+
+def add_grant(connection: Connection, user_id: UserId, library_id: LibraryId, granted_at: Instant) -> None:
+    """Let a user see a library. Nothing changes where they may already."""
+    grant = and_(library_access.c.user_id == user_id, library_access.c.library_id == library_id)
+    if connection.execute(select(library_access.c.user_id).where(grant)).first() is None:
+        connection.execute(insert(library_access).values(user_id=user_id, library_id=library_id, granted_at=granted_at))
+
+
+def remove_grant(connection: Connection, user_id: UserId, library_id: LibraryId) -> None:
+    """Let a user no longer see a library. Nothing changes where they may not anyway."""
+    connection.execute(
+        delete(library_access).where(library_access.c.user_id == user_id, library_access.c.library_id == library_id)
+    )
+
+
+def list_grants(connection: Connection, user_id: UserId) -> frozenset[LibraryId]:
+    """Return the libraries that were granted to a user, whether or not they still exist."""
+    granted = select(library_access.c.library_id).where(library_access.c.user_id == user_id)
+    return frozenset(LibraryId(found) for found in connection.execute(granted).scalars())
