@@ -1,0 +1,164 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.domain.accounts import (
+    DAY_MS,
+    FAILURE_WINDOW_MS,
+    SESSION_LIFETIME_MS,
+    TokenKind,
+    clean_name,
+    day_of,
+    is_last_admin,
+    is_token,
+    login_key,
+    name_faults,
+    password_bytes,
+    password_faults,
+    retry_after_s,
+    throttle_address,
+    token_expiry,
+    token_hash,
+    token_is_live,
+)
+from playhead.domain.model import Instant, UserId
+
+NOW = Instant(1_764_000_000_000)
+any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates included
+
+
+def test_a_name_is_trimmed_and_kept_as_it_was_typed_otherwise():
+    assert clean_name("  Ana  Lúcia ") == "Ana Lúcia"
+
+
+def test_letters_composed_differently_make_the_same_name():
+    assert clean_name("Lu\u0301cia") == clean_name("L\u00facia")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Ana", "ANA"),
+        ("Straße", "STRASSE"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ("\uff41\uff4e\uff41", "ana"),
+        ("ana ", " ana"),
+        ("ﬁlm", "film"),
+    ],
+)
+def test_names_that_read_the_same_have_one_login_key(one: str, other: str):
+    assert login_key(one) == login_key(other) != ""
+
+
+@pytest.mark.parametrize("name", ["a", "x" * 64, "Иван", "映画", "o'brien@example.org", "-", "0"])
+def test_a_name_of_1_to_64_characters_of_any_script_is_fine(name: str):
+    assert name_faults(name) == []
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\t\n", "x" * 65, "ﷺ" * 5])
+def test_a_name_that_is_empty_or_too_long_when_normalised_is_refused(name: str):
+    assert name_faults(name) == ["must have 1 to 64 characters"]
+
+
+@pytest.mark.parametrize(
+    "character", ["\0", "\n", "\x7f", "\x85", "\u200b", "\u202e", "\ufeff", "\ud800", "\u2028", "\ue000"]
+)
+def test_a_name_with_a_character_that_cannot_be_seen_is_refused(character: str):
+    assert name_faults(f"a{character}b") == ["must not contain control characters"]
+
+
+def test_all_faults_of_a_name_are_named_at_once():
+    assert len(name_faults("\0" * 65)) == 2
+
+
+@given(any_text)
+def test_no_text_makes_the_name_rules_fail_and_only_a_possible_name_has_a_login_key(text: str):
+    assert (login_key(text) == "") == bool(name_faults(text))
+    assert clean_name(clean_name(text)) == clean_name(text)
+
+
+@pytest.mark.parametrize("password", ["x" * 8, "x" * 128, "\0" * 8, "🎬" * 8, "        ", "pass word\n"])
+def test_a_password_may_hold_any_characters(password: str):
+    assert password_faults(password) == []
+
+
+@pytest.mark.parametrize("password", ["", "x" * 7, "x" * 129, "e\u0301" * 7])
+def test_a_password_shorter_than_8_or_longer_than_128_characters_is_refused(password: str):
+    assert password_faults(password) == ["must have 8 to 128 characters"]
+
+
+def test_a_password_is_the_same_whichever_way_the_keyboard_composes_its_letters():
+    assert password_bytes("cafe\u0301") == password_bytes("caf\u00e9")
+    assert password_bytes("CAFE") != password_bytes("cafe")
+
+
+@given(any_text)
+def test_every_text_can_be_compared_as_a_password(text: str):
+    assert isinstance(password_bytes(text), bytes)
+
+
+def test_only_64_lower_case_hexadecimal_digits_are_a_token():
+    assert is_token("0123456789abcdef" * 4)
+    for text in ("", "a" * 63, "a" * 65, "A" * 64, "g" * 64, "a" * 64 + "\n", "٣" * 64):
+        assert not is_token(text)
+
+
+def test_a_token_is_stored_as_its_sha_256():
+    assert token_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_session_ends_90_days_after_its_last_use_and_an_api_token_never():
+    end = token_expiry(TokenKind.SESSION, NOW)
+    assert end == NOW + 90 * DAY_MS == NOW + SESSION_LIFETIME_MS
+    assert token_is_live(TokenKind.SESSION, end, Instant(end - 1))
+    assert not token_is_live(TokenKind.SESSION, end, end)
+    assert token_expiry(TokenKind.API, NOW) is None
+    assert token_is_live(TokenKind.API, None, NOW)
+
+
+def test_a_setup_token_never_authenticates():
+    assert not token_is_live(TokenKind.SETUP, None, NOW)
+
+
+def test_the_use_of_a_token_is_noted_to_the_utc_day():
+    assert day_of(Instant(3 * DAY_MS)) == 3 * DAY_MS
+    assert day_of(Instant(4 * DAY_MS - 1)) == 3 * DAY_MS
+
+
+def test_nine_failures_are_forgiven_and_ten_are_not():
+    assert retry_after_s([NOW] * 9, NOW) is None
+    assert retry_after_s([NOW] * 10, NOW) == 900
+
+
+def test_the_wait_ends_when_the_tenth_last_failure_is_15_minutes_old():
+    failures = [Instant(NOW + 1000 * n) for n in range(12)]
+    # The third of twelve is the tenth from the end.
+    assert retry_after_s(failures, Instant(NOW + 11_000)) == 900 - 9
+    assert retry_after_s(failures, Instant(NOW + 2000 + FAILURE_WINDOW_MS - 1)) == 1
+    assert retry_after_s(failures, Instant(NOW + 2000 + FAILURE_WINDOW_MS)) is None
+
+
+def test_a_clock_that_was_set_back_locks_nobody_out_for_longer_than_the_window():
+    assert retry_after_s([Instant(NOW + DAY_MS)] * 10, NOW) == 900
+
+
+@pytest.mark.parametrize(
+    ("address", "counted_as"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+        ("", ""),
+    ],
+)
+def test_addresses_of_one_sender_count_as_one(address: str, counted_as: str):
+    assert throttle_address(address) == counted_as
+
+
+def test_the_last_admin_is_known():
+    ana, ben = UserId("a"), UserId("b")
+    assert is_last_admin([ana], ana)
+    assert not is_last_admin([ana, ben], ana)
+    assert not is_last_admin([ana], ben)
