@@ -44,6 +44,10 @@ library = Table(
     Column("path", Text),  # absolute folder; null for a library that is only imported
     Column("created_at", BigInteger, nullable=False),
     Column("scanned_at", BigInteger),
+    Column("scan_report", Text),  # JSON: what the last scan did, and the files that it skipped
+    # Who scans it just now, and until when that is believed without a sign of life.
+    Column("scan_id", Id),
+    Column("scan_until", BigInteger),
 )
 
 item = Table(
@@ -55,6 +59,7 @@ item = Table(
     Column("show_id", Id, ForeignKey("item.id", ondelete="CASCADE")),  # episodes only
     Column("title", Text, nullable=False),
     Column("sort_title", Text, nullable=False),
+    Column("search_title", Text, nullable=False),  # without case and accents
     Column("year", Integer),
     Column("season_number", Integer),
     Column("episode_number", Integer),
@@ -98,6 +103,9 @@ media_file = Table(
     Column("audio_codec", Text),
     Column("streams", Text),  # JSON: every stream with its kind, codec and language
     Column("credits_ms", BigInteger),
+    # What else was read about it: the version of the rules, and size and time of its NFO files. Another text: read again.
+    Column("evidence", Text, nullable=False),
+    Column("fault", Text),  # why it is skipped; it is opened again only when it changes
     Column("added_at", BigInteger, nullable=False),
     Column("removed_at", BigInteger),
     UniqueConstraint("library_id", "path"),
