@@ -37,7 +37,7 @@ class Passwords:
             salt_len=_SALT_BYTES,
             type=Type.ID,
         )
-        self._nobody = _unmatched_hash(memory_kib)
+        self._nobody = unmatched_hash(memory_kib)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="password")
 
     async def hash(self, password: str) -> str:
@@ -67,7 +67,7 @@ class Passwords:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def _unmatched_hash(memory_kib: int) -> str:
+def unmatched_hash(memory_kib: int) -> str:
     """Return a hash that no password has, with the parameters of today: checking it takes the usual time."""
     salt = b64encode(bytes(_SALT_BYTES)).rstrip(b"=").decode()
     digest = b64encode(bytes(_HASH_BYTES)).rstrip(b"=").decode()

@@ -1,0 +1,70 @@
+"""Hashes of passwords, with little memory where it does not matter."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from playhead.services.passwords import Passwords, unmatched_hash
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    passwords = Passwords(memory_kib=64)
+    yield passwords
+    passwords.close()
+
+
+async def test_a_hash_is_argon2id_with_the_parameters_that_are_recommended():
+    passwords = Passwords()
+    assert (await passwords.hash("correct horse")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    passwords.close()
+
+
+@pytest.mark.parametrize("password", ["correct horse", "\0" * 8, "🎬" * 128, "  padded  ", "caf\u00e9 noir"])
+async def test_a_password_fits_its_own_hash_only(passwords: Passwords, password: str):
+    stored = await passwords.hash(password)
+    assert await passwords.verify(stored, password)
+    assert not await passwords.verify(stored, password + "\0")
+    assert not await passwords.verify(stored, password[:-1])
+
+
+async def test_two_hashes_of_one_password_differ(passwords: Passwords):
+    assert await passwords.hash("correct horse") != await passwords.hash("correct horse")
+
+
+@pytest.mark.parametrize("password", ["", "correct horse", "\ud800"])
+async def test_nobody_has_no_password(passwords: Passwords, password: str):
+    assert not await passwords.verify(None, password)
+
+
+async def test_what_is_no_hash_fits_no_password(passwords: Passwords):
+    assert not await passwords.verify("", "")
+    assert not await passwords.verify("correct horse", "correct horse")
+
+
+async def test_a_hash_with_other_parameters_is_to_be_made_again(passwords: Passwords):
+    stored = await passwords.hash("correct horse")
+    assert not passwords.needs_rehash(stored)
+    stronger = Passwords(memory_kib=128)
+    assert stronger.needs_rehash(stored)
+    assert await stronger.verify(stored, "correct horse")
+    stronger.close()
+
+
+async def test_hashing_leaves_the_event_loop_free():
+    passwords = Passwords()
+    hashing = asyncio.gather(*(passwords.hash("correct horse") for _ in range(4)))
+    turns = 0
+    while not hashing.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 4
+    passwords.close()
+
+
+async def test_nobody_is_compared_at_the_price_of_everybody_else(passwords: Passwords):
+    assert not passwords.needs_rehash(unmatched_hash(64))
+    assert passwords.needs_rehash(unmatched_hash(128))
