@@ -1,0 +1,103 @@
+"""Settings: flags > environment > TOML file > defaults; an unknown key is an error. Read only by cli and bootstrap."""
+
+import os
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+ENVIRONMENT_PREFIX = "PLAYHEAD_"
+
+# Read before any setting is: it names the file that holds the others.
+CONFIG_VARIABLE = "PLAYHEAD_CONFIG"
+
+
+def default_data_folder() -> Path:
+    """Return where an installation lives unless told otherwise, by the XDG Base Directory Specification."""
+    base = os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "playhead"
+
+
+class Settings(BaseSettings):
+    """Every setting of an installation. A field's description is its documentation; see docs/settings.md."""
+
+    model_config = SettingsConfigDict(env_prefix=ENVIRONMENT_PREFIX, extra="forbid", frozen=True)
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: Annotated[int, Field(ge=0, le=65535)] = Field(
+        default=8765, description="Port to listen on; 0 takes a free one, which is printed."
+    )
+    data: Path = Field(
+        default_factory=default_data_folder, description="Folder for everything that the installation writes."
+    )
+    database: str = Field(default="", description="`sqlite:///PATH`; when empty, `playhead.db` in the data folder.")
+    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
+        default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
+    )
+    trusted_proxies: tuple[str, ...] = Field(
+        default=(), description="Addresses or networks of proxies whose `X-Forwarded-*` headers count. None by default."
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for address in value:
+            ip_network(address, strict=False)
+        return value
+
+    @field_validator("database")
+    @classmethod
+    def _is_supported(cls, value: str) -> str:
+        if value and (not value.startswith("sqlite:///") or value == "sqlite:///"):
+            raise ValueError("must be a URL such as sqlite:////var/lib/playhead/playhead.db")
+        return value
+
+    @property
+    def database_path(self) -> Path:
+        """Return the SQLite file."""
+        if self.database:
+            return Path(self.database.removeprefix("sqlite:///")).absolute()
+        return self.data.absolute() / "playhead.db"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the TOML file that PLAYHEAD_CONFIG names below the environment."""
+        del dotenv_settings, file_secret_settings
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        file = os.environ.get(CONFIG_VARIABLE)
+        if file:
+            sources.append(TomlConfigSettingsSource(settings_cls, Path(file)))
+        return tuple(sources)
+
+
+class UnknownSettingError(ValueError):
+    """An environment variable that looks like a setting and is none, or a settings file that is not there."""
+
+
+def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
+    """Read the settings; flags that are None were not given.
+
+    Raises pydantic.ValidationError (a ValueError) for a wrong value or an unknown key, UnknownSettingError.
+    """
+    known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
+    unknown = sorted(name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
+    if unknown:
+        raise UnknownSettingError(f"Unknown setting {unknown[0]}; there are {', '.join(sorted(known))}")
+    file = os.environ.get(CONFIG_VARIABLE)
+    if file and not Path(file).is_file():
+        raise UnknownSettingError(f"{CONFIG_VARIABLE} names {file}, which is no file")
+    return Settings(**{name: value for name, value in flags.items() if value is not None})

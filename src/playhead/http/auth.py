@@ -1,0 +1,67 @@
+"""Who makes a request: a bearer token or the session cookie, and what a cookie may not do from another site."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from urllib.parse import urlsplit
+
+from starlette.requests import cookie_parser
+from starlette.types import Scope
+
+from playhead.domain.accounts import Principal
+from playhead.errors import access_denied
+
+SESSION_COOKIE = "playhead_session"
+
+_SAFE_METHODS = frozenset({"GET", "HEAD"})
+
+Authenticate = Callable[[str], Awaitable[Principal | None]]
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Return the first header of that name (lower case), or None."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+async def identify(scope: Scope, authenticate: Authenticate) -> Principal | None:
+    """Return who makes the request; None without a valid credential.
+
+    A request that names a bearer token is judged by it alone. A request that changes something by a cookie must come
+    from the same origin: raises ACCESS_DENIED.
+    """
+    authorization = cookie = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization = value
+        elif name == b"cookie":
+            cookie = value
+    if authorization is not None:
+        scheme, _, credential = authorization.partition(b" ")
+        if scheme.lower() != b"bearer":
+            return None
+        return await authenticate(credential.strip().decode("latin-1"))
+    if cookie is None:
+        return None
+    token = cookie_parser(cookie.decode("latin-1")).get(SESSION_COOKIE)
+    principal = None if token is None else await authenticate(token)
+    if principal is not None and scope["method"] not in _SAFE_METHODS:
+        require_same_origin(scope)
+    return principal
+
+
+def require_same_origin(scope: Scope) -> None:
+    """Raise ACCESS_DENIED where a browser says that the request was begun by another site's page."""
+    headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
+    named = {name: value.decode("latin-1") for name, value in headers if name in _ORIGIN_HEADERS}
+    site = named.get(b"sec-fetch-site")
+    if site is not None:
+        if site not in {"same-origin", "none"}:
+            raise access_denied()
+        return
+    origin = named.get(b"origin")
+    if origin is None or urlsplit(origin).netloc.lower() != named.get(b"host", "").lower():
+        raise access_denied()
+
+
+_ORIGIN_HEADERS = frozenset({b"sec-fetch-site", b"origin", b"host"})

@@ -1,0 +1,177 @@
+"""Request bodies: read within bounds, decoded into checked values. Every faulty member is named, all of them at once."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, Final, TypeVar
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive, Scope
+
+from playhead.errors import Code, PlayheadError, invalid
+
+T = TypeVar("T")
+
+JSON_MAX_BYTES: Final = 64 * 1024
+
+# Integers of more digits than any member allows become floats, so that 5,000 digits cost nothing and are too large.
+_LONGEST_INTEGER: Final = 25
+
+_TRANSLATIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
+    (re.compile(pattern), text)
+    for pattern, text in (
+        (r"Expected `(?:int|float)` >= (\S+?)(?:\.0)?$", r"must be greater than or equal to \1"),
+        (r"Expected `(?:int|float)` <= (\S+?)(?:\.0)?$", r"must be less than or equal to \1"),
+        (r"Expected `(?:int|float)` > (\S+?)(?:\.0)?$", r"must be greater than \1"),
+        (r"Expected `(?:int|float)` < (\S+?)(?:\.0)?$", r"must be less than \1"),
+        (r"Expected `str` of length >= (\d+)", r"must have at least \1 characters"),
+        (r"Expected `str` of length <= (\d+)", r"must have at most \1 characters"),
+        (r"Expected `array` of length <= (\d+)", r"must have at most \1 entries"),
+        (r"Expected `str` matching regex", "has characters that are not allowed"),
+        (r"Expected `[^`]*`, got `null`", "must not be null"),
+        (r"Expected `int(?: \| null)?`, got", "must be a whole number"),
+        (r"Expected `float(?: \| null)?`, got|Expected `int \| float", "must be a number"),
+        (r"Expected `bool(?: \| null)?`, got", "must be true or false"),
+        (
+            r"Expected `datetime(?: \| null)?`, got|RFC3339|timezone",
+            "must be an RFC 3339 time with its offset from UTC",
+        ),
+        (r"Expected `str(?: \| null)?`, got", "must be a string"),
+        (r"Expected `array(?: \| null)?`, got", "must be an array"),
+        (r"Expected `object(?: \| null)?`, got", "must be an object"),
+    )
+)
+
+
+def malformed() -> PlayheadError:
+    """The body is no JSON."""
+    return PlayheadError(Code.MALFORMED, "Malformed JSON")
+
+
+def too_large() -> PlayheadError:
+    """The body is longer than the route takes."""
+    return PlayheadError(Code.TOO_LARGE, "Request too large")
+
+
+def require_media_type(content_type: str | None, *allowed: str) -> None:
+    """Raise UNSUPPORTED_MEDIA_TYPE for another content type. A body without one is taken for what is expected."""
+    if content_type is not None and content_type.partition(";")[0].strip().lower() not in allowed:
+        raise PlayheadError(Code.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int = JSON_MAX_BYTES) -> bytes:
+    """Return the whole body. Raises TOO_LARGE as soon as it is known to be over `limit` bytes, ClientDisconnect."""
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit:  # the server has checked that it is a number
+            raise too_large()
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body = message.get("body", b"")
+        if len(body) > limit:
+            raise too_large()
+        return body
+    chunks: list[bytes] = []
+    length = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        length += len(chunks[-1])
+        if length > limit:
+            raise too_large()
+        if not message.get("more_body"):
+            return b"".join(chunks)
+        message = await receive()
+
+
+@cache
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """Decode JSON into a Struct. Raises MALFORMED, or INVALID with every faulty member and its faults.
+
+    What is right is decoded in one go; only what is not is looked at again, member by member.
+    """
+    try:
+        return _decoder(kind).decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError):
+        raise _refusal(_parse_leniently(body), kind, strict=True) from None
+
+
+def convert(raw: Mapping[str, object], kind: type[T]) -> T:
+    """Check members that came as text, such as a query string's. Raises INVALID with every faulty one."""
+    try:
+        return msgspec.convert(raw, kind, strict=False)
+    except msgspec.ValidationError:
+        raise _refusal(raw, kind, strict=False) from None
+
+
+def _parse_leniently(body: bytes) -> object:
+    """Parse what a stricter parser refused, so that `NaN` or 5,000 digits are laid to the member that holds them."""
+
+    def parse_int(digits: str) -> int | float:
+        return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+    try:
+        return json.loads(body, parse_int=parse_int)
+    except (ValueError, RecursionError):
+        raise malformed() from None
+
+
+def _refusal(raw: object, kind: type[Any], *, strict: bool) -> PlayheadError:
+    if not isinstance(raw, Mapping):
+        return invalid({"body": ["must be an object"]})
+    members: Mapping[str, object] = raw  # pyright: ignore[reportUnknownVariableType] - JSON has no other keys
+    details: dict[str, list[str]] = {}
+    for field in msgspec.structs.fields(kind):
+        if field.encode_name in members:
+            fault = _fault(members[field.encode_name], field.type, strict=strict)
+        else:
+            fault = "is required" if field.required else None
+        if fault is not None:
+            details[field.encode_name] = [fault]
+    if not details:  # no member that is looked at is at fault: something else in the text is no JSON
+        return malformed()
+    return invalid(details)
+
+
+def _fault(value: object, kind: Any, *, strict: bool) -> str | None:  # noqa: ANN401 - any type that a member can have
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be a finite number"
+    if isinstance(value, str) and not _is_text(value):
+        return "must be text without surrogates or NUL"
+    try:
+        msgspec.convert(value, kind, strict=strict)
+    except msgspec.ValidationError as error:
+        return _translate(str(error))
+    except (OverflowError, RecursionError):
+        return "is out of range"
+    return None
+
+
+def _is_text(value: str) -> bool:
+    return "\0" not in value and not any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def _translate(message: str) -> str:
+    where = ""
+    if " - at `$" in message:
+        message, _, path = message.partition(" - at `$")
+        where = path.rstrip("`").lstrip(".")
+    for pattern, text in _TRANSLATIONS:
+        found = pattern.search(message)
+        if found:
+            message = found.expand(text)
+            break
+    else:
+        message = message[:1].lower() + message[1:].replace("`", "")
+    return f"{where}: {message}" if where else message
+
+
+Encoder = Callable[[object], bytes]
+encode: Encoder = msgspec.json.Encoder().encode

@@ -1,0 +1,134 @@
+"""Playback progress: the four frozen routes, and what they are benchmarked against."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
+from playhead.domain.playback import MAX_MS, Progress, Report, completion_percentage
+from playhead.errors import not_found
+from playhead.http.route import Call
+from playhead.services.playback import NOT_FOUND, Playback
+
+MAX_SECONDS = MAX_MS // 1000
+
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class SaveRequest(Struct):
+    """A report: where the player is, in how much, in seconds."""
+
+    position_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+    duration_seconds: Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
+    event: Literal["start", "progress", "pause", "seek", "stop"] | None = None
+    session_id: Text | None = None
+    device: Text | None = None
+    file_id: Text | None = None
+    observed_at: Time | None = None
+    client_now: Time | None = None
+
+
+class ProgressAnswer(Struct):
+    """A progress. Where nothing is saved yet, `duration_seconds` is null and there is no `last_watched_at`."""
+
+    position_seconds: int | float
+    duration_seconds: int | float | None
+    completion_percentage: int | float
+    watched: bool
+    last_watched_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | UnsetType = UNSET
+
+
+NOTHING_SAVED = ProgressAnswer(0, None, 0, watched=False)
+
+
+class PlaybackRoutes:
+    """The endpoints of one kind of item: `movie` or `episode`."""
+
+    def __init__(self, playback: Playback, kind: ItemKind) -> None:
+        self._playback = playback
+        self._kind = kind
+
+    async def read(self, call: Call) -> ProgressAnswer:
+        """Answer the caller's progress of the item."""
+        return progress_answer(await self._playback.read(call.user.user_id, self._kind, self._item_id(call)))
+
+    async def save(self, call: Call) -> ProgressAnswer:
+        """Save a report and answer the progress after it. The answer leaves when the report is durable."""
+        report = report_of(await call.json(SaveRequest))
+        decision = await self._playback.save(call.user.user_id, self._kind, self._item_id(call), report)
+        return progress_answer(decision.progress)
+
+    def _item_id(self, call: Call) -> ItemId:
+        item_id = canonical_id(call.parameters["id"])
+        if item_id is None:
+            raise not_found(NOT_FOUND[self._kind])
+        return ItemId(item_id)
+
+
+async def read_noop(_: Call) -> ProgressAnswer:
+    """Answer like a read, without the store: what the benchmark compares reads with."""
+    return _NOOP
+
+
+async def save_noop(call: Call) -> ProgressAnswer:
+    """Decode and check a report and answer like a save, without the store: what the benchmark compares saves with."""
+    report = report_of(await call.json(SaveRequest))
+    return progress_answer(
+        Progress(report.position_ms, report.duration_ms, watched=False, armed=True, last_watched_at=_THEN, version=1)
+    )
+
+
+def report_of(request: SaveRequest) -> Report:
+    """Convert a checked request to whole milliseconds. A duration that rounds to nothing is the shortest there is."""
+    return Report(
+        Milliseconds(round(request.position_seconds * 1000)),
+        Milliseconds(max(1, round(request.duration_seconds * 1000))),
+        None if request.observed_at is None else instant_of(request.observed_at),
+        None if request.client_now is None else instant_of(request.client_now),
+    )
+
+
+def progress_answer(progress: Progress | None) -> ProgressAnswer:
+    """Show a progress, or that there is none."""
+    if progress is None:
+        return NOTHING_SAVED
+    return ProgressAnswer(
+        seconds(progress.position_ms),
+        seconds(progress.duration_ms),
+        completion_percentage(progress.position_ms, progress.duration_ms),
+        progress.watched,
+        time_text(progress.last_watched_at),
+    )
+
+
+def seconds(length: Milliseconds) -> int | float:
+    """Show milliseconds as seconds: whole numbers as integers."""
+    whole, rest = divmod(length, 1000)
+    return length / 1000 if rest else whole
+
+
+def time_text(instant: Instant) -> str:
+    """Show an instant as RFC 3339 UTC, cut to the second."""
+    return _second_text(instant // 1000)
+
+
+@lru_cache(maxsize=4096)  # most answers of a moment show the same few seconds
+def _second_text(second: int) -> str:
+    return moment_of(Instant(second * 1000)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+_THEN = Instant(1_762_639_200_000)
+_NOOP = msgspec.convert(
+    {
+        "position_seconds": 1250,
+        "duration_seconds": 5400,
+        "completion_percentage": 23.15,
+        "watched": False,
+        "last_watched_at": time_text(_THEN),
+    },
+    ProgressAnswer,
+)

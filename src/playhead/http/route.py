@@ -1,0 +1,149 @@
+"""One row of the route table, and how a request that matches it is answered."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar, cast
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from playhead.domain.access import may_administer
+from playhead.domain.accounts import Principal
+from playhead.errors import Code, PlayheadError, access_denied, not_authenticated
+from playhead.http.auth import Authenticate, header, identify
+from playhead.http.bodies import convert, decode, encode, read_body, require_media_type
+from playhead.http.errors import send_internal_error, send_problem
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Access(Enum):
+    """Who may call a route. ANYONE may be known, but need not be; which items a MEMBER sees, the services decide."""
+
+    ANYONE = "anyone"
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
+class Call:
+    """One request, as an endpoint sees it."""
+
+    __slots__ = ("_principal", "parameters", "receive", "scope")
+
+    def __init__(
+        self, scope: Scope, receive: Receive, parameters: Mapping[str, str], principal: Principal | None
+    ) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.parameters = parameters
+        self._principal = principal
+
+    @property
+    def user(self) -> Principal:
+        """Return who makes the request. Raises NOT_AUTHENTICATED where nobody does, on a route for ANYONE."""
+        if self._principal is None:
+            raise not_authenticated()
+        return self._principal
+
+    @property
+    def known_user(self) -> Principal | None:
+        """Return who makes the request, if somebody does."""
+        return self._principal
+
+    @property
+    def request(self) -> Request:
+        """Return Starlette's view of the request, for forms, cookies and addresses."""
+        return Request(self.scope, self.receive)
+
+    def header(self, name: bytes) -> str | None:
+        """Return the first header of that name (lower case), or None."""
+        return header(self.scope, name)
+
+    async def json(self, kind: type[T]) -> T:
+        """Return the checked body. Raises UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, MALFORMED, INVALID.
+
+        Browsers' `sendBeacon` sends strings as `text/plain`.
+        """
+        require_media_type(header(self.scope, b"content-type"), "application/json", "text/plain")
+        return decode(await read_body(self.scope, self.receive), kind)
+
+    def query(self, kind: type[T]) -> T:
+        """Return the checked members of the query string; the last one of a name counts. Raises INVALID."""
+        text = self.scope.get("query_string", b"").decode("latin-1")
+        try:
+            members = dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=100))
+        except ValueError:
+            raise PlayheadError(Code.INVALID, "Invalid data", details={"query": ["has too many members"]}) from None
+        return convert({name: value for name, value in members.items() if value}, kind)
+
+
+Endpoint = Callable[[Call], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A row of the table: what is answered, to whom, and what the OpenAPI document says of it.
+
+    The endpoint returns what is encoded as JSON, None where `status` is 204, or a Starlette response. `request`, `query`
+    and `answer` are msgspec types; `media_types` those of the body that it takes or, without an `answer`, gives.
+    `problems` are the codes that it may answer with beside those of its access and body. `hot`: looked up before
+    Starlette's routing. `documented`: part of the OpenAPI document; pages are not.
+    """
+
+    method: str
+    path: str
+    endpoint: Endpoint
+    summary: str
+    access: Access = Access.MEMBER
+    request: Any = None
+    query: Any = None
+    answer: Any = None
+    status: int = 200
+    media_types: tuple[str, ...] = ()
+    problems: tuple[Code, ...] = ()
+    tag: str = ""
+    hot: bool = False
+    documented: bool = True
+
+
+_JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+
+
+async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered by
+    route: Route,
+    parameters: Mapping[str, str],
+    authenticate: Authenticate,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+) -> None:
+    """Answer one request: who is it, may they, what is the answer; every failure becomes a problem document."""
+    try:
+        principal = await identify(scope, authenticate)
+        if principal is None and route.access is not Access.ANYONE:
+            raise not_authenticated()
+        if route.access is Access.ADMIN and not may_administer(cast("Principal", principal).role):
+            raise access_denied()
+        result = await route.endpoint(Call(scope, receive, parameters, principal))
+        if isinstance(result, Response):
+            await result(scope, receive, send)
+            return
+        body = b"" if result is None else encode(result)
+    except PlayheadError as error:
+        await send_problem(send, error)
+        return
+    except ClientDisconnect:
+        return
+    except Exception:
+        log.exception("Defect while answering %s %s", scope["method"], scope["path"])
+        await send_internal_error(send)
+        return
+    headers = [] if result is None else [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": route.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,96 @@
+"""Group commit in lanes: what arrives while one batch commits makes up the next. Generic; knows no domain and no SQL."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+from typing import Generic, TypeVar
+
+from playhead.errors import unavailable
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+class GroupCommit(Generic[Job, Result]):
+    """Hands waiting jobs to `commit` in batches, one batch of a lane at a time, the lanes side by side.
+
+    `commit` takes the jobs of one batch in order of arrival and returns one result a job, in that order, after all of
+    them are durable. A result that is an exception is raised to that job's submitter alone; an exception that `commit`
+    raises, to everybody in the batch. Jobs of one lane keep their order. `lane_of` maps a job to its lane, 0 ≤ lane <
+    `lanes`. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        commit: Callable[[list[Job]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        lanes: int = 1,
+        lane_of: Callable[[Job], int] = lambda _: 0,
+        max_batch: int = 512,
+        max_waiting: int = 10_000,
+    ) -> None:
+        self._commit = commit
+        self._lane_of = lane_of
+        self._lanes: list[_Lane[Job, Result]] = [_Lane() for _ in range(lanes)]
+        self._max_batch = max_batch
+        self._max_waiting = max_waiting
+        self._waiting = 0
+        self._closed = False
+
+    def submit(self, job: Job) -> "asyncio.Future[Result]":
+        """Queue a job; the future yields its result once it is durable.
+
+        Raises UNAVAILABLE at once, instead of letting clients wait in vain, when the queue is full or closed. A
+        submitter that gives up does not take its job back: it may be durable already.
+        """
+        if self._closed or self._waiting >= self._max_waiting:
+            raise unavailable()
+        lane = self._lanes[self._lane_of(job)]
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        lane.waiting.append((job, future))
+        self._waiting += 1
+        if lane.task is None:
+            # The task begins at the loop's next turn, so that all requests of this turn share its first batch.
+            lane.task = loop.create_task(self._run(lane))
+        return future
+
+    async def close(self) -> None:
+        """Refuse further jobs and wait until all that were accepted are answered."""
+        self._closed = True
+        while running := [lane.task for lane in self._lanes if lane.task is not None]:
+            await asyncio.wait(running)
+
+    async def _run(self, lane: "_Lane[Job, Result]") -> None:
+        try:
+            while lane.waiting:
+                batch = list(islice(lane.waiting, self._max_batch))
+                for _ in batch:
+                    lane.waiting.popleft()
+                await self._commit_batch(batch)
+                self._waiting -= len(batch)
+        finally:
+            lane.task = None
+
+    async def _commit_batch(self, batch: "list[tuple[Job, asyncio.Future[Result]]]") -> None:
+        results: Sequence[Result | Exception]
+        try:
+            results = await self._commit([job for job, _ in batch])
+        except Exception as error:  # noqa: BLE001 - whatever it is, every submitter must hear of it
+            results = [error] * len(batch)
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():  # its submitter was cancelled, a client that hung up
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+
+class _Lane(Generic[Job, Result]):
+    """The jobs of one lane that wait, and the task that commits them while there are any."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()
+        self.task: asyncio.Task[None] | None = None

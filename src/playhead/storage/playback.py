@@ -1,0 +1,165 @@
+"""Queries of progress and plays. Keys are (user id, item id); each hot path is one statement, however many keys."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+from sqlalchemy import Connection, Text, and_, bindparam, case, func, literal_column, select
+from sqlalchemy.dialects.sqlite import insert
+
+from playhead.domain.model import Instant, ItemId, UserId
+from playhead.domain.playback import ItemFacts, Progress
+from playhead.storage.database import Prepared
+from playhead.storage.schema import account, item, library_access, play, progress
+
+Key = tuple[UserId, ItemId]
+
+
+class Known(NamedTuple):
+    """What one look-up says of a user and an item. `kind` is None where there is no such item."""
+
+    role: str
+    granted: bool
+    kind: str | None
+    facts: ItemFacts
+    progress: Progress | None
+
+
+_COLUMNS = (
+    account.c.role,
+    case((library_access.c.user_id.is_not(None), 1), else_=0),
+    item.c.kind,
+    item.c.runtime_ms,
+    item.c.credits_ms,
+    progress.c.position_ms,
+    progress.c.duration_ms,
+    progress.c.watched,
+    progress.c.armed,
+    progress.c.last_watched_at,
+    progress.c.version,
+)
+
+
+_FIND = Prepared(
+    select(*_COLUMNS)
+    .select_from(account)
+    .outerjoin(item, item.c.id == bindparam("item_id"))
+    .outerjoin(
+        library_access,
+        and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
+    )
+    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == bindparam("item_id")))
+    .where(account.c.id == bindparam("user_id"))
+)
+
+# SQLite's table of the keys that are handed in as one JSON text: [[user id, item id], …].
+_keys = func.json_each(bindparam("keys", type_=Text)).table_valued("key", "value", name="k")
+_key_user = _keys.c.value.op("->>")(literal_column("0"))
+_key_item = _keys.c.value.op("->>")(literal_column("1"))
+
+# One row of JSON and not a row a key: the driver lets go of the interpreter's lock at each row, and waiting for it
+# costs more than the row. The join is anchored in account, so that a distributed engine routes it.
+_LOAD = Prepared(
+    select(func.json_group_array(func.json_array(_keys.c.key, *_COLUMNS)))
+    .select_from(_keys)
+    .join(account, account.c.id == _key_user)
+    .outerjoin(item, item.c.id == _key_item)
+    .outerjoin(
+        library_access,
+        and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
+    )
+    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == _key_item))
+)
+
+_rows = func.json_each(bindparam("rows", type_=Text)).table_valued("key", "value", name="r")
+_STORED = (
+    progress.c.user_id,
+    progress.c.item_id,
+    progress.c.position_ms,
+    progress.c.duration_ms,
+    progress.c.watched,
+    progress.c.armed,
+    progress.c.last_watched_at,
+    progress.c.version,
+)
+
+
+def _upsert() -> Prepared:
+    values = [_rows.c.value.op("->>")(literal_column(str(place))) for place in range(len(_STORED))]
+    statement = insert(progress).from_select(_STORED, select(*values).where(literal_column("1") == literal_column("1")))
+    changed = {column.name: statement.excluded[column.name] for column in _STORED[2:]}
+    return Prepared(
+        statement.on_conflict_do_update(
+            index_elements=[progress.c.user_id, progress.c.item_id],
+            set_=changed,
+            where=progress.c.version == statement.excluded.version - 1,
+        )
+    )
+
+
+_STORE = _upsert()
+
+_LIST_PLAYS = Prepared(
+    select(play.c.user_id, play.c.item_id, play.c.watched_at)
+    .select_from(_keys)
+    .join(play, and_(play.c.user_id == _key_user, play.c.item_id == _key_item))
+    .where(play.c.watched_at.is_not(None))
+)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(list[list[str | int | None]]).decode
+
+
+def find(connection: Connection, user_id: UserId, item_id: ItemId) -> Known | None:
+    """Look up one user and one item; None where there is no such user."""
+    row = _FIND.first(connection, user_id=user_id, item_id=item_id)
+    return None if row is None else _known(row)
+
+
+def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
+    """Look up many keys; the answer is in their order, None where there is no such user."""
+    row = _LOAD.first(connection, keys=_encode(keys).decode())
+    found: list[Known | None] = [None] * len(keys)
+    if row is not None:
+        for index, *columns in _decode(row[0]):
+            found[int(index or 0)] = _known(columns)
+    return found
+
+
+def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> None:
+    """Insert or update progress, sorted by key, each exactly one version after what is stored.
+
+    Raises RuntimeError where a row was changed since it was loaded, which the transaction rules out on SQLite.
+    """
+    if not changed:
+        return
+    rows = _encode([(*key, *value) for key, value in changed]).decode()
+    if _STORE.run(connection, rows=rows) != len(changed):
+        raise RuntimeError("progress changed between load and store within one transaction")
+
+
+def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[Instant]]:
+    """Return the times of the dated plays of these keys; keys without any are left out."""
+    plays: dict[Key, list[Instant]] = {}
+    if keys:
+        for user_id, item_id, watched_at in _LIST_PLAYS.rows(connection, keys=_encode(keys).decode()):
+            plays.setdefault((user_id, item_id), []).append(watched_at)
+    return plays
+
+
+def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant]]) -> None:
+    """Add plays that Playhead counted itself: user, item, the play's own id, and its time."""
+    if plays:
+        connection.execute(
+            insert(play),
+            [
+                {"user_id": user_id, "item_id": item_id, "id": play_id, "watched_at": at, "source": "automatic"}
+                for user_id, item_id, play_id, at in plays
+            ],
+        )
+
+
+def _known(row: Sequence[object]) -> Known:
+    role, granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version = row
+    stored = None if version is None else Progress(position_ms, duration_ms, bool(watched), bool(armed), at, version)
+    return Known(role, bool(granted), kind, ItemFacts(runtime_ms, credits_ms), stored)
