@@ -230,9 +230,8 @@ class Accounts:
         return user
 
     async def list_users(self, *, after: str = "", limit: int | None = None) -> list[User]:
-        """Return users ordered by name, whatever its case, beginning behind the name `after`; all without `limit`."""
-        key = login_key(after)
-        return await self._database.read(lambda connection: storage.list_users(connection, key, limit))
+        """Return users ordered by login key, beginning behind the key `after`; all of them without `limit`."""
+        return await self._database.read(lambda connection: storage.list_users(connection, after, limit))
 
     async def find_user(self, user_id: UserId) -> User:
         """Return a user. Raises NOT_FOUND."""
