@@ -307,6 +307,14 @@ class Accounts:
         """Return a user's API tokens, newest first."""
         return await self._database.read(lambda connection: storage.list_tokens(connection, user_id, TokenKind.API))
 
+    async def find_token(self, user_id: UserId, token_id: TokenId) -> Token:
+        """Return one of the user's own API tokens. Raises NOT_FOUND, for another user's too."""
+        own = await self.list_tokens(user_id)
+        found = next((token for token in own if token.id == token_id), None)
+        if found is None:
+            raise not_found("Token not found")
+        return found
+
     async def revoke_token(self, user_id: UserId, token_id: TokenId) -> None:
         """Revoke one of the user's own tokens. Raises NOT_FOUND, for another user's too."""
 
