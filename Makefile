@@ -1,0 +1,44 @@
+# Every target says what it does after '##'; `make help` shows it.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench clean
+
+PYTHON ?= python3
+UV := .tools/bin/uv
+BIN := .venv/bin
+export UV_PYTHON_DOWNLOADS := never
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.ready ## Install everything that development needs, into this folder
+
+.venv/.ready: pyproject.toml uv.lock
+	@scripts/system-packages py:ensurepip=python3-venv
+	@[ -x $(UV) ] || { echo "Installing uv"; $(PYTHON) -m venv .tools && .tools/bin/pip install -q uv; }
+	@$(UV) sync --frozen --quiet --python $(PYTHON)
+	@touch $@
+
+run: setup ## Start a demo: a small library, two users, three curl lines to try
+	@$(BIN)/playhead serve --demo
+
+test: setup ## Run every test
+	@scripts/system-packages chromium=chromium
+	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-config=pyproject.toml
+	@$(BIN)/coverage report --include 'src/playhead/domain/*' --fail-under 100 --skip-covered
+
+check: setup ## Check format, style, types and layers
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/pyright --warnings
+	@$(BIN)/lint-imports
+
+format: setup ## Format the code
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+bench: setup ## Measure saves and reads beside the server's own noop
+	@scripts/system-packages wrk=wrk
+	@$(BIN)/python bench/bench.py
+
+clean: ## Remove what was installed and made here
+	@rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* artifacts

@@ -1,0 +1,168 @@
+"""Builds the objects of a running installation and joins them. The only place that knows real clocks and real chance."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from uuid import uuid4
+
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from playhead.config import Settings, load_settings
+from playhead.domain.model import Instant
+from playhead.domain.playback import Policy
+from playhead.errors import PlayheadError
+from playhead.http.application import Application
+from playhead.http.routes import Services, table
+from playhead.services.accounts import Accounts
+from playhead.services.passwords import Passwords
+from playhead.services.playback import Playback
+from playhead.storage.database import Database
+from playhead.storage.sqlite import SQLiteDatabase, upgrade
+
+VERSION = version("playhead")
+
+_STATIC_FOLDER = Path(__file__).parent / "http" / "static"
+_READY_WITHIN_S = 1.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """The services over an open database."""
+
+    database: Database
+    accounts: Accounts
+    playback: Playback
+
+
+def now() -> Instant:
+    """Return the time."""
+    return Instant(time.time_ns() // 1_000_000)
+
+
+def new_id() -> str:
+    """Return a random UUID."""
+    return str(uuid4())
+
+
+def new_token() -> str:
+    """Return 256 random bits as hexadecimal digits."""
+    return secrets.token_hex(32)
+
+
+@asynccontextmanager
+async def open_installation(
+    settings: Settings, *, on_failure: Callable[[str], None], clock: Callable[[], Instant] = now
+) -> AsyncIterator[Installation]:
+    """Upgrade and open the database, and build the services; close all of it at the end, nothing accepted lost.
+
+    `on_failure` is told once, from any thread, why the store can no longer be trusted. Raises StorageRefused.
+    """
+
+
+class Playhead:
+    """An ASGI application: an installation and its HTTP interface. Serve it, or mount it under any path.
+
+    It opens at the lifespan's start, or, where it is mounted and hears of none, at the first request; then
+    `close` it at the end. After `close` it can be opened again.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], Instant] = now,
+        on_failure: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._on_failure = on_failure
+        self._stack: AsyncExitStack | None = None
+        self._application: Application | None = None
+        self._opening = asyncio.Lock()
+        self._installation: Installation | None = None
+
+    @property
+    def installation(self) -> Installation:
+        """Return the open installation. Raises RuntimeError while it is closed."""
+        if self._installation is None:
+            raise RuntimeError("Playhead is not open")
+        return self._installation
+
+    async def open(self) -> None:
+        """Open the installation; idempotent. Raises StorageRefused."""
+        async with self._opening:
+            if self._application is not None:
+                return
+            async with AsyncExitStack() as stack:
+                installation = await stack.enter_async_context(
+                    open_installation(self.settings, on_failure=self._failed, clock=self._clock)
+                )
+                self._stack = stack.pop_all()
+            self._installation = installation
+            self._application = _application(installation)
+
+    async def close(self) -> None:
+        """Make everything that was accepted durable and let go of the files; idempotent."""
+        stack, self._stack = self._stack, None
+        self._application = self._installation = None
+        if stack is not None:
+            await stack.aclose()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or follow the server's lifespan."""
+        if scope["type"] == "http":
+            if self._application is None:
+                await self.open()
+            application = self._application
+            if application is not None:
+                await application(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._follow_lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _follow_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self.open()
+        except Exception as error:
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            raise
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _failed(self, reason: str) -> None:
+        log.critical("The store failed; no further save is accepted: %s", reason)
+        self._on_failure(reason)
+
+
+def _application(installation: Installation) -> Application:
+    async def is_ready() -> bool:
+        try:
+            # An empty write transaction: it takes the write lock, and so knows what a save would meet.
+            await asyncio.wait_for(installation.database.write(lambda _: None), _READY_WITHIN_S)
+        except (PlayheadError, TimeoutError):
+            return False
+        return True
+
+    rows = table(Services(installation.playback, is_ready, VERSION))
+    return Application(rows, StaticFiles(directory=_STATIC_FOLDER), installation.accounts.authenticate)
+
+
+def create_app(data: Path | str | None = None, **settings: object) -> Playhead:
+    """Build the ASGI application; `data` is its folder, `settings` as in docs/settings.md, the rest from the environment.
+
+    Nothing is opened yet. Raises ValueError for a wrong setting.
+    """
+    return Playhead(load_settings(data=None if data is None else Path(data), **settings))
