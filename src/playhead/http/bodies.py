@@ -1,4 +1,4 @@
-"""Request bodies: read within bounds, decoded into checked values. Every faulty member is named, all of them at once."""
+"""Request bodies: read within bounds, decoded into checked values. Every faulty member is named, all at once."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Group commit in lanes: what arrives while one batch commits makes up the next. Generic; knows no domain and no SQL."""
+"""Group commit in lanes: what arrives while one batch commits makes up the next. Knows no domain and no SQL."""
 
 import asyncio
 from collections import deque
