@@ -164,7 +164,7 @@ class Accounts:
 
     async def setup_token(self) -> str | None:
         """Return a new token that makes the first admin, once; older ones end. None if there is a user already."""
-        if await self._database.read(storage.any_user):
+        if await self.has_users():
             return None
         secret, token = self._make_token(UserId(self._new_id()), TokenKind.SETUP, "")
 
@@ -228,6 +228,10 @@ class Accounts:
 
         await self._database.write(create)
         return user
+
+    async def has_users(self) -> bool:
+        """Say whether there is a user at all; without one, only the setup link leads in."""
+        return await self._database.read(storage.any_user)
 
     async def list_users(self, *, after: str = "", limit: int | None = None) -> list[User]:
         """Return users ordered by login key, beginning behind the key `after`; all of them without `limit`."""
