@@ -1,28 +1,199 @@
-"""The storage seam: run a plain function with a connection, in a transaction, off the event loop."""
+"""The storage seam: run a plain function with a connection, in a transaction, off the event loop; hot statements.
 
-from collections.abc import Callable
-from typing import Protocol, TypeVar
+Knows no engine: `sqlite.py` implements what is promised here. Functions handed in are synchronous, take a connection,
+neither commit nor roll back, and never keep the connection.
+"""
 
-from sqlalchemy import Connection
+from collections.abc import Callable, Mapping
+from operator import itemgetter
+from typing import Any, Protocol, TypeVar, cast
+
+from sqlalchemy import ClauseElement, Connection, Dialect
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.selectable import ReturnsRows
 
 T = TypeVar("T")
+Row = tuple[Any, ...]
+
+
+class StorageRefused(Exception):  # noqa: N818 - a refusal, not a defect; the message is for a person
+    """The store cannot be used as it is, and starting again will not help: the message tells a person why.
+
+    Examples: a network file system, an affected SQLite library, a database of a newer version of Playhead.
+    """
 
 
 class Database(Protocol):
-    """An open database. Functions handed in are synchronous, take a connection, and never keep it."""
+    """An open database.
+
+    All methods but `close` raise `PlayheadError` UNAVAILABLE where the store is busy for too long, full, failed or
+    closed; what the function raises otherwise, they pass on. `write` and `read` survive the cancellation of the
+    caller: a function that has begun runs to its end.
+    """
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on a reader thread, in a read-only transaction: one snapshot for all its statements."""
         ...
 
     async def peek(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` for one statement of microseconds, by the shortest way the engine has; no transaction around it."""
+        """Run `fn` for one statement of microseconds, by the shortest way the engine has; no transaction around it.
+
+        On SQLite it runs on the calling thread, so it must not do anything else that takes time. Where that way is
+        not free it is run as by `read`, and may then have been begun before: `fn` must have no effects.
+        """
         ...
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in a write transaction and return when it is durable. Rolled back whole if `fn` raises."""
         ...
 
-    async def close(self) -> None:
-        """Let running functions end, then close every connection."""
+    def read_blocking(self, fn: Callable[[Connection], T]) -> T:
+        """Do what `read` does for callers without an event loop: commands and tests."""
         ...
+
+    def write_blocking(self, fn: Callable[[Connection], T]) -> T:
+        """Do what `write` does for callers without an event loop: commands and tests."""
+        ...
+
+    async def close(self) -> None:
+        """Let running and waiting functions end, then close every connection. Closing twice is harmless."""
+        ...
+
+
+class Direct(Protocol):
+    """What `Prepared` needs of the DB-API connection under a SQLAlchemy connection. Errors are DB-API errors."""
+
+    def rows(self, sql: str, parameters: Any) -> list[Row]:  # noqa: ANN401 - a tuple or a mapping, as the driver wants
+        """Execute, and return all rows."""
+        ...
+
+    def first(self, sql: str, parameters: Any) -> Row | None:  # noqa: ANN401
+        """Execute, and return the first row or None."""
+        ...
+
+    def run(self, sql: str, parameters: Any) -> int:  # noqa: ANN401
+        """Execute, and return the number of changed rows."""
+        ...
+
+
+_Convert = Callable[[Any], Any]
+
+
+class _Plan:
+    """A statement compiled for one dialect: the text, and how values go in and come out."""
+
+    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
+        compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            raise TypeError("a prepared statement has no expanding parameters: hand lists in as JSON")
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        self.sql = str(compiled)
+        # Set as long as the dialect has its driver, and only such dialects have connections.
+        self.failure = cast("type[Exception]", cast("Any", dialect.dbapi).Error)
+        self._required = frozenset(name for name, bind in binds.items() if bind.required)
+        self._constants = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
+        processors = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
+        self._processors = [(name, convert) for name, convert in processors.items() if convert]
+        self._arrange = _arrangement(compiled)
+        columns = statement.exported_columns if isinstance(statement, ReturnsRows) else ()
+        results = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
+        self._results = [(index, convert) for index, convert in enumerate(results) if convert]
+
+    def bind(self, parameters: dict[str, Any]) -> Any:  # noqa: ANN401 - a tuple or a mapping, as the driver wants
+        if parameters.keys() != self._required:
+            raise TypeError(f"the statement takes {sorted(self._required)}, not {sorted(parameters)}")
+        if self._constants:
+            parameters |= self._constants
+        for name, convert in self._processors:
+            parameters[name] = convert(parameters[name])
+        return self._arrange(parameters)
+
+    def decode(self, row: Row) -> Row:
+        values = list(row)
+        for index, convert in self._results:
+            values[index] = convert(values[index])
+        return tuple(values)
+
+    @property
+    def plain(self) -> bool:
+        """Whether rows can be handed on as they come from the driver."""
+        return not self._results
+
+
+def _arrangement(compiled: SQLCompiler) -> Callable[[Mapping[str, Any]], Any]:
+    # How the driver wants the values: by name, or as a tuple in which a parameter stands once for each of its uses.
+    if not compiled.positional:
+        return lambda parameters: parameters
+    order = compiled.positiontup or []
+    if len(order) > 1:
+        return itemgetter(*order)
+    return lambda parameters: tuple(parameters[name] for name in order)
+
+
+class Prepared:
+    """A Core statement that is compiled once for each dialect, and then executed by the driver itself.
+
+    For hot statements: Core's own execution costs more than such a query. Values go by the names of the statement's
+    `bindparam`s; lists go in as JSON (`func.json_each(bindparam("keys"))`), because an expanding IN cannot be compiled
+    once. Rows are plain tuples, converted by the column types as Core would; a `type_coerce` to a type of the driver
+    (an Integer for a Boolean) saves that. Errors are the same `sqlalchemy.exc` classes as Core's.
+
+    Runs in whatever transaction the connection is in, and begins none: use it inside `Database.read`, `write`, `peek`.
+    """
+
+    def __init__(self, statement: ClauseElement) -> None:
+        self._statement = statement
+        self._plans: dict[str, _Plan] = {}
+
+    def sql(self, connection: Connection) -> str:
+        """Return the text that the driver gets; for tests and for EXPLAIN."""
+        return self._plan(connection).sql
+
+    def rows(self, connection: Connection, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - what the columns hold
+        """Execute, and return all rows. Raises TypeError unless exactly the named parameters are given."""
+        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
+        values = plan.bind(parameters)
+        try:
+            rows = _direct(connection).rows(plan.sql, values)
+        except plan.failure as error:
+            raise _wrapped(connection, plan, error) from error
+        return rows if plan.plain else [plan.decode(row) for row in rows]
+
+    def first(self, connection: Connection, /, **parameters: Any) -> Row | None:  # noqa: ANN401
+        """Execute, and return the first row or None. Otherwise as `rows`."""
+        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
+        values = plan.bind(parameters)
+        try:
+            row = _direct(connection).first(plan.sql, values)
+        except plan.failure as error:
+            raise _wrapped(connection, plan, error) from error
+        return row if row is None or plan.plain else plan.decode(row)
+
+    def run(self, connection: Connection, /, **parameters: Any) -> int:  # noqa: ANN401
+        """Execute, and return the number of rows inserted, updated or deleted. Otherwise as `rows`."""
+        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
+        values = plan.bind(parameters)
+        try:
+            return _direct(connection).run(plan.sql, values)
+        except plan.failure as error:
+            raise _wrapped(connection, plan, error) from error
+
+    def _plan(self, connection: Connection) -> _Plan:
+        # Two threads may both compile a statement at first; they come to the same result.
+        dialect = connection.dialect
+        plan = self._plans.get(dialect.driver)
+        if plan is None:
+            plan = self._plans[dialect.driver] = _Plan(self._statement, dialect)
+        return plan
+
+
+def _direct(connection: Connection) -> Direct:
+    return cast("Direct", connection.connection.dbapi_connection)
+
+
+def _wrapped(connection: Connection, plan: _Plan, error: Exception) -> BaseException:
+    # Parameters are hidden as everywhere in storage: among them are hashes of passwords and tokens.
+    return DBAPIError.instance(
+        plan.sql, None, error, plan.failure, hide_parameters=True, dialect=connection.dialect, ismulti=False
+    )

@@ -1,0 +1,297 @@
+"""A DB-API 2.0 (PEP 249) module over apsw, for SQLAlchemy. Knows SQLite's result codes; knows no tables and no policy.
+
+Rows are fetched whole by `execute`: a statement is finished when it returns, so that no forgotten cursor can hold a
+read snapshot open (which would keep the write-ahead log from being reset) or be in the way of a commit.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeAlias, cast
+
+import apsw
+
+apilevel = "2.0"
+threadsafety = 1  # threads may share the module, and hand a connection on, but not use it at the same time
+paramstyle = "qmark"
+sqlite_version = apsw.sqlite_lib_version()
+sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
+version_info = tuple(int(part) for part in apsw.apsw_version().split("."))
+
+Binary = bytes
+STRING = str
+BINARY = bytes
+NUMBER = float
+DATETIME = str
+ROWID = int
+
+Row: TypeAlias = tuple[Any, ...]
+Bindings: TypeAlias = "Sequence[Any] | Mapping[str, Any]"
+BeginMode: TypeAlias = Literal["DEFERRED", "IMMEDIATE"]
+
+# After one of these, what SQLite says of the file cannot be trusted. A wal-index that cannot grow is the exception:
+# that is a full disk, met before anything was written.
+_DAMAGE_CODES = frozenset({apsw.SQLITE_IOERR, apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB})
+
+
+class Warning(Exception):  # noqa: A001, N818 - the name is PEP 249's
+    """Never raised; PEP 249 asks for it."""
+
+
+class Error(Exception):
+    """Any failure of the database.
+
+    `code` is SQLite's primary result code (such as `apsw.SQLITE_BUSY`) and `extended_code` the extended one (such as
+    `apsw.SQLITE_IOERR_FSYNC`); both are None where it was not SQLite that refused.
+    """
+
+    code: int | None = None
+    extended_code: int | None = None
+
+
+class InterfaceError(Error):
+    """The driver was used in a way that it does not support."""
+
+
+class DatabaseError(Error):
+    """The file is damaged or no database; also the parent of the classes below."""
+
+
+class DataError(DatabaseError):
+    """A value does not fit: too long, out of range, not encodable."""
+
+
+class OperationalError(DatabaseError):
+    """Busy, full, unreadable, no such table, and the like: not necessarily the programmer's fault."""
+
+
+class IntegrityError(DatabaseError):
+    """A constraint was violated."""
+
+
+class InternalError(DatabaseError):
+    """SQLite found itself in a state that it calls a defect."""
+
+
+class ProgrammingError(DatabaseError):
+    """Wrong number or types of parameters, or use after closing."""
+
+
+class NotSupportedError(DatabaseError):
+    """The library was built without what was asked for."""
+
+
+# Classes as in the standard library's sqlite3 where that has the case. What is missing is an OperationalError.
+_CLASSES: Mapping[type[BaseException], type[Error]] = {
+    apsw.ConstraintError: IntegrityError,
+    apsw.MismatchError: IntegrityError,
+    apsw.TooBigError: DataError,
+    apsw.RangeError: ProgrammingError,
+    apsw.BindingsError: ProgrammingError,
+    apsw.MisuseError: ProgrammingError,
+    apsw.ConnectionClosedError: ProgrammingError,
+    apsw.CursorClosedError: ProgrammingError,
+    apsw.ThreadingViolationError: ProgrammingError,
+    apsw.ForkingViolationError: ProgrammingError,
+    apsw.IncompleteExecutionError: ProgrammingError,
+    apsw.ExecutionCompleteError: ProgrammingError,
+    apsw.InternalError: InternalError,
+    apsw.NotFoundError: InternalError,
+    apsw.CorruptError: DatabaseError,
+    apsw.NotADBError: DatabaseError,
+    apsw.FormatError: DatabaseError,
+    apsw.AuthError: DatabaseError,
+    apsw.NoLFSError: NotSupportedError,
+    apsw.VFSNotImplementedError: NotSupportedError,
+    OverflowError: DataError,  # an integer of more than 64 bits
+    UnicodeEncodeError: DataError,  # a lone surrogate
+    TypeError: ProgrammingError,  # a value of a type that SQLite does not store
+}
+
+# What apsw raises for a statement or its parameters. Everything else is a defect here and passes through.
+FAILURES = (apsw.Error, OverflowError, UnicodeEncodeError, TypeError)
+
+
+def translated(error: BaseException) -> Error:
+    """Return the DB-API error for one of FAILURES, with SQLite's result codes; raise it `from` the original."""
+    known = next((_CLASSES[kind] for kind in type(error).__mro__ if kind in _CLASSES), OperationalError)
+    result = known(str(error))
+    code = getattr(error, "result", None)
+    if isinstance(code, int) and code >= 0:
+        result.code = code
+        result.extended_code = getattr(error, "extendedresult", code)
+    return result
+
+
+class Connection:
+    """One apsw connection. `begin_mode` says what `begin` does; with None every statement commits by itself.
+
+    `damage` tells of the first failure that makes the file or the disk untrustworthy, whoever caught the exception.
+    """
+
+    Error = Error  # PEP 249, optional extension; SQLAlchemy's pool looks for it
+
+    def __init__(self, driver: apsw.Connection, *, begin_mode: BeginMode | None = "DEFERRED") -> None:
+        self.driver = driver
+        self.begin_mode = begin_mode
+        self.damage: str | None = None
+        # apsw's stubs speak of Buffer, which typing knows from Python 3.12 on only: hence Any.
+        self._execute = cast("Any", driver).execute
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return not self.driver.get_autocommit()
+
+    def failed(self, error: BaseException) -> Error:
+        """Translate one of FAILURES and remember damage."""
+        result = translated(error)
+        damaging = result.code in _DAMAGE_CODES and result.extended_code != apsw.SQLITE_IOERR_SHMSIZE
+        if damaging and self.damage is None:
+            self.damage = f"{error} (SQLite result {result.extended_code})"
+        return result
+
+    def rows(self, sql: str, parameters: Bindings = ()) -> list[Row]:
+        """Execute, and return all rows. This and the next two are the short way, without a DB-API cursor."""
+        try:
+            return self._execute(sql, parameters).fetchall()
+        except FAILURES as error:
+            raise self.failed(error) from error
+
+    def first(self, sql: str, parameters: Bindings = ()) -> Row | None:
+        """Execute, and return the first row or None; further rows are not computed."""
+        try:
+            cursor = self._execute(sql, parameters)
+            row = cursor.fetchone()
+            cursor.close(force=True)
+        except FAILURES as error:
+            raise self.failed(error) from error
+        return row
+
+    def run(self, sql: str, parameters: Bindings = ()) -> int:
+        """Execute to the end, and return the number of rows inserted, updated or deleted."""
+        driver = self.driver
+        before = driver.total_changes()
+        self.rows(sql, parameters)
+        # changes() keeps the count of an earlier statement where this one was none that counts.
+        return driver.changes() if driver.total_changes() != before else 0
+
+    def begin(self) -> None:
+        """Begin a transaction, unless every statement commits by itself."""
+        if self.begin_mode is not None:
+            self.rows("BEGIN IMMEDIATE" if self.begin_mode == "IMMEDIATE" else "BEGIN")
+
+    def commit(self) -> None:
+        """Make the open transaction durable; nothing to do where none is open."""
+        if self.in_transaction:
+            self.rows("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo the open transaction; nothing to do where none is open, as after some errors SQLite did it itself."""
+        if self.in_transaction:
+            self.rows("ROLLBACK")
+
+    def checkpoint(self, mode: int) -> tuple[int, int]:
+        """Checkpoint the write-ahead log; return its frames, and how many of them are in the database now."""
+        try:
+            return self.driver.wal_checkpoint("main", mode)
+        except FAILURES as error:
+            raise self.failed(error) from error
+
+    def cursor(self) -> "Cursor":
+        """Return a new DB-API cursor."""
+        return Cursor(self)
+
+    def close(self) -> None:
+        """Close the connection; an open transaction is rolled back."""
+        try:
+            self.driver.close(force=True)
+        except FAILURES as error:
+            raise self.failed(error) from error
+
+
+class Cursor:
+    """A DB-API cursor. Its rows are in memory as soon as `execute` returns."""
+
+    arraysize = 1
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.description: tuple[tuple[Any, ...], ...] | None = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+        self._rows: Iterator[Row] = iter(())
+        self._changes = False
+
+    def _note(self, cursor: apsw.Cursor, _sql: str, _bindings: object) -> bool:
+        # Called by apsw once the statement is prepared. Afterwards it is too late to ask for the columns: those of
+        # a result without rows are gone by then.
+        self.description = cursor.description or None
+        self._changes = not cursor.is_readonly
+        return True
+
+    def execute(self, operation: str, parameters: Bindings = ()) -> "Cursor":
+        """Execute one statement. `rowcount` is the number of changed rows, or -1 for a statement that only reads."""
+        driver = self.connection.driver
+        self.description = None
+        self._rows = iter(())
+        try:
+            before = driver.total_changes()
+            cursor = cast("Any", driver.cursor())
+            cursor.exec_trace = self._note
+            self._rows = iter(cursor.execute(operation, parameters).fetchall())
+            self.rowcount = -1
+            if self._changes:
+                self.rowcount = driver.changes() if driver.total_changes() != before else 0
+                self.lastrowid = driver.last_insert_rowid()
+        except FAILURES as error:
+            raise self.connection.failed(error) from error
+        return self
+
+    def executemany(self, operation: str, seq_of_parameters: Iterable[Bindings]) -> "Cursor":
+        """Execute a statement that returns no rows once for each of the parameters; `rowcount` is the sum."""
+        self.description = None
+        self._rows = iter(())
+        self.rowcount = sum(self.connection.run(operation, parameters) for parameters in seq_of_parameters)
+        return self
+
+    def fetchone(self) -> Row | None:
+        """Return the next row, or None."""
+        return next(self._rows, None)
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        """Return at most `size` (by default `arraysize`) further rows."""
+        wanted = self.arraysize if size is None else size
+        return [row for _, row in zip(range(wanted), self._rows, strict=False)]
+
+    def fetchall(self) -> list[Row]:
+        """Return all further rows."""
+        return list(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        return self._rows
+
+    def setinputsizes(self, sizes: object) -> None:
+        """PEP 249 allows this to do nothing."""
+
+    def setoutputsize(self, size: int, column: int | None = None) -> None:
+        """PEP 249 allows this to do nothing."""
+
+    def close(self) -> None:
+        """Forget the rows that were not fetched."""
+        self._rows = iter(())
+
+
+def connect(
+    database: str,
+    *,
+    flags: int = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE,
+    vfs: str | None = None,
+    begin_mode: BeginMode | None = "DEFERRED",
+) -> Connection:
+    """Open `database`, a path or ':memory:'. Raises OperationalError where it cannot be opened.
+
+    The file is read only by the first statement, so that a file that is no database shows later.
+    """
+    try:
+        return Connection(apsw.Connection(database, flags=flags, vfs=vfs), begin_mode=begin_mode)
+    except FAILURES as error:
+        raise translated(error) from error

@@ -1,0 +1,200 @@
+"""Bring a database file to the schema of this program: back up first, then migrate in one transaction, or refuse.
+
+Loads Alembic only where there is something to migrate, because a server that starts must answer soon.
+"""
+
+import os
+import re
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
+
+from playhead.domain.model import Instant, moment_of
+from playhead.storage import apsw_dbapi
+from playhead.storage.database import StorageRefused
+from playhead.storage.migrations import HEAD
+from playhead.storage.sqlite import (
+    Patience,
+    engine_connection,
+    open_writer,
+    require_local_folder,
+    require_sound_library,
+)
+
+KEPT_BACKUPS = 3
+
+# How long a command or a second server waits for one that is migrating: longer than a large file takes to copy.
+_PATIENCE_S = 120.0
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """What `upgrade` did: the revisions before (None: there was no database) and after, and the backup, if any."""
+
+    before: str | None
+    after: str
+    backup: Path | None
+
+
+@dataclass(frozen=True)
+class Migrations:
+    """A folder of Alembic revisions, and the newest of them."""
+
+    scripts: Path = Path(__file__).parent
+    head: str = HEAD
+
+
+def upgrade(path: Path, *, now: Instant, migrations: Migrations | None = None) -> Upgrade:
+    """Make the database file at `path` one of this version, creating file and folder where they are missing.
+
+    A database that is older is copied to `<name>.backup-<revision>-<UTC>` beside it first; the last three copies are
+    kept. Everything happens under the write lock and in one transaction: a failure leaves the database as it was,
+    and of two processes one migrates and the other waits. Idempotent, and quick where nothing is to be done.
+    Blocks. Raises StorageRefused for a database that is newer, foreign or damaged, or cannot be written.
+    """
+    migrations = migrations or Migrations()
+    require_sound_library()
+    path = path.absolute()
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        require_local_folder(path.parent)
+        # Hashes of passwords and tokens are inside. SQLite gives its -wal and -shm files the same mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if _glance(path) == migrations.head:
+            return Upgrade(migrations.head, migrations.head, None)
+        return _upgrade(path, now, migrations)
+    except (apsw_dbapi.Error, DBAPIError, OSError) as error:
+        raise StorageRefused(f"The database {path} cannot be used: {error}") from error
+
+
+def _glance(path: Path) -> str | None:
+    with closing(apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
+        connection.driver.set_busy_handler(Patience(_PATIENCE_S))
+        # What a crashed process has left in the log is left to the server that is about to open the file.
+        connection.driver.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        return _revision(connection, path)
+
+
+def _revision(connection: apsw_dbapi.Connection, path: Path) -> str | None:
+    """Return the revision of the schema, or None for an empty database. Raises StorageRefused for any other."""
+    try:
+        tables = {name for (name,) in connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if not tables:
+            return None
+        if tables >= {"alembic_version", "account", "progress"}:
+            revisions = connection.rows("SELECT version_num FROM alembic_version")
+            if len(revisions) == 1:
+                return str(revisions[0][0])
+    except apsw_dbapi.DatabaseError as error:
+        if error.code != apsw.SQLITE_NOTADB:
+            raise
+    raise StorageRefused(f"{path} is not a Playhead database. Choose another data folder, or move that file away.")
+
+
+def _upgrade(path: Path, now: Instant, migrations: Migrations) -> Upgrade:
+    writer = open_writer(path, Patience(_PATIENCE_S))
+    with closing(writer), engine_connection(writer) as connection:
+        # Off, or rebuilding a table would delete what refers to it. It cannot be changed inside the transaction.
+        writer.rows("PRAGMA foreign_keys = OFF")
+        with connection.begin():
+            before = _revision(writer, path)  # again: another process may have migrated while this one waited
+            if before == migrations.head:
+                return Upgrade(before, migrations.head, None)
+            backup = None
+            if before is not None:
+                _require_known(path, before, migrations)
+                backup = _back_up(path, before, now)
+            _migrate(connection, migrations)
+            broken = writer.rows("PRAGMA foreign_key_check")
+            if broken:
+                raise StorageRefused(
+                    f"Upgrading {path} would break references in {sorted({row[0] for row in broken})}."
+                )
+        return Upgrade(before, migrations.head, backup)
+
+
+def _require_known(path: Path, revision: str, migrations: Migrations) -> None:
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to import, and rarely needed
+
+    known = {script.revision for script in ScriptDirectory(str(migrations.scripts)).walk_revisions()}
+    if revision not in known:
+        raise StorageRefused(
+            f"{path} was written by a newer version of Playhead: its schema is {revision}, and this version knows "
+            f"schemas up to {migrations.head}. Install that version again, or restore a backup made before."
+        )
+
+
+def _migrate(connection: Connection, migrations: Migrations) -> None:
+    from alembic import command  # noqa: PLC0415 - slow to import, and rarely needed
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(migrations.scripts).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, migrations.head)
+
+
+def _back_up(path: Path, revision: str, now: Instant) -> Path:
+    target = path.with_name(f"{path.name}.backup-{revision}-{moment_of(now):%Y%m%dT%H%M%SZ}")
+    copy_database(path, target)
+    for old in sorted(_backups(path), key=_made_at)[:-KEPT_BACKUPS]:
+        old.unlink(missing_ok=True)
+    return target
+
+
+def _backups(path: Path) -> list[Path]:
+    pattern = re.compile(re.escape(path.name) + r"\.backup-\w+-\d{8}T\d{6}Z")
+    return [entry for entry in path.parent.iterdir() if pattern.fullmatch(entry.name)]
+
+
+def _made_at(backup: Path) -> str:
+    return backup.name.rpartition("-")[2]
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database that may be in use to `target`, replacing it; on return the copy is whole, checked and durable.
+
+    `target` has its name only when it is complete, and is one file that needs no log beside it. Readable by its owner
+    only. Raises `apsw_dbapi.Error`, OSError, or StorageRefused where the copy does not pass SQLite's quick_check.
+    """
+    partial = target.with_name(target.name + ".partial")
+    _remove(partial)  # of an earlier attempt that was cut off
+    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        with (
+            closing(apsw_dbapi.connect(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reader,
+            closing(apsw_dbapi.connect(str(partial))) as writer,
+        ):
+            reader.driver.set_busy_handler(Patience(_PATIENCE_S))
+            try:
+                with writer.driver.backup("main", reader.driver, "main") as backup:
+                    backup.step()
+            except apsw_dbapi.FAILURES as error:
+                raise writer.failed(error) from error
+            writer.rows("PRAGMA journal_mode = DELETE")
+            found = writer.rows("PRAGMA quick_check(1)")
+        if found != [("ok",)]:
+            raise StorageRefused(f"{source} is damaged: {found[0][0]}")
+        _sync(partial)
+        partial.replace(target)
+        _sync(target.parent)
+    except BaseException:
+        _remove(partial)
+        raise
+
+
+def _remove(database: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,465 @@
+"""Playhead on SQLite: the sqlite+apsw dialect, what is demanded of library and folder, one writer, readers, fail-stop.
+
+Knows no tables. See docs/decisions/0002-sqlite-through-apsw.md.
+"""
+
+import asyncio
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar, cast
+
+import apsw
+from sqlalchemy import URL, Connection, Pool, RootTransaction, create_engine
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.base import SQLiteDialect
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import NullPool, QueuePool, SingletonThreadPool
+
+from playhead.errors import PlayheadError, unavailable
+from playhead.storage import apsw_dbapi
+from playhead.storage.database import StorageRefused
+
+T = TypeVar("T")
+
+_PAGE = 4096  # bytes; SQLite's default, and what the limits of the write-ahead log below are counted in
+_MIB = 1024 * 1024
+
+# The write-ahead log, in pages. A checkpoint is begun at 16 MiB: heartbeats change the same pages again and again, and
+# a checkpoint writes each of them once. From 32 MiB on it also waits a moment for readers to let go, because a log is
+# only begun anew when nobody reads from it. At 48 MiB every write first waits longer, so that the largest batches
+# cannot push the log over 64 MiB within half a minute of a reader that does not let go.
+_CHECKPOINT_PAGES = 16 * _MIB // _PAGE
+_RESTART_PAGES = 32 * _MIB // _PAGE
+_LIMIT_PAGES = 48 * _MIB // _PAGE
+_AGAIN_PAGES = 4 * _MIB // _PAGE
+_RESTART_PATIENCE_S = 0.05
+_LIMIT_PATIENCE_S = 5.0
+
+_READERS = 4
+_READER_PATIENCE_S = 5.0
+
+# Nothing is wrong with the file or the program: another try, or room on the disk, will help.
+_PASSING_CODES = frozenset(
+    {
+        apsw.SQLITE_BUSY,
+        apsw.SQLITE_LOCKED,
+        apsw.SQLITE_FULL,
+        apsw.SQLITE_IOERR,  # damaging ones were sorted out before: what is left is a wal-index without room to grow
+        apsw.SQLITE_NOMEM,
+        apsw.SQLITE_INTERRUPT,
+        apsw.SQLITE_PROTOCOL,
+        apsw.SQLITE_CANTOPEN,
+    }
+)
+_WAITING_CODES = frozenset({apsw.SQLITE_BUSY, apsw.SQLITE_LOCKED})
+
+# File systems on which the shared memory of the write-ahead log or the locks do not hold between machines.
+_NETWORK_TYPES = re.compile(
+    r"nfs\d?|cifs|smb\w*|9p|afs|ncpfs?|coda|ceph|lustre|beegfs|davfs\d?|glusterfs"
+    r"|fuse\.(sshfs|rclone|s3fs|glusterfs|davfs\d?|ceph|ceph-fuse|smbnetfs|curlftpfs|goofys|gcsfuse|blobfuse\d?|juicefs)"
+)
+
+
+class ApswDialect(SQLiteDialect):
+    """SQLAlchemy's SQLite over apsw: `sqlite+apsw:///relative/path` or `sqlite+apsw:////absolute/path`."""
+
+    driver = "apsw"
+    default_paramstyle = "qmark"
+    supports_statement_cache = True
+    returns_native_bytes = True
+
+    @classmethod
+    def import_dbapi(cls) -> Any:  # noqa: ANN401 - the base's protocol asks for __getattr__, which modules lack
+        """Return the DB-API module."""
+        return apsw_dbapi
+
+    @classmethod
+    def get_pool_class(cls, url: URL) -> type[Pool]:
+        """Return a pool of connections for a file; a database in memory lives and dies with its only connection."""
+        return SingletonThreadPool if url.database in (None, "", ":memory:") else QueuePool
+
+    def create_connect_args(self, url: URL) -> tuple[list[Any], dict[str, Any]]:
+        """Translate the URL to the arguments of `apsw_dbapi.connect`. Raises ArgumentError for what has no meaning."""
+        if url.host or url.username or url.query:
+            raise ArgumentError("sqlite+apsw takes a path and nothing else: sqlite+apsw:////absolute/path")
+        return [url.database or ":memory:"], {}
+
+    def do_begin(self, dbapi_connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's type has no begin
+        """Begin for real: DB-API drivers begin by themselves, this one when it is told to."""
+        cast("apsw_dbapi.Connection", dbapi_connection).begin()
+
+    def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:  # noqa: ANN401
+        """Set 'AUTOCOMMIT', or SQLite's own 'SERIALIZABLE' or 'READ UNCOMMITTED'."""
+        connection = cast("apsw_dbapi.Connection", dbapi_connection)
+        connection.begin_mode = None if level == "AUTOCOMMIT" else connection.begin_mode or "DEFERRED"
+        if level != "AUTOCOMMIT":
+            super().set_isolation_level(dbapi_connection, level)
+
+    def get_isolation_level_values(self, dbapi_connection: Any) -> list[Any]:  # noqa: ANN401, ARG002
+        """Return the levels that `set_isolation_level` takes."""
+        return ["SERIALIZABLE", "READ UNCOMMITTED", "AUTOCOMMIT"]
+
+    def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:  # noqa: ANN401
+        """Return whether every statement commits by itself."""
+        return cast("apsw_dbapi.Connection", dbapi_conn).begin_mode is None
+
+    def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:  # noqa: ANN401, ARG002
+        return apsw_dbapi.sqlite_version_info
+
+    def retrieve_dbapi_version(self, dbapi: Any) -> Any:  # noqa: ANN401, ARG002
+        """Return apsw's version."""
+        return apsw_dbapi.version_info
+
+
+registry.register("sqlite.apsw", __name__, "ApswDialect")
+
+
+def is_wal_sound(version: tuple[int, ...]) -> bool:
+    """Return whether this version of SQLite is free of the WAL-reset defect, which can corrupt a database.
+
+    Affected are 3.7.0 to 3.51.2, when two connections write or checkpoint at the same instant; mended in 3.51.3 and
+    in 3.50.7 and 3.44.6 of the older branches. Source: https://sqlite.org/wal.html, 'The WAL-Reset Bug'.
+    """
+    return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
+
+
+def require_sound_library() -> None:
+    """Raise StorageRefused where apsw was built with an SQLite that can corrupt a database."""
+    if not is_wal_sound(apsw_dbapi.sqlite_version_info):
+        raise StorageRefused(
+            f"SQLite {apsw_dbapi.sqlite_version} can corrupt a database when two processes write at the same time. "
+            "Install an apsw with SQLite 3.51.3 or newer."
+        )
+
+
+def filesystem_type(folder: Path, mountinfo: str) -> str | None:
+    """Return the type of the file system that holds `folder`, by the text of /proc/self/mountinfo; None if unknown.
+
+    The format is that of proc_pid_mountinfo(5): blanks in paths are octal escapes, and a later mount hides an earlier.
+    """
+    found: tuple[int, str] | None = None
+    for line in mountinfo.splitlines():
+        before, separator, after = line.partition(" - ")
+        fields = before.split(" ")
+        if not separator or len(fields) < 5:  # noqa: PLR2004 - the fifth field is the mount point
+            continue
+        point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[4]))
+        if folder.is_relative_to(point) and (found is None or len(point.parts) >= found[0]):
+            found = (len(point.parts), after.split(" ", 1)[0])
+    return found[1] if found else None
+
+
+def require_local_folder(folder: Path) -> None:
+    """Raise StorageRefused where `folder` lies on a network file system. Only Linux tells; elsewhere all are let in."""
+    try:
+        mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        return
+    kind = filesystem_type(folder.resolve(), mountinfo)
+    if kind and _NETWORK_TYPES.fullmatch(kind):
+        raise StorageRefused(
+            f"{folder} lies on a network file system ({kind}), on which SQLite loses data. "
+            "Choose a data folder on a local disk; only the media files may lie on the network."
+        )
+
+
+class Patience:
+    """A busy handler: tries again every 1 to 5 ms until `limit_s` is over.
+
+    SQLite's own waits up to 100 ms between two tries, and so loses to a process that commits one transaction after the
+    other. It is called without the GIL's being held by SQLite, and sleeping gives it away again.
+    """
+
+    def __init__(self, limit_s: float) -> None:
+        self.limit_s = limit_s
+        self._until = 0.0
+
+    def __call__(self, tries: int) -> bool:
+        """Wait a moment and return True, or False where `limit_s` is over. `tries` counts from 0 for each lock."""
+        now = time.monotonic()
+        if tries == 0:
+            self._until = now + self.limit_s
+        elif now >= self._until:
+            return False
+        # The low bits of the clock are as good as chance for keeping two processes out of step.
+        time.sleep(0.001 + (time.perf_counter_ns() & 0xFFF) * 1e-6)
+        return True
+
+
+def open_writer(path: Path, patience: Patience, *, vfs: str | None = None) -> apsw_dbapi.Connection:
+    """Open an existing database for writing, durably and with foreign keys. Raises `apsw_dbapi.Error`.
+
+    Nothing is checkpointed but by `checkpoint`, and by closing the last connection.
+    """
+    connection = apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, begin_mode="IMMEDIATE")
+    connection.driver.set_busy_handler(patience)
+    _become_wal(connection, patience)
+    for pragma in (
+        "synchronous = FULL",
+        "fullfsync = ON",  # macOS: fsync alone does not reach the disk there
+        "checkpoint_fullfsync = ON",
+        "foreign_keys = ON",
+        "temp_store = MEMORY",
+        "trusted_schema = OFF",
+        "cache_size = -8192",  # KiB
+        f"journal_size_limit = {_CHECKPOINT_PAGES * _PAGE}",
+        "wal_autocheckpoint = 0",
+    ):
+        connection.rows(f"PRAGMA {pragma}")
+    return connection
+
+
+def _become_wal(connection: apsw_dbapi.Connection, patience: Patience) -> None:
+    # The mode is kept in the file, so this changes something only once. Changing does not call the busy handler.
+    tries = 0
+    while connection.rows("PRAGMA journal_mode") != [("wal",)]:
+        try:
+            connection.rows("PRAGMA journal_mode = WAL")
+        except apsw_dbapi.OperationalError as error:
+            if error.code != apsw.SQLITE_BUSY or not patience(tries):
+                raise
+            tries += 1
+
+
+def _open_reader(path: Path, patience: Patience | None, *, vfs: str | None) -> apsw_dbapi.Connection:
+    connection = apsw_dbapi.connect(
+        str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, begin_mode="DEFERRED" if patience else None
+    )
+    connection.driver.set_busy_handler(patience)
+    for pragma in ("query_only = ON", "temp_store = MEMORY", "trusted_schema = OFF", "wal_autocheckpoint = 0"):
+        connection.rows(f"PRAGMA {pragma}")
+    return connection
+
+
+def engine_connection(connection: apsw_dbapi.Connection) -> Connection:
+    """Return a SQLAlchemy connection over an open one; closing it closes both."""
+    engine = create_engine(
+        "sqlite+apsw://",
+        creator=lambda: connection,
+        poolclass=NullPool,
+        hide_parameters=True,
+        skip_autocommit_rollback=True,
+    )
+    return engine.connect()
+
+
+class SQLiteDatabase:
+    """The `Database` on one SQLite file: a writer on its own thread, readers on theirs, and one for `peek`.
+
+    Other processes may read and write the same file. The file must exist, with its tables: see
+    `playhead.storage.migrations.upgrade`. Raises StorageRefused where library, folder or file cannot be used.
+
+    Fail-stop: after a failed commit, checkpoint, read or write of the file nothing that SQLite says can be trusted.
+    `on_failure` is then called once, on any thread, with the reason; all that waits and all that comes raises
+    UNAVAILABLE; the process is expected to end. A full disk is no such failure: what does not fit is rolled back.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_failure: Callable[[str], None] = lambda _reason: None,
+        busy_timeout_ms: int = 30_000,
+        vfs: str | None = None,
+    ) -> None:
+        require_sound_library()
+        require_local_folder(path.absolute().parent)
+        self._on_failure = on_failure
+        self._failure: str | None = None
+        self._failing = threading.Lock()
+        self._closed = False
+        self._patience = Patience(busy_timeout_ms / 1000)
+        self._wal_pages = 0
+        self._checkpoint_due = _CHECKPOINT_PAGES
+        try:
+            self._log = open_writer(path, self._patience, vfs=vfs)
+            self._log.driver.set_wal_hook(self._on_commit)
+            self._writer = engine_connection(self._log)
+            peeking = _open_reader(path, None, vfs=vfs)
+            self._peeker = engine_connection(peeking)
+            self._idle: SimpleQueue[Connection] = SimpleQueue()
+            for _ in range(_READERS):
+                self._idle.put(engine_connection(_open_reader(path, Patience(_READER_PATIENCE_S), vfs=vfs)))
+        except (apsw_dbapi.Error, DBAPIError) as error:
+            raise StorageRefused(f"The database {path} cannot be opened: {error}") from error
+        self._peek_free = threading.Lock()
+        self._writing = ThreadPoolExecutor(1, "playhead-writer")
+        self._reading = ThreadPoolExecutor(_READERS, "playhead-reader")
+
+    @property
+    def failure(self) -> str | None:
+        """Why the database has stopped, or None."""
+        return self._failure
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read."""
+        self._require_running()
+        return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, fn)
+
+    def read_blocking(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_blocking."""
+        self._require_running()
+        return self._reading.submit(self._read, fn).result()
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.write."""
+        self._require_running()
+        return await asyncio.get_running_loop().run_in_executor(self._writing, self._write, fn)
+
+    def write_blocking(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.write_blocking."""
+        self._require_running()
+        return self._writing.submit(self._write, fn).result()
+
+    async def peek(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.peek. Two threads that peek at the same time, or a file that is busy, take the way of `read`."""
+        self._require_running()
+        if self._peek_free.acquire(blocking=False):
+            try:
+                return fn(self._peeker)
+            except Exception as error:
+                if _code(error) not in _WAITING_CODES:
+                    self._judge(self._peeker, error)
+                    raise
+            finally:
+                self._peek_free.release()
+        return await self.read(fn)
+
+    async def close(self) -> None:
+        """See Database.close."""
+        await asyncio.to_thread(self.close_blocking)
+
+    def close_blocking(self) -> None:
+        """Do what `close` does for callers without an event loop."""
+        with self._failing:
+            if self._closed:
+                return
+            self._closed = True
+        self._reading.shutdown()
+        self._writing.shutdown()
+        while not self._idle.empty():
+            self._idle.get().close()
+        with self._peek_free:
+            self._peeker.close()
+        if self._failure:
+            # The log is left as it is, for the next process to recover by its checksums.
+            self._log.driver.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        self._writer.close()
+
+    def _require_running(self) -> None:
+        if self._failure or self._closed:
+            raise unavailable()
+
+    def _read(self, fn: Callable[[Connection], T]) -> T:
+        self._require_not_failed()
+        connection = self._idle.get()
+        try:
+            with connection.begin():
+                return fn(connection)
+        except Exception as error:
+            self._judge(connection, error)
+            raise
+        finally:
+            self._idle.put(connection)
+
+    def _write(self, fn: Callable[[Connection], T]) -> T:
+        self._require_not_failed()
+        if self._wal_pages >= _LIMIT_PAGES:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _LIMIT_PATIENCE_S)
+            self._require_not_failed()
+        try:
+            result = self._transact(fn)
+        except Exception as error:
+            self._judge(self._writer, error)
+            raise
+        if self._wal_pages >= self._checkpoint_due and not self._closed:
+            # After the answer, not before it. Closing checkpoints by itself.
+            with contextlib.suppress(RuntimeError):
+                self._writing.submit(self._keep_log_small)
+        return result
+
+    def _transact(self, fn: Callable[[Connection], T]) -> T:
+        transaction = self._writer.begin()
+        try:
+            result = fn(self._writer)
+            if self._log.damage is not None:  # and `fn` has caught the exception
+                self._fail(self._log.damage)
+                raise unavailable()
+            try:
+                transaction.commit()
+            except DBAPIError as error:
+                if _code(error) not in _PASSING_CODES | {apsw.SQLITE_CONSTRAINT}:
+                    self._fail(f"a commit failed: {error.orig}")
+                raise
+        except BaseException:
+            self._undo(transaction)
+            raise
+        return result
+
+    def _undo(self, transaction: RootTransaction) -> None:
+        try:
+            transaction.rollback()
+            self._log.rollback()  # SQLAlchemy holds a transaction for ended whose commit has failed
+        except (DBAPIError, apsw_dbapi.Error) as error:
+            self._fail(f"a rollback failed: {error}")
+
+    def _judge(self, connection: Connection, error: Exception) -> None:
+        """Raise UNAVAILABLE for what passes or is fatal; return for what concerns only the function that was run."""
+        damage = cast("apsw_dbapi.Connection", connection.connection.dbapi_connection).damage
+        if damage is not None:
+            self._fail(damage)
+        if not isinstance(error, PlayheadError) and (self._failure or _code(error) in _PASSING_CODES):
+            raise unavailable() from error
+
+    def _require_not_failed(self) -> None:
+        if self._failure:
+            raise unavailable()
+
+    def _fail(self, reason: str) -> None:
+        with self._failing:
+            if self._failure is not None:
+                return
+            self._failure = reason
+        self._on_failure(reason)
+
+    def _on_commit(self, _driver: apsw.Connection, _name: str, pages: int) -> int:
+        # Called by SQLite after each commit with the length of the log, which shrinks when the log is begun anew.
+        if pages < self._wal_pages:
+            self._checkpoint_due = _CHECKPOINT_PAGES
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _keep_log_small(self) -> None:
+        if self._failure or self._wal_pages < self._checkpoint_due:
+            return
+        self._checkpoint_due = self._wal_pages + _AGAIN_PAGES
+        if self._wal_pages < _RESTART_PAGES:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE, 0)
+        else:
+            self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _RESTART_PATIENCE_S)
+
+    def _checkpoint(self, mode: int, patience_s: float) -> None:
+        usual, self._patience.limit_s = self._patience.limit_s, patience_s
+        try:
+            self._log.checkpoint(mode)
+        except apsw_dbapi.Error as error:
+            # Busy: a reader does not let go. Full: what is in the log stays there until there is room.
+            if self._log.damage is not None or error.code not in _PASSING_CODES:
+                self._fail(f"a checkpoint failed: {error}")
+        else:
+            if mode == apsw.SQLITE_CHECKPOINT_RESTART:
+                self._wal_pages = 0
+                self._checkpoint_due = _CHECKPOINT_PAGES
+        finally:
+            self._patience.limit_s = usual
+
+
+def _code(error: BaseException) -> int | None:
+    orig = error.orig if isinstance(error, DBAPIError) else error
+    return orig.code if isinstance(orig, apsw_dbapi.Error) else None

@@ -1,0 +1,29 @@
+"""Hand-written fakes of the seams that the whole program takes from outside: the clock, and new identifiers."""
+
+from uuid import UUID
+
+from playhead.domain.model import Instant, Milliseconds
+
+
+class Clock:
+    """A clock that stands still until a test moves it. Call it for the time; set `now` or `advance` to move it."""
+
+    def __init__(self, now: int = 1_762_639_200_000) -> None:  # 2025-11-08T22:00:00Z
+        self.now = Instant(now)
+
+    def __call__(self) -> Instant:
+        return self.now
+
+    def advance(self, by_ms: int | Milliseconds) -> None:
+        self.now = Instant(self.now + by_ms)
+
+
+class Ids:
+    """Canonical UUIDs, the same in every run: the n-th call gives the number n in the form of a random UUID."""
+
+    def __init__(self) -> None:
+        self._last = 0
+
+    def __call__(self) -> str:
+        self._last += 1
+        return str(UUID(int=self._last, version=4))
