@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from playhead.domain.accounts import Token, TokenKind, User
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.storage.database import Prepared
 from playhead.storage.schema import account, library, library_access, login, sign_in_failure, token
 
 
@@ -34,25 +34,28 @@ class Credentials:
     password_hash: str
 
 
-# Built once: every request whose credential is not in memory runs these two. No join, because a distributed engine
-# keeps tokens by their hash and accounts by their id.
-_TOKEN_BY_HASH = select(token.c.user_id, token.c.kind, token.c.expires_at, token.c.last_used_at).where(
-    token.c.hash == bindparam("hash")
+# Every request whose credential is not in memory runs these two. No join, because a distributed engine keeps tokens by
+# their hash and accounts by their id.
+_TOKEN_BY_HASH = Prepared(
+    select(token.c.user_id, token.c.kind, token.c.expires_at, token.c.last_used_at).where(
+        token.c.hash == bindparam("hash")
+    )
 )
-_ACCOUNT_BY_ID = select(account.c.id, account.c.name, account.c.role, account.c.created_at).where(
-    account.c.id == bindparam("user_id")
+_ACCOUNT_BY_ID = Prepared(
+    select(account.c.id, account.c.name, account.c.role, account.c.created_at).where(
+        account.c.id == bindparam("user_id")
+    )
 )
 
 
 def find_bearer(connection: Connection, token_hash: str) -> tuple[StoredToken, User] | None:
     """Return a token, of any kind and age, with its account; None where either is missing."""
-    found = connection.execute(_TOKEN_BY_HASH, {"hash": token_hash}).first()
+    found = _TOKEN_BY_HASH.first(connection, hash=token_hash)
     if found is None:
         return None
-    user = find_user(connection, found.user_id)
-    if user is None:
-        return None
-    return StoredToken(found.user_id, TokenKind(found.kind), found.expires_at, found.last_used_at), user
+    user_id, kind, expires_at, last_used_at = found
+    user = find_user(connection, user_id)
+    return None if user is None else (StoredToken(user_id, TokenKind(kind), expires_at, last_used_at), user)
 
 
 # Users
@@ -60,8 +63,8 @@ def find_bearer(connection: Connection, token_hash: str) -> tuple[StoredToken, U
 
 def find_user(connection: Connection, user_id: UserId) -> User | None:
     """Return the account with this id."""
-    row = connection.execute(_ACCOUNT_BY_ID, {"user_id": user_id}).first()
-    return None if row is None else _user(row)
+    row = _ACCOUNT_BY_ID.first(connection, user_id=user_id)
+    return None if row is None else _user(*row)
 
 
 def find_credentials(connection: Connection, login_key: str) -> Credentials | None:
@@ -69,8 +72,12 @@ def find_credentials(connection: Connection, login_key: str) -> Credentials | No
     user_id = connection.execute(select(login.c.user_id).where(login.c.name == login_key)).scalar()
     if user_id is None:
         return None
-    row = connection.execute(select(account).where(account.c.id == user_id)).first()
-    return None if row is None else Credentials(_user(row), row.password_hash)
+    row = connection.execute(
+        select(account.c.id, account.c.name, account.c.role, account.c.created_at, account.c.password_hash).where(
+            account.c.id == user_id
+        )
+    ).first()
+    return None if row is None else Credentials(_user(*row[:4]), row.password_hash)
 
 
 def list_users(connection: Connection, after: str, limit: int | None) -> list[User]:
@@ -82,7 +89,7 @@ def list_users(connection: Connection, after: str, limit: int | None) -> list[Us
         .order_by(login.c.name)
         .limit(limit)
     )
-    return [_user(row) for row in rows]
+    return [_user(*row) for row in rows]
 
 
 def any_user(connection: Connection) -> bool:
@@ -159,8 +166,8 @@ def lock_admins(connection: Connection) -> list[UserId]:
     return list(connection.execute(admins).scalars())
 
 
-def _user(row: Row[*tuple[Any, ...]]) -> User:
-    return User(UserId(row.id), row.name, Role(row.role), Instant(row.created_at))
+def _user(user_id: str, name: str, role: str, created_at: int) -> User:
+    return User(UserId(user_id), name, Role(role), Instant(created_at))
 
 
 # Tokens
