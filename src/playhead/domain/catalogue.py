@@ -1,5 +1,7 @@
 """What files on disk mean: values read from names and streams, and the rules that make them items and versions."""
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -52,3 +54,127 @@ class MediaInfo:
     container: str
     streams: tuple[Stream, ...]
     credits_ms: Milliseconds | None = None
+
+
+# --- Names that mean the same -------------------------------------------------------------------------------------
+
+_ARTICLE = re.compile(r"^(?:the|an|a) (?=.)")
+_ARTICLE_BEHIND = re.compile(r"^(.+), *(?:the|an|a)$")
+_COMBINING_ACCENTS = re.compile("[\u0300-\u036f]")
+_APOSTROPHES = re.compile("['\u2019\u02bc`\u00b4]")
+# A word is letters, digits and the vowel signs that belong to them (Devanagari, Thai, …), which `\w` leaves out.
+_MARKS_OF_LETTERS = ("Mn", "Mc")
+_INITIALS = re.compile(r"\b(?:[^\W\d_] ){1,}[^\W\d_]\b")
+_DIGITS = re.compile(r"\d+")
+_DIGITS_WIDTH = 8
+# Letters that a decomposition leaves whole, though people type them without the stroke.
+_STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"})
+
+
+def _folded(title: str) -> str:
+    """Case, width, accents of alphabetic scripts and ligatures are gone; every other script is kept as it is."""
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", title).casefold())
+    return unicodedata.normalize("NFC", _COMBINING_ACCENTS.sub("", decomposed)).translate(_STROKES)
+
+
+def _words(folded: str) -> str:
+    """Return the words with one space between: '&' is 'and', 's.w.a.t.' is 'swat', apostrophes join."""
+    joined = _APOSTROPHES.sub("", folded).replace("&", " and ")
+    spaced = "".join(c if c.isalnum() or unicodedata.category(c) in _MARKS_OF_LETTERS else " " for c in joined)
+    words = " ".join(spaced.split())
+    return _INITIALS.sub(lambda run: run[0].replace(" ", ""), words)
+
+
+def _comparable(title: str) -> str:
+    """Return what two spellings of one title have in common. Never empty for a title of signs alone, such as '???'."""
+    folded = " ".join(_folded(title).split())
+    words = _words(_ARTICLE_BEHIND.sub(r"\1", folded))
+    return _ARTICLE.sub("", words) or folded.replace("|", "/")  # '|' divides an identity
+
+
+def identity(
+    title: str,
+    year: int | None = None,
+    *,
+    season_number: int | None = None,
+    episode_number: int | None = None,
+    air_date: date | None = None,
+) -> str:
+    """Return the key under which two names mean the same item of one library: `title|year|numbers`.
+
+    For an episode `title` and `year` are the show's; its numbers are `s1e2`, or the air date where it has none.
+    Case, accents, punctuation, '&' for 'and' and a leading English article make no difference: `matrix|1999|`,
+    `office us|2005|s3e7`, `daily show||2024-01-15`. Foreign scripts stay as they are.
+    """
+    numbers = ""
+    if episode_number is not None:
+        numbers = f"s{1 if season_number is None else season_number}e{episode_number}"
+    elif air_date is not None:
+        numbers = air_date.isoformat()
+    return f"{_comparable(title)}|{'' if year is None else year}|{numbers}"
+
+
+def sort_title(title: str) -> str:
+    """Return a key for ORDER BY: no leading English article, no accents, and numbers filled with zeros.
+
+    'The Matrix' is `matrix`, 'Ocean's 8' comes before 'Ocean's 11'.
+    """
+    return _DIGITS.sub(lambda number: number[0].lstrip("0").zfill(_DIGITS_WIDTH), _comparable(title))
+
+
+# --- Versions of one item -----------------------------------------------------------------------------------------
+
+_CODEC_NAMES = {
+    "h264": "H.264",
+    "hevc": "HEVC",
+    "vvc": "VVC",
+    "av1": "AV1",
+    "vp8": "VP8",
+    "vp9": "VP9",
+    "mpeg1video": "MPEG-1",
+    "mpeg2video": "MPEG-2",
+    "mpeg4": "MPEG-4",
+    "msmpeg4v2": "MPEG-4",
+    "msmpeg4v3": "MPEG-4",
+    "vc1": "VC-1",
+    "wmv1": "WMV",
+    "wmv2": "WMV",
+    "wmv3": "WMV",
+    "theora": "Theora",
+    "prores": "ProRes",
+}
+
+# (at least this wide, or at least this high) is called so. Width counts because films lose their black bars
+# (3840x1600, 1920x800), height because old formats are narrow (1440x1080, 960x720). A class reaches a little below its
+# nominal size, as encoders crop a few lines.
+_CLASSES = (
+    (7000, 4000, "4320p"),
+    (3200, 1700, "2160p"),
+    (2200, 1300, "1440p"),
+    (1800, 1000, "1080p"),
+    (1200, 690, "720p"),
+    (1000, 520, "576p"),
+    (700, 400, "480p"),
+    (560, 300, "360p"),
+    (400, 200, "240p"),
+)
+
+
+def _resolution(width: int, height: int) -> str:
+    long, short = max(width, height), min(width, height)  # a film held upright is no smaller
+    return next((name for wide, high, name in _CLASSES if long >= wide or short >= high), f"{short}p")
+
+
+def version_label(info: MediaInfo, edition: str | None = None) -> str:
+    """Return what tells this file from the other files of its item, such as `2160p HEVC HDR` or `1080p H.264 Uncut`."""
+    video = next((stream for stream in info.streams if stream.kind == "video"), None)
+    words: list[str] = []
+    if video is not None:
+        if video.width and video.height:
+            words.append(_resolution(video.width, video.height))
+        words.append(_CODEC_NAMES.get(video.codec, video.codec.upper()))
+        if video.hdr:
+            words.append("HDR")
+    if edition:
+        words.append(edition)
+    return " ".join(words) or info.container
