@@ -1,4 +1,4 @@
-"""Builds the objects of a running installation and joins them. The only place that knows real clocks and real chance."""
+"""Builds the objects of a running installation and joins them: here are the real clock and the real chance."""
 
 import asyncio
 import logging
@@ -24,7 +24,8 @@ from playhead.services.accounts import Accounts
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
 from playhead.storage.database import Database
-from playhead.storage.sqlite import SQLiteDatabase, upgrade
+from playhead.storage.migrations.upgrade import upgrade
+from playhead.storage.sqlite import SQLiteDatabase
 
 VERSION = version("playhead")
 
@@ -66,6 +67,22 @@ async def open_installation(
 
     `on_failure` is told once, from any thread, why the store can no longer be trusted. Raises StorageRefused.
     """
+    path = settings.database_path
+    await asyncio.to_thread(upgrade, path, now=clock())
+    database = await asyncio.to_thread(SQLiteDatabase, path, on_failure=on_failure)
+    try:
+        passwords = Passwords()
+        accounts = Accounts(
+            database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_token=new_token
+        )
+        playback = Playback(database, clock=clock, new_id=new_id, policy=Policy())
+        try:
+            yield Installation(database, accounts, playback)
+        finally:
+            await playback.close()
+            passwords.close()
+    finally:
+        await database.close()
 
 
 class Playhead:
@@ -156,13 +173,14 @@ def _application(installation: Installation) -> Application:
             return False
         return True
 
-    rows = table(Services(installation.playback, is_ready, VERSION))
+    rows = table(Services(installation.accounts, installation.playback, is_ready, VERSION))
     return Application(rows, StaticFiles(directory=_STATIC_FOLDER), installation.accounts.authenticate)
 
 
 def create_app(data: Path | str | None = None, **settings: object) -> Playhead:
-    """Build the ASGI application; `data` is its folder, `settings` as in docs/settings.md, the rest from the environment.
+    """Build the ASGI application; `data` is its folder, `settings` are those of docs/settings.md.
 
+    What is not given comes from the environment, the settings file, and the defaults.
     Nothing is opened yet. Raises ValueError for a wrong setting.
     """
     return Playhead(load_settings(data=None if data is None else Path(data), **settings))

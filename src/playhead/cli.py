@@ -2,16 +2,15 @@
 
 import asyncio
 import getpass
-import json
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 from playhead.config import Settings, load_settings
-from playhead.domain.model import LibraryKind, Role
+from playhead.domain.model import Role
 from playhead.errors import PlayheadError
 
 if TYPE_CHECKING:

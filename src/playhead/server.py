@@ -38,6 +38,8 @@ def run(settings: Settings, *, demo: bool) -> int:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    for library in ("alembic", "uvicorn"):  # their news of a start are none to whoever runs Playhead
+        logging.getLogger(library).setLevel(logging.WARNING)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     return _Server(settings, demo=demo).serve_until_stopped()
 

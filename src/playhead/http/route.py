@@ -91,7 +91,7 @@ class Route:
     """A row of the table: what is answered, to whom, and what the OpenAPI document says of it.
 
     The endpoint returns what is encoded as JSON, None where `status` is 204, or a Starlette response. `request`,
-    `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without an `answer`, gives.
+    `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `answer`, gives.
     `problems` are the codes that it may answer with beside those of its access and body. `hot`: looked up before
     Starlette's routing. `documented`: part of the OpenAPI document; pages are not.
     """

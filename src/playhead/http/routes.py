@@ -4,12 +4,30 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from playhead.domain.accounts import Principal
 from playhead.domain.model import ItemKind
 from playhead.errors import Code
+from playhead.http.accounts import (
+    AccountRoutes,
+    MeAnswer,
+    NewTokenAnswer,
+    SessionAnswer,
+    SignInRequest,
+    TokenAnswer,
+    TokenRequest,
+    TokensAnswer,
+    UserAnswer,
+    UserChange,
+    UserRequest,
+    UsersAnswer,
+    UsersQuery,
+)
 from playhead.http.openapi import document
+from playhead.http.pages import PageRoutes, Shelf
 from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
+from playhead.services.accounts import Accounts
 from playhead.services.playback import Playback
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
@@ -20,6 +38,7 @@ _JSON_OR_BEACON = ("application/json", "text/plain")
 class Services:
     """What the routes call: built by bootstrap."""
 
+    accounts: Accounts
     playback: Playback
     is_ready: Callable[[], Awaitable[bool]]
     version: str
@@ -31,10 +50,15 @@ def table(services: Services) -> list[Route]:
     episode = PlaybackRoutes(services.playback, ItemKind.EPISODE)
     rows: list[Route] = []
 
+    async def list_shelves(_: Principal) -> list[Shelf]:
+        return []
+
     def describe() -> dict[str, Any]:
         return document(rows, services.version)
 
+    account = AccountRoutes(services.accounts)
     service = ServiceRoutes(services.is_ready, describe)
+    page = PageRoutes(services.accounts, list_shelves)
     # fmt: off
     rows += [
         # Playback progress: frozen
@@ -48,6 +72,36 @@ def table(services: Services) -> list[Route]:
         Route("POST", "/api/v1/playback/episode/{id}", episode.save, "Save the progress of an episode",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
               tag="playback", hot=True),
+        # Authentication
+        Route("POST", "/api/v1/sessions", account.sign_in, "Sign in",
+              access=Access.ANYONE, request=SignInRequest, answer=SessionAnswer, status=201,
+              problems=(Code.NOT_AUTHENTICATED, Code.TOO_MANY_ATTEMPTS, Code.UNAVAILABLE), tag="authentication"),
+        Route("DELETE", "/api/v1/sessions/current", account.sign_out, "Sign out",
+              status=204, problems=(Code.NOT_FOUND,), tag="authentication"),
+        Route("GET", "/api/v1/me", account.me, "Who am I", answer=MeAnswer, tag="authentication"),
+        Route("POST", "/api/v1/tokens", account.create_token, "Make an API token",
+              request=TokenRequest, answer=NewTokenAnswer, status=201, problems=(Code.NOT_FOUND,),
+              tag="authentication"),
+        Route("GET", "/api/v1/tokens", account.list_tokens, "List API tokens",
+              answer=TokensAnswer, tag="authentication"),
+        Route("GET", "/api/v1/tokens/{id}", account.read_token, "Read an API token",
+              answer=TokenAnswer, problems=(Code.NOT_FOUND,), tag="authentication"),
+        Route("DELETE", "/api/v1/tokens/{id}", account.revoke_token, "Revoke an API token",
+              status=204, problems=(Code.NOT_FOUND,), tag="authentication"),
+        Route("GET", "/api/v1/users", account.list_users, "List users",
+              access=Access.ADMIN, query=UsersQuery, answer=UsersAnswer, tag="users"),
+        Route("POST", "/api/v1/users", account.create_user, "Add a user",
+              access=Access.ADMIN, request=UserRequest, answer=UserAnswer, status=201, problems=(Code.CONFLICT,),
+              tag="users"),
+        Route("PATCH", "/api/v1/users/{id}", account.change_user, "Change a user",
+              access=Access.ADMIN, request=UserChange, answer=UserAnswer, problems=(Code.NOT_FOUND, Code.CONFLICT),
+              tag="users"),
+        Route("DELETE", "/api/v1/users/{id}", account.remove_user, "Remove a user",
+              access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND, Code.CONFLICT), tag="users"),
+        Route("PUT", "/api/v1/libraries/{id}/access/{user_id}", account.grant, "Let a user see a library",
+              access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="users"),
+        Route("DELETE", "/api/v1/libraries/{id}/access/{user_id}", account.revoke, "Let a user no longer see a library",
+              access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="users"),
         # Service
         Route("GET", "/livez", service.live, "Is the process alive",
               access=Access.ANYONE, answer=StatusAnswer, tag="service"),
@@ -59,6 +113,16 @@ def table(services: Services) -> list[Route]:
               answer=ProgressAnswer, tag="service", hot=True),
         Route("POST", "/api/v1/noop", save_noop, "Answer like a save, without the store",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True),
+        # Pages
+        Route("GET", "/", page.start, "Start page", access=Access.ANYONE, documented=False),
+        Route("GET", "/setup", page.show_setup, "Form for the first admin", access=Access.ANYONE, documented=False),
+        Route("POST", "/setup", page.set_up, "Make the first admin", access=Access.ANYONE, documented=False),
+        Route("GET", "/sign-in", page.show_sign_in, "Form to sign in", access=Access.ANYONE, documented=False),
+        Route("POST", "/sign-in", page.sign_in, "Sign in", access=Access.ANYONE, documented=False),
+        Route("POST", "/sign-out", page.sign_out, "Sign out", access=Access.ANYONE, documented=False),
+        Route("POST", "/tokens", page.create_token, "Make an API token", access=Access.ANYONE, documented=False),
+        Route("POST", "/tokens/{id}/revoke", page.revoke_token, "Revoke an API token",
+              access=Access.ANYONE, documented=False),
     ]
     # fmt: on
     return rows

@@ -1,10 +1,11 @@
 """Queries of progress and plays. Keys are (user id, item id); each hot path is one statement, however many keys."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Text, and_, bindparam, case, func, literal_column, select
+from sqlalchemy import Connection, Integer, Text, and_, bindparam, case, func, literal_column, select, type_coerce
+from sqlalchemy import insert as insert_rows
 from sqlalchemy.dialects.sqlite import insert
 
 from playhead.domain.model import Instant, ItemId, UserId
@@ -33,12 +34,11 @@ _COLUMNS = (
     item.c.credits_ms,
     progress.c.position_ms,
     progress.c.duration_ms,
-    progress.c.watched,
-    progress.c.armed,
+    type_coerce(progress.c.watched, Integer),  # made booleans below, whichever way the rows come
+    type_coerce(progress.c.armed, Integer),
     progress.c.last_watched_at,
     progress.c.version,
 )
-
 
 _FIND = Prepared(
     select(*_COLUMNS)
@@ -107,7 +107,7 @@ _LIST_PLAYS = Prepared(
 )
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[list[str | int | None]]).decode
+_decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
 def find(connection: Connection, user_id: UserId, item_id: ItemId) -> Known | None:
@@ -122,7 +122,7 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
     found: list[Known | None] = [None] * len(keys)
     if row is not None:
         for index, *columns in _decode(row[0]):
-            found[int(index or 0)] = _known(columns)
+            found[index] = _known(columns)
     return found
 
 
@@ -151,7 +151,7 @@ def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str,
     """Add plays that Playhead counted itself: user, item, the play's own id, and its time."""
     if plays:
         connection.execute(
-            insert(play),
+            insert_rows(play),
             [
                 {"user_id": user_id, "item_id": item_id, "id": play_id, "watched_at": at, "source": "automatic"}
                 for user_id, item_id, play_id, at in plays
@@ -159,7 +159,7 @@ def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str,
         )
 
 
-def _known(row: Sequence[object]) -> Known:
+def _known(row: Sequence[Any]) -> Known:
     role, granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version = row
     stored = None if version is None else Progress(position_ms, duration_ms, bool(watched), bool(armed), at, version)
     return Known(role, bool(granted), kind, ItemFacts(runtime_ms, credits_ms), stored)
