@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -62,7 +62,7 @@ def new_token() -> str:
 @asynccontextmanager
 async def open_installation(
     settings: Settings, *, on_failure: Callable[[str], None], clock: Callable[[], Instant] = now
-) -> AsyncIterator[Installation]:
+) -> AsyncGenerator[Installation]:
     """Upgrade and open the database, and build the services; close all of it at the end, nothing accepted lost.
 
     `on_failure` is told once, from any thread, why the store can no longer be trusted. Raises StorageRefused.

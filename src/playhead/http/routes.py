@@ -58,7 +58,7 @@ def table(services: Services) -> list[Route]:
 
     account = AccountRoutes(services.accounts)
     service = ServiceRoutes(services.is_ready, describe)
-    page = PageRoutes(services.accounts, list_shelves)
+    page = PageRoutes(services.accounts, list_shelves, describe)
     # fmt: off
     rows += [
         # Playback progress: frozen
@@ -114,6 +114,7 @@ def table(services: Services) -> list[Route]:
         Route("POST", "/api/v1/noop", save_noop, "Answer like a save, without the store",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True),
         # Pages
+        Route("GET", "/api/docs", page.docs, "The API for people", access=Access.ANYONE, documented=False),
         Route("GET", "/", page.start, "Start page", access=Access.ANYONE, documented=False),
         Route("GET", "/setup", page.show_setup, "Form for the first admin", access=Access.ANYONE, documented=False),
         Route("POST", "/setup", page.set_up, "Make the first admin", access=Access.ANYONE, documented=False),
