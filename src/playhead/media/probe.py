@@ -1,0 +1,187 @@
+"""A look into a media file: its length, its streams, where its credits begin. Opens files; decodes nothing."""
+
+import re
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from playhead.domain.catalogue import MediaInfo, Stream
+from playhead.domain.model import Milliseconds
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream as AvStream
+
+_OPTIONS: Final = {
+    # Demuxers of films. Everything else is refused, above all those that read further files or addresses (HLS, DASH,
+    # concat, SDP): a text called film.mkv must not make the server open what it names.
+    "format_whitelist": "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpegts,mpeg,mpegvideo,asf,flv,ogg,rm,mxf,nut,dv,wtv",
+    "protocol_whitelist": "file",
+    "probesize": "20000000",  # bytes
+    "analyzeduration": "10000000",  # microseconds
+}
+_TIMEOUT_S: Final = 20.0
+_LONGEST_MS: Final = 10_000_000_000  # ten million seconds, as the limit of a report
+_LONGEST_TEXT: Final = 200  # characters of a stream's title
+
+_HDR_TRANSFERS: Final = (16, 18)  # ITU-T H.273: SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
+_KINDS: Final = ("video", "audio", "subtitle")
+_CREDITS: Final = re.compile(
+    r"(?:chapter \d+ ?[:.-] ?)?(?:"
+    r"(?:(?:the )?(?:end|ending|closing|final) ?)?credits?(?: roll)?|end(?:ing)?|end titles?|outro|ed ?\d*"
+    r"|abspann|générique(?: de fin)?|créditos(?: finales)?|titoli di coda|титры|エンディング|片尾|엔딩)",
+    re.IGNORECASE,
+)
+
+_EBML: Final = b"\x1a\x45\xdf\xa3"
+_SEGMENT: Final = b"\x18\x53\x80\x67"
+
+
+class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
+    """The file is no film that can be played. `str()` is a short reason for people, without the file's name."""
+
+
+def probe(path: Path) -> MediaInfo:
+    """Read what a media file says of itself: work of milliseconds, or of seconds where a length must be counted.
+
+    `container` is FFmpeg's first name of it (`matroska`, `mov`). Cover pictures count as no stream.
+    Raises Unreadable, and nothing else, for a file that is missing, empty, truncated, foreign, without pictures or
+    without length.
+    """
+    import av  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
+
+    try:
+        size = _size(path)
+        # 'file:' keeps a name with a colon in it from being read as an address.
+        with av.open(
+            f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace", timeout=_TIMEOUT_S
+        ) as opened:
+            _refuse_truncated(path, size, opened)
+            return _described(opened)
+    except Unreadable:
+        raise
+    except Exception as error:
+        # FFmpeg's errors come as some forty classes, builtins among them, and a hostile file can cause any of them.
+        raise Unreadable(getattr(error, "strerror", None) or "it cannot be read") from error
+
+
+def _size(path: Path) -> int:
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise Unreadable("it is not a regular file")  # a pipe would block for ever
+    if status.st_size == 0:
+        raise Unreadable("it is empty")
+    return status.st_size
+
+
+def _refuse_truncated(path: Path, size: int, opened: "InputContainer") -> None:
+    """Raise Unreadable if the container promises more bytes than there are, as while a file is still being copied."""
+    if opened.format.name.startswith("matroska"):
+        with path.open("rb") as file:
+            end = _matroska_end(file.read(1024))
+    elif opened.format.name.startswith("mov"):
+        lasts = (stream.index_entries[-1] for stream in opened.streams if len(stream.index_entries))
+        end = max((last.pos + last.size for last in lasts), default=0)
+    else:
+        end = 0
+    if end > size:
+        raise Unreadable("it is truncated")
+
+
+def _matroska_end(head: bytes) -> int:
+    """Return the offset where the segment ends by its own account, or 0 where it does not say (RFC 8794, section 6)."""
+    header = _element_size(head, len(_EBML)) if head.startswith(_EBML) else None
+    if header is None or not head.startswith(_SEGMENT, header[0] + header[1]):
+        return 0
+    segment = _element_size(head, header[0] + header[1] + len(_SEGMENT))
+    return 0 if segment is None else segment[0] + segment[1]
+
+
+def _element_size(head: bytes, at: int) -> tuple[int, int] | None:
+    """Return where an element's data begins and its size; None if the size is unknown or lies beyond `head`."""
+    if at >= len(head) or head[at] == 0:
+        return None
+    width = 9 - head[at].bit_length()
+    limit = 1 << (7 * width)
+    value = int.from_bytes(head[at : at + width]) & (limit - 1)
+    return None if at + width > len(head) or value == limit - 1 else (at + width, value)
+
+
+def _described(opened: "InputContainer") -> MediaInfo:
+    streams = tuple(_stream(each) for each in opened.streams if each.type in _KINDS and not _is_cover(each))
+    if not any(stream.kind == "video" for stream in streams):
+        raise Unreadable("it has no moving picture")
+    duration_ms = _duration_ms(opened)
+    if not 0 < duration_ms <= _LONGEST_MS:
+        raise Unreadable("its length is unknown")
+    return MediaInfo(
+        duration_ms=Milliseconds(duration_ms),
+        container=opened.format.name.split(",")[0],
+        streams=streams,
+        credits_ms=_credits_ms(opened, duration_ms),
+    )
+
+
+def _is_cover(stream: "AvStream") -> bool:
+    from av.stream import Disposition  # noqa: PLC0415 - as in `probe`
+
+    return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
+
+
+def _stream(stream: "AvStream") -> Stream:
+    from av.audio.stream import AudioStream  # noqa: PLC0415 - as in `probe`
+    from av.stream import Disposition  # noqa: PLC0415
+    from av.video.stream import VideoStream  # noqa: PLC0415
+
+    # A codec that FFmpeg has no decoder for has no context, whatever the annotation promises.
+    context = getattr(stream, "codec_context", None)
+    language = stream.language
+    video = stream if context and isinstance(stream, VideoStream) else None
+    audio = stream if context and isinstance(stream, AudioStream) else None
+    return Stream(
+        kind=stream.type,
+        codec=context.codec.canonical_name if context else "unknown",
+        language=None if language in (None, "", "und") else language,
+        title=stream.metadata.get("title", "").strip()[:_LONGEST_TEXT] or None,
+        width=video.width if video else None,
+        height=video.height if video else None,
+        channels=audio.channels if audio else None,
+        hdr=video is not None and video.color_trc in _HDR_TRANSFERS,
+        default=bool(stream.disposition & Disposition.default),
+    )
+
+
+def _duration_ms(opened: "InputContainer") -> int:
+    """Ask the container, else its longest stream, else read the file through; 0 where nothing tells."""
+    if opened.duration is not None and opened.duration > 0:
+        return opened.duration // 1000  # FFmpeg's AV_TIME_BASE is a microsecond
+    told = (each.duration * each.time_base for each in opened.streams if each.duration and each.time_base)
+    return int(max(told, default=0) * 1000) or _counted_ms(opened)
+
+
+def _counted_ms(opened: "InputContainer") -> int:
+    """Return the time between the first and the last packet: for recordings that were broken off, and raw streams."""
+    give_up_at = time.monotonic() + _TIMEOUT_S
+    first, last = None, 0.0
+    for packet in opened.demux():
+        if time.monotonic() > give_up_at:
+            raise Unreadable("its length is unknown, and it is too large to be read through")
+        stamp = packet.dts if packet.pts is None else packet.pts
+        if stamp is None or not packet.time_base:
+            continue
+        begin = float(stamp * packet.time_base)
+        first = begin if first is None else min(first, begin)
+        last = max(last, begin + float((packet.duration or 0) * packet.time_base))
+    return 0 if first is None else int((last - first) * 1000)
+
+
+def _credits_ms(opened: "InputContainer", duration_ms: int) -> Milliseconds | None:
+    """Return where a chapter of the last quarter begins that is called after the credits; the first such."""
+    starts = (
+        int(chapter["start"] * chapter["time_base"] * 1000)
+        for chapter in opened.chapters()
+        if chapter["time_base"] and _CREDITS.fullmatch(chapter["metadata"].get("title", "").strip())
+    )
+    late = [start for start in starts if duration_ms * 3 <= start * 4 < duration_ms * 4]
+    return Milliseconds(min(late)) if late else None
