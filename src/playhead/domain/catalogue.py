@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from playhead.domain.model import ItemKind, Milliseconds
+from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, Milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,33 @@ class MediaInfo:
     container: str
     streams: tuple[Stream, ...]
     credits_ms: Milliseconds | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A movie, a show or an episode, as the catalogue keeps it.
+
+    `identity` is what `identity()` says of it. An episode has a `show_id`; `episode_end` is set where its shortest file
+    goes on with further episodes. `runtime_ms` is the shortest of its files, `credits_ms` where the closing credits
+    begin (rule 6 of the semantics). A removed item has no file left, and stays because people watched it.
+    """
+
+    id: ItemId
+    library_id: LibraryId
+    kind: ItemKind
+    title: str
+    identity: str
+    added_at: Instant
+    year: int | None = None
+    show_id: ItemId | None = None
+    season_number: int | None = None
+    episode_number: int | None = None
+    episode_end: int | None = None
+    air_date: date | None = None
+    runtime_ms: Milliseconds | None = None
+    credits_ms: Milliseconds | None = None
+    removed_at: Instant | None = None
+    external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 # --- Names that mean the same -------------------------------------------------------------------------------------
@@ -120,6 +147,15 @@ def sort_title(title: str) -> str:
     'The Matrix' is `matrix`, 'Ocean's 8' comes before 'Ocean's 11'.
     """
     return _DIGITS.sub(lambda number: number[0].lstrip("0").zfill(_DIGITS_WIDTH), _comparable(title))
+
+
+def search_title(title: str) -> str:
+    """Return what is searched in, and what is searched for: no case, accents and punctuation, one space between words.
+
+    Never empty for a title of signs alone.
+    """
+    folded = " ".join(_folded(title).split())
+    return _words(folded) or folded
 
 
 # --- Versions of one item -----------------------------------------------------------------------------------------
