@@ -17,7 +17,7 @@ _UNSEEN = (
     r"\x00-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\uffff"
 )
-NAME_PATTERN = rf"^[^{_UNSEEN}]*[^{_UNSEEN}\s][^{_UNSEEN}]*$"
+NAME_PATTERN = rf"^(?!\s*$)[^{_UNSEEN}]*$"
 PASSWORD_LENGTH_MIN = 8  # NIST SP 800-63B, 5.1.1.2: at least 8, no rules of composition
 PASSWORD_LENGTH_MAX = 128
 

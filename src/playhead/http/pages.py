@@ -1,7 +1,7 @@
 """The pages for people: rendered here, working without scripts, asking no other host for anything."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -44,11 +44,20 @@ class Shelf(NamedTuple):
 
 
 class PageRoutes:
-    """The endpoints of the pages. `list_shelves` names the libraries that somebody may see."""
+    """The endpoints of the pages.
 
-    def __init__(self, accounts: Accounts, list_shelves: Callable[[Principal], Awaitable[Sequence[Shelf]]]) -> None:
+    `list_shelves` names the libraries that somebody may see; `describe` gives the OpenAPI document.
+    """
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        list_shelves: Callable[[Principal], Awaitable[Sequence[Shelf]]],
+        describe: Callable[[], dict[str, Any]],
+    ) -> None:
         self._accounts = accounts
         self._list_shelves = list_shelves
+        self._describe = describe
         self._templates = Environment(
             loader=PackageLoader("playhead.http"),
             autoescape=True,
@@ -63,6 +72,16 @@ class PageRoutes:
         if call.known_user is None:
             return _redirect(call, "/sign-in")
         return await self._start_page(call, call.known_user)
+
+    async def docs(self, call: Call) -> Response:
+        """Show the OpenAPI document to a person."""
+        document = self._describe()
+        operations: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                operations.setdefault(operation["tags"][0], []).append((method, path, operation))
+        schemas = document["components"]["schemas"]
+        return self._page(call, "docs.html", operations=operations, schemas=schemas, limits=_LIMITS)
 
     async def show_setup(self, call: Call) -> Response:
         """Show the form that makes the first admin, where the link is still good."""
@@ -172,6 +191,15 @@ class PageRoutes:
         html = self._templates.get_template(template).render(base=_base(call), user=call.known_user, **values)
         return HTMLResponse(html, status, _HEADERS)
 
+
+_LIMITS = (
+    ("minimum", "at least"),
+    ("exclusiveMinimum", "over"),
+    ("maximum", "at most"),
+    ("minLength", "shortest"),
+    ("maxLength", "longest"),
+    ("maxItems", "at most"),
+)
 
 _REFUSALS = {
     Code.NOT_AUTHENTICATED: "The name or the password is wrong.",
