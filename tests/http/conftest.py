@@ -1,30 +1,16 @@
 """The application in process: a real database in a temporary folder, and a client that speaks HTTP to it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
-from support import Clock
 
 from playhead.bootstrap import Playhead
 from playhead.config import Settings
 from playhead.domain.model import Instant, Role
-
-PASSWORD = "correct horse battery"
-
-
-@dataclass
-class World:
-    """A running Playhead, a client, its clock, and tokens of an admin, a member who sees all, and a stranger."""
-
-    playhead: Playhead
-    client: httpx.AsyncClient
-    clock: Clock
-    admin: dict[str, str]
-    member: dict[str, str]
-    stranger: dict[str, str]
+from support import Clock
+from world import PASSWORD, World
 
 
 @pytest.fixture
