@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection, Integer, Text, and_, bindparam, case, func, literal_column, select, type_coerce
+from sqlalchemy import Connection, Integer, Text, and_, bindparam, func, literal_column, select, type_coerce
 from sqlalchemy import insert as insert_rows
 from sqlalchemy.dialects.sqlite import insert
 
@@ -28,7 +28,7 @@ class Known(NamedTuple):
 
 _COLUMNS = (
     account.c.role,
-    case((library_access.c.user_id.is_not(None), 1), else_=0),
+    type_coerce(library_access.c.user_id.is_not(None), Integer),
     item.c.kind,
     item.c.runtime_ms,
     item.c.credits_ms,
