@@ -113,11 +113,13 @@ FAILURES = (apsw.Error, OverflowError, UnicodeEncodeError, TypeError)
 def translated(error: BaseException) -> Error:
     """Return the DB-API error for one of FAILURES, with SQLite's result codes; raise it `from` the original."""
     known = next((_CLASSES[kind] for kind in type(error).__mro__ if kind in _CLASSES), OperationalError)
-    result = known(str(error))
-    code = getattr(error, "result", None)
-    if isinstance(code, int) and code >= 0:
-        result.code = code
-        result.extended_code = getattr(error, "extendedresult", code)
+    code = getattr(error, "result", -1)
+    if code < 0:
+        return known(str(error))
+    extended_code = getattr(error, "extendedresult", code)
+    name = apsw.mapping_extended_result_codes.get(extended_code) or apsw.mapping_result_codes.get(code)
+    result = known(f"{error} ({name})")
+    result.code, result.extended_code = code, extended_code
     return result
 
 
@@ -146,7 +148,7 @@ class Connection:
         result = translated(error)
         damaging = result.code in _DAMAGE_CODES and result.extended_code != apsw.SQLITE_IOERR_SHMSIZE
         if damaging and self.damage is None:
-            self.damage = f"{error} (SQLite result {result.extended_code})"
+            self.damage = str(result)
         return result
 
     def rows(self, sql: str, parameters: Bindings = ()) -> list[Row]:

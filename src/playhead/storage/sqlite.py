@@ -157,6 +157,11 @@ def filesystem_type(folder: Path, mountinfo: str) -> str | None:
     return found[1] if found else None
 
 
+def is_network_filesystem(kind: str | None) -> bool:
+    """Return whether this type of file system is one on which SQLite's locks or shared memory do not hold."""
+    return kind is not None and _NETWORK_TYPES.fullmatch(kind) is not None
+
+
 def require_local_folder(folder: Path) -> None:
     """Raise StorageRefused where `folder` lies on a network file system. Only Linux tells; elsewhere all are let in."""
     try:
@@ -164,7 +169,7 @@ def require_local_folder(folder: Path) -> None:
     except OSError:
         return
     kind = filesystem_type(folder.resolve(), mountinfo)
-    if kind and _NETWORK_TYPES.fullmatch(kind):
+    if is_network_filesystem(kind):
         raise StorageRefused(
             f"{folder} lies on a network file system ({kind}), on which SQLite loses data. "
             "Choose a data folder on a local disk; only the media files may lie on the network."
