@@ -107,7 +107,7 @@ def _external_ids(root: ET.Element) -> dict[str, str]:
     for source in ("tmdb", "imdb", "tvdb"):
         named += [(source, root.findtext(f"{source}id") or ""), (source, root.findtext(f"{source}_id") or "")]
     plain = root.findtext("id") or ""
-    # `id` is IMDb's in one program's files and TheTVDB's or TMDB's in another's: only the first can be told by its looks.
+    # `id` is IMDb's in one program's files, TheTVDB's or TMDB's in another's: only the first shows by its looks.
     return _known([*named, ("imdb", plain)] if plain.strip().startswith("tt") else named)
 
 
