@@ -74,8 +74,6 @@ def upgrade(path: Path, *, now: Instant, migrations: Migrations | None = None) -
 def _glance(path: Path) -> str | None:
     with closing(apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.driver.set_busy_handler(Patience(_PATIENCE_S))
-        # What a crashed process has left in the log is left to the server that is about to open the file.
-        connection.driver.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         return _revision(connection, path)
 
 

@@ -123,9 +123,9 @@ def upgrade() -> None:
         sa.Column("fault", sa.Text()),
         sa.Column("added_at", sa.BigInteger(), nullable=False),
         sa.Column("removed_at", sa.BigInteger()),
-        sa.ForeignKeyConstraint(["library_id"], ["library.id"], name="fk_media_file_library_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_media_file"),
         sa.UniqueConstraint("library_id", "path", name="uq_media_file_library_id_path"),
+        sa.ForeignKeyConstraint(["library_id"], ["library.id"], name="fk_media_file_library_id", ondelete="CASCADE"),
     )
     op.create_index("ix_media_file_library_id_fingerprint", "media_file", ["library_id", "fingerprint"])
     op.create_table(

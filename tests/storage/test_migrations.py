@@ -1,0 +1,332 @@
+"""Upgrading a database file: from nothing, from an older version, and every reason to leave it alone."""
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine
+
+from playhead.storage import migrations as history
+from playhead.storage import schema
+from playhead.storage.database import StorageRefused
+from playhead.storage.migrations.upgrade import Migrations, Upgrade, copy_database, upgrade
+from playhead.storage.sqlite import SQLiteDatabase
+from support import Clock
+
+NOW = Clock().now
+DAY = 86_400_000
+OURS = Path(history.__file__).parent
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "playhead.db"
+
+
+@pytest.fixture
+def later(tmp_path: Path) -> Callable[[str], Migrations]:
+    """Make the next version of Playhead, whose migration to revision 9999 consists of the given lines."""
+
+    def make(body: str) -> Migrations:
+        scripts = tmp_path / "migrations"
+        shutil.copytree(OURS, scripts, dirs_exist_ok=True)
+        lines = "".join(f"    {line}\n" for line in body.splitlines())
+        (scripts / "versions" / "9999_later.py").write_text(
+            "import os\nimport signal\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n"
+            f'revision = "9999"\ndown_revision = "{history.HEAD}"\n\n\ndef upgrade():\n{lines}'
+        )
+        return Migrations(scripts, "9999")
+
+    return make
+
+
+def run(path: Path, sql: str) -> list[tuple[object, ...]]:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection.execute(sql).fetchall()
+
+
+def refusal(path: Path, migrations: Migrations | None = None) -> str:
+    with pytest.raises(StorageRefused) as caught:
+        upgrade(path, now=NOW, migrations=migrations)
+    return str(caught.value)
+
+
+def names_beside(path: Path) -> list[str]:
+    return sorted(entry.name for entry in path.parent.iterdir())
+
+
+# The schema
+
+
+def test_head_is_the_newest_revision_and_the_history_has_one_line():
+    assert ScriptDirectory(str(OURS)).get_heads() == [history.HEAD]
+
+
+def in_one_line(sql: str) -> str:
+    return re.sub(r"\s+", " ", sql).strip()
+
+
+def test_migrating_makes_exactly_the_tables_of_the_schema(path: Path, tmp_path: Path):
+    upgrade(path, now=NOW)
+    made = tmp_path / "made.db"
+    engine = create_engine(f"sqlite+apsw:///{made}")
+    schema.metadata.create_all(engine)
+    engine.dispose()
+    wanted = "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL AND name <> 'alembic_version'"
+    migrated = {str(name): in_one_line(str(sql)) for name, sql in run(path, wanted)}
+    created = {str(name): in_one_line(str(sql)) for name, sql in run(made, wanted)}
+    assert migrated == created
+    assert "WITHOUT ROWID" in migrated["progress"]
+
+
+def test_alembic_finds_no_difference_between_the_database_and_the_schema(blocking_database: SQLiteDatabase):
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
+
+    assert blocking_database.read_blocking(differences) == []
+
+
+# From nothing, and nothing to do
+
+
+def test_a_new_database_is_made_with_its_folder_and_is_its_owners_only(path: Path):
+    assert upgrade(path, now=NOW) == Upgrade(None, history.HEAD, None)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert run(path, "PRAGMA journal_mode") == [("wal",)]
+    database = SQLiteDatabase(path)
+    assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
+    database.close_blocking()
+
+
+def test_an_up_to_date_database_is_left_alone(path: Path):
+    upgrade(path, now=NOW)
+    before = path.read_bytes()
+    assert upgrade(path, now=NOW) == Upgrade(history.HEAD, history.HEAD, None)
+    assert path.read_bytes() == before
+    assert names_beside(path) == ["playhead.db"]
+
+
+def test_opening_an_up_to_date_database_does_not_load_alembic(path: Path):
+    upgrade(path, now=NOW)
+    program = """
+import sys
+from pathlib import Path
+from playhead.storage.migrations.upgrade import upgrade
+from playhead.storage.sqlite import SQLiteDatabase
+upgrade(Path(sys.argv[1]), now=0)
+SQLiteDatabase(Path(sys.argv[1])).close_blocking()
+sys.exit("alembic" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)  # noqa: S603 - the text above
+    assert done.returncode == 0
+
+
+def test_processes_that_start_at_the_same_time_make_one_database(path: Path):
+    program = """
+import sys
+from pathlib import Path
+from playhead.storage.migrations.upgrade import upgrade
+print(upgrade(Path(sys.argv[1]), now=0).before)
+"""
+    started = [
+        subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)  # noqa: S603
+        for _ in range(4)
+    ]
+    answers = [process.communicate()[0].strip() for process in started]
+    assert [process.returncode for process in started] == [0] * 4
+    assert sorted(answers) == [history.HEAD, history.HEAD, history.HEAD, "None"]
+
+
+# From an older version
+
+
+def test_an_older_database_is_backed_up_and_then_upgraded_with_its_content(
+    path: Path, later: Callable[[str], Migrations]
+):
+    upgrade(path, now=NOW)
+    run(path, "INSERT INTO login VALUES ('ana', 'u')")
+    done = upgrade(path, now=NOW, migrations=later('op.add_column("login", sa.Column("more", sa.Text()))'))
+    assert done.before == history.HEAD
+    assert done.after == "9999"
+    assert run(path, "SELECT name, user_id, more FROM login") == [("ana", "u", None)]
+    assert done.backup == path.with_name(f"playhead.db.backup-{history.HEAD}-20251108T220000Z")
+    assert done.backup.stat().st_mode & 0o777 == 0o600
+    assert run(done.backup, "SELECT * FROM login") == [("ana", "u")]
+    assert run(done.backup, "PRAGMA journal_mode") == [("delete",)]
+    # A backup is a database like any other: it can be put back.
+    assert upgrade(done.backup, now=NOW).before == history.HEAD
+    assert names_beside(path) == ["playhead.db", done.backup.name]
+
+
+def test_what_another_process_has_written_and_not_checkpointed_is_in_the_backup(
+    path: Path, later: Callable[[str], Migrations]
+):
+    upgrade(path, now=NOW)
+    with closing(apsw.Connection(str(path))) as running:
+        running.execute("INSERT INTO login VALUES ('ana', 'u')")
+        done = upgrade(path, now=NOW, migrations=later("pass"))
+    assert done.backup is not None
+    assert run(done.backup, "SELECT name FROM login") == [("ana",)]
+
+
+def test_the_last_three_backups_are_kept(path: Path, later: Callable[[str], Migrations]):
+    upgrade(path, now=NOW)
+    newer = later("pass")
+    stranger = path.with_name("playhead.db.backup-of-my-own")
+    stranger.touch()
+    for day in range(5):
+        run(path, f"UPDATE alembic_version SET version_num = '{history.HEAD}'")  # noqa: S608 - a constant
+        upgrade(path, now=type(NOW)(NOW + day * DAY), migrations=newer)
+    kept = [name for name in names_beside(path) if name != stranger.name]
+    assert [name.rpartition("-")[2][:8] for name in kept[1:]] == ["20251110", "20251111", "20251112"]
+    assert stranger.exists()
+
+
+def test_a_migration_that_fails_leaves_everything_as_it_was(path: Path, later: Callable[[str], Migrations]):
+    upgrade(path, now=NOW)
+    run(path, "INSERT INTO login VALUES ('ana', 'u')")
+    tables = run(path, "SELECT sql FROM sqlite_schema")
+    broken = later('op.drop_table("login")\nop.create_table("a", sa.Column("b", sa.Text()))\nop.execute("nonsense")')
+    assert "nonsense" in refusal(path, broken)
+    assert run(path, "SELECT sql FROM sqlite_schema") == tables
+    assert run(path, "SELECT name FROM login") == [("ana",)]
+    assert upgrade(path, now=NOW).before == history.HEAD
+
+
+def test_a_process_that_dies_while_it_migrates_leaves_the_old_version_and_a_backup(
+    path: Path, later: Callable[[str], Migrations]
+):
+    upgrade(path, now=NOW)
+    run(path, "INSERT INTO login VALUES ('ana', 'u')")
+    deadly = later('op.drop_table("login")\nos.kill(os.getpid(), signal.SIGKILL)')
+    program = """
+import sys
+from pathlib import Path
+from playhead.storage.migrations.upgrade import Migrations, upgrade
+upgrade(Path(sys.argv[1]), now=0, migrations=Migrations(Path(sys.argv[2]), "9999"))
+"""
+    arguments = [sys.executable, "-c", program, str(path), str(deadly.scripts)]
+    assert subprocess.run(arguments, check=False).returncode == -signal.SIGKILL  # noqa: S603 - the text above
+    assert upgrade(path, now=NOW).before == history.HEAD
+    assert run(path, "SELECT name FROM login") == [("ana",)]
+    backup = path.with_name(f"playhead.db.backup-{history.HEAD}-19700101T000000Z")
+    assert run(backup, "SELECT name FROM login") == [("ana",)]
+
+
+def test_a_table_that_others_refer_to_is_rebuilt_without_losing_them(path: Path, later: Callable[[str], Migrations]):
+    upgrade(path, now=NOW)
+    run(path, "INSERT INTO account VALUES ('u', 'Ana', 'member', 'x', 1)")
+    run(path, "INSERT INTO library_access VALUES ('u', 'l', 1)")
+    rebuild = 'with op.batch_alter_table("account", recreate="always") as batch:\n    batch.drop_column("created_at")'
+    upgrade(path, now=NOW, migrations=later(rebuild))
+    assert run(path, "SELECT user_id FROM library_access") == [("u",)]
+
+
+def test_a_migration_that_breaks_a_reference_is_refused(path: Path, later: Callable[[str], Migrations]):
+    upgrade(path, now=NOW)
+    run(path, "INSERT INTO account VALUES ('u', 'Ana', 'member', 'x', 1)")
+    run(path, "INSERT INTO library_access VALUES ('u', 'l', 1)")
+    assert "library_access" in refusal(path, later('op.execute("DELETE FROM account")'))
+    assert run(path, "SELECT id FROM account") == [("u",)]
+
+
+# Backups
+
+
+def test_a_backup_that_was_cut_off_is_no_backup_and_in_nobodys_way(path: Path, later: Callable[[str], Migrations]):
+    upgrade(path, now=NOW)
+    partial = path.with_name(f"playhead.db.backup-{history.HEAD}-20251108T220000Z.partial")
+    partial.write_bytes(b"half")
+    done = upgrade(path, now=NOW, migrations=later("pass"))
+    assert done.backup is not None
+    assert run(done.backup, "PRAGMA quick_check") == [("ok",)]
+    assert not partial.exists()
+
+
+def test_a_damaged_database_is_neither_backed_up_nor_upgraded(path: Path, later: Callable[[str], Migrations]):
+    upgrade(path, now=NOW)
+    numbers = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)"
+    run(path, f"INSERT INTO login {numbers} SELECT n, 'u' FROM number")  # noqa: S608 - the text above
+    content = bytearray(path.read_bytes())
+    content[-40 * 4096 : -20 * 4096] = b"\xff" * (20 * 4096)
+    path.write_bytes(content)
+    assert "damaged" in refusal(path, later("pass"))
+    assert names_beside(path) == ["playhead.db"]
+    assert run(path, "SELECT version_num FROM alembic_version") == [(history.HEAD,)]
+
+
+def test_a_copy_replaces_an_earlier_one_only_when_it_is_complete(path: Path, tmp_path: Path):
+    upgrade(path, now=NOW)
+    target = tmp_path / "copy.db"
+    copy_database(path, target)
+    before = target.read_bytes()
+    with pytest.raises(Exception, match="NOTADB"):
+        copy_database(_letter(tmp_path / "letter.db"), target)
+    assert target.read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir() if "partial" in entry.name] == []
+
+
+# Refusals
+
+
+def _letter(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("Dear reader, this is a letter. " * 50)
+    return path
+
+
+def test_a_newer_database_is_refused_with_both_revisions(path: Path, later: Callable[[str], Migrations]):
+    upgrade(path, now=NOW)
+    upgrade(path, now=NOW, migrations=later("pass"))
+    before = names_beside(path)
+    message = refusal(path)
+    assert "newer version of Playhead" in message
+    assert "9999" in message
+    assert history.HEAD in message
+    assert names_beside(path) == before
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "CREATE TABLE photo (id INTEGER)",
+        "CREATE TABLE alembic_version (version_num TEXT); INSERT INTO alembic_version VALUES ('0001')",
+        "CREATE TABLE alembic_version (version_num TEXT); CREATE TABLE account (id); CREATE TABLE progress (id)",
+    ],
+)
+def test_a_database_of_another_program_is_refused_and_untouched(path: Path, statements: str):
+    path.parent.mkdir()
+    run(path, statements)
+    before = path.read_bytes()
+    assert "not a Playhead database" in refusal(path)
+    assert path.read_bytes() == before
+    assert names_beside(path) == ["playhead.db"]
+
+
+def test_a_file_that_is_no_database_is_refused_and_untouched(path: Path):
+    before = _letter(path).read_bytes()
+    assert "not a Playhead database" in refusal(path)
+    assert path.read_bytes() == before
+    assert names_beside(path) == ["playhead.db"]
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused_with_its_name(path: Path):
+    path.mkdir(parents=True)
+    assert str(path) in refusal(path)
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused_with_its_name(path: Path):
+    path.parent.touch()
+    assert str(path) in refusal(path)
