@@ -1,0 +1,94 @@
+"""What name, folder and NFO files together say of a video. Opens NFO files, never the video."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+from playhead.domain.catalogue import ParsedName, identity
+from playhead.domain.model import ItemKind, LibraryKind
+from playhead.media.folders import Beside, contained
+from playhead.media.nfo import Nfo, read_nfo
+
+Parse = Callable[[PurePosixPath, LibraryKind], ParsedName | None]
+
+_NFO_BYTES_MAX = 4 * 1_048_576  # four bytes for each character that read_nfo takes
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a video is said to be; `from_nfo`: some of it by an NFO file. `episode_ids` are those of the episode."""
+
+    name: ParsedName
+    from_nfo: bool = False
+    episode_ids: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Parse) -> Description | None:
+    """Say what a video is, or None where nothing tells. An NFO wins over names, member by member.
+
+    A movie.nfo speaks of all videos of its folder, but only where their names say the same film. NFO files that cannot
+    be read say nothing.
+    """
+    name = parse(PurePosixPath(path), kind)
+    own = _read(root, beside.own)
+    if kind is LibraryKind.SHOWS:
+        return _episode(name, own, _read(root, beside.show))
+    if name is None:
+        return None
+    movie = _read(root, beside.movie)
+    if movie != Nfo() and not _same_film(name, beside.siblings, parse):
+        movie = Nfo()
+    described = replace(
+        name,
+        title=own.title or movie.title or name.title,
+        year=own.year or movie.year or name.year,
+        external_ids={**name.external_ids, **movie.external_ids, **own.external_ids},
+    )
+    return Description(described, from_nfo=described != name)
+
+
+def _episode(name: ParsedName | None, own: Nfo, show: Nfo) -> Description | None:
+    title = show.title or own.show_title
+    if name is None:
+        if title is None or own.season_number is None or own.episode_number is None:
+            return None
+        name = ParsedName(ItemKind.EPISODE, title)
+    described = replace(
+        name,
+        title=title or name.title,
+        year=show.year or name.year,
+        external_ids={**name.external_ids, **show.external_ids},
+        episode_title=own.title or name.episode_title,
+        air_date=own.air_date or name.air_date,
+    )
+    if own.season_number is not None and own.episode_number is not None:
+        same = own.episode_number == name.episode_number
+        described = replace(
+            described,
+            season_number=own.season_number,
+            episode_number=own.episode_number,
+            episode_end=name.episode_end if same else None,
+        )
+    if described.episode_number is None and described.air_date is None:
+        return None
+    ids = dict(own.external_ids)
+    return Description(described, from_nfo=described != name or bool(ids), episode_ids=ids)
+
+
+def _same_film(name: ParsedName, siblings: tuple[str, ...], parse: Parse) -> bool:
+    others = (parse(PurePosixPath(path), LibraryKind.MOVIES) for path in siblings)
+    key = identity(name.title, name.year)
+    return all(other is None or identity(other.title, other.year) == key for other in others)
+
+
+def _read(root: Path, path: str | None) -> Nfo:
+    real = None if path is None else contained(root, path)
+    if real is None:
+        return Nfo()
+    try:
+        with real.open("rb") as file:
+            content = file.read(_NFO_BYTES_MAX)
+    except OSError:
+        return Nfo()
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    return read_nfo(content.decode(encoding, "replace"))
