@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, Milliseconds
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,41 @@ class Item:
     credits_ms: Milliseconds | None = None
     removed_at: Instant | None = None
     external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """A folder of movies or shows, or, without a `path`, the catalogue of a front end that keeps its own files.
+
+    `path` is absolute. `scan_report` is the JSON of the last scan's report, `scan_until` the time up to which a scan
+    that runs just now has given a sign of life.
+    """
+
+    id: LibraryId
+    name: str
+    kind: LibraryKind
+    path: str | None
+    created_at: Instant
+    scanned_at: Instant | None = None
+    scan_report: str | None = None
+    scan_until: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """One file of an item, as people choose between versions. `size` is in bytes, `part` counted from 1."""
+
+    id: FileId
+    path: str
+    label: str
+    size: int
+    duration_ms: Milliseconds | None
+    container: str | None
+    width: int | None
+    height: int | None
+    video_codec: str | None
+    audio_codec: str | None
+    part: int | None
 
 
 # --- Names that mean the same -------------------------------------------------------------------------------------
@@ -214,3 +249,22 @@ def version_label(info: MediaInfo, edition: str | None = None) -> str:
     if edition:
         words.append(edition)
     return " ".join(words) or info.container
+
+
+_BROWSER_VIDEO = frozenset({"h264", "vp8", "vp9", "av1"})
+_BROWSER_CONTAINERS = frozenset({"mov", "mp4", "webm"})
+
+
+def version_preference(file: MediaFile) -> tuple[int, bool, bool, int, int, str]:
+    """Return a sort key: first the file that an item is played from unless another one is chosen.
+
+    The first part; then what browsers play, by picture and by container; then the largest picture.
+    """
+    return (
+        file.part or 0,
+        file.video_codec not in _BROWSER_VIDEO,
+        file.container not in _BROWSER_CONTAINERS,
+        -(file.height or 0),
+        -file.size,
+        file.path,
+    )
