@@ -17,7 +17,7 @@ from sqlalchemy import Connection, exc, func, insert, select
 
 from disks import faulty_disk
 from playhead.errors import Code, PlayheadError, unavailable
-from playhead.storage import sqlite
+from playhead.storage import apsw_dbapi, sqlite
 from playhead.storage.database import StorageRefused
 from playhead.storage.schema import account, library_access, login
 from playhead.storage.sqlite import SQLiteDatabase, filesystem_type, is_wal_sound
@@ -181,6 +181,18 @@ async def test_peeking_runs_on_the_calling_thread_and_from_a_second_thread_elsew
         go_on.set()
         assert other.result().startswith("other-loop")
     assert elsewhere.startswith("playhead-reader")
+
+
+@pytest.mark.anyio
+async def test_a_peek_that_meets_a_lock_is_repeated_on_a_reader_thread(database: SQLiteDatabase):
+    here = threading.current_thread()
+
+    def busy_here(_connection: Connection) -> str:
+        if threading.current_thread() is here:
+            raise apsw_dbapi.translated(apsw.exception_for(apsw.SQLITE_BUSY_RECOVERY))
+        return "read"
+
+    assert await database.peek(busy_here) == "read"
 
 
 @pytest.mark.anyio

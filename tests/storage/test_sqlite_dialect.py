@@ -193,6 +193,22 @@ def test_what_is_closed_refuses_to_work():
         connection.rows("SELECT 1")
 
 
+@pytest.mark.parametrize(
+    ("code", "damaging"),
+    [
+        (apsw.SQLITE_IOERR_READ, True),
+        (apsw.SQLITE_CORRUPT_INDEX, True),
+        (apsw.SQLITE_FULL, False),
+        (apsw.SQLITE_IOERR_SHMSIZE, False),  # a full disk, met by the wal-index
+        (apsw.SQLITE_BUSY, False),
+    ],
+)
+def test_a_connection_remembers_only_what_makes_the_file_untrustworthy(code: int, *, damaging: bool):
+    connection = apsw_dbapi.connect(":memory:")
+    connection.failed(apsw.exception_for(code))
+    assert (connection.damage is not None) is damaging
+
+
 def test_an_expected_error_is_no_damage(connection: Connection):
     with pytest.raises(exc.IntegrityError):
         connection.execute(insert(shelf).values(id=1, name="x"))

@@ -29,7 +29,8 @@ class Database(Protocol):
 
     All methods but `close` raise `PlayheadError` UNAVAILABLE where the store is busy for too long, full, failed or
     closed; what the function raises otherwise, they pass on. `write` and `read` survive the cancellation of the
-    caller: a function that has begun runs to its end.
+    caller: a function that has begun runs to its end. A function must not wait for another of its own kind: there is
+    one writer, and a limited number of readers.
     """
 
     async def read(self, fn: Callable[[Connection], T]) -> T:

@@ -263,16 +263,12 @@ def _open_reader(path: Path, patience: Patience | None, *, vfs: str | None) -> a
     return connection
 
 
-def engine_connection(connection: apsw_dbapi.Connection) -> Connection:
-    """Return a SQLAlchemy connection over an open one; closing it closes both."""
+def engine_connections(*connections: apsw_dbapi.Connection) -> list[Connection]:
+    """Return SQLAlchemy connections over open ones, which share their compiled statements; closing one closes both."""
     engine = create_engine(
-        "sqlite+apsw://",
-        creator=lambda: connection,
-        poolclass=NullPool,
-        hide_parameters=True,
-        skip_autocommit_rollback=True,
+        "sqlite+apsw://", creator=iter(connections).__next__, poolclass=NullPool, hide_parameters=True
     )
-    return engine.connect()
+    return [engine.connect() for _ in connections]
 
 
 class SQLiteDatabase:
@@ -306,14 +302,15 @@ class SQLiteDatabase:
         try:
             self._log = open_writer(path, self._patience, vfs=vfs)
             self._log.driver.set_wal_hook(self._on_commit)
-            self._writer = engine_connection(self._log)
-            peeking = _open_reader(path, None, vfs=vfs)
-            self._peeker = engine_connection(peeking)
-            self._idle: SimpleQueue[Connection] = SimpleQueue()
-            for _ in range(_READERS):
-                self._idle.put(engine_connection(_open_reader(path, Patience(_READER_PATIENCE_S), vfs=vfs)))
+            [self._writer] = engine_connections(self._log)
+            patience = [None, *(Patience(_READER_PATIENCE_S) for _ in range(_READERS))]
+            readers = [_open_reader(path, waiting, vfs=vfs) for waiting in patience]
+            self._peeker, *idle = engine_connections(*readers)
         except (apsw_dbapi.Error, DBAPIError) as error:
             raise StorageRefused(f"The database {path} cannot be opened: {error}") from error
+        self._idle: SimpleQueue[Connection] = SimpleQueue()
+        for connection in idle:
+            self._idle.put(connection)
         self._peek_free = threading.Lock()
         self._writing = ThreadPoolExecutor(1, "playhead-writer")
         self._reading = ThreadPoolExecutor(_READERS, "playhead-reader")

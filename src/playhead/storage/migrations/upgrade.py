@@ -19,7 +19,7 @@ from playhead.storage.database import StorageRefused
 from playhead.storage.migrations import HEAD
 from playhead.storage.sqlite import (
     Patience,
-    engine_connection,
+    engine_connections,
     open_writer,
     require_local_folder,
     require_sound_library,
@@ -95,7 +95,7 @@ def _revision(connection: apsw_dbapi.Connection, path: Path) -> str | None:
 
 def _upgrade(path: Path, now: Instant, migrations: Migrations) -> Upgrade:
     writer = open_writer(path, Patience(_PATIENCE_S))
-    with closing(writer), engine_connection(writer) as connection:
+    with closing(writer), engine_connections(writer)[0] as connection:
         # Off, or rebuilding a table would delete what refers to it. It cannot be changed inside the transaction.
         writer.rows("PRAGMA foreign_keys = OFF")
         with connection.begin():
