@@ -9,7 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar, cast
@@ -322,23 +322,19 @@ class SQLiteDatabase:
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read."""
-        self._require_running()
-        return await asyncio.get_running_loop().run_in_executor(self._reading, self._read, fn)
+        return await asyncio.wrap_future(self._submit(self._reading, self._read, fn))
 
     def read_blocking(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read_blocking."""
-        self._require_running()
-        return self._reading.submit(self._read, fn).result()
+        return self._submit(self._reading, self._read, fn).result()
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """See Database.write."""
-        self._require_running()
-        return await asyncio.get_running_loop().run_in_executor(self._writing, self._write, fn)
+        return await asyncio.wrap_future(self._submit(self._writing, self._write, fn))
 
     def write_blocking(self, fn: Callable[[Connection], T]) -> T:
         """See Database.write_blocking."""
-        self._require_running()
-        return self._writing.submit(self._write, fn).result()
+        return self._submit(self._writing, self._write, fn).result()
 
     async def peek(self, fn: Callable[[Connection], T]) -> T:
         """See Database.peek. Two threads that peek at the same time, or a file that is busy, take the way of `read`."""
@@ -378,6 +374,18 @@ class SQLiteDatabase:
     def _require_running(self) -> None:
         if self._failure or self._closed:
             raise unavailable()
+
+    def _submit(
+        self,
+        threads: ThreadPoolExecutor,
+        run: Callable[[Callable[[Connection], T]], T],
+        fn: Callable[[Connection], T],
+    ) -> Future[T]:
+        self._require_running()
+        try:
+            return threads.submit(run, fn)
+        except RuntimeError as error:  # closed by another thread in this instant
+            raise unavailable() from error
 
     def _read(self, fn: Callable[[Connection], T]) -> T:
         if self._failure:  # while this function waited for its turn
