@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -19,6 +19,7 @@ from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.errors import PlayheadError
 from playhead.http.application import Application
+from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
 from playhead.services.passwords import Passwords
@@ -113,6 +114,13 @@ class Playhead:
         if self._installation is None:
             raise RuntimeError("Playhead is not open")
         return self._installation
+
+    @property
+    def table(self) -> Sequence[Route]:
+        """Return every route, in the order of the contract. Raises RuntimeError while it is closed."""
+        if self._application is None:
+            raise RuntimeError("Playhead is not open")
+        return self._application.table
 
     async def open(self) -> None:
         """Open the installation; idempotent. Raises StorageRefused."""

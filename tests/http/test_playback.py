@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import Connection
 
 from world import EPISODE, MOVIE, NOWHERE, SHOW, World
 
@@ -23,7 +24,7 @@ def episode(item_id: str = EPISODE) -> str:
     return f"/api/v1/playback/episode/{item_id}"
 
 
-async def save(world: World, position: float, duration: float = 5400, url: str = "", **more: Any) -> dict[str, Any]:
+async def save(world: World, position: float, duration: float = 5400, url: str = "", **more: object) -> dict[str, Any]:
     report = {"position_seconds": position, "duration_seconds": duration, **more}
     response = await world.client.post(url or movie(), json=report, headers=world.member)
     assert response.status_code == 200, response.text
@@ -202,7 +203,7 @@ async def test_example_17_progress_belongs_to_the_item_not_to_the_file(stocked: 
 
 
 async def plays(world: World) -> int:
-    def count(connection: Any) -> int:
+    def count(connection: Connection) -> int:
         return connection.exec_driver_sql("SELECT count(*) FROM play").scalar_one()
 
     return await world.playhead.installation.database.read(count)

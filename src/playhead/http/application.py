@@ -21,6 +21,7 @@ class Application:
     """Answers HTTP requests by the table. Mounts under any path; has no start and no end of its own."""
 
     def __init__(self, table: Sequence[Route], static: ASGIApp, authenticate: Authenticate) -> None:
+        self.table = table
         self._authenticate = authenticate
         self._lane = _Lane(table)
         paths: dict[str, dict[str, Route]] = {}

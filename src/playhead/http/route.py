@@ -1,6 +1,7 @@
 """One row of the route table, and how a request that matches it is answered."""
 
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -13,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from playhead.domain.access import may_administer
 from playhead.domain.accounts import Principal
-from playhead.errors import Code, PlayheadError, access_denied, not_authenticated
+from playhead.errors import Code, PlayheadError, access_denied, invalid, not_authenticated
 from playhead.http.auth import Authenticate, header, identify
 from playhead.http.bodies import convert, decode, encode, read_body, require_media_type
 from playhead.http.errors import send_internal_error, send_problem
@@ -21,6 +22,8 @@ from playhead.http.errors import send_internal_error, send_problem
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+_QUERY_MEMBERS_MAX = 100
 
 
 class Access(Enum):
@@ -74,13 +77,17 @@ class Call:
         return decode(await read_body(self.scope, self.receive), kind)
 
     def query(self, kind: type[T]) -> T:
-        """Return the checked members of the query string; the last one of a name counts. Raises INVALID."""
+        """Return the checked members of the query string; an empty one counts as absent. Raises INVALID."""
         text = self.scope.get("query_string", b"").decode("latin-1")
         try:
-            members = dict(parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=100))
+            pairs = parse_qsl(text, max_num_fields=_QUERY_MEMBERS_MAX)
         except ValueError:
-            raise PlayheadError(Code.INVALID, "Invalid data", details={"query": ["has too many members"]}) from None
-        return convert({name: value for name, value in members.items() if value}, kind)
+            raise invalid({"query": [f"must have at most {_QUERY_MEMBERS_MAX} members"]}) from None
+        counts = Counter(name for name, _ in pairs)
+        repeated = [name for name, count in counts.items() if count > 1]
+        if repeated:
+            raise invalid({name: ["must be given once"] for name in repeated})
+        return convert(dict(pairs), kind)
 
 
 Endpoint = Callable[[Call], Awaitable[object]]

@@ -1,0 +1,83 @@
+"""Every route of the table, anonymously and as somebody without grants: a new route cannot be forgotten."""
+
+import re
+
+import httpx
+import pytest
+
+from playhead.http.route import Access, Route
+from world import EPISODE, LIBRARY, MOVIE, SHOW, World
+
+pytestmark = pytest.mark.anyio
+
+# What stands for a parameter, by the path up to it: things that exist, in a library that the stranger may not see.
+PARAMETERS = {
+    "/api/v1/playback/movie/{id}": MOVIE,
+    "/api/v1/playback/episode/{id}": EPISODE,
+    "/api/v1/items/{id}": MOVIE,
+    "/api/v1/items/{id}/episodes": SHOW,
+    "/api/v1/stream/movie/{id}": MOVIE,
+    "/api/v1/stream/episode/{id}": EPISODE,
+}
+
+# Routes for members whose path names nothing of the catalogue: a stranger is answered for themselves.
+OWN = {
+    "/api/v1/sessions/current",
+    "/api/v1/me",
+    "/api/v1/tokens",
+    "/api/v1/tokens/{id}",
+    "/api/v1/libraries",
+    "/api/v1/items",
+    "/api/v1/noop",
+    "/api/v1/stream/file/{id}",
+}
+
+BODY = {"position_seconds": 1, "duration_seconds": 2}
+
+
+async def call(world: World, route: Route, headers: dict[str, str]) -> httpx.Response:
+    path = re.sub(r"{[^}]*}", PARAMETERS.get(route.path, LIBRARY), route.path)
+    body = BODY if route.request is not None else None
+    return await world.client.request(route.method, path, json=body, headers=headers)
+
+
+async def test_no_route_but_the_public_ones_answers_somebody_unknown(stocked: World):
+    for route in stocked.playhead.table:
+        response = await call(stocked, route, {})
+        if route.access is Access.ANYONE:
+            assert response.status_code < 500, route.path
+        else:
+            assert response.status_code == 401, (route.method, route.path)
+            assert response.json()["error"] == "Not authenticated"
+
+
+async def test_no_route_shows_a_stranger_what_was_not_granted(stocked: World):
+    for route in stocked.playhead.table:
+        if route.access is Access.ANYONE:
+            continue
+        response = await call(stocked, route, stocked.stranger)
+        if route.access is Access.ADMIN or route.path in PARAMETERS:
+            assert response.status_code == 403, (route.method, route.path, response.text)
+            assert response.json()["error"] == "Access denied"
+        else:
+            assert route.path in OWN, f"say in this test what a stranger may know of {route.method} {route.path}"
+            assert response.status_code < 500, (route.method, route.path, response.text)
+            for hidden in (MOVIE, SHOW, EPISODE, "Harbour Lights", "Tidal Station", "Films"):
+                assert hidden not in response.text, (route.method, route.path)
+
+
+async def test_the_public_routes_are_these(stocked: World):
+    public = {route.path for route in stocked.playhead.table if route.access is Access.ANYONE}
+    assert public == {
+        "/api/v1/sessions",
+        "/livez",
+        "/readyz",
+        "/api/openapi.json",
+        "/api/docs",
+        "/",
+        "/setup",
+        "/sign-in",
+        "/sign-out",
+        "/tokens",
+        "/tokens/{id}/revoke",
+    }
