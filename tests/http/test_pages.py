@@ -72,7 +72,7 @@ async def empty(tmp_path: Path) -> AsyncIterator[World]:
     await playhead.open()
     transport = httpx.ASGITransport(app=Starlette(routes=[Mount("/watch/playhead", playhead)]))
     async with httpx.AsyncClient(transport=transport, base_url="http://playhead.test/watch/playhead") as client:
-        yield World(playhead, client, clock, {}, {}, {})
+        yield World(playhead, client, clock, {}, {}, {}, {})
     await playhead.close()
 
 
