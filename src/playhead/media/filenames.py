@@ -49,10 +49,11 @@ _EXTRAS_SUFFIX: Final = re.compile(
     r"-(?:behindthescenes|deleted|deletedscene|featurette|interview|scene|short|other|clip|extra|extras)\d*$"
 )
 _SAMPLE: Final = re.compile(
-    r"(?:^|[._-]|\s-\s)(?:sample|trailer)[\s._-]*\d*$|^sample(?=[._-])|[\s._](?:official|teaser)[\s._]trailer\b"
-    r"|[\s._-](?:trailer)$|[._-]sample[._-][\w]{2,}$",
+    r"(?:^|[._-]|\s-\s)sample[\s._-]*\d*$|^sample[._-]|[._-]sample[._-]\w{2,}$|(?:^|[_-]\s?)trailer[\s._-]*\d*$"
+    r"|[\s._](?:official|teaser)[\s._]trailer\b",
     re.IGNORECASE,
 )
+_MOVIE_TRAILER: Final = re.compile(r"[\s.]trailer[\s._-]*\d*$", re.IGNORECASE)  # an episode may be called 'The Trailer'
 _CREDITLESS: Final = re.compile(
     r"(?<![^\W_])(?:NCOP|NCED|Creditless)[\s._-]*(?:OP|ED)?\d*[a-z]?(?![^\W_])", re.IGNORECASE
 )
@@ -88,7 +89,9 @@ def parse(path: PurePosixPath, library: LibraryKind) -> ParsedName | None:
     folders, stem = tuple(plain(name) for name in path.parts[:-1]), plain(path.stem)
     if not _is_item(folders, stem):
         return None
-    return _movie(folders, stem) if library is LibraryKind.MOVIES else _episode(folders, stem)
+    if library is LibraryKind.SHOWS:
+        return _episode(folders, stem)
+    return None if _MOVIE_TRAILER.search(stem) else _movie(folders, stem)
 
 
 # --- Movies -------------------------------------------------------------------------------------------------------
@@ -108,6 +111,7 @@ _COLLECTION_NUMBER: Final = re.compile(r"^\d{1,2}(?:\. | - )(?=.*[^\W\d_])")
 _YEARS: Final = re.compile(r"[(\[]\d{4}\s?-\s?\d{2,4}[)\]]")
 
 _EDITION_TAG: Final = re.compile(r"\s*[\[{(]edition[-=: ](?P<edition>[^\]})]+)[\]})]", re.IGNORECASE)
+_BRACKET: Final = re.compile(r"[\[({]([^\[\](){}]*)[\])}]")
 _EDITION: Final = re.compile(
     r"(?<![^\W_])(?P<edition>(?:\d+(?:st|nd|rd|th)[\s._]+)?[^\W\d_][\w'\u2019]*[\s._]+(?:cut|edition)"
     r"|extended|theatrical|unrated|uncut|uncensored|remastered|restored|redux|imax|criterion|despecialized)(?![^\W_])",
@@ -186,8 +190,13 @@ def _take_part(name: str, folder: Release) -> tuple[str, int | None]:
 
 
 def _take_edition(name: str) -> tuple[str, str | None]:
-    tag = _EDITION_TAG.search(name)
-    return (_EDITION_TAG.sub("", name).strip(), tag["edition"].strip()) if tag else (name, None)
+    """Return the name without the edition, and the edition, where it stands in brackets."""
+    if tag := _EDITION_TAG.search(name):
+        return _EDITION_TAG.sub("", name).strip(), tag["edition"].strip()
+    for bracket in _BRACKET.finditer(name):
+        if _EDITION.fullmatch(bracket[1]) and bracket.start() > 0:
+            return f"{name[: bracket.start()].rstrip()} {name[bracket.end() :].lstrip()}".strip(), _edition(bracket[1])
+    return name, None
 
 
 def _edition(rest: str) -> str | None:
@@ -281,7 +290,7 @@ def _numbered(stem: str, season: int | None, show: str | None, ids: dict[str, st
     if numbers is None:
         return None
     if folder is None or not folder.title:
-        folder = read_release(stem[: numbers.start], "episode")
+        folder = read_release(_prefix(stem, numbers.start), "episode")
     if not folder.title:
         return None
     if numbers.end > end:
@@ -295,11 +304,16 @@ def _numbered(stem: str, season: int | None, show: str | None, ids: dict[str, st
         season_number=season,
         episode_number=episode,
         episode_end=numbers.last,
-        episode_title=_episode_title(stem[numbers.end : min(end, last_part.start() if last_part else end)]),
+        episode_title=_episode_title(stem, numbers.end, min(end, last_part.start() if last_part else end)),
         air_date=numbers.air_date,
         part=int(last_part["part"]) if last_part else None,
         external_ids=ids,
     )
+
+
+def _prefix(stem: str, end: int) -> str:
+    # In 'Show Name.1of6' the dot separates, in 'Monsters, Inc. 1x01' it belongs to the title.
+    return stem[:end].rstrip(".") if " " in stem[:end] else stem[:end]
 
 
 def _season_and_episode(numbers: numbering.Numbers, season: int | None) -> tuple[int | None, int | None]:
@@ -308,10 +322,9 @@ def _season_and_episode(numbers: numbering.Numbers, season: int | None) -> tuple
         return None, None
     if numbers.season is not None:
         return numbers.season, numbers.episode
-    season = 1 if season is None else season
-    if numbers.weak and numbers.episode and season and numbers.episode // 100 == season and numbers.episode % 100:
+    if numbers.leading and numbers.episode and season and numbers.episode // 100 == season and numbers.episode % 100:
         return season, numbers.episode % 100  # 'Season 1/101 - Title'
-    return season, numbers.episode
+    return 1 if season is None else season, numbers.episode
 
 
 def _title_end(stem: str, title: str) -> int:
@@ -323,6 +336,9 @@ def _title_end(stem: str, title: str) -> int:
     return match.end() if words and match and match.end() < len(stem) else 0
 
 
-def _episode_title(text: str) -> str | None:
-    title = tidy(_CLEAN_YEAR.sub("", text).lstrip(" ._-"))
-    return title if re.search(r"\w", title) else None
+def _episode_title(stem: str, begin: int, end: int) -> str | None:
+    text = _CLEAN_YEAR.sub("", stem[begin:end]).lstrip(" ._-])")
+    text = re.sub(r"[\[(][^\])]*$", "", text)  # a bracket that the technical words have cut
+    title = tidy(text, dots_stay=" " in stem)
+    # Korean releases write the day of broadcast there, in six digits.
+    return title if re.search(r"\w", title) and not re.fullmatch(r"\d{6}", title) else None

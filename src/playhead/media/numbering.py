@@ -10,6 +10,7 @@ _EPISODE_WORD = (
 )
 # A pattern begins and ends where a word does; '_' separates words in file names.
 _BEGIN, _END = r"(?<![^\W_])", r"(?![^\W_])"
+_ENGLISH_NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _CHINESE_DIGITS = "一二三四五六七八九十"
 _CJK_NUMBER = rf"(?:\d{{1,4}}|[{_CHINESE_DIGITS}])"
 
@@ -23,9 +24,9 @@ _EXPLICIT = _compiled(
     # S01E02, s1.e2, S01 - EP02, S01E01E02, S01E01-E03, S01E01-S01E02, S01E01+E02, S01E01-03
     rf"{_BEGIN}s(?P<season>\d{{1,4}})[\s._-]*(?:ep|e|xe|x)[\s._-]?(?P<episode>\d{{1,4}})"
     r"(?:[\s._]*[-+&~]?[\s._]*(?:s\d{1,4}[\s._]*)?(?:ep|e|x)[\s._]?(?P<last>\d{1,4})(?!\d))*"
-    r"(?:-(?P<range>\d{1,3})(?![\dpi]))?",
+    r"(?:-(?P<range>\d{1,3})(?![\dpi]))?(?:[a-d](?![^\W_]))?",
     # 1x02, 1x01-02, 1x01x02, 1x01-1x02
-    rf"{_BEGIN}(?P<season>\d{{1,2}})[x\u00d7](?P<episode>\d{{2,3}})(?:(?:-|-?\d{{0,2}}[x\u00d7])(?P<last>\d{{2,3}}))*{_END}",
+    rf"{_BEGIN}(?P<season>\d{{1,2}}|20[0-3]\d)[x\u00d7](?P<episode>\d{{2,3}})(?:(?:-|-?\d{{0,2}}[x\u00d7])(?P<last>\d{{2,3}}))*{_END}",
     # Season 1 Episode 2
     rf"{_BEGIN}{_SEASON_WORD}[\s._-]*(?P<season>\d{{1,4}})[\s._,-]*{_EPISODE_WORD}[\s._-]*(?P<episode>\d{{1,4}})(?!\d)",
     # 1 сезон 2 серия
@@ -74,6 +75,7 @@ _PART = re.compile(rf"{_BEGIN}(?:part|pt)[\s._-]?(?P<episode>\d{{1,2}}){_END}", 
 
 _SEASON_FOLDERS = _compiled(
     rf"(?P<show>.*?)(?:^|[\s._-]+){_SEASON_WORD}[\s._-]*(?P<season>\d{{1,4}})(?!\d)(?P<rest>.*)",
+    rf"(?P<show>.*?)(?:^|[\s._-]+)season[\s._-]+(?P<season>{'|'.join(_ENGLISH_NUMBERS)})\b(?P<rest>.*)",
     r"(?P<show>.*?)(?:^|[\s._-]+)(?P<season>\d{1,2})(?:st|nd|rd|th|[ea]?re?|\.)?[\s._-]*"
     r"(?:season|сезон|sezon|staffel|saison|évad)(?P<rest>.*)",
     r"(?P<show>.*?)(?:^|[\s._-]+)s(?P<season>\d{1,4})(?P<rest>(?:[\s._\[(-].*)?)",
@@ -97,7 +99,7 @@ _MOST_IN_A_FILE = 50
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """What a name says of an episode, and where in the name it says so. `weak` if it is a number and nothing more."""
+    """What a name says of an episode, and where in the name it says so; `leading` if the name begins with it."""
 
     start: int
     end: int
@@ -105,14 +107,17 @@ class Numbers:
     episode: int | None = None
     last: int | None = None
     air_date: date | None = None
-    weak: bool = False
+    leading: bool = False
 
 
 def _value(text: str) -> int:
-    return _CHINESE_DIGITS.index(text) + 1 if text in _CHINESE_DIGITS else int(text)
+    for names in (_CHINESE_DIGITS, _ENGLISH_NUMBERS):
+        if text.lower() in names:
+            return names.index(text.lower()) + 1
+    return int(text)
 
 
-def _numbers(match: re.Match[str], season: int | None = None, *, weak: bool = False) -> Numbers:
+def _numbers(match: re.Match[str], season: int | None = None, *, leading: bool = False) -> Numbers:
     named = match.groupdict()
     if named.get("season"):
         season = _value(named["season"])
@@ -123,7 +128,7 @@ def _numbers(match: re.Match[str], season: int | None = None, *, weak: bool = Fa
         last = None
         if named.get("range"):
             end = match.start("range")
-    return Numbers(match.start(), end, season, episode, last, weak=weak)
+    return Numbers(match.start(), end, season, episode, last, leading=leading)
 
 
 def explicit(name: str) -> Numbers | None:
@@ -159,7 +164,7 @@ def bare(name: str, begin: int, end: int, *, leading: bool) -> Numbers | None:
     """
     text = " " * begin + name[begin:end]  # so that positions are those of the name
     if leading and (match := _LEADING.match(text, begin)) and not _is_year(match):
-        return _numbers(match, weak=True)
+        return _numbers(match, leading=begin == 0)
     standing = [match for match in reversed(list(_STANDING.finditer(text))) if match.start() > begin or leading]
     named_otherwise = [match for match in [*_BRACKETED.finditer(text), *standing] if not _is_resolution(match)]
     candidates = [*_DASHED.finditer(text), *named_otherwise, *_PART.finditer(text)]

@@ -17,30 +17,40 @@ _PLAIN = str.maketrans(
 # What no title holds: whatever guessit calls so ends the title.
 _TECHNICAL = frozenset(
     {
-        *("screen_size", "source", "video_codec", "video_profile", "audio_codec", "audio_channels", "audio_profile"),
-        *("color_depth", "streaming_service", "crc32", "frame_rate", "video_bit_rate", "audio_bit_rate", "size"),
+        *("screen_size", "source", "video_codec", "video_profile", "audio_codec", "audio_profile"),
+        *("color_depth", "streaming_service", "frame_rate", "video_bit_rate", "audio_bit_rate", "size"),
     }
 )
-# What a title may hold as well (an 'extended family', a 'proper job', 'The German Doctor'): taken as technical only
+# What a title may hold as well ('Extended Family', 'The German Doctor', 'News Night 2.0'): taken as technical only
 # where the next technical word, a bracket or the end of the name follows at once.
 _DOUBTFUL = frozenset(
     {
-        *("other", "edition", "language", "subtitle_language", "version", "release_group", "website", "proper_count"),
+        *(
+            "other",
+            "edition",
+            "language",
+            "subtitle_language",
+            "release_group",
+            "website",
+            "proper_count",
+            "audio_channels",
+        ),
+        "crc32",  # without brackets it may be a camera's date: VID_20200101
     }
 )
 
 YEAR = r"(?:19[0-9]{2}|20[0-3][0-9])"
 _BRACKETED_YEAR = re.compile(
-    rf"^(?P<title>.*[^\s._-].*?)[\s._-]*[(\[](?P<year>{YEAR})(?:-[0-9]{{0,4}})?[)\]](?P<rest>.*)$"
+    rf"^(?P<title>.*[^\s._-].*?)[\s_-]*[(\[](?P<year>{YEAR})(?:-[0-9]{{0,4}})?[)\]](?P<rest>.*)$"
 )
 _YEAR_FIRST = re.compile(rf"^(?:[(\[](?P<a>{YEAR})[)\]][\s._-]*|(?P<b>{YEAR}) - )(?P<title>.*[^\W\d_].*)$")
 _BARE_YEAR = re.compile(rf"(?<=[\s._-])(?P<year>{YEAR})(?=$|[\s._\[(-])")
 
 _SITE = re.compile(r"^(?:\[\s*)?www\.[\w-]+(?:\.[\w-]+)*\.\w{2,4}(?:\s*\])?[\s._-]*", re.IGNORECASE)
-_LEADING_GROUP = re.compile(r"^\[[^\]]*\](?=[\s._\[-])[\s._-]*(?=.*[^\W\d_])")
+_LEADING_GROUP = re.compile(r"^\[[^\]]*\](?=[\s._\[-]|[^\W\d_])[\s._-]*(?=.*[^\W\d_])")
 _WHOLE_BRACKET = re.compile(r"^\[([^\]]+)\]")
 _TRAILING_BRACKET = re.compile(r"[\s._-]*(?:\[[^\]]*\]?|\{[^}]*\}?|\([^)]*)$")
-_INITIALS = re.compile(r"(?<![^\W_])(?:[^\W\d_]\.)+(?:[^\W\d_](?![^\W_]))")
+_INITIALS = re.compile(r"(?<!\S)(?:[^\W\d_] )+[^\W\d_](?!\S)")
 _ARTICLE_BEHIND = re.compile(r"^(.+), (The|A|An|Der|Die|Das|Le|La|Les|El|Los|Las|Il)$", re.IGNORECASE)
 
 
@@ -63,16 +73,16 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).translate(_PLAIN)
 
 
-def tidy(text: str) -> str:
+def tidy(text: str, *, dots_stay: bool = False) -> str:
     """Return a title as a person writes it: without dots or underscores for spaces, group's name, brackets behind."""
     text = _SITE.sub("", text.strip())
     without_group = _LEADING_GROUP.sub("", text)
-    if without_group.startswith("[") and (whole := _WHOLE_BRACKET.match(without_group)):
+    if without_group != text and (whole := _WHOLE_BRACKET.match(without_group)):
         without_group = whole[1]  # [group][title][05][1080p]
     text, before = without_group, None
     while text != before:
         before, text = text, _TRAILING_BRACKET.sub("", text) or text
-    if not re.search(r"\s", text):
+    if not dots_stay and not re.search(r"\s", text):
         text = _spaced(text)
     text = " ".join(text.replace("_", " ").split())
     text = re.sub(r"^[\s,;:-]+(?=\w)|[\s,;:-]+$", "", text)
@@ -82,9 +92,9 @@ def tidy(text: str) -> str:
 
 def _spaced(text: str) -> str:
     """Dots, underscores, or else hyphens, stood for spaces; the dots of initials (S.H.I.E.L.D.) stay."""
-    if re.search(r"[^\W_][._][^\W_]", text):
-        kept = _INITIALS.sub(lambda initials: initials[0].replace(".", "\0") + "\0", text)
-        return re.sub(r"[._]+", " ", kept.replace("\0.", "\0 ")).replace("\0", ".").strip()
+    if re.search(r"[._]", text):
+        words = re.split(r"[._]+", text)
+        return _INITIALS.sub(lambda run: run[0].replace(" ", ".") + ".", " ".join(words)).strip()
     if text.count("-") > 1 and re.search(r"[^\W\d_]{2}", text):
         return text.replace("-", " ")
     return text
@@ -105,7 +115,7 @@ def technical_start(name: str, kind: Kind, begin: int = 0) -> int:
 def _believable(key: str, raw: str, *, at_end: bool) -> bool:
     if raw.startswith(("[", "(")):
         return True
-    if key in ("release_group", "website"):
+    if key in ("release_group", "website", "crc32"):
         return False
     if key == "edition" and re.search(r"cut|edition|version", raw, re.IGNORECASE):
         return True
@@ -119,19 +129,20 @@ def _guesser() -> Any:  # noqa: ANN401 - guessit's function, whose options are a
     return guessit
 
 
-def _spans(name: str, kind: Kind) -> list[tuple[int, int, str, str]]:
+@lru_cache(maxsize=64)  # an episode's name is asked for its title's end and for the end of the episode's title
+def _spans(name: str, kind: Kind) -> tuple[tuple[int, int, str, str], ...]:
     """Return (start, end, property, text) of all that guessit finds in a name without its extension."""
     options = {"type": kind, "advanced": True, "enforce_list": True, "episode_prefer_number": True}
     try:
         found: dict[str, list[Any]] = _guesser()(f"{name}.mkv", options)
     except Exception:  # noqa: BLE001 - guessit wraps whatever went wrong in one class and asks for a bug report
-        return []
-    return [
+        return ()
+    return tuple(
         (match.start, match.end, key, match.raw)
         for key, matches in found.items()
         for match in matches
         if match.raw and match.end <= len(name)
-    ]
+    )
 
 
 @lru_cache(maxsize=4096)
