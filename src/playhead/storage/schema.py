@@ -103,7 +103,7 @@ media_file = Table(
     Column("audio_codec", Text),
     Column("streams", Text),  # JSON: every stream with its kind, codec and language
     Column("credits_ms", BigInteger),
-    # What else was read about it: the version of the rules, and size and time of its NFO files. Another text: read again.
+    # What else was read about it: version of the rules, size and time of its NFO files. Another text: read again.
     Column("evidence", Text, nullable=False),
     Column("fault", Text),  # why it is skipped; it is opened again only when it changes
     Column("added_at", BigInteger, nullable=False),

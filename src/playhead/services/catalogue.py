@@ -1,0 +1,370 @@
+"""Libraries, items and files: who may look at what, lists that page, and the way from an item to its file."""
+
+import base64
+import binascii
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from playhead.domain.access import may_see
+from playhead.domain.accounts import clean_name, name_faults
+from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
+from playhead.domain.model import (
+    FileId,
+    Instant,
+    ItemId,
+    ItemKind,
+    LibraryId,
+    LibraryKind,
+    Role,
+    UserId,
+    canonical_id,
+)
+from playhead.errors import access_denied, conflict, invalid, not_found
+from playhead.media.folders import contained, nested
+from playhead.services.scanning import ScanSummary
+from playhead.storage import accounts, catalogue
+from playhead.storage.catalogue import EpisodePlace, ItemOrder, LibraryNameTakenError, Place
+from playhead.storage.database import Connection, Database
+
+# No year, number or time in milliseconds comes near it; SQLite's and PostgreSQL's bigint end at 2**63.
+_INTEGER_MAX = 1 << 62
+
+LIMIT_MAX = 500
+LIMIT_DEFAULT = 50
+
+SORTS = ("title", "-title", "year", "-year", "added", "-added")
+
+NOT_FOUND = {
+    ItemKind.MOVIE: "Media item not found",
+    ItemKind.EPISODE: "Episode not found",
+    ItemKind.SHOW: "Show not found",
+}
+_WRONG_KIND = {**NOT_FOUND, ItemKind.MOVIE: "Media item is not a movie"}
+
+
+class Viewer(NamedTuple):
+    """Who looks. The command line looks as an admin, and needs no user for it."""
+
+    user_id: UserId
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryView:
+    """A library with what it holds. `report` is the last scan's; `scanning` says that one runs, in any process."""
+
+    library: Library
+    counts: dict[ItemKind, int]
+    scanning: bool
+    report: ScanSummary | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """An item with the name of its library."""
+
+    item: Item
+    library: Library
+
+    @property
+    def available(self) -> bool:
+        """Whether it can be played: imported items always, others while they have a file."""
+        return self.item.removed_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDetail:
+    """An item with its files: parts in their order, the version first that is played unless another one is chosen."""
+
+    view: ItemView
+    files: list[MediaFile]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemPage:
+    """A part of a list; `next_cursor` None at its end."""
+
+    items: list[ItemView]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFile:
+    """A file that may be served: `path` is real, inside its library, and was there just now."""
+
+    path: Path
+    file: MediaFile
+
+
+class _ItemCursor(NamedTuple):
+    sort: str
+    key: str | int
+    id: ItemId
+
+
+P = TypeVar("P", bound=tuple[object, ...])
+C = TypeVar("C", _ItemCursor, EpisodePlace)
+
+
+class Catalogue:
+    """The catalogue. `clock` gives the time, `new_id` a random UUID."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], Instant], new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+
+    # Libraries
+
+    async def add_library(self, name: str, kind: LibraryKind, path: str | Path | None) -> Library:
+        """Add a library over an existing folder, or without one for a catalogue that is imported.
+
+        The path is kept absolute, with links resolved. Raises INVALID (`name`, `path`), CONFLICT for a name that is
+        taken and for a folder that holds, or lies in, the folder of another library.
+        """
+        details = {"name": name_faults(name)}
+        if canonical_id(name):
+            details["name"].append("must not look like an id")
+        folder = None if path is None else _folder(str(path))
+        if path is not None and folder is None:
+            details["path"] = ["must be an existing folder that can be read"]
+        details = {member: faults for member, faults in details.items() if faults}
+        if details:
+            raise invalid(details)
+        library = Library(
+            LibraryId(self._new_id()), clean_name(name), kind, None if folder is None else str(folder), self._clock()
+        )
+
+        def add(connection: Connection) -> None:
+            others = [Path(other.path) for other in catalogue.list_libraries(connection) if other.path is not None]
+            if folder is not None and nested(folder, others) is not None:
+                raise conflict("The folder belongs to another library, or holds one")
+            catalogue.add_library(connection, library)
+
+        try:
+            await self._database.write(add)
+        except LibraryNameTakenError:
+            raise conflict("This name is taken") from None
+        return library
+
+    async def list_libraries(self, viewer: Viewer) -> list[LibraryView]:
+        """Return the libraries that somebody may see, by name."""
+
+        def load(connection: Connection) -> list[LibraryView]:
+            counts = catalogue.count_items(connection)
+            return [
+                LibraryView(library, counts.get(library.id, {}), _is_scanning(library, now), _report(library))
+                for library in _visible(connection, viewer)
+            ]
+
+        now = self._clock()
+        return await self._database.read(load)
+
+    async def find_library(self, viewer: Viewer, name_or_id: str) -> Library:
+        """Return a library by its id or name. Raises NOT_FOUND, ACCESS_DENIED."""
+        return await self._database.read(lambda connection: _library_named(connection, viewer, name_or_id))
+
+    # Items
+
+    async def list_items(  # noqa: PLR0913 - the members of a search
+        self,
+        viewer: Viewer,
+        *,
+        library: str | None = None,
+        kind: ItemKind | None = None,
+        query: str | None = None,
+        sort: str = "title",
+        cursor: str | None = None,
+        limit: int | None = LIMIT_DEFAULT,
+    ) -> ItemPage:
+        """Return available items of one library (by id or name) or of all that somebody may see.
+
+        `query`: every word of it occurs in the title, whatever case and accents. `sort` is one of SORTS. `limit` None
+        returns all. Raises INVALID (`sort`, `cursor`), NOT_FOUND and ACCESS_DENIED for the library.
+        """
+        if sort not in SORTS:
+            raise invalid({"sort": [f"must be one of {', '.join(SORTS)}"]})
+        order, descending = ItemOrder(sort.lstrip("-")), sort.startswith("-")
+        after = None if cursor is None else _decode_cursor(cursor, _ItemCursor)
+        if after is not None and (after.sort != sort or isinstance(after.key, str) != (order is ItemOrder.TITLE)):
+            raise _bad_cursor()
+        words = search_title(query).split() if query else []
+
+        def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, Place]]]:
+            found = _visible(connection, viewer) if library is None else [_library_named(connection, viewer, library)]
+            libraries = {each.id: each for each in found}
+            items = catalogue.list_items(
+                connection,
+                libraries.keys(),
+                kind=kind,
+                words=words,
+                order=order,
+                descending=descending,
+                after=None if after is None else Place(after.key, after.id),
+                limit=None if limit is None else limit + 1,
+            )
+            return libraries, items
+
+        libraries, rows = await self._database.read(load)
+        return _page(rows, limit, libraries, lambda place: (sort, *place))
+
+    async def get_item(self, viewer: Viewer, item_id: ItemId) -> ItemDetail:
+        """Return an item, removed or not, with its files. Raises NOT_FOUND, ACCESS_DENIED."""
+
+        def load(connection: Connection) -> ItemDetail:
+            view = _item(connection, viewer, item_id, None)
+            files = catalogue.list_files(connection, item_id)
+            return ItemDetail(view, sorted(files, key=version_preference))
+
+        return await self._database.read(load)
+
+    async def list_episodes(
+        self,
+        viewer: Viewer,
+        show_id: ItemId,
+        *,
+        season: int | None = None,
+        cursor: str | None = None,
+        limit: int | None = LIMIT_DEFAULT,
+    ) -> ItemPage:
+        """Return the available episodes of a show, or of one season of it (0: the specials), in their order.
+
+        Raises INVALID (`cursor`), NOT_FOUND also where the item is no show, ACCESS_DENIED.
+        """
+        after = None if cursor is None else _decode_cursor(cursor, EpisodePlace)
+
+        def load(connection: Connection) -> tuple[Library, list[tuple[Item, EpisodePlace]]]:
+            show = _item(connection, viewer, show_id, ItemKind.SHOW)
+            more = None if limit is None else limit + 1
+            return show.library, catalogue.list_episodes(connection, show_id, season, after, more)
+
+        library, rows = await self._database.read(load)
+        return _page(rows, limit, {library.id: library}, lambda place: place)
+
+    # Files
+
+    async def stream_item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> StreamFile:
+        """Return the file that an item is played from. Raises NOT_FOUND, ACCESS_DENIED."""
+
+        def load(connection: Connection) -> tuple[Library, list[MediaFile]]:
+            view = _item(connection, viewer, item_id, kind)
+            return view.library, catalogue.list_files(connection, item_id)
+
+        library, files = await self._database.read(load)
+        return _servable(library, min(files, key=version_preference, default=None))
+
+    async def stream_file(self, viewer: Viewer, file_id: FileId) -> StreamFile:
+        """Return a file by its own id. Raises NOT_FOUND, ACCESS_DENIED."""
+
+        def load(connection: Connection) -> tuple[Library, MediaFile]:
+            found = catalogue.find_file(connection, file_id)
+            if found is None:
+                raise not_found("File not found")
+            return _require_visible(connection, viewer, found[0]), found[1]
+
+        library, file = await self._database.read(load)
+        return _servable(library, file)
+
+
+def _visible(connection: Connection, viewer: Viewer) -> list[Library]:
+    granted: Collection[LibraryId] = accounts.list_grants(connection, viewer.user_id)
+    return [
+        library
+        for library in catalogue.list_libraries(connection)
+        if may_see(viewer.role, granted=library.id in granted)
+    ]
+
+
+def _require_visible(connection: Connection, viewer: Viewer, library_id: LibraryId) -> Library:
+    library = catalogue.find_library(connection, library_id)
+    if library is None:
+        raise not_found("Library not found")
+    if not may_see(viewer.role, granted=library_id in accounts.list_grants(connection, viewer.user_id)):
+        raise access_denied()
+    return library
+
+
+def _library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> Library:
+    wanted = canonical_id(name_or_id) or clean_name(name_or_id)
+    for library in catalogue.list_libraries(connection):
+        if wanted in (library.id, library.name):
+            return _require_visible(connection, viewer, library.id)
+    raise not_found("Library not found")
+
+
+def _item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: ItemKind | None) -> ItemView:
+    item = catalogue.find_item(connection, item_id)
+    if item is None:
+        raise not_found(NOT_FOUND[kind or ItemKind.MOVIE])
+    library = _require_visible(connection, viewer, item.library_id)
+    if kind is not None and item.kind is not kind:
+        raise not_found(_WRONG_KIND[kind])
+    return ItemView(item, library)
+
+
+def _servable(library: Library, file: MediaFile | None) -> StreamFile:
+    path = None if file is None or library.path is None else contained(Path(library.path), file.path)
+    if file is None or path is None:
+        raise not_found("File not found")
+    return StreamFile(path, file)
+
+
+def _folder(path: str) -> Path | None:
+    try:
+        folder = Path(path).expanduser().resolve(strict=True)
+        str(folder).encode()  # a name that is no UTF-8 cannot be stored
+        next(folder.iterdir(), None)
+    except (OSError, RuntimeError, ValueError):
+        return None
+    return folder
+
+
+def _is_scanning(library: Library, now: Instant) -> bool:
+    return library.scan_until is not None and now < library.scan_until
+
+
+def _report(library: Library) -> ScanSummary | None:
+    return None if library.scan_report is None else msgspec.json.decode(library.scan_report, type=ScanSummary)
+
+
+def _page(
+    rows: Sequence[tuple[Item, P]],
+    limit: int | None,
+    libraries: dict[LibraryId, Library],
+    cursor_of: Callable[[P], tuple[object, ...]],
+) -> ItemPage:
+    """Cut off the one row too many that was asked for: it says that the list goes on."""
+    shown = rows if limit is None else rows[:limit]
+    items = [ItemView(item, libraries[item.library_id]) for item, _ in shown]
+    goes_on = len(shown) < len(rows)
+    return ItemPage(items, _encode_cursor(cursor_of(shown[-1][1])) if goes_on else None)
+
+
+def _encode_cursor(place: tuple[object, ...]) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
+
+
+def _decode_cursor(cursor: str, kind: type[C]) -> C:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        place = msgspec.json.decode(raw, type=kind)
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise _bad_cursor() from None
+    # What is forged must not reach the store as something that it cannot take.
+    if canonical_id(place.id) != place.id or not all(map(_is_storable, place)):
+        raise _bad_cursor()
+    return place
+
+
+def _is_storable(member: object) -> bool:
+    if isinstance(member, int):
+        return abs(member) < _INTEGER_MAX
+    return "\0" not in str(member)
+
+
+def _bad_cursor() -> Exception:
+    return invalid({"cursor": ["is no cursor of this list"]})

@@ -1,0 +1,427 @@
+"""Scans of libraries: list the folder, compare it with what is known, look into what is new, store what was decided.
+
+A scan writes in small transactions, so that a server's saves never wait for it; broken off at any point it leaves a
+catalogue that is whole, and the next scan goes on from there.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import msgspec
+
+from playhead.domain.catalogue import Library, MediaInfo, ParsedName, version_label
+from playhead.domain.model import FileId, Instant, LibraryId, LibraryKind
+from playhead.domain.scanning import Changes, Comparison, KnownFile, Lost, Reading, Shelf, Task, compare
+from playhead.errors import PlayheadError, conflict, not_found
+from playhead.media import filenames
+from playhead.media import probe as media_probe
+from playhead.media.folders import Beside, Skipped, Walk, contained, fingerprint, walk
+from playhead.media.reading import describe
+from playhead.storage import catalogue, scanning
+from playhead.storage.database import Connection, Database
+from playhead.storage.scanning import FileChange
+
+log = logging.getLogger(__name__)
+
+# Files that are stored in one transaction: some milliseconds, which is what a save may have to wait.
+FILES_AT_ONCE = 100
+
+# Opening a file is mostly waiting for a disk or a network.
+OPEN_AT_ONCE = 4
+
+# For how long a scan is believed to be running without a sign of life: a process that was killed blocks no longer.
+LEASE_MS = 15_000
+_RENEWAL_S = 4.0
+
+# Of a report that is kept; the numbers count all.
+SKIPPED_KEPT = 200
+
+
+class Progress(NamedTuple):
+    """How far a scan has come: `done` of `total` files that must be looked into."""
+
+    done: int
+    total: int
+
+
+class Move(NamedTuple):
+    """A file that was found again under another name."""
+
+    before: str
+    after: str
+
+
+@dataclass(slots=True)
+class ScanReport:
+    """What a scan did to one library: paths of files, and titles of items that have come back or gone.
+
+    `skipped` names everything that is not in the catalogue, also what earlier scans have found faulty.
+    """
+
+    added: list[str] = field(default_factory=list[str])
+    changed: list[str] = field(default_factory=list[str])
+    moved: list[Move] = field(default_factory=list[Move])
+    removed: list[str] = field(default_factory=list[str])
+    restored: list[str] = field(default_factory=list[str])
+    skipped: list[Skipped] = field(default_factory=list[Skipped])
+    items_removed: list[str] = field(default_factory=list[str])
+    items_restored: list[str] = field(default_factory=list[str])
+    unchanged: int = 0
+
+
+class ScanSummary(msgspec.Struct):
+    """What is kept of a report: numbers, the first of the skipped, and why the scan came to no end, if so."""
+
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    removed: int = 0
+    restored: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    skipped_files: list[Skipped] = []
+    failure: str | None = None
+
+
+class Tools(NamedTuple):
+    """What names and contents of files are read by."""
+
+    parse: Callable[[PurePosixPath, LibraryKind], ParsedName | None] = filenames.parse
+    probe: Callable[[Path], MediaInfo] = media_probe.probe
+
+
+class Scanner:
+    """Scans libraries, each by one scan at a time, whichever process makes it.
+
+    `clock` gives the time, `new_id` a random UUID.
+    """
+
+    def __init__(
+        self, database: Database, *, clock: Callable[[], Instant], new_id: Callable[[], str], tools: Tools | None = None
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._tools = tools or Tools()
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def scan(
+        self,
+        library_id: LibraryId,
+        *,
+        progress: Callable[[Progress], None] = lambda _: None,
+        allow_empty: bool = False,
+    ) -> ScanReport:
+        """Scan a library to the end and return what was done. Scanning again changes nothing more.
+
+        Raises NOT_FOUND; CONFLICT where it is being scanned already, has no folder, where the folder cannot be read,
+        or where it holds no video any more though it did: a disk that is not mounted must not empty a catalogue.
+        `allow_empty` says that this is meant.
+        """
+        library, scan_id = await self._begin(library_id)
+        return await self._scan(library, scan_id, progress, allow_empty=allow_empty)
+
+    async def start(self, library_id: LibraryId) -> None:
+        """Begin a scan that goes on by itself; its report is kept with the library.
+
+        Raises NOT_FOUND, or CONFLICT where the library is being scanned already or has no folder.
+        """
+        library, scan_id = await self._begin(library_id)
+        task = asyncio.create_task(self._scan_unattended(library, scan_id))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def close(self) -> None:
+        """Break off the scans that were started; what they have stored stays."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def _begin(self, library_id: LibraryId) -> tuple[Library, str]:
+        library = await self._database.read(lambda connection: catalogue.find_library(connection, library_id))
+        if library is None:
+            raise not_found("Library not found")
+        if library.path is None:
+            raise conflict(f"The library {library.name} has no folder: its items are imported")
+        scan_id, now = self._new_id(), self._clock()
+        until = Instant(now + LEASE_MS)
+        if not await self._database.write(
+            lambda connection: scanning.take_lease(connection, library_id, scan_id, now, until)
+        ):
+            raise conflict(f"The library {library.name} is being scanned already")
+        return library, scan_id
+
+    async def _scan_unattended(self, library: Library, scan_id: str) -> None:
+        try:
+            await self._scan(library, scan_id, lambda _: None, allow_empty=False)
+        except PlayheadError as error:
+            log.warning("The scan of %s came to no end: %s", library.name, error.message)
+        except Exception:
+            log.exception("The scan of %s came to no end", library.name)
+
+    async def _scan(
+        self, library: Library, scan_id: str, progress: Callable[[Progress], None], *, allow_empty: bool
+    ) -> ScanReport:
+        scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, progress)
+        async with self._lease(library.id, scan_id):
+            try:
+                return await scan.run(allow_empty=allow_empty)
+            except Exception as error:
+                reason = error.message if isinstance(error, PlayheadError) else "it failed: see the log"
+                report = msgspec.json.encode(ScanSummary(failure=reason)).decode()
+                with contextlib.suppress(Exception):  # the store itself may be what failed
+                    await self._database.write(
+                        lambda connection: scanning.store_report(connection, library.id, report, None)
+                    )
+                raise
+
+    @asynccontextmanager
+    async def _lease(self, library_id: LibraryId, scan_id: str) -> AsyncGenerator[None]:
+        renewal = asyncio.create_task(self._renew(library_id, scan_id))
+        try:
+            yield
+        finally:
+            renewal.cancel()
+            with contextlib.suppress(PlayheadError):  # then it runs out by itself
+                await self._database.write(lambda connection: scanning.release_lease(connection, library_id, scan_id))
+
+    async def _renew(self, library_id: LibraryId, scan_id: str) -> None:
+        # Listing a large folder on a slow disk takes longer than the lease.
+        while True:
+            await asyncio.sleep(_RENEWAL_S)
+            until = Instant(self._clock() + LEASE_MS)
+            with contextlib.suppress(PlayheadError):
+                await self._database.write(
+                    partial(scanning.renew_lease, library_id=library_id, scan_id=scan_id, until=until)
+                )
+
+
+class _Seen(NamedTuple):
+    """A file that was looked into: what it is, or why it is skipped. `passing`: another look may find it well."""
+
+    task: Task
+    reading: Reading | None
+    fault: str = ""
+    passing: bool = False
+
+
+class _Scan:
+    """One scan of one library."""
+
+    def __init__(  # noqa: PLR0913 - what a scanner has, and what this scan is about
+        self,
+        database: Database,
+        library: Library,
+        scan_id: str,
+        clock: Callable[[], Instant],
+        new_id: Callable[[], str],
+        tools: Tools,
+        progress: Callable[[Progress], None],
+    ) -> None:
+        self._database = database
+        self._library = library
+        self._scan_id = scan_id
+        self._clock = clock
+        self._new_id = new_id
+        self._tools = tools
+        self._progress = progress
+        self._report = ScanReport()
+        self._root = Path(library.path or "")
+        self._beside: dict[str, Beside] = {}
+        self._lost = Lost(())
+        self._shelf = Shelf(library.id, (), now=clock(), new_id=new_id)
+        self._moved: set[FileId] = set()
+        self._done = 0
+
+    async def run(self, *, allow_empty: bool) -> ScanReport:
+        found = await self._walk()
+        files, items = await self._database.read(
+            lambda connection: (
+                scanning.load_files(connection, self._library.id),
+                scanning.load_items(connection, self._library.id),
+            )
+        )
+        comparison = compare(found.files, files, found.unread)
+        if not found.files and not allow_empty and any(not file.removed for file in comparison.absent):
+            known = sum(not file.removed for file in comparison.absent)
+            raise conflict(
+                f"The folder {self._root} holds no video any more, but {known} are known. Nothing was changed: "
+                "is the disk mounted?"
+            )
+        self._shelf = Shelf(self._library.id, items, now=self._clock(), new_id=self._new_id)
+        self._lost = Lost(comparison.absent)
+        self._beside = found.beside
+        self._report.skipped += found.skipped
+        await self._keep(comparison)
+        await self._look(comparison.tasks)
+        await self._finish(comparison)
+        return self._report
+
+    async def _walk(self) -> Walk:
+        try:
+            self._root = await asyncio.to_thread(self._root.resolve, strict=True)
+            return await asyncio.to_thread(walk, self._root, filenames.is_video)
+        except (OSError, RuntimeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
+            raise conflict(f"The folder {self._root} cannot be read: {reason}") from error
+
+    async def _keep(self, comparison: Comparison) -> None:
+        for file in (*comparison.kept, *comparison.returned):
+            self._shelf.keep(file)
+            if file.fault is not None:
+                self._report.skipped.append(Skipped(file.path, file.fault))
+        self._report.unchanged = len(comparison.kept)
+        self._report.restored += [file.path for file in comparison.returned]
+        returned = [file.id for file in comparison.returned]
+        await self._store_items()
+        if returned:
+            await self._write(lambda connection: scanning.mark_files(connection, returned, None))
+
+    async def _look(self, tasks: Sequence[Task]) -> None:
+        # What is at its old place comes first: an item whose file is still there is not taken for a renamed one.
+        ordered = sorted(tasks, key=lambda task: task.known is None)
+        self._progress(Progress(0, len(ordered)))
+        pool = ThreadPoolExecutor(OPEN_AT_ONCE, "playhead-scan")
+        try:
+            for start in range(0, len(ordered), FILES_AT_ONCE):
+                seen = await self._look_into_some(pool, ordered[start : start + FILES_AT_ONCE], len(ordered))
+                decided = [file for file in map(self._decide, seen) if file is not None]
+                changes, now = self._shelf.take_changes(), self._clock()
+                await self._write(partial(self._store, changes, decided, now))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _look_into_some(self, pool: ThreadPoolExecutor, tasks: Sequence[Task], total: int) -> list[_Seen]:
+        unopened = [task.known.id for task in tasks if task.known is not None and not task.open]
+        infos = await self._database.read(lambda connection: scanning.load_infos(connection, unopened))
+
+        async def look(task: Task) -> _Seen:
+            info = infos.get(task.known.id) if task.known is not None else None
+            seen = await asyncio.get_running_loop().run_in_executor(pool, self._look_into, task, info)
+            self._done += 1
+            self._progress(Progress(self._done, total))
+            return seen
+
+        return list(await asyncio.gather(*map(look, tasks)))
+
+    def _look_into(self, task: Task, info: MediaInfo | None) -> _Seen:
+        """Read one file, on a thread of the pool. `info` is what is known of its content, where that is as it was."""
+        path = task.found.path
+        try:
+            described = describe(
+                self._root, path, self._beside.get(path, Beside()), self._library.kind, self._tools.parse
+            )
+            if described is None:
+                return _Seen(task, None, f"by its name it is no {_KINDS[self._library.kind]}, or an extra of one")
+            real = contained(self._root, path)
+            if real is None:
+                return _Seen(task, None, "it has gone", passing=True)
+            content = None if task.known is None else task.known.fingerprint
+            if info is None or content is None:
+                content = fingerprint(real)
+                info = self._tools.probe(real)
+        except OSError as error:
+            return _Seen(task, None, f"it cannot be read: {error.strerror or error}", passing=True)
+        except media_probe.Unreadable as error:
+            return _Seen(task, None, str(error))
+        label = version_label(info, described.name.edition)
+        return _Seen(task, Reading(described.name, info, content, label, described.from_nfo, described.episode_ids))
+
+    def _decide(self, seen: _Seen) -> FileChange | None:
+        (found, known, _), reading = seen.task, seen.reading
+        if reading is None:
+            self._report.skipped.append(Skipped(found.path, seen.fault))
+            if seen.passing:
+                if known is not None:
+                    self._shelf.keep(known)
+                return None
+            file_id = FileId(self._new_id()) if known is None else known.id
+            return FileChange(file_id, known is None, found, fault=seen.fault)
+        same = known is not None and known.fingerprint == reading.fingerprint
+        twin = None if same else self._lost.claim(reading.fingerprint, found.path)
+        links = self._shelf.place(reading, twin or known, same_content=same or twin is not None)
+        row = known or twin
+        self._note(found.path, known, twin)
+        return FileChange(
+            FileId(self._new_id()) if row is None else row.id,
+            row is None,
+            found,
+            info=reading.info,
+            label=reading.label,
+            fingerprint=reading.fingerprint,
+            links=links,
+        )
+
+    def _note(self, path: str, known: KnownFile | None, twin: KnownFile | None) -> None:
+        if known is not None:
+            (self._report.restored if known.removed else self._report.changed).append(path)
+        elif twin is not None:
+            self._moved.add(twin.id)
+            self._report.moved.append(Move(twin.path, path))
+        else:
+            self._report.added.append(path)
+
+    async def _finish(self, comparison: Comparison) -> None:
+        gone = [file for file in comparison.absent if not file.removed and file.id not in self._moved]
+        ids, now = [file.id for file in gone], self._clock()
+        self._shelf.finish()
+        await self._store_items()
+        report = self._report
+        report.removed += [file.path for file in gone]
+        report.items_removed += [item.title for item in self._shelf.removed]
+        report.items_restored += [item.title for item in self._shelf.restored]
+        report.skipped.sort()
+        summary = msgspec.json.encode(_summary(report)).decode()
+
+        def end(connection: Connection) -> None:
+            scanning.mark_files(connection, ids, now)
+            scanning.store_report(connection, self._library.id, summary, now)
+
+        await self._write(end)
+
+    async def _store_items(self) -> None:
+        changes = self._shelf.take_changes()
+        for start in range(0, len(changes.changed), FILES_AT_ONCE):
+            some = Changes([], changes.changed[start : start + FILES_AT_ONCE])
+            await self._write(partial(scanning.store_items, changes=some))
+
+    def _store(self, changes: Changes, files: Sequence[FileChange], now: Instant, connection: Connection) -> None:
+        scanning.store_items(connection, changes)
+        scanning.store_files(connection, self._library.id, files, now)
+
+    async def _write(self, fn: Callable[[Connection], None]) -> None:
+        until = Instant(self._clock() + LEASE_MS)
+
+        def write(connection: Connection) -> bool:
+            if not scanning.renew_lease(connection, self._library.id, self._scan_id, until):
+                return False
+            fn(connection)
+            return True
+
+        if not await self._database.write(write):
+            raise conflict(f"Another scan of the library {self._library.name} has begun since")
+
+
+_KINDS = {LibraryKind.MOVIES: "movie", LibraryKind.SHOWS: "episode"}
+
+
+def _summary(report: ScanReport) -> ScanSummary:
+    return ScanSummary(
+        added=len(report.added),
+        changed=len(report.changed),
+        moved=len(report.moved),
+        removed=len(report.removed),
+        restored=len(report.restored),
+        unchanged=report.unchanged,
+        skipped=len(report.skipped),
+        skipped_files=report.skipped[:SKIPPED_KEPT],
+    )

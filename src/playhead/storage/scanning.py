@@ -1,0 +1,210 @@
+"""What a scan loads, stores and holds: queries that take a connection. Items themselves are in `catalogue.py`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, insert, or_, select, update
+
+from playhead.domain.catalogue import Item, MediaInfo, Stream
+from playhead.domain.model import FileId, Instant, LibraryId
+from playhead.domain.scanning import Changes, FoundFile, KnownFile, Link
+from playhead.storage.catalogue import chunks, external_ids_of, find_items, item_row
+from playhead.storage.schema import external_id, file_item, item, library, media_file
+
+_decode_streams = msgspec.json.Decoder(tuple[Stream, ...]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """A file to store. Where it has a `fault` it has nothing else, and keeps the links it had."""
+
+    id: FileId
+    is_new: bool
+    found: FoundFile
+    fault: str | None = None
+    info: MediaInfo | None = None
+    label: str = ""
+    fingerprint: str | None = None
+    links: tuple[Link, ...] = ()
+
+
+# What is known
+
+
+def load_files(connection: Connection, library_id: LibraryId) -> list[KnownFile]:
+    """Return all files of a library, removed ones included, with the items that they belong to."""
+    links: dict[str, list[Link]] = {}
+    query = (
+        select(file_item.c.file_id, file_item.c.item_id, file_item.c.part)
+        .join(media_file, media_file.c.id == file_item.c.file_id)
+        .where(media_file.c.library_id == library_id)
+    )
+    for file_id, item_id, part in connection.execute(query):
+        links.setdefault(file_id, []).append(Link(item_id, part))
+    columns = media_file.c
+    rows = connection.execute(
+        select(
+            columns.id,
+            columns.path,
+            columns.size,
+            columns.mtime_ns,
+            columns.evidence,
+            columns.fingerprint,
+            columns.duration_ms,
+            columns.credits_ms,
+            columns.fault,
+            columns.removed_at,
+        ).where(columns.library_id == library_id)
+    )
+    return [
+        KnownFile(
+            FileId(row.id),
+            row.path,
+            row.size,
+            row.mtime_ns,
+            row.evidence,
+            row.fingerprint,
+            row.duration_ms,
+            row.credits_ms,
+            row.fault,
+            row.removed_at is not None,
+            tuple(links.get(row.id, ())),
+        )
+        for row in rows
+    ]
+
+
+def load_items(connection: Connection, library_id: LibraryId) -> list[Item]:
+    """Return all items of a library, and the removed ones of other libraries that external ids can find again."""
+    named = exists().where(or_(external_id.c.item_id == item.c.id, external_id.c.item_id == item.c.show_id))
+    elsewhere = and_(item.c.removed_at.is_not(None), named)
+    return find_items(connection, select(item).where(or_(item.c.library_id == library_id, elsewhere)))
+
+
+def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileId, MediaInfo]:
+    """Return what was read from these files when they were opened last; faulty ones are left out."""
+    columns = media_file.c
+    infos: dict[FileId, MediaInfo] = {}
+    for some in chunks(file_ids):
+        query = select(columns.id, columns.duration_ms, columns.container, columns.streams, columns.credits_ms)
+        for row in connection.execute(query.where(columns.id.in_(some), columns.streams.is_not(None))):
+            infos[row.id] = MediaInfo(row.duration_ms, row.container, _decode_streams(row.streams), row.credits_ms)
+    return infos
+
+
+# What has changed
+
+
+def store_items(connection: Connection, changes: Changes) -> None:
+    """Insert and update items with their external ids. Shows must come before their episodes."""
+    if changes.new:
+        connection.execute(insert(item), [item_row(new) for new in changes.new])
+    if changes.changed:
+        _update(connection, item, [item_row(changed) for changed in changes.changed])
+    _store_external_ids(connection, [*changes.new, *changes.changed])
+
+
+def _update(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:
+    statement = update(table).where(table.c.id == bindparam("key"))
+    connection.execute(statement, [{"key" if name == "id" else name: row[name] for name in row} for row in rows])
+
+
+def _store_external_ids(connection: Connection, items: Sequence[Item]) -> None:
+    stored = external_ids_of(connection, [each.id for each in items])
+    different = [each for each in items if stored.get(each.id, {}) != each.external_ids]
+    if stored and different:
+        connection.execute(
+            delete(external_id).where(external_id.c.item_id == bindparam("key")),
+            [{"key": each.id} for each in different],
+        )
+    rows = [
+        {"item_id": each.id, "source": source, "value": value}
+        for each in different
+        for source, value in sorted(each.external_ids.items())
+    ]
+    if rows:
+        connection.execute(insert(external_id), rows)
+
+
+def store_files(connection: Connection, library_id: LibraryId, files: Sequence[FileChange], now: Instant) -> None:
+    """Insert or update files. What was removed is there again; what is not faulty gets the links that are given."""
+    rows = [_file_row(file) for file in files]
+    new = [row for row, file in zip(rows, files, strict=True) if file.is_new]
+    if new:
+        connection.execute(insert(media_file), [{**row, "library_id": library_id, "added_at": now} for row in new])
+    changed = [row for row, file in zip(rows, files, strict=True) if not file.is_new]
+    if changed:
+        _update(connection, media_file, changed)
+    _store_links(connection, [file for file in files if file.fault is None])
+
+
+def _store_links(connection: Connection, files: Sequence[FileChange]) -> None:
+    known = [{"key": file.id} for file in files if not file.is_new]
+    if known:
+        connection.execute(delete(file_item).where(file_item.c.file_id == bindparam("key")), known)
+    links = [{"file_id": file.id, "item_id": link.item_id, "part": link.part} for file in files for link in file.links]
+    if links:
+        connection.execute(insert(file_item), links)
+
+
+def _file_row(file: FileChange) -> dict[str, object]:
+    info = file.info
+    streams = () if info is None else info.streams
+    video = next((stream for stream in streams if stream.kind == "video"), None)
+    audio = next((stream for stream in streams if stream.kind == "audio"), None)
+    return {
+        "id": file.id,
+        "path": file.found.path,
+        "size": file.found.size,
+        "mtime_ns": file.found.mtime_ns,
+        "evidence": file.found.evidence,
+        "fingerprint": file.fingerprint,
+        "duration_ms": info and info.duration_ms,
+        "label": file.label,
+        "container": info and info.container,
+        "width": video and video.width,
+        "height": video and video.height,
+        "video_codec": video and video.codec,
+        "audio_codec": audio and audio.codec,
+        "streams": None if info is None else msgspec.json.encode(streams).decode(),
+        "credits_ms": info and info.credits_ms,
+        "fault": file.fault,
+        "removed_at": None,
+    }
+
+
+def mark_files(connection: Connection, file_ids: Sequence[FileId], removed_at: Instant | None) -> None:
+    """Mark files as removed, or, with None, as there again."""
+    for some in chunks(file_ids):
+        connection.execute(update(media_file).where(media_file.c.id.in_(some)).values(removed_at=removed_at))
+
+
+# One scan of a library at a time, whichever process makes it
+
+
+def take_lease(connection: Connection, library_id: LibraryId, scan_id: str, now: Instant, until: Instant) -> bool:
+    """Let this scan have the library up to `until`, unless another one has it still; say whether it has it."""
+    free = or_(library.c.scan_until.is_(None), library.c.scan_until <= now, library.c.scan_id == scan_id)
+    statement = update(library).where(library.c.id == library_id, free).values(scan_id=scan_id, scan_until=until)
+    return connection.execute(statement).rowcount == 1
+
+
+def renew_lease(connection: Connection, library_id: LibraryId, scan_id: str, until: Instant) -> bool:
+    """Give a sign of life; say whether the library is still this scan's."""
+    own = and_(library.c.id == library_id, library.c.scan_id == scan_id)
+    return connection.execute(update(library).where(own).values(scan_until=until)).rowcount == 1
+
+
+def release_lease(connection: Connection, library_id: LibraryId, scan_id: str) -> None:
+    """Give the library free for the next scan; nothing changes where it is no longer this one's."""
+    own = and_(library.c.id == library_id, library.c.scan_id == scan_id)
+    connection.execute(update(library).where(own).values(scan_id=None, scan_until=None))
+
+
+def store_report(connection: Connection, library_id: LibraryId, report: str, scanned_at: Instant | None) -> None:
+    """Keep the report of the last scan; `scanned_at` None: it came to no end."""
+    values: dict[str, object] = {"scan_report": report}
+    if scanned_at is not None:
+        values["scanned_at"] = scanned_at
+    connection.execute(update(library).where(library.c.id == library_id).values(values))
