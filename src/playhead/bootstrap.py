@@ -22,8 +22,10 @@ from playhead.http.application import Application
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
+from playhead.services.catalogue import Catalogue
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
+from playhead.services.scanning import Scanner
 from playhead.storage.database import Database
 from playhead.storage.migrations.upgrade import upgrade
 from playhead.storage.sqlite import SQLiteDatabase
@@ -42,6 +44,8 @@ class Installation:
 
     database: Database
     accounts: Accounts
+    catalogue: Catalogue
+    scanner: Scanner
     playback: Playback
 
 
@@ -76,10 +80,13 @@ async def open_installation(
         accounts = Accounts(
             database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_token=new_token
         )
+        catalogue = Catalogue(database, clock=clock, new_id=new_id)
+        scanner = Scanner(database, clock=clock, new_id=new_id)
         playback = Playback(database, clock=clock, new_id=new_id, policy=Policy())
         try:
-            yield Installation(database, accounts, playback)
+            yield Installation(database, accounts, catalogue, scanner, playback)
         finally:
+            await scanner.close()
             await playback.close()
             passwords.close()
     finally:
@@ -181,7 +188,16 @@ def _application(installation: Installation) -> Application:
             return False
         return True
 
-    rows = table(Services(installation.accounts, installation.playback, is_ready, VERSION))
+    rows = table(
+        Services(
+            installation.accounts,
+            installation.catalogue,
+            installation.scanner,
+            installation.playback,
+            is_ready,
+            VERSION,
+        )
+    )
     return Application(rows, StaticFiles(directory=_STATIC_FOLDER), installation.accounts.authenticate)
 
 

@@ -3,18 +3,22 @@
 import asyncio
 import getpass
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
 import typer
 
 from playhead.config import Settings, load_settings
-from playhead.domain.model import Role
+from playhead.domain.model import ItemKind, LibraryKind, Role, UserId
 from playhead.errors import PlayheadError
 
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
+    from playhead.http.catalogue import ItemAnswer
+    from playhead.services.catalogue import Viewer
+    from playhead.services.scanning import Progress, ScanReport
 
 T = TypeVar("T")
 
@@ -55,10 +59,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port to listen on. [env: PLAYHEAD_PORT; 8765]")] = None,
     data: Data = None,
     database: Database = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Serve a small library made on the spot.")] = False,  # noqa: FBT002 - a flag
+    demo: Annotated[bool, typer.Option("--demo", help="Serve a small library made on the spot.")] = False,
 ) -> None:
     """Run the server."""
-    from playhead import server  # noqa: PLC0415 - the other commands need no HTTP
+    from playhead import server
 
     settings = _settings(host=host, port=port, data=data, database=database)
     try:
@@ -71,8 +75,8 @@ def serve(
 @user.command("add")
 def user_add(
     name: str,
-    admin: Annotated[bool, typer.Option("--admin", help="May also manage users and libraries.")] = False,  # noqa: FBT002 - a flag
-    password_stdin: PasswordStdin = False,  # noqa: FBT002 - a flag
+    admin: Annotated[bool, typer.Option("--admin", help="May also manage users and libraries.")] = False,
+    password_stdin: PasswordStdin = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
@@ -93,7 +97,7 @@ def user_list(data: Data = None, database: Database = None) -> None:
 @user.command("password")
 def user_password(
     name: str,
-    password_stdin: PasswordStdin = False,  # noqa: FBT002 - a flag
+    password_stdin: PasswordStdin = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
@@ -136,6 +140,132 @@ def token_create(
     typer.echo(_run(data, database, create))
 
 
+@library.command("add")
+def library_add(
+    name: str,
+    path: Annotated[Path, typer.Argument(exists=False, help="Folder with the files.")],
+    kind: Annotated[LibraryKind, typer.Option(help="What the folder holds.")],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Add a folder as a library. `playhead scan` then finds what is in it."""
+    added = _run(data, database, lambda playhead: playhead.catalogue.add_library(name, kind, path))
+    typer.echo(f"Added library {added.name}: {added.path}")
+
+
+@library.command("list")
+def library_list(data: Data = None, database: Database = None) -> None:
+    """Show all libraries and how much is in them."""
+    views = _run(data, database, lambda playhead: playhead.catalogue.list_libraries(_operator()))
+    rows = [
+        (
+            view.library.name,
+            view.library.kind,
+            view.counts.get(ItemKind.MOVIE, 0),
+            view.counts.get(ItemKind.SHOW, 0),
+            view.counts.get(ItemKind.EPISODE, 0),
+            view.library.path or "(imported)",
+        )
+        for view in views
+    ]
+    _print_table(("name", "kind", "movies", "shows", "episodes", "folder"), rows)
+
+
+@library.command("grant")
+def library_grant(
+    name: str,
+    user_name: Annotated[str, typer.Argument(metavar="USER")],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Let a user see a library."""
+
+    async def grant(playhead: "Installation") -> None:
+        found = await playhead.accounts.find_user_named(user_name)
+        shelf = await playhead.catalogue.find_library(_operator(), name)
+        await playhead.accounts.grant(shelf.id, found.id)
+
+    _run(data, database, grant)
+    typer.echo(f"{user_name} sees {name}")
+
+
+@library.command("revoke")
+def library_revoke(
+    name: str,
+    user_name: Annotated[str, typer.Argument(metavar="USER")],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Let a user no longer see a library. What they watched stays."""
+
+    async def revoke(playhead: "Installation") -> None:
+        found = await playhead.accounts.find_user_named(user_name)
+        shelf = await playhead.catalogue.find_library(_operator(), name)
+        await playhead.accounts.revoke(shelf.id, found.id)
+
+    _run(data, database, revoke)
+    typer.echo(f"{user_name} no longer sees {name}")
+
+
+@app.command()
+def scan(
+    name: Annotated[str | None, typer.Argument(metavar="[LIBRARY]", help="Only this library.")] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Believe a folder in which no video is left.")
+    ] = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Look through the folders and print what was added, changed, moved and removed."""
+
+    async def scan_all(playhead: "Installation") -> list[str]:
+        views = await playhead.catalogue.list_libraries(_operator())
+        named = None if name is None else (await playhead.catalogue.find_library(_operator(), name)).id
+        failures: list[str] = []
+        for view in views:
+            shelf = view.library
+            if shelf.path is None or named not in {None, shelf.id}:
+                continue
+            try:
+                with _progress_bar(shelf.name) as show:
+                    report = await playhead.scanner.scan(shelf.id, progress=show, allow_empty=allow_empty)
+            except PlayheadError as error:
+                failures.append(f"{shelf.name}: {error.message}")
+                continue
+            _print_report(shelf.name, report)
+        if named is not None and not any(view.library.id == named and view.library.path for view in views):
+            failures.append(f"{name}: an imported library has no folder to scan")
+        return failures
+
+    failures = _run(data, database, scan_all)
+    if failures:
+        _fail("; ".join(failures))
+
+
+@app.command()
+def items(
+    library_name: Annotated[str | None, typer.Option("--library", help="Only of this library.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the objects of the items route, one array.")] = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Show the ids and titles of what there is."""
+    from playhead.http.bodies import encode
+    from playhead.http.catalogue import item_answer
+
+    page = _run(
+        data,
+        database,
+        lambda playhead: playhead.catalogue.list_items(_operator(), library=library_name, limit=None),
+    )
+    answers = [item_answer(view) for view in page.items]
+    if as_json:
+        typer.echo(encode(answers).decode())
+    else:
+        rows = [(answer.id, answer.kind, _title(answer)) for answer in answers]
+        _print_table(("id", "kind", "title"), rows)
+
+
 @db.command("upgrade")
 def db_upgrade(data: Data = None, database: Database = None) -> None:
     """Bring the database up to this program's schema; every start does so too."""
@@ -147,10 +277,54 @@ def db_upgrade(data: Data = None, database: Database = None) -> None:
     typer.echo("The database is up to date")
 
 
+def _operator() -> "Viewer":
+    """Whoever may open the database's file sees everything in it."""
+    from playhead.services.catalogue import Viewer
+
+    return Viewer(UserId(""), Role.ADMIN)
+
+
+@contextmanager
+def _progress_bar(title: str) -> Generator[Callable[["Progress"], None]]:
+    """Show on standard error, where that is a terminal, how many files are looked into and how long it will take."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(f"Scanning {title}", total=None)
+        yield lambda progress: bar.update(task, completed=progress.done, total=progress.total)
+
+
+def _title(item: "ItemAnswer") -> str:
+    """Return what a person calls an item: with its year, or its numbers."""
+    if item.season_number is not None and item.episode_number is not None:
+        return f"S{item.season_number:02}E{item.episode_number:02} {item.title}"
+    return item.title if item.year is None else f"{item.title} ({item.year})"
+
+
+def _print_report(title: str, report: "ScanReport") -> None:
+    for word, paths in (("added", report.added), ("changed", report.changed), ("removed", report.removed)):
+        for path in paths:
+            typer.echo(f"{word:8} {path}")
+    for path in report.restored:
+        typer.echo(f"{'returned':8} {path}")
+    for move in report.moved:
+        typer.echo(f"{'moved':8} {move.before} → {move.after}")
+    for skipped in report.skipped:
+        typer.echo(f"{'skipped':8} {skipped.path}: {skipped.reason}", err=True)
+    typer.echo(
+        f"{title}: {len(report.added)} added, {len(report.changed)} changed, {len(report.moved)} moved, "
+        f"{len(report.removed)} removed, {len(report.restored)} returned, {len(report.skipped)} skipped, "
+        f"{report.unchanged} unchanged"
+    )
+
+
 def _run(data: Path | None, database: str | None, call: Callable[["Installation"], Awaitable[T]]) -> T:
     """Open the installation, make one call, close it."""
-    from playhead.bootstrap import open_installation  # noqa: PLC0415 - --help needs none of it
-    from playhead.storage.database import StorageRefused  # noqa: PLC0415
+    from playhead.bootstrap import open_installation
+    from playhead.storage.database import StorageRefused
 
     settings = _settings(data=data, database=database)
 

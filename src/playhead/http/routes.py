@@ -28,7 +28,9 @@ from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, 
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
 from playhead.services.accounts import Accounts
+from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.playback import Playback
+from playhead.services.scanning import Scanner
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
 _JSON_OR_BEACON = ("application/json", "text/plain")
@@ -39,6 +41,8 @@ class Services:
     """What the routes call: built by bootstrap."""
 
     accounts: Accounts
+    catalogue: Catalogue
+    scanner: Scanner
     playback: Playback
     is_ready: Callable[[], Awaitable[bool]]
     version: str
@@ -50,8 +54,17 @@ def table(services: Services) -> list[Route]:
     episode = PlaybackRoutes(services.playback, ItemKind.EPISODE)
     rows: list[Route] = []
 
-    async def list_shelves(_: Principal) -> list[Shelf]:
-        return []
+    async def list_shelves(user: Principal) -> list[Shelf]:
+        views = await services.catalogue.list_libraries(Viewer(user.user_id, user.role))
+        return [
+            Shelf(
+                view.library.name,
+                view.counts.get(ItemKind.MOVIE, 0),
+                view.counts.get(ItemKind.SHOW, 0),
+                view.counts.get(ItemKind.EPISODE, 0),
+            )
+            for view in views
+        ]
 
     def describe() -> dict[str, Any]:
         return document(rows, services.version)
