@@ -164,6 +164,13 @@ class Catalogue:
         now = self._clock()
         return await self._database.read(load)
 
+    async def get_library(self, viewer: Viewer, library_id: LibraryId) -> LibraryView:
+        """Return a library with what it holds. Raises NOT_FOUND, also where the viewer may not see it."""
+        for view in await self.list_libraries(viewer):
+            if view.library.id == library_id:
+                return view
+        raise not_found("Library not found")
+
     async def find_library(self, viewer: Viewer, name_or_id: str) -> Library:
         """Return a library by its id or name. Raises NOT_FOUND, ACCESS_DENIED."""
         return await self._database.read(lambda connection: _library_named(connection, viewer, name_or_id))
