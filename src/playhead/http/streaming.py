@@ -1,0 +1,277 @@
+"""Films as bytes: whole files and single byte ranges straight from disk, for players and for a browser's `<video>`.
+
+RFC 9110 says what ranges and conditions mean; the comments name its sections. What may be seen, and where its file
+lies, the catalogue decides.
+"""
+
+import logging
+import os
+import re
+import stat
+from collections.abc import AsyncGenerator
+from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from anyio import to_thread
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from playhead.domain.model import FileId, ItemId, ItemKind, canonical_id
+from playhead.errors import Code, PlayheadError, not_found
+from playhead.http.errors import send_problem
+from playhead.http.route import Call
+from playhead.services.catalogue import NOT_FOUND, Catalogue, Viewer
+
+log = logging.getLogger(__name__)
+
+FILE_NOT_FOUND: Final = "File not found"
+
+# By FFmpeg's name of a container. Where it is one name for several, the file's ending tells.
+_MEDIA_TYPES: Final = {
+    "mov": "video/mp4",
+    "matroska": "video/matroska",  # RFC 9559, section 27.2
+    "avi": "video/vnd.avi",
+    "mpegts": "video/mp2t",
+    "mpeg": "video/mpeg",
+    "mpegvideo": "video/mpeg",
+    "ogg": "video/ogg",
+    "asf": "video/x-ms-asf",
+    "flv": "video/x-flv",
+}
+_MEDIA_TYPES_BY_ENDING: Final = {
+    ("mov", ".mov"): "video/quicktime",
+    ("mov", ".3gp"): "video/3gpp",
+    ("matroska", ".webm"): "video/webm",
+}
+_ANY_BYTES: Final = "application/octet-stream"
+MEDIA_TYPES: Final = tuple(dict.fromkeys([*_MEDIA_TYPES.values(), *_MEDIA_TYPES_BY_ENDING.values(), _ANY_BYTES]))
+
+# One read, and one message to the server: a hop to a thread and back costs about as much as reading 100 KiB.
+_CHUNK_BYTES: Final = 256 * 1024
+
+# Section 14.1.2. A number of more digits than any file has bytes is no range that we understand.
+_SINGLE_RANGE: Final = re.compile(r"bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*", re.IGNORECASE)
+_ENTITY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
+
+
+class StreamRoutes:
+    """The endpoints that send films."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+
+    async def movie(self, call: Call) -> Response:
+        """Send a movie: of several versions the one that browsers play, of several parts the first."""
+        return await self._item(call, ItemKind.MOVIE)
+
+    async def episode(self, call: Call) -> Response:
+        """Send an episode: of several versions the one that browsers play, of several parts the first."""
+        return await self._item(call, ItemKind.EPISODE)
+
+    async def file(self, call: Call) -> Response:
+        """Send one file, as an item's answer lists them."""
+        file_id = canonical_id(call.parameters["id"])
+        if file_id is None:
+            raise not_found(FILE_NOT_FOUND)
+        found = await self._catalogue.stream_file(_viewer(call), FileId(file_id))
+        return await file_response(call.scope, found.path, found.file.container)
+
+    async def _item(self, call: Call, kind: ItemKind) -> Response:
+        item_id = canonical_id(call.parameters["id"])
+        if item_id is None:
+            raise not_found(NOT_FOUND[kind])
+        found = await self._catalogue.stream_item(_viewer(call), kind, ItemId(item_id))
+        return await file_response(call.scope, found.path, found.file.container)
+
+
+def _viewer(call: Call) -> Viewer:
+    return Viewer(call.user.user_id, call.user.role)
+
+
+def media_type_of(name: str, container: str | None) -> str:
+    """Return the media type of a file by FFmpeg's name of its container, and, where that is ambiguous, its ending."""
+    if container is None:
+        return _ANY_BYTES
+    ending = PurePosixPath(name).suffix.lower()
+    return _MEDIA_TYPES_BY_ENDING.get((container, ending)) or _MEDIA_TYPES.get(container, _ANY_BYTES)
+
+
+async def file_response(scope: Scope, path: Path, container: str | None) -> Response:
+    """Answer a GET or HEAD of a regular file: 200, 206, 304, or 416 with the length that there is.
+
+    `path` is resolved. Several ranges at once are answered with the whole file (section 14.2 leaves that open).
+    Raises NOT_FOUND where the file is gone, cannot be read or is no file.
+    """
+    opened = await to_thread.run_sync(_open, path)
+    handed_on = False
+    try:
+        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        validators = {
+            "etag": opened.entity_tag,
+            "last-modified": formatdate(opened.modified_at, usegmt=True),
+            # A browser may keep what it has, but must ask whether it may still be seen.
+            "cache-control": "private, no-cache",
+        }
+        if _is_unmodified(headers, opened):
+            return Response(status_code=304, headers=validators)
+        described = validators | {
+            "accept-ranges": "bytes",
+            "content-type": media_type_of(path.name, container),
+            "content-disposition": _disposition(path.name),
+            "x-content-type-options": "nosniff",
+        }
+        if scope["method"] == "HEAD":  # only GET has ranges (section 14.2)
+            return Response(headers=described | {"content-length": str(opened.size)})
+        wanted = _wanted_range(headers, opened)
+        if isinstance(wanted, Unsatisfiable):
+            return wanted
+        response = _FileStream(opened, wanted, described)
+        handed_on = True
+        return response
+    finally:
+        if not handed_on:
+            os.close(opened.descriptor)
+
+
+class _Opened(NamedTuple):
+    """An open file. All that is answered comes from it, so that a file replaced meanwhile cannot mix in."""
+
+    descriptor: int
+    size: int
+    mtime_ns: int
+
+    @property
+    def modified_at(self) -> int:
+        return self.mtime_ns // 1_000_000_000
+
+    @property
+    def entity_tag(self) -> str:
+        return f'"{self.size:x}-{self.mtime_ns:x}"'
+
+
+def _open(path: Path) -> _Opened:
+    try:
+        # The path is resolved: a link in its place was laid there since. And a pipe must not make anybody wait.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        log.warning("%s cannot be opened: %s", path, error.strerror)
+        raise not_found(FILE_NOT_FOUND) from error
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise not_found(FILE_NOT_FOUND)
+    return _Opened(descriptor, status.st_size, status.st_mtime_ns)
+
+
+class _Range(NamedTuple):
+    """Bytes `first` to `last`, both included, as in Content-Range."""
+
+    first: int
+    last: int
+
+
+class Unsatisfiable(Response):
+    """The problem document of a range that lies behind the file's end, with the length that there is."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(status_code=416)
+        self._size = size
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        del scope, receive
+        error = PlayheadError(Code.RANGE_NOT_SATISFIABLE, "Range not satisfiable")
+        await send_problem(send, error, [(b"content-range", b"bytes */%d" % self._size)])
+
+
+class _FileStream(StreamingResponse):
+    """Sends a file or a range of it, and closes it whatever happens."""
+
+    def __init__(self, opened: _Opened, wanted: _Range | None, headers: dict[str, str]) -> None:
+        first, last = wanted or _Range(0, opened.size - 1)
+        length = last - first + 1
+        headers |= {"content-length": str(length)}
+        if wanted is not None:
+            headers["content-range"] = f"bytes {first}-{last}/{opened.size}"
+        super().__init__(_read(opened.descriptor, first, length), 200 if wanted is None else 206, headers)
+        self._descriptor = opened.descriptor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it. A client that goes away ends the reading."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._descriptor)
+
+
+async def _read(descriptor: int, first: int, length: int) -> AsyncGenerator[bytes]:
+    end = first + length
+    while first < end:
+        chunk = await to_thread.run_sync(_read_at, descriptor, first, min(_CHUNK_BYTES, end - first))
+        if not chunk:
+            # The length is promised already: to break the connection off is the only way to tell the client.
+            log.warning("A file could not be read to its end while it was sent")
+            raise ClientDisconnect
+        first += len(chunk)
+        yield chunk
+
+
+def _read_at(descriptor: int, first: int, length: int) -> bytes:
+    try:
+        return os.pread(descriptor, length, first)
+    except OSError:  # a disk that fails is, for who watches, a file that ends here
+        return b""
+
+
+def _is_unmodified(headers: dict[bytes, str], opened: _Opened) -> bool:
+    """Say whether the client has this very file already (sections 13.1.2 and 13.1.3)."""
+    tags = headers.get(b"if-none-match")
+    if tags is not None:
+        return tags.strip() == "*" or opened.entity_tag in _ENTITY_TAG.findall(tags)
+    since = _seconds_of(headers.get(b"if-modified-since"))
+    return since is not None and opened.modified_at <= since
+
+
+def _wanted_range(headers: dict[bytes, str], opened: _Opened) -> "_Range | Unsatisfiable | None":
+    """Return the range that is asked for, None for the whole file."""
+    text = headers.get(b"range")
+    found = None if text is None else _SINGLE_RANGE.fullmatch(text)
+    if found is None or not _is_current(headers.get(b"if-range"), opened):
+        return None
+    first, last = found.groups()
+    if not first and not last:
+        return None
+    if not first:  # the last so many bytes
+        length = min(int(last), opened.size)
+        return _Range(opened.size - length, opened.size - 1) if length else Unsatisfiable(opened.size)
+    if last and int(last) < int(first):
+        return None  # invalid, and so ignored
+    if int(first) >= opened.size:
+        return Unsatisfiable(opened.size)
+    return _Range(int(first), min(int(last), opened.size - 1) if last else opened.size - 1)
+
+
+def _is_current(validator: str | None, opened: _Opened) -> bool:
+    """Say whether a range may be sent under this If-Range: only an exact match will do (section 13.1.5)."""
+    if validator is None:
+        return True
+    if validator.startswith(('"', "W/")):
+        return validator.strip() == opened.entity_tag
+    return _seconds_of(validator) == opened.modified_at
+
+
+def _seconds_of(date: str | None) -> int | None:
+    try:
+        return None if date is None else int(parsedate_to_datetime(date).timestamp())
+    except (ValueError, OverflowError):
+        return None
+
+
+def _disposition(name: str) -> str:
+    """Return a Content-Disposition with the file's name (RFC 6266), for old readers without what is not ASCII."""
+    plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in name)
+    exact = quote(name.encode("utf-8", "surrogateescape"), safe="!#$&+-.^_`|~")  # RFC 8187, attr-char
+    return f"inline; filename=\"{plain}\"; filename*=UTF-8''{exact}"
