@@ -250,11 +250,11 @@ def _open_reader(path: Path, patience: Patience | None, *, vfs: str | None) -> a
         str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, begin_mode="DEFERRED" if patience else None
     )
     connection.driver.set_busy_handler(patience)
+    _keep_plans(connection)
     # The default cache, and no mmap: whoever reads drops his pages at each commit of the writer, and measured after a
     # commit a larger cache made a look-up slower (17 to 25 us), a memory map much slower (62 us).
     for pragma in (
         "query_only = ON",
-        "cache_size = -8192",
         "temp_store = MEMORY",
         "trusted_schema = OFF",
         "wal_autocheckpoint = 0",
