@@ -61,18 +61,24 @@ def test_every_route_is_documented_and_no_other():
 
 
 def error_texts() -> set[str]:
-    """The texts that clients can get: what is handed to an error's maker, and tables of such texts."""
+    """The texts that clients can get, as patterns: what is handed to an error's maker, and tables of such texts."""
     makers = {"PlayheadError", "not_found", "conflict"}
     found: set[str] = set()
     for source in SOURCES:
         for node in ast.walk(ast.parse(source.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in makers:
-                found |= {each.value for each in node.args if isinstance(each, ast.Constant)}
+                found |= {pattern_of(each) for each in node.args if isinstance(each, ast.Constant | ast.JoinedStr)}
             elif isinstance(node, ast.Constant) and re.fullmatch(
                 r"[A-Z][a-z]+( [a-z]+)* (not found|is not a movie)", str(node.value)
             ):
-                found.add(str(node.value))
+                found.add(pattern_of(node))
     return found
+
+
+def pattern_of(text: ast.expr) -> str:
+    """What a text looks like on a page: where a value is put in, there stands a word in capitals."""
+    parts = text.values if isinstance(text, ast.JoinedStr) else [text]
+    return "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else "[A-Z]+" for part in parts)
 
 
 def test_every_error_is_documented_with_its_status():
@@ -81,10 +87,10 @@ def test_every_error_is_documented_with_its_status():
 
 
 def test_every_text_of_an_error_is_documented():
-    documented = text_of("docs/api.md")
+    documented = " ".join(text_of("docs/api.md").split())
     texts = error_texts()
-    assert {"Not authenticated", "Media item is not a movie", "User name is taken"} <= texts
-    assert sorted(text for text in texts if f"`{text}`" not in documented) == []
+    assert re.escape("Media item is not a movie") in texts
+    assert sorted(text for text in texts if not re.search(f"`{text}`", documented)) == []
 
 
 # Settings
@@ -147,7 +153,9 @@ def options_of(command: TyperCommand) -> set[str]:
 
 
 def arguments_of(command: TyperCommand) -> list[str]:
-    return [(each.metavar or each.name).upper() for each in command.params if isinstance(each, TyperArgument)]
+    return [
+        (each.metavar or each.name).strip("[]").upper() for each in command.params if isinstance(each, TyperArgument)
+    ]
 
 
 def documented_commands() -> dict[str, tuple[str, str]]:
