@@ -1,0 +1,534 @@
+"""What a scan decides: a small library in memory that files come to, leave, and come back to."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import date
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.domain.catalogue import Item, MediaInfo, ParsedName
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
+from playhead.domain.scanning import FoundFile, KnownFile, Link, Lost, Reading, Shelf, compare, measure
+from support import Ids
+
+LIBRARY = LibraryId("lib")
+ELSEWHERE = LibraryId("other")
+NOW = Instant(1000)
+HOUR = Milliseconds(3_600_000)
+
+
+class Folder:
+    """A library over several scans: what is stored, and the ids that are given."""
+
+    def __init__(self) -> None:
+        self.items: dict[ItemId, Item] = {}
+        self._ids = Ids()
+        self.shelf = Shelf(LIBRARY, (), now=NOW, new_id=self._ids)
+
+    def scan(self) -> Shelf:
+        self.shelf = Shelf(LIBRARY, self.items.values(), now=NOW, new_id=self._ids)
+        return self.shelf
+
+    def finish(self) -> None:
+        self.shelf.finish()
+        self.store()
+
+    def store(self) -> int:
+        changes = self.shelf.take_changes()
+        for item in (*changes.new, *changes.changed):
+            self.items[item.id] = item
+        return len(changes.new) + len(changes.changed)
+
+    def place(self, reading: Reading, before: KnownFile | None = None, *, same: bool = False) -> KnownFile:
+        """Place a file and return it as the next scan will know it."""
+        links = self.shelf.place(reading, before, same_content=same)
+        return known(links=links, duration_ms=reading.info.duration_ms)
+
+    def first(self, *readings: Reading) -> list[KnownFile]:
+        """Scan an empty library that gets these files."""
+        self.scan()
+        files = [self.place(reading) for reading in readings]
+        self.finish()
+        return files
+
+    def item(self, file: KnownFile) -> Item:
+        return self.items[file.links[0].item_id]
+
+    def show(self, file: KnownFile) -> Item:
+        return self.items[self.item(file).show_id or ItemId("")]
+
+    @property
+    def available(self) -> list[str]:
+        return sorted(item.title for item in self.items.values() if item.removed_at is None)
+
+
+def known(path: str = "a.mkv", *, links: Iterable[Link] = (), duration_ms: int = HOUR, **changed: object) -> KnownFile:
+    file = KnownFile(FileId(path), path, 1, 1, "1", "print", Milliseconds(duration_ms), links=tuple(links))
+    return replace(file, **changed)  # type: ignore[arg-type] - the members are those of the file
+
+
+def found(path: str = "a.mkv", size: int = 1, mtime_ns: int = 1, evidence: str = "1") -> FoundFile:
+    return FoundFile(path, size, mtime_ns, evidence)
+
+
+def reading(name: ParsedName, *, minutes: float = 60, **members: object) -> Reading:
+    info = MediaInfo(Milliseconds(round(minutes * 60_000)), "mov", ())
+    return replace(Reading(name, info, "print", "1080p"), **members)  # type: ignore[arg-type] - those of a reading
+
+
+def movie(title: str = "Heat", year: int | None = 1995, *, minutes: float = 60, **members: object) -> Reading:
+    nfo = bool(members.pop("from_nfo", False))
+    return reading(
+        replace(ParsedName(ItemKind.MOVIE, title, year), **members),  # type: ignore[arg-type] - those of a name
+        minutes=minutes,
+        from_nfo=nfo,
+    )
+
+
+def episode(number: int | None = 1, *, show: str = "Dark", season: int | None = 1, **members: object) -> Reading:
+    ids = members.pop("episode_ids", {})
+    name = ParsedName(ItemKind.EPISODE, show, season_number=season, episode_number=number)
+    return reading(replace(name, **members), episode_ids=ids)  # type: ignore[arg-type] - those of a name
+
+
+# Comparing
+
+
+def test_a_file_with_the_same_path_size_and_time_is_kept() -> None:
+    result = compare([found()], [known()])
+    assert result.kept == [known()]
+    assert [*result.tasks, *result.absent, *result.returned] == []
+
+
+def test_a_new_file_and_one_of_another_size_or_time_must_be_opened() -> None:
+    files = [found("new"), found("size", size=2), found("time", mtime_ns=2)]
+    result = compare(files, [known("size"), known("time")])
+    assert [(task.found.path, task.known and task.known.path, task.open) for task in result.tasks] == [
+        ("new", None, True),
+        ("size", "size", True),
+        ("time", "time", True),
+    ]
+
+
+def test_a_file_whose_nfo_changed_is_read_again_without_being_opened() -> None:
+    (task,) = compare([found(evidence="1 f10:7")], [known()]).tasks
+    assert not task.open
+
+
+def test_a_faulty_file_whose_nfo_changed_is_opened_again() -> None:
+    (task,) = compare([found(evidence="1 f10:7")], [known(fault="broken")]).tasks
+    assert task.open
+
+
+def test_a_removed_file_that_is_there_as_it_was_has_returned() -> None:
+    result = compare([found()], [known(removed=True)])
+    assert [file.path for file in result.returned] == ["a.mkv"]
+    assert [*result.kept, *result.tasks] == []
+
+
+def test_a_file_that_is_not_found_is_absent() -> None:
+    assert [file.path for file in compare([], [known()]).absent] == ["a.mkv"]
+
+
+def test_what_lies_in_a_folder_that_cannot_be_read_counts_as_it_was() -> None:
+    files = [known("Shows/a.mkv"), known("Shows2/a.mkv"), known("Shows/old.mkv", removed=True), known("lone.mkv")]
+    result = compare([], files, ["Shows", "lone.mkv"])
+    assert [file.path for file in result.kept] == ["Shows/a.mkv", "lone.mkv"]
+    assert [file.path for file in result.absent] == ["Shows2/a.mkv", "Shows/old.mkv"]
+
+
+def test_a_lost_file_is_claimed_once_and_by_the_same_name_first() -> None:
+    lost = Lost([known("x/a.mkv"), known("x/b.mkv"), known("x/c.mkv", fingerprint=None)])
+    claimed = [lost.claim("print", "y/b.mkv"), lost.claim("print", "y/b.mkv"), lost.claim("print", "y/b.mkv")]
+    assert [file and file.path for file in claimed] == ["x/b.mkv", "x/a.mkv", None]
+    assert Lost([]).claim("print", "a") is None
+
+
+# Movies
+
+
+def test_two_files_of_one_title_and_year_are_versions_of_one_item_with_the_shortest_runtime() -> None:
+    folder = Folder()
+    one, two = folder.first(movie(minutes=61), movie("HEAT", minutes=60))
+    assert one.links == two.links
+    assert folder.item(one).runtime_ms == HOUR
+    assert folder.item(one).title == "Heat"
+
+
+def test_an_upgraded_file_of_another_name_is_the_same_item() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie(minutes=61))
+    folder.scan()
+    new = folder.place(movie("heat", minutes=60))
+    folder.finish()
+    assert new.links == old.links
+    assert folder.item(new).runtime_ms == HOUR
+
+
+def test_a_renamed_film_is_the_same_item_under_its_new_title() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie("Haet", None))
+    folder.scan()
+    new = folder.place(movie("Heat", 1995), old, same=True)
+    folder.finish()
+    assert new.links == old.links
+    assert (folder.item(new).title, folder.item(new).year, folder.item(new).identity) == ("Heat", 1995, "heat|1995|")
+    assert folder.available == ["Heat"]
+
+
+def test_a_renamed_version_leaves_the_item_that_still_has_another_file() -> None:
+    folder = Folder()
+    stays, moves = folder.first(movie("Heat"), movie("Heat"))
+    folder.scan().keep(stays)
+    new = folder.place(movie("Ronin", 1998), moves, same=True)
+    folder.finish()
+    assert folder.item(stays).title == "Heat"
+    assert folder.item(new).title == "Ronin"
+    assert folder.available == ["Heat", "Ronin"]
+
+
+def test_both_versions_of_a_renamed_film_stay_one_item() -> None:
+    folder = Folder()
+    one, two = folder.first(movie("Haet"), movie("Haet"))
+    folder.scan()
+    after = [folder.place(movie("Heat"), file, same=True) for file in (one, two)]
+    folder.finish()
+    assert after[0].links == after[1].links == one.links
+    assert folder.available == ["Heat"]
+
+
+def test_a_removed_film_stays_as_removed_and_comes_back_as_the_same_item() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie())
+    folder.scan()
+    folder.finish()
+    assert folder.item(old).removed_at == NOW
+    assert [item.title for item in folder.shelf.removed] == ["Heat"]
+    folder.scan()
+    new = folder.place(movie())
+    folder.finish()
+    assert new.links == old.links
+    assert folder.item(new).removed_at is None
+    assert [item.title for item in folder.shelf.restored] == ["Heat"]
+
+
+def test_a_file_that_has_returned_brings_its_item_back() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie())
+    folder.scan()
+    folder.finish()
+    folder.scan().keep(old)
+    folder.finish()
+    assert folder.available == ["Heat"]
+
+
+def test_an_external_id_outweighs_title_and_year() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie("Heat", external_ids={"tmdb": "949"}))
+    folder.scan()
+    new = folder.place(movie("Hitze", 1996, external_ids={"tmdb": "949", "imdb": "tt0113277"}))
+    folder.finish()
+    assert new.links == old.links
+    assert folder.item(new).external_ids == {"tmdb": "949", "imdb": "tt0113277"}
+
+
+def test_films_of_one_title_and_year_with_different_external_ids_are_two() -> None:
+    folder = Folder()
+    one, two = folder.first(movie(external_ids={"tmdb": "1"}), movie(external_ids={"tmdb": "2"}))
+    assert one.links != two.links
+
+
+def test_a_corrected_external_id_of_the_same_file_keeps_the_item() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie(external_ids={"tmdb": "1", "imdb": "tt1"}))
+    folder.scan()
+    new = folder.place(movie(external_ids={"tmdb": "2"}), old, same=True)
+    folder.finish()
+    assert new.links == old.links
+    assert folder.item(new).external_ids == {"tmdb": "2"}
+
+
+def test_another_film_under_the_same_path_is_another_item() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie(external_ids={"tmdb": "1"}))
+    folder.scan()
+    new = folder.place(movie("Ronin", 1998, external_ids={"tmdb": "2"}), old, same=False)
+    folder.finish()
+    assert new.links != old.links
+    assert folder.available == ["Ronin"]
+
+
+def test_of_several_items_the_one_that_most_external_ids_name_is_taken() -> None:
+    folder = Folder()
+    first, second = folder.first(
+        movie("A", 1, external_ids={"tmdb": "1"}), movie("B", 2, external_ids={"imdb": "tt2", "tvdb": "3"})
+    )
+    folder.scan()
+    new = folder.place(movie("C", 3, external_ids={"tmdb": "1", "imdb": "tt2", "tvdb": "3"}))
+    assert new.links == second.links != first.links
+
+
+def test_an_upgrade_that_adds_the_year_is_the_same_item_once_the_old_file_is_gone() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie("Heat", None))
+    folder.scan()
+    new = folder.place(movie("Heat", 1995))
+    folder.finish()
+    assert new.links == old.links
+
+
+def test_a_film_with_a_year_is_not_taken_for_one_without_that_still_has_its_file() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie("Heat", None))
+    folder.scan().keep(old)
+    new = folder.place(movie("Heat", 1995))
+    assert new.links != old.links
+
+
+def test_a_second_file_does_not_rename_the_item_unless_an_nfo_says_so() -> None:
+    folder = Folder()
+    one, _ = folder.first(movie("Heat"), movie("HEAT", external_ids={"tmdb": "949"}))
+    assert folder.item(one).title == "Heat"
+    assert folder.item(one).external_ids == {"tmdb": "949"}
+    folder.scan().keep(one)
+    folder.place(movie("heat!", from_nfo=True))
+    folder.finish()
+    assert folder.item(one).title == "heat!"
+
+
+def test_a_removed_film_of_another_library_moves_here_by_its_external_id() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie(external_ids={"tmdb": "949"}))
+    folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
+    folder.scan()
+    new = folder.place(movie("Heat", external_ids={"tmdb": "949"}))
+    folder.finish()
+    assert new.links == old.links
+    assert folder.item(new).library_id == LIBRARY
+    assert folder.available == ["Heat"]
+
+
+def test_a_removed_film_of_another_library_is_not_found_by_its_title() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie())
+    folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
+    folder.scan()
+    assert folder.place(movie()).links != old.links
+    folder.finish()
+    assert folder.item(old).library_id == ELSEWHERE
+
+
+def test_a_scan_that_finds_everything_as_it_was_changes_nothing() -> None:
+    folder = Folder()
+    files = folder.first(movie(minutes=61), movie(minutes=60), episode(1, episode_end=2), episode(2))
+    shelf = folder.scan()
+    for file in files:
+        shelf.keep(file)
+    shelf.finish()
+    assert folder.store() == 0
+    assert [*shelf.removed, *shelf.restored] == []
+
+
+def test_a_broken_file_is_no_reason_for_an_item_to_be_available() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie())
+    folder.scan().keep(replace(old, fault="broken"))
+    folder.finish()
+    assert folder.available == []
+
+
+def test_parts_are_one_item_whose_runtime_is_their_sum() -> None:
+    folder = Folder()
+    one, two = folder.first(movie(part=1, minutes=40), movie(part=2, minutes=50))
+    assert one.links[0].item_id == two.links[0].item_id
+    assert [one.links[0].part, two.links[0].part] == [1, 2]
+    assert folder.item(one).runtime_ms == 90 * 60_000
+
+
+# Shows
+
+
+def test_episodes_of_one_show_in_several_folders_share_it() -> None:
+    folder = Folder()
+    one, two = folder.first(episode(1, show="Dark"), episode(1, show="DARK", season=2))
+    assert folder.show(one) == folder.show(two)
+    assert folder.item(one).season_number == 1
+    assert folder.available == ["Dark", "Episode 1", "Episode 1"]
+
+
+def test_a_renamed_show_keeps_itself_and_its_episodes() -> None:
+    folder = Folder()
+    files = folder.first(episode(1), episode(2), episode(1, season=0))
+    show = folder.show(files[0])
+    folder.scan()
+    after = [
+        folder.place(episode(number, show="Darker", season=season), before, same=True)
+        for (number, season), before in zip(((1, 1), (2, 1), (1, 0)), files, strict=True)
+    ]
+    folder.finish()
+    assert [file.links for file in after] == [file.links for file in files]
+    assert folder.show(after[0]).id == show.id
+    assert folder.show(after[0]).title == "Darker"
+    assert {folder.item(file).identity for file in after} == {"darker||s1e1", "darker||s1e2", "darker||s0e1"}
+
+
+def test_episodes_that_lost_their_file_follow_a_renamed_show() -> None:
+    folder = Folder()
+    stays, gone = folder.first(episode(1), episode(2))
+    folder.scan()
+    folder.place(episode(1, show="Darker"), stays, same=True)
+    folder.finish()
+    assert folder.item(gone).identity == "darker||s1e2"
+    assert folder.item(gone).removed_at == NOW
+    folder.scan()
+    assert folder.place(episode(2, show="Darker")).links == gone.links
+
+
+def test_an_episode_that_moves_to_another_show_keeps_itself() -> None:
+    folder = Folder()
+    stays, moves = folder.first(episode(1), episode(2))
+    folder.scan().keep(stays)
+    new = folder.place(episode(2, show="Other"), moves, same=True)
+    folder.finish()
+    assert new.links == moves.links
+    assert folder.show(new).title == "Other"
+    assert folder.show(stays).title == "Dark"
+
+
+def test_a_renumbered_episode_keeps_itself_and_loses_a_title_that_was_its_number() -> None:
+    folder = Folder()
+    (old,) = folder.first(episode(1))
+    folder.scan()
+    new = folder.place(episode(3), old, same=True)
+    folder.finish()
+    assert new.links == old.links
+    assert (folder.item(new).episode_number, folder.item(new).title) == (3, "Episode 3")
+
+
+def test_a_show_without_episodes_is_removed_and_comes_back_with_one() -> None:
+    folder = Folder()
+    (old,) = folder.first(episode(1))
+    folder.scan()
+    folder.finish()
+    assert folder.available == []
+    folder.scan()
+    new = folder.place(episode(1))
+    folder.finish()
+    assert new.links == old.links
+    assert folder.available == ["Dark", "Episode 1"]
+
+
+def test_a_file_with_several_episodes_is_all_of_them_and_lasts_as_long_as_the_first() -> None:
+    folder = Folder()
+    (file,) = folder.first(episode(1, episode_end=3, episode_title="Secrets"))
+    first, *others = [folder.items[link.item_id] for link in file.links]
+    assert (first.episode_end, first.runtime_ms, first.title) == (3, HOUR, "Secrets")
+    assert [(each.episode_number, each.episode_end, each.runtime_ms) for each in others] == [
+        (2, None, None),
+        (3, None, None),
+    ]
+
+
+def test_the_end_of_a_file_with_several_episodes_goes_with_the_file() -> None:
+    folder = Folder()
+    (double,) = folder.first(episode(1, episode_end=2))
+    folder.scan()
+    single = folder.place(episode(1))
+    folder.finish()
+    assert single.links[0] == double.links[0]
+    assert folder.item(single).episode_end is None
+    assert folder.items[double.links[1].item_id].removed_at == NOW
+
+
+def test_a_misread_range_of_episodes_makes_one_item_only() -> None:
+    folder = Folder()
+    (file,) = folder.first(episode(1, episode_end=1080))
+    assert len(file.links) == 1
+
+
+def test_a_daily_show_is_told_by_its_date() -> None:
+    folder = Folder()
+    day = date(2024, 1, 15)
+    (file,) = folder.first(episode(None, season=None, air_date=day))
+    item = folder.item(file)
+    assert (item.title, item.season_number, item.episode_number, item.air_date) == ("2024-01-15", None, None, day)
+
+
+def test_the_ids_of_an_episode_find_it_under_another_number() -> None:
+    folder = Folder()
+    (old,) = folder.first(episode(1, episode_ids={"tvdb": "5"}))
+    folder.scan()
+    new = folder.place(episode(2, episode_ids={"tvdb": "5"}))
+    assert new.links == old.links
+
+
+def test_one_id_written_beside_every_episode_does_not_make_them_one() -> None:
+    folder = Folder()
+    files = folder.first(*(episode(number, episode_ids={"tvdb": "5"}) for number in (1, 2, 3)))
+    assert len({file.links for file in files}) == 3
+    folder.scan()
+    again = [folder.place(episode(number, episode_ids={"tvdb": "5"})) for number in (1, 2, 3)]
+    assert [file.links for file in again] == [file.links for file in files]
+
+
+# Lengths
+
+
+def test_nothing_known_has_no_length() -> None:
+    assert measure([]) == (None, None)
+    assert measure([(None, None, None)]) == (None, None)
+
+
+def test_credits_are_the_earliest_known_and_those_of_the_last_part() -> None:
+    minute = Milliseconds(60_000)
+    whole = [(None, Milliseconds(100 * minute), Milliseconds(95 * minute)), (None, Milliseconds(101 * minute), None)]
+    parts = [(1, Milliseconds(50 * minute), Milliseconds(9)), (2, Milliseconds(40 * minute), Milliseconds(38 * minute))]
+    assert measure(whole) == (100 * minute, 95 * minute)
+    assert measure(parts) == (90 * minute, 88 * minute)
+    assert measure([*whole, *parts]) == (90 * minute, 88 * minute)
+
+
+def test_of_parts_in_two_versions_the_shorter_of_each_counts() -> None:
+    ms = Milliseconds
+    assert measure([(1, ms(10), None), (1, ms(9), None), (2, ms(5), None), (2, ms(6), None)]) == (14, None)
+
+
+# What always holds
+
+names = st.one_of(
+    st.builds(
+        movie,
+        st.sampled_from(["Heat", "Ronin", "heat"]),
+        st.sampled_from([None, 1995, 1998]),
+        external_ids=st.sampled_from([{}, {"tmdb": "1"}, {"tmdb": "2"}, {"imdb": "tt1"}]),
+        from_nfo=st.booleans(),
+        part=st.sampled_from([None, 1, 2]),
+    ),
+    st.builds(
+        episode,
+        st.integers(1, 3),
+        show=st.sampled_from(["Dark", "Darker"]),
+        season=st.integers(0, 2),
+        episode_end=st.sampled_from([None, 2, 3]),
+    ),
+)
+
+
+@given(st.lists(names, max_size=8), st.lists(names, max_size=8))
+def test_no_item_is_ever_lost_and_a_second_scan_changes_nothing(before: list[Reading], after: list[Reading]) -> None:
+    folder = Folder()
+    folder.first(*before)
+    ids = set(folder.items)
+    folder.scan()
+    files = [folder.place(each) for each in after]
+    folder.finish()
+    assert ids <= set(folder.items)
+    shelf = folder.scan()
+    for file in files:
+        shelf.keep(file)
+    shelf.finish()
+    assert folder.store() == 0
+    available = {item.id for item in folder.items.values() if item.removed_at is None}
+    linked = {link.item_id for file in files for link in file.links}
+    assert available == linked | {folder.items[item_id].show_id for item_id in linked} - {None}
