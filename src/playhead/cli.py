@@ -3,8 +3,7 @@
 import asyncio
 import getpass
 import sys
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from playhead.bootstrap import Installation
     from playhead.http.catalogue import ItemAnswer
     from playhead.services.catalogue import Viewer
-    from playhead.services.scanning import Progress, ScanReport
+    from playhead.services.scanning import ScanReport
 
 T = TypeVar("T")
 
@@ -217,6 +216,7 @@ def scan(
     database: Database = None,
 ) -> None:
     """Look through the folders and print what was added, changed, moved and removed."""
+    from playhead.terminal import progress_bar
 
     async def scan_all(playhead: "Installation") -> list[str]:
         views = await playhead.catalogue.list_libraries(_operator())
@@ -227,8 +227,10 @@ def scan(
             if shelf.path is None or named not in {None, shelf.id}:
                 continue
             try:
-                with _progress_bar(shelf.name) as show:
-                    report = await playhead.scanner.scan(shelf.id, progress=show, allow_empty=allow_empty)
+                with progress_bar(f"Scanning {shelf.name}") as show:
+                    report = await playhead.scanner.scan(
+                        shelf.id, progress=lambda so_far: show(so_far.done, so_far.total), allow_empty=allow_empty
+                    )
             except PlayheadError as error:
                 failures.append(f"{shelf.name}: {error.message}")
                 continue
@@ -282,19 +284,6 @@ def _operator() -> "Viewer":
     from playhead.services.catalogue import Viewer
 
     return Viewer(UserId(""), Role.ADMIN)
-
-
-@contextmanager
-def _progress_bar(title: str) -> Generator[Callable[["Progress"], None]]:
-    """Show on standard error, where that is a terminal, how many files are looked into and how long it will take."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"Scanning {title}", total=None)
-        yield lambda progress: bar.update(task, completed=progress.done, total=progress.total)
 
 
 def _title(item: "ItemAnswer") -> str:
@@ -365,9 +354,13 @@ def _read_password(*, from_stdin: bool) -> str:
     return password
 
 
-def _print_table(heads: tuple[str, ...], rows: list[tuple[object, ...]]) -> None:
+def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
     """Print aligned columns, which the eye and `awk` both read."""
     cells = [tuple(str(cell) for cell in row) for row in rows]
     widths = [max(len(row[place]) for row in [heads, *cells]) for place in range(len(heads))]
     for row in [tuple(head.upper() for head in heads), *cells]:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

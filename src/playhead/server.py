@@ -10,9 +10,11 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from playhead.bootstrap import Playhead
+from playhead.bootstrap import Playhead, new_token
 from playhead.config import Settings
+from playhead.services.demo import Demo, DemoMaker, welcome
 from playhead.storage.database import StorageRefused
+from playhead.terminal import progress_bar
 
 # A thread that waits for the interpreter's lock gets it within half a millisecond, not five: the event loop and the
 # writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
@@ -33,8 +35,11 @@ class CannotServeError(Exception):
 def run(settings: Settings, *, demo: bool) -> int:
     """Serve until a signal or a failure of the store ends it; return the exit status.
 
-    Raises CannotServeError where the port is taken or the installation cannot be opened.
+    `demo` serves an installation of its own, in the folder `demo` of the data folder. Raises CannotServeError where
+    the port is taken or the installation cannot be opened.
     """
+    if demo:
+        settings = settings.model_copy(update={"data": settings.data / "demo", "database": ""})
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
@@ -73,7 +78,8 @@ class _Server:
 
     def __init__(self, settings: Settings, *, demo: bool) -> None:
         self._settings = settings
-        self._demo = demo
+        self._with_demo = demo
+        self._demo: Demo | None = None
         self._status = 0
         self._playhead = Playhead(settings, on_failure=self._stop_failed)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,12 +129,24 @@ class _Server:
         except StorageRefused as error:
             raise CannotServeError(str(error)) from None
         try:
+            if self._with_demo:
+                self._demo = await self._prepare_demo()
             await self._uvicorn.serve(sockets)
         finally:
             await self._playhead.close()
 
+    async def _prepare_demo(self) -> Demo:
+        installation = self._playhead.installation
+        maker = DemoMaker(
+            installation.accounts, installation.catalogue, installation.scanner, self._settings.data, new_token
+        )
+        with progress_bar("Making films, in seconds of film") as show:
+            return await maker.prepare(show)
+
     async def _announce(self) -> None:
         log.info("Playhead listens on %s", self._url)
+        if self._demo is not None:
+            print(f"\n{welcome(self._demo, self._url)}", flush=True)  # noqa: T201
         setup_token = await self._playhead.installation.accounts.setup_token()
         if setup_token is not None:
             link = f"{self._url}/setup?token={setup_token}"

@@ -22,17 +22,30 @@ from playhead.http.accounts import (
     UsersAnswer,
     UsersQuery,
 )
+from playhead.http.catalogue import (
+    CatalogueRoutes,
+    EpisodesQuery,
+    ItemDetailAnswer,
+    ItemsAnswer,
+    ItemsQuery,
+    LibrariesAnswer,
+    LibraryAnswer,
+    LibraryRequest,
+)
 from playhead.http.openapi import document
 from playhead.http.pages import PageRoutes, Shelf
 from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
+from playhead.http.streaming import StreamRoutes
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
+_STREAM = (*_ITEM, Code.RANGE_NOT_SATISFIABLE)
+_FILMS = ("video/*",)
 _JSON_OR_BEACON = ("application/json", "text/plain")
 
 
@@ -70,6 +83,8 @@ def table(services: Services) -> list[Route]:
         return document(rows, services.version)
 
     account = AccountRoutes(services.accounts)
+    catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
+    stream = StreamRoutes(services.catalogue)
     service = ServiceRoutes(services.is_ready, describe)
     page = PageRoutes(services.accounts, list_shelves, describe)
     # fmt: off
@@ -115,6 +130,27 @@ def table(services: Services) -> list[Route]:
               access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="users"),
         Route("DELETE", "/api/v1/libraries/{id}/access/{user_id}", account.revoke, "Let a user no longer see a library",
               access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="users"),
+        # Catalogue
+        Route("GET", "/api/v1/libraries", catalogue.list_libraries, "List libraries",
+              answer=LibrariesAnswer, tag="catalogue"),
+        Route("GET", "/api/v1/items", catalogue.list_items, "List items",
+              query=ItemsQuery, answer=ItemsAnswer, problems=_ITEM, tag="catalogue"),
+        Route("GET", "/api/v1/items/{id}", catalogue.read_item, "Read an item",
+              answer=ItemDetailAnswer, problems=_ITEM, tag="catalogue"),
+        Route("GET", "/api/v1/items/{id}/episodes", catalogue.list_episodes, "List the episodes of a show",
+              query=EpisodesQuery, answer=ItemsAnswer, problems=_ITEM, tag="catalogue"),
+        Route("GET", "/api/v1/stream/movie/{id}", stream.movie, "Stream a movie",
+              media_types=_FILMS, problems=_STREAM, tag="catalogue"),
+        Route("GET", "/api/v1/stream/episode/{id}", stream.episode, "Stream an episode",
+              media_types=_FILMS, problems=_STREAM, tag="catalogue"),
+        Route("GET", "/api/v1/stream/file/{id}", stream.file, "Stream one file",
+              media_types=_FILMS, problems=_STREAM, tag="catalogue"),
+        Route("POST", "/api/v1/libraries", catalogue.add_library, "Add a library",
+              access=Access.ADMIN, request=LibraryRequest, answer=LibraryAnswer, status=201, problems=(Code.CONFLICT,),
+              tag="catalogue"),
+        Route("POST", "/api/v1/libraries/{id}/scan", catalogue.scan, "Scan a library",
+              access=Access.ADMIN, answer=LibraryAnswer, status=202, problems=(Code.NOT_FOUND, Code.CONFLICT),
+              tag="catalogue"),
         # Service
         Route("GET", "/livez", service.live, "Is the process alive",
               access=Access.ANYONE, answer=StatusAnswer, tag="service"),
