@@ -7,7 +7,7 @@ catalogue that is whole, and the next scan goes on from there.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -250,7 +250,8 @@ class _Scan:
                 scanning.load_items(connection, self._library.id),
             )
         )
-        comparison = compare(found.files, files, found.unread)
+        # Ten thousand files are a second's work for a processor, which the event loop must not wait for.
+        comparison = await asyncio.to_thread(compare, found.files, files, found.unread)
         if not found.files and not allow_empty and any(not file.removed for file in comparison.absent):
             known = sum(not file.removed for file in comparison.absent)
             raise conflict(
@@ -275,16 +276,20 @@ class _Scan:
             raise conflict(f"The folder {self._root} cannot be read: {reason}") from error
 
     async def _keep(self, comparison: Comparison) -> None:
-        for file in (*comparison.kept, *comparison.returned):
-            self._shelf.keep(file)
-            if file.fault is not None:
-                self._report.skipped.append(Skipped(file.path, file.fault))
-        self._report.unchanged = len(comparison.kept)
-        self._report.restored += [file.path for file in comparison.returned]
+        same = [*comparison.kept, *comparison.returned]
+        await asyncio.to_thread(self._keep_all, same)
+        report = self._report
+        report.skipped += [Skipped(file.path, file.fault) for file in same if file.fault is not None]
+        report.unchanged = len(comparison.kept)
+        report.restored += [file.path for file in comparison.returned]
         returned = [file.id for file in comparison.returned]
         await self._store_items()
         if returned:
             await self._write(lambda connection: scanning.mark_files(connection, returned, None))
+
+    def _keep_all(self, files: Iterable[KnownFile]) -> None:
+        for file in files:
+            self._shelf.keep(file)
 
     async def _look(self, tasks: Sequence[Task]) -> None:
         # What is at its old place comes first: an item whose file is still there is not taken for a renamed one.
@@ -294,7 +299,7 @@ class _Scan:
         try:
             for start in range(0, len(ordered), FILES_AT_ONCE):
                 seen = await self._look_into_some(pool, ordered[start : start + FILES_AT_ONCE], len(ordered))
-                decided = [file for file in map(self._decide, seen) if file is not None]
+                decided = await asyncio.to_thread(self._decide_all, seen)
                 changes, now = self._shelf.take_changes(), self._clock()
                 await self._write(partial(self._store, changes, decided, now))
         finally:
@@ -336,6 +341,9 @@ class _Scan:
         label = version_label(info, described.name.edition)
         return _Seen(task, Reading(described.name, info, content, label, described.from_nfo, described.episode_ids))
 
+    def _decide_all(self, seen: Iterable[_Seen]) -> list[FileChange]:
+        return [file for file in map(self._decide, seen) if file is not None]
+
     def _decide(self, seen: _Seen) -> FileChange | None:
         (found, known, _), reading = seen.task, seen.reading
         if reading is None:
@@ -373,7 +381,7 @@ class _Scan:
     async def _finish(self, comparison: Comparison) -> None:
         gone = [file for file in comparison.absent if not file.removed and file.id not in self._moved]
         ids, now = [file.id for file in gone], self._clock()
-        self._shelf.finish()
+        await asyncio.to_thread(self._shelf.finish)
         await self._store_items()
         report = self._report
         report.removed += [file.path for file in gone]

@@ -1,0 +1,659 @@
+"""Scans of real folders into a real database. What a film holds is written into it in words: `minutes=90`."""
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from playhead.domain.catalogue import MediaInfo, ParsedName, Stream
+from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
+from playhead.errors import Code, PlayheadError
+from playhead.media import filenames
+from playhead.media.probe import Unreadable
+from playhead.services.catalogue import Catalogue, ItemDetail, ItemView, Viewer
+from playhead.services.scanning import FILES_AT_ONCE, LEASE_MS, Progress, Scanner, ScanReport, Tools
+from playhead.storage import scanning, schema
+from playhead.storage.database import Connection, Database
+from support import Clock, Ids
+
+pytestmark = pytest.mark.anyio
+
+ADMIN = Viewer(UserId("00000000-0000-4000-8000-0000000000aa"), Role.ADMIN)
+
+# Every file that this process opens while `opened` is a list. A hook cannot be taken away again, so there is one.
+opened: list[str] | None = None
+
+
+def note_opening(event: str, arguments: tuple[object, ...]) -> None:
+    if event == "open" and opened is not None:
+        opened.append(os.fsdecode(arguments[0]) if isinstance(arguments[0], str | bytes) else str(arguments[0]))
+
+
+sys.addaudithook(note_opening)
+
+
+@contextmanager
+def openings() -> Iterator[list[str]]:
+    global opened  # noqa: PLW0603 - the hook is global, too
+    opened = []
+    try:
+        yield opened
+    finally:
+        opened = None
+
+
+def probe(path: Path) -> MediaInfo:
+    """Read what `film` has written."""
+    text = path.read_text()
+    minutes = re.search(r"minutes=(\d+)", text)
+    if minutes is None:
+        raise Unreadable("it holds no film")
+    height = int((re.search(r"height=(\d+)", text) or ["", "1080"])[1])
+    streams = (Stream("video", "h264", width=height * 16 // 9, height=height), Stream("audio", "aac", language="eng"))
+    return MediaInfo(Milliseconds(int(minutes[1]) * 60_000), "matroska", streams)
+
+
+class Shelf:
+    """A library over a folder of its own, and what a test does to it."""
+
+    def __init__(self, database: Database, root: Path, kind: LibraryKind, ids: Ids) -> None:
+        root.mkdir()
+        self.root = root.resolve()
+        self.kind = kind
+        self.database = database
+        self.clock = Clock()
+        self.ids = ids
+        self.catalogue = Catalogue(database, clock=self.clock, new_id=self.ids)
+        self.id = LibraryId("")
+        self.scanner = self.new_scanner()
+
+    def new_scanner(self, parse: Callable[..., ParsedName | None] = filenames.parse) -> Scanner:
+        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=Tools(parse, probe))
+
+    async def open(self) -> None:
+        self.id = (await self.catalogue.add_library(self.kind, self.kind, self.root)).id
+
+    def film(self, path: str, minutes: int = 90, text: str = "", height: int = 1080) -> Path:
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(os.fsencode(f"minutes={minutes} height={height} {text or path}"))
+        return target
+
+    def nfo(self, path: str, content: str) -> None:
+        (self.root / path).write_text(content)
+
+    async def scan(self, **options: bool) -> ScanReport:
+        self.clock.advance(1000)
+        return await self.scanner.scan(self.id, **options)
+
+    async def items(self, kind: ItemKind | None = None) -> list[ItemView]:
+        return (await self.catalogue.list_items(ADMIN, kind=kind, limit=None)).items
+
+    async def titles(self, kind: ItemKind | None = None) -> list[str]:
+        return [view.item.title for view in await self.items(kind)]
+
+    async def only(self, kind: ItemKind = ItemKind.MOVIE) -> ItemDetail:
+        (view,) = await self.items(kind)
+        return await self.catalogue.get_item(ADMIN, view.item.id)
+
+    async def episodes(self) -> dict[tuple[int | None, int | None], ItemId]:
+        return {
+            (view.item.season_number, view.item.episode_number): view.item.id
+            for view in await self.items(ItemKind.EPISODE)
+        }
+
+
+@pytest.fixture
+def ids() -> Ids:
+    return Ids()
+
+
+@pytest.fixture
+async def movies(database: Database, tmp_path: Path, ids: Ids) -> Shelf:
+    shelf = Shelf(database, tmp_path / "movies", LibraryKind.MOVIES, ids)
+    await shelf.open()
+    return shelf
+
+
+@pytest.fixture
+async def shows(database: Database, tmp_path: Path, ids: Ids) -> Shelf:
+    shelf = Shelf(database, tmp_path / "shows", LibraryKind.SHOWS, ids)
+    await shelf.open()
+    return shelf
+
+
+async def refusal(awaitable: object) -> PlayheadError:
+    with pytest.raises(PlayheadError) as caught:
+        await awaitable  # type: ignore[misc] - a coroutine of a service
+    return caught.value
+
+
+# What a folder becomes
+
+
+async def test_a_first_scan_takes_films_in_and_says_so(movies: Shelf) -> None:
+    movies.film("The Matrix (1999) {tmdb-603}/The Matrix (1999) 1080p.mkv", 136)
+    movies.film("Heat.1995.1080p.BluRay.x264-GRP.mkv", 170)
+    report = await movies.scan()
+    assert report.added == [
+        "Heat.1995.1080p.BluRay.x264-GRP.mkv",
+        "The Matrix (1999) {tmdb-603}/The Matrix (1999) 1080p.mkv",
+    ]
+    assert (report.changed, report.moved, report.removed, report.skipped) == ([], [], [], [])
+    heat, matrix = await movies.items()
+    assert (heat.item.title, heat.item.year, heat.item.runtime_ms) == ("Heat", 1995, 170 * 60_000)
+    assert (matrix.item.title, matrix.item.external_ids) == ("The Matrix", {"tmdb": "603"})
+    (file,) = (await movies.catalogue.get_item(ADMIN, matrix.item.id)).files
+    assert (file.label, file.duration_ms, file.size > 0) == ("1080p H.264", 136 * 60_000, True)
+
+
+async def test_versions_and_parts_are_files_of_one_item(movies: Shelf) -> None:
+    movies.film("Heat (1995)/Heat (1995) - 2160p.mkv", 171, height=2160)
+    movies.film("Heat (1995)/Heat (1995) - 1080p.mkv", 170)
+    movies.film("Ben-Hur (1959)/Ben-Hur (1959) cd1.avi", 100)
+    movies.film("Ben-Hur (1959)/Ben-Hur (1959) cd2.avi", 112)
+    await movies.scan()
+    ben_hur, heat = await movies.items()
+    assert heat.item.runtime_ms == 170 * 60_000
+    assert ben_hur.item.runtime_ms == 212 * 60_000
+    files = (await movies.catalogue.get_item(ADMIN, heat.item.id)).files
+    assert {file.label for file in files} == {"2160p H.264", "1080p H.264"}
+    assert [file.part for file in (await movies.catalogue.get_item(ADMIN, ben_hur.item.id)).files] == [1, 2]
+
+
+async def test_shows_seasons_specials_and_files_of_several_episodes(shows: Shelf) -> None:
+    shows.film("Dark (2017)/Season 1/Dark S01E01.mkv", 50)
+    shows.film("Dark (2017)/Season 1/Dark S01E02-E03.mkv", 100)
+    shows.film("Dark (2017)/Specials/Dark S00E01.mkv", 10)
+    shows.film("Dark.2017.S02E01.1080p/Dark.2017.S02E01.1080p.mkv", 55)
+    await shows.scan()
+    (show,) = await shows.items(ItemKind.SHOW)
+    page = await shows.catalogue.list_episodes(ADMIN, show.item.id)
+    numbers = [(view.item.season_number, view.item.episode_number, view.item.episode_end) for view in page.items]
+    assert numbers == [(0, 1, None), (1, 1, None), (1, 2, 3), (1, 3, None), (2, 1, None)]
+    runtimes = [view.item.runtime_ms and view.item.runtime_ms // 60_000 for view in page.items]
+    assert runtimes == [10, 50, 100, None, 55]
+
+
+async def test_an_nfo_outweighs_names(movies: Shelf, shows: Shelf) -> None:
+    movies.film("Hitze/hitze.mkv")
+    movies.nfo(
+        "Hitze/movie.nfo", "<movie><title>Heat</title><year>1995</year><uniqueid type='tmdb'>949</uniqueid></movie>"
+    )
+    await movies.scan()
+    item = (await movies.only()).view.item
+    assert (item.title, item.year, item.external_ids) == ("Heat", 1995, {"tmdb": "949"})
+    shows.film("dark/Season 1/dark.S01E01.mkv")
+    shows.nfo("dark/tvshow.nfo", "<tvshow><title>Dark!</title><uniqueid type='tvdb'>334824</uniqueid></tvshow>")
+    shows.nfo(
+        "dark/Season 1/dark.S01E01.nfo",
+        "<episodedetails><title>Secrets</title><season>1</season><episode>1</episode>"
+        "<uniqueid type='tvdb'>5975893</uniqueid></episodedetails>",
+    )
+    await shows.scan()
+    show, episode = (await shows.only(ItemKind.SHOW)).view.item, (await shows.only(ItemKind.EPISODE)).view.item
+    assert (show.title, show.external_ids) == ("Dark!", {"tvdb": "334824"})
+    assert (episode.title, episode.external_ids) == ("Secrets", {"tvdb": "5975893"})
+
+
+async def test_a_changed_nfo_is_read_without_opening_the_film(movies: Shelf) -> None:
+    film = movies.film("Hitze/hitze.mkv")
+    await movies.scan()
+    before = (await movies.only()).view.item
+    movies.nfo("Hitze/hitze.nfo", "<movie><title>Heat</title><year>1995</year></movie>")
+    with openings() as files:
+        report = await movies.scan()
+    after = await movies.only()
+    assert (after.view.item.id, after.view.item.title, after.files[0].label) == (before.id, "Heat", "1080p H.264")
+    assert report.changed == ["Hitze/hitze.mkv"]
+    assert str(film) not in files
+
+
+async def test_a_movie_nfo_beside_two_films_speaks_of_neither(movies: Shelf) -> None:
+    movies.film("Films/Heat (1995).mkv")
+    movies.film("Films/Ronin (1998).mkv")
+    movies.nfo("Films/movie.nfo", "<movie><title>Alien</title><uniqueid type='tmdb'>348</uniqueid></movie>")
+    await movies.scan()
+    assert await movies.titles() == ["Heat", "Ronin"]
+
+
+# The second scan
+
+
+async def test_of_ten_thousand_unchanged_files_none_is_opened(movies: Shelf) -> None:
+    for number in range(10_000):
+        folder = movies.root / f"{number // 500}"
+        folder.mkdir(exist_ok=True)
+        (folder / f"Film {number}.mkv").write_text(f"minutes=90 {number}")
+
+    def parse(path: PurePosixPath, _: LibraryKind) -> ParsedName:
+        return ParsedName(ItemKind.MOVIE, path.stem)
+
+    tools = Tools(parse, lambda _: MediaInfo(Milliseconds(1), "matroska", ()))
+    movies.scanner = Scanner(movies.database, clock=movies.clock, new_id=movies.ids, tools=tools)
+    assert len((await movies.scan()).added) == 10_000
+    (movies.root / "0/Film 0.mkv").write_text("minutes=91 another size")
+    with openings() as files:
+        report = await movies.scan()
+    assert (report.unchanged, report.changed) == (9_999, ["0/Film 0.mkv"])
+    assert {PurePosixPath(path).name for path in files if path.endswith(".mkv")} == {"Film 0.mkv"}
+
+
+async def test_a_replaced_film_is_the_same_item(movies: Shelf) -> None:
+    film = movies.film("Heat (1995).mkv", 171)
+    await movies.scan()
+    before = await movies.only()
+    film.write_text("minutes=170 height=2160")
+    report = await movies.scan()
+    after = await movies.only()
+    assert after.view.item.id == before.view.item.id
+    assert after.files[0].id == before.files[0].id
+    assert (after.view.item.runtime_ms, after.files[0].label) == (170 * 60_000, "2160p H.264")
+    assert report.changed == ["Heat (1995).mkv"]
+
+
+async def test_an_upgraded_film_of_another_name_is_the_same_item(movies: Shelf) -> None:
+    movies.film("Heat.1995.720p.mkv", height=720).unlink()
+    movies.film("Heat.1995.720p.mkv", 171, height=720)
+    await movies.scan()
+    before = (await movies.only()).view.item
+    (movies.root / "Heat.1995.720p.mkv").unlink()
+    movies.film("Heat (1995)/Heat.1995.2160p.REMUX.mkv", 170, height=2160)
+    report = await movies.scan()
+    after = await movies.only()
+    assert after.view.item.id == before.id
+    assert [file.label for file in after.files] == ["2160p H.264"]
+    assert (len(report.added), report.removed, report.items_removed) == (1, ["Heat.1995.720p.mkv"], [])
+
+
+async def test_a_renamed_folder_of_a_film_is_the_same_item(movies: Shelf) -> None:
+    movies.film("Haet/Haet.mkv")
+    await movies.scan()
+    before = await movies.only()
+    (movies.root / "Haet").rename(movies.root / "Heat (1995)")
+    (movies.root / "Heat (1995)/Haet.mkv").rename(movies.root / "Heat (1995)/Heat (1995).mkv")
+    report = await movies.scan()
+    after = await movies.only()
+    assert (after.view.item.id, after.files[0].id) == (before.view.item.id, before.files[0].id)
+    assert (after.view.item.title, after.view.item.year) == ("Heat", 1995)
+    assert report.moved == [("Haet/Haet.mkv", "Heat (1995)/Heat (1995).mkv")]
+    assert (report.added, report.removed) == ([], [])
+
+
+async def test_a_renamed_show_keeps_all_its_episodes(shows: Shelf) -> None:
+    for number in range(1, 6):
+        shows.film(f"Drak/Season 1/Drak S01E0{number}.mkv")
+    await shows.scan()
+    before, show = await shows.episodes(), (await shows.only(ItemKind.SHOW)).view.item
+    (shows.root / "Drak").rename(shows.root / "Dark (2017)")
+    for path in sorted((shows.root / "Dark (2017)/Season 1").iterdir()):
+        path.rename(path.with_name(path.name.replace("Drak", "Dark")))
+    report = await shows.scan()
+    after = (await shows.only(ItemKind.SHOW)).view.item
+    assert (after.id, after.title, after.year) == (show.id, "Dark", 2017)
+    assert await shows.episodes() == before
+    assert len(report.moved) == 5
+
+
+async def test_a_removed_film_is_marked_and_comes_back_as_itself(movies: Shelf) -> None:
+    movies.film("Ronin (1998).mkv")
+    film = movies.film("Heat (1995).mkv")
+    aside = movies.root.parent / "aside.mkv"
+    shutil.copy2(film, aside)
+    await movies.scan()
+    heat = (await movies.items())[0].item
+    film.unlink()
+    gone = await movies.scan()
+    assert (gone.removed, gone.items_removed) == (["Heat (1995).mkv"], ["Heat"])
+    assert await movies.titles() == ["Ronin"]
+    detail = await movies.catalogue.get_item(ADMIN, heat.id)
+    assert (detail.view.available, detail.files) == (False, [])
+    aside.rename(film)
+    with openings() as files:
+        back = await movies.scan()
+    assert (back.restored, back.items_restored) == (["Heat (1995).mkv"], ["Heat"])
+    assert str(film) not in files
+    assert (await movies.items())[0].item.id == heat.id
+
+
+async def test_a_film_that_comes_back_in_another_file_is_the_same_item(movies: Shelf) -> None:
+    movies.film("Ronin (1998).mkv")
+    film = movies.film("Heat (1995).mkv")
+    await movies.scan()
+    heat = (await movies.items())[0].item.id
+    film.unlink()
+    await movies.scan()
+    movies.film("films/Heat.1995.mkv", 169)
+    await movies.scan()
+    assert heat in [view.item.id for view in await movies.items()]
+
+
+async def test_a_show_whose_last_episode_goes_is_removed_too(shows: Shelf) -> None:
+    shows.film("Other/Other S01E01.mkv")
+    film = shows.film("Dark/Dark S01E01.mkv")
+    await shows.scan()
+    film.unlink()
+    await shows.scan()
+    assert await shows.titles(ItemKind.SHOW) == ["Other"]
+
+
+async def test_scanning_again_reports_and_changes_nothing(shows: Shelf) -> None:
+    shows.film("Dark/Dark S01E01E02.mkv")
+    shows.film("Dark/Dark S01E01.mkv")
+    await shows.scan()
+    before = await shows.items()
+    report = await shows.scan()
+    assert report == ScanReport(unchanged=2)
+    assert [view.item for view in await shows.items()] == [view.item for view in before]
+
+
+async def test_removing_never_touches_what_people_watched(movies: Shelf, database: Database) -> None:
+    film = movies.film("Heat (1995).mkv")
+    movies.film("Ronin (1998).mkv")
+    await movies.scan()
+    heat = (await movies.items())[0].item.id
+
+    def watch(connection: Connection) -> None:
+        connection.execute(
+            insert(schema.account).values(id=ADMIN.user_id, name="a", role="admin", password_hash="", created_at=0)
+        )
+        connection.execute(
+            insert(schema.progress).values(
+                user_id=ADMIN.user_id,
+                item_id=heat,
+                position_ms=1,
+                duration_ms=2,
+                watched=False,
+                armed=True,
+                last_watched_at=3,
+                version=1,
+            )
+        )
+
+    await database.write(watch)
+    film.unlink()
+    await movies.scan()
+    left = await database.read(lambda connection: connection.execute(select(schema.progress.c.item_id)).scalars().all())
+    assert left == [heat]
+
+
+async def test_a_film_moved_to_another_library_is_the_same_item_by_its_external_id(
+    database: Database, movies: Shelf, tmp_path: Path
+) -> None:
+    movies.film("Ronin (1998).mkv")
+    film = movies.film("Heat (1995) {tmdb-949}.mkv")
+    await movies.scan()
+    heat = (await movies.items())[0].item.id
+    other = Shelf(database, tmp_path / "others", LibraryKind.MOVIES, movies.ids)
+    other.id = (await movies.catalogue.add_library("others", LibraryKind.MOVIES, other.root)).id
+    film.rename(other.root / film.name)
+    await movies.scan()
+    await other.scan()
+    page = await movies.catalogue.list_items(ADMIN, library="others")
+    assert [view.item.id for view in page.items] == [heat]
+
+
+# What is not a film
+
+
+async def test_a_broken_film_is_named_and_opened_again_only_when_it_changes(movies: Shelf) -> None:
+    broken = movies.film("Broken (2000).mkv")
+    broken.write_text("nothing")
+    movies.film("Heat (1995).mkv")
+    first = await movies.scan()
+    assert first.skipped == [("Broken (2000).mkv", "it holds no film")]
+    with openings() as files:
+        second = await movies.scan()
+    assert second.skipped == first.skipped
+    assert str(broken) not in files
+    movies.film("Broken (2000).mkv")
+    third = await movies.scan()
+    assert (third.skipped, third.changed) == ([], ["Broken (2000).mkv"])
+    assert await movies.titles() == ["Broken", "Heat"]
+
+
+async def test_a_film_that_breaks_is_not_available_until_it_is_mended(movies: Shelf) -> None:
+    film = movies.film("Heat (1995).mkv")
+    movies.film("Ronin (1998).mkv")
+    await movies.scan()
+    heat = (await movies.items())[0].item.id
+    film.write_text("nothing")
+    await movies.scan()
+    assert await movies.titles() == ["Ronin"]
+    movies.film("Heat (1995).mkv", 100)
+    await movies.scan()
+    assert heat in [view.item.id for view in await movies.items()]
+
+
+async def test_what_is_no_item_is_named_and_other_files_are_passed_over(movies: Shelf) -> None:
+    movies.film("Heat (1995)/Heat (1995).mkv")
+    movies.film("Heat (1995)/Trailers/Heat trailer.mkv")
+    movies.nfo("Heat (1995)/poster.jpg", "")
+    movies.film("Heat (1995)/.hidden.mkv")
+    report = await movies.scan()
+    assert [skipped.path for skipped in report.skipped] == ["Heat (1995)/Trailers/Heat trailer.mkv"]
+    assert await movies.titles() == ["Heat"]
+
+
+async def test_a_name_that_is_no_utf8_is_named_and_skipped(movies: Shelf) -> None:
+    movies.film("Heat (1995).mkv")
+    movies.film(os.fsdecode(b"caf\xe9.mkv"))
+    movies.film(os.fsdecode(b"d\xefr/Heat.mkv"))
+    report = await movies.scan()
+    assert report.skipped == [(r"caf\xe9.mkv", "the name is not UTF-8"), (r"d\xefr", "the name is not UTF-8")]
+    assert await movies.titles() == ["Heat"]
+
+
+async def test_links_do_not_lead_out_of_the_library_nor_round_in_it(movies: Shelf, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "Secret (2001).mkv").write_text("minutes=90")
+    real = movies.film("real/Heat (1995).mkv")
+    (movies.root / "circle").symlink_to(movies.root)
+    (movies.root / "again (1995).mkv").symlink_to(real)
+    (movies.root / "out").symlink_to(outside)
+    (movies.root / "out (2002).mkv").symlink_to(outside / "Secret (2001).mkv")
+    (movies.root / "lost (2003).mkv").symlink_to(movies.root / "nothing.mkv")
+    (movies.root / "loop (2004).mkv").symlink_to(movies.root / "loop (2004).mkv")
+    os.mkfifo(movies.root / "pipe (2005).mkv")
+    report = await movies.scan()
+    assert report.added == ["real/Heat (1995).mkv"]
+    assert {skipped.path: skipped.reason.partition(" (")[0] for skipped in report.skipped} == {
+        "lost (2003).mkv": "the link leads nowhere",
+        "loop (2004).mkv": "the link leads nowhere",
+        "out": "the link leads out of the library",
+        "out (2002).mkv": "the link leads out of the library",
+        "pipe (2005).mkv": "it is no regular file",
+    }
+
+
+async def test_a_link_to_a_file_that_has_no_other_name_counts(movies: Shelf) -> None:
+    (movies.root / ".store").mkdir()
+    (movies.root / ".store/abc").write_text("minutes=90")
+    (movies.root / "Heat (1995).mkv").symlink_to(".store/abc")
+    await movies.scan()
+    assert await movies.titles() == ["Heat"]
+
+
+# When things go wrong
+
+
+async def test_a_folder_that_has_vanished_is_refused_and_nothing_is_removed(movies: Shelf) -> None:
+    movies.film("Heat (1995).mkv")
+    await movies.scan()
+    movies.root.rename(movies.root.with_name("away"))
+    error = await refusal(movies.scan())
+    assert (error.code, "cannot be read" in error.message) == (Code.CONFLICT, True)
+    movies.root.mkdir()
+    error = await refusal(movies.scan())
+    assert "is the disk mounted?" in error.message
+    assert await movies.titles() == ["Heat"]
+    (view,) = await movies.catalogue.list_libraries(ADMIN)
+    assert view.report is not None
+    assert view.report.failure == error.message
+    assert view.scanning is False
+
+
+async def test_an_emptied_folder_is_believed_when_it_is_meant(movies: Shelf) -> None:
+    movies.film("Heat (1995).mkv").unlink()
+    await movies.scan()
+    film = movies.film("Heat (1995).mkv")
+    await movies.scan()
+    film.unlink()
+    report = await movies.scan(allow_empty=True)
+    assert report.items_removed == ["Heat"]
+    assert await movies.titles() == []
+
+
+async def test_a_scan_broken_off_leaves_what_it_has_stored_and_the_next_goes_on(movies: Shelf) -> None:
+    for number in range(FILES_AT_ONCE + 20):
+        movies.film(f"Film {number:03} (2000).mkv")
+
+    def stop(progress: Progress) -> None:
+        if progress.done == FILES_AT_ONCE + 10:
+            task.cancel()
+
+    task = asyncio.create_task(movies.scanner.scan(movies.id, progress=stop))
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(await movies.items()) == FILES_AT_ONCE
+    with openings() as files:
+        report = await movies.scan()
+    assert (report.unchanged, len(report.added)) == (FILES_AT_ONCE, 20)
+    assert len({path for path in files if path.endswith(".mkv")}) == 20
+    assert len(await movies.items()) == FILES_AT_ONCE + 20
+
+
+async def test_a_library_is_scanned_by_one_scan_at_a_time(movies: Shelf) -> None:
+    for number in range(20):
+        movies.film(f"Film {number} (2000).mkv")
+    ended = await asyncio.gather(
+        movies.scanner.scan(movies.id), movies.new_scanner().scan(movies.id), return_exceptions=True
+    )
+    reports = [each for each in ended if isinstance(each, ScanReport)]
+    (error,) = [each for each in ended if isinstance(each, PlayheadError)]
+    assert [len(report.added) for report in reports] == [20]
+    assert (error.code, error.message) == (Code.CONFLICT, "The library movies is being scanned already")
+
+
+async def test_a_scan_that_was_killed_blocks_no_longer_than_its_lease(movies: Shelf, database: Database) -> None:
+    movies.film("Heat (1995).mkv")
+    now = movies.clock.now
+    until = type(now)(now + LEASE_MS)
+    taken = await database.write(lambda c: scanning.take_lease(c, movies.id, movies.ids(), now, until))
+    assert taken
+    (view,) = await movies.catalogue.list_libraries(ADMIN)
+    assert view.scanning
+    assert (await refusal(movies.scanner.scan(movies.id))).code is Code.CONFLICT
+    movies.clock.advance(LEASE_MS)
+    assert len((await movies.scan()).added) == 1
+
+
+async def test_a_scan_whose_lease_another_has_taken_stores_nothing_more(movies: Shelf, database: Database) -> None:
+    movies.film("Heat (1995).mkv")
+    loop = asyncio.get_running_loop()
+
+    def parse(path: PurePosixPath, kind: LibraryKind) -> ParsedName | None:
+        def take(connection: Connection) -> None:
+            late = type(movies.clock.now)(movies.clock.now + 2 * LEASE_MS)
+            assert scanning.take_lease(connection, movies.id, movies.ids(), late, late)
+
+        asyncio.run_coroutine_threadsafe(database.write(take), loop).result()
+        return filenames.parse(path, kind)
+
+    error = await refusal(movies.new_scanner(parse).scan(movies.id))
+    assert error.code is Code.CONFLICT
+    assert await movies.titles() == []
+
+
+async def test_a_defect_in_one_scan_lets_the_next_one_begin(movies: Shelf) -> None:
+    movies.film("Heat (1995).mkv")
+
+    def parse(*_: object) -> ParsedName | None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await movies.new_scanner(parse).scan(movies.id)
+    (view,) = await movies.catalogue.list_libraries(ADMIN)
+    assert view.report is not None
+    assert view.report.failure == "it failed: see the log"
+    assert len((await movies.scan()).added) == 1
+
+
+async def test_only_a_library_with_a_folder_can_be_scanned(movies: Shelf) -> None:
+    imported = await movies.catalogue.add_library("imported", LibraryKind.MOVIES, None)
+    assert (await refusal(movies.scanner.scan(imported.id))).code is Code.CONFLICT
+    assert (await refusal(movies.scanner.scan(LibraryId(movies.ids())))).code is Code.NOT_FOUND
+
+
+async def test_saves_do_not_wait_for_a_scan(movies: Shelf, database: Database) -> None:
+    for number in range(400):
+        movies.film(f"Film {number} (2000).mkv")
+    task = asyncio.create_task(movies.scanner.scan(movies.id))
+    rounds = 0
+    while not task.done():
+        await database.write(lambda connection: connection.execute(select(func.count()).select_from(schema.progress)))
+        rounds += 1
+        await asyncio.sleep(0)
+    assert len((await task).added) == 400
+    assert rounds > 5
+
+
+# In the background
+
+
+async def test_a_started_scan_goes_on_by_itself_and_leaves_its_report(movies: Shelf) -> None:
+    movies.film("Heat (1995).mkv")
+    movies.film("Broken.mkv").write_text("nothing")
+    await movies.scanner.start(movies.id)
+    until = time.monotonic() + 10
+    (view,) = await movies.catalogue.list_libraries(ADMIN)
+    while view.report is None or view.scanning:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.01)
+        (view,) = await movies.catalogue.list_libraries(ADMIN)
+    assert (view.report.added, view.report.skipped, view.report.failure) == (1, 1, None)
+    assert view.report.skipped_files == [("Broken.mkv", "it holds no film")]
+    assert view.library.scanned_at == movies.clock.now
+    assert view.counts == {ItemKind.MOVIE: 1}
+
+
+async def test_closing_breaks_a_started_scan_off_and_frees_the_library(movies: Shelf) -> None:
+    for number in range(FILES_AT_ONCE * 2):
+        movies.film(f"Film {number} (2000).mkv")
+    await movies.scanner.start(movies.id)
+    await asyncio.sleep(0)
+    await movies.scanner.close()
+    (view,) = await movies.catalogue.list_libraries(ADMIN)
+    assert view.scanning is False
+    assert len((await movies.scan()).added) + len(await movies.items()) >= FILES_AT_ONCE * 2
+
+
+async def test_a_started_scan_that_is_refused_leaves_the_reason(movies: Shelf) -> None:
+    movies.film("Heat (1995).mkv")
+    await movies.scan()
+    movies.root.rename(movies.root.with_name("away"))
+    await movies.scanner.start(movies.id)
+    view = (await movies.catalogue.list_libraries(ADMIN))[0]
+    until = time.monotonic() + 10
+    while view.scanning or view.report is None or view.report.failure is None:
+        assert time.monotonic() < until
+        await asyncio.sleep(0.01)
+        view = (await movies.catalogue.list_libraries(ADMIN))[0]
+    assert "cannot be read" in view.report.failure
+
+
+async def test_progress_is_told_up_to_the_end(movies: Shelf) -> None:
+    for number in range(3):
+        movies.film(f"Film {number} (2000).mkv")
+    told: list[Progress] = []
+    await movies.scanner.scan(movies.id, progress=told.append)
+    assert told == [Progress(0, 3), Progress(1, 3), Progress(2, 3), Progress(3, 3)]
