@@ -46,7 +46,7 @@ MOST_MEMORY_MB = 130
 
 MEMORY_TIMEOUT_S = 120
 PROFILE_S = 10
-PROFILE_LINES = 18
+PROFILE_LINES = 30
 
 LOAD_SCRIPT = Path(__file__).with_name("load.lua")
 
@@ -66,12 +66,13 @@ QUICK = Plan(rounds=1, seconds=1, starts=3, saves_before_memory=50_000)
 
 
 class Result(NamedTuple):
-    """One run of wrk. Latencies are in milliseconds."""
+    """One run of wrk: what it got answered, and what that cost the server."""
 
     requests: int
-    rate: float
+    rate: float  # requests a second
     p50_ms: float
     p99_ms: float
+    cpu_us: float  # processor time of the server, a request
 
 
 Rounds = dict[tuple[str, int], list[Result]]
@@ -121,6 +122,7 @@ def run_load(server: Server, load: str, connections: int, seconds: int, requests
     """Let wrk send one load. Raises BenchError where a single answer was no success."""
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "10", "-s", str(LOAD_SCRIPT)]
     command += [f"http://127.0.0.1:{server.port}", "--", load, str(requests)]
+    cpu_before = server.cpu_s()
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 30, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("result ")), None)
     if line is None:
@@ -128,7 +130,8 @@ def run_load(server: Server, load: str, connections: int, seconds: int, requests
     answered, took_us, p50_us, p99_us, errors = (int(word) for word in line.split()[1:])
     if errors or not answered:
         raise BenchError(f"{errors} errors in {answered} answers, at {connections} connections, to the load {load!r}")
-    return Result(answered, answered / took_us * 1e6, p50_us / 1000, p99_us / 1000)
+    cpu_us = (server.cpu_s() - cpu_before) / answered * 1e6
+    return Result(answered, answered / took_us * 1e6, p50_us / 1000, p99_us / 1000, cpu_us)
 
 
 def measure_rounds(server: Server, plan: Plan, requests: Path) -> Rounds:
@@ -166,19 +169,20 @@ def ratio(results: Rounds, load: str, noop: str, connections: int) -> float:
 
 def print_table(results: Rounds) -> None:
     for load, noop in ((SAVE, POST_NOOP), (READ, GET_NOOP)):
-        heads = ("connections", f"{load}s/s", f"{noop}/s", "ratio", "p50 ms", "p99 ms", "noop p50", "noop p99")
-        say("\n" + "".join(f"{head:>13}" for head in heads))
+        heads = ["connections", f"{load}s/s", f"{noop}/s", "ratio", "p50 ms", "p99 ms", "CPU us"]
+        say("\n" + "".join(f"{head:>13}" for head in [*heads, "noop p50", "noop p99", "noop CPU"]))
         for connections in CONNECTIONS:
             one, other = (median_of(results[each, connections]) for each in (load, noop))
             cells = [str(connections), f"{one.rate:,.0f}", f"{other.rate:,.0f}"]
             cells.append(f"{ratio(results, load, noop, connections):.2f}")
-            cells += [f"{time_ms:.2f}" for time_ms in (one.p50_ms, one.p99_ms, other.p50_ms, other.p99_ms)]
+            for each in (one, other):
+                cells += [f"{each.p50_ms:.2f}", f"{each.p99_ms:.2f}", f"{each.cpu_us:.0f}"]
             say("".join(f"{cell:>13}" for cell in cells))
 
 
 def median_of(rounds: Sequence[Result]) -> Result:
-    requests, rate, p50_ms, p99_ms = (statistics.median(values) for values in zip(*rounds, strict=True))
-    return Result(round(requests), rate, p50_ms, p99_ms)
+    requests, *rest = (statistics.median(values) for values in zip(*rounds, strict=True))
+    return Result(round(requests), *rest)
 
 
 def print_target(name: str, measured: float, bound: float, unit: str, *, least: bool) -> None:
@@ -233,21 +237,23 @@ def run_profile(data: Path, requests: Path, load: str) -> None:
 
 
 def print_profile(stacks: Path) -> None:
-    """Print, for each thread that computed, the functions that most samples lay in, themselves and with callees."""
+    """Print, for each thread that computed, where most of its samples lay: at the line itself, and below it."""
     own: dict[str, Counter[str]] = defaultdict(Counter)
-    within: dict[str, Counter[str]] = defaultdict(Counter)
+    below: dict[str, Counter[str]] = defaultdict(Counter)
     for line in stacks.read_text().splitlines():
         stack, _, count = line.rpartition(" ")
         thread, *frames = stack.split(";")
-        own[thread][frames[-1]] += int(count)
-        within[thread].update(dict.fromkeys(frames, int(count)))
+        if not frames[-1].startswith("_worker ("):  # a thread of a pool that waits for work
+            own[thread][frames[-1]] += int(count)
+            below[thread].update(dict.fromkeys(frames, int(count)))
     total = sum(counts.total() for counts in own.values())
     for thread, counts in sorted(own.items(), key=lambda each: -each[1].total()):
-        say(f"\n{thread}: {counts.total() / total:.0%} of all samples")
-        for title, table in (("itself", counts), ("with what it calls", within[thread])):
+        whole = counts.total()
+        say(f"\n{thread}: {whole / total:.0%} of all samples")
+        for title, table in (("at the line itself", counts), ("with what it calls", below[thread])):
             say(f"  {title}")
             for frame, samples in table.most_common(PROFILE_LINES):
-                say(f"    {samples / total:6.1%}  {frame}")
+                say(f"    {samples / whole:6.1%}  {frame}")
 
 
 def main() -> int:

@@ -142,6 +142,12 @@ class Server:
                 return int(value.split()[0]) * 1024 / 1e6
         raise BenchError(f"/proc has no {field} for the server")
 
+    def cpu_s(self) -> float:
+        """Return the processor time that the process has used, user and system, in seconds."""
+        # proc_pid_stat(5): fields 14 and 15; the second is the name in brackets, which may hold blanks.
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self) -> None:
         """End the server as a supervisor does. Raises BenchError where that fails or takes too long."""
         began = time.monotonic()
