@@ -228,7 +228,7 @@ class _Picture:
 
     def _draw(self, text: str, top: int, scale: int) -> None:
         """Write one line in the middle; `scale` is how many pixels a dot of the font is wide and high."""
-        dots = [" ".join(rows) for rows in zip(*(_FONT[letter] for letter in text), strict=True)]
+        dots = [" ".join(rows) for rows in zip(*(FONT[letter] for letter in text), strict=True)]
         inks = {"#": bytes([self._WHITE]) * scale, ".": bytes([self._ground]) * scale}
         inks[" "] = inks["."]
         for line, row_of_dots in enumerate(dots):
@@ -281,7 +281,7 @@ _BANDS: Final = (
         "#...# .###. #.... .##.# #...# ####. ..#.. .###. ..#.. #...# #...# ..#.. #####",
     ),
 )
-_FONT: Final = {
+FONT: Final = {
     letter: rows
     for letters, *lines in _BANDS
     for letter, rows in zip(letters, zip(*(line.split() for line in lines), strict=True), strict=True)

@@ -1,0 +1,47 @@
+"""The demo as its user meets it: started by the command, and seen by a real Chromium."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from demo import DemoServer, serve_demo, stop
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "data"
+
+
+@pytest.fixture(scope="session")
+def demo(demo_folder: Path) -> Iterator[DemoServer]:
+    process, server = serve_demo(demo_folder)
+    yield server
+    assert stop(process) == 0
+
+
+# Not for the session: while Playwright's synchronous interface is open, its event loop is in the way of other tests.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    assert chromium, "the tests of pages need Chromium: apt-get install chromium"
+    arguments = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--autoplay-policy=no-user-gesture-required",
+    ]
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page of a browser that knows nothing of earlier tests."""
+    context = browser.new_context()
+    yield context.new_page()
+    context.close()
