@@ -94,6 +94,9 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     elif route.media_types and route.request is None:
         success["content"] = {media_type: {} for media_type in route.media_types}
     responses: dict[str, Any] = {str(route.status): success}
+    for status in route.more_statuses:
+        bodiless = status == HTTPStatus.NOT_MODIFIED
+        responses[str(status)] = ({} if bodiless else success) | {"description": HTTPStatus(status).phrase}
     for status in sorted({STATUS[code] for code in problem_codes(route)}):
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,

@@ -99,6 +99,7 @@ class Route:
 
     The endpoint returns what is encoded as JSON, None where `status` is 204, or a Starlette response. `request`,
     `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `answer`, gives.
+    `more_statuses` are those that are no failures either, such as 206 and 304.
     `problems` are the codes that it may answer with beside those of its access and body. `hot`: looked up before
     Starlette's routing. `documented`: part of the OpenAPI document; pages are not.
     """
@@ -112,6 +113,7 @@ class Route:
     query: Any = None
     answer: Any = None
     status: int = 200
+    more_statuses: tuple[int, ...] = ()
     media_types: tuple[str, ...] = ()
     problems: tuple[Code, ...] = ()
     tag: str = ""

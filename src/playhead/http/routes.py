@@ -37,7 +37,7 @@ from playhead.http.pages import PageRoutes, Shelf
 from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
-from playhead.http.streaming import StreamRoutes
+from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.playback import Playback
@@ -45,7 +45,6 @@ from playhead.services.scanning import Scanner
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
 _STREAM = (*_ITEM, Code.RANGE_NOT_SATISFIABLE)
-_FILMS = ("video/*",)
 _JSON_OR_BEACON = ("application/json", "text/plain")
 
 
@@ -140,11 +139,11 @@ def table(services: Services) -> list[Route]:
         Route("GET", "/api/v1/items/{id}/episodes", catalogue.list_episodes, "List the episodes of a show",
               query=EpisodesQuery, answer=ItemsAnswer, problems=_ITEM, tag="catalogue"),
         Route("GET", "/api/v1/stream/movie/{id}", stream.movie, "Stream a movie",
-              media_types=_FILMS, problems=_STREAM, tag="catalogue"),
+              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue"),
         Route("GET", "/api/v1/stream/episode/{id}", stream.episode, "Stream an episode",
-              media_types=_FILMS, problems=_STREAM, tag="catalogue"),
+              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue"),
         Route("GET", "/api/v1/stream/file/{id}", stream.file, "Stream one file",
-              media_types=_FILMS, problems=_STREAM, tag="catalogue"),
+              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue"),
         Route("POST", "/api/v1/libraries", catalogue.add_library, "Add a library",
               access=Access.ADMIN, request=LibraryRequest, answer=LibraryAnswer, status=201, problems=(Code.CONFLICT,),
               tag="catalogue"),
