@@ -3,13 +3,13 @@
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive, Scope
+from starlette.types import Message, Receive, Scope
 
 from playhead.errors import Code, PlayheadError, invalid
 
@@ -30,6 +30,7 @@ _TRANSLATIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"Expected `str` of length >= (\d+)", r"must have at least \1 characters"),
         (r"Expected `str` of length <= (\d+)", r"must have at most \1 characters"),
         (r"Expected `array` of length <= (\d+)", r"must have at most \1 entries"),
+        (r"Expected `object` of length <= (\d+)", r"must have at most \1 members"),
         (r"Expected `str` matching regex", "has characters that are not allowed"),
         (r"Expected `[^`]*`, got `null`", "must not be null"),
         (r"Expected `int(?: \| null)?`, got", "must be a whole number"),
@@ -62,28 +63,43 @@ def require_media_type(content_type: str | None, *allowed: str) -> None:
         raise PlayheadError(Code.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
 
 
-async def read_body(scope: Scope, receive: Receive, limit: int = JSON_MAX_BYTES) -> bytes:
-    """Return the whole body. Raises TOO_LARGE as soon as it is known to be over `limit` bytes, ClientDisconnect."""
+def _refuse_announced(scope: Scope, limit: int) -> None:
     for name, value in scope["headers"]:
         if name == b"content-length" and int(value) > limit:  # the server has checked that it is a number
             raise too_large()
+
+
+async def read_body(scope: Scope, receive: Receive, limit: int = JSON_MAX_BYTES) -> bytes:
+    """Return the whole body. Raises TOO_LARGE as soon as it is known to be over `limit` bytes, ClientDisconnect."""
+    _refuse_announced(scope, limit)
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
         body = message.get("body", b"")
         if len(body) > limit:
             raise too_large()
         return body
-    chunks: list[bytes] = []
+    return b"".join([piece async for piece in _pieces(message, receive, limit)])
+
+
+async def stream_body(scope: Scope, receive: Receive, limit: int) -> AsyncGenerator[bytes]:
+    """Give the body piece by piece. Raises as `read_body` does."""
+    _refuse_announced(scope, limit)
+    async for piece in _pieces(await receive(), receive, limit):
+        yield piece
+
+
+async def _pieces(message: Message, receive: Receive, limit: int) -> AsyncGenerator[bytes]:
     length = 0
     while True:
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        chunks.append(message.get("body", b""))
-        length += len(chunks[-1])
+        piece: bytes = message.get("body", b"")
+        length += len(piece)
         if length > limit:
             raise too_large()
+        yield piece
         if not message.get("more_body"):
-            return b"".join(chunks)
+            return
         message = await receive()
 
 

@@ -1,0 +1,436 @@
+"""What an import decides: which item each line of it means, what of that is new or changed, and what is at fault.
+
+Which item a line means is told, in this order, by its own id; by its external ids, within library and kind; by title,
+year and numbers, as long as no external id contradicts. Strong names are looked at for all lines before weak ones, so
+that two items may swap their titles. A line replaces all that was known of its item; what it leaves out is unknown.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import NamedTuple
+
+from playhead.domain.accounts import clean_name
+from playhead.domain.catalogue import Item, Library, identity
+from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, canonical_id
+
+# More would be read by nobody; after a look at these the next try shows the rest.
+FAULTS_MAX = 1000
+
+_KINDS = {LibraryKind.MOVIES: {ItemKind.MOVIE}, LibraryKind.SHOWS: {ItemKind.SHOW, ItemKind.EPISODE}}
+
+
+class Fault(NamedTuple):
+    """What is wrong with a line, counted from 1; `member` None: with all of it."""
+
+    line: int
+    member: str | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShowName:
+    """Which show an episode belongs to: its id; else a show with one of the external ids; else of title and year."""
+
+    id: ItemId | None = None
+    external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    title: str | None = None
+    year: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an import. `library` is a library's name or id; numbers, date and `show` belong to an episode."""
+
+    line: int
+    library: str
+    kind: ItemKind
+    title: str
+    id: ItemId | None = None
+    year: int | None = None
+    external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    runtime_ms: Milliseconds | None = None
+    credits_ms: Milliseconds | None = None
+    available: bool = True
+    show: ShowName | None = None
+    season_number: int | None = None
+    episode_number: int | None = None
+    episode_end: int | None = None
+    air_date: date | None = None
+
+
+class Stored(NamedTuple):
+    """What the store has: all libraries, and of the items at least those that are `wanted`."""
+
+    libraries: Sequence[Library]
+    items: Mapping[ItemId, Item]
+
+
+class Wanted(NamedTuple):
+    """What must be known of the store: items by id, by (source, value) or by identity; of all shows their episodes."""
+
+    ids: Sequence[ItemId]
+    external_ids: Mapping[str, Sequence[str]]
+    identities: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What an import does. Shows come before their episodes. `written` are the lines behind `new` and `changed`.
+
+    `added_lines` and `changed_lines` are numbers of lines. `changed` may hold more than that: shows that come back
+    with an episode, and episodes that take part in their show's new name. With `faults` nothing else counts.
+    """
+
+    new: Sequence[Item]
+    changed: Sequence[Item]
+    added_lines: int
+    changed_lines: int
+    written: Sequence[Entry]
+    faults: Sequence[Fault]
+
+
+def details(faults: Iterable[Fault]) -> dict[str, list[str]]:
+    """Return the first faults by line, as `line 3: title` or `line 3`; where there are more, an entry says so."""
+    ordered = sorted(faults, key=lambda fault: fault.line)
+    named: dict[str, list[str]] = {}
+    for line, member, text in ordered[:FAULTS_MAX]:
+        named.setdefault(f"line {line}" if member is None else f"line {line}: {member}", []).append(text)
+    if len(ordered) > FAULTS_MAX:
+        named["body"] = [f"only the first {FAULTS_MAX} faults are listed"]
+    return named
+
+
+def wanted(entries: Iterable[Entry]) -> Wanted:
+    """Return what must be known of the store to decide on these lines."""
+    ids: dict[ItemId, None] = {}
+    external_ids: dict[str, dict[str, None]] = defaultdict(dict)
+    names: dict[tuple[str, int | None], None] = {}
+    for each in entries:
+        shown = ShowName(each.id, each.external_ids, None if each.kind is ItemKind.EPISODE else each.title, each.year)
+        for name in (shown, each.show):
+            if name is not None:
+                if name.id is not None:
+                    ids[name.id] = None
+                for source, value in name.external_ids.items():
+                    external_ids[source][value] = None
+                if name.title is not None:
+                    names[name.title, name.year] = None
+    identities = dict.fromkeys(identity(title, year) for title, year in names)
+    return Wanted(list(ids), {source: list(values) for source, values in external_ids.items()}, list(identities))
+
+
+def plan(entries: Sequence[Entry], stored: Stored, *, in_doubt: bool, now: Instant, new_id: Callable[[], str]) -> Plan:
+    """Decide on all lines. `in_doubt`: further lines are known to be faulty, and one of them may be a show."""
+    return _Planner(stored, in_doubt=in_doubt, now=now, new_id=new_id).plan(entries)
+
+
+class _Line(NamedTuple):
+    """A line, and the item that it describes; the item's id is empty yet."""
+
+    entry: Entry
+    draft: Item
+
+
+_Key = tuple[str, ...]
+
+
+class _Names:
+    """Lines under their names: finds the earlier line that means the same item.
+
+    An own id counts as one more external id. Two lines of one title, year and numbers are different items where they
+    have a source in common: were its value the same, they would be found by it.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[_Key, int] = {}
+        self._by_name: dict[_Key, dict[frozenset[str], int]] = defaultdict(dict)
+
+    def add(self, line: _Line) -> int | None:
+        """Return the number of the earlier line that means the same; else remember this one."""
+        entry, draft = line
+        keys = _id_keys(draft)
+        sources = frozenset(draft.external_ids)
+        if entry.id is not None:
+            keys.append(("own", entry.id))
+            sources |= {""}
+        earlier = next((self._by_id[key] for key in keys if key in self._by_id), None)
+        named = self._by_name[_name_key(draft)]
+        if earlier is None:
+            earlier = next((number for others, number in named.items() if sources.isdisjoint(others)), None)
+        if earlier is None:
+            named.setdefault(sources, entry.line)
+            self._by_id |= dict.fromkeys(keys, entry.line)
+        return earlier
+
+
+class _Planner:
+    """One decision about one import."""
+
+    def __init__(self, stored: Stored, *, in_doubt: bool, now: Instant, new_id: Callable[[], str]) -> None:
+        self._libraries = {name: library for library in stored.libraries for name in (library.id, library.name)}
+        self._stored = stored.items
+        self._in_doubt = in_doubt
+        self._now = now
+        self._new_id = new_id
+        self._faults: list[Fault] = []
+        self._claims: dict[ItemId, int] = {}
+        self._names = _Names()
+        self._by_id: dict[_Key, list[Item]] = defaultdict(list)
+        self._by_name: dict[_Key, dict[frozenset[str], list[Item]]] = defaultdict(lambda: defaultdict(list))
+        for item in sorted(stored.items.values(), key=_preference):
+            for key in _id_keys(item):
+                self._by_id[key].append(item)
+            self._by_name[_name_key(item)][frozenset(item.external_ids)].append(item)
+        self._final: dict[ItemId, Item] = {}
+        self._new: list[Item] = []
+        self._changed: dict[ItemId, None] = {}
+        self._written: list[Entry] = []
+        self._identities: dict[tuple[str, int | None], str] = {}
+
+    def plan(self, entries: Sequence[Entry]) -> Plan:
+        """Decide on all lines."""
+        sound = [(entry, library) for entry in entries if (library := self._check(entry)) is not None]
+        self._settle([self._describe(*each) for each in sound if each[0].kind is not ItemKind.EPISODE])
+        self._rename_episodes()
+        shows = self._index_shows()
+        episodes = [each for each in sound if each[0].kind is ItemKind.EPISODE]
+        self._settle([line for each in episodes if (line := self._describe_episode(*each, shows)) is not None])
+        self._bring_back_shows()
+        changed = [self._final[item_id] for item_id in self._changed]
+        return Plan(
+            _shows_first(self._new),
+            _shows_first(changed),
+            added_lines=len(self._new),
+            changed_lines=len(self._written) - len(self._new),
+            written=self._written,
+            faults=self._faults,
+        )
+
+    # What a line says by itself
+
+    def _check(self, entry: Entry) -> Library | None:
+        """Return the library of a line without faults; name the faults of any other."""
+        library = self._libraries.get(canonical_id(entry.library) or clean_name(entry.library))
+        faults = list(_faults(entry))
+        if library is None:
+            faults.append(("library", "there is no such library"))
+        elif library.path is not None:
+            faults.append(("library", "has a folder: its items come from scans"))
+        elif entry.kind not in _KINDS[library.kind]:
+            faults.append(("kind", f"does not belong into a library of {library.kind.value}"))
+        for member, text in faults:
+            self._fault(entry, member, text)
+        return None if faults else library
+
+    def _fault(self, entry: Entry, member: str | None, text: str, line: int | None = None) -> None:
+        self._faults.append(Fault(line or entry.line, member, text))
+        self._in_doubt |= entry.kind is ItemKind.SHOW
+
+    def _describe(self, entry: Entry, library: Library) -> _Line:
+        return _Line(entry, self._draft(entry, library.id, self._identity(entry.title, entry.year)))
+
+    def _describe_episode(self, entry: Entry, library: Library, shows: "_Shows") -> _Line | None:
+        name = entry.show or ShowName()
+        found = shows.find(library.id, name, None if name.title is None else self._identity(name.title, name.year))
+        if len(found) == 1:
+            show = found[0]
+            numbers = identity(
+                "", season_number=entry.season_number, episode_number=entry.episode_number, air_date=entry.air_date
+            )
+            key = self._identity(show.title, show.year) + numbers.rpartition("|")[2]
+            return _Line(entry, self._draft(entry, library.id, key, show.id))
+        if found:
+            self._fault(entry, "show", "several shows of this library are meant: name it by its id")
+        elif not self._in_doubt:  # else it may be the show of a line that is at fault
+            self._fault(entry, "show", "there is no such show in this library, nor in this import")
+        return None
+
+    def _draft(self, entry: Entry, library_id: LibraryId, key: str, show_id: ItemId | None = None) -> Item:
+        return Item(
+            id=ItemId(""),
+            library_id=library_id,
+            kind=entry.kind,
+            title=entry.title,
+            identity=key,
+            added_at=self._now,
+            year=entry.year,
+            show_id=show_id,
+            season_number=entry.season_number,
+            episode_number=entry.episode_number,
+            episode_end=entry.episode_end,
+            air_date=entry.air_date,
+            runtime_ms=entry.runtime_ms,
+            credits_ms=entry.credits_ms,
+            removed_at=None if entry.available else self._now,
+            external_ids=entry.external_ids,
+        )
+
+    def _identity(self, title: str, year: int | None) -> str:
+        key = (title, year)
+        if key not in self._identities:
+            self._identities[key] = identity(title, year)
+        return self._identities[key]
+
+    # Which item a line means
+
+    def _settle(self, lines: Sequence[_Line]) -> None:
+        waiting: list[_Line] = []
+        for line in lines:
+            earlier = self._names.add(line)
+            if earlier is None:
+                waiting.append(line)
+            else:
+                self._fault(line.entry, None, f"means the same item as line {earlier}")
+        for find in (self._find_by_own_id, self._find_by_external_ids, self._find_by_name):
+            waiting = [line for line in waiting if not self._take(line, find(line))]
+        for entry, draft in waiting:
+            item = replace(draft, id=entry.id or ItemId(self._new_id()))
+            self._final[item.id] = item
+            self._new.append(item)
+            self._written.append(entry)
+
+    def _find_by_own_id(self, line: _Line) -> Item | None:
+        return None if line.entry.id is None else self._stored.get(line.entry.id)
+
+    def _find_by_external_ids(self, line: _Line) -> Item | None:
+        candidates = {item.id: item for key in _id_keys(line.draft) for item in self._by_id.get(key, ())}
+        if line.entry.id is not None:
+            # What another line names by its id is that line's.
+            candidates = {item_id: item for item_id, item in candidates.items() if item_id not in self._claims}
+        mine = line.draft.external_ids.items()
+        return min(
+            candidates.values(),
+            key=lambda item: (item.id in self._claims, -len(mine & item.external_ids.items()), *_preference(item)),
+            default=None,
+        )
+
+    def _find_by_name(self, line: _Line) -> Item | None:
+        free: list[Item] = []
+        for sources, items in self._by_name.get(_name_key(line.draft), {}).items():
+            if sources.isdisjoint(line.draft.external_ids):
+                while items and items[0].id in self._claims:
+                    items.pop(0)
+                free += items[:1]
+        return min(free, key=_preference, default=None)
+
+    def _take(self, line: _Line, found: Item | None) -> bool:
+        """Let a line have the item that was found for it; say whether the line is done with, be it by a fault."""
+        if found is None:
+            return False
+        entry, draft = line
+        if entry.id is not None and found.id != entry.id:
+            self._fault(entry, "id", f"the same item is known as {found.id}: use this id, or name that item too")
+        elif found.kind is not draft.kind:
+            self._fault(entry, "id", f"is the id of another kind of item: {found.kind.value}")
+        elif found.library_id != draft.library_id:
+            self._fault(entry, "id", "is the id of an item of another library")
+        elif found.id in self._claims:
+            first, later = sorted((self._claims[found.id], entry.line))
+            self._fault(entry, None, f"means the same item as line {first}", later)
+        else:
+            self._claims[found.id] = entry.line
+            gone_at = None if entry.available else found.removed_at or self._now
+            if self._change(replace(draft, id=found.id, added_at=found.added_at, removed_at=gone_at)):
+                self._written.append(entry)
+        return True
+
+    def _change(self, item: Item) -> bool:
+        self._final[item.id] = item
+        changed = item != self._stored[item.id]
+        if changed:
+            self._changed[item.id] = None
+        return changed
+
+    # Shows and their episodes
+
+    def _index_shows(self) -> "_Shows":
+        stored = (self._final.get(item.id, item) for item in self._stored.values())
+        return _Shows(item for item in (*stored, *self._new) if item.kind is ItemKind.SHOW)
+
+    def _rename_episodes(self) -> None:
+        """Bring the names of stored episodes up to date that no line may name: a show's title is part of them."""
+        for episode in self._stored.values():
+            show = None if episode.show_id is None else self._final.get(episode.show_id)
+            if show is not None and show.identity != self._stored[show.id].identity:
+                numbers = episode.identity.rpartition("|")[2]
+                self._change(replace(episode, identity=show.identity + numbers))
+
+    def _bring_back_shows(self) -> None:
+        """An episode that can be watched has a show, unless a line of the import says that this is gone."""
+        for episode in list(self._final.values()):
+            if episode.show_id is not None and episode.removed_at is None and episode.show_id not in self._final:
+                self._change(replace(self._stored[episode.show_id], removed_at=None))
+
+
+class _Shows:
+    """The shows as they are after the import, under all their names."""
+
+    def __init__(self, shows: Iterable[Item]) -> None:
+        self._shows: dict[_Key, dict[ItemId, Item]] = defaultdict(dict)
+        for show in shows:
+            for key in (("own", show.library_id, show.id), *_id_keys(show), _name_key(show)):
+                self._shows[key][show.id] = show
+
+    def find(self, library_id: LibraryId, name: ShowName, identity: str | None) -> list[Item]:
+        """Return the shows that are meant; `identity` is that of the name's title and year."""
+        if name.id is not None:
+            return list(self._shows.get(("own", library_id, name.id), {}).values())
+        found: dict[ItemId, Item] = {}
+        for source, value in name.external_ids.items():
+            found |= self._shows.get((library_id, ItemKind.SHOW, source, value), {})
+        if not found and identity is not None:
+            found = self._shows.get((library_id, ItemKind.SHOW, identity), {})
+        return list(found.values())
+
+
+def _faults(entry: Entry) -> Iterator[tuple[str, str]]:
+    """Name what a line says wrong, whatever the store has."""
+    if not entry.title.strip():
+        yield "title", "must not be blank"
+    yield from _faults_of_episode(entry) if entry.kind is ItemKind.EPISODE else _faults_of_others(entry)
+    if entry.credits_ms is not None and entry.runtime_ms is not None and entry.credits_ms > entry.runtime_ms:
+        yield "credits_start_seconds", "must be less than or equal to runtime_seconds"
+
+
+def _faults_of_others(entry: Entry) -> Iterator[tuple[str, str]]:
+    for member in ("show", "season_number", "episode_number", "episode_end", "air_date"):
+        if getattr(entry, member) is not None:
+            yield member, "belongs to an episode"
+    if entry.kind is ItemKind.SHOW:
+        for member, value in (("runtime_seconds", entry.runtime_ms), ("credits_start_seconds", entry.credits_ms)):
+            if value is not None:
+                yield member, "does not belong to a show"
+
+
+def _faults_of_episode(entry: Entry) -> Iterator[tuple[str, str]]:
+    if entry.show is None:
+        yield "show", "is required for an episode"
+    elif entry.show.id is None and not entry.show.external_ids and entry.show.title is None:
+        yield "show", "must have an id, external_ids or a title"
+    if entry.episode_number is None and entry.air_date is None:
+        yield "episode_number", "is required for an episode without air_date"
+    if entry.season_number is None and (entry.episode_number is not None or entry.air_date is None):
+        yield "season_number", "is required for an episode with a number"
+    if entry.episode_end is not None and (entry.episode_number is None or entry.episode_end < entry.episode_number):
+        yield "episode_end", "must be greater than or equal to episode_number"
+
+
+def _id_keys(item: Item) -> list[_Key]:
+    return [(item.library_id, item.kind, source, value) for source, value in item.external_ids.items()]
+
+
+def _name_key(item: Item) -> _Key:
+    # Within its show an episode is its numbers, so that a show can take another title and keep its episodes.
+    if item.show_id is not None:
+        return item.show_id, item.kind, item.identity.rpartition("|")[2]
+    return item.library_id, item.kind, item.identity
+
+
+def _preference(item: Item) -> tuple[bool, int, str]:
+    return item.removed_at is not None, item.added_at, item.id
+
+
+def _shows_first(items: Iterable[Item]) -> list[Item]:
+    return sorted(items, key=lambda item: item.kind is ItemKind.EPISODE)

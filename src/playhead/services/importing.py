@@ -1,0 +1,77 @@
+"""Imports of a catalogue by front ends that keep their own files: load, decide, store all of it or nothing."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from playhead.domain.catalogue import Library
+from playhead.domain.importing import FAULTS_MAX, Entry, Fault, Plan, Stored, details, plan, wanted
+from playhead.domain.model import Instant
+from playhead.errors import invalid
+from playhead.storage import importing
+from playhead.storage.database import Connection, Database
+from playhead.storage.importing import ItemRows
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """How many lines brought an item in, changed one, or said what was known already."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+
+class Importer:
+    """Imports, one after the other. `clock` gives the time, `new_id` a random UUID."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], Instant], new_id: Callable[[], str]) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._turn = asyncio.Lock()
+
+    async def run(self, entries: Sequence[Entry], faults: Sequence[Fault] = ()) -> ImportReport:
+        """Import all lines in one transaction. Idempotent; nothing that no line names is removed.
+
+        `faults` are those of lines that could not be read. Raises INVALID with them and with all others, by line, and
+        has then imported nothing.
+        """
+        if len(faults) > FAULTS_MAX:
+            raise invalid(details(faults))
+        async with self._turn:
+            # Saves wait for the one writer, so all that can be is done before it is asked for.
+            needed = await asyncio.to_thread(wanted, entries)
+            stored = await self._database.read(partial(importing.load, wanted=needed))
+            decided = await asyncio.to_thread(self._decide, entries, stored, faults)
+            if decided.new or decided.changed:
+                rows = await asyncio.to_thread(importing.rows_of, decided.new, decided.changed)
+                decided = await self._database.write(partial(self._store, entries, stored, decided, rows))
+        unchanged = len(entries) - decided.added_lines - decided.changed_lines
+        return ImportReport(decided.added_lines, decided.changed_lines, unchanged)
+
+    def _decide(self, entries: Sequence[Entry], stored: Stored, faults: Sequence[Fault] = ()) -> Plan:
+        decided = plan(entries, stored, in_doubt=bool(faults), now=self._clock(), new_id=self._new_id)
+        if faults or decided.faults:
+            raise invalid(details((*faults, *decided.faults)))
+        return decided
+
+    def _store(
+        self, entries: Sequence[Entry], stored: Stored, decided: Plan, rows: ItemRows, connection: Connection
+    ) -> Plan:
+        """Store what was decided, or, where another process came in between, what is right now."""
+        needed = wanted(decided.written)
+        needed = needed._replace(ids=[*needed.ids, *(item.id for item in decided.changed)])
+        present = importing.load(connection, needed)
+        same = all(stored.items.get(item_id) == item for item_id, item in present.items.items())
+        there = all(item.id in present.items for item in decided.changed)
+        if not (same and there and _libraries(stored) == _libraries(present)):
+            decided = self._decide(entries, importing.load(connection, wanted(entries)))
+            rows = importing.rows_of(decided.new, decided.changed)
+        importing.store(connection, rows)
+        return decided
+
+
+def _libraries(stored: Stored) -> list[Library]:
+    return [library for library in stored.libraries if library.path is None]
