@@ -1,0 +1,206 @@
+"""Queries of the catalogue and of scans, where they differ from what a service shows of them."""
+
+from dataclasses import replace
+
+import pytest
+
+from playhead.domain.catalogue import Item, Library, MediaInfo, Stream, identity
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
+from playhead.domain.scanning import Changes, FoundFile, Link
+from playhead.storage import catalogue, scanning
+from playhead.storage.database import Connection
+from playhead.storage.scanning import FileChange
+from playhead.storage.sqlite import SQLiteDatabase
+from support import Ids
+
+INFO = MediaInfo(
+    Milliseconds(90_000),
+    "matroska",
+    (
+        Stream("video", "hevc", title="Картина", width=3840, height=2160, hdr=True, default=True),
+        Stream("audio", "aac", language="eng", channels=6),
+    ),
+    Milliseconds(80_000),
+)
+
+
+class Store:
+    """One library, and short ways to put things into it."""
+
+    def __init__(self, database: SQLiteDatabase) -> None:
+        self.database = database
+        self.ids = Ids()
+        self.library_id = self.add_library("Films")
+
+    def add_library(self, name: str) -> LibraryId:
+        library = Library(LibraryId(self.ids()), name, LibraryKind.MOVIES, None, Instant(5))
+        self.database.write_blocking(lambda connection: catalogue.add_library(connection, library))
+        return library.id
+
+    def item(self, title: str = "Heat", **members: object) -> Item:
+        item = Item(ItemId(self.ids()), self.library_id, ItemKind.MOVIE, title, identity(title), Instant(7))
+        return replace(item, **members)  # type: ignore[arg-type] - the members are those of an item
+
+    def store(self, *new: Item, changed: tuple[Item, ...] = ()) -> None:
+        changes = Changes(list(new), list(changed))
+        self.database.write_blocking(lambda connection: scanning.store_items(connection, changes))
+
+    def file(self, *items: Item, path: str = "a.mkv") -> FileChange:
+        links = tuple(Link(item.id) for item in items)
+        found = FoundFile(path, 10, 1_700_000_000_123_456_789, "1")
+        return FileChange(
+            FileId(self.ids()), is_new=True, found=found, info=INFO, label="2160p", fingerprint="p", links=links
+        )
+
+    def store_files(self, *files: FileChange) -> None:
+        self.database.write_blocking(
+            lambda connection: scanning.store_files(connection, self.library_id, files, Instant(9))
+        )
+
+    def found(self, item: Item) -> Item | None:
+        return self.database.read_blocking(lambda connection: catalogue.find_item(connection, item.id))
+
+
+@pytest.fixture
+def store(blocking_database: SQLiteDatabase) -> Store:
+    return Store(blocking_database)
+
+
+def test_an_item_comes_back_as_it_was_stored(store: Store) -> None:
+    show = store.item("Dark", kind=ItemKind.SHOW, external_ids={"tvdb": "1", "imdb": "tt2"})
+    episode = store.item(
+        "Secrets",
+        kind=ItemKind.EPISODE,
+        show_id=show.id,
+        season_number=1,
+        episode_number=1,
+        episode_end=2,
+        runtime_ms=Milliseconds(3_000_000_000),
+        credits_ms=Milliseconds(1),
+        removed_at=Instant(3),
+    )
+    store.store(show, episode)
+    assert [store.found(show), store.found(episode)] == [show, episode]
+
+
+def test_external_ids_are_replaced_with_the_item(store: Store) -> None:
+    film = store.item(external_ids={"tmdb": "1", "imdb": "tt1"})
+    other = store.item("Ronin", external_ids={"tmdb": "8"})
+    store.store(film, other)
+    changed = replace(film, title="Hitze", external_ids={"tmdb": "2"})
+    store.store(changed=(changed,))
+    assert store.found(film) == changed
+    assert store.found(other) == other
+    store.store(changed=(replace(film, external_ids={}),))
+    assert store.found(film) == replace(film, external_ids={})
+
+
+def test_more_ids_than_a_statement_takes_can_be_asked_for(store: Store) -> None:
+    film = store.item(external_ids={"tmdb": "1"})
+    store.store(film)
+    wanted = [*(store.ids() for _ in range(2 * catalogue.IDS_AT_ONCE)), film.id]
+    found = store.database.read_blocking(lambda connection: catalogue.external_ids_of(connection, wanted))
+    assert found == {film.id: {"tmdb": "1"}}
+
+
+def test_a_name_that_is_taken_stores_nothing(store: Store) -> None:
+    with pytest.raises(catalogue.LibraryNameTakenError):
+        store.add_library("Films")
+    libraries = store.database.read_blocking(catalogue.list_libraries)
+    assert [library.name for library in libraries] == ["Films"]
+
+
+def test_a_file_is_known_again_with_what_was_read_of_it(store: Store) -> None:
+    film = store.item()
+    store.store(film)
+    file = store.file(film)
+    store.store_files(file)
+    (known,) = store.database.read_blocking(lambda c: scanning.load_files(c, store.library_id))
+    assert (known.size, known.mtime_ns, known.fingerprint) == (10, 1_700_000_000_123_456_789, "p")
+    assert (known.duration_ms, known.credits_ms, known.links) == (90_000, 80_000, (Link(film.id),))
+    infos = store.database.read_blocking(lambda c: scanning.load_infos(c, [file.id]))
+    assert infos == {file.id: INFO}
+
+
+def test_a_file_that_becomes_faulty_keeps_its_links_and_cannot_be_played(store: Store) -> None:
+    film = store.item()
+    store.store(film)
+    file = store.file(film)
+    store.store_files(file)
+    store.store_files(FileChange(file.id, is_new=False, found=file.found, fault="broken"))
+    (known,) = store.database.read_blocking(lambda c: scanning.load_files(c, store.library_id))
+    assert (known.fault, known.links) == ("broken", (Link(film.id),))
+    assert store.database.read_blocking(lambda c: catalogue.list_files(c, film.id)) == []
+    assert store.database.read_blocking(lambda c: catalogue.find_file(c, file.id)) is None
+    assert store.database.read_blocking(lambda c: scanning.load_infos(c, [file.id])) == {}
+
+
+def test_a_changed_file_gives_up_its_old_links(store: Store) -> None:
+    heat, ronin = store.item(), store.item("Ronin")
+    store.store(heat, ronin)
+    file = store.file(heat)
+    store.store_files(file)
+    store.store_files(replace(file, is_new=False, links=(Link(ronin.id, 2),)))
+    assert store.database.read_blocking(lambda c: catalogue.list_files(c, heat.id)) == []
+    (played,) = store.database.read_blocking(lambda c: catalogue.list_files(c, ronin.id))
+    assert played.part == 2
+
+
+def test_a_removed_file_is_not_played_until_it_is_there_again(store: Store) -> None:
+    film = store.item()
+    store.store(film)
+    file = store.file(film)
+    store.store_files(file)
+
+    def played(connection: Connection) -> int:
+        return len(catalogue.list_files(connection, film.id))
+
+    store.database.write_blocking(lambda c: scanning.mark_files(c, [file.id], Instant(1)))
+    assert store.database.read_blocking(played) == 0
+    store.database.write_blocking(lambda c: scanning.mark_files(c, [file.id], None))
+    assert store.database.read_blocking(played) == 1
+
+
+def test_a_scan_knows_the_removed_items_of_other_libraries_that_have_external_ids(store: Store) -> None:
+    other = store.library_id
+    show = store.item("Dark", kind=ItemKind.SHOW, external_ids={"tvdb": "1"}, removed_at=Instant(1))
+    episode = store.item("Secrets", kind=ItemKind.EPISODE, show_id=show.id, removed_at=Instant(1))
+    there = store.item("Here", external_ids={"tmdb": "1"})
+    nameless = store.item("Nameless", removed_at=Instant(1))
+    store.store(show, episode, there, nameless)
+    store.library_id = store.add_library("New")
+    own = store.item("Own")
+    store.store(own)
+    loaded = store.database.read_blocking(lambda c: scanning.load_items(c, store.library_id))
+    assert sorted(item.title for item in loaded) == ["Dark", "Own", "Secrets"]
+    assert other != store.library_id
+
+
+def test_a_lease_is_taken_by_one_renewed_by_its_holder_and_free_when_it_has_run_out(store: Store) -> None:
+    mine, other = store.ids(), store.ids()
+
+    def take(scan_id: str, now: int) -> bool:
+        return store.database.write_blocking(
+            lambda c: scanning.take_lease(c, store.library_id, scan_id, Instant(now), Instant(now + 10))
+        )
+
+    def renew(scan_id: str) -> bool:
+        return store.database.write_blocking(lambda c: scanning.renew_lease(c, store.library_id, scan_id, Instant(100)))
+
+    assert [take(mine, 0), take(other, 9), renew(other), renew(mine)] == [True, False, False, True]
+    assert [take(other, 99), take(other, 100), renew(mine)] == [False, True, False]
+    store.database.write_blocking(lambda c: scanning.release_lease(c, store.library_id, mine))
+    assert take(mine, 105) is False
+    store.database.write_blocking(lambda c: scanning.release_lease(c, store.library_id, other))
+    assert take(mine, 105) is True
+
+
+def test_a_report_without_an_end_keeps_the_time_of_the_last_scan(store: Store) -> None:
+    def report(text: str, at: Instant | None) -> None:
+        store.database.write_blocking(lambda c: scanning.store_report(c, store.library_id, text, at))
+
+    report("{}", Instant(50))
+    report('{"failure": "x"}', None)
+    library = store.database.read_blocking(lambda c: catalogue.find_library(c, store.library_id))
+    assert library is not None
+    assert (library.scanned_at, library.scan_report) == (50, '{"failure": "x"}')
