@@ -76,9 +76,13 @@ def load_files(connection: Connection, library_id: LibraryId) -> list[KnownFile]
 
 
 def load_items(connection: Connection, library_id: LibraryId) -> list[Item]:
-    """Return all items of a library, and the removed ones of other libraries that external ids can find again."""
+    """Return all items of a library, and the removed ones of other folders that external ids can find again.
+
+    Items of imported libraries are left where they are: the front end that keeps them brings its own ids.
+    """
+    folders = select(library.c.id).where(library.c.path.is_not(None))
     named = exists().where(or_(external_id.c.item_id == item.c.id, external_id.c.item_id == item.c.show_id))
-    elsewhere = and_(item.c.removed_at.is_not(None), named)
+    elsewhere = and_(item.c.removed_at.is_not(None), item.c.library_id.in_(folders), named)
     return find_items(connection, select(item).where(or_(item.c.library_id == library_id, elsewhere)))
 
 

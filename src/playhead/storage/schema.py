@@ -1,7 +1,8 @@
 """The tables: one schema for SQLite, PostgreSQL and a distributed PostgreSQL. Knows no queries.
 
 What a user writes is keyed by user first, so that a distributed engine can shard by user. It has no foreign key to the
-catalogue: what people watched outlives the files. Ids are canonical UUID strings, times and lengths integer milliseconds.
+catalogue: what people watched outlives the files. Ids are canonical UUID strings, times and lengths are integer
+milliseconds.
 See docs/decisions/0004-one-schema-for-three-engines.md.
 """
 
