@@ -319,6 +319,19 @@ def test_a_removed_film_of_another_library_is_not_found_by_its_title() -> None:
     assert folder.item(old).library_id == ELSEWHERE
 
 
+def test_a_file_whose_item_went_to_another_library_must_be_placed_again() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie(external_ids={"tmdb": "949"}))
+    folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
+    assert folder.scan().keep(old) is False
+    assert folder.scan().keep(replace(old, links=())) is False
+    assert folder.shelf.keep(replace(old, fault="broken")) is True
+    new = folder.place(movie(external_ids={"tmdb": "949"}), old, same=True)
+    folder.finish()
+    assert new.links == old.links
+    assert folder.item(new).library_id == LIBRARY
+
+
 def test_a_scan_that_finds_everything_as_it_was_changes_nothing() -> None:
     folder = Folder()
     files = folder.first(movie(minutes=61), movie(minutes=60), episode(1, episode_end=2), episode(2))

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, insert
 
+from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
 pytestmark = pytest.mark.anyio
@@ -128,6 +130,27 @@ async def test_an_item_has_files_and_the_state_of_who_asks(stocked: World) -> No
     assert (await get(stocked, f"/items/{MOVIE}", stocked.admin))["state"] == nothing
     assert await get(stocked, f"/items/{EPISODE}") == EPISODE_ANSWER | {"files": [], "state": nothing}
     assert (await get(stocked, f"/items/{SHOW}"))["state"] is None
+
+
+async def test_an_item_names_its_files(stocked: World) -> None:
+    file_id = "55555555-5555-4555-8555-555555555555"
+
+    def add(connection: Connection) -> None:
+        file = {
+            "id": file_id,
+            "library_id": LIBRARY,
+            "path": "a.mkv",
+            "size": 123,
+            "mtime_ns": 0,
+            "duration_ms": 5400500,
+        }
+        connection.execute(insert(schema.media_file), [file | {"label": "2160p HEVC", "evidence": "1", "added_at": 0}])
+        connection.execute(insert(schema.file_item), [{"file_id": file_id, "item_id": MOVIE}])
+
+    await stocked.playhead.installation.database.write(add)
+    assert (await get(stocked, f"/items/{MOVIE}"))["files"] == [
+        {"id": file_id, "label": "2160p HEVC", "duration_seconds": 5400.5, "size": 123, "part": None}
+    ]
 
 
 async def test_items_that_are_not_there_or_not_to_be_seen(stocked: World) -> None:

@@ -399,6 +399,12 @@ async def test_a_film_moved_to_another_library_is_the_same_item_by_its_external_
     await other.scan()
     page = await movies.catalogue.list_items(ADMIN, library="others")
     assert [view.item.id for view in page.items] == [heat]
+    (other.root / film.name).rename(film)
+    other.film("Alien (1979).mkv")
+    await other.scan()
+    await movies.scan()
+    page = await movies.catalogue.list_items(ADMIN, library="movies")
+    assert [view.item.id for view in page.items][:1] == [heat]
 
 
 # What is not a film
@@ -431,6 +437,39 @@ async def test_a_film_that_breaks_is_not_available_until_it_is_mended(movies: Sh
     movies.film("Heat (1995).mkv", 100)
     await movies.scan()
     assert heat in [view.item.id for view in await movies.items()]
+
+
+async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_scan(movies: Shelf) -> None:
+    film = movies.film("Heat (1995).mkv")
+    await movies.scan()
+    film.write_text("minutes=100")
+    movies.film("Ronin (1998).mkv")
+
+    def fail(_: Path) -> MediaInfo:
+        raise PermissionError(13, "Permission denied")
+
+    movies.scanner = Scanner(movies.database, clock=movies.clock, new_id=movies.ids, tools=Tools(probe=fail))
+    report = await movies.scan()
+    assert report.skipped == [
+        ("Heat (1995).mkv", "it cannot be read: Permission denied"),
+        ("Ronin (1998).mkv", "it cannot be read: Permission denied"),
+    ]
+    assert (report.items_removed, await movies.titles()) == ([], ["Heat"])
+    movies.scanner = movies.new_scanner()
+    report = await movies.scan()
+    assert (report.changed, report.added, report.skipped) == (["Heat (1995).mkv"], ["Ronin (1998).mkv"], [])
+
+
+async def test_a_film_that_goes_while_it_is_scanned_is_skipped(movies: Shelf) -> None:
+    film = movies.film("Heat (1995).mkv")
+
+    def parse(path: PurePosixPath, kind: LibraryKind) -> ParsedName | None:
+        film.unlink()
+        return filenames.parse(path, kind)
+
+    report = await movies.new_scanner(parse).scan(movies.id)
+    assert report.skipped == [("Heat (1995).mkv", "it has gone")]
+    assert await movies.titles() == []
 
 
 async def test_what_is_no_item_is_named_and_other_files_are_passed_over(movies: Shelf) -> None:

@@ -183,12 +183,16 @@ class Shelf:
             self._put(item)
             self._stored[item.id] = item
 
-    def keep(self, file: KnownFile) -> None:
-        """Take a file for what it was."""
-        if file.fault is None:
-            links = [link for link in file.links if link.item_id in self._items]
-            links.sort(key=lambda link: _order(self._items[link.item_id]))
-            self._settle(links, file.duration_ms, file.credits_ms)
+    def keep(self, file: KnownFile) -> bool:
+        """Take a file for what it was. False where that is no item of this library any more: then it must be placed."""
+        if file.fault is not None:
+            return True
+        links = [link for link in file.links if self._is_own(link.item_id)]
+        if not links:
+            return False
+        links.sort(key=lambda link: _order(self._items[link.item_id]))
+        self._settle(links, file.duration_ms, file.credits_ms)
+        return True
 
     def place(self, reading: Reading, before: KnownFile | None, *, same_content: bool) -> tuple[Link, ...]:
         """Find or make the items of a file, and return which they are, the first of several episodes first.
@@ -210,8 +214,7 @@ class Shelf:
                 self._change(self._measured(item))
             elif not available and item.removed_at is None:
                 self._change(replace(item, removed_at=self._now))
-                if item.id in self._stored:
-                    self.removed.append(item)
+                self.removed.append(item)
 
     def take_changes(self) -> Changes:
         """Return what is new or changed since the last call."""
@@ -351,12 +354,14 @@ class Shelf:
 
     # Which files an item has
 
+    def _is_own(self, item_id: ItemId) -> bool:
+        item = self._items.get(item_id)
+        return item is not None and item.library_id == self._library_id
+
     def _is_settled(self, item: Item) -> bool:
         return self._files_of_show[item.id] > 0 if item.kind is ItemKind.SHOW else bool(self._files[item.id])
 
     def _settle(self, links: Sequence[Link], duration_ms: Milliseconds | None, credits_ms: Milliseconds | None) -> None:
-        if not links:
-            return
         last = self._items[links[-1].item_id].episode_number
         for link in links:
             self._files[link.item_id].append(_Placed(links[0].item_id, last, link.part, duration_ms, credits_ms))

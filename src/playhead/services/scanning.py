@@ -262,8 +262,8 @@ class _Scan:
         self._lost = Lost(comparison.absent)
         self._beside = found.beside
         self._report.skipped += found.skipped
-        await self._keep(comparison)
-        await self._look(comparison.tasks)
+        astray = await self._keep(comparison, found)
+        await self._look([*astray, *comparison.tasks])
         await self._finish(comparison)
         return self._report
 
@@ -275,9 +275,10 @@ class _Scan:
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
             raise conflict(f"The folder {self._root} cannot be read: {reason}") from error
 
-    async def _keep(self, comparison: Comparison) -> None:
+    async def _keep(self, comparison: Comparison, found: Walk) -> list[Task]:
+        """Take what is as it was, and return what must be read again all the same: its item went to another library."""
         same = [*comparison.kept, *comparison.returned]
-        await asyncio.to_thread(self._keep_all, same)
+        astray = await asyncio.to_thread(self._keep_all, same)
         report = self._report
         report.skipped += [Skipped(file.path, file.fault) for file in same if file.fault is not None]
         report.unchanged = len(comparison.kept)
@@ -286,10 +287,11 @@ class _Scan:
         await self._store_items()
         if returned:
             await self._write(lambda connection: scanning.mark_files(connection, returned, None))
+        listed = {file.path: file for file in found.files} if astray else {}
+        return [Task(listed[file.path], file, open=False) for file in astray if file.path in listed]
 
-    def _keep_all(self, files: Iterable[KnownFile]) -> None:
-        for file in files:
-            self._shelf.keep(file)
+    def _keep_all(self, files: Iterable[KnownFile]) -> list[KnownFile]:
+        return [file for file in files if not self._shelf.keep(file)]
 
     async def _look(self, tasks: Sequence[Task]) -> None:
         # What is at its old place comes first: an item whose file is still there is not taken for a renamed one.
