@@ -23,6 +23,7 @@ from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue
+from playhead.services.importing import Importer
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
@@ -46,6 +47,7 @@ class Installation:
     accounts: Accounts
     catalogue: Catalogue
     scanner: Scanner
+    importer: Importer
     playback: Playback
 
 
@@ -82,9 +84,10 @@ async def open_installation(
         )
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         scanner = Scanner(database, clock=clock, new_id=new_id)
+        importer = Importer(database, clock=clock, new_id=new_id)
         playback = Playback(database, clock=clock, new_id=new_id, policy=Policy())
         try:
-            yield Installation(database, accounts, catalogue, scanner, playback)
+            yield Installation(database, accounts, catalogue, scanner, importer, playback)
         finally:
             await scanner.close()
             await playback.close()
@@ -190,12 +193,13 @@ def _application(installation: Installation) -> Application:
 
     rows = table(
         Services(
-            installation.accounts,
-            installation.catalogue,
-            installation.scanner,
-            installation.playback,
-            is_ready,
-            VERSION,
+            accounts=installation.accounts,
+            catalogue=installation.catalogue,
+            scanner=installation.scanner,
+            importer=installation.importer,
+            playback=installation.playback,
+            is_ready=is_ready,
+            version=VERSION,
         )
     )
     return Application(rows, StaticFiles(directory=_STATIC_FOLDER), installation.accounts.authenticate)

@@ -32,6 +32,7 @@ from playhead.http.catalogue import (
     LibraryAnswer,
     LibraryRequest,
 )
+from playhead.http.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
 from playhead.http.openapi import document
 from playhead.http.pages import PageRoutes, Shelf
 from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
@@ -40,6 +41,7 @@ from playhead.http.service import ServiceRoutes, StatusAnswer
 from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.importing import Importer
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
 
@@ -55,6 +57,7 @@ class Services:
     accounts: Accounts
     catalogue: Catalogue
     scanner: Scanner
+    importer: Importer
     playback: Playback
     is_ready: Callable[[], Awaitable[bool]]
     version: str
@@ -83,6 +86,7 @@ def table(services: Services) -> list[Route]:
 
     account = AccountRoutes(services.accounts)
     catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
+    importing = ImportRoutes(services.importer)
     stream = StreamRoutes(services.catalogue)
     service = ServiceRoutes(services.is_ready, describe)
     page = PageRoutes(services.accounts, list_shelves, describe)
@@ -150,6 +154,8 @@ def table(services: Services) -> list[Route]:
         Route("POST", "/api/v1/libraries/{id}/scan", catalogue.scan, "Scan a library",
               access=Access.ADMIN, answer=LibraryAnswer, status=202, problems=(Code.NOT_FOUND, Code.CONFLICT),
               tag="catalogue"),
+        Route("POST", "/api/v1/catalogue/import", importing.run, "Import a catalogue",
+              access=Access.ADMIN, request=ImportLine, media_types=(MEDIA_TYPE,), answer=ImportAnswer, tag="catalogue"),
         # Service
         Route("GET", "/livez", service.live, "Is the process alive",
               access=Access.ANYONE, answer=StatusAnswer, tag="service"),
