@@ -32,7 +32,7 @@ from playhead.storage.scanning import FileChange
 log = logging.getLogger(__name__)
 
 # Files that are stored in one transaction: some milliseconds, which is what a save may have to wait.
-FILES_AT_ONCE = 100
+FILES_AT_ONCE = 50
 
 # Opening a file is mostly waiting for a disk or a network.
 OPEN_AT_ONCE = 4
@@ -258,7 +258,7 @@ class _Scan:
                 f"The folder {self._root} holds no video any more, but {known} are known. Nothing was changed: "
                 "is the disk mounted?"
             )
-        self._shelf = Shelf(self._library.id, items, now=self._clock(), new_id=self._new_id)
+        self._shelf = await asyncio.to_thread(Shelf, self._library.id, items, now=self._clock(), new_id=self._new_id)
         self._lost = Lost(comparison.absent)
         self._beside = found.beside
         self._report.skipped += found.skipped
