@@ -44,7 +44,7 @@ LEAST_READS_TO_NOOP = 0.60
 READY_WITHIN_S = 1.5
 MOST_MEMORY_MB = 130
 
-MEMORY_TIMEOUT_S = 120
+MEMORY_WITHIN_S = 120
 PROFILE_S = 10
 PROFILE_LINES = 30
 
@@ -62,7 +62,7 @@ class Plan:
 
 
 FULL = Plan(rounds=5, seconds=2, starts=5, saves_before_memory=200_000)
-QUICK = Plan(rounds=1, seconds=1, starts=3, saves_before_memory=50_000)
+QUICK = Plan(rounds=1, seconds=1, starts=3, saves_before_memory=20_000)
 
 
 class Result(NamedTuple):
@@ -138,6 +138,8 @@ def measure_rounds(server: Server, plan: Plan, requests: Path) -> Rounds:
     """Measure every load at every number of connections, once a round: neighbours in time can be compared."""
     results: Rounds = defaultdict(list)
     for number in range(plan.rounds):
+        sync_ms = measure_sync(requests.parent)
+        say(f"round {number + 1}: load average {os.getloadavg()[0]:.2f}; 4 KiB become durable in {sync_ms:.2f} ms")
         for connections in CONNECTIONS:
             # Every other round goes backwards, so that a machine that slows down favours nobody.
             for load in LOADS if number % 2 == 0 else reversed(LOADS):
@@ -148,11 +150,9 @@ def measure_rounds(server: Server, plan: Plan, requests: Path) -> Rounds:
 
 
 def save_until(server: Server, answered: int, total: int, requests: Path) -> int:
-    """Save until `total` saves were answered by this server; return how many were."""
-    deadline = time.monotonic() + MEMORY_TIMEOUT_S
-    while answered < total:
-        if time.monotonic() > deadline:
-            raise BenchError(f"only {answered} saves were answered, {MEMORY_TIMEOUT_S} s after the last round")
+    """Save until `total` saves were answered by this server, or time is up; return how many were."""
+    deadline = time.monotonic() + MEMORY_WITHIN_S
+    while answered < total and time.monotonic() < deadline:
         say(f"{answered:,} of {total:,} saves before memory is read")
         answered += run_load(server, SAVE, TARGET_CONNECTIONS, 3, requests).requests
     return answered
@@ -192,13 +192,11 @@ def print_target(name: str, measured: float, bound: float, unit: str, *, least: 
 
 
 def run_benchmark(data: Path, requests: Path, token: str, plan: Plan) -> None:
-    say(
-        f"{os.cpu_count()} CPUs; load average before: {os.getloadavg()[0]:.2f}. Starting the server {plan.starts} times"
-    )
+    say(f"Starting the server {plan.starts} times on {os.cpu_count()} CPUs")
     ready_s = measure_starts(data, plan.starts)
     with running_server(data) as server:
         check_answers(server, token)
-        say(f"The disk makes 4 KiB durable in {measure_sync(data):.2f} ms. Warming up")
+        say("Warming up")
         answered = run_load(server, SAVE, TARGET_CONNECTIONS, plan.seconds, requests).requests
         results = measure_rounds(server, plan, requests)
         answered += sum(result.requests for (load, _), rounds in results.items() if load == SAVE for result in rounds)
@@ -252,7 +250,8 @@ def print_profile(stacks: Path) -> None:
         say(f"\n{thread}: {whole / total:.0%} of all samples")
         for title, table in (("at the line itself", counts), ("with what it calls", below[thread])):
             say(f"  {title}")
-            for frame, samples in table.most_common(PROFILE_LINES):
+            telling = {frame: samples for frame, samples in table.items() if samples < whole}  # not what all lie in
+            for frame, samples in Counter(telling).most_common(PROFILE_LINES):
                 say(f"    {samples / whole:6.1%}  {frame}")
 
 
