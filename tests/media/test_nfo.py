@@ -29,8 +29,11 @@ def test_a_show_s_nfo_gives_its_year_by_its_premiere():
 
 
 def test_of_an_nfo_with_two_episodes_the_first_counts():
-    one = "<episodedetails><title>Pilot</title><showtitle>Lost</showtitle><season>1</season><episode>{}</episode></episodedetails>"
-    nfo = read_nfo(one.format(1) + "\n" + one.format(2))
+    start, end = (
+        "<episodedetails><title>Pilot</title><showtitle>Lost</showtitle><season>1</season>",
+        "</episodedetails>",
+    )
+    nfo = read_nfo(f"{start}<episode>1</episode>{end}\n{start}<episode>2</episode>{end}")
     assert nfo == Nfo(title="Pilot", show_title="Lost", season_number=1, episode_number=1)
 
 
@@ -85,6 +88,9 @@ def test_a_link_in_plain_text_names_the_item(text: str, ids: dict[str, str]):
         "<movie><year>" + "9" * 5000 + "</year><season>-1</season><premiered>yesterday</premiered></movie>",
         '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><movie><title>&b;</title></movie>',
         '<!doctype x SYSTEM "file:///etc/passwd"><movie><tmdbid>603</tmdbid></movie>',
+        "thetvdb.com/" * 80_000,
+        "<!" * 400_000,
+        "<movie>" * 100_000,
         "<html><title>Not found</title></html>",
     ],
 )

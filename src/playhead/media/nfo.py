@@ -18,7 +18,10 @@ _EARLIEST_YEAR, _LATEST_YEAR = 1870, 2100
 _LINKS = (
     ("imdb", re.compile(r"imdb\.com/(?:[a-z-]+/)?title/(tt\d+)", re.IGNORECASE)),
     ("tmdb", re.compile(r"(?:themoviedb|tmdb)\.org/(?:movie|tv)/(\d+)", re.IGNORECASE)),
-    ("tvdb", re.compile(r"thetvdb\.com/(?:\S*?[?&](?:series)?id=|dereferrer/(?:series|movie)/)(\d+)", re.IGNORECASE)),
+    (
+        "tvdb",
+        re.compile(r"thetvdb\.com/(?:\S{0,200}?[?&](?:series)?id=|dereferrer/(?:series|movie)/)(\d+)", re.IGNORECASE),
+    ),
 )
 
 

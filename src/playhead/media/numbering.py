@@ -20,13 +20,14 @@ def _compiled(*patterns: str) -> tuple[re.Pattern[str], ...]:
 
 
 # Season and episode, in so many words. The first that matches wins.
-_EXPLICIT = _compiled(
+_EXPLICIT = _compiled(  # repetitions are possessive ('+' behind them): no name may keep the scan busy
     # S01E02, s1.e2, S01 - EP02, S01E01E02, S01E01-E03, S01E01-S01E02, S01E01+E02, S01E01-03
     rf"{_BEGIN}s(?P<season>\d{{1,4}})[\s._-]*(?:ep|e|xe|x)[\s._-]?(?P<episode>\d{{1,4}})"
-    r"(?:[\s._]*[-+&~]?[\s._]*(?:s\d{1,4}[\s._]*)?(?:ep|e|x)[\s._]?(?P<last>\d{1,4})(?!\d))*"
+    r"(?:[\s._]*[-+&~]?[\s._]*(?:s\d{1,4}[\s._]*)?(?:ep|e|x)[\s._]?(?P<last>\d{1,4})(?!\d))*+"
     r"(?:-(?P<range>\d{1,3})(?![\dpi]))?(?:[a-d](?![^\W_]))?",
     # 1x02, 1x01-02, 1x01x02, 1x01-1x02
-    rf"{_BEGIN}(?P<season>\d{{1,2}}|20[0-3]\d)[x\u00d7](?P<episode>\d{{2,3}})(?:(?:-|-?\d{{0,2}}[x\u00d7])(?P<last>\d{{2,3}}))*{_END}",
+    rf"{_BEGIN}(?P<season>\d{{1,2}}|20[0-3]\d)[x\u00d7](?P<episode>\d{{2,3}})"
+    rf"(?:(?:-(?:\d{{1,2}}[x\u00d7])?|[x\u00d7])(?P<last>\d{{2,3}}+))*+{_END}",
     # Season 1 Episode 2
     rf"{_BEGIN}{_SEASON_WORD}[\s._-]*(?P<season>\d{{1,4}})[\s._,-]*{_EPISODE_WORD}[\s._-]*(?P<episode>\d{{1,4}})(?!\d)",
     # 1 сезон 2 серия

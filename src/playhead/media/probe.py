@@ -35,6 +35,7 @@ _CREDITS: Final = re.compile(
 )
 
 _EBML: Final = b"\x1a\x45\xdf\xa3"
+_WEBM: Final = b"\x42\x82\x84webm"  # the element DocType
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 
 
@@ -45,20 +46,21 @@ class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failu
 def probe(path: Path) -> MediaInfo:
     """Read what a media file says of itself: work of milliseconds, or of seconds where a length must be counted.
 
-    `container` is FFmpeg's first name of it (`matroska`, `mov`). Cover pictures count as no stream.
+    `container` is FFmpeg's first name of it (`matroska`, `mov`), or `webm`. Cover pictures count as no stream.
     Raises Unreadable, and nothing else, for a file that is missing, empty, truncated, foreign, without pictures or
     without length.
     """
     import av  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
 
     try:
-        size = _size(path)
+        size, head = _beginning(path)
         # 'file:' keeps a name with a colon in it from being read as an address.
         with av.open(
             f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace", timeout=_TIMEOUT_S
         ) as opened:
-            _refuse_truncated(path, size, opened)
-            return _described(opened)
+            if _promised_size(opened, head) > size:
+                raise Unreadable("it is truncated")
+            return _described(opened, _container(opened, head))
     except Unreadable:
         raise
     except Exception as error:
@@ -66,27 +68,29 @@ def probe(path: Path) -> MediaInfo:
         raise Unreadable(getattr(error, "strerror", None) or "it cannot be read") from error
 
 
-def _size(path: Path) -> int:
+def _beginning(path: Path) -> tuple[int, bytes]:
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise Unreadable("it is not a regular file")  # a pipe would block for ever
     if status.st_size == 0:
         raise Unreadable("it is empty")
-    return status.st_size
+    with path.open("rb") as file:
+        return status.st_size, file.read(1024)
 
 
-def _refuse_truncated(path: Path, size: int, opened: "InputContainer") -> None:
-    """Raise Unreadable if the container promises more bytes than there are, as while a file is still being copied."""
+def _container(opened: "InputContainer", head: bytes) -> str:
+    name = opened.format.name.split(",")[0]
+    return "webm" if name == "matroska" and _WEBM in head else name
+
+
+def _promised_size(opened: "InputContainer", head: bytes) -> int:
+    """Return how long the file is by its own account, or 0; it is shorter while it is being copied."""
     if opened.format.name.startswith("matroska"):
-        with path.open("rb") as file:
-            end = _matroska_end(file.read(1024))
-    elif opened.format.name.startswith("mov"):
+        return _matroska_end(head)
+    if opened.format.name.startswith("mov"):
         lasts = (stream.index_entries[-1] for stream in opened.streams if len(stream.index_entries))
-        end = max((last.pos + last.size for last in lasts), default=0)
-    else:
-        end = 0
-    if end > size:
-        raise Unreadable("it is truncated")
+        return max((last.pos + last.size for last in lasts), default=0)
+    return 0
 
 
 def _matroska_end(head: bytes) -> int:
@@ -108,7 +112,7 @@ def _element_size(head: bytes, at: int) -> tuple[int, int] | None:
     return None if at + width > len(head) or value == limit - 1 else (at + width, value)
 
 
-def _described(opened: "InputContainer") -> MediaInfo:
+def _described(opened: "InputContainer", container: str) -> MediaInfo:
     streams = tuple(_stream(each) for each in opened.streams if each.type in _KINDS and not _is_cover(each))
     if not any(stream.kind == "video" for stream in streams):
         raise Unreadable("it has no moving picture")
@@ -117,7 +121,7 @@ def _described(opened: "InputContainer") -> MediaInfo:
         raise Unreadable("its length is unknown")
     return MediaInfo(
         duration_ms=Milliseconds(duration_ms),
-        container=opened.format.name.split(",")[0],
+        container=container,
         streams=streams,
         credits_ms=_credits_ms(opened, duration_ms),
     )
