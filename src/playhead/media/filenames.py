@@ -57,6 +57,8 @@ _MOVIE_TRAILER: Final = re.compile(r"[\s.]trailer[\s._-]*\d*$", re.IGNORECASE)  
 _CREDITLESS: Final = re.compile(
     r"(?<![^\W_])(?:NCOP|NCED|Creditless)[\s._-]*(?:OP|ED)?\d*[a-z]?(?![^\W_])", re.IGNORECASE
 )
+# Discs that were copied with all their folders: the film is cut into files whose order only the disc's menu knows.
+_DISC_FOLDERS: Final = frozenset({"video_ts", "audio_ts", "bdmv", "certificate"})
 # '...And Justice for All' begins with dots and is not hidden; folders of Synology, Windows and Jellyfin are.
 _HIDDEN: Final = re.compile(
     r"\.(?!\.)|@|#recycle|\$recycle|lost\+found$|__macosx|system volume information", re.IGNORECASE
@@ -72,7 +74,9 @@ def _is_item(folders: tuple[str, ...], stem: str) -> bool:
     names = [name.casefold().strip() for name in folders]
     if any(_HIDDEN.match(name) or name.endswith(".trickplay") for name in (*names, stem)):
         return False
-    if any(name in _EXTRAS_FOLDERS for name in names) or any(name in _EXTRAS_INSIDE for name in names[1:]):
+    if any(name in _DISC_FOLDERS or name in _EXTRAS_FOLDERS for name in names) or any(
+        name in _EXTRAS_INSIDE for name in names[1:]
+    ):
         return False
     return not (_EXTRAS_SUFFIX.search(stem) or _SAMPLE.search(stem) or _CREDITLESS.search(stem))
 
@@ -190,13 +194,14 @@ def _take_part(name: str, folder: Release) -> tuple[str, int | None]:
 
 
 def _take_edition(name: str) -> tuple[str, str | None]:
-    """Return the name without the edition, and the edition, where it stands in brackets."""
+    """Return the name without the edition, and the edition, where it stands in brackets or last behind a dash."""
     if tag := _EDITION_TAG.search(name):
         return _EDITION_TAG.sub("", name).strip(), tag["edition"].strip()
     for bracket in _BRACKET.finditer(name):
         if _EDITION.fullmatch(bracket[1]) and bracket.start() > 0:
             return f"{name[: bracket.start()].rstrip()} {name[bracket.end() :].lstrip()}".strip(), _edition(bracket[1])
-    return name, None
+    before, _, last = name.rpartition(" - ")
+    return (before, _edition(last)) if before and _EDITION.fullmatch(last) else (name, None)
 
 
 def _edition(rest: str) -> str | None:
@@ -233,7 +238,8 @@ _GENERIC: Final = frozenset(
         ),
     }
 )
-_PLAIN_NUMBER: Final = re.compile(r"\d{1,2}")
+# A season by its number alone, or by its year; earlier years are rather shows (1883, 1923).
+_PLAIN_NUMBER: Final = re.compile(r"\d{1,2}|19[5-9]\d|20[0-3]\d")
 _CLEAN_YEAR: Final = re.compile(r"^[\s._-]*[(\[]\d{4}[)\]]")
 
 
@@ -338,7 +344,7 @@ def _title_end(stem: str, title: str) -> int:
 
 def _episode_title(stem: str, begin: int, end: int) -> str | None:
     text = _CLEAN_YEAR.sub("", stem[begin:end]).lstrip(" ._-])")
-    text = re.sub(r"[\[(][^\])]*$", "", text)  # a bracket that the technical words have cut
+    text = re.sub(r"[\[(][^\])]*$|^\[[^\]]*\]$", "", text)  # a bracket, whole or cut by the technical words
     title = tidy(text, dots_stay=" " in stem)
     # Korean releases write the day of broadcast there, in six digits.
     return title if re.search(r"\w", title) and not re.fullmatch(r"\d{6}", title) else None
