@@ -1,11 +1,13 @@
 """Schemathesis against the running server: no 5xx, no answer that the OpenAPI document does not name."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 from server import Server
 
+HERE = Path(__file__).parent
 EXAMPLES = 100
 SCHEMATHESIS = str(Path(sys.executable).with_name("schemathesis"))
 
@@ -17,6 +19,8 @@ def test_the_server_keeps_its_contract(server: Server):
     run = subprocess.run(  # noqa: S603 - a tool of the tests
         [
             SCHEMATHESIS,
+            "--config-file",
+            str(HERE / "schemathesis.toml"),
             "run",
             f"{server.url}/api/openapi.json",
             "--header",
@@ -34,6 +38,7 @@ def test_the_server_keeps_its_contract(server: Server):
         check=False,
         timeout=1200,
         cwd=server.data.parent,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)},
     )
     assert run.returncode == 0, run.stdout[-20_000:] + run.stderr
     assert "Traceback" not in server.printed()

@@ -19,7 +19,7 @@ MEDIA_TYPE: Final = "application/x-ndjson"
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
 LINE_MAX_BYTES: Final = 64 * 1024
 # Of the shortest lines there is room for more than a million, which would take more memory than a small computer has.
-LINES_MAX: Final = 250_000
+LINES_MAX: Final = 100_000
 
 # Some milliseconds of decoding: as long as that, a save may have to wait for the interpreter.
 _DECODED_AT_ONCE: Final = 256 * 1024

@@ -62,7 +62,7 @@ def _operation(route: Route, schema_of: dict[str, Any], components: dict[str, An
     if route.request is not None:
         media_types = route.media_types or ("application/json",)
         content = {media_type: {"schema": schema_of[repr(route.request)]} for media_type in media_types}
-        operation["requestBody"] = {"required": True, "content": content}
+        operation["requestBody"] = {"required": route.body_required, "content": content}
     return operation
 
 

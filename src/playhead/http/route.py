@@ -77,10 +77,10 @@ class Call:
         return decode(await read_body(self.scope, self.receive), kind)
 
     def query(self, kind: type[T]) -> T:
-        """Return the checked members of the query string; an empty one counts as absent. Raises INVALID."""
+        """Return the checked members of the query string. Raises INVALID."""
         text = self.scope.get("query_string", b"").decode("latin-1")
         try:
-            pairs = parse_qsl(text, max_num_fields=_QUERY_MEMBERS_MAX)
+            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_QUERY_MEMBERS_MAX)
         except ValueError:
             raise invalid({"query": [f"must have at most {_QUERY_MEMBERS_MAX} members"]}) from None
         counts = Counter(name for name, _ in pairs)
@@ -99,9 +99,9 @@ class Route:
 
     The endpoint returns what is encoded as JSON, None where `status` is 204, or a Starlette response. `request`,
     `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `answer`, gives.
-    `more_statuses` are those that are no failures either, such as 206 and 304.
-    `problems` are the codes that it may answer with beside those of its access and body. `hot`: looked up before
-    Starlette's routing. `documented`: part of the OpenAPI document; pages are not.
+    `body_required`: an empty body is none of the request's type. `more_statuses` are those that are no failures
+    either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
+    `hot`: looked up before Starlette's routing. `documented`: part of the OpenAPI document; pages are not.
     """
 
     method: str
@@ -115,6 +115,7 @@ class Route:
     status: int = 200
     more_statuses: tuple[int, ...] = ()
     media_types: tuple[str, ...] = ()
+    body_required: bool = True
     problems: tuple[Code, ...] = ()
     tag: str = ""
     hot: bool = False

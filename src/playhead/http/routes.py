@@ -155,7 +155,8 @@ def table(services: Services) -> list[Route]:
               access=Access.ADMIN, answer=LibraryAnswer, status=202, problems=(Code.NOT_FOUND, Code.CONFLICT),
               tag="catalogue"),
         Route("POST", "/api/v1/catalogue/import", importing.run, "Import a catalogue",
-              access=Access.ADMIN, request=ImportLine, media_types=(MEDIA_TYPE,), answer=ImportAnswer, tag="catalogue"),
+              access=Access.ADMIN, request=ImportLine, media_types=(MEDIA_TYPE,), body_required=False,
+              answer=ImportAnswer, tag="catalogue"),
         # Service
         Route("GET", "/livez", service.live, "Is the process alive",
               access=Access.ANYONE, answer=StatusAnswer, tag="service"),
