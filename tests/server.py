@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import apsw
 import httpx
@@ -74,10 +75,10 @@ class Server:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
-    def statement(self, sql: str) -> None:
-        """Change the database behind the program's back."""
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        """Ask or change the database behind the program's back."""
         with contextlib.closing(apsw.Connection(str(self.data / "playhead.db"))) as connection:
-            connection.execute(sql)
+            return connection.execute(sql).fetchall()
 
     @staticmethod
     def within(seconds: float, condition: Callable[[], bool]) -> bool:

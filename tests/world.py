@@ -33,8 +33,8 @@ class World:
     user_ids: dict[str, str]
 
 
-def stock_library(connection: Connection, viewer: str) -> None:
-    """Put a library with a movie, a show and its episode into the store, and let `viewer` see it."""
+def stock_library(connection: Connection, viewer: str | None) -> None:
+    """Put a library with a movie, a show and its episode into the store, and let `viewer`, if there is one, see it."""
     connection.execute(insert(schema.library), [{"id": LIBRARY, "name": "Films", "kind": "movies", "created_at": 0}])
     for item in (
         {"id": MOVIE, "kind": "movie", "title": "Harbour Lights", "year": 2019, "runtime_ms": RUNTIME_MS},
@@ -52,5 +52,7 @@ def stock_library(connection: Connection, viewer: str) -> None:
         title = str(item["title"]).lower()
         common = {"library_id": LIBRARY, "sort_title": title, "search_title": title, "identity": title, "added_at": 0}
         connection.execute(insert(schema.item), [common | item])
+    if viewer is None:
+        return
     grant = {"user_id": viewer, "library_id": LIBRARY, "granted_at": 0}
     connection.execute(insert(schema.library_access), [grant])

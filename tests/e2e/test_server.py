@@ -56,7 +56,7 @@ def test_an_unknown_setting_is_an_error(server: Server):
 
 def test_a_database_of_a_newer_version_is_refused_with_both_revisions(server: Server):
     server.command("db", "upgrade")
-    server.statement("UPDATE alembic_version SET version_num = '9999'")
+    server.query("UPDATE alembic_version SET version_num = '9999'")
     refused = server.command("serve", "--port", "0", check=False)
     assert refused.returncode == 1
     assert "9999" in refused.stderr
