@@ -68,16 +68,19 @@ class Stored(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """What must be known of the store: items by id, by (source, value) or by identity; of all shows their episodes."""
+    """What must be known of the store: items by id, by external id or by identity; of all shows their episodes.
+
+    `external_ids` maps each source to values, `identities` titles and years to what they come to.
+    """
 
     ids: Sequence[ItemId]
     external_ids: Mapping[str, Sequence[str]]
-    identities: Sequence[str]
+    identities: Mapping[tuple[str, int | None], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an import does. Shows come before their episodes. `written` are the lines behind `new` and `changed`.
+    """What an import does. `written` are the lines behind `new` and `changed`.
 
     `added_lines` and `changed_lines` are numbers of lines. `changed` may hold more than that: shows that come back
     with an episode, and episodes that take part in their show's new name. With `faults` nothing else counts.
@@ -117,23 +120,63 @@ def wanted(entries: Iterable[Entry]) -> Wanted:
                     external_ids[source][value] = None
                 if name.title is not None:
                     names[name.title, name.year] = None
-    identities = dict.fromkeys(identity(title, year) for title, year in names)
-    return Wanted(list(ids), {source: list(values) for source, values in external_ids.items()}, list(identities))
+    return Wanted(
+        list(ids),
+        {source: list(values) for source, values in external_ids.items()},
+        {name: identity(*name) for name in names},
+    )
 
 
-def plan(entries: Sequence[Entry], stored: Stored, *, in_doubt: bool, now: Instant, new_id: Callable[[], str]) -> Plan:
-    """Decide on all lines. `in_doubt`: further lines are known to be faulty, and one of them may be a show."""
-    return _Planner(stored, in_doubt=in_doubt, now=now, new_id=new_id).plan(entries)
+def plan(  # noqa: PLR0913 - a decision, and all that it depends on
+    entries: Sequence[Entry],
+    stored: Stored,
+    identities: Mapping[tuple[str, int | None], str],
+    *,
+    in_doubt: bool,
+    now: Instant,
+    new_id: Callable[[], str],
+) -> Plan:
+    """Decide on all lines, with what was `wanted` for them.
 
-
-class _Line(NamedTuple):
-    """A line, and the item that it describes; the item's id is empty yet."""
-
-    entry: Entry
-    draft: Item
+    `in_doubt`: further lines are known to be faulty, and one of them may be a show.
+    """
+    return _Planner(stored, identities, in_doubt=in_doubt, now=now, new_id=new_id).plan(entries)
 
 
 _Key = tuple[str, ...]
+
+
+class _Line(NamedTuple):
+    """A line, where it belongs, its identity, and the names under which its item is looked for."""
+
+    entry: Entry
+    library_id: LibraryId
+    show_id: ItemId | None
+    identity: str
+    name_key: _Key
+    id_keys: Sequence[_Key]
+
+    def item(self, item_id: ItemId, added_at: Instant, removed_at: Instant | None) -> Item:
+        """Return the item that the line describes."""
+        entry = self.entry
+        return Item(
+            id=item_id,
+            library_id=self.library_id,
+            kind=entry.kind,
+            title=entry.title,
+            identity=self.identity,
+            added_at=added_at,
+            year=entry.year,
+            show_id=self.show_id,
+            season_number=entry.season_number,
+            episode_number=entry.episode_number,
+            episode_end=entry.episode_end,
+            air_date=entry.air_date,
+            runtime_ms=entry.runtime_ms,
+            credits_ms=entry.credits_ms,
+            removed_at=removed_at,
+            external_ids=entry.external_ids,
+        )
 
 
 class _Names:
@@ -149,14 +192,13 @@ class _Names:
 
     def add(self, line: _Line) -> int | None:
         """Return the number of the earlier line that means the same; else remember this one."""
-        entry, draft = line
-        keys = _id_keys(draft)
-        sources = frozenset(draft.external_ids)
+        entry, keys = line.entry, line.id_keys
+        sources = frozenset(entry.external_ids)
         if entry.id is not None:
-            keys.append(("own", entry.id))
+            keys = [*keys, ("own", entry.id)]
             sources |= {""}
         earlier = next((self._by_id[key] for key in keys if key in self._by_id), None)
-        named = self._by_name[_name_key(draft)]
+        named = self._by_name[line.name_key]
         if earlier is None:
             earlier = next((number for others, number in named.items() if sources.isdisjoint(others)), None)
         if earlier is None:
@@ -168,7 +210,15 @@ class _Names:
 class _Planner:
     """One decision about one import."""
 
-    def __init__(self, stored: Stored, *, in_doubt: bool, now: Instant, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        stored: Stored,
+        identities: Mapping[tuple[str, int | None], str],
+        *,
+        in_doubt: bool,
+        now: Instant,
+        new_id: Callable[[], str],
+    ) -> None:
         self._libraries = {name: library for library in stored.libraries for name in (library.id, library.name)}
         self._stored = stored.items
         self._in_doubt = in_doubt
@@ -180,14 +230,15 @@ class _Planner:
         self._by_id: dict[_Key, list[Item]] = defaultdict(list)
         self._by_name: dict[_Key, dict[frozenset[str], list[Item]]] = defaultdict(lambda: defaultdict(list))
         for item in sorted(stored.items.values(), key=_preference):
-            for key in _id_keys(item):
+            for key in _id_keys(item.library_id, item.kind, item.external_ids):
                 self._by_id[key].append(item)
-            self._by_name[_name_key(item)][frozenset(item.external_ids)].append(item)
+            name_key = _name_key(item.kind, item.library_id, item.show_id, item.identity)
+            self._by_name[name_key][frozenset(item.external_ids)].append(item)
         self._final: dict[ItemId, Item] = {}
         self._new: list[Item] = []
         self._changed: dict[ItemId, None] = {}
         self._written: list[Entry] = []
-        self._identities: dict[tuple[str, int | None], str] = {}
+        self._identities = dict(identities)
 
     def plan(self, entries: Sequence[Entry]) -> Plan:
         """Decide on all lines."""
@@ -200,8 +251,8 @@ class _Planner:
         self._bring_back_shows()
         changed = [self._final[item_id] for item_id in self._changed]
         return Plan(
-            _shows_first(self._new),
-            _shows_first(changed),
+            self._new,
+            changed,
             added_lines=len(self._new),
             changed_lines=len(self._written) - len(self._new),
             written=self._written,
@@ -229,7 +280,7 @@ class _Planner:
         self._in_doubt |= entry.kind is ItemKind.SHOW
 
     def _describe(self, entry: Entry, library: Library) -> _Line:
-        return _Line(entry, self._draft(entry, library.id, self._identity(entry.title, entry.year)))
+        return _line(entry, library.id, self._identity(entry.title, entry.year))
 
     def _describe_episode(self, entry: Entry, library: Library, shows: "_Shows") -> _Line | None:
         name = entry.show or ShowName()
@@ -240,32 +291,12 @@ class _Planner:
                 "", season_number=entry.season_number, episode_number=entry.episode_number, air_date=entry.air_date
             )
             key = self._identity(show.title, show.year) + numbers.rpartition("|")[2]
-            return _Line(entry, self._draft(entry, library.id, key, show.id))
+            return _line(entry, library.id, key, show.id)
         if found:
             self._fault(entry, "show", "several shows of this library are meant: name it by its id")
         elif not self._in_doubt:  # else it may be the show of a line that is at fault
             self._fault(entry, "show", "there is no such show in this library, nor in this import")
         return None
-
-    def _draft(self, entry: Entry, library_id: LibraryId, key: str, show_id: ItemId | None = None) -> Item:
-        return Item(
-            id=ItemId(""),
-            library_id=library_id,
-            kind=entry.kind,
-            title=entry.title,
-            identity=key,
-            added_at=self._now,
-            year=entry.year,
-            show_id=show_id,
-            season_number=entry.season_number,
-            episode_number=entry.episode_number,
-            episode_end=entry.episode_end,
-            air_date=entry.air_date,
-            runtime_ms=entry.runtime_ms,
-            credits_ms=entry.credits_ms,
-            removed_at=None if entry.available else self._now,
-            external_ids=entry.external_ids,
-        )
 
     def _identity(self, title: str, year: int | None) -> str:
         key = (title, year)
@@ -285,21 +316,22 @@ class _Planner:
                 self._fault(line.entry, None, f"means the same item as line {earlier}")
         for find in (self._find_by_own_id, self._find_by_external_ids, self._find_by_name):
             waiting = [line for line in waiting if not self._take(line, find(line))]
-        for entry, draft in waiting:
-            item = replace(draft, id=entry.id or ItemId(self._new_id()))
+        for line in waiting:
+            gone_at = None if line.entry.available else self._now
+            item = line.item(line.entry.id or ItemId(self._new_id()), self._now, gone_at)
             self._final[item.id] = item
             self._new.append(item)
-            self._written.append(entry)
+            self._written.append(line.entry)
 
     def _find_by_own_id(self, line: _Line) -> Item | None:
         return None if line.entry.id is None else self._stored.get(line.entry.id)
 
     def _find_by_external_ids(self, line: _Line) -> Item | None:
-        candidates = {item.id: item for key in _id_keys(line.draft) for item in self._by_id.get(key, ())}
+        candidates = {item.id: item for key in line.id_keys for item in self._by_id.get(key, ())}
         if line.entry.id is not None:
             # What another line names by its id is that line's.
             candidates = {item_id: item for item_id, item in candidates.items() if item_id not in self._claims}
-        mine = line.draft.external_ids.items()
+        mine = line.entry.external_ids.items()
         return min(
             candidates.values(),
             key=lambda item: (item.id in self._claims, -len(mine & item.external_ids.items()), *_preference(item)),
@@ -308,8 +340,8 @@ class _Planner:
 
     def _find_by_name(self, line: _Line) -> Item | None:
         free: list[Item] = []
-        for sources, items in self._by_name.get(_name_key(line.draft), {}).items():
-            if sources.isdisjoint(line.draft.external_ids):
+        for sources, items in self._by_name.get(line.name_key, {}).items():
+            if sources.isdisjoint(line.entry.external_ids):
                 while items and items[0].id in self._claims:
                     items.pop(0)
                 free += items[:1]
@@ -319,12 +351,12 @@ class _Planner:
         """Let a line have the item that was found for it; say whether the line is done with, be it by a fault."""
         if found is None:
             return False
-        entry, draft = line
+        entry = line.entry
         if entry.id is not None and found.id != entry.id:
             self._fault(entry, "id", f"the same item is known as {found.id}: use this id, or name that item too")
-        elif found.kind is not draft.kind:
+        elif found.kind is not entry.kind:
             self._fault(entry, "id", f"is the id of another kind of item: {found.kind.value}")
-        elif found.library_id != draft.library_id:
+        elif found.library_id != line.library_id:
             self._fault(entry, "id", "is the id of an item of another library")
         elif found.id in self._claims:
             first, later = sorted((self._claims[found.id], entry.line))
@@ -332,7 +364,7 @@ class _Planner:
         else:
             self._claims[found.id] = entry.line
             gone_at = None if entry.available else found.removed_at or self._now
-            if self._change(replace(draft, id=found.id, added_at=found.added_at, removed_at=gone_at)):
+            if self._change(line.item(found.id, found.added_at, gone_at)):
                 self._written.append(entry)
         return True
 
@@ -370,7 +402,9 @@ class _Shows:
     def __init__(self, shows: Iterable[Item]) -> None:
         self._shows: dict[_Key, dict[ItemId, Item]] = defaultdict(dict)
         for show in shows:
-            for key in (("own", show.library_id, show.id), *_id_keys(show), _name_key(show)):
+            names = _id_keys(show.library_id, show.kind, show.external_ids)
+            names += [("own", show.library_id, show.id), (show.library_id, show.kind, show.identity)]
+            for key in names:
                 self._shows[key][show.id] = show
 
     def find(self, library_id: LibraryId, name: ShowName, identity: str | None) -> list[Item]:
@@ -417,20 +451,25 @@ def _faults_of_episode(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "episode_end", "must be greater than or equal to episode_number"
 
 
-def _id_keys(item: Item) -> list[_Key]:
-    return [(item.library_id, item.kind, source, value) for source, value in item.external_ids.items()]
+def _line(entry: Entry, library_id: LibraryId, key: str, show_id: ItemId | None = None) -> _Line:
+    return _Line(
+        entry,
+        library_id,
+        show_id,
+        key,
+        _name_key(entry.kind, library_id, show_id, key),
+        _id_keys(library_id, entry.kind, entry.external_ids),
+    )
 
 
-def _name_key(item: Item) -> _Key:
+def _id_keys(library_id: LibraryId, kind: ItemKind, external_ids: Mapping[str, str]) -> list[_Key]:
+    return [(library_id, kind, source, value) for source, value in external_ids.items()]
+
+
+def _name_key(kind: ItemKind, library_id: LibraryId, show_id: ItemId | None, key: str) -> _Key:
     # Within its show an episode is its numbers, so that a show can take another title and keep its episodes.
-    if item.show_id is not None:
-        return item.show_id, item.kind, item.identity.rpartition("|")[2]
-    return item.library_id, item.kind, item.identity
+    return (library_id, kind, key) if show_id is None else (show_id, kind, key.rpartition("|")[2])
 
 
 def _preference(item: Item) -> tuple[bool, int, str]:
     return item.removed_at is not None, item.added_at, item.id
-
-
-def _shows_first(items: Iterable[Item]) -> list[Item]:
-    return sorted(items, key=lambda item: item.kind is ItemKind.EPISODE)

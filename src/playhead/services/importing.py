@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from playhead.domain.catalogue import Library
-from playhead.domain.importing import FAULTS_MAX, Entry, Fault, Plan, Stored, details, plan, wanted
+from playhead.domain.importing import FAULTS_MAX, Entry, Fault, Plan, Stored, Wanted, details, plan, wanted
 from playhead.domain.model import Instant
 from playhead.errors import invalid
 from playhead.storage import importing
@@ -44,15 +44,17 @@ class Importer:
             # Saves wait for the one writer, so all that can be is done before it is asked for.
             needed = await asyncio.to_thread(wanted, entries)
             stored = await self._database.read(partial(importing.load, wanted=needed))
-            decided = await asyncio.to_thread(self._decide, entries, stored, faults)
+            decided = await asyncio.to_thread(self._decide, entries, stored, needed, faults)
             if decided.new or decided.changed:
-                rows = await asyncio.to_thread(importing.rows_of, decided.new, decided.changed)
+                rows = await asyncio.to_thread(importing.rows_of, decided.new, decided.changed, stored.items)
                 decided = await self._database.write(partial(self._store, entries, stored, decided, rows))
         unchanged = len(entries) - decided.added_lines - decided.changed_lines
         return ImportReport(decided.added_lines, decided.changed_lines, unchanged)
 
-    def _decide(self, entries: Sequence[Entry], stored: Stored, faults: Sequence[Fault] = ()) -> Plan:
-        decided = plan(entries, stored, in_doubt=bool(faults), now=self._clock(), new_id=self._new_id)
+    def _decide(self, entries: Sequence[Entry], stored: Stored, needed: Wanted, faults: Sequence[Fault] = ()) -> Plan:
+        decided = plan(
+            entries, stored, needed.identities, in_doubt=bool(faults), now=self._clock(), new_id=self._new_id
+        )
         if faults or decided.faults:
             raise invalid(details((*faults, *decided.faults)))
         return decided
@@ -67,8 +69,10 @@ class Importer:
         same = all(stored.items.get(item_id) == item for item_id, item in present.items.items())
         there = all(item.id in present.items for item in decided.changed)
         if not (same and there and _libraries(stored) == _libraries(present)):
-            decided = self._decide(entries, importing.load(connection, wanted(entries)))
-            rows = importing.rows_of(decided.new, decided.changed)
+            needed = wanted(entries)
+            present = importing.load(connection, needed)
+            decided = self._decide(entries, present, needed)
+            rows = importing.rows_of(decided.new, decided.changed, present.items)
         importing.store(connection, rows)
         return decided
 

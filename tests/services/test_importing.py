@@ -1,0 +1,161 @@
+"""Imports into a real store: all or nothing, and right even where something comes in between."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import pytest
+from sqlalchemy import Connection, func, insert, select
+
+from playhead.domain.importing import FAULTS_MAX, Entry, Fault, ShowName
+from playhead.domain.model import ItemId, ItemKind
+from playhead.errors import Code, PlayheadError
+from playhead.services.importing import Importer, ImportReport
+from playhead.storage import schema
+from playhead.storage.database import Database
+from playhead.storage.sqlite import SQLiteDatabase
+from support import Clock, Ids
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+
+LIBRARIES = [
+    {"id": "f0000000-0000-4000-8000-000000000000", "name": "Films", "kind": "movies", "created_at": 0},
+    {"id": "50000000-0000-4000-8000-000000000000", "name": "Series", "kind": "shows", "created_at": 0},
+]
+
+
+@pytest.fixture
+async def store(database: SQLiteDatabase) -> SQLiteDatabase:
+    await database.write(lambda connection: connection.execute(insert(schema.library), LIBRARIES))
+    return database
+
+
+def importer(database: Database) -> Importer:
+    return Importer(database, clock=Clock(), new_id=Ids())
+
+
+def movies(count: int, **members: object) -> list[Entry]:
+    return [
+        Entry(number, "Films", ItemKind.MOVIE, f"Film {number}", external_ids={"tmdb": str(number)}, **members)  # pyright: ignore[reportArgumentType]
+        for number in range(1, count + 1)
+    ]
+
+
+def series(episodes: int) -> list[Entry]:
+    name = ShowName(title="Tidal Station", year=2021)
+    lines = [Entry(1, "Series", ItemKind.SHOW, "Tidal Station", year=2021)]
+    lines += [
+        Entry(1 + number, "Series", ItemKind.EPISODE, "Ebb", show=name, season_number=1, episode_number=number)
+        for number in range(1, episodes + 1)
+    ]
+    return lines
+
+
+def count(connection: Connection) -> tuple[int, int]:
+    tables = (schema.item, schema.external_id)
+    items, external_ids = (connection.execute(select(func.count()).select_from(table)).scalar_one() for table in tables)
+    return items, external_ids
+
+
+async def test_an_import_is_stored_and_said_again_it_changes_nothing(store: SQLiteDatabase):
+    entries = [*movies(7), *(series(5))]
+    entries = [Entry(**{**_members(entry), "line": line}) for line, entry in enumerate(entries, 1)]
+    service = importer(store)
+    assert await service.run(entries) == ImportReport(13, 0, 0)
+    assert await store.read(count) == (13, 7)
+    assert await service.run(entries) == ImportReport(0, 0, 13)
+    assert await store.read(count) == (13, 7)
+
+
+def _members(entry: Entry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+
+
+async def test_nothing_that_no_line_names_is_touched(store: SQLiteDatabase):
+    service = importer(store)
+    await service.run(movies(3))
+    changed = Entry(1, "Films", ItemKind.MOVIE, "Film Two", external_ids={"tmdb": "2", "imdb": "tt2"})
+    assert await service.run([changed]) == ImportReport(0, 1, 0)
+    rows = await store.read(
+        lambda connection: connection.execute(select(schema.item.c.title, schema.item.c.removed_at)).all()
+    )
+    assert sorted(rows) == [("Film 1", None), ("Film 3", None), ("Film Two", None)]
+    assert await store.read(count) == (3, 4)
+
+
+async def test_with_one_faulty_line_nothing_is_imported(store: SQLiteDatabase):
+    entries = [*movies(3), Entry(4, "Nowhere", ItemKind.MOVIE, "Film 4")]
+    with pytest.raises(PlayheadError) as refused:
+        await importer(store).run(entries, [Fault(9, None, "is no JSON")])
+    assert refused.value.code is Code.INVALID
+    assert refused.value.details == {"line 4: library": ["there is no such library"], "line 9": ["is no JSON"]}
+    assert await store.read(count) == (0, 0)
+
+
+async def test_faults_without_end_are_cut(store: SQLiteDatabase):
+    faults = [Fault(line, None, "is no JSON") for line in range(FAULTS_MAX + 5)]
+    with pytest.raises(PlayheadError) as refused:
+        await importer(store).run([], faults)
+    assert len(refused.value.details or {}) == FAULTS_MAX + 1
+
+
+async def test_an_import_of_nothing_is_an_import(store: SQLiteDatabase):
+    assert await importer(store).run([]) == ImportReport(0, 0, 0)
+
+
+async def test_imports_at_the_same_time_know_of_each_other(store: SQLiteDatabase):
+    service = importer(store)
+    reports = await asyncio.gather(*(service.run(movies(5)) for _ in range(3)))
+    assert sorted(report.added for report in reports) == [0, 0, 5]
+    assert await store.read(count) == (5, 5)
+
+
+class Overtaken:
+    """A database in which somebody else writes, just before the import comes to write what it has decided."""
+
+    def __init__(self, database: SQLiteDatabase, meanwhile: Sequence[Entry]) -> None:
+        self._database = database
+        self._meanwhile = meanwhile
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        return await self._database.read(fn)
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        ids = Ids()
+        for _ in range(100):  # ids of its own
+            ids()
+        other = Importer(self._database, clock=Clock(), new_id=ids)
+        await other.run(self._meanwhile)
+        return await self._database.write(fn)
+
+
+async def test_what_another_process_brought_in_meanwhile_is_not_brought_in_twice(store: SQLiteDatabase):
+    service = importer(Overtaken(store, movies(3)))  # pyright: ignore[reportArgumentType] - all that an import needs
+    assert await service.run(movies(5)) == ImportReport(2, 0, 3)
+    assert await store.read(count) == (5, 5)
+
+
+async def test_what_another_process_changed_meanwhile_is_looked_at_again(store: SQLiteDatabase):
+    await importer(store).run(movies(3))
+    service = importer(Overtaken(store, movies(3, year=2001)))  # pyright: ignore[reportArgumentType]
+    assert await service.run(movies(3, year=2002)) == ImportReport(0, 3, 0)
+    assert await store.read(count) == (3, 3)
+    years = await store.read(lambda connection: set(connection.scalars(select(schema.item.c.year))))
+    assert years == {2002}
+
+
+async def test_an_item_that_another_process_made_meanwhile_under_another_id_is_a_fault(store: SQLiteDatabase):
+    service = importer(Overtaken(store, movies(1)))  # pyright: ignore[reportArgumentType]
+    own = Entry(1, "Films", ItemKind.MOVIE, "Film 1", id=ItemId("aaaaaaaa-0000-4000-8000-000000000001"))
+    with pytest.raises(PlayheadError) as refused:
+        await service.run([own])
+    assert list(refused.value.details or {}) == ["line 1: id"]
+    assert await store.read(count) == (1, 1)
+
+
+async def test_thousands_of_lines_are_one_import(store: SQLiteDatabase):
+    service = importer(store)
+    assert await service.run(movies(6001)) == ImportReport(6001, 0, 0)
+    assert await service.run(movies(6001)) == ImportReport(0, 0, 6001)
