@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import secrets
+import shutil
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -15,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from playhead.config import Settings, load_settings
+from playhead.domain.health import Facts, Finding, examine
 from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.errors import PlayheadError
@@ -28,6 +31,7 @@ from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
 from playhead.storage.database import Database
+from playhead.storage.inspection import inspect
 from playhead.storage.migrations.upgrade import upgrade
 from playhead.storage.sqlite import SQLiteDatabase
 
@@ -94,6 +98,33 @@ async def open_installation(
             passwords.close()
     finally:
         await database.close()
+
+
+def examine_installation(settings: Settings, clock: Callable[[], Instant] = now) -> list[Finding]:
+    """Look at an installation from outside, whether or not it could be opened, and judge what was found."""
+    path = settings.database_path
+    store = inspect(path)
+    folder = next(parent for parent in path.parents if parent.exists())
+    return examine(
+        Facts(
+            sqlite_version=store.sqlite_version,
+            is_sqlite_sound=store.is_sqlite_sound,
+            filesystem=store.filesystem,
+            is_network=store.is_network,
+            folder=str(path.parent),
+            is_folder_writable=os.access(folder, os.W_OK | os.X_OK),
+            free_bytes=shutil.disk_usage(folder).free,
+            log_bytes=store.log_size,
+            revision=store.revision,
+            head=store.head,
+            fault=store.fault,
+            newest_at=store.newest_at,
+            now=clock(),
+            missing_folders=tuple(
+                folder for folder in store.library_folders if not os.access(folder, os.R_OK | os.X_OK)
+            ),
+        )
+    )
 
 
 class Playhead:

@@ -15,7 +15,7 @@ from playhead.errors import PlayheadError
 
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
-    from playhead.http.catalogue import ItemAnswer
+    from playhead.domain.catalogue import Item
     from playhead.services.catalogue import Viewer
     from playhead.services.scanning import ScanReport
 
@@ -260,11 +260,10 @@ def items(
         database,
         lambda playhead: playhead.catalogue.list_items(_operator(), library=library_name, limit=None),
     )
-    answers = [item_answer(view) for view in page.items]
     if as_json:
-        typer.echo(encode(answers).decode())
+        typer.echo(encode([item_answer(view) for view in page.items]).decode())
     else:
-        rows = [(answer.id, answer.kind, _title(answer)) for answer in answers]
+        rows = [(view.item.id, view.item.kind, _title(view.item)) for view in page.items]
         _print_table(("id", "kind", "title"), rows)
 
 
@@ -279,6 +278,23 @@ def db_upgrade(data: Data = None, database: Database = None) -> None:
     typer.echo("The database is up to date")
 
 
+@app.command()
+def doctor(data: Data = None, database: Database = None) -> None:
+    """Look for what endangers the installation and say what to do. Exits with 1 where something is bad."""
+    from playhead.bootstrap import VERSION, examine_installation
+    from playhead.domain.health import Level, worst
+
+    findings = examine_installation(_settings(data=data, database=database))
+    version = sys.version_info
+    typer.echo(f"{'ok':8} Playhead {VERSION} on Python {version.major}.{version.minor}.{version.micro}")
+    for finding in findings:
+        typer.echo(f"{finding.level:8} {finding.text}")
+        if finding.remedy:
+            typer.echo(f"{'':8} {finding.remedy}")
+    if worst(findings) is Level.BAD:
+        raise typer.Exit(1)
+
+
 def _operator() -> "Viewer":
     """Whoever may open the database's file sees everything in it."""
     from playhead.services.catalogue import Viewer
@@ -286,7 +302,7 @@ def _operator() -> "Viewer":
     return Viewer(UserId(""), Role.ADMIN)
 
 
-def _title(item: "ItemAnswer") -> str:
+def _title(item: "Item") -> str:
     """Return what a person calls an item: with its year, or its numbers."""
     if item.season_number is not None and item.episode_number is not None:
         return f"S{item.season_number:02}E{item.episode_number:02} {item.title}"

@@ -1,0 +1,173 @@
+"""What is wrong with an installation, judged from facts that others gather: each finding with its remedy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from playhead.domain.model import Instant, moment_of
+
+_MIB = 1024 * 1024
+
+# Below it the log of a busy hour, an upgrade's backup, or both no longer fit.
+LEAST_FREE_BYTES = 256 * _MIB
+
+# The server keeps the log under 64 MiB; a longer one means that nobody could checkpoint it.
+LONGEST_LOG_BYTES = 64 * _MIB
+
+# Nobody's computer ran Playhead before: a clock that shows less has lost its battery.
+PLAYHEAD_BEGAN = Instant(1_735_689_600_000)  # 2025-01-01T00:00:00Z
+
+_CLOCK_TOLERANCE_MS = 60_000
+
+
+class Level(StrEnum):
+    """How bad it is: `bad` stops Playhead or endangers data, `warning` soon might."""
+
+    OK = "ok"
+    WARNING = "warning"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: what it is like and, unless it is well, what to do."""
+
+    level: Level
+    text: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What an examination rests on; sizes in bytes. `missing_folders` are those of libraries that cannot be read."""
+
+    sqlite_version: str
+    is_sqlite_sound: bool
+    filesystem: str | None
+    is_network: bool
+    folder: str
+    is_folder_writable: bool
+    free_bytes: int
+    log_bytes: int
+    revision: str | None
+    head: str
+    fault: str | None
+    newest_at: Instant | None
+    now: Instant
+    missing_folders: tuple[str, ...] = ()
+
+
+def examine(facts: Facts) -> list[Finding]:
+    """Judge everything, in the order in which a person would look."""
+    return [
+        _library(facts),
+        _folder(facts),
+        _filesystem(facts),
+        _free_space(facts),
+        _database(facts),
+        _log(facts),
+        _clock(facts),
+        *_libraries(facts.missing_folders),
+    ]
+
+
+def worst(findings: Iterable[Finding]) -> Level:
+    """Return the worst level there is."""
+    levels = {finding.level for finding in findings}
+    return next((level for level in (Level.BAD, Level.WARNING) if level in levels), Level.OK)
+
+
+def _library(facts: Facts) -> Finding:
+    text = f"SQLite {facts.sqlite_version}"
+    if facts.is_sqlite_sound:
+        return Finding(Level.OK, text)
+    return Finding(
+        Level.BAD,
+        f"{text} can corrupt a database when two processes write at the same instant",
+        "Install an apsw with SQLite 3.51.3 or newer.",
+    )
+
+
+def _folder(facts: Facts) -> Finding:
+    if facts.is_folder_writable:
+        return Finding(Level.OK, f"Data folder {facts.folder}")
+    return Finding(
+        Level.BAD,
+        f"The data folder {facts.folder} cannot be written",
+        "Give it to the user that runs Playhead, or choose another one with --data.",
+    )
+
+
+def _filesystem(facts: Facts) -> Finding:
+    if facts.is_network:
+        return Finding(
+            Level.BAD,
+            f"The data folder lies on a network file system ({facts.filesystem}), on which SQLite loses data",
+            "Move it to a local disk; only the media files may lie on the network.",
+        )
+    return Finding(Level.OK, f"File system {facts.filesystem or 'unknown'}")
+
+
+def _free_space(facts: Facts) -> Finding:
+    text = f"{facts.free_bytes // _MIB} MiB free"
+    if facts.free_bytes >= LEAST_FREE_BYTES:
+        return Finding(Level.OK, text)
+    return Finding(Level.WARNING, f"Only {text}", "Make room: saves are refused once the disk is full.")
+
+
+def _database(facts: Facts) -> Finding:
+    if facts.fault is not None:
+        return Finding(
+            Level.BAD,
+            f"The database cannot be read: {facts.fault}",
+            "Stop Playhead, keep a copy of the file, and restore the newest backup.",
+        )
+    if facts.revision is None:
+        return Finding(Level.OK, "No database yet; the first start makes one")
+    if facts.revision == facts.head:
+        return Finding(Level.OK, f"Database of revision {facts.revision}")
+    if facts.revision < facts.head:
+        return Finding(
+            Level.WARNING,
+            f"The database is of revision {facts.revision}, older than this program's {facts.head}",
+            "Start Playhead, or run `playhead db upgrade`: it is backed up and upgraded.",
+        )
+    return Finding(
+        Level.BAD,
+        f"The database is of revision {facts.revision}, newer than this program's {facts.head}",
+        "Install the newer Playhead, or restore the backup that the upgrade has left beside the database.",
+    )
+
+
+def _log(facts: Facts) -> Finding:
+    text = f"Write-ahead log of {facts.log_bytes // _MIB} MiB"
+    if facts.log_bytes <= LONGEST_LOG_BYTES:
+        return Finding(Level.OK, text)
+    return Finding(
+        Level.WARNING,
+        text,
+        "Another program reads the database for too long. End it; the log then shrinks by itself.",
+    )
+
+
+def _clock(facts: Facts) -> Finding:
+    text = f"The clock shows {moment_of(facts.now):%Y-%m-%d %H:%M:%S} UTC"
+    remedy = "Set the clock, and keep it set by NTP: times decide which report is the later one."
+    if facts.now < PLAYHEAD_BEGAN:
+        return Finding(Level.BAD, text, remedy)
+    if facts.newest_at is not None and facts.newest_at > facts.now + _CLOCK_TOLERANCE_MS:
+        return Finding(
+            Level.WARNING, f"{text}, but the database has seen {moment_of(facts.newest_at):%Y-%m-%d}", remedy
+        )
+    return Finding(Level.OK, text)
+
+
+def _libraries(missing: Iterable[str]) -> list[Finding]:
+    return [
+        Finding(
+            Level.WARNING,
+            f"The library's folder {folder} cannot be read",
+            "Mount it or mend its permissions. Progress is kept meanwhile.",
+        )
+        for folder in missing
+    ]
