@@ -5,9 +5,10 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -41,9 +42,16 @@ class Settings(BaseSettings):
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
     )
-    trusted_proxies: tuple[str, ...] = Field(
-        default=(), description="Addresses or networks of proxies whose `X-Forwarded-*` headers count. None by default."
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Addresses or networks of proxies whose `X-Forwarded-*` headers count; with commas between. "
+        "None by default.",
     )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -84,20 +92,26 @@ class Settings(BaseSettings):
         return tuple(sources)
 
 
-class UnknownSettingError(ValueError):
-    """An environment variable that looks like a setting and is none, or a settings file that is not there."""
+class SettingsError(ValueError):
+    """A setting that is unknown or wrong, or a settings file that cannot be read; the message is for a person."""
 
 
 def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """Read the settings; flags that are None were not given.
 
-    Raises pydantic.ValidationError (a ValueError) for a wrong value or an unknown key, UnknownSettingError.
+    Raises SettingsError, with every fault that was found.
     """
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     unknown = sorted(name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
     if unknown:
-        raise UnknownSettingError(f"Unknown setting {unknown[0]}; there are {', '.join(sorted(known))}")
+        raise SettingsError(f"unknown setting {unknown[0]}; there are {', '.join(sorted(known))}")
     file = os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
-        raise UnknownSettingError(f"{CONFIG_VARIABLE} names {file}, which is no file")
-    return Settings(**{name: value for name, value in flags.items() if value is not None})
+        raise SettingsError(f"{CONFIG_VARIABLE} names {file}, which is no file")
+    try:
+        return Settings(**{name: value for name, value in flags.items() if value is not None})
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError("; ".join(faults)) from None
+    except ValueError as error:  # of the file, which is no TOML
+        raise SettingsError(f"{file}: {error}") from None

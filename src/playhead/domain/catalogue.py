@@ -252,18 +252,20 @@ def version_label(info: MediaInfo, edition: str | None = None) -> str:
 
 
 _BROWSER_VIDEO = frozenset({"h264", "vp8", "vp9", "av1"})
+_BROWSER_SOUND = frozenset({"aac", "mp3", "opus", "vorbis", "flac", None})  # None: silent films play, too
 _BROWSER_CONTAINERS = frozenset({"mov", "mp4", "webm"})
 
 
-def version_preference(file: MediaFile) -> tuple[int, bool, bool, int, int, str]:
+def version_preference(file: MediaFile) -> tuple[int, bool, bool, bool, int, int, str]:
     """Return a sort key: first the file that an item is played from unless another one is chosen.
 
-    The first part; then what browsers play, by picture and by container; then the largest picture.
+    The first part; then what browsers play, by picture, container and sound; then the largest picture.
     """
     return (
         file.part or 0,
         file.video_codec not in _BROWSER_VIDEO,
         file.container not in _BROWSER_CONTAINERS,
+        file.audio_codec not in _BROWSER_SOUND,
         -(file.height or 0),
         -file.size,
         file.path,

@@ -145,6 +145,9 @@ def plan(  # noqa: PLR0913 - a decision, and all that it depends on
 
 _Key = tuple[str, ...]
 
+# The sources of an item's external ids, and whether it is available.
+_Likeness = tuple[frozenset[str], bool]
+
 
 class _Line(NamedTuple):
     """A line, where it belongs, its identity, and the names under which its item is looked for."""
@@ -228,12 +231,12 @@ class _Planner:
         self._claims: dict[ItemId, int] = {}
         self._names = _Names()
         self._by_id: dict[_Key, list[Item]] = defaultdict(list)
-        self._by_name: dict[_Key, dict[frozenset[str], list[Item]]] = defaultdict(lambda: defaultdict(list))
-        for item in sorted(stored.items.values(), key=_preference):
+        self._by_name: dict[_Key, dict[_Likeness, list[Item]]] = defaultdict(lambda: defaultdict(list))
+        for item in sorted(stored.items.values(), key=lambda item: (item.added_at, item.id)):
             for key in _id_keys(item.library_id, item.kind, item.external_ids):
                 self._by_id[key].append(item)
             name_key = _name_key(item.kind, item.library_id, item.show_id, item.identity)
-            self._by_name[name_key][frozenset(item.external_ids)].append(item)
+            self._by_name[name_key][_likeness(item)].append(item)
         self._final: dict[ItemId, Item] = {}
         self._new: list[Item] = []
         self._changed: dict[ItemId, None] = {}
@@ -334,18 +337,22 @@ class _Planner:
         mine = line.entry.external_ids.items()
         return min(
             candidates.values(),
-            key=lambda item: (item.id in self._claims, -len(mine & item.external_ids.items()), *_preference(item)),
+            key=lambda item: (
+                item.id in self._claims,
+                -len(mine & item.external_ids.items()),
+                *_preference(item, line),
+            ),
             default=None,
         )
 
     def _find_by_name(self, line: _Line) -> Item | None:
         free: list[Item] = []
-        for sources, items in self._by_name.get(line.name_key, {}).items():
+        for (sources, _), items in self._by_name.get(line.name_key, {}).items():
             if sources.isdisjoint(line.entry.external_ids):
                 while items and items[0].id in self._claims:
                     items.pop(0)
                 free += items[:1]
-        return min(free, key=_preference, default=None)
+        return min(free, key=lambda item: _preference(item, line), default=None)
 
     def _take(self, line: _Line, found: Item | None) -> bool:
         """Let a line have the item that was found for it; say whether the line is done with, be it by a fault."""
@@ -471,5 +478,11 @@ def _name_key(kind: ItemKind, library_id: LibraryId, show_id: ItemId | None, key
     return (library_id, kind, key) if show_id is None else (show_id, kind, key.rpartition("|")[2])
 
 
-def _preference(item: Item) -> tuple[bool, int, str]:
-    return item.removed_at is not None, item.added_at, item.id
+def _likeness(item: Item) -> _Likeness:
+    return frozenset(item.external_ids), item.removed_at is None
+
+
+def _preference(item: Item, line: _Line) -> tuple[bool, int, str]:
+    # What the line has made of an item is most like it; so the same line always finds the same item.
+    likeness = frozenset(line.entry.external_ids), line.entry.available
+    return _likeness(item) != likeness, item.added_at, item.id

@@ -32,6 +32,6 @@ class ServiceRoutes:
             raise unavailable()
         return StatusAnswer("ok")
 
-    async def openapi(self, _: Call) -> dict[str, Any]:
-        """Answer the OpenAPI document of the route table."""
-        return self._document()
+    async def openapi(self, call: Call) -> dict[str, Any]:
+        """Answer the OpenAPI document of the route table, with the path under which it is mounted."""
+        return self._document() | {"servers": [{"url": call.scope.get("root_path") or "/"}]}

@@ -1,5 +1,6 @@
 """Libraries, items and files: who may look at what, lists that page, and the way from an item to its file."""
 
+import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Collection, Sequence
@@ -262,7 +263,7 @@ class Catalogue:
             return view.library, catalogue.list_files(connection, item_id)
 
         library, files = await self._database.read(load)
-        return _servable(library, min(files, key=version_preference, default=None))
+        return await asyncio.to_thread(_servable, library, sorted(files, key=version_preference))
 
     async def stream_file(self, viewer: Viewer, file_id: FileId) -> StreamFile:
         """Return a file by its own id. Raises NOT_FOUND, ACCESS_DENIED."""
@@ -274,7 +275,7 @@ class Catalogue:
             return _require_visible(connection, viewer, found[0]), found[1]
 
         library, file = await self._database.read(load)
-        return _servable(library, file)
+        return await asyncio.to_thread(_servable, library, [file])
 
 
 def _visible(connection: Connection, viewer: Viewer) -> list[Library]:
@@ -313,11 +314,13 @@ def _item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: ItemKin
     return ItemView(item, library)
 
 
-def _servable(library: Library, file: MediaFile | None) -> StreamFile:
-    path = None if file is None or library.path is None else contained(Path(library.path), file.path)
-    if file is None or path is None:
-        raise not_found("File not found")
-    return StreamFile(path, file)
+def _servable(library: Library, files: Sequence[MediaFile]) -> StreamFile:
+    """Return the first file that is there. A disk that does not answer holds up this request, and no other."""
+    for file in files:
+        path = None if library.path is None else contained(Path(library.path), file.path)
+        if path is not None:
+            return StreamFile(path, file)
+    raise not_found("File not found")
 
 
 def _folder(path: str) -> Path | None:

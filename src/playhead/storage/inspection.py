@@ -78,6 +78,8 @@ def _read(path: Path) -> _Content:
         connection.driver.set_busy_timeout(_PATIENCE_MS)
         tables = {name for (name,) in connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if not {"alembic_version", "account", "progress", "library"} <= tables:
+            if tables:
+                raise apsw_dbapi.DatabaseError("it is no database of Playhead's")
             return _Content()
         times = connection.rows(
             "SELECT max(created_at) FROM account UNION ALL SELECT max(last_watched_at) FROM progress"

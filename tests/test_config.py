@@ -1,0 +1,69 @@
+"""Settings: where they come from, in which order, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from playhead.config import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def only_these(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting of whoever runs the tests counts."""
+    for name in ("CONFIG", "HOST", "PORT", "DATA", "DATABASE", "LOG_LEVEL", "TRUSTED_PROXIES"):
+        monkeypatch.delenv(f"PLAYHEAD_{name}", raising=False)
+
+
+def test_flags_come_before_the_environment_before_the_file_before_the_defaults(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    file = tmp_path / "playhead.toml"
+    file.write_text('host = "127.0.0.2"\nport = 1002\nlog_level = "error"\n')
+    monkeypatch.setenv("PLAYHEAD_CONFIG", str(file))
+    monkeypatch.setenv("PLAYHEAD_PORT", "1001")
+    settings = load_settings(port=None, data=tmp_path)
+    assert (settings.host, settings.port, settings.log_level) == ("127.0.0.2", 1001, "error")
+    assert load_settings(port=1000).port == 1000
+    assert settings.database_path == tmp_path / "playhead.db"
+
+
+def test_the_database_can_lie_elsewhere(tmp_path: Path):
+    settings = load_settings(database=f"sqlite:///{tmp_path}/other.db")
+    assert settings.database_path == tmp_path / "other.db"
+
+
+def test_proxies_are_given_with_commas_between(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PLAYHEAD_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8")
+    assert load_settings().trusted_proxies == ("127.0.0.1", "10.0.0.0/8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PORT", "eighty", "port: "),
+        ("PORT", "70000", "port: "),
+        ("LOG_LEVEL", "loud", "log_level: "),
+        ("DATABASE", "mysql://there", "database: "),
+        ("DATABASE", "postgresql://there", "sqlite:///"),
+        ("TRUSTED_PROXIES", "somewhere", "trusted_proxies: "),
+        ("PROT", "80", "unknown setting PLAYHEAD_PROT"),
+        ("CONFIG", "/nowhere.toml", "/nowhere.toml"),
+    ],
+)
+def test_what_is_wrong_is_named(name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(f"PLAYHEAD_{name}", value)
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert words in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("prot = 80", "prot: "), ("port = ", "playhead.toml"), ("port = 'x'", "port: ")]
+)
+def test_a_faulty_file_is_named(text: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "playhead.toml"
+    file.write_text(text)
+    monkeypatch.setenv("PLAYHEAD_CONFIG", str(file))
+    with pytest.raises(SettingsError, match=words):
+        load_settings()
