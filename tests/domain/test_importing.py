@@ -113,6 +113,14 @@ def test_movies_of_one_title_with_own_ids_are_two():
     assert store.take(movie(1, id=OWN), movie(2, id=OTHER_OWN)) == (0, 0)
 
 
+@pytest.mark.parametrize("available", [True, False])
+def test_of_several_that_a_line_may_mean_it_finds_the_same_each_time(available: bool):  # noqa: FBT001
+    store = Store()
+    store.take(movie(1, external_ids={"tmdb": "1"}), movie(2, external_ids={"tmdb": "2"}))
+    assert store.take(movie(available=available)) == (0, 1)
+    assert store.take(movie(available=available)) == (0, 0)
+
+
 def test_two_items_can_swap_their_titles_when_strong_names_say_so():
     store = Store()
     one, two = {"tmdb": "1"}, {"tmdb": "2"}

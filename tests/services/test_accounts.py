@@ -7,7 +7,6 @@ from typing import TypeVar
 
 import pytest
 from sqlalchemy import func, insert, select
-from support import Clock, Ids
 
 from playhead.domain.accounts import Principal, TokenKind, User, login_key, token_hash
 from playhead.domain.model import LibraryId, Role, TokenId, UserId
@@ -16,6 +15,7 @@ from playhead.services.accounts import SIGN_INS_MAX, TRUSTED_MAX, Accounts
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.database import Connection, Database
+from support import Clock, Ids
 
 T = TypeVar("T")
 
