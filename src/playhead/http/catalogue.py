@@ -202,7 +202,7 @@ class CatalogueRoutes:
         detail = await self._catalogue.get_item(_viewer(call), item_id)
         kind, state = detail.view.item.kind, None
         if kind is not ItemKind.SHOW:
-            state = progress_answer(await self._playback.read(call.user.user_id, kind, item_id))
+            state = progress_answer(await self._playback.read(call.user.user_id, call.user.role, kind, item_id))
         files = [_file_answer(file) for file in detail.files]
         return ItemDetailAnswer(**asdict(item_answer(detail.view)), files=files, state=state)
 

@@ -54,7 +54,8 @@ class PlaybackRoutes:
 
     async def read(self, call: Call) -> ProgressAnswer:
         """Answer the caller's progress of the item."""
-        return progress_answer(await self._playback.read(call.user.user_id, self._kind, self._item_id(call)))
+        user = call.user
+        return progress_answer(await self._playback.read(user.user_id, user.role, self._kind, self._item_id(call)))
 
     async def save(self, call: Call) -> ProgressAnswer:
         """Save a report and answer the progress after it. The answer leaves when the report is durable."""

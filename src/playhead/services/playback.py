@@ -38,16 +38,13 @@ class Playback:
         self._policy = policy
         self._saves: GroupCommit[Save, Decision] = GroupCommit(self._commit)
 
-    async def read(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> Progress | None:
-        """Return a user's progress of an item, None where nothing is saved.
-
-        Raises NOT_AUTHENTICATED for a user that is gone, NOT_FOUND, ACCESS_DENIED.
-        """
-        known = await self._database.peek(lambda connection: storage.find(connection, user_id, item_id))
+    async def read(self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId) -> Progress | None:
+        """Return a user's progress of an item, None where nothing is saved. Raises NOT_FOUND, ACCESS_DENIED."""
+        known = await self._database.peek(lambda connection: storage.find(connection, user_id, role, item_id))
         refusal = _refusal(known, kind)
         if refusal is not None:
             raise refusal
-        return None if known is None else known.progress
+        return known.progress
 
     async def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> Decision:
         """Apply a report and return what it did, once that is durable.
@@ -106,9 +103,10 @@ class _Batch:
         plays = self._plays.get(key, [])
         decision = advance(previous, save.report, known.facts, self._policy, save.received_at, plays)
         if decision.progress is not previous:
-            # However many reports a batch holds for a key, they are one change of its row.
-            version = 1 if known.progress is None else known.progress.version + 1
-            decision = decision._replace(progress=decision.progress._replace(version=version))
+            if previous is not known.progress:
+                # However many reports a batch holds for a key, they are one change of its row.
+                version = 1 if known.progress is None else known.progress.version + 1
+                decision = decision._replace(progress=decision.progress._replace(version=version))
             self._progress[key] = decision.progress
         if decision.play_at is not None:
             self.new_plays.append((key, decision.play_at))
@@ -125,7 +123,7 @@ def _refusal(known: Known | None, kind: ItemKind) -> PlayheadError | None:
         return not_authenticated()
     if known.kind is None:
         return not_found(NOT_FOUND[kind])
-    if not may_see(Role(known.role), granted=known.granted):
+    if not may_see(known.role, granted=known.granted):
         return access_denied()
     if known.kind != kind:
         return not_found(_WRONG_KIND[kind])

@@ -5,10 +5,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import Connection, Integer, Text, and_, bindparam, func, literal_column, select, type_coerce
-from sqlalchemy import insert as insert_rows
 from sqlalchemy.dialects.sqlite import insert
 
-from playhead.domain.model import Instant, ItemId, UserId
+from playhead.domain.model import Instant, ItemId, Role, UserId
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.database import Prepared
 from playhead.storage.schema import account, item, library_access, play, progress
@@ -19,15 +18,16 @@ Key = tuple[UserId, ItemId]
 class Known(NamedTuple):
     """What one look-up says of a user and an item. `kind` is None where there is no such item."""
 
-    role: str
+    role: Role
     granted: bool
     kind: str | None
     facts: ItemFacts
     progress: Progress | None
 
 
+_NO_ITEM = Known(Role.MEMBER, granted=False, kind=None, facts=ItemFacts(), progress=None)
+
 _COLUMNS = (
-    account.c.role,
     type_coerce(library_access.c.user_id.is_not(None), Integer),
     item.c.kind,
     item.c.runtime_ms,
@@ -40,16 +40,16 @@ _COLUMNS = (
     progress.c.version,
 )
 
+# A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
 _FIND = Prepared(
     select(*_COLUMNS)
-    .select_from(account)
-    .outerjoin(item, item.c.id == bindparam("item_id"))
+    .select_from(item)
     .outerjoin(
         library_access,
-        and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
+        and_(library_access.c.user_id == bindparam("user_id"), library_access.c.library_id == item.c.library_id),
     )
-    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == bindparam("item_id")))
-    .where(account.c.id == bindparam("user_id"))
+    .outerjoin(progress, and_(progress.c.user_id == bindparam("user_id"), progress.c.item_id == item.c.id))
+    .where(item.c.id == bindparam("item_id"))
 )
 
 # SQLite's table of the keys that are handed in as one JSON text: [[user id, item id], …].
@@ -60,7 +60,7 @@ _key_item = _keys.c.value.op("->>")(literal_column("1"))
 # One row of JSON and not a row a key: the driver lets go of the interpreter's lock at each row, and waiting for it
 # costs more than the row. The join is anchored in account, so that a distributed engine routes it.
 _LOAD = Prepared(
-    select(func.json_group_array(func.json_array(_keys.c.key, *_COLUMNS)))
+    select(func.json_group_array(func.json_array(_keys.c.key, account.c.role, *_COLUMNS)))
     .select_from(_keys)
     .join(account, account.c.id == _key_user)
     .outerjoin(item, item.c.id == _key_item)
@@ -106,14 +106,25 @@ _LIST_PLAYS = Prepared(
     .where(play.c.watched_at.is_not(None))
 )
 
+_ADDED = (play.c.user_id, play.c.item_id, play.c.id, play.c.watched_at)
+_ADD_PLAYS = Prepared(
+    insert(play).from_select(
+        (*_ADDED, play.c.source),
+        select(
+            *(_rows.c.value.op("->>")(literal_column(str(place))) for place in range(len(_ADDED))),
+            literal_column("'automatic'"),
+        ),
+    )
+)
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(list[list[Any]]).decode
 
 
-def find(connection: Connection, user_id: UserId, item_id: ItemId) -> Known | None:
-    """Look up one user and one item; None where there is no such user."""
+def find(connection: Connection, user_id: UserId, role: Role, item_id: ItemId) -> Known:
+    """Look up one item for a user who is there and has this role."""
     row = _FIND.first(connection, user_id=user_id, item_id=item_id)
-    return None if row is None else _known(row)
+    return _NO_ITEM if row is None else _known(role, row)
 
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
@@ -121,8 +132,8 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
     row = _LOAD.first(connection, keys=_encode(keys).decode())
     found: list[Known | None] = [None] * len(keys)
     if row is not None:
-        for index, *columns in _decode(row[0]):
-            found[index] = _known(columns)
+        for index, role, *columns in _decode(row[0]):
+            found[index] = _known(Role(role), columns)
     return found
 
 
@@ -150,16 +161,10 @@ def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[In
 def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant]]) -> None:
     """Add plays that Playhead counted itself: user, item, the play's own id, and its time."""
     if plays:
-        connection.execute(
-            insert_rows(play),
-            [
-                {"user_id": user_id, "item_id": item_id, "id": play_id, "watched_at": at, "source": "automatic"}
-                for user_id, item_id, play_id, at in plays
-            ],
-        )
+        _ADD_PLAYS.run(connection, rows=_encode(plays).decode())
 
 
-def _known(row: Sequence[Any]) -> Known:
-    role, granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version = row
+def _known(role: Role, row: Sequence[Any]) -> Known:
+    granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version = row
     stored = None if version is None else Progress(position_ms, duration_ms, bool(watched), bool(armed), at, version)
     return Known(role, bool(granted), kind, ItemFacts(runtime_ms, credits_ms), stored)

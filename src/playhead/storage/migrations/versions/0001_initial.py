@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("password_hash", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_account"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "library",
@@ -42,6 +43,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("user_id", ID, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_login"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "sign_in_failure",
@@ -63,6 +65,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.BigInteger()),
         sa.Column("last_used_at", sa.BigInteger()),
         sa.PrimaryKeyConstraint("hash", name="pk_token"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_token_user_id", "token", ["user_id"])
     op.create_table(
@@ -87,6 +90,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["library_id"], ["library.id"], name="fk_item_library_id", ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["show_id"], ["item.id"], name="fk_item_show_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name="pk_item"),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_item_library_id_identity", "item", ["library_id", "identity"])
     op.create_index("ix_item_library_id_kind_sort_title", "item", ["library_id", "kind", "sort_title", "id"])
