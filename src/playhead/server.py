@@ -15,6 +15,7 @@ from playhead.config import Settings
 from playhead.services.demo import Demo, DemoMaker, welcome
 from playhead.storage.database import StorageRefused
 from playhead.terminal import progress_bar
+from playhead.wire import OneWriteProtocol
 
 # A thread that waits for the interpreter's lock gets it within half a millisecond, not five: the event loop and the
 # writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
@@ -89,7 +90,7 @@ class _Server:
                 self._playhead,
                 lifespan="off",  # opened and closed here, so that a refusal is told in one line
                 loop="uvloop",
-                http="httptools",
+                http=OneWriteProtocol,
                 ws="none",
                 access_log=False,
                 log_config=None,

@@ -12,11 +12,6 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-# A client that was answered sends its next report within a few turns of the loop. Given them before the next batch is
-# taken, it joins that batch; else the clients fall into two halves that take turns in batches half as large.
-_TURNS_BETWEEN = 3
-
-
 class GroupCommit(Generic[Job, Result]):
     """Hands waiting jobs to `commit` in batches, one batch of a lane at a time, the lanes side by side.
 
@@ -75,8 +70,6 @@ class GroupCommit(Generic[Job, Result]):
                     lane.waiting.popleft()
                 await self._commit_batch(batch)
                 self._waiting -= len(batch)
-                for _ in range(_TURNS_BETWEEN):
-                    await asyncio.sleep(0)
         finally:
             lane.task = None
 
