@@ -15,7 +15,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     Joined, a read costs a fifth less of the server's processor time (docs/benchmarks.md).
     """
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] - as the parent has it
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin with a transport that joins."""
         super().connection_made(JoiningTransport(transport, self.loop))
 
