@@ -65,7 +65,7 @@ class Folder:
 
 def known(path: str = "a.mkv", *, links: Iterable[Link] = (), duration_ms: int = HOUR, **changed: object) -> KnownFile:
     file = KnownFile(FileId(path), path, 1, 1, "1", "print", Milliseconds(duration_ms), links=tuple(links))
-    return replace(file, **changed)  # type: ignore[arg-type] - the members are those of the file
+    return replace(file, **changed)
 
 
 def found(path: str = "a.mkv", size: int = 1, mtime_ns: int = 1, evidence: str = "1") -> FoundFile:
@@ -74,13 +74,13 @@ def found(path: str = "a.mkv", size: int = 1, mtime_ns: int = 1, evidence: str =
 
 def reading(name: ParsedName, *, minutes: float = 60, **members: object) -> Reading:
     info = MediaInfo(Milliseconds(round(minutes * 60_000)), "mov", ())
-    return replace(Reading(name, info, "print", "1080p"), **members)  # type: ignore[arg-type] - those of a reading
+    return replace(Reading(name, info, "print", "1080p"), **members)
 
 
 def movie(title: str = "Heat", year: int | None = 1995, *, minutes: float = 60, **members: object) -> Reading:
     nfo = bool(members.pop("from_nfo", False))
     return reading(
-        replace(ParsedName(ItemKind.MOVIE, title, year), **members),  # type: ignore[arg-type] - those of a name
+        replace(ParsedName(ItemKind.MOVIE, title, year), **members),
         minutes=minutes,
         from_nfo=nfo,
     )
@@ -89,7 +89,7 @@ def movie(title: str = "Heat", year: int | None = 1995, *, minutes: float = 60, 
 def episode(number: int | None = 1, *, show: str = "Dark", season: int | None = 1, **members: object) -> Reading:
     ids = members.pop("episode_ids", {})
     name = ParsedName(ItemKind.EPISODE, show, season_number=season, episode_number=number)
-    return reading(replace(name, **members), episode_ids=ids)  # type: ignore[arg-type] - those of a name
+    return reading(replace(name, **members), episode_ids=ids)
 
 
 # Comparing

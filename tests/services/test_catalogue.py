@@ -96,7 +96,7 @@ def shop(database: Database) -> Shop:
 
 async def refusal(awaitable: object) -> PlayheadError:
     with pytest.raises(PlayheadError) as caught:
-        await awaitable  # type: ignore[misc] - a coroutine of a service
+        await awaitable
     return caught.value
 
 

@@ -132,7 +132,7 @@ async def shows(database: Database, tmp_path: Path, ids: Ids) -> Shelf:
 
 async def refusal(awaitable: object) -> PlayheadError:
     with pytest.raises(PlayheadError) as caught:
-        await awaitable  # type: ignore[misc] - a coroutine of a service
+        await awaitable
     return caught.value
 
 

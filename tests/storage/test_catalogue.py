@@ -39,7 +39,7 @@ class Store:
 
     def item(self, title: str = "Heat", **members: object) -> Item:
         item = Item(ItemId(self.ids()), self.library_id, ItemKind.MOVIE, title, identity(title), Instant(7))
-        return replace(item, **members)  # type: ignore[arg-type] - the members are those of an item
+        return replace(item, **members)
 
     def store(self, *new: Item, changed: tuple[Item, ...] = ()) -> None:
         changes = Changes(list(new), list(changed))
