@@ -26,16 +26,29 @@ class Policy:
     clock_tolerance_ms: int = 2000
 
 
+class Event(StrEnum):
+    """What made a player report."""
+
+    START = "start"
+    PROGRESS = "progress"
+    PAUSE = "pause"
+    SEEK = "seek"
+    STOP = "stop"
+
+
 class Report(NamedTuple):
     """What a player sends: where it is, in how much. `observed_at` is when it was there, where it did not send at once.
 
-    `client_now` is what the client's clock showed when it sent.
+    `client_now` is what the client's clock showed when it sent. `session` is one playing of one file on one device.
     """
 
     position_ms: Milliseconds
     duration_ms: Milliseconds
     observed_at: Instant | None = None
     client_now: Instant | None = None
+    event: Event | None = None
+    session: str | None = None
+    device: str | None = None
 
 
 class ItemFacts(NamedTuple):
@@ -48,15 +61,27 @@ class ItemFacts(NamedTuple):
 class Progress(NamedTuple):
     """What is known of one user and one item.
 
-    `armed`: the next completion counts as a play. `version` counts the changes, from 1.
+    `duration_ms` and `last_watched_at` are None where the item was only marked, and never reported. `armed`: the next
+    completion counts as a play. `version` counts the changes, from 1; `changed_at` is when the last was made.
+    `session`, `device` and `event` are those of the report that was applied last. `unwatched_at` is when the mark was
+    taken away by hand. `completed_session`, `completed_duration_ms` and `completed_at` tell which session completed the
+    item by itself, with what duration, and the time of the play that it added: rule 8 takes these back.
     """
 
     position_ms: Milliseconds
-    duration_ms: Milliseconds
+    duration_ms: Milliseconds | None
     watched: bool
     armed: bool
-    last_watched_at: Instant
+    last_watched_at: Instant | None
     version: int
+    changed_at: Instant
+    session: str | None = None
+    device: str | None = None
+    event: Event | None = None
+    unwatched_at: Instant | None = None
+    completed_session: str | None = None
+    completed_duration_ms: Milliseconds | None = None
+    completed_at: Instant | None = None
 
 
 class Reason(StrEnum):

@@ -191,11 +191,21 @@ progress = Table(
     Column("user_id", Id, primary_key=True),
     Column("item_id", Id, primary_key=True),
     Column("position_ms", BigInteger, nullable=False),
-    Column("duration_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger),  # null: marked, and never reported
     Column("watched", Boolean, nullable=False),
     Column("armed", Boolean, nullable=False),
-    Column("last_watched_at", BigInteger, nullable=False),
+    Column("last_watched_at", BigInteger),  # null: marked, and never reported
     Column("version", BigInteger, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),  # when the server changed it: what synchronising clients ask by
+    # The report that was applied last (rule 3), and what it says of who plays just now.
+    Column("session", Text),
+    Column("device", Text),
+    Column("event", Text),  # start, progress, pause, seek, stop
+    Column("unwatched_at", BigInteger),  # late reports from before it change nothing (rule 2)
+    # What completed it by itself, so that it can be taken back (rule 8).
+    Column("completed_session", Text),
+    Column("completed_duration_ms", BigInteger),
+    Column("completed_at", BigInteger),
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
     sqlite_with_rowid=False,
 )
@@ -206,8 +216,36 @@ play = Table(
     Column("user_id", Id, primary_key=True),
     Column("item_id", Id, primary_key=True),
     Column("id", Id, primary_key=True),
-    Column("watched_at", BigInteger),
-    Column("source", Text, nullable=False),  # automatic
+    Column("watched_at", BigInteger),  # null: at an unknown time
+    Column("source", Text, nullable=False),  # automatic, marked, imported
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+# Points that a later report replaced, to go back to (rule 9).
+kept_position = Table(
+    "kept_position",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("item_id", Id, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("position_ms", BigInteger, nullable=False),
+    Column("duration_ms", BigInteger, nullable=False),
+    Column("kept_at", BigInteger, nullable=False),
+    Column("device", Text),
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+# What a user decided about the card of a movie or a show in the lists. It is no part of progress: no heartbeat needs it.
+list_state = Table(
+    "list_state",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("item_id", Id, primary_key=True),
+    Column("hidden_at", BigInteger),  # off continue watching until a later activity
+    Column("snoozed_until", BigInteger),
+    Column("dropped_at", BigInteger),  # shows only
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
     sqlite_with_rowid=False,
 )
