@@ -128,7 +128,7 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
     else:
         armed = previous is None or previous.armed
     version = 1 if previous is None else previous.version + 1
-    return Decision(Progress(position, duration, watched, armed, at, version), play_at, applied=True, reason=None)
+    return Decision(Progress(position, duration, watched, armed, at, version, now), play_at, applied=True, reason=None)
 
 
 def completes(report: Report, item: ItemFacts, policy: Policy) -> bool:

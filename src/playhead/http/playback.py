@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
-from playhead.domain.playback import MAX_MS, Progress, Report, completion_percentage
+from playhead.domain.playback import MAX_MS, Event, Progress, Report, completion_percentage
 from playhead.errors import not_found
 from playhead.http.route import Call
 from playhead.services.playback import NOT_FOUND, Playback
@@ -79,7 +79,7 @@ async def save_noop(call: Call) -> ProgressAnswer:
     """Decode and check a report and answer like a save, without the store: what the benchmark compares saves with."""
     report = report_of(await call.json(SaveRequest))
     return progress_answer(
-        Progress(report.position_ms, report.duration_ms, watched=False, armed=True, last_watched_at=_THEN, version=1)
+        Progress(report.position_ms, report.duration_ms, False, True, _THEN, 1, _THEN)  # noqa: FBT003
     )
 
 
@@ -90,6 +90,9 @@ def report_of(request: SaveRequest) -> Report:
         Milliseconds(max(1, round(request.duration_seconds * 1000))),
         None if request.observed_at is None else instant_of(request.observed_at),
         None if request.client_now is None else instant_of(request.client_now),
+        None if request.event is None else Event(request.event),
+        request.session_id,
+        request.device,
     )
 
 
@@ -97,6 +100,8 @@ def progress_answer(progress: Progress | None) -> ProgressAnswer:
     """Show a progress, or that there is none."""
     if progress is None:
         return NOTHING_SAVED
+    if progress.duration_ms is None or progress.last_watched_at is None:  # marked, and never reported
+        return ProgressAnswer(0, None, 0, progress.watched)
     return ProgressAnswer(
         seconds(progress.position_ms),
         seconds(progress.duration_ms),

@@ -46,7 +46,32 @@ class Database(Protocol):
         ...
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a write transaction and return when it is durable. Rolled back whole if `fn` raises."""
+        """Run `fn` in a write transaction and return when it is durable. Rolled back whole if `fn` raises.
+
+        `fn` may be run again, where another process was in its way; never after a commit whose outcome is unknown.
+        """
+        ...
+
+    async def apply(self, fn: Callable[[Connection], T]) -> T:
+        """Do what `write` does, by the shortest way the engine has, for a few statements of microseconds.
+
+        `fn` must be idempotent over transactions, not only within one: it is run again also where the outcome of a
+        commit is unknown. On SQLite it may run on the calling thread.
+        """
+        ...
+
+    @property
+    def lanes(self) -> int:
+        """How many transactions of users' writes make sense side by side."""
+        ...
+
+    def lane_of(self, user_id: str) -> int:
+        """Return the lane of what this user writes: 0 ≤ lane < `lanes`."""
+        ...
+
+    @property
+    def gathers_reads(self) -> bool:
+        """Whether many look-ups in one statement cost much less than one by one, so that waiting for them pays."""
         ...
 
     def read_blocking(self, fn: Callable[[Connection], T]) -> T:
@@ -137,14 +162,16 @@ class Prepared:
 
     For hot statements: Core's own execution costs more than such a query. Values go by the names of the statement's
     `bindparam`s; lists go in as JSON (`func.json_each(bindparam("keys"))`), because an expanding IN cannot be compiled
-    once. Rows are plain tuples, converted by the column types as Core would; a `type_coerce` to a type of the driver
+    once. Where the engines need different statements, `of_dialect` names the others: `Prepared(sqlite, postgresql=…)`.
+    Rows are plain tuples, converted by the column types as Core would; a `type_coerce` to a type of the driver
     (an Integer for a Boolean) saves that. Errors are the same `sqlalchemy.exc` classes as Core's.
 
     Runs in whatever transaction the connection is in, and begins none: use it inside `Database.read`, `write`, `peek`.
     """
 
-    def __init__(self, statement: ClauseElement) -> None:
+    def __init__(self, statement: ClauseElement, **of_dialect: ClauseElement) -> None:
         self._statement = statement
+        self._of_dialect = of_dialect
         self._plans: dict[str, _Plan] = {}
 
     def sql(self, connection: Connection) -> str:
@@ -185,7 +212,8 @@ class Prepared:
         dialect = connection.dialect
         plan = self._plans.get(dialect.driver)
         if plan is None:
-            plan = self._plans[dialect.driver] = _Plan(self._statement, dialect)
+            statement = self._of_dialect.get(dialect.name, self._statement)
+            plan = self._plans[dialect.driver] = _Plan(statement, dialect)
         return plan
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Integer, Text, and_, bindparam, func, literal
 from sqlalchemy.dialects.sqlite import insert
 
 from playhead.domain.model import Instant, ItemId, Role, UserId
-from playhead.domain.playback import ItemFacts, Progress
+from playhead.domain.playback import Event, ItemFacts, Progress
 from playhead.storage.database import Prepared
 from playhead.storage.schema import account, item, library_access, play, progress
 
@@ -38,6 +38,14 @@ _COLUMNS = (
     type_coerce(progress.c.armed, Integer),
     progress.c.last_watched_at,
     progress.c.version,
+    progress.c.changed_at,
+    progress.c.session,
+    progress.c.device,
+    progress.c.event,
+    progress.c.unwatched_at,
+    progress.c.completed_session,
+    progress.c.completed_duration_ms,
+    progress.c.completed_at,
 )
 
 # A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
@@ -81,6 +89,14 @@ _STORED = (
     progress.c.armed,
     progress.c.last_watched_at,
     progress.c.version,
+    progress.c.changed_at,
+    progress.c.session,
+    progress.c.device,
+    progress.c.event,
+    progress.c.unwatched_at,
+    progress.c.completed_session,
+    progress.c.completed_duration_ms,
+    progress.c.completed_at,
 )
 
 
@@ -165,6 +181,22 @@ def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str,
 
 
 def _known(role: Role, row: Sequence[Any]) -> Known:
-    granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version = row
-    stored = None if version is None else Progress(position_ms, duration_ms, bool(watched), bool(armed), at, version)
+    granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version, *rest = row
+    if version is None:
+        stored = None
+    else:
+        changed_at, session, device, event, *marks = rest
+        stored = Progress(
+            position_ms,
+            duration_ms,
+            bool(watched),
+            bool(armed),
+            at,
+            version,
+            changed_at,
+            session,
+            device,
+            event and Event(event),
+            *marks,
+        )
     return Known(role, bool(granted), kind, ItemFacts(runtime_ms, credits_ms), stored)

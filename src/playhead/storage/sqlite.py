@@ -336,6 +336,18 @@ class SQLiteDatabase:
         """See Database.write_blocking."""
         return self._submit(self._writing, self._write, fn).result()
 
+    async def apply(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.apply."""
+        return await self.write(fn)
+
+    lanes = 1
+    gathers_reads = False
+
+    def lane_of(self, user_id: str) -> int:
+        """See Database.lane_of: there is one writer."""
+        del user_id
+        return 0
+
     async def peek(self, fn: Callable[[Connection], T]) -> T:
         """See Database.peek. Two threads that peek at the same time, or a file that is busy, take the way of `read`."""
         self._require_running()
