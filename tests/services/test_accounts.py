@@ -235,7 +235,14 @@ async def test_what_a_removed_user_wrote_and_owned_goes_with_them(accounts: Acco
             key = {"user_id": user_id, "item_id": "22222222-0000-4000-8000-000000000000"}
             connection.execute(
                 insert(schema.progress).values(
-                    **key, position_ms=1, duration_ms=2, watched=False, armed=True, last_watched_at=0, version=1
+                    **key,
+                    position_ms=1,
+                    duration_ms=2,
+                    watched=False,
+                    armed=True,
+                    last_watched_at=0,
+                    changed_at=0,
+                    version=1,
                 )
             )
             connection.execute(insert(schema.play).values(**key, id=user_id, source="automatic"))

@@ -374,6 +374,7 @@ async def test_removing_never_touches_what_people_watched(movies: Shelf, databas
                 watched=False,
                 armed=True,
                 last_watched_at=3,
+                changed_at=3,
                 version=1,
             )
         )

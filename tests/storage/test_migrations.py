@@ -74,7 +74,8 @@ def test_head_is_the_newest_revision_and_the_history_has_one_line():
 
 
 def in_one_line(sql: str) -> str:
-    return re.sub(r"\s+", " ", sql).strip()
+    # A table that was built anew and renamed has its name in quotes.
+    return re.sub(r"\s+", " ", sql).strip().replace('"', "")
 
 
 def test_migrating_makes_exactly_the_tables_of_the_schema(path: Path, tmp_path: Path):
