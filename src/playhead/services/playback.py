@@ -59,7 +59,7 @@ class Playback:
         await self._saves.close()
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
-        return await self._database.write(lambda connection: self._store(connection, saves))
+        return await self._database.apply(lambda connection: self._store(connection, saves))
 
     def _store(self, connection: Connection, saves: list[Save]) -> list[Decision | Exception]:
         batch = _Batch(connection, saves, self._policy)

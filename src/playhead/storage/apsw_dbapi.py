@@ -137,6 +137,7 @@ class Connection:
         self.damage: str | None = None
         # apsw's stubs speak of Buffer, which typing knows from Python 3.12 on only: hence Any.
         self._execute = cast("Any", driver).execute
+        self._executemany = cast("Any", driver).executemany
 
     @property
     def in_transaction(self) -> bool:
@@ -175,6 +176,19 @@ class Connection:
         self.rows(sql, parameters)
         # changes() keeps the count of an earlier statement where this one was none that counts.
         return driver.changes() if driver.total_changes() != before else 0
+
+    def each(self, sql: str, many: Iterable[Bindings]) -> list[Row]:
+        """Execute once for each of the parameters, and return the rows of all, in their order."""
+        try:
+            return list(self._executemany(sql, many))
+        except FAILURES as error:
+            raise self.failed(error) from error
+
+    def run_each(self, sql: str, many: Iterable[Bindings]) -> int:
+        """Execute to the end once for each of the parameters; return the number of rows changed in all."""
+        before = self.driver.total_changes()
+        self.each(sql, many)
+        return self.driver.total_changes() - before
 
     def begin(self) -> None:
         """Begin a transaction, unless every statement commits by itself."""

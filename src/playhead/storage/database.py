@@ -4,7 +4,7 @@ Knows no engine: `sqlite.py` implements what is promised here. Functions handed 
 neither commit nor roll back, and never keep the connection.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar, cast
 
@@ -102,6 +102,14 @@ class Direct(Protocol):
         """Execute, and return the number of changed rows."""
         ...
 
+    def each(self, sql: str, many: Iterable[Any]) -> list[Row]:
+        """Execute once for each of the parameters, and return the rows of all, in their order."""
+        ...
+
+    def run_each(self, sql: str, many: Iterable[Any]) -> int:
+        """Execute once for each of the parameters, and return the number of changed rows in all."""
+        ...
+
 
 _Convert = Callable[[Any], Any]
 
@@ -122,6 +130,7 @@ class _Plan:
         processors = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
         self._processors = [(name, convert) for name, convert in processors.items() if convert]
         self._arrange = _arrangement(compiled)
+        self.spread = _spreading(compiled)
         columns = statement.exported_columns if isinstance(statement, ReturnsRows) else ()
         results = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
         self._results = [(index, convert) for index, convert in enumerate(results) if convert]
@@ -155,6 +164,18 @@ def _arrangement(compiled: SQLCompiler) -> Callable[[Mapping[str, Any]], Any]:
     if len(order) > 1:
         return itemgetter(*order)
     return lambda parameters: tuple(parameters[name] for name in order)
+
+
+def _spreading(compiled: SQLCompiler) -> Callable[[Sequence[Row]], Iterable[Any]]:
+    # As `_arrangement`, for rows whose values stand in the order of the parameters' first use.
+    names = list(compiled.bind_names.values())
+    if not compiled.positional:
+        return lambda many: [dict(zip(names, row, strict=True)) for row in many]
+    order = compiled.positiontup or []
+    places = [names.index(name) for name in order]
+    if places == list(range(len(names))):
+        return lambda many: many
+    return lambda many: map(itemgetter(*places), many)
 
 
 class Prepared:
@@ -204,6 +225,25 @@ class Prepared:
         values = plan.bind(parameters)
         try:
             return _direct(connection).run(plan.sql, values)
+        except plan.failure as error:
+            raise _wrapped(connection, plan, error) from error
+
+    def each(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
+        """Execute once for each of `many`, and return the rows of all, in their order, as the driver has them.
+
+        The values stand in the order in which the statement names its parameters first, and nothing converts them.
+        """
+        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
+        try:
+            return _direct(connection).each(plan.sql, plan.spread(many))
+        except plan.failure as error:
+            raise _wrapped(connection, plan, error) from error
+
+    def run_each(self, connection: Connection, many: Sequence[Row]) -> int:
+        """Execute once for each of `many`; return the number of rows changed in all. Otherwise as `each`."""
+        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
+        try:
+            return _direct(connection).run_each(plan.sql, plan.spread(many))
         except plan.failure as error:
             raise _wrapped(connection, plan, error) from error
 

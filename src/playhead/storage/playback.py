@@ -1,10 +1,9 @@
-"""Queries of progress and plays. Keys are (user id, item id); each hot path is one statement, however many keys."""
+"""Queries of progress and plays. Keys are (user id, item id); each hot path is one statement, run once for each key."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import msgspec
-from sqlalchemy import Connection, Integer, Text, and_, bindparam, func, literal_column, select, type_coerce
+from sqlalchemy import Connection, Integer, and_, bindparam, literal_column, select, type_coerce
 from sqlalchemy.dialects.sqlite import insert
 
 from playhead.domain.model import Instant, ItemId, Role, UserId
@@ -60,55 +59,29 @@ _FIND = Prepared(
     .where(item.c.id == bindparam("item_id"))
 )
 
-# SQLite's table of the keys that are handed in as one JSON text: [[user id, item id], …].
-_keys = func.json_each(bindparam("keys", type_=Text)).table_valued("key", "value", name="k")
-_key_user = _keys.c.value.op("->>")(literal_column("0"))
-_key_item = _keys.c.value.op("->>")(literal_column("1"))
-
-# One row of JSON and not a row a key: the driver lets go of the interpreter's lock at each row, and waiting for it
-# costs more than the row. The join is anchored in account, so that a distributed engine routes it.
+# One row for each key, whatever there is. The join is anchored in account, so that a distributed engine routes it.
 _LOAD = Prepared(
-    select(func.json_group_array(func.json_array(_keys.c.key, account.c.role, *_COLUMNS)))
-    .select_from(_keys)
-    .join(account, account.c.id == _key_user)
-    .outerjoin(item, item.c.id == _key_item)
+    select(account.c.role, *_COLUMNS)
+    .select_from(select(literal_column("1")).subquery("one"))
+    .outerjoin(account, account.c.id == bindparam("user_id"))
+    .outerjoin(item, item.c.id == bindparam("item_id"))
     .outerjoin(
         library_access,
         and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
     )
-    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == _key_item))
-)
-
-_rows = func.json_each(bindparam("rows", type_=Text)).table_valued("key", "value", name="r")
-_STORED = (
-    progress.c.user_id,
-    progress.c.item_id,
-    progress.c.position_ms,
-    progress.c.duration_ms,
-    progress.c.watched,
-    progress.c.armed,
-    progress.c.last_watched_at,
-    progress.c.version,
-    progress.c.changed_at,
-    progress.c.session,
-    progress.c.device,
-    progress.c.event,
-    progress.c.unwatched_at,
-    progress.c.completed_session,
-    progress.c.completed_duration_ms,
-    progress.c.completed_at,
+    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == item.c.id))
 )
 
 
 def _upsert() -> Prepared:
-    values = [_rows.c.value.op("->>")(literal_column(str(place))) for place in range(len(_STORED))]
-    statement = insert(progress).from_select(_STORED, select(*values).where(literal_column("1") == literal_column("1")))
-    changed = {column.name: statement.excluded[column.name] for column in _STORED[2:]}
+    # The parameters have the order of the columns, and so of Progress.
+    statement = insert(progress).values({column.name: bindparam(column.name) for column in progress.c})
+    changed = {column.name: statement.excluded[column.name] for column in progress.c if not column.primary_key}
     return Prepared(
         statement.on_conflict_do_update(
             index_elements=[progress.c.user_id, progress.c.item_id],
             set_=changed,
-            where=progress.c.version == statement.excluded.version - 1,
+            where=progress.c.version == statement.excluded.version - literal_column("1"),
         )
     )
 
@@ -116,25 +89,14 @@ def _upsert() -> Prepared:
 _STORE = _upsert()
 
 _LIST_PLAYS = Prepared(
-    select(play.c.user_id, play.c.item_id, play.c.watched_at)
-    .select_from(_keys)
-    .join(play, and_(play.c.user_id == _key_user, play.c.item_id == _key_item))
-    .where(play.c.watched_at.is_not(None))
-)
-
-_ADDED = (play.c.user_id, play.c.item_id, play.c.id, play.c.watched_at)
-_ADD_PLAYS = Prepared(
-    insert(play).from_select(
-        (*_ADDED, play.c.source),
-        select(
-            *(_rows.c.value.op("->>")(literal_column(str(place))) for place in range(len(_ADDED))),
-            literal_column("'automatic'"),
-        ),
+    select(play.c.user_id, play.c.item_id, play.c.watched_at).where(
+        play.c.user_id == bindparam("user_id"),
+        play.c.item_id == bindparam("item_id"),
+        play.c.watched_at.is_not(None),
     )
 )
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[list[Any]]).decode
+_ADD_PLAYS = Prepared(insert(play).values({column.name: bindparam(column.name) for column in play.c}))
 
 
 def find(connection: Connection, user_id: UserId, role: Role, item_id: ItemId) -> Known:
@@ -145,12 +107,9 @@ def find(connection: Connection, user_id: UserId, role: Role, item_id: ItemId) -
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
     """Look up many keys; the answer is in their order, None where there is no such user."""
-    row = _LOAD.first(connection, keys=_encode(keys).decode())
-    found: list[Known | None] = [None] * len(keys)
-    if row is not None:
-        for index, role, *columns in _decode(row[0]):
-            found[index] = _known(Role(role), columns)
-    return found
+    return [
+        None if role is None else _known(_ROLES[role], columns) for role, *columns in _LOAD.each(connection, keys)
+    ]
 
 
 def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> None:
@@ -160,8 +119,7 @@ def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> No
     """
     if not changed:
         return
-    rows = _encode([(*key, *value) for key, value in changed]).decode()
-    if _STORE.run(connection, rows=rows) != len(changed):
+    if _STORE.run_each(connection, [(*key, *value) for key, value in changed]) != len(changed):
         raise RuntimeError("progress changed between load and store within one transaction")
 
 
@@ -169,7 +127,7 @@ def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[In
     """Return the times of the dated plays of these keys; keys without any are left out."""
     plays: dict[Key, list[Instant]] = {}
     if keys:
-        for user_id, item_id, watched_at in _LIST_PLAYS.rows(connection, keys=_encode(keys).decode()):
+        for user_id, item_id, watched_at in _LIST_PLAYS.each(connection, keys):
             plays.setdefault((user_id, item_id), []).append(watched_at)
     return plays
 
@@ -177,26 +135,29 @@ def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[In
 def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant]]) -> None:
     """Add plays that Playhead counted itself: user, item, the play's own id, and its time."""
     if plays:
-        _ADD_PLAYS.run(connection, rows=_encode(plays).decode())
+        _ADD_PLAYS.run_each(connection, [(*values, "automatic") for values in plays])
+
+
+_ROLES = {role.value: role for role in Role}
+_EVENTS = {event.value: event for event in Event}
 
 
 def _known(role: Role, row: Sequence[Any]) -> Known:
     granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version, *rest = row
     if version is None:
-        stored = None
-    else:
-        changed_at, session, device, event, *marks = rest
-        stored = Progress(
-            position_ms,
-            duration_ms,
-            bool(watched),
-            bool(armed),
-            at,
-            version,
-            changed_at,
-            session,
-            device,
-            event and Event(event),
-            *marks,
-        )
-    return Known(role, bool(granted), kind, ItemFacts(runtime_ms, credits_ms), stored)
+        return Known(role, granted == 1, kind, ItemFacts(runtime_ms, credits_ms), None)
+    changed_at, session, device, event, *marks = rest
+    stored = Progress(
+        position_ms,
+        duration_ms,
+        watched == 1,
+        armed == 1,
+        at,
+        version,
+        changed_at,
+        session,
+        device,
+        event and _EVENTS[event],
+        *marks,
+    )
+    return Known(role, granted == 1, kind, ItemFacts(runtime_ms, credits_ms), stored)

@@ -190,6 +190,8 @@ class Patience:
     def __call__(self, tries: int) -> bool:
         """Wait a moment and return True, or False where `limit_s` is over. `tries` counts from 0 for each lock."""
         now = time.monotonic()
+        if self.limit_s <= 0:
+            return False
         if tries == 0:
             self._until = now + self.limit_s
         elif now >= self._until:
@@ -312,7 +314,10 @@ class SQLiteDatabase:
         for connection in idle:
             self._idle.put(connection)
         self._peek_free = threading.Lock()
+        self._writer_free = threading.Lock()
         self._writing = ThreadPoolExecutor(1, "playhead-writer")
+        # Apart, because what runs there holds the writer already, and a function that waits for it may be in the queue.
+        self._committing = ThreadPoolExecutor(1, "playhead-commit")
         self._reading = ThreadPoolExecutor(_READERS, "playhead-reader")
 
     @property
@@ -337,7 +342,22 @@ class SQLiteDatabase:
         return self._submit(self._writing, self._write, fn).result()
 
     async def apply(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.apply."""
+        """See Database.apply. Everything but the commit runs on the calling thread.
+
+        A thread that runs statements of microseconds passes the interpreter's lock back and forth with the event loop,
+        which costs more than the statements: docs/decisions/0016-the-batch-runs-on-the-loop.md. Where the writer or
+        the file is busy, it takes the way of `write`.
+        """
+        self._require_running()
+        if self._wal_pages < _LIMIT_PAGES and self._writer_free.acquire(blocking=False):
+            try:
+                transaction = self._begin_at_once()
+            except BaseException:
+                self._writer_free.release()
+                raise
+            if transaction is not None:
+                return await self._apply(transaction, fn)
+            self._writer_free.release()
         return await self.write(fn)
 
     lanes = 1
@@ -374,6 +394,7 @@ class SQLiteDatabase:
             self._closed = True
         self._reading.shutdown()
         self._writing.shutdown()
+        self._committing.shutdown()
         while not self._idle.empty():
             self._idle.get().close()
         with self._peek_free:
@@ -413,40 +434,82 @@ class SQLiteDatabase:
             self._idle.put(connection)
 
     def _write(self, fn: Callable[[Connection], T]) -> T:
-        if self._wal_pages >= _LIMIT_PAGES and not self._failure:
-            self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _LIMIT_PATIENCE_S)
-        if self._failure:
-            raise unavailable()
-        try:
-            result = self._transact(fn)
-        except Exception as error:
-            if _code(error) in _BARRED_CODES:
-                self._fail(f"the database can no longer be written: {error}")
-            self._judge(self._writer, error)
-            raise
-        if self._wal_pages >= self._checkpoint_due and not self._closed:
-            # After the answer, not before it. Closing checkpoints by itself.
-            with contextlib.suppress(RuntimeError):
-                self._writing.submit(self._keep_log_small)
+        with self._writer_free:
+            if self._wal_pages >= _LIMIT_PAGES and not self._failure:
+                self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _LIMIT_PATIENCE_S)
+            if self._failure:
+                raise unavailable()
+            try:
+                transaction = self._writer.begin()
+                result = self._run(transaction, fn)
+                self._commit(transaction)
+            except Exception as error:
+                self._judge_write(error)
+                raise
+        self._keep_log_small_soon()
         return result
 
-    def _transact(self, fn: Callable[[Connection], T]) -> T:
-        transaction = self._writer.begin()
+    def _begin_at_once(self) -> RootTransaction | None:
+        """Begin on the calling thread, or return None where another process is writing. The writer must be held."""
+        self._patience.limit_s, usual = 0.0, self._patience.limit_s
+        try:
+            return self._writer.begin()
+        except Exception as error:
+            if _code(error) in _WAITING_CODES:
+                return None
+            self._judge_write(error)
+            raise
+        finally:
+            self._patience.limit_s = usual
+
+    async def _apply(self, transaction: RootTransaction, fn: Callable[[Connection], T]) -> T:
+        try:
+            result = self._run(transaction, fn)
+            committed = self._committing.submit(self._commit_and_release, transaction)
+        except BaseException as error:
+            if transaction.is_active:
+                self._undo(transaction)
+            self._writer_free.release()
+            if isinstance(error, Exception):
+                self._judge_write(error)
+            raise
+        await asyncio.wrap_future(committed)
+        return result
+
+    def _commit_and_release(self, transaction: RootTransaction) -> None:
+        try:
+            self._commit(transaction)
+        except Exception as error:
+            self._judge_write(error)
+            raise
+        finally:
+            self._writer_free.release()
+        self._keep_log_small_soon()
+
+    def _run(self, transaction: RootTransaction, fn: Callable[[Connection], T]) -> T:
         try:
             result = fn(self._writer)
             if self._log.damage is not None:  # and `fn` has caught the exception
                 self._fail(self._log.damage)
                 raise unavailable()
-            try:
-                transaction.commit()
-            except DBAPIError as error:
-                if _code(error) not in _PASSING_CODES | {apsw.SQLITE_CONSTRAINT}:
-                    self._fail(f"a commit failed: {error.orig}")
-                raise
         except BaseException:
             self._undo(transaction)
             raise
         return result
+
+    def _commit(self, transaction: RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except BaseException as error:
+            if _code(error) not in _PASSING_CODES | {apsw.SQLITE_CONSTRAINT}:
+                self._fail(f"a commit failed: {error.orig if isinstance(error, DBAPIError) else error}")
+            self._undo(transaction)
+            raise
+
+    def _judge_write(self, error: Exception) -> None:
+        if _code(error) in _BARRED_CODES:
+            self._fail(f"the database can no longer be written: {error}")
+        self._judge(self._writer, error)
 
     def _undo(self, transaction: RootTransaction) -> None:
         try:
@@ -477,7 +540,17 @@ class SQLiteDatabase:
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
+    def _keep_log_small_soon(self) -> None:
+        if self._wal_pages >= self._checkpoint_due and not self._closed:
+            # After the answer, not before it. Closing checkpoints by itself.
+            with contextlib.suppress(RuntimeError):
+                self._writing.submit(self._keep_log_small)
+
     def _keep_log_small(self) -> None:
+        with self._writer_free:
+            self._checkpoint_where_due()
+
+    def _checkpoint_where_due(self) -> None:
         if self._failure or self._wal_pages < self._checkpoint_due:
             return
         self._checkpoint_due = self._wal_pages + _AGAIN_PAGES
