@@ -16,7 +16,13 @@ MAX_MS = Milliseconds(10_000_000 * 1000)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers of the rules. Percentages are whole, so that comparing them is exact."""
+    """The numbers of the rules. Percentages are whole, so that comparing them is exact.
+
+    `session_ms` is how long a session stays the one that plays after its last report (rule 3), `growth_percent` how far
+    a duration must have grown for a completion to be taken back (rule 8), `kept_distance_ms` how far a point must be
+    left behind to be kept, and `kept_points` how many of an item are (rule 9). `activity_ms` is how long something
+    stays on continue watching, `cards` how many there are where nobody says.
+    """
 
     watched_percent: int = 90
     rearm_percent: int = 70
@@ -24,6 +30,12 @@ class Policy:
     floor_percent: int = 5
     least_runtime_percent: int = 90
     clock_tolerance_ms: int = 2000
+    session_ms: int = 60_000
+    growth_percent: int = 110
+    kept_distance_ms: int = 60_000
+    kept_points: int = 20
+    activity_ms: int = 90 * 24 * 60 * 60 * 1000
+    cards: int = 20
 
 
 class Event(StrEnum):
@@ -63,9 +75,12 @@ class Progress(NamedTuple):
 
     `duration_ms` and `last_watched_at` are None where the item was only marked, and never reported. `armed`: the next
     completion counts as a play. `version` counts the changes, from 1; `changed_at` is when the last was made.
-    `session`, `device` and `event` are those of the report that was applied last. `unwatched_at` is when the mark was
-    taken away by hand. `completed_session`, `completed_duration_ms` and `completed_at` tell which session completed the
-    item by itself, with what duration, and the time of the play that it added: rule 8 takes these back.
+    `session`, `device` and `event` are those of the report that last said who plays (rule 3). `unwatched_at` is when
+    the mark was taken away by hand.
+
+    `completed_session` completed the item by itself, when it reported `completed_duration_ms`; `completed_at` is the
+    time of the play that this added, and `completed_marked` says whether it set `watched`. Rule 8 takes these two back,
+    and leaves session and duration as a trace, by which the same completion is known if it comes once more.
     """
 
     position_ms: Milliseconds
@@ -82,19 +97,49 @@ class Progress(NamedTuple):
     completed_session: str | None = None
     completed_duration_ms: Milliseconds | None = None
     completed_at: Instant | None = None
+    completed_marked: bool = False
+
+
+NOTHING = Progress(
+    Milliseconds(0), None, watched=False, armed=True, last_watched_at=None, version=0, changed_at=Instant(0)
+)
+"""What is known of an item before anything is: the next change makes version 1 of it. It is never stored."""
+
+
+class KeptPoint(NamedTuple):
+    """A point that was left behind, to go back to (rule 9). `kept_at` is when it had been reached.
+
+    It is not when it was replaced: so a report that comes twice names the same point, and people find their evening.
+    """
+
+    position_ms: Milliseconds
+    duration_ms: Milliseconds
+    kept_at: Instant
+    device: str | None
+
+
+_TAKES_OVER = (Event.START, Event.SEEK)
 
 
 class Reason(StrEnum):
-    """Why a report was not applied."""
+    """Why a report did not move the position."""
 
     LATE = "late"
+    SUPERSEDED = "superseded"
+    BELOW_FLOOR = "below_floor"
 
 
 class Decision(NamedTuple):
-    """What one report does. `play_at` is the time of the play that it adds, if it adds one."""
+    """What one report does.
+
+    `play_at` is the time of the play that it adds, `taken_back` the time of the automatic play that goes, `kept` a
+    point to keep; None where there is none. Where nothing changes, `progress` is the previous object itself.
+    """
 
     progress: Progress
     play_at: Instant | None
+    taken_back: Instant | None
+    kept: KeptPoint | None
     applied: bool
     reason: Reason | None
 
@@ -111,28 +156,64 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
 
     `now` is the time of receipt. `plays` are the times of the plays so far; they matter only where `completes` says so.
     """
-    at = effective_at(report, policy, now)
-    duration = _believed_duration(report, item, policy)
-    position = Milliseconds(min(report.position_ms, duration))  # rule 5
+    before = NOTHING if previous is None else previous
+    session = report.session
+    at = now if report.observed_at is None else effective_at(report, policy, now)
+    duration = report.duration_ms if item.runtime_ms is None else _believed_duration(report, item, policy)
+    position = min(report.position_ms, duration)  # rule 5
     completed = _is_completed(position, duration, item, policy)
+
     # A stored time in the future is a clock that was set back since; it must not make every later report late.
-    late = previous is not None and at < min(previous.last_watched_at, now)
-    play_at = at if completed and _counts(previous, duration, plays, at) else None
-    if previous is not None and late:
-        return Decision(_with_late(previous, policy, completed=completed), play_at, applied=False, reason=Reason.LATE)
-    watched = completed or (previous is not None and previous.watched)  # rule 7: a second viewing never clears it
+    if at < now and _is_late(before, at):
+        counts = completed and not _is_known_as_false(before, session, duration, item, policy)
+        late, play_at = _with_late(before, session, duration, at, now, policy, plays) if counts else (before, None)
+        return Decision(late, play_at, None, None, applied=False, reason=Reason.LATE)
+    if session is not None:
+        if session != before.session and _is_superseded(before, report.event, at, policy):
+            return Decision(before, None, None, None, applied=False, reason=Reason.SUPERSEDED)
+        if position < policy.floor_ms and _is_failed_start(before, report.event, position, duration, item, policy):
+            return Decision(
+                _with_player(before, report, at, now), None, None, None, applied=False, reason=Reason.BELOW_FLOOR
+            )
+
+    watched, armed, completion = before.watched, before.armed, before[11:]
+    play_at = taken_back = None
     if completed:
-        armed = False
+        play_at = _play_at(before, duration, plays, at)
+        if play_at is not None or not watched:
+            completion = _completion(session, duration, play_at, marked=not watched)
+        watched, armed = True, False
+    elif session is not None and session == before.completed_session and _is_refuted(before, duration, policy):
+        taken_back = before.completed_at
+        watched, armed = watched and not before.completed_marked, True
+        completion = _completion(session, before.completed_duration_ms, None, marked=False)
     elif position * 100 < duration * policy.rearm_percent:
-        armed = True
-    else:
-        armed = previous is None or previous.armed
-    version = 1 if previous is None else previous.version + 1
-    return Decision(Progress(position, duration, watched, armed, at, version, now), play_at, applied=True, reason=None)
+        armed = True  # rule 7: watched stays
+    progress = Progress(
+        position,
+        duration,
+        watched,
+        armed,
+        at,
+        before.version + 1,
+        now,
+        session,
+        report.device,
+        report.event,
+        before.unwatched_at,
+        *completion,
+    )
+    if at == before.last_watched_at and _is_the_same(before, progress):
+        progress = before
+    left = completed or abs(position - before.position_ms) > policy.kept_distance_ms
+    kept = _left_behind(before, progress, item, policy, completed=completed) if left else None
+    return Decision(progress, play_at, taken_back, kept, applied=True, reason=None)
 
 
 def completes(report: Report, item: ItemFacts, policy: Policy) -> bool:
     """Say whether a report completes its item (rule 6), so that the plays so far decide whether it adds one."""
+    if item.credits_ms is None and report.position_ms * 100 < report.duration_ms * policy.watched_percent:
+        return False  # nearly always; the duration that is believed is never shorter than the reported one
     duration = _believed_duration(report, item, policy)
     return _is_completed(Milliseconds(min(report.position_ms, duration)), duration, item, policy)
 
@@ -148,12 +229,20 @@ def effective_at(report: Report, policy: Policy, now: Instant) -> Instant:
 
 
 def resume_position(progress: Progress, item: ItemFacts, policy: Policy) -> Milliseconds:
-    """Return where to go on: the position if it is resumable, else 0. A finished or barely begun item starts at 0."""
-    finished = _is_completed(progress.position_ms, progress.duration_ms, item, policy)
-    begun = progress.position_ms >= policy.floor_ms or (
-        progress.position_ms * 100 >= progress.duration_ms * policy.floor_percent
-    )
-    return progress.position_ms if begun and not finished else Milliseconds(0)
+    """Return where to go on: the position if it is resumable, else 0. A finished or barely begun item starts at 0.
+
+    So does one that was only marked.
+    """
+    resumable = _is_resumable(progress.position_ms, progress.duration_ms, item, policy)
+    return progress.position_ms if resumable else NOTHING.position_ms
+
+
+def point_of(progress: Progress, item: ItemFacts, policy: Policy) -> KeptPoint | None:
+    """Return the point at which a progress stands, as it would be kept, or None where that is not resumable."""
+    at, duration = progress.last_watched_at, progress.duration_ms
+    if at is None or duration is None or not _is_resumable(progress.position_ms, duration, item, policy):
+        return None
+    return KeptPoint(progress.position_ms, duration, at, progress.device)
 
 
 def completion_percentage(position_ms: Milliseconds, duration_ms: Milliseconds) -> float:
@@ -177,20 +266,142 @@ def _is_completed(position: Milliseconds, duration: Milliseconds, item: ItemFact
     return item.credits_ms is not None and position >= item.credits_ms
 
 
-def _counts(previous: Progress | None, duration: Milliseconds, plays: Sequence[Instant], at: Instant) -> bool:
+def _is_under_floor(position: Milliseconds, duration: Milliseconds, policy: Policy) -> bool:
+    return position < policy.floor_ms and position * 100 < duration * policy.floor_percent
+
+
+def _is_resumable(position: Milliseconds, duration: Milliseconds | None, item: ItemFacts, policy: Policy) -> bool:
+    return (
+        duration is not None
+        and not _is_under_floor(position, duration, policy)
+        and not _is_completed(position, duration, item, policy)
+    )
+
+
+def _is_late(before: Progress, at: Instant) -> bool:
+    """Rule 2; taking a mark away counts like a report, since reports from before it must change nothing."""
+    return (before.last_watched_at is not None and at < before.last_watched_at) or (
+        before.unwatched_at is not None and at < before.unwatched_at
+    )
+
+
+def _is_superseded(before: Progress, event: Event | None, at: Instant, policy: Policy) -> bool:
+    """Rule 3: a forgotten tab must not drag the position back. Who names no session is no other session."""
+    return (
+        before.session is not None
+        and before.last_watched_at is not None
+        and abs(at - before.last_watched_at) <= policy.session_ms
+        and event not in _TAKES_OVER
+    )
+
+
+def _is_failed_start(  # noqa: PLR0913 - a report and what it meets
+    before: Progress,
+    event: Event | None,
+    position: Milliseconds,
+    duration: Milliseconds,
+    item: ItemFacts,
+    policy: Policy,
+) -> bool:
+    """Rule 4: a player that dies at 0 s, or sends 0 when it is switched off, must not erase the point."""
+    return (
+        event != Event.SEEK
+        and _is_under_floor(position, duration, policy)
+        and _is_resumable(before.position_ms, before.duration_ms, item, policy)
+    )
+
+
+def _with_player(before: Progress, report: Report, at: Instant, now: Instant) -> Progress:
+    """Rule 4 keeps the point; yet who plays, and when, is remembered, or the session left behind would take it back."""
+    progress = before._replace(
+        last_watched_at=at,
+        version=before.version + 1,
+        changed_at=now,
+        session=report.session,
+        device=report.device,
+        event=report.event,
+    )
+    return before if _is_the_same(before, progress) else progress
+
+
+def _play_at(before: Progress, duration: Milliseconds, plays: Sequence[Instant], at: Instant) -> Instant | None:
     """Rule 6: threshold, credits and end of one viewing count one play, not three."""
-    if previous is not None and not previous.armed:
+    if before.armed and all(abs(at - play) * 2 > duration for play in plays):
+        return at
+    return None
+
+
+def _completion(
+    session: str | None, duration: Milliseconds | None, play_at: Instant | None, *, marked: bool
+) -> tuple[str | None, Milliseconds | None, Instant | None, bool]:
+    """Return the last four members of Progress: what rule 8 can take back. Without a session that is nothing."""
+    return (None, None, None, False) if session is None else (session, duration, play_at, marked)
+
+
+def _is_refuted(before: Progress, duration: Milliseconds, policy: Policy) -> bool:
+    """Rule 8, for the session that completed: there is something to take back, and the duration has grown too far."""
+    return (before.completed_marked or before.completed_at is not None) and _has_grown(
+        before.completed_duration_ms, duration, policy
+    )
+
+
+def _has_grown(earlier: Milliseconds | None, later: Milliseconds | None, policy: Policy) -> bool:
+    return earlier is not None and later is not None and later * 100 >= earlier * policy.growth_percent
+
+
+def _is_known_as_false(
+    before: Progress, session: str | None, duration: Milliseconds, item: ItemFacts, policy: Policy
+) -> bool:
+    """Say whether a late completion would be, or was, taken back by what its own session reported since (rule 8)."""
+    if session is None:
         return False
-    return all(abs(at - play) * 2 > duration for play in plays)
+    if session == before.completed_session and before.completed_at is None and not before.completed_marked:
+        return not _has_grown(before.completed_duration_ms, duration, policy)
+    return (
+        session == before.session
+        and _has_grown(duration, before.duration_ms, policy)
+        and before.duration_ms is not None
+        and not _is_completed(before.position_ms, before.duration_ms, item, policy)
+    )
 
 
-def _with_late(previous: Progress, policy: Policy, *, completed: bool) -> Progress:
-    """Rule 2: an offline phone that comes back must not undo the evening's watching on the television."""
-    if not completed:
-        return previous
+def _with_late(  # noqa: PLR0913 - a report and what it meets
+    before: Progress,
+    session: str | None,
+    duration: Milliseconds,
+    at: Instant,
+    now: Instant,
+    policy: Policy,
+    plays: Sequence[Instant],
+) -> tuple[Progress, Instant | None]:
+    """Rule 2, for a completion: it is told, though late; not so where the mark was taken away by hand since.
+
+    An offline phone that comes back must not undo the evening's watching on the television.
+    """
+    if before.unwatched_at is not None and at <= before.unwatched_at:
+        return before, None
+    play_at = _play_at(before, duration, plays, at)
+    if play_at is None and before.watched:
+        return before, None
     # Disarmed by the completion, and armed again if what is stored, which came after it, lies under the line.
-    rearmed = previous.position_ms * 100 < previous.duration_ms * policy.rearm_percent
-    armed = previous.armed and rearmed
-    if previous.watched and armed == previous.armed:
-        return previous
-    return previous._replace(watched=True, armed=armed, version=previous.version + 1)
+    rearmed = before.duration_ms is not None and before.position_ms * 100 < before.duration_ms * policy.rearm_percent
+    if not before.watched:
+        before = before._make((*before[:11], *_completion(session, duration, play_at, marked=True)))
+    return before._replace(
+        watched=True, armed=before.armed and rearmed, version=before.version + 1, changed_at=now
+    ), play_at
+
+
+def _left_behind(
+    before: Progress, after: Progress, item: ItemFacts, policy: Policy, *, completed: bool
+) -> KeptPoint | None:
+    """Rule 9: return the point to keep, which is lost where someone fell asleep. Going on in one session loses none."""
+    other = after.session is not None and before.session is not None and after.session != before.session
+    if completed or other or after.position_ms < before.position_ms:
+        return point_of(before, item, policy)
+    return None
+
+
+def _is_the_same(before: Progress, after: Progress) -> bool:
+    """Compare all that a report tells; not the version, and not when it was changed."""
+    return before[:5] == after[:5] and before[7:] == after[7:]

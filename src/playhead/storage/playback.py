@@ -45,6 +45,7 @@ _COLUMNS = (
     progress.c.completed_session,
     progress.c.completed_duration_ms,
     progress.c.completed_at,
+    type_coerce(progress.c.completed_marked, Integer),
 )
 
 # A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
@@ -146,7 +147,7 @@ def _known(role: Role, row: Sequence[Any]) -> Known:
     granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version, *rest = row
     if version is None:
         return Known(role, granted == 1, kind, ItemFacts(runtime_ms, credits_ms), None)
-    changed_at, session, device, event, *marks = rest
+    changed_at, session, device, event, *marks, completed_marked = rest
     stored = Progress(
         position_ms,
         duration_ms,
@@ -159,5 +160,6 @@ def _known(role: Role, row: Sequence[Any]) -> Known:
         device,
         event and _EVENTS[event],
         *marks,
+        completed_marked == 1,
     )
     return Known(role, granted == 1, kind, ItemFacts(runtime_ms, credits_ms), stored)

@@ -206,6 +206,7 @@ progress = Table(
     Column("completed_session", Text),
     Column("completed_duration_ms", BigInteger),
     Column("completed_at", BigInteger),
+    Column("completed_marked", Boolean),
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
     sqlite_with_rowid=False,
 )
