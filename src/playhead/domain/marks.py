@@ -1,0 +1,93 @@
+"""What people say of an item by hand: watched, not watched, back to a point. Pure; no clock, no I/O.
+
+A mark is no report: it is no activity and opens no session. Going back to a point is activity, though no report either.
+Forgetting needs no rule: progress, plays and kept points of the item go.
+"""
+
+from typing import NamedTuple
+
+from playhead.domain.model import Instant, Milliseconds
+from playhead.domain.playback import NOTHING, ItemFacts, KeptPoint, Policy, Progress, point_of
+
+
+class Marked(NamedTuple):
+    """What a mark does: the new progress, whether a play is added and of what time, and a point to keep.
+
+    `play_at` is None where no play is added, and where one is added whose time nobody knows.
+    """
+
+    progress: Progress
+    adds_play: bool
+    play_at: Instant | None
+    kept: KeptPoint | None
+
+
+def mark_watched(  # noqa: PLR0913 - a mark names everything that it rests on
+    previous: Progress | None,
+    item: ItemFacts,
+    policy: Policy,
+    now: Instant,
+    watched_at: Instant | None,
+    *,
+    new_play: bool = False,
+) -> Marked | None:
+    """Mark an item as watched at a time, which counts as now where it lies ahead; None is an unknown time.
+
+    Returns None, and changes nothing, where it is watched already and no new play is asked for. The item starts at the
+    beginning again; a resumable point is kept. No report takes a mark back (rule 8).
+    """
+    before = NOTHING if previous is None else previous
+    if before.watched and not new_play:
+        return None
+    progress = _by_hand(before, now)._replace(watched=True, armed=False)
+    play_at = None if watched_at is None else min(watched_at, now)
+    return Marked(progress, adds_play=True, play_at=play_at, kept=point_of(before, item, policy))
+
+
+def unwatch(previous: Progress | None, item: ItemFacts, policy: Policy, now: Instant) -> Marked | None:
+    """Take the mark and the position away; plays stay. A resumable point is kept.
+
+    Returns None, and changes nothing, where there is no progress. Where there is one, the time is remembered even if
+    the item is not watched: reports from before it, which are still under way, change nothing any more (rule 2).
+    """
+    if previous is None:
+        return None
+    progress = _by_hand(previous, now)._replace(watched=False, armed=True, unwatched_at=now)
+    return Marked(progress, adds_play=False, play_at=None, kept=point_of(previous, item, policy))
+
+
+def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy: Policy, now: Instant) -> Marked:
+    """Go back to a kept point, which stays kept; so is the point that is left, if it is resumable and far enough away.
+
+    It counts as activity of now, so that reports from before cannot undo it. Nobody plays after it, until someone
+    reports. `watched` stays as it is.
+    """
+    before = NOTHING if previous is None else previous
+    armed = before.armed or point.position_ms * 100 < point.duration_ms * policy.rearm_percent
+    progress = before._replace(
+        position_ms=point.position_ms,
+        duration_ms=point.duration_ms,
+        armed=armed,
+        last_watched_at=now,
+        version=before.version + 1,
+        changed_at=now,
+        session=None,
+        device=None,
+        event=None,
+    )
+    is_far = abs(before.position_ms - point.position_ms) > policy.kept_distance_ms
+    kept = point_of(before, item, policy) if is_far else None
+    return Marked(progress, adds_play=False, play_at=None, kept=kept)
+
+
+def _by_hand(before: Progress, now: Instant) -> Progress:
+    """Start at the beginning, and leave nothing that rule 8 could take back."""
+    return before._replace(
+        position_ms=Milliseconds(0),
+        version=before.version + 1,
+        changed_at=now,
+        completed_session=None,
+        completed_duration_ms=None,
+        completed_at=None,
+        completed_marked=False,
+    )
