@@ -233,14 +233,23 @@ def resume_position(progress: Progress, item: ItemFacts, policy: Policy) -> Mill
 
     So does one that was only marked.
     """
-    resumable = _is_resumable(progress.position_ms, progress.duration_ms, item, policy)
+    resumable = is_resumable(progress.position_ms, progress.duration_ms, item, policy)
     return progress.position_ms if resumable else NOTHING.position_ms
+
+
+def is_resumable(position: Milliseconds, duration: Milliseconds | None, item: ItemFacts, policy: Policy) -> bool:
+    """Say whether a point is one to go on from: neither barely begun nor finished. A marked item has no duration."""
+    return (
+        duration is not None
+        and not _is_under_floor(position, duration, policy)
+        and not _is_completed(position, duration, item, policy)
+    )
 
 
 def point_of(progress: Progress, item: ItemFacts, policy: Policy) -> KeptPoint | None:
     """Return the point at which a progress stands, as it would be kept, or None where that is not resumable."""
     at, duration = progress.last_watched_at, progress.duration_ms
-    if at is None or duration is None or not _is_resumable(progress.position_ms, duration, item, policy):
+    if at is None or duration is None or not is_resumable(progress.position_ms, duration, item, policy):
         return None
     return KeptPoint(progress.position_ms, duration, at, progress.device)
 
@@ -268,14 +277,6 @@ def _is_completed(position: Milliseconds, duration: Milliseconds, item: ItemFact
 
 def _is_under_floor(position: Milliseconds, duration: Milliseconds, policy: Policy) -> bool:
     return position < policy.floor_ms and position * 100 < duration * policy.floor_percent
-
-
-def _is_resumable(position: Milliseconds, duration: Milliseconds | None, item: ItemFacts, policy: Policy) -> bool:
-    return (
-        duration is not None
-        and not _is_under_floor(position, duration, policy)
-        and not _is_completed(position, duration, item, policy)
-    )
 
 
 def _is_late(before: Progress, at: Instant) -> bool:
@@ -307,7 +308,7 @@ def _is_failed_start(  # noqa: PLR0913 - a report and what it meets
     return (
         event != Event.SEEK
         and _is_under_floor(position, duration, policy)
-        and _is_resumable(before.position_ms, before.duration_ms, item, policy)
+        and is_resumable(before.position_ms, before.duration_ms, item, policy)
     )
 
 

@@ -1,0 +1,204 @@
+"""Continue watching and next up: what a user's own rows say about what to play. Pure; no clock, no I/O."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from playhead.domain.model import Instant, ItemId, Milliseconds, moment_of
+from playhead.domain.playback import ItemFacts, Policy, is_resumable
+
+
+class Viewed(NamedTuple):
+    """A movie or an episode, and what one user did with it; without progress it is as if never reported.
+
+    `available`: there is a file of it, or a front end keeps one, and the user may see it. `air_date` is an ISO 8601
+    calendar date. `play_count` counts all plays, `played_at` is the latest that has a time.
+    """
+
+    item_id: ItemId
+    show_id: ItemId | None
+    available: bool
+    position_ms: Milliseconds = Milliseconds(0)
+    duration_ms: Milliseconds | None = None
+    credits_ms: Milliseconds | None = None
+    watched: bool = False
+    armed: bool = True
+    last_watched_at: Instant | None = None
+    season_number: int | None = None
+    episode_number: int | None = None
+    episode_end: int | None = None
+    air_date: str | None = None
+    play_count: int = 0
+    played_at: Instant | None = None
+
+
+class ListState(NamedTuple):
+    """What a user decided about the card of a movie or a show. None of it touches a position."""
+
+    hidden_at: Instant | None = None
+    snoozed_until: Instant | None = None
+    dropped_at: Instant | None = None
+
+
+class NextKind(StrEnum):
+    """Why an episode comes next: it was begun, it follows, nothing was begun, it follows once more; or none does."""
+
+    CONTINUE = "continue"
+    NEXT = "next"
+    START = "start"
+    REWATCH = "rewatch"
+    DONE = "done"
+
+
+class NextUp(NamedTuple):
+    """What to play of a show; `episode` is None where the kind is DONE, and only there."""
+
+    kind: NextKind
+    episode: Viewed | None
+
+
+class Candidate(NamedTuple):
+    """What may have a card: a movie, or a show of which its episodes have to tell. `id` is that movie's or show's."""
+
+    id: ItemId
+    is_show: bool
+    active_at: Instant
+
+
+class Card(NamedTuple):
+    """One card of continue watching: the movie or episode to play, and why. `show_id` is None for a movie."""
+
+    item_id: ItemId
+    show_id: ItemId | None
+    kind: NextKind
+    active_at: Instant
+
+
+def find_candidates(
+    rows: Iterable[Viewed], states: Mapping[ItemId, ListState], policy: Policy, now: Instant
+) -> list[Candidate]:
+    """Return what may have a card, one for each movie and show, newest activity first, then by id.
+
+    `rows` are those that have progress, in any order; `states` are by movie or show. Storage may leave out what cannot
+    have a card: rows without `last_watched_at` or with one before `now - policy.activity_ms`, and movies that are not
+    available, stand at 0, or are watched and not armed. It may also hand on only the newest rows, as long as it leaves
+    out none that is newer than one of those. A hidden card comes back by itself, since its activity is then newer.
+    """
+    since = now - policy.activity_ms
+    active: dict[ItemId, Instant] = {}
+    shows: set[ItemId] = set()
+    for row in rows:
+        at = row.last_watched_at
+        if at is None or at < since:
+            continue
+        if row.show_id is not None:
+            shows.add(row.show_id)
+            if at > active.get(row.show_id, -1):
+                active[row.show_id] = at
+        elif _is_in_progress(row, policy):
+            active[row.item_id] = at
+    found = [
+        Candidate(id_, id_ in shows, at)
+        for id_, at in active.items()
+        if id_ not in states or not _is_away(states[id_], at, now)
+    ]
+    found.sort(key=lambda each: (-each.active_at, each.id))
+    return found
+
+
+def continue_watching(
+    candidates: Iterable[Candidate],
+    episodes: Mapping[ItemId, Sequence[Viewed]],
+    policy: Policy,
+    now: Instant,
+    limit: int | None = None,
+) -> list[Card]:
+    """Return the cards of the candidates, in their order, at most `limit` (else as the policy says).
+
+    `episodes` are all episodes of a show, by show. A show without any, or with nothing left to play, has no card. Each
+    candidate is looked at by itself: so they can come in portions, with the episodes of a portion's shows, until
+    there are cards enough.
+    """
+    wanted = policy.cards if limit is None else limit
+    cards: list[Card] = []
+    for candidate in candidates:
+        if len(cards) == wanted:
+            break
+        if not candidate.is_show:
+            cards.append(Card(candidate.id, None, NextKind.CONTINUE, candidate.active_at))
+            continue
+        kind, episode = next_up(episodes.get(candidate.id, ()), policy, now)
+        if episode is not None and kind is not NextKind.START:  # a show never begun is not continued
+            cards.append(Card(episode.item_id, candidate.id, kind, candidate.active_at))
+    return cards
+
+
+def next_up(episodes: Sequence[Viewed], policy: Policy, now: Instant) -> NextUp:
+    """Return what to play of a show, given all of its episodes in any order, removed ones included.
+
+    An episode that was begun comes first. Else it goes on behind the anchor, the regular episode that was played last:
+    on the first watching with the first that is unwatched, else with the first, since none was played after the
+    anchor. Specials, which are season 0, never follow, because nothing says where they belong.
+    """
+    begun = [row for row in episodes if row.position_ms and row.last_watched_at is not None]
+    begun = [row for row in begun if _is_in_progress(row, policy)]
+    if begun:
+        return NextUp(NextKind.CONTINUE, max(begun, key=lambda row: (row.last_watched_at or 0, _place(row))))
+
+    regular = [row for row in episodes if row.season_number != 0]
+    played = [row for row in regular if row.play_count]
+    today = _today(now)
+    candidates = [row for row in regular if row.available and (row.air_date is None or row.air_date <= today)]
+    if not played:
+        unwatched = [row for row in candidates if not row.watched]
+        return _first(NextKind.START, unwatched)
+    anchor = max(played, key=lambda row: (-1 if row.played_at is None else row.played_at, _place(row)))
+    end = _last_place(anchor)
+    following = [row for row in candidates if _place(row) > end]
+    if anchor.play_count > 1:
+        return _first(NextKind.REWATCH, following)
+    return _first(NextKind.NEXT, [row for row in following if not row.watched])
+
+
+def has_aired(air_date: str | None, now: Instant) -> bool:
+    """Say whether an episode has been shown, by the calendar in UTC. Without a date it has."""
+    return air_date is None or air_date <= _today(now)
+
+
+def _today(now: Instant) -> str:
+    return moment_of(now).date().isoformat()
+
+
+def _is_in_progress(row: Viewed, policy: Policy) -> bool:
+    """It can be gone on with: for the first time, or once more since its last play."""
+    return (
+        row.available
+        and (row.armed or not row.watched)
+        and is_resumable(row.position_ms, row.duration_ms, ItemFacts(None, row.credits_ms), policy)
+    )
+
+
+def _is_away(state: ListState, active_at: Instant, now: Instant) -> bool:
+    return (
+        state.dropped_at is not None
+        or (state.snoozed_until is not None and now < state.snoozed_until)
+        or (state.hidden_at is not None and active_at <= state.hidden_at)
+    )
+
+
+def _first(kind: NextKind, rows: Sequence[Viewed]) -> NextUp:
+    return NextUp(kind, min(rows, key=_place)) if rows else NextUp(NextKind.DONE, None)
+
+
+def _place(row: Viewed) -> tuple[int, int, str]:
+    """Order by numbers; episodes that have a date instead are one season, in the order of their dates."""
+    season = 1 if row.season_number is None else row.season_number
+    if row.episode_number is None:
+        return season, 0, row.air_date or ""
+    return season, row.episode_number, ""
+
+
+def _last_place(row: Viewed) -> tuple[int, int, str]:
+    """A file that holds several episodes is watched to its last."""
+    season, number, date = _place(row)
+    return season, max(number, row.episode_end or 0), date
