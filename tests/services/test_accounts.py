@@ -242,6 +242,7 @@ async def test_what_a_removed_user_wrote_and_owned_goes_with_them(accounts: Acco
                     armed=True,
                     last_watched_at=0,
                     changed_at=0,
+                    completed_marked=False,
                     version=1,
                 )
             )

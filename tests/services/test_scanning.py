@@ -375,6 +375,7 @@ async def test_removing_never_touches_what_people_watched(movies: Shelf, databas
                 armed=True,
                 last_watched_at=3,
                 changed_at=3,
+                completed_marked=False,
                 version=1,
             )
         )
