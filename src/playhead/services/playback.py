@@ -5,12 +5,12 @@ from typing import NamedTuple
 
 from playhead.domain.access import may_see
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
-from playhead.domain.playback import Decision, Policy, Progress, Report, advance, completes
+from playhead.domain.playback import Decision, KeptPoint, Policy, Progress, Report, advance, completes
 from playhead.errors import PlayheadError, access_denied, not_authenticated, not_found
 from playhead.storage import playback as storage
 from playhead.storage.batching import GroupCommit
 from playhead.storage.database import Connection, Database
-from playhead.storage.playback import Known
+from playhead.storage.playback import AUTOMATIC, Key, Known
 
 NOT_FOUND = {ItemKind.MOVIE: "Media item not found", ItemKind.EPISODE: "Episode not found"}
 _WRONG_KIND = {ItemKind.MOVIE: "Media item is not a movie", ItemKind.EPISODE: "Episode not found"}
@@ -19,8 +19,7 @@ _WRONG_KIND = {ItemKind.MOVIE: "Media item is not a movie", ItemKind.EPISODE: "E
 class Save(NamedTuple):
     """A report on its way to the store. `kind` is what the sender takes the item for."""
 
-    user_id: UserId
-    item_id: ItemId
+    key: Key
     kind: ItemKind
     report: Report
     received_at: Instant
@@ -36,14 +35,24 @@ class Playback:
         self._clock = clock
         self._new_id = new_id
         self._policy = policy
-        self._saves: GroupCommit[Save, Decision] = GroupCommit(self._commit)
+        self._saves: GroupCommit[Save, Decision] = GroupCommit(
+            self._commit, lanes=database.lanes, lane_of=lambda save: database.lane_of(save.key[0])
+        )
+        self._reads: GroupCommit[Key, Known | None] = GroupCommit(
+            self._load, lanes=database.lanes, lane_of=lambda key: database.lane_of(key[0])
+        )
 
     async def read(self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId) -> Progress | None:
-        """Return a user's progress of an item, None where nothing is saved. Raises NOT_FOUND, ACCESS_DENIED."""
-        known = await self._database.peek(lambda connection: storage.find(connection, user_id, role, item_id))
-        refusal = _refusal(known, kind)
-        if refusal is not None:
-            raise refusal
+        """Return a user's progress of an item, None where nothing is saved. Raises NOT_FOUND, ACCESS_DENIED.
+
+        Raises NOT_AUTHENTICATED where the store says that the user is gone, UNAVAILABLE.
+        """
+        if self._database.gathers_reads:
+            known = await self._reads.submit((user_id, item_id))
+        else:
+            known = await self._database.peek(lambda connection: storage.find(connection, user_id, role, item_id))
+        if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
+            raise _refusal(known, kind)
         return known.progress
 
     async def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> Decision:
@@ -52,24 +61,35 @@ class Playback:
         Raises NOT_AUTHENTICATED for a user that is gone, NOT_FOUND, ACCESS_DENIED, UNAVAILABLE. Saving is idempotent:
         after UNAVAILABLE, send it again.
         """
-        return await self._saves.submit(Save(user_id, item_id, kind, report, self._clock()))
+        return await self._saves.submit(Save((user_id, item_id), kind, report, self._clock()))
 
     async def close(self) -> None:
         """Refuse further reports and wait until those that were accepted are durable."""
         await self._saves.close()
+        await self._reads.close()
+
+    async def _load(self, keys: list[Key]) -> list[Known | None | Exception]:
+        return await self._database.read(lambda connection: [*storage.load(connection, keys)])
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
         return await self._database.apply(lambda connection: self._store(connection, saves))
 
-    def _store(self, connection: Connection, saves: list[Save]) -> list[Decision | Exception]:
+    def _store(self, connection: Connection, saves: Sequence[Save]) -> list[Decision | Exception]:
         batch = _Batch(connection, saves, self._policy)
-        results: list[Decision | Exception] = [batch.decide(save) for save in saves]
-        storage.store(connection, batch.changed())
-        storage.add_plays(connection, [(*key, self._new_id(), at) for key, at in batch.new_plays])
+        results = [batch.decide(save) for save in saves]
+        lost = storage.store(connection, batch.changed())
+        if lost:  # another process was quicker: decide these anew upon what it stored
+            again = [number for number, save in enumerate(saves) if save.key in lost]
+            batch.drop(lost)
+            decided = self._store(connection, [saves[number] for number in again])
+            for number, decision in zip(again, decided, strict=True):
+                results[number] = decision
+        storage.take_back_plays(connection, batch.taken_back)
+        storage.add_plays(connection, [(*key, self._new_id(), at, AUTOMATIC) for key, at in batch.new_plays])
+        storage.keep_points(
+            connection, [(*key, self._new_id(), point) for key, point in batch.kept], self._policy.kept_points
+        )
         return results
-
-
-Key = tuple[UserId, ItemId]
 
 
 class _Batch:
@@ -77,54 +97,71 @@ class _Batch:
 
     def __init__(self, connection: Connection, saves: Sequence[Save], policy: Policy) -> None:
         self._policy = policy
-        keys = list({(save.user_id, save.item_id): None for save in saves})
+        keys = list({save.key: None for save in saves})
         self._known = dict(zip(keys, storage.load(connection, keys), strict=True))
         self._plays = storage.list_plays(connection, self._keys_completed(saves))
         self._progress: dict[Key, Progress] = {}
         self.new_plays: list[tuple[Key, Instant]] = []
+        self.taken_back: list[tuple[UserId, ItemId, Instant]] = []
+        self.kept: list[tuple[Key, KeptPoint]] = []
 
     def _keys_completed(self, saves: Sequence[Save]) -> list[Key]:
         """Plays so far are looked up only where a report completes an item: a few in a hundred."""
         keys: dict[Key, None] = {}
         for save in saves:
-            key = (save.user_id, save.item_id)
-            known = self._known[key]
+            known = self._known[save.key]
             if known is not None and completes(save.report, known.facts, self._policy):
-                keys[key] = None
+                keys[save.key] = None
         return list(keys)
 
-    def decide(self, save: Save) -> Decision | PlayheadError:
-        key = (save.user_id, save.item_id)
+    def decide(self, save: Save) -> Decision | Exception:
+        key, kind, report, received_at = save
         known = self._known[key]
-        refusal = _refusal(known, save.kind)
-        if known is None or refusal is not None:
-            return refusal or not_authenticated()
+        if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
+            return _refusal(known, kind)
         previous = self._progress.get(key, known.progress)
-        plays = self._plays.get(key, [])
-        decision = advance(previous, save.report, known.facts, self._policy, save.received_at, plays)
-        if decision.progress is not previous:
+        decision = advance(previous, report, known.facts, self._policy, received_at, self._plays.get(key, ()))
+        progress, play_at, taken_back, kept, _, _ = decision
+        if progress is not previous:
             if previous is not known.progress:
                 # However many reports a batch holds for a key, they are one change of its row.
                 version = 1 if known.progress is None else known.progress.version + 1
-                decision = decision._replace(progress=decision.progress._replace(version=version))
-            self._progress[key] = decision.progress
-        if decision.play_at is not None:
-            self.new_plays.append((key, decision.play_at))
-            self._plays.setdefault(key, []).append(decision.play_at)
+                progress = progress._replace(version=version)
+                decision = decision._replace(progress=progress)
+            self._progress[key] = progress
+        if play_at is not None:
+            self.new_plays.append((key, play_at))
+            self._plays.setdefault(key, []).append(play_at)
+        if taken_back is not None:
+            self._take_back(key, taken_back)
+        if kept is not None:
+            self.kept.append((key, kept))
         return decision
+
+    def _take_back(self, key: Key, at: Instant) -> None:
+        if (key, at) in self.new_plays:
+            self.new_plays.remove((key, at))
+        else:
+            self.taken_back.append((*key, at))
+        if at in self._plays.get(key, ()):
+            self._plays[key].remove(at)
 
     def changed(self) -> list[tuple[Key, Progress]]:
         """Return what is to be stored, sorted by key: unsorted rows of two processes deadlock."""
         return sorted(self._progress.items())
 
+    def drop(self, keys: Sequence[Key]) -> None:
+        """Forget what was decided for these keys."""
+        self.new_plays = [(key, at) for key, at in self.new_plays if key not in keys]
+        self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
+        self.kept = [(key, point) for key, point in self.kept if key not in keys]
 
-def _refusal(known: Known | None, kind: ItemKind) -> PlayheadError | None:
+
+def _refusal(known: Known | None, kind: ItemKind) -> PlayheadError:
     if known is None:
         return not_authenticated()
     if known.kind is None:
         return not_found(NOT_FOUND[kind])
     if not may_see(known.role, granted=known.granted):
         return access_denied()
-    if known.kind != kind:
-        return not_found(_WRONG_KIND[kind])
-    return None
+    return not_found(_WRONG_KIND[kind])

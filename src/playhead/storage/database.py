@@ -168,7 +168,7 @@ def _arrangement(compiled: SQLCompiler) -> Callable[[Mapping[str, Any]], Any]:
 
 def _spreading(compiled: SQLCompiler) -> Callable[[Sequence[Row]], Iterable[Any]]:
     # As `_arrangement`, for rows whose values stand in the order of the parameters' first use.
-    names = list(compiled.bind_names.values())
+    names = list(dict.fromkeys(compiled.bind_names.values()))
     if not compiled.positional:
         return lambda many: [dict(zip(names, row, strict=True)) for row in many]
     order = compiled.positiontup or []
@@ -227,6 +227,11 @@ class Prepared:
             return _direct(connection).run(plan.sql, values)
         except plan.failure as error:
             raise _wrapped(connection, plan, error) from error
+
+    def one(self, connection: Connection, values: Row) -> Row | None:
+        """Execute for one row of values, and return the only row, or None. Otherwise as `each`."""
+        rows = self.each(connection, (values,))
+        return rows[0] if rows else None
 
     def each(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
         """Execute once for each of `many`, and return the rows of all, in their order, as the driver has them.

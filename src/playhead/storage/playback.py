@@ -1,17 +1,23 @@
-"""Queries of progress and plays. Keys are (user id, item id); each hot path is one statement, run once for each key."""
+"""Queries of progress, plays and kept points. Keys are (user id, item id); each is one statement, run once for each key.
+
+Rows stand in the order of `domain.playback.Progress`, so that they go in and out without being named.
+"""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy import Connection, Integer, and_, bindparam, literal_column, select, type_coerce
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Integer, and_, bindparam, delete, literal_column, null, select, type_coerce
+from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.model import Instant, ItemId, Role, UserId
-from playhead.domain.playback import Event, ItemFacts, Progress
-from playhead.storage.database import Prepared
-from playhead.storage.schema import account, item, library_access, play, progress
+from playhead.domain.playback import ItemFacts, KeptPoint, Progress
+from playhead.storage.database import Prepared, Row
+from playhead.storage.schema import account, item, kept_position, library_access, play, progress
 
 Key = tuple[UserId, ItemId]
+
+AUTOMATIC = "automatic"
+"""The source of a play that a report completed."""
 
 
 class Known(NamedTuple):
@@ -26,31 +32,23 @@ class Known(NamedTuple):
 
 _NO_ITEM = Known(Role.MEMBER, granted=False, kind=None, facts=ItemFacts(), progress=None)
 
+# The columns of Progress, in its order; flags as they come, because they are made booleans below for all engines.
+_PROGRESS = tuple(
+    type_coerce(column, Integer) if column.name in {"watched", "armed", "completed_marked"} else column
+    for column in progress.c
+    if not column.primary_key
+)
 _COLUMNS = (
     type_coerce(library_access.c.user_id.is_not(None), Integer),
     item.c.kind,
     item.c.runtime_ms,
     item.c.credits_ms,
-    progress.c.position_ms,
-    progress.c.duration_ms,
-    type_coerce(progress.c.watched, Integer),  # made booleans below, whichever way the rows come
-    type_coerce(progress.c.armed, Integer),
-    progress.c.last_watched_at,
-    progress.c.version,
-    progress.c.changed_at,
-    progress.c.session,
-    progress.c.device,
-    progress.c.event,
-    progress.c.unwatched_at,
-    progress.c.completed_session,
-    progress.c.completed_duration_ms,
-    progress.c.completed_at,
-    type_coerce(progress.c.completed_marked, Integer),
+    *_PROGRESS,
 )
 
 # A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
 _FIND = Prepared(
-    select(*_COLUMNS)
+    select(null(), *_COLUMNS)
     .select_from(item)
     .outerjoin(
         library_access,
@@ -63,7 +61,7 @@ _FIND = Prepared(
 # One row for each key, whatever there is. The join is anchored in account, so that a distributed engine routes it.
 _LOAD = Prepared(
     select(account.c.role, *_COLUMNS)
-    .select_from(select(literal_column("1")).subquery("one"))
+    .select_from(select(null()).subquery("one"))
     .outerjoin(account, account.c.id == bindparam("user_id"))
     .outerjoin(item, item.c.id == bindparam("item_id"))
     .outerjoin(
@@ -74,20 +72,17 @@ _LOAD = Prepared(
 )
 
 
-def _upsert() -> Prepared:
-    # The parameters have the order of the columns, and so of Progress.
+def _upsert(insert: "type[sqlite.Insert] | type[postgresql.Insert]") -> "sqlite.Insert | postgresql.Insert":
     statement = insert(progress).values({column.name: bindparam(column.name) for column in progress.c})
     changed = {column.name: statement.excluded[column.name] for column in progress.c if not column.primary_key}
-    return Prepared(
-        statement.on_conflict_do_update(
-            index_elements=[progress.c.user_id, progress.c.item_id],
-            set_=changed,
-            where=progress.c.version == statement.excluded.version - literal_column("1"),
-        )
+    return statement.on_conflict_do_update(
+        index_elements=[progress.c.user_id, progress.c.item_id],
+        set_=changed,
+        where=progress.c.version == statement.excluded.version - literal_column("1"),
     )
 
 
-_STORE = _upsert()
+_STORE = Prepared(_upsert(sqlite.Insert), postgresql=_upsert(postgresql.Insert))
 
 _LIST_PLAYS = Prepared(
     select(play.c.user_id, play.c.item_id, play.c.watched_at).where(
@@ -96,32 +91,52 @@ _LIST_PLAYS = Prepared(
         play.c.watched_at.is_not(None),
     )
 )
+_ADD_PLAYS = Prepared(sqlite.insert(play).values({column.name: bindparam(column.name) for column in play.c}))
+_TAKE_BACK_PLAYS = Prepared(
+    delete(play).where(
+        play.c.user_id == bindparam("user_id"),
+        play.c.item_id == bindparam("item_id"),
+        play.c.watched_at == bindparam("watched_at"),
+        play.c.source == literal_column(f"'{AUTOMATIC}'"),
+    )
+)
 
-_ADD_PLAYS = Prepared(insert(play).values({column.name: bindparam(column.name) for column in play.c}))
+_OF_KEY = and_(kept_position.c.user_id == bindparam("user_id"), kept_position.c.item_id == bindparam("item_id"))
+_LIST_KEPT = Prepared(
+    select(kept_position.c.id, kept_position.c.position_ms, kept_position.c.kept_at)
+    .where(_OF_KEY)
+    .order_by(kept_position.c.kept_at, kept_position.c.id)
+)
+_ADD_KEPT = Prepared(
+    sqlite.insert(kept_position).values({column.name: bindparam(column.name) for column in kept_position.c})
+)
+_REMOVE_KEPT = Prepared(delete(kept_position).where(_OF_KEY, kept_position.c.id == bindparam("id")))
 
 
 def find(connection: Connection, user_id: UserId, role: Role, item_id: ItemId) -> Known:
     """Look up one item for a user who is there and has this role."""
-    row = _FIND.first(connection, user_id=user_id, item_id=item_id)
+    row = _FIND.one(connection, (user_id, item_id))
     return _NO_ITEM if row is None else _known(role, row)
 
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
     """Look up many keys; the answer is in their order, None where there is no such user."""
-    return [
-        None if role is None else _known(_ROLES[role], columns) for role, *columns in _LOAD.each(connection, keys)
-    ]
+    rows = _LOAD.each(connection, keys)
+    return [None if row[0] is None else _known(_ROLES[row[0]], row) for row in rows]
 
 
-def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> None:
+def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> list[Key]:
     """Insert or update progress, sorted by key, each exactly one version after what is stored.
 
-    Raises RuntimeError where a row was changed since it was loaded, which the transaction rules out on SQLite.
+    Returns the keys that another process changed since they were loaded, and that are therefore not stored: load and
+    decide these again.
     """
-    if not changed:
-        return
-    if _STORE.run_each(connection, [(*key, *value) for key, value in changed]) != len(changed):
-        raise RuntimeError("progress changed between load and store within one transaction")
+    if not changed or _STORE.run_each(connection, [(*key, *value) for key, value in changed]) == len(changed):
+        return []
+    stored = load(connection, [key for key, _ in changed])
+    return [
+        key for (key, value), known in zip(changed, stored, strict=True) if known is None or known.progress != value
+    ]
 
 
 def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[Instant]]:
@@ -133,33 +148,35 @@ def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[In
     return plays
 
 
-def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant]]) -> None:
-    """Add plays that Playhead counted itself: user, item, the play's own id, and its time."""
+def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant | None, str]]) -> None:
+    """Add plays: user, item, the play's own id, its time or None, and its source."""
     if plays:
-        _ADD_PLAYS.run_each(connection, [(*values, "automatic") for values in plays])
+        _ADD_PLAYS.run_each(connection, plays)
+
+
+def take_back_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, Instant]]) -> None:
+    """Remove the automatic plays of these times."""
+    if plays:
+        _TAKE_BACK_PLAYS.run_each(connection, plays)
+
+
+def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, str, KeptPoint]], most: int) -> None:
+    """Keep points, each under its own id, and of each item only the newest `most`. One that is kept already is not."""
+    for user_id, item_id, point_id, point in points:
+        there = _LIST_KEPT.each(connection, [(user_id, item_id)])
+        if any((position_ms, at) == (point.position_ms, point.kept_at) for _, position_ms, at in there):
+            continue
+        _ADD_KEPT.run_each(connection, [(user_id, item_id, point_id, *point)])
+        too_old = there[: max(0, len(there) + 1 - most)]
+        _REMOVE_KEPT.run_each(connection, [(user_id, item_id, old_id) for old_id, _, _ in too_old])
 
 
 _ROLES = {role.value: role for role in Role}
-_EVENTS = {event.value: event for event in Event}
 
 
-def _known(role: Role, row: Sequence[Any]) -> Known:
-    granted, kind, runtime_ms, credits_ms, position_ms, duration_ms, watched, armed, at, version, *rest = row
-    if version is None:
-        return Known(role, granted == 1, kind, ItemFacts(runtime_ms, credits_ms), None)
-    changed_at, session, device, event, *marks, completed_marked = rest
-    stored = Progress(
-        position_ms,
-        duration_ms,
-        watched == 1,
-        armed == 1,
-        at,
-        version,
-        changed_at,
-        session,
-        device,
-        event and _EVENTS[event],
-        *marks,
-        completed_marked == 1,
-    )
-    return Known(role, granted == 1, kind, ItemFacts(runtime_ms, credits_ms), stored)
+def _known(role: Role, row: Row) -> Known:
+    if row[10] is None:  # the version, which every progress has
+        return Known(role, row[1] == 1, row[2], ItemFacts(row[3], row[4]), None)
+    # The event stays a plain string, which equals the member of its enumeration.
+    stored = Progress._make((row[5], row[6], row[7] == 1, row[8] == 1, *row[9:19], row[19] == 1))
+    return Known(role, row[1] == 1, row[2], ItemFacts(row[3], row[4]), stored)
