@@ -15,6 +15,7 @@ from playhead.domain.playback import (
     advance,
     completes,
     completion_percentage,
+    concerns_whole_file,
     effective_at,
     resume_position,
 )
@@ -246,6 +247,10 @@ def test_a_client_clock_that_is_nearly_right_is_left_alone():
 def test_nothing_was_observed_after_it_was_received():
     sent = Report(Milliseconds(1), Milliseconds(2), observed_at=Instant(EVENING + HOUR))
     assert effective_at(sent, POLICY, EVENING) == EVENING
+
+
+def test_what_was_not_observed_earlier_counts_for_its_arrival():
+    assert effective_at(Report(ms(1), ms(2), None, EVENING), POLICY, EVENING) == EVENING
 
 
 def test_a_server_clock_that_was_set_back_makes_no_report_late():
@@ -510,6 +515,18 @@ def test_a_late_completion_can_be_taken_back_by_its_session():
     viewer.report(80, 300, session="A")
     assert not viewer.stored.watched
     assert viewer.plays == []
+
+
+def test_the_episodes_of_one_file_are_completed_and_taken_back_together():
+    first, second = Viewer(), Viewer()
+    for position, duration in ((20, 30), (28, 30), (29, 30), (60, 300), (280, 300)):
+        previous = first.progress
+        decision = first.report(position, duration, session="A")
+        second.now = first.now
+        if concerns_whole_file(previous, decision):
+            second.report(position, duration, session="A", after=0)
+        assert (second.progress is not None and second.stored.watched) == first.stored.watched
+        assert second.plays == first.plays
 
 
 # Rule 9: kept points

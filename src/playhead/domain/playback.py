@@ -100,6 +100,15 @@ class Progress(NamedTuple):
     completed_marked: bool = False
 
 
+class Shown(NamedTuple):
+    """What the frozen contract shows of a progress; the names are those of Progress."""
+
+    position_ms: Milliseconds
+    duration_ms: Milliseconds | None
+    watched: bool
+    last_watched_at: Instant | None
+
+
 NOTHING = Progress(
     Milliseconds(0), None, watched=False, armed=True, last_watched_at=None, version=0, changed_at=Instant(0)
 )
@@ -216,6 +225,16 @@ def completes(report: Report, item: ItemFacts, policy: Policy) -> bool:
         return False  # nearly always; the duration that is believed is never shorter than the reported one
     duration = _believed_duration(report, item, policy)
     return _is_completed(Milliseconds(min(report.position_ms, duration)), duration, item, policy)
+
+
+def concerns_whole_file(previous: Progress | None, decision: Decision) -> bool:
+    """Say whether what was decided for an episode holds for all episodes of its file, which reports as the first.
+
+    It does where the report completed that one or was a reason to take this back: the others are then to be handed the
+    same report. `previous` is what was known of the first before it.
+    """
+    was_watched = previous is not None and previous.watched
+    return decision.play_at is not None or decision.taken_back is not None or decision.progress.watched != was_watched
 
 
 def effective_at(report: Report, policy: Policy, now: Instant) -> Instant:

@@ -1,0 +1,289 @@
+"""Continue watching and next up, from plain rows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from playhead.domain.lists import (
+    Card,
+    ListState,
+    NextKind,
+    Viewed,
+    continue_watching,
+    find_candidates,
+    has_aired,
+    next_up,
+)
+from playhead.domain.model import Instant, ItemId
+from viewer import DAY, EVENING, HOUR, POLICY, Viewer, ms
+
+SHOW = ItemId("show")
+NEVER = ListState()
+
+
+def movie(id_: str = "movie", *, ago: int = HOUR, position: float = 3000, **what: object) -> Viewed:
+    row = Viewed(ItemId(id_), None, True, ms(position), ms(5400), last_watched_at=Instant(EVENING - ago))  # noqa: FBT003
+    return row._replace(**what)
+
+
+def episode(season: int | None, number: int | None, **what: object) -> Viewed:
+    row = Viewed(ItemId(f"s{season}e{number}"), SHOW, True)  # noqa: FBT003
+    return row._replace(season_number=season, episode_number=number, **what)
+
+
+def played(season: int, number: int, *, ago: int = DAY, plays: int = 1, **what: object) -> Viewed:
+    at = Instant(EVENING - ago)
+    row = episode(season, number, watched=True, armed=False, last_watched_at=at, play_count=plays, played_at=at)
+    return row._replace(**{"position_ms": ms(1500), "duration_ms": ms(1500), **what})
+
+
+def begun(season: int, number: int, *, ago: int = DAY) -> Viewed:
+    return episode(season, number, position_ms=ms(700), duration_ms=ms(1500), last_watched_at=Instant(EVENING - ago))
+
+
+def cards(
+    *rows: Viewed, limit: int | None = None, states: dict[ItemId, ListState] | None = None, now: int = EVENING
+) -> list[Card]:
+    candidates = find_candidates(rows, states or {}, POLICY, Instant(now))
+    shows: dict[ItemId, list[Viewed]] = {}
+    for row in rows:
+        if row.show_id is not None:
+            shows.setdefault(row.show_id, []).append(row)
+    return continue_watching(candidates, shows, POLICY, Instant(now), limit)
+
+
+def ids(*rows: Viewed, **how: object) -> list[str]:
+    return [card.item_id for card in cards(*rows, **how)]  # type: ignore[arg-type]
+
+
+def after(*rows: Viewed) -> tuple[str, str | None]:
+    found = next_up(rows, POLICY, EVENING)
+    return found.kind.value, None if found.episode is None else found.episode.item_id
+
+
+# Continue watching: movies
+
+
+def test_a_movie_in_the_middle_is_on_the_list():
+    assert cards(movie()) == [Card(ItemId("movie"), None, NextKind.CONTINUE, Instant(EVENING - HOUR))]
+
+
+@pytest.mark.parametrize("position", [0, 119, 4860, 5400])
+def test_a_movie_that_is_barely_begun_or_finished_is_not(position: float):
+    assert cards(movie(position=position)) == []
+
+
+def test_a_watched_movie_is_on_the_list_only_while_it_is_watched_once_more():
+    assert cards(movie(watched=True, armed=False)) == []
+    assert len(cards(movie(watched=True, armed=True))) == 1
+
+
+def test_example_5_is_on_continue_watching():
+    viewer = Viewer()
+    for position in (4900, 600, 3000):
+        viewer.report(position, after=DAY)
+    stored = viewer.stored
+    row = movie(position=viewer.position, watched=stored.watched, armed=stored.armed)
+    assert len(cards(row)) == 1
+
+
+def test_a_movie_behind_the_start_of_its_credits_is_not_on_the_list():
+    assert cards(movie(credits_ms=ms(2999))) == []
+
+
+def test_a_movie_without_a_file_is_not_on_the_list():
+    assert cards(movie(available=False)) == []
+
+
+def test_newest_activity_comes_first_then_the_id():
+    rows = [movie("c", ago=2 * HOUR), movie("b", ago=HOUR), movie("a", ago=HOUR), movie("d", ago=0)]
+    assert ids(*rows) == ["d", "a", "b", "c"]
+
+
+def test_twenty_cards_are_shown_unless_another_number_is_asked_for():
+    rows = [movie(f"{number:02}", ago=number) for number in range(30)]
+    assert ids(*rows) == [f"{number:02}" for number in range(20)]
+    assert len(cards(*rows, limit=25)) == 25
+    assert cards(*rows, limit=0) == []
+
+
+def test_after_90_days_without_activity_a_card_goes():
+    assert len(cards(movie(ago=90 * DAY))) == 1
+    assert cards(movie(ago=90 * DAY + 1)) == []
+
+
+def test_what_was_only_marked_has_no_card():
+    assert cards(movie(last_watched_at=None)) == []
+
+
+# Hidden, snoozed, dropped
+
+
+def test_a_hidden_card_comes_back_with_the_next_activity():
+    states = {ItemId("movie"): ListState(hidden_at=Instant(EVENING - HOUR))}
+    assert cards(movie(ago=HOUR), states=states) == []
+    assert len(cards(movie(ago=HOUR - 1), states=states)) == 1
+
+
+def test_a_snoozed_card_comes_back_when_its_time_has_come():
+    states = {ItemId("movie"): ListState(snoozed_until=Instant(EVENING))}
+    assert cards(movie(), states=states, now=EVENING - 1) == []
+    assert len(cards(movie(), states=states)) == 1
+
+
+def test_a_dropped_show_stays_away_whatever_happens():
+    states = {SHOW: ListState(dropped_at=Instant(EVENING - DAY))}
+    assert cards(begun(1, 1), states=states) == []
+    assert len(cards(begun(1, 1), states={SHOW: NEVER})) == 1
+
+
+# Continue watching: shows
+
+
+def test_a_show_has_one_card_its_episode_that_was_active_last():
+    found = cards(begun(1, 1, ago=3 * HOUR), begun(1, 3, ago=HOUR), begun(1, 2, ago=2 * HOUR))
+    assert found == [Card(ItemId("s1e3"), SHOW, NextKind.CONTINUE, Instant(EVENING - HOUR))]
+
+
+def test_a_show_without_a_begun_episode_has_the_next_one_at_the_time_of_its_last_activity():
+    found = cards(played(1, 1, ago=HOUR), episode(1, 2))
+    assert found == [Card(ItemId("s1e2"), SHOW, NextKind.NEXT, Instant(EVENING - HOUR))]
+
+
+def test_a_show_that_is_watched_to_its_end_has_no_card():
+    assert cards(played(1, 1), played(1, 2)) == []
+
+
+def test_a_show_of_which_an_episode_was_only_looked_into_has_no_card():
+    row = begun(1, 1)._replace(position_ms=ms(10))
+    assert cards(row, episode(1, 2)) == []
+
+
+def test_a_show_whose_episodes_were_only_marked_has_no_card():
+    assert cards(played(1, 1, last_watched_at=None), episode(1, 2)) == []
+
+
+def test_shows_come_in_portions_like_movies():
+    candidates = find_candidates([begun(1, 1), movie(ago=2 * DAY)], {}, POLICY, EVENING)
+    assert [(each.id, each.is_show) for each in candidates] == [("show", True), ("movie", False)]
+    portions = [continue_watching([each], {SHOW: [begun(1, 1)]}, POLICY, EVENING) for each in candidates]
+    assert [card.item_id for portion in portions for card in portion] == ["s1e1", "movie"]
+
+
+# Next up
+
+
+def test_a_show_never_begun_starts_with_its_first_episode():
+    assert after(episode(1, 2), episode(1, 1), episode(0, 1)) == ("start", "s1e1")
+
+
+def test_a_show_without_episodes_is_done():
+    assert after() == ("done", None)
+
+
+def test_a_show_of_which_all_is_watched_though_no_play_is_left_is_done():
+    assert after(episode(1, 1, watched=True)) == ("done", None)
+
+
+def test_an_episode_that_was_begun_is_continued():
+    assert after(played(1, 1, ago=HOUR), begun(1, 3, ago=DAY), episode(1, 2)) == ("continue", "s1e3")
+
+
+def test_a_special_that_was_begun_is_continued():
+    assert after(begun(0, 1), played(1, 1), episode(1, 2)) == ("continue", "s0e1")
+
+
+def test_after_the_episode_that_was_played_last_comes_the_next_unwatched():
+    assert after(played(1, 1), played(1, 2, ago=HOUR), played(1, 3, ago=2 * DAY), episode(1, 4)) == ("next", "s1e4")
+
+
+def test_what_was_skipped_is_not_offered():
+    assert after(episode(1, 1), episode(1, 2), played(1, 3), episode(1, 4)) == ("next", "s1e4")
+
+
+def test_the_next_season_follows():
+    assert after(played(1, 10), episode(2, 1), episode(2, 2)) == ("next", "s2e1")
+
+
+def test_the_end_is_done():
+    assert after(episode(1, 1), played(1, 2)) == ("done", None)
+
+
+def test_specials_are_neither_anchor_nor_next():
+    assert after(played(1, 1, ago=DAY), played(0, 9, ago=HOUR), episode(0, 10), episode(1, 2)) == ("next", "s1e2")
+
+
+def test_undated_plays_are_the_oldest_and_ties_go_to_the_highest_number():
+    undated = [played(1, number, played_at=None) for number in (1, 2, 3)]
+    assert after(*undated, episode(1, 4)) == ("next", "s1e4")
+    assert after(*undated, episode(1, 4), played(1, 0)) == ("next", "s1e4")
+    assert after(played(1, 5, played_at=None), played(1, 1, ago=300 * DAY), episode(1, 2)) == ("next", "s1e2")
+
+
+def test_the_anchor_counts_even_if_its_file_is_gone():
+    assert after(episode(1, 1), played(1, 2, available=False), episode(1, 3)) == ("next", "s1e3")
+
+
+def test_what_cannot_be_played_is_left_out():
+    assert after(played(1, 1), episode(1, 2, available=False), episode(1, 3)) == ("next", "s1e3")
+
+
+def test_what_has_not_aired_is_left_out():
+    assert after(played(1, 1), episode(1, 2, air_date="2025-11-09")) == ("done", None)
+    assert after(played(1, 1), episode(1, 2, air_date="2025-11-08")) == ("next", "s1e2")
+
+
+def test_after_a_file_with_several_episodes_comes_what_follows_its_last():
+    assert after(played(1, 1, episode_end=3), episode(1, 2), episode(1, 3), episode(1, 4)) == ("next", "s1e4")
+
+
+def test_watching_once_more_goes_on_with_watched_episodes():
+    rows = [played(1, 1, ago=HOUR, plays=2), played(1, 2, ago=9 * DAY), played(1, 3, ago=8 * DAY)]
+    assert after(*rows) == ("rewatch", "s1e2")
+
+
+def test_once_more_to_the_end_is_done():
+    assert after(played(1, 1, ago=2 * HOUR, plays=2), played(1, 2, ago=HOUR, plays=2)) == ("done", None)
+
+
+def test_episodes_that_have_dates_instead_of_numbers_follow_by_date():
+    days = [
+        episode(None, None, item_id=ItemId(day), air_date=day) for day in ("2025-03-03", "2025-03-01", "2025-03-02")
+    ]
+    first = days[1]._replace(watched=True, play_count=1, played_at=EVENING)
+    assert after(days[0], first, days[2]) == ("next", "2025-03-02")
+
+
+def test_an_episode_without_a_date_has_aired():
+    assert has_aired(None, EVENING)
+    assert has_aired("2025-11-08", EVENING)
+    assert not has_aired("2025-11-09", EVENING)
+
+
+seasons = st.integers(0, 3)
+many = st.lists(
+    st.builds(
+        lambda season, number, ago, kind: kind(season, number, ago=ago * HOUR),
+        seasons,
+        st.integers(1, 5),
+        st.integers(0, 99),
+        st.sampled_from([played, begun, lambda season, number, ago: episode(season, number)]),  # noqa: ARG005
+    ),
+    max_size=12,
+    unique_by=lambda row: row.item_id,
+)
+
+
+@given(many, st.randoms())
+def test_the_order_of_the_rows_does_not_matter(rows: list[Viewed], random):  # noqa: ANN001
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    assert next_up(rows, POLICY, EVENING) == next_up(shuffled, POLICY, EVENING)
+    assert cards(*rows) == cards(*shuffled)
+
+
+@given(many)
+def test_what_comes_next_can_be_played(rows: list[Viewed]):
+    found = next_up(rows, POLICY, EVENING)
+    assert (found.episode is None) == (found.kind is NextKind.DONE)
+    assert found.episode is None or found.episode.available
