@@ -37,9 +37,14 @@ format: setup ## Format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
 
-bench: setup ## Measure saves and reads beside the server's own noop
+bench: setup bench/rival/node_modules/.ready ## Measure saves and reads beside the noop and beside rivals; ten minutes
 	@scripts/system-packages wrk=wrk
-	@$(BIN)/python bench/bench.py
+	@$(UV) sync --frozen --quiet --inexact --group bench
+	@$(BIN)/python bench/bench.py --all
+
+bench/rival/node_modules/.ready: bench/rival/package.json bench/rival/package-lock.json
+	@bench/rival/build
+	@touch $@
 
 clean: ## Remove what was installed and made here
-	@rm -rf .venv .tools .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* artifacts
+	@rm -rf .venv .tools bench/rival/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* artifacts

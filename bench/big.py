@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from contract import check_noops
-from installation import DURATION_S, LIBRARY, add_movies, fail, movies
+from installation import DURATION_S, LIBRARY, MOVIES, add_movies, fail, movies
 from load import READ, SAVE, Result, median_ratio, median_result, run_load
 from plan import Plan
 from report import at_least, print_row, say
@@ -153,7 +153,7 @@ def _user_id(number: int) -> str:
 
 def _first_movie(number: int) -> int:
     """Users watch different movies: of one hundred in a row, from a place of their own on."""
-    return number * 37 % (len(movies()) - MOVIES_A_USER + 1)
+    return number * 37 % (MOVIES - MOVIES_A_USER + 1)
 
 
 def _now_ms() -> int:
