@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
-from playhead.domain.playback import MAX_MS, Event, Progress, Report, completion_percentage
+from playhead.domain.playback import MAX_MS, Event, Progress, Report, Shown, completion_percentage
 from playhead.errors import not_found
 from playhead.http.route import Call
 from playhead.services.playback import NOT_FOUND, Playback
@@ -96,7 +96,7 @@ def report_of(request: SaveRequest) -> Report:
     )
 
 
-def progress_answer(progress: Progress | None) -> ProgressAnswer:
+def progress_answer(progress: Progress | Shown | None) -> ProgressAnswer:
     """Show a progress, or that there is none."""
     if progress is None:
         return NOTHING_SAVED

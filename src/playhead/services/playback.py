@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from playhead.domain.access import may_see
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
-from playhead.domain.playback import Decision, KeptPoint, Policy, Progress, Report, advance, completes
+from playhead.domain.playback import Decision, KeptPoint, Policy, Progress, Report, Shown, advance, completes
 from playhead.errors import PlayheadError, access_denied, not_authenticated, not_found
 from playhead.storage import playback as storage
 from playhead.storage.batching import GroupCommit
@@ -42,18 +42,20 @@ class Playback:
             self._load, lanes=database.lanes, lane_of=lambda key: database.lane_of(key[0])
         )
 
-    async def read(self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId) -> Progress | None:
-        """Return a user's progress of an item, None where nothing is saved. Raises NOT_FOUND, ACCESS_DENIED.
+    async def read(self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId) -> Progress | Shown | None:
+        """Return a user's progress of an item, None where nothing is saved.
 
-        Raises NOT_AUTHENTICATED where the store says that the user is gone, UNAVAILABLE.
+        Raises NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED where the store knows that the user is gone.
         """
         if self._database.gathers_reads:
             known = await self._reads.submit((user_id, item_id))
-        else:
-            known = await self._database.peek(lambda connection: storage.find(connection, user_id, role, item_id))
-        if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
-            raise _refusal(known, kind)
-        return known.progress
+            if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
+                raise _refusal(known, kind)
+            return known.progress
+        granted, found, shown = await self._database.peek(lambda connection: storage.show(connection, user_id, item_id))
+        if found != kind or not may_see(role, granted=granted):
+            raise _item_refusal(found, kind, seen=may_see(role, granted=granted))
+        return shown
 
     async def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> Decision:
         """Apply a report and return what it did, once that is durable.
@@ -68,7 +70,7 @@ class Playback:
         await self._saves.close()
         await self._reads.close()
 
-    async def _load(self, keys: list[Key]) -> list[Known | None | Exception]:
+    async def _load(self, keys: list[Key]) -> list[Known | Exception | None]:
         return await self._database.read(lambda connection: [*storage.load(connection, keys)])
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
@@ -160,8 +162,10 @@ class _Batch:
 def _refusal(known: Known | None, kind: ItemKind) -> PlayheadError:
     if known is None:
         return not_authenticated()
-    if known.kind is None:
+    return _item_refusal(known.kind, kind, seen=may_see(known.role, granted=known.granted))
+
+
+def _item_refusal(found: str | None, kind: ItemKind, *, seen: bool) -> PlayheadError:
+    if found is None:
         return not_found(NOT_FOUND[kind])
-    if not may_see(known.role, granted=known.granted):
-        return access_denied()
-    return not_found(_WRONG_KIND[kind])
+    return not_found(_WRONG_KIND[kind]) if seen else access_denied()

@@ -178,6 +178,9 @@ def _spreading(compiled: SQLCompiler) -> Callable[[Sequence[Row]], Iterable[Any]
     return lambda many: map(itemgetter(*places), many)
 
 
+_UNBOUND: tuple[Connection | None, Any, Any] = (None, None, None)
+
+
 class Prepared:
     """A Core statement that is compiled once for each dialect, and then executed by the driver itself.
 
@@ -194,6 +197,7 @@ class Prepared:
         self._statement = statement
         self._of_dialect = of_dialect
         self._plans: dict[str, _Plan] = {}
+        self._bound = _UNBOUND
 
     def sql(self, connection: Connection) -> str:
         """Return the text that the driver gets; for tests and for EXPLAIN."""
@@ -238,19 +242,31 @@ class Prepared:
 
         The values stand in the order in which the statement names its parameters first, and nothing converts them.
         """
-        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
+        known, plan, direct = self._bound
+        if known is not connection:
+            plan, direct = self._bind(connection)
         try:
-            return _direct(connection).each(plan.sql, plan.spread(many))
+            return direct.each(plan.sql, plan.spread(many))
         except plan.failure as error:
+            self._bound = _UNBOUND  # the connection may be a broken one, which is opened anew
             raise _wrapped(connection, plan, error) from error
 
     def run_each(self, connection: Connection, many: Sequence[Row]) -> int:
         """Execute once for each of `many`; return the number of rows changed in all. Otherwise as `each`."""
-        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
+        known, plan, direct = self._bound
+        if known is not connection:
+            plan, direct = self._bind(connection)
         try:
-            return _direct(connection).run_each(plan.sql, plan.spread(many))
+            return direct.run_each(plan.sql, plan.spread(many))
         except plan.failure as error:
+            self._bound = _UNBOUND
             raise _wrapped(connection, plan, error) from error
+
+    def _bind(self, connection: Connection) -> tuple[_Plan, Direct]:
+        # The last connection is remembered as one value, so that threads that alternate take nothing from each other.
+        plan, direct = self._plan(connection), _direct(connection)
+        self._bound = (connection, plan, direct)
+        return plan, direct
 
     def _plan(self, connection: Connection) -> _Plan:
         # Two threads may both compile a statement at first; they come to the same result.

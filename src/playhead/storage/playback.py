@@ -1,4 +1,4 @@
-"""Queries of progress, plays and kept points. Keys are (user id, item id); each is one statement, run once for each key.
+"""Queries of progress, plays and kept points. Keys are (user id, item id); a statement is run once for each key.
 
 Rows stand in the order of `domain.playback.Progress`, so that they go in and out without being named.
 """
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Integer, and_, bindparam, delete, literal_col
 from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.model import Instant, ItemId, Role, UserId
-from playhead.domain.playback import ItemFacts, KeptPoint, Progress
+from playhead.domain.playback import ItemFacts, KeptPoint, Progress, Shown
 from playhead.storage.database import Prepared, Row
 from playhead.storage.schema import account, item, kept_position, library_access, play, progress
 
@@ -30,7 +30,15 @@ class Known(NamedTuple):
     progress: Progress | None
 
 
-_NO_ITEM = Known(Role.MEMBER, granted=False, kind=None, facts=ItemFacts(), progress=None)
+class Seen(NamedTuple):
+    """What the shorter look-up of a read says. `kind` is None where there is no such item."""
+
+    granted: bool
+    kind: str | None
+    shown: Shown | None
+
+
+_NO_ITEM = Seen(granted=False, kind=None, shown=None)
 
 # The columns of Progress, in its order; flags as they come, because they are made booleans below for all engines.
 _PROGRESS = tuple(
@@ -47,8 +55,16 @@ _COLUMNS = (
 )
 
 # A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
-_FIND = Prepared(
-    select(null(), *_COLUMNS)
+_SHOW = Prepared(
+    select(
+        type_coerce(library_access.c.user_id.is_not(None), Integer),
+        item.c.kind,
+        progress.c.version,
+        progress.c.position_ms,
+        progress.c.duration_ms,
+        type_coerce(progress.c.watched, Integer),
+        progress.c.last_watched_at,
+    )
     .select_from(item)
     .outerjoin(
         library_access,
@@ -72,7 +88,7 @@ _LOAD = Prepared(
 )
 
 
-def _upsert(insert: "type[sqlite.Insert] | type[postgresql.Insert]") -> "sqlite.Insert | postgresql.Insert":
+def _upsert(insert: "type[sqlite.Insert | postgresql.Insert]") -> "sqlite.Insert | postgresql.Insert":
     statement = insert(progress).values({column.name: bindparam(column.name) for column in progress.c})
     changed = {column.name: statement.excluded[column.name] for column in progress.c if not column.primary_key}
     return statement.on_conflict_do_update(
@@ -113,10 +129,14 @@ _ADD_KEPT = Prepared(
 _REMOVE_KEPT = Prepared(delete(kept_position).where(_OF_KEY, kept_position.c.id == bindparam("id")))
 
 
-def find(connection: Connection, user_id: UserId, role: Role, item_id: ItemId) -> Known:
-    """Look up one item for a user who is there and has this role."""
-    row = _FIND.one(connection, (user_id, item_id))
-    return _NO_ITEM if row is None else _known(role, row)
+def show(connection: Connection, user_id: UserId, item_id: ItemId) -> Seen:
+    """Look up one item for a user who is there, and what is shown of their progress."""
+    row = _SHOW.one(connection, (user_id, item_id))
+    if row is None:
+        return _NO_ITEM
+    granted, kind, version, position_ms, duration_ms, watched, last_watched_at = row
+    shown = None if version is None else Shown(position_ms, duration_ms, watched == 1, last_watched_at)
+    return Seen(granted == 1, kind, shown)
 
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:

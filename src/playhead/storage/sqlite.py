@@ -248,9 +248,7 @@ def _become_wal(connection: apsw_dbapi.Connection, patience: Patience) -> None:
 
 
 def _open_reader(path: Path, patience: Patience | None, *, vfs: str | None) -> apsw_dbapi.Connection:
-    connection = apsw_dbapi.connect(
-        str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, begin_mode="DEFERRED" if patience else None
-    )
+    connection = apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, begin_mode="DEFERRED")
     connection.driver.set_busy_handler(patience)
     _keep_plans(connection)
     # The default cache, and no mmap: whoever reads drops his pages at each commit of the writer, and measured after a
@@ -314,6 +312,7 @@ class SQLiteDatabase:
         for connection in idle:
             self._idle.put(connection)
         self._peek_free = threading.Lock()
+        self._peeking: asyncio.AbstractEventLoop | None = None
         self._writer_free = threading.Lock()
         self._writing = ThreadPoolExecutor(1, "playhead-writer")
         # Apart, because what runs there holds the writer already, and a function that waits for it may be in the queue.
@@ -369,18 +368,39 @@ class SQLiteDatabase:
         return 0
 
     async def peek(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.peek. Two threads that peek at the same time, or a file that is busy, take the way of `read`."""
+        """See Database.peek. Two loops that peek at the same time, or a file that is busy, take the way of `read`.
+
+        All that peek in one turn of a loop share a snapshot, because beginning one costs as much as a look-up. It is
+        let go of before the loop hears of anything new, so whoever waited for a write sees it.
+        """
         self._require_running()
-        if self._peek_free.acquire(blocking=False):
+        loop = asyncio.get_running_loop()
+        if self._peeking is loop or self._begin_peeking(loop):
             try:
                 return fn(self._peeker)
             except Exception as error:
                 if _code(error) not in _WAITING_CODES:
                     self._judge(self._peeker, error)
                     raise
-            finally:
-                self._peek_free.release()
         return await self.read(fn)
+
+    def _begin_peeking(self, loop: asyncio.AbstractEventLoop) -> bool:
+        if not self._peek_free.acquire(blocking=False):
+            return False
+        try:
+            loop.call_soon(self._end_peeking, self._peeker.begin())
+        except BaseException:
+            self._peek_free.release()
+            raise
+        self._peeking = loop
+        return True
+
+    def _end_peeking(self, transaction: RootTransaction) -> None:
+        self._peeking = None
+        try:
+            transaction.rollback()
+        finally:
+            self._peek_free.release()
 
     async def close(self) -> None:
         """See Database.close."""
