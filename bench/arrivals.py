@@ -167,13 +167,15 @@ async def _measure(port: int, rate: float, seconds: int, requests: list[bytes]) 
     return Latencies(
         rate,
         len(client.latencies),
-        *(_percentile(client.latencies, share) * 1000 for share in (0.50, 0.99, 0.999)),
-        _percentile(client.lateness, 0.99) * 1000,
+        _percentile_ms(client.latencies, 0.50),
+        _percentile_ms(client.latencies, 0.99),
+        _percentile_ms(client.latencies, 0.999),
+        _percentile_ms(client.lateness, 0.99),
     )
 
 
-def _percentile(values: Sequence[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+def _percentile_ms(values_s: Sequence[float], share: float) -> float:
+    return sorted(values_s)[min(len(values_s) - 1, int(len(values_s) * share))] * 1000
 
 
 def main() -> int:

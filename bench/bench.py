@@ -20,6 +20,7 @@ from installation import MOVIES, USERS, ignore_settings, make_installation, writ
 from lists import measure_lists
 from load import READ, SAVE
 from plan import FULL, QUICK, Plan
+from postgres import measure_postgres
 from profiling import profile
 from report import print_missed, say
 from servers import BenchError
@@ -35,12 +36,11 @@ def main() -> int:
     ignore_settings()
     try:
         with tempfile.TemporaryDirectory(prefix="playhead-bench-", dir=options.folder) as folder:
-            run_parts(options, plan, Path(folder))
+            return run_parts(options, plan, Path(folder))
     except (BenchError, subprocess.TimeoutExpired) as error:
         return complain(str(error))
     except KeyboardInterrupt:
         return complain("interrupted")
-    return 0
 
 
 def parse_options() -> argparse.Namespace:
@@ -63,26 +63,40 @@ def parse_options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def run_parts(options: argparse.Namespace, plan: Plan, folder: Path) -> None:
-    """Measure the parts that were asked for, one after the other, each in its own folder."""
-    chosen = [name for name in ("big", "lists", "postgres") if options.all or getattr(options, name)]
-    if options.profile or options.all or not chosen:
-        (folder / "usual").mkdir()
-        data, requests = folder / "usual" / "data", folder / "usual" / "requests"
-        say(f"Making {USERS} users and {MOVIES:,} movies")
-        tokens = make_installation(data)
-        write_requests(requests, tokens)
-        if options.profile:
-            profile(data, requests, options.profile)
-            return
-        compare(data, requests, tokens, plan)
+def run_parts(options: argparse.Namespace, plan: Plan, folder: Path) -> int:
+    """Measure the parts that were asked for, one after the other; one that fails does not take the others along.
+
+    Return the exit status.
+    """
+    if options.profile:
+        profile(*make_usual(folder)[:2], options.profile)
+        return 0
+    parts = {
+        "compare": lambda own: compare(*make_usual(own), plan),
+        "big": lambda own: measure_big(own, options.big_folder, plan),
+        "lists": lambda own: measure_lists(own, plan),
+        "postgres": lambda own: measure_postgres(own, plan),
+    }
+    chosen = [name for name in parts if options.all or getattr(options, name, False)] or ["compare"]
+    status = 0
     for name in chosen:
-        (folder / name).mkdir()
-        if name == "big":
-            measure_big(folder / name, options.big_folder, plan)
-        elif name == "lists":
-            measure_lists(folder / name, plan)
+        own = folder / name
+        own.mkdir()
+        try:
+            parts[name](own)
+        except (BenchError, subprocess.TimeoutExpired) as error:
+            status = complain(f"{name}: {error}")
     print_missed()
+    return status
+
+
+def make_usual(folder: Path) -> tuple[Path, Path, list[str]]:
+    """Make the usual installation; return its data folder, the file of requests to it, and the users' tokens."""
+    data, requests = folder / "data", folder / "requests"
+    say(f"Making {USERS} users and {MOVIES:,} movies")
+    tokens = make_installation(data)
+    write_requests(requests, tokens)
+    return data, requests, tokens
 
 
 def complain(reason: str) -> int:

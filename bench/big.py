@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import random
 import sqlite3
 import time
-from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 from uuid import UUID
 
 from contract import check_noops
@@ -26,47 +27,60 @@ MOVIES_A_USER = 100
 CONNECTIONS = 64
 LEAST_TO_SMALL = 0.85
 
-_REQUESTS_AT_LEAST = 50_000
 _REQUESTS_A_USER = 2
 _CHUNK = 1000  # users, between two steps of the progress bar
 _LOADS = (SAVE, READ)
 
 
+class _Case(NamedTuple):
+    """A store, and how many of its users send the requests: rows and users are told apart by the third case."""
+
+    name: str
+    store: str
+    users: int
+
+
 def measure_big(folder: Path, keep_in: Path | None, plan: Plan) -> None:
     """Measure both stores in turn and print the verdicts. The big one is kept in `keep_in` where that is given."""
     stores = {"small": (folder / "small", SMALL_USERS), "big": ((keep_in or folder) / "big", plan.big_users)}
-    results: dict[tuple[str, str], list[Result]] = defaultdict(list)
+    cases = (
+        _Case("small store", "small", SMALL_USERS),
+        _Case("big store", "big", plan.big_users),
+        _Case(f"big, {SMALL_USERS} users", "big", SMALL_USERS),
+    )
+    results: dict[tuple[str, str], list[Result]] = {(case.name, load): [] for load in _LOADS for case in cases}
     with contextlib.ExitStack() as stack:
         servers: dict[str, Server] = {}
         for name, (data, users) in stores.items():
             make_store(data, users)
             size = (data / "playhead.db").stat().st_size
             say(f"The {name} store: {users:,} users, {users * MOVIES_A_USER:,} rows of progress, {size / 1e6:,.0f} MB")
-            write_requests(folder / f"{name}.requests", users)
             servers[name] = stack.enter_context(running(playhead_program(data), folder))
             check_noops(servers[name], token_of(users - 1))
-            run_load(servers[name], SAVE, CONNECTIONS, plan.seconds, folder / f"{name}.requests")
+        for case in cases:
+            write_requests(folder / case.name, case.users, plan.big_users * _REQUESTS_A_USER)
+            run_load(servers[case.store], SAVE, CONNECTIONS, plan.seconds, folder / case.name)
         for number in range(plan.rounds):
-            for load in _LOADS:
-                for name in stores if number % 2 == 0 else reversed(stores):
-                    requests = folder / f"{name}.requests"
-                    results[name, load].append(run_load(servers[name], load, CONNECTIONS, plan.seconds, requests))
-            rates = ", ".join(f"{name} {load} {ones[-1].rate:,.0f}/s" for (name, load), ones in results.items())
+            for load, case in itertools.product(_LOADS, cases if number % 2 == 0 else cases[::-1]):
+                result = run_load(servers[case.store], load, CONNECTIONS, plan.seconds, folder / case.name)
+                results[case.name, load].append(result)
+            rates = ", ".join(f"{load} {name} {ones[-1].rate:,.0f}/s" for (name, load), ones in results.items())
             say(f"Round {number + 1} of {plan.rounds}: {rates}")
+    print_results(results, plan)
+
+
+def print_results(results: dict[tuple[str, str], list[Result]], plan: Plan) -> None:
+    """Print the medians of the rounds and the verdicts."""
     say()
     print_row(f"At {CONNECTIONS} connections", ["a second", "p50 ms", "p99 ms", "CPU us"])
     for (name, load), ones in results.items():
         one = median_result(ones)
-        print_row(
-            f"{load}s, {name} store",
-            [f"{one.rate:,.0f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", f"{one.cpu_us:.0f}"],
-        )
+        figures = [f"{one.rate:,.0f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", f"{one.cpu_us:.0f}"]
+        print_row(f"{load}s, {name}", figures)
     for load in _LOADS:
-        at_least(
-            f"{load}s with {plan.big_users * MOVIES_A_USER:,} rows to {SMALL_USERS * MOVIES_A_USER:,}",
-            median_ratio(results["big", load], results["small", load]),
-            LEAST_TO_SMALL,
-        )
+        ratio = median_ratio(results["big store", load], results["small store", load])
+        rows = f"{plan.big_users * MOVIES_A_USER:,} rows to {SMALL_USERS * MOVIES_A_USER:,}"
+        at_least(f"{load}s with {rows}", ratio, LEAST_TO_SMALL)
 
 
 def make_store(data: Path, users: int) -> None:
@@ -130,11 +144,10 @@ def _fill(connection: sqlite3.Connection, users: int) -> None:
             show(numbers.stop, users)
 
 
-def write_requests(file: Path, users: int) -> None:
-    """Write requests to rows that are there: every user of a large store twice, in no order; see load.lua."""
+def write_requests(file: Path, users: int, total: int) -> None:
+    """Write requests of the first `users`, in no order, to rows that are there; see load.lua."""
     chance = random.Random(1)
     all_movies = movies()
-    total = max(_REQUESTS_AT_LEAST, users * _REQUESTS_A_USER)
     numbers = [number % users for number in range(total)]
     chance.shuffle(numbers)
     with file.open("w", encoding="ascii") as lines:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from arrivals import measure_arrivals
+from arrivals import Latencies, measure_arrivals
 from contract import check_contract, check_noops, check_same_bytes
 from load import (
     GET_NOOP,
@@ -199,7 +199,7 @@ def print_arrivals(playhead: Server, rounds: Rounds, plan: Plan, requests: Path)
     say("\nArrivals at half the maximum, latency from the intended send time")
     heads = ["a second", "p50 ms", "p99 ms", "p99.9 ms", "client p99"]
     print_row("", heads)
-    measured = {}
+    measured: dict[str, Latencies] = {}
     for load in (SAVE, READ):
         rate = statistics.median(result.rate for result in rounds.of((PLAYHEAD, load))) / 2
         measured[load] = one = measure_arrivals(playhead, load, rate, plan.arrival_seconds, requests)

@@ -1,7 +1,7 @@
 """Whether a server answers what the benchmark takes for granted. What does less than this would be quicker for it."""
 
 import http.client
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from installation import DURATION_S, LOCKED_MOVIE, movies
 from servers import BenchError, Server
@@ -21,7 +21,7 @@ class _Step(NamedTuple):
     item: str
     body: dict[str, int] | None
     status: int
-    members: dict[str, object]
+    members: dict[str, Any]
     token: str | None = None
 
 

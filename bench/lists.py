@@ -80,7 +80,7 @@ async def _make(data: Path) -> str:
             for first in range(0, len(rows), 1000):
                 chunk = rows[first : first + 1000]
 
-                def add(connection: Connection, chunk: Sequence[dict[str, object]] = chunk) -> None:
+                def add(connection: Connection, chunk: Sequence[dict[str, Any]] = chunk) -> None:
                     connection.execute(insert(schema.progress), chunk)
                     connection.execute(insert(schema.play), [_play(row) for row in chunk if row["watched"]])
 
@@ -111,7 +111,7 @@ def _add_shows(connection: Connection) -> None:
         )
 
 
-def _item(item_id: str, library: LibraryId, kind: str) -> dict[str, object]:
+def _item(item_id: str, library: LibraryId, kind: str) -> dict[str, Any]:
     names = dict.fromkeys(("id", "title", "sort_title", "search_title", "identity"), item_id)
     runtime = None if kind == "show" else DURATION_S * 1000
     return names | {"library_id": library, "kind": kind, "runtime_ms": runtime, "added_at": 0}
@@ -129,9 +129,9 @@ def _episode_id(show: str, number: int) -> str:
     return str(UUID(int=(UUID(show).int << 16) + number))
 
 
-def _progress_rows(user: UserId, now_ms: int) -> list[dict[str, object]]:
+def _progress_rows(user: UserId, now_ms: int) -> list[dict[str, Any]]:
     """One movie in ten and three episodes of each show are half seen; the rest is watched, the long show half way."""
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
 
     def add(item_id: str, *, watched: bool) -> None:
         at = now_ms - _SPREAD_DAYS * _DAY_MS * (PROGRESS_ROWS - len(rows)) // PROGRESS_ROWS
@@ -150,7 +150,7 @@ def _progress_rows(user: UserId, now_ms: int) -> list[dict[str, object]]:
     return rows
 
 
-def _play(row: dict[str, object]) -> dict[str, object]:
+def _play(row: dict[str, Any]) -> dict[str, Any]:
     """Return the one play of a watched item."""
     keys = {name: row[name] for name in ("user_id", "item_id")}
     return keys | {"id": row["item_id"], "watched_at": row["last_watched_at"], "source": "automatic"}

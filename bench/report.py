@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 _FIRST_COLUMN = 26
-_COLUMN = 11
+_COLUMN = 12
 
 _missed: list[str] = []
 
