@@ -2,10 +2,12 @@
 
 import asyncio
 import getpass
+import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from urllib.parse import urlsplit
 
 import typer
 
@@ -278,6 +280,33 @@ def db_upgrade(data: Data = None, database: Database = None) -> None:
     typer.echo("The database is up to date")
 
 
+@db.command("backup")
+def db_backup(
+    file: Annotated[Path, typer.Argument(help="The copy; its folder must exist.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Copy the database to FILE, while the server runs or not, and check the copy."""
+    from playhead.storage.copying import back_up
+    from playhead.storage.database import StorageRefused
+    from playhead.terminal import progress_bar
+
+    settings = _settings(data=data, database=database)
+    if settings.database.startswith("postgresql"):
+        _fail(
+            "PostgreSQL has its own tool for this, which works beside a running server:\n"
+            f"    pg_dump --format=custom --file={file} --dbname={_without_password(settings.database)}\n"
+            "and pg_restore brings it back. Nothing was backed up now."
+        )
+    try:
+        with progress_bar("Copying, in pages") as show:
+            size = back_up(settings.database_path, file, force=force, progress=show)
+    except StorageRefused as error:
+        _fail(str(error))
+    typer.echo(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
+
+
 @app.command()
 def doctor(data: Data = None, database: Database = None) -> None:
     """Look for what endangers the installation and say what to do. Exits with 1 where something is bad."""
@@ -345,6 +374,12 @@ def _run(data: Path | None, database: str | None, call: Callable[["Installation"
         _fail(error.message)
     except StorageRefused as error:
         _fail(str(error))
+
+
+def _without_password(url: str) -> str:
+    """Return a database's URL as it may be shown and typed: pg_dump asks for the password, or finds it in ~/.pgpass."""
+    parts = urlsplit(url)
+    return parts._replace(scheme="postgresql", netloc=re.sub(r":[^@]*@", "@", parts.netloc)).geturl()
 
 
 def _settings(**flags: object) -> Settings:

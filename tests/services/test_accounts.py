@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 
 from playhead.domain.accounts import Principal, TokenKind, User, login_key, token_hash
 from playhead.domain.model import LibraryId, Role, TokenId, UserId
-from playhead.errors import Code, PlayheadError
+from playhead.errors import Code, PlayheadError, unavailable
 from playhead.services.accounts import SIGN_INS_MAX, TRUSTED_MAX, Accounts
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
@@ -38,12 +38,13 @@ class Stopwatch:
 
 
 class Watched:
-    """A database that counts what is asked of it, and can let something happen just before a look-up comes back."""
+    """A database that counts what is asked of it, may be full, and can be overtaken before a look-up comes back."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.peeks = 0
         self.writes = 0
+        self.is_full = False
         self.overtaken_by: Callable[[], Awaitable[object]] | None = None
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
@@ -59,6 +60,8 @@ class Watched:
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         self.writes += 1
+        if self.is_full:
+            raise unavailable()
         return await self._database.write(fn)
 
     async def close(self) -> None:
@@ -468,6 +471,15 @@ async def test_ended_sessions_are_swept_away_at_the_next_sign_in(accounts: Accou
     clock.now += 90 * DAY_MS
     await accounts.sign_in("Ana", PASSWORD, HERE)
     assert await rows_of(database, "token") == 1
+
+
+async def test_a_token_is_good_though_a_full_disk_lets_nobody_note_its_use(process: Process):
+    ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
+    secret = (await process.accounts.create_token(ana.id, "Phone")).secret
+    process.database.is_full = True
+    principal = await process.accounts.authenticate(secret)
+    assert principal is not None
+    assert principal.user_id == ana.id
 
 
 async def test_an_api_token_lasts_and_its_use_is_noted_to_the_day_at_one_write_a_day(process: Process):

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, create_engine
 from playhead.storage import migrations as history
 from playhead.storage import schema
 from playhead.storage.database import StorageRefused
-from playhead.storage.migrations.upgrade import Migrations, Upgrade, copy_database, upgrade
+from playhead.storage.migrations.upgrade import Migrations, Upgrade, upgrade
 from playhead.storage.sqlite import SQLiteDatabase
 from support import Clock
 
@@ -266,17 +266,6 @@ def test_a_damaged_database_is_neither_backed_up_nor_upgraded(path: Path, later:
     assert "damaged" in refusal(path, later("pass"))
     assert names_beside(path) == ["playhead.db"]
     assert run(path, "SELECT version_num FROM alembic_version") == [(history.HEAD,)]
-
-
-def test_a_copy_replaces_an_earlier_one_only_when_it_is_complete(path: Path, tmp_path: Path):
-    upgrade(path, now=NOW)
-    target = tmp_path / "copy.db"
-    copy_database(path, target)
-    before = target.read_bytes()
-    with pytest.raises(Exception, match="NOTADB"):
-        copy_database(_letter(tmp_path / "letter.db"), target)
-    assert target.read_bytes() == before
-    assert [entry.name for entry in tmp_path.iterdir() if "partial" in entry.name] == []
 
 
 # Refusals

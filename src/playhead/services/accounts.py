@@ -4,6 +4,7 @@ Whether the caller may administer is decided before, by `domain.access`; here is
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from playhead.domain.accounts import (
@@ -26,7 +27,15 @@ from playhead.domain.accounts import (
     token_is_live,
 )
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
-from playhead.errors import conflict, invalid, not_authenticated, not_found, too_many_attempts, unavailable
+from playhead.errors import (
+    PlayheadError,
+    conflict,
+    invalid,
+    not_authenticated,
+    not_found,
+    too_many_attempts,
+    unavailable,
+)
 from playhead.services.passwords import Passwords
 from playhead.storage import accounts as storage
 from playhead.storage.database import Connection, Database
@@ -108,7 +117,9 @@ class Accounts:
         today = day_of(now)
         if stored.last_used_at is None or stored.last_used_at < today:
             expires_at = token_expiry(stored.kind, now)
-            await self._database.write(lambda connection: storage.note_use(connection, digest, today, expires_at))
+            # A disk that is full refuses this, too; it must not cost a request that only reads.
+            with suppress(PlayheadError):
+                await self._database.write(lambda connection: storage.note_use(connection, digest, today, expires_at))
         return principal
 
     # Signing in and out

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from playhead.domain.model import Instant, moment_of
 from playhead.storage import apsw_dbapi
+from playhead.storage.copying import copy_database
 from playhead.storage.database import StorageRefused
 from playhead.storage.migrations import HEAD
 from playhead.storage.sqlite import (
@@ -151,48 +152,3 @@ def _backups(path: Path) -> list[Path]:
 
 def _made_at(backup: Path) -> str:
     return backup.name.rpartition("-")[2]
-
-
-def copy_database(source: Path, target: Path) -> None:
-    """Copy a database that may be in use to `target`, replacing it; on return the copy is whole, checked and durable.
-
-    `target` has its name only when it is complete, and is one file that needs no log beside it. Readable by its owner
-    only. Raises `apsw_dbapi.Error`, OSError, or StorageRefused where the copy does not pass SQLite's quick_check.
-    """
-    partial = target.with_name(target.name + ".partial")
-    _remove(partial)  # of an earlier attempt that was cut off
-    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    try:
-        with (
-            closing(apsw_dbapi.connect(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reader,
-            closing(apsw_dbapi.connect(str(partial))) as writer,
-        ):
-            reader.driver.set_busy_handler(Patience(_PATIENCE_S))
-            try:
-                with writer.driver.backup("main", reader.driver, "main") as backup:
-                    backup.step()
-            except apsw_dbapi.FAILURES as error:
-                raise writer.failed(error) from error
-            writer.rows("PRAGMA journal_mode = DELETE")
-            found = writer.rows("PRAGMA quick_check(1)")
-        if found != [("ok",)]:
-            raise StorageRefused(f"{source} is damaged: {found[0][0]}")
-        _sync(partial)
-        partial.replace(target)
-        _sync(target.parent)
-    except BaseException:
-        _remove(partial)
-        raise
-
-
-def _remove(database: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-journal"):
-        database.with_name(database.name + suffix).unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
