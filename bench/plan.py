@@ -11,6 +11,7 @@ class Plan:
     seconds: int
     starts: int
     saves_before_memory: int
+    arrival_rounds: int
     arrival_seconds: int
     asks: int  # how often a single request is timed
     big_users: int
@@ -21,5 +22,23 @@ class Plan:
         return max(1, self.seconds // 2)
 
 
-FULL = Plan(rounds=5, seconds=2, starts=5, saves_before_memory=200_000, arrival_seconds=10, asks=100, big_users=100_000)
-QUICK = Plan(rounds=1, seconds=1, starts=2, saves_before_memory=20_000, arrival_seconds=3, asks=20, big_users=10_000)
+FULL = Plan(
+    rounds=5,
+    seconds=2,
+    starts=5,
+    saves_before_memory=200_000,
+    arrival_rounds=3,
+    arrival_seconds=5,
+    asks=100,
+    big_users=100_000,
+)
+QUICK = Plan(
+    rounds=1,
+    seconds=1,
+    starts=2,
+    saves_before_memory=20_000,
+    arrival_rounds=1,
+    arrival_seconds=3,
+    asks=20,
+    big_users=10_000,
+)
