@@ -230,10 +230,10 @@ async def test_whoever_waited_for_a_write_peeks_at_what_was_written(database: SQ
 async def test_what_is_applied_is_durable_and_rolled_back_whole_where_it_fails(database: SQLiteDatabase):
     def add_and_fail(connection: Connection) -> None:
         add("ben")(connection)
-        raise ValueError
+        raise LookupError
 
     await database.apply(add("ana"))
-    with pytest.raises(ValueError):
+    with pytest.raises(LookupError):
         await database.apply(add_and_fail)
     assert await database.read(names) == ["ana"]
 

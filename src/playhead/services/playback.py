@@ -99,7 +99,7 @@ class _Batch:
 
     def __init__(self, connection: Connection, saves: Sequence[Save], policy: Policy) -> None:
         self._policy = policy
-        keys = list({save.key: None for save in saves})
+        keys = sorted({save.key for save in saves})  # neighbours lie on the same pages
         self._known = dict(zip(keys, storage.load(connection, keys), strict=True))
         self._plays = storage.list_plays(connection, self._keys_completed(saves))
         self._progress: dict[Key, Progress] = {}

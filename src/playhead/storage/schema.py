@@ -238,7 +238,7 @@ kept_position = Table(
     sqlite_with_rowid=False,
 )
 
-# What a user decided about the card of a movie or a show in the lists. It is no part of progress: no heartbeat needs it.
+# What a user decided about the card of a movie or a show in the lists. No heartbeat needs it, so it is not in progress.
 list_state = Table(
     "list_state",
     metadata,
