@@ -307,6 +307,25 @@ def db_backup(
     typer.echo(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
 
 
+@db.command("check")
+def db_check(data: Data = None, database: Database = None) -> None:
+    """Look for damage and for rows that break a rule; changes nothing. Exits with 1 where something is found."""
+    from playhead.storage.checking import check_file
+    from playhead.terminal import progress_bar
+
+    settings = _settings(data=data, database=database)
+    if not settings.database_path.is_file():
+        _fail(f"There is no database at {settings.database_path}")
+    with progress_bar("Checking") as show:
+        faults = list(check_file(settings.database_path, show))
+    for fault in faults:
+        typer.echo(f"{fault.table}{f' ({fault.key})' if fault.key else ''}: {fault.text}")
+        typer.echo(f"    {fault.remedy}")
+    if faults:
+        _fail(f"{len(faults)} faults in {settings.database_path}")
+    typer.echo(f"Nothing is wrong in {settings.database_path}")
+
+
 @app.command()
 def doctor(data: Data = None, database: Database = None) -> None:
     """Look for what endangers the installation and say what to do. Exits with 1 where something is bad."""

@@ -20,7 +20,11 @@ _SUFFIXES = ("", "-wal", "-shm", "-journal")
 
 
 def back_up(
-    source: Path, target: Path, *, force: bool = False, progress: Callable[[int, int], None] = lambda _done, _total: None
+    source: Path,
+    target: Path,
+    *,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> int:
     """Copy a database that may be in use to `target`, check the copy thoroughly, and return its size in bytes.
 
@@ -46,7 +50,11 @@ def back_up(
 
 
 def copy_database(
-    source: Path, target: Path, *, thorough: bool = False, progress: Callable[[int, int], None] = lambda _done, _total: None
+    source: Path,
+    target: Path,
+    *,
+    thorough: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> None:
     """Copy a database that may be in use to `target`, replacing it; on return the copy is whole, checked and durable.
 
