@@ -34,6 +34,6 @@ def _print_verdict(name: str, figures: str, *, reached: bool) -> None:
 
 def print_missed() -> None:
     """Print, at the very end, the targets that were not reached."""
-    say(f"\n{len(_missed)} targets NOT reached" if _missed else "\nEvery target was reached")
+    say(f"\n{len(_missed)} targets NOT reached" if _missed else "\nNo target that was measured was missed")
     for line in _missed:
         say(f"  {line}")
