@@ -81,6 +81,8 @@ def print_results(results: dict[tuple[str, str], list[Result]], plan: Plan) -> N
         ratio = median_ratio(results["big store", load], results["small store", load])
         rows = f"{plan.big_users * MOVIES_A_USER:,} rows to {SMALL_USERS * MOVIES_A_USER:,}"
         at_least(f"{load}s with {rows}", ratio, LEAST_TO_SMALL)
+        few = median_ratio(results[f"big, {SMALL_USERS} users", load], results["small store", load])
+        say(f"    of the same {SMALL_USERS} users: {few:.2f} times, no target")
 
 
 def make_store(data: Path, users: int) -> None:
