@@ -22,6 +22,7 @@ from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.errors import PlayheadError
 from playhead.http.application import Application
+from playhead.http.metrics import Traffic
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
@@ -31,7 +32,7 @@ from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
 from playhead.storage.database import Database
-from playhead.storage.inspection import inspect
+from playhead.storage.inspection import inspect, log_size, touch
 from playhead.storage.migrations.upgrade import upgrade
 from playhead.storage.sqlite import SQLiteDatabase
 
@@ -78,9 +79,7 @@ async def open_installation(
 
     `on_failure` is told once, from any thread, why the store can no longer be trusted. Raises StorageRefused.
     """
-    path = settings.database_path
-    await asyncio.to_thread(upgrade, path, now=clock())
-    database = await asyncio.to_thread(SQLiteDatabase, path, on_failure=on_failure)
+    database = await asyncio.to_thread(_open_database, settings, clock, on_failure)
     try:
         passwords = Passwords()
         accounts = Accounts(
@@ -98,6 +97,19 @@ async def open_installation(
             passwords.close()
     finally:
         await database.close()
+
+
+def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure: Callable[[str], None]) -> Database:
+    url = settings.database_url
+    if url is None:
+        upgrade(settings.database_path, now=clock())
+        return SQLiteDatabase(settings.database_path, on_failure=on_failure)
+    # Loaded only where it is used: a start on SQLite is quicker without.
+    from playhead.storage.migrations import postgres as migrations  # noqa: PLC0415
+    from playhead.storage.postgres import PostgresDatabase  # noqa: PLC0415
+
+    migrations.upgrade(url)
+    return PostgresDatabase(url)
 
 
 def examine_installation(settings: Settings, clock: Callable[[], Instant] = now) -> list[Finding]:
@@ -148,6 +160,7 @@ class Playhead:
         self._application: Application | None = None
         self._opening = asyncio.Lock()
         self._installation: Installation | None = None
+        self._is_draining = False
 
     @property
     def installation(self) -> Installation:
@@ -174,12 +187,23 @@ class Playhead:
                 )
                 self._stack = stack.pop_all()
             self._installation = installation
-            self._application = _application(installation)
+            self._application = self._build(installation)
+
+    def drain(self) -> None:
+        """Say at /readyz from now on that this process is about to end; requests are still answered."""
+        self._is_draining = True
+
+    async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for which the server has no room. Raises RuntimeError while it is closed."""
+        if self._application is None:
+            raise RuntimeError("Playhead is not open")
+        await self._application.turn_away(scope, receive, send)
 
     async def close(self) -> None:
         """Make everything that was accepted durable and let go of the files; idempotent."""
         stack, self._stack = self._stack, None
         self._application = self._installation = None
+        self._is_draining = False
         if stack is not None:
             await stack.aclose()
 
@@ -208,32 +232,36 @@ class Playhead:
         await self.close()
         await send({"type": "lifespan.shutdown.complete"})
 
+    def _build(self, installation: Installation) -> Application:
+        async def is_ready() -> bool:
+            if self._is_draining:
+                return False
+            try:
+                # A write that changes nothing: it takes the write lock, and so knows what a save would meet.
+                await asyncio.wait_for(installation.database.write(touch), _READY_WITHIN_S)
+            except (PlayheadError, TimeoutError):
+                return False
+            return True
+
+        traffic = Traffic()
+        rows = table(
+            Services(
+                accounts=installation.accounts,
+                catalogue=installation.catalogue,
+                scanner=installation.scanner,
+                importer=installation.importer,
+                playback=installation.playback,
+                is_ready=is_ready,
+                traffic=traffic,
+                log_bytes=lambda: 0 if self.settings.database_url else log_size(self.settings.database_path),
+                version=VERSION,
+            )
+        )
+        return Application(rows, StaticFiles(directory=_STATIC_FOLDER), installation.accounts.authenticate, traffic)
+
     def _failed(self, reason: str) -> None:
         log.critical("The store failed; no further save is accepted: %s", reason)
         self._on_failure(reason)
-
-
-def _application(installation: Installation) -> Application:
-    async def is_ready() -> bool:
-        try:
-            # An empty write transaction: it takes the write lock, and so knows what a save would meet.
-            await asyncio.wait_for(installation.database.write(lambda _: None), _READY_WITHIN_S)
-        except (PlayheadError, TimeoutError):
-            return False
-        return True
-
-    rows = table(
-        Services(
-            accounts=installation.accounts,
-            catalogue=installation.catalogue,
-            scanner=installation.scanner,
-            importer=installation.importer,
-            playback=installation.playback,
-            is_ready=is_ready,
-            version=VERSION,
-        )
-    )
-    return Application(rows, StaticFiles(directory=_STATIC_FOLDER), installation.accounts.authenticate)
 
 
 def create_app(data: Path | str | None = None, **settings: object) -> Playhead:

@@ -72,6 +72,7 @@ async def test_the_public_routes_are_these(stocked: World):
         "/api/v1/sessions",
         "/livez",
         "/readyz",
+        "/metrics",
         "/api/openapi.json",
         "/api/docs",
         "/",

@@ -7,48 +7,78 @@ from functools import cached_property
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Mount, Router
 from starlette.routing import Route as StarletteRoute
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from playhead.errors import Code, PlayheadError, not_found
+from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.auth import Authenticate
 from playhead.http.errors import STATUS, send_internal_error, send_problem
+from playhead.http.metrics import NO_ROUTE, Traffic
 from playhead.http.route import Route, respond
 
 log = logging.getLogger(__name__)
 
 
 class Application:
-    """Answers HTTP requests by the table. Mounts under any path; has no start and no end of its own."""
+    """Answers HTTP requests by the table. Mounts under any path; has no start and no end of its own.
 
-    def __init__(self, table: Sequence[Route], static: ASGIApp, authenticate: Authenticate) -> None:
+    `traffic` is told what was answered. Of bounded routes at most `most_under_way` requests are answered at once; what
+    is over it gets 503 instead of a place in a queue.
+    """
+
+    def __init__(
+        self,
+        table: Sequence[Route],
+        static: ASGIApp,
+        authenticate: Authenticate,
+        traffic: Traffic,
+        *,
+        most_under_way: int = 256,
+    ) -> None:
         self.table = table
         self._authenticate = authenticate
+        self._traffic = traffic
+        self._answers = traffic.answers
         self._lane = _Lane(table)
         paths: dict[str, dict[str, Route]] = {}
         for route in table:
             paths.setdefault(route.path, {})[route.method] = route
         routes: list[BaseRoute] = [
-            StarletteRoute(path, _PathEndpoint(methods, authenticate)) for path, methods in paths.items()
+            StarletteRoute(path, _PathEndpoint(path, methods, authenticate, traffic, most_under_way))
+            for path, methods in paths.items()
         ]
-        self._router = Router([*routes, Mount("/static", static)], redirect_slashes=False, default=_no_such_path)
+        self._router = Router(
+            [*routes, Mount("/static", _Static(static, traffic))], redirect_slashes=False, default=_no_such_path
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         found = self._lane.match(scope)
         if found is not None:
             route, parameters = found
-            await respond(route, parameters, self._authenticate, scope, receive, send)
+            status = await respond(route, parameters, self._authenticate, scope, receive, send)
+            self._answers[route.method, route.path, status] += 1
             return
         try:
             await self._router(scope, receive, send)
         except PlayheadError as error:
-            await send_problem(send, error)
+            await self._refuse(send, error)
         except HTTPException as error:  # of the static files
             code = next((code for code, status in STATUS.items() if status == error.status_code), Code.NOT_FOUND)
-            await send_problem(send, PlayheadError(code, error.detail))
+            await self._refuse(send, PlayheadError(code, error.detail))
         except Exception:
             log.exception("Defect while answering %s %s", scope["method"], scope["path"])
+            self._answers[NO_ROUTE, NO_ROUTE, 500] += 1
             await send_internal_error(send)
+
+    async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of a connection for which there is no room, whatever it asks for; the connection ends."""
+        del scope, receive
+        self._traffic.refused["connections"] += 1
+        await self._refuse(send, unavailable(), [(b"connection", b"close")])
+
+    async def _refuse(self, send: Send, error: PlayheadError, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+        self._answers[NO_ROUTE, NO_ROUTE, STATUS[error.code]] += 1
+        await send_problem(send, error, headers)
 
 
 class _Lane:
@@ -81,9 +111,14 @@ class _Lane:
 class _PathEndpoint:
     """All methods of one path. HEAD is GET without a body, which the server leaves out."""
 
-    def __init__(self, methods: Mapping[str, Route], authenticate: Authenticate) -> None:
+    def __init__(
+        self, path: str, methods: Mapping[str, Route], authenticate: Authenticate, traffic: Traffic, most: int
+    ) -> None:
+        self._path = path
         self._methods = methods
         self._authenticate = authenticate
+        self._traffic = traffic
+        self._most = most
 
     @cached_property
     def _allowed(self) -> bytes:
@@ -94,11 +129,40 @@ class _PathEndpoint:
         route = self._methods.get("GET" if method == "HEAD" and "HEAD" not in self._methods else method)
         if route is None:
             error = PlayheadError(Code.METHOD_NOT_ALLOWED, "Method not allowed")
+            self._traffic.answers[NO_ROUTE, self._path, STATUS[error.code]] += 1
             await send_problem(send, error, [(b"allow", self._allowed)])
             return
-        await respond(route, scope["path_params"], self._authenticate, scope, receive, send)
+        if not route.bounded:
+            status = await respond(route, scope["path_params"], self._authenticate, scope, receive, send)
+        elif self._traffic.under_way >= self._most:
+            self._traffic.refused["requests"] += 1
+            await send_problem(send, unavailable())
+            status = STATUS[Code.UNAVAILABLE]
+        else:
+            self._traffic.under_way += 1
+            try:
+                status = await respond(route, scope["path_params"], self._authenticate, scope, receive, send)
+            finally:
+                self._traffic.under_way -= 1
+        self._traffic.answers[route.method, route.path, status] += 1
+
+
+class _Static:
+    """The static files, whose answers are counted as those of one route."""
+
+    def __init__(self, files: ASGIApp, traffic: Traffic) -> None:
+        self._files = files
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def count(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._traffic.answers["GET", "/static", message["status"]] += 1
+            await send(message)
+
+        await self._files(scope, receive, count)
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
-    del scope, receive
-    await send_problem(send, not_found())
+    del scope, receive, send
+    raise not_found()

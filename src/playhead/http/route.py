@@ -17,7 +17,7 @@ from playhead.domain.accounts import Principal
 from playhead.errors import Code, PlayheadError, access_denied, invalid, not_authenticated
 from playhead.http.auth import Authenticate, header, identify
 from playhead.http.bodies import convert, decode, encode, read_body, require_media_type
-from playhead.http.errors import send_internal_error, send_problem
+from playhead.http.errors import STATUS, send_internal_error, send_problem
 
 T = TypeVar("T")
 
@@ -101,7 +101,8 @@ class Route:
     `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `answer`, gives.
     `body_required`: an empty body is none of the request's type. `more_statuses` are those that are no failures
     either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
-    `hot`: looked up before Starlette's routing. `documented`: part of the OpenAPI document; pages are not.
+    `hot`: looked up before Starlette's routing. `bounded`: only so many are answered at once; not so where an answer
+    lasts by its nature, or must come under any load. `documented`: part of the OpenAPI document; pages are not.
     """
 
     method: str
@@ -119,6 +120,7 @@ class Route:
     problems: tuple[Code, ...] = ()
     tag: str = ""
     hot: bool = False
+    bounded: bool = True
     documented: bool = True
 
 
@@ -132,8 +134,11 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     scope: Scope,
     receive: Receive,
     send: Send,
-) -> None:
-    """Answer one request: who is it, may they, what is the answer; every failure becomes a problem document."""
+) -> int:
+    """Answer one request: who is it, may they, what is the answer; every failure becomes a problem document.
+
+    Returns the status, or 0 where the client went away before it had one.
+    """
     try:
         principal = await identify(scope, authenticate)
         if principal is None and route.access is not Access.ANYONE:
@@ -143,17 +148,18 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
         result = await route.endpoint(Call(scope, receive, parameters, principal))
         if isinstance(result, Response):
             await result(scope, receive, send)
-            return
+            return result.status_code
         body = b"" if result is None else encode(result)
     except PlayheadError as error:
         await send_problem(send, error)
-        return
+        return STATUS[error.code]
     except ClientDisconnect:
-        return
+        return 0
     except Exception:
         log.exception("Defect while answering %s %s", scope["method"], scope["path"])
         await send_internal_error(send)
-        return
+        return 500
     headers = [] if result is None else [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": route.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+    return route.status

@@ -33,6 +33,8 @@ from playhead.http.catalogue import (
     LibraryRequest,
 )
 from playhead.http.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
+from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
+from playhead.http.metrics import MetricsRoutes, Traffic
 from playhead.http.openapi import document
 from playhead.http.pages import PageRoutes, Shelf
 from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
@@ -60,6 +62,8 @@ class Services:
     importer: Importer
     playback: Playback
     is_ready: Callable[[], Awaitable[bool]]
+    traffic: Traffic
+    log_bytes: Callable[[], int | None]
     version: str
 
 
@@ -89,6 +93,14 @@ def table(services: Services) -> list[Route]:
     importing = ImportRoutes(services.importer)
     stream = StreamRoutes(services.catalogue)
     service = ServiceRoutes(services.is_ready, describe)
+    metrics = MetricsRoutes(
+        services.traffic,
+        lambda: services.playback.commits,
+        waiting=lambda: services.playback.waiting,
+        refused=lambda: {**services.playback.refused, "sign_ins": services.accounts.refused_sign_ins},
+        log_bytes=services.log_bytes,
+        version=services.version,
+    )
     page = PageRoutes(services.accounts, list_shelves, describe)
     # fmt: off
     rows += [
@@ -143,11 +155,14 @@ def table(services: Services) -> list[Route]:
         Route("GET", "/api/v1/items/{id}/episodes", catalogue.list_episodes, "List the episodes of a show",
               query=EpisodesQuery, answer=ItemsAnswer, problems=_ITEM, tag="catalogue"),
         Route("GET", "/api/v1/stream/movie/{id}", stream.movie, "Stream a movie",
-              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue"),
+              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
+              bounded=False),
         Route("GET", "/api/v1/stream/episode/{id}", stream.episode, "Stream an episode",
-              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue"),
+              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
+              bounded=False),
         Route("GET", "/api/v1/stream/file/{id}", stream.file, "Stream one file",
-              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue"),
+              more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
+              bounded=False),
         Route("POST", "/api/v1/libraries", catalogue.add_library, "Add a library",
               access=Access.ADMIN, request=LibraryRequest, answer=LibraryAnswer, status=201, problems=(Code.CONFLICT,),
               tag="catalogue"),
@@ -159,9 +174,11 @@ def table(services: Services) -> list[Route]:
               answer=ImportAnswer, tag="catalogue"),
         # Service
         Route("GET", "/livez", service.live, "Is the process alive",
-              access=Access.ANYONE, answer=StatusAnswer, tag="service"),
+              access=Access.ANYONE, answer=StatusAnswer, tag="service", hot=True),
         Route("GET", "/readyz", service.ready, "Can the server write",
               access=Access.ANYONE, answer=StatusAnswer, problems=(Code.UNAVAILABLE,), tag="service"),
+        Route("GET", "/metrics", metrics.read, "Numbers for Prometheus",
+              access=Access.ANYONE, media_types=(METRICS_MEDIA_TYPE,), tag="service", bounded=False),
         Route("GET", "/api/openapi.json", service.openapi, "This document",
               access=Access.ANYONE, answer=dict[str, Any], tag="service"),
         Route("GET", "/api/v1/noop", read_noop, "Answer like a read, without the store",

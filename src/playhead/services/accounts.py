@@ -69,7 +69,7 @@ class Accounts:
     """The accounts of an installation.
 
     `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_token` 256 random bits as
-    64 lower-case hexadecimal digits.
+    64 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room.
     """
 
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
@@ -89,6 +89,7 @@ class Accounts:
         self._new_token = new_token
         self._trusted = _Trusted(monotonic)
         self._signing_in = 0
+        self.refused_sign_ins = 0
 
     # Who makes a request
 
@@ -132,6 +133,7 @@ class Accounts:
         many sign-ins wait for their turn.
         """
         if self._signing_in >= SIGN_INS_MAX:
+            self.refused_sign_ins += 1
             raise unavailable(retry_after_s=2)
         self._signing_in += 1
         try:

@@ -1,12 +1,13 @@
 """Saving and reading progress: load, decide by the domain's rules, store. Many reports share one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from playhead.domain.access import may_see
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import Decision, KeptPoint, Policy, Progress, Report, Shown, advance, completes
 from playhead.errors import PlayheadError, access_denied, not_authenticated, not_found
+from playhead.services.measures import Commits
 from playhead.storage import playback as storage
 from playhead.storage.batching import GroupCommit
 from playhead.storage.database import Connection, Database
@@ -35,8 +36,12 @@ class Playback:
         self._clock = clock
         self._new_id = new_id
         self._policy = policy
+        self.commits = Commits()
         self._saves: GroupCommit[Save, Decision] = GroupCommit(
-            self._commit, lanes=database.lanes, lane_of=lambda save: database.lane_of(save.key[0])
+            self._commit,
+            lanes=database.lanes,
+            lane_of=lambda save: database.lane_of(save.key[0]),
+            observe=self.commits.add,
         )
         self._reads: GroupCommit[Key, Known | None] = GroupCommit(
             self._load, lanes=database.lanes, lane_of=lambda key: database.lane_of(key[0])
@@ -64,6 +69,16 @@ class Playback:
         after UNAVAILABLE, send it again.
         """
         return await self._saves.submit(Save((user_id, item_id), kind, report, self._clock()))
+
+    @property
+    def waiting(self) -> Mapping[str, int]:
+        """How much waits in each queue, by its name."""
+        return {"saves": self._saves.waiting, "reads": self._reads.waiting}
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How much was refused so far, because a queue was full, by the queue's name."""
+        return {"saves": self._saves.refused, "reads": self._reads.refused}
 
     async def close(self) -> None:
         """Refuse further reports and wait until those that were accepted are durable."""

@@ -18,25 +18,41 @@ class GroupCommit(Generic[Job, Result]):
     `commit` takes the jobs of one batch in order of arrival and returns one result a job, in that order, after all of
     them are durable. A result that is an exception is raised to that job's submitter alone; an exception that `commit`
     raises, to everybody in the batch. Jobs of one lane keep their order. `lane_of` maps a job to its lane, 0 ≤ lane <
-    `lanes`. Belongs to one event loop.
+    `lanes`. `observe` is told of each batch its size, and the seconds that it took. Belongs to one event loop.
+
+    `max_waiting` is four full batches: who comes then waits for four syncs of the disk, not for the many that a client
+    would give up on.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - bounds that a test or a store sets
         self,
         commit: Callable[[list[Job]], Awaitable[Sequence[Result | Exception]]],
         *,
         lanes: int = 1,
         lane_of: Callable[[Job], int] = lambda _: 0,
         max_batch: int = 512,
-        max_waiting: int = 10_000,
+        max_waiting: int = 2048,
+        observe: Callable[[int, float], None] = lambda _size, _seconds: None,
     ) -> None:
         self._commit = commit
         self._lane_of = lane_of
         self._lanes: list[_Lane[Job, Result]] = [_Lane() for _ in range(lanes)]
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._observe = observe
         self._waiting = 0
+        self._refused = 0
         self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait, or are being committed."""
+        return self._waiting
+
+    @property
+    def refused(self) -> int:
+        """How many jobs were refused so far, because the queue was full or closed."""
+        return self._refused
 
     def submit(self, job: Job) -> "asyncio.Future[Result]":
         """Queue a job; the future yields its result once it is durable.
@@ -45,6 +61,7 @@ class GroupCommit(Generic[Job, Result]):
         submitter that gives up does not take its job back: it may be durable already.
         """
         if self._closed or self._waiting >= self._max_waiting:
+            self._refused += 1
             raise unavailable()
         lane = self._lanes[self._lane_of(job)]
         loop = asyncio.get_running_loop()
@@ -63,13 +80,16 @@ class GroupCommit(Generic[Job, Result]):
             await asyncio.wait(running)
 
     async def _run(self, lane: "_Lane[Job, Result]") -> None:
+        loop = asyncio.get_running_loop()
         try:
             while lane.waiting:
                 batch = list(islice(lane.waiting, self._max_batch))
                 for _ in batch:
                     lane.waiting.popleft()
+                began = loop.time()
                 await self._commit_batch(batch)
                 self._waiting -= len(batch)
+                self._observe(len(batch), loop.time() - began)
         finally:
             lane.task = None
 

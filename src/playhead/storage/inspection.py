@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
+from sqlalchemy import Connection, delete, false
 
 from playhead.domain.model import Instant
 from playhead.storage import apsw_dbapi
 from playhead.storage.migrations import HEAD
+from playhead.storage.schema import sign_in_failure
 from playhead.storage.sqlite import filesystem_type, is_network_filesystem, is_wal_sound
 
 _PATIENCE_MS = 5000
@@ -37,6 +39,11 @@ class StoreFacts:
     library_folders: tuple[str, ...] = ()
 
 
+def touch(connection: Connection) -> None:
+    """Write, and change nothing: fails where the store cannot be written."""
+    connection.execute(delete(sign_in_failure).where(false()))
+
+
 def inspect(path: Path) -> StoreFacts:
     """Look at the database file at `path`, which need not exist. Never raises for what it finds."""
     folder = next(parent for parent in path.parents if parent.exists())
@@ -58,13 +65,18 @@ def inspect(path: Path) -> StoreFacts:
         is_network=is_network_filesystem(filesystem),
         exists=path.exists(),
         size=_size(path),
-        log_size=_size(path.with_name(f"{path.name}-wal")),
+        log_size=log_size(path),
         head=HEAD,
         revision=content.revision,
         fault=fault,
         newest_at=content.newest_at,
         library_folders=content.library_folders,
     )
+
+
+def log_size(path: Path) -> int:
+    """Return how many bytes the write-ahead log of the database at `path` takes; 0 where there is none."""
+    return _size(path.with_name(f"{path.name}-wal"))
 
 
 class _Content(NamedTuple):
