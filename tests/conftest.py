@@ -1,17 +1,28 @@
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from playhead.config import Settings
 from playhead.domain.model import Instant
+from playhead.storage.database import Database
+from playhead.storage.migrations import postgres as postgres_migrations
 from playhead.storage.migrations.upgrade import upgrade
+from playhead.storage.postgres import PostgresDatabase
 from playhead.storage.sqlite import SQLiteDatabase
+from postgres import Cluster
+
+ENGINES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+# SQLite
 
 
 @pytest.fixture(scope="session")
@@ -29,15 +40,76 @@ def database_path(migrated_file: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def database(database_path: Path, anyio_backend: str) -> AsyncIterator[SQLiteDatabase]:  # noqa: ARG001 - the loop
+async def sqlite_database(database_path: Path, anyio_backend: str) -> AsyncIterator[SQLiteDatabase]:  # noqa: ARG001
     opened = SQLiteDatabase(database_path)
     yield opened
     await opened.close()
 
 
+# PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server of this test process, in which `migrated` is an empty database of the newest schema."""
+    made = Cluster()
+    try:
+        postgres_migrations.upgrade(made.create("migrated"))
+        yield made
+    finally:
+        made.close()
+
+
 @pytest.fixture
-def blocking_database(database_path: Path) -> Iterator[SQLiteDatabase]:
+def postgres_url(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database with the newest schema, that nobody is connected to."""
+    del request
+    name = f"test-{next(_numbers)}"
+    yield cluster.create(name, "migrated")
+    cluster.run_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+_numbers = iter(range(1_000_000))
+
+
+# Both
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The test runs once on each engine."""
+    return str(request.param)
+
+
+@pytest.fixture
+def open_database(engine: str, request: pytest.FixtureRequest) -> Callable[[], Any]:
+    """Opens the database of this test once more, as another process would."""
+    if engine == "sqlite":
+        path = request.getfixturevalue("database_path")
+        return lambda: SQLiteDatabase(path)
+    url = request.getfixturevalue("postgres_url")
+    return lambda: PostgresDatabase(url)
+
+
+@pytest.fixture
+async def database(open_database: Callable[[], Any], anyio_backend: str) -> AsyncIterator[Database]:  # noqa: ARG001
+    opened = open_database()
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def blocking_database(open_database: Callable[[], Any]) -> Iterator[Database]:
     """For tests without an event loop, which use read_blocking and write_blocking."""
-    opened = SQLiteDatabase(database_path)
+    opened = open_database()
     yield opened
     opened.close_blocking()
+
+
+@pytest.fixture
+def settings(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
+    """The settings of an installation on either engine, which nobody has opened yet."""
+    data = tmp_path / "data"
+    if engine == "sqlite":
+        return Settings(data=data)
+    return Settings(data=data, database=request.getfixturevalue("postgres_url"))

@@ -38,7 +38,11 @@ class Settings(BaseSettings):
     data: Path = Field(
         default_factory=default_data_folder, description="Folder for everything that the installation writes."
     )
-    database: str = Field(default="", description="`sqlite:///PATH`; when empty, `playhead.db` in the data folder.")
+    database: str = Field(
+        default="",
+        description="`sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; when empty, `playhead.db` in the data "
+        "folder.",
+    )
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
     )
@@ -63,13 +67,25 @@ class Settings(BaseSettings):
     @field_validator("database")
     @classmethod
     def _is_supported(cls, value: str) -> str:
-        if value and (not value.startswith("sqlite:///") or value == "sqlite:///"):
-            raise ValueError("must be a URL such as sqlite:////var/lib/playhead/playhead.db")
+        engine, _, rest = value.partition("://")
+        if value and (engine not in {"sqlite", "postgresql"} or rest in {"", "/"}):
+            raise ValueError(
+                "must be a URL such as sqlite:////var/lib/playhead/playhead.db or postgresql://playhead@localhost/playhead"
+            )
+        if engine == "sqlite" and not rest.startswith("/"):
+            raise ValueError("must have three slashes before the path: sqlite:///playhead.db or sqlite:////var/lib/…")
         return value
 
     @property
+    def database_url(self) -> str | None:
+        """Return the URL of a PostgreSQL database, or None where the database is an SQLite file."""
+        return self.database if self.database.startswith("postgresql://") else None
+
+    @property
     def database_path(self) -> Path:
-        """Return the SQLite file."""
+        """Return the SQLite file. Raises ValueError where the database is none."""
+        if self.database_url is not None:
+            raise ValueError("the database is no file")
         if self.database:
             return Path(self.database.removeprefix("sqlite:///")).absolute()
         return self.data.absolute() / "playhead.db"

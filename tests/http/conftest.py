@@ -1,7 +1,6 @@
 """The application in process: a real database in a temporary folder, and a client that speaks HTTP to it."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -14,9 +13,9 @@ from world import PASSWORD, World, stock_library
 
 
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(settings: Settings) -> AsyncIterator[World]:
     clock = Clock(Instant(1_762_639_200_000))  # 2025-11-08T22:00:00Z
-    playhead = Playhead(Settings(data=tmp_path / "data"), clock=clock)
+    playhead = Playhead(settings, clock=clock)
     await playhead.open()
     accounts = playhead.installation.accounts
     headers: dict[str, dict[str, str]] = {}

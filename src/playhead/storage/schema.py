@@ -37,13 +37,16 @@ metadata = MetaData(
 # The canonical 36 characters: the same string in the API, the log and the database. PostgreSQL keeps 16 bytes.
 Id = String(36).with_variant(UUID(as_uuid=False), "postgresql")
 
+# What lists are sorted by: by code point on every engine, whatever the locale of a PostgreSQL server is.
+Sorted = Text().with_variant(Text(collation="C"), "postgresql")
+
 # Catalogue: small, read by everybody, replicated to every node of a distributed engine.
 
 library = Table(
     "library",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", Sorted, nullable=False, unique=True),
     Column("kind", Text, nullable=False),  # movies, shows
     Column("path", Text),  # absolute folder; null for a library that is only imported
     Column("created_at", BigInteger, nullable=False),
@@ -62,7 +65,7 @@ item = Table(
     Column("kind", Text, nullable=False),  # movie, show, episode
     Column("show_id", Id, ForeignKey("item.id", ondelete="CASCADE")),  # episodes only
     Column("title", Text, nullable=False),
-    Column("sort_title", Text, nullable=False),
+    Column("sort_title", Sorted, nullable=False),
     Column("search_title", Text, nullable=False),  # without case and accents
     Column("year", Integer),
     Column("season_number", Integer),
@@ -131,7 +134,7 @@ file_item = Table(
 login = Table(
     "login",
     metadata,
-    Column("name", Text, primary_key=True),  # case-folded
+    Column("name", Sorted, primary_key=True),  # case-folded
     Column("user_id", Id, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -206,7 +209,7 @@ progress = Table(
     Column("completed_session", Text),
     Column("completed_duration_ms", BigInteger),
     Column("completed_at", BigInteger),
-    Column("completed_marked", Boolean),
+    Column("completed_marked", Boolean, nullable=False),
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
     sqlite_with_rowid=False,
 )

@@ -105,9 +105,9 @@ def _upgrade(path: Path, now: Instant, migrations: Migrations) -> Upgrade:
                 return Upgrade(before, migrations.head, None)
             backup = None
             if before is not None:
-                _require_known(path, before, migrations)
+                require_known(path, before, migrations)
                 backup = _back_up(path, before, now)
-            _migrate(connection, migrations)
+            migrate(connection, migrations)
             broken = writer.rows("PRAGMA foreign_key_check")
             if broken:
                 raise StorageRefused(
@@ -116,18 +116,20 @@ def _upgrade(path: Path, now: Instant, migrations: Migrations) -> Upgrade:
         return Upgrade(before, migrations.head, backup)
 
 
-def _require_known(path: Path, revision: str, migrations: Migrations) -> None:
+def require_known(database: Path | str, revision: str, migrations: Migrations) -> None:
+    """Raise StorageRefused where the revision of a database is none of this version's."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to import, and rarely needed
 
     known = {script.revision for script in ScriptDirectory(str(migrations.scripts)).walk_revisions()}
     if revision not in known:
         raise StorageRefused(
-            f"{path} was written by a newer version of Playhead: its schema is {revision}, and this version knows "
+            f"{database} was written by a newer version of Playhead: its schema is {revision}, and this version knows "
             f"schemas up to {migrations.head}. Install that version again, or restore a backup made before."
         )
 
 
-def _migrate(connection: Connection, migrations: Migrations) -> None:
+def migrate(connection: Connection, migrations: Migrations) -> None:
+    """Bring the schema to the newest revision, in the transaction that the connection is in."""
     from alembic import command  # noqa: PLC0415 - slow to import, and rarely needed
     from alembic.config import Config  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ depends_on = None
 
 # A migration stays what it was when it was released: it does not import the schema, which goes on changing.
 ID = sa.String(36).with_variant(sa.UUID(as_uuid=False), "postgresql")
+SORTED = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -27,7 +28,7 @@ def upgrade() -> None:
     op.create_table(
         "library",
         sa.Column("id", ID, nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", SORTED, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("path", sa.Text()),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
@@ -40,7 +41,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "login",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", SORTED, nullable=False),
         sa.Column("user_id", ID, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_login"),
         sqlite_with_rowid=False,
@@ -75,7 +76,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("show_id", ID),
         sa.Column("title", sa.Text(), nullable=False),
-        sa.Column("sort_title", sa.Text(), nullable=False),
+        sa.Column("sort_title", SORTED, nullable=False),
         sa.Column("search_title", sa.Text(), nullable=False),
         sa.Column("year", sa.Integer()),
         sa.Column("season_number", sa.Integer()),

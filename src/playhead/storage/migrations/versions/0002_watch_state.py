@@ -41,7 +41,6 @@ def upgrade() -> None:
         batch.add_column(sa.Column("completed_duration_ms", sa.BigInteger()))
         batch.add_column(sa.Column("completed_at", sa.BigInteger()))
         batch.add_column(sa.Column("completed_marked", sa.Boolean(), nullable=False, server_default=sa.false()))
-        batch.add_column(sa.Column("completed_marked", sa.Boolean()))
     op.execute("UPDATE progress SET changed_at = last_watched_at")
     with op.batch_alter_table("progress", table_kwargs={"sqlite_with_rowid": False}) as batch:
         batch.alter_column("changed_at", existing_type=sa.BigInteger(), server_default=None)

@@ -1,0 +1,56 @@
+"""Bring a PostgreSQL database to the schema of this program, in one transaction, or refuse. See `upgrade.py`."""
+
+from sqlalchemy import Connection, bindparam, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from playhead.storage.database import StorageRefused
+from playhead.storage.migrations.upgrade import Migrations, Upgrade, migrate, require_known
+from playhead.storage.postgres import described, make_engine, reason
+
+# Whoever migrates holds this advisory lock until its transaction ends: any number that nobody else here uses.
+_MIGRATING = 7_329_004_411
+
+_OLDEST_MAJOR = 13
+"""ON CONFLICT, RETURNING and UUID functions are older; versions before it get no more fixes from PostgreSQL."""
+
+
+def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
+    """Make the database at `url` one of this version; its tables are made where it is empty.
+
+    Everything happens in one transaction under an advisory lock: a failure leaves the database as it was, and of two
+    processes one migrates and the other waits. Idempotent. There is no backup: pg_dump makes one.
+    Blocks. Raises StorageRefused for a database that is newer, foreign or too old a server's, or cannot be reached.
+    """
+    migrations = migrations or Migrations()
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection, connection.begin():
+            if _revision(connection, url) == migrations.head:
+                return Upgrade(migrations.head, migrations.head, None)
+            connection.execute(select(func.pg_advisory_xact_lock(bindparam("lock", _MIGRATING))))
+            before = _revision(connection, url)  # again: another process may have migrated while this one waited
+            if before != migrations.head:
+                if before is not None:
+                    require_known(described(url), before, migrations)
+                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                migrate(connection, migrations)
+        return Upgrade(before, migrations.head, None)
+    except DBAPIError as error:
+        raise StorageRefused(f"The database {described(url)} cannot be used: {reason(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def _revision(connection: Connection, url: str) -> str | None:
+    """Return the revision of the schema, or None for an empty database. Raises StorageRefused for any other."""
+    major = (connection.dialect.server_version_info or (0,))[0]
+    if major < _OLDEST_MAJOR:
+        raise StorageRefused(f"PostgreSQL {major} is too old for Playhead: it needs {_OLDEST_MAJOR} or newer.")
+    tables = set(inspect(connection).get_table_names())
+    if not tables:
+        return None
+    if tables >= {"alembic_version", "account", "progress"}:
+        revisions = connection.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+        if len(revisions) == 1:
+            return str(revisions[0])
+    raise StorageRefused(f"{described(url)} is not a Playhead database. Choose a database of its own.")

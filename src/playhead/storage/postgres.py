@@ -1,0 +1,279 @@
+"""Playhead on PostgreSQL: a pool, statement settings, lanes, and what is tried again after a failure.
+
+Knows no tables. Several processes share one database; nothing here locks out another. See
+docs/decisions/0018-postgresql.md.
+"""
+
+import asyncio
+import time
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar, cast
+
+import psycopg
+from psycopg import sql as psycopg_sql
+from psycopg.types.string import TextLoader
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from playhead.errors import unavailable
+from playhead.storage.database import Row, StorageRefused
+
+T = TypeVar("T")
+
+LANES = 4
+"""Transactions of users' writes side by side, in one process. More than the server has processors gain nothing."""
+
+_WRITERS = LANES + 2  # the lanes, and what is not a batch
+_READERS = 4
+_STATEMENT_TIMEOUT_S = 30
+_LOCK_TIMEOUT_S = 10
+_IDLE_TIMEOUT_S = 60
+_CONNECT_TIMEOUT_S = 5
+_UNANSWERED_S = 15  # a connection whose other end does not even acknowledge is given up
+
+# How long a failure that may pass is tried again: less than a client waits, more than a failover to a standby takes.
+_PATIENCE_S = 10.0
+_FIRST_PAUSE_S = 0.02
+_LONGEST_PAUSE_S = 1.0
+
+# Nothing was done, or it was undone, and another try may succeed. Source: PostgreSQL's documentation, appendix A.
+_AGAIN = frozenset({"40001", "40P01", "57P03", "53300", "08001", "08004"})
+# The server has let go of the connection; whether a commit that was under way took effect is not known.
+_DROPPED = frozenset({"08000", "08003", "08006", "08007", "57P01", "57P02", "57P05", "25P03"})
+# The server cannot just now, and trying again at once would not help: time is up, no room, read-only.
+_PASSING_CLASSES = ("53", "55", "57", "58", "25006")
+
+
+class PsycopgConnection(psycopg.Connection[Row]):
+    """A psycopg connection with the short ways that `Prepared` takes. Ids come as text, as on SQLite."""
+
+    def rows(self, sql: str, parameters: Any) -> list[Row]:  # noqa: ANN401 - a tuple or a mapping
+        """See Direct.rows."""
+        return self.execute(_text(sql), parameters, prepare=True).fetchall()
+
+    def first(self, sql: str, parameters: Any) -> Row | None:  # noqa: ANN401
+        """See Direct.first."""
+        return self.execute(_text(sql), parameters, prepare=True).fetchone()
+
+    def run(self, sql: str, parameters: Any) -> int:  # noqa: ANN401
+        """See Direct.run."""
+        return self.execute(_text(sql), parameters, prepare=True).rowcount
+
+    def each(self, sql: str, many: Iterable[Any]) -> list[Row]:
+        """See Direct.each. All are sent before the first answer is waited for."""
+        rows: list[Row] = []
+        with self.cursor() as cursor:
+            cursor.executemany(_text(sql), many, returning=True)
+            while cursor.pgresult is not None:
+                rows += cursor.fetchall()
+                if not cursor.nextset():
+                    break
+        return rows
+
+    def run_each(self, sql: str, many: Iterable[Any]) -> int:
+        """See Direct.run_each."""
+        with self.cursor() as cursor:
+            cursor.executemany(_text(sql), many)
+            return cursor.rowcount
+
+
+def _text(sql: str) -> psycopg_sql.SQL:
+    return psycopg_sql.SQL(cast("Any", sql))  # of a compiled statement, which holds no value
+
+
+def _connect(url: URL) -> PsycopgConnection:
+    settings = {
+        "statement_timeout": f"{_STATEMENT_TIMEOUT_S}s",
+        "lock_timeout": f"{_LOCK_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s",
+        "synchronous_commit": "on",  # what is answered is durable, whatever the server's default is
+    }
+    connection = PsycopgConnection.connect(
+        url.set(drivername="postgresql").render_as_string(hide_password=False),
+        connect_timeout=_CONNECT_TIMEOUT_S,
+        application_name="playhead",
+        options=" ".join(f"-c {name}={value}" for name, value in settings.items()),
+        keepalives_idle=_UNANSWERED_S,
+        tcp_user_timeout=_UNANSWERED_S * 1000,
+        client_encoding="utf8",
+    )
+    connection.adapters.register_loader("uuid", TextLoader)
+    return cast("PsycopgConnection", connection)
+
+
+def parse_url(text: str) -> URL:
+    """Return a `postgresql://` URL for SQLAlchemy and psycopg. Raises StorageRefused; never shows the password."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise StorageRefused("The database URL cannot be read: it looks like postgresql://user@host/name") from None
+    return url.set(drivername="postgresql+psycopg")
+
+
+def make_engine(text: str, *, connections: int = 0) -> Engine:
+    """Return an engine with a pool of so many connections; with none, each is opened when it is asked for."""
+    url = parse_url(text)
+
+    def connect() -> PsycopgConnection:
+        return _connect(url)
+
+    if not connections:
+        return create_engine(url, creator=connect, poolclass=NullPool, hide_parameters=True)
+    return create_engine(
+        url,
+        creator=connect,
+        poolclass=QueuePool,
+        pool_size=connections,
+        max_overflow=0,
+        pool_timeout=_PATIENCE_S,
+        hide_parameters=True,
+    )
+
+
+def described(text: str) -> str:
+    """Return the URL for a person: with three asterisks for its password."""
+    return parse_url(text).set(drivername="postgresql").render_as_string(hide_password=True)
+
+
+def reason(error: DBAPIError) -> str:
+    """Return the first line of what the server or the driver said."""
+    return str(error.orig).strip().partition("\n")[0]
+
+
+class PostgresDatabase:
+    """The `Database` on one PostgreSQL database. Its tables must exist: see `playhead.storage.migrations.upgrade`.
+
+    A transaction that meets a serialization failure, a deadlock or a dropped connection is run again, for up to ten
+    seconds. Raises StorageRefused where the database cannot be reached.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._closed = False
+        self._engine = make_engine(url, connections=_WRITERS + _READERS)
+        try:
+            self._engine.connect().close()
+        except DBAPIError as error:
+            self._engine.dispose()
+            raise StorageRefused(f"The database {described(url)} cannot be opened: {reason(error)}") from error
+        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._writing = ThreadPoolExecutor(_WRITERS, "playhead-writer")
+        self._reading = ThreadPoolExecutor(_READERS, "playhead-reader")
+
+    lanes = LANES
+    gathers_reads = True
+
+    def lane_of(self, user_id: str) -> int:
+        """See Database.lane_of."""
+        return zlib.crc32(user_id.encode()) % LANES
+
+    async def read(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read."""
+        return await self._off_loop(self._reading, self.read_blocking, fn)
+
+    async def peek(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.peek. Runs on a reader thread, each statement by itself."""
+        return await self._off_loop(self._reading, self._peek, fn)
+
+    async def write(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.write."""
+        return await self._off_loop(self._writing, self.write_blocking, fn)
+
+    async def apply(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.apply."""
+        return await self._off_loop(self._writing, self._apply, fn)
+
+    def read_blocking(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_blocking."""
+        return self._run(self._snapshots, fn, idempotent=True)
+
+    def write_blocking(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.write_blocking."""
+        return self._run(self._engine, fn, idempotent=False)
+
+    async def close(self) -> None:
+        """See Database.close."""
+        await asyncio.to_thread(self.close_blocking)
+
+    def close_blocking(self) -> None:
+        """Do what `close` does for callers without an event loop."""
+        self._closed = True
+        self._reading.shutdown()
+        self._writing.shutdown()
+        self._engine.dispose()
+
+    async def _off_loop(
+        self, threads: ThreadPoolExecutor, run: Callable[[Callable[[Connection], T]], T], fn: Callable[[Connection], T]
+    ) -> T:
+        if self._closed:
+            raise unavailable()
+        try:
+            future = threads.submit(run, fn)
+        except RuntimeError as error:  # closed by another thread in this instant
+            raise unavailable() from error
+        return await asyncio.wrap_future(future)
+
+    def _peek(self, fn: Callable[[Connection], T]) -> T:
+        return self._run(self._single, fn, idempotent=True)
+
+    def _apply(self, fn: Callable[[Connection], T]) -> T:
+        return self._run(self._engine, fn, idempotent=True)
+
+    def _run(self, engine: Engine, fn: Callable[[Connection], T], *, idempotent: bool) -> T:
+        if self._closed:
+            raise unavailable()
+        deadline = time.monotonic() + _PATIENCE_S
+        pause = _FIRST_PAUSE_S
+        while True:
+            attempt = _Attempt()
+            try:
+                return attempt.run(engine, fn)
+            except PoolTimeoutError as error:
+                raise unavailable() from error
+            except DBAPIError as error:
+                again = attempt.may_be_repeated(error, idempotent=idempotent)
+                if not again or time.monotonic() + pause > deadline:
+                    if again or _is_passing(error):
+                        raise unavailable() from error
+                    raise
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+
+class _Attempt:
+    """One run of a function in a transaction."""
+
+    def __init__(self) -> None:
+        self._committing = False
+
+    def run(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
+        with engine.connect() as connection, connection.begin():
+            result = fn(connection)
+            self._committing = True
+        return result
+
+    def may_be_repeated(self, error: DBAPIError, *, idempotent: bool) -> bool:
+        state = _sqlstate(error)
+        if state in _AGAIN:
+            return True
+        dropped = error.connection_invalidated or state in _DROPPED or (state is None and _is_operational(error))
+        return dropped and (idempotent or not self._committing)
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return error.orig.sqlstate if isinstance(error.orig, psycopg.Error) else None
+
+
+def _is_operational(error: DBAPIError) -> bool:
+    return isinstance(error.orig, (psycopg.OperationalError, psycopg.InterfaceError))
+
+
+def _is_passing(error: DBAPIError) -> bool:
+    state = _sqlstate(error)
+    if state is None:
+        return error.connection_invalidated or _is_operational(error)
+    return state in _DROPPED or state.startswith(_PASSING_CLASSES)

@@ -1,0 +1,116 @@
+"""A throw-away PostgreSQL cluster for the tests: made, started and removed by whoever asks for it."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+_START_WITHIN_S = 30
+
+
+def _binaries() -> Path:
+    """Debian keeps the server's programs apart for each version, and none of them on the path."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if found:
+        return found[-1].parent
+    path = shutil.which("initdb")
+    if path is None:
+        raise FileNotFoundError("initdb was not found: install the package postgresql")
+    return Path(path).parent
+
+
+class Cluster:
+    """A running cluster on a free port of the loopback interface, trusting everybody there.
+
+    `durable` keeps fsync on, for tests that kill it; the others are quicker without. The server refuses to run as
+    root, so that root runs it as the user postgres, whom the package makes.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._bin = _binaries()
+        self._folder = Path(tempfile.mkdtemp(prefix="playhead-postgres-"))
+        self._data = self._folder / "data"
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            os.chown(self._folder, owner.pw_uid, owner.pw_gid)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port: int = free.getsockname()[1]
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "shared_buffers": "64MB",
+            "max_connections": "200",
+            "fsync": "on" if durable else "off",
+            "full_page_writes": "on" if durable else "off",
+            "log_min_messages": "fatal",
+        }
+        try:
+            self._run("initdb", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--no-sync")
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def url(self, database: str = "postgres") -> str:
+        """Return the URL of one of its databases."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Start the server, and return when it answers."""
+        options = " ".join(f"-c {name}={value}" for name, value in self._settings.items() if value)
+        options += " -c unix_socket_directories=''"
+        self._run("pg_ctl", "start", "--wait", f"--timeout={_START_WITHIN_S}", f"--log={self._folder / 'log'}", "-o", options)
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop the server: `fast` in order, `immediate` as if it had died."""
+        self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
+
+    @property
+    def pid(self) -> int:
+        """Return the process id of the server, for tests that kill it."""
+        return int((self._data / "postmaster.pid").read_text().split()[0])
+
+    def kill(self) -> None:
+        """Kill the server, and wait until it is gone."""
+        pid = self.pid
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _START_WITHIN_S
+        while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+
+    def create(self, database: str, template: str = "template0") -> str:
+        """Make a database, a copy of `template`, and return its URL."""
+        self.run_sql(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        return self.url(database)
+
+    def run_sql(self, statement: str) -> None:
+        """Run one statement outside a transaction."""
+        import psycopg  # noqa: PLC0415 - only where a cluster is used
+
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def close(self) -> None:
+        """Stop the server, if it runs, and remove all that was made."""
+        if (self._data / "postmaster.pid").exists():
+            self.stop("immediate")
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command: Sequence[str] = [str(self._bin / program), f"--pgdata={self._data}", *arguments]
+        if os.geteuid() == 0:
+            command = ["runuser", "-u", "postgres", "--", *command]
+        # Not a pipe: the server that pg_ctl starts would keep it open.
+        with (self._folder / "output").open("ab") as output:
+            done = subprocess.run(command, stdout=output, stderr=output, cwd="/", check=False)
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed: {(self._folder / 'output').read_text()}")
