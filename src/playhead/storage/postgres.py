@@ -102,7 +102,7 @@ def _connect(url: URL) -> PsycopgConnection:
         client_encoding="utf8",
     )
     connection.adapters.register_loader("uuid", TextLoader)
-    return cast("PsycopgConnection", connection)
+    return connection
 
 
 def parse_url(text: str) -> URL:

@@ -43,7 +43,7 @@ def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
 
 def _revision(connection: Connection, url: str) -> str | None:
     """Return the revision of the schema, or None for an empty database. Raises StorageRefused for any other."""
-    major = (connection.dialect.server_version_info or (0,))[0]
+    major = int((connection.dialect.server_version_info or (0,))[0])
     if major < _OLDEST_MAJOR:
         raise StorageRefused(f"PostgreSQL {major} is too old for Playhead: it needs {_OLDEST_MAJOR} or newer.")
     tables = set(inspect(connection).get_table_names())
