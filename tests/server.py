@@ -43,8 +43,16 @@ class Server:
         raise TimeoutError(self.log.read_text())
 
     def stop(self, number: int = signal.SIGTERM) -> int:
+        self.send_signal(number)
+        return self.wait()
+
+    def send_signal(self, number: int = signal.SIGTERM) -> None:
         assert self._process is not None
         os.kill(self._process.pid, number)
+
+    def wait(self) -> int:
+        """Return the exit status, once there is one."""
+        assert self._process is not None
         status = self._process.wait(timeout=15)
         self._process = None
         return status

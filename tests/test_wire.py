@@ -1,10 +1,14 @@
-"""The transport that joins what is written in one turn of the loop."""
+"""What lies between HTTP and the socket: a transport that joins, and connections that have bounds."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from playhead.wire import JoiningTransport
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from playhead.wire import BODY_STALLS_S, HEAD_WITHIN_S, JoiningTransport, OneWriteProtocol, bounded_protocol
 
 
 class Socket(asyncio.Transport):
@@ -78,3 +82,114 @@ def test_closing_sends_what_was_kept_and_aborting_does_not():
         assert other.closed
 
     with_transport(scenario)
+
+
+class Line:
+    """One connection to an application that answers `ok`, or `full` to who is turned away; bytes go in by hand."""
+
+    def __init__(self, state: ServerState, most_connections: int = 10) -> None:
+        config = uvicorn.Config(_answer(b"ok"), lifespan="off", log_config=None, ws="none")
+        self.socket = Socket()
+        kind = bounded_protocol(most_connections, _answer(b"full"))
+        self.protocol: OneWriteProtocol = kind(config, state, {}, asyncio.get_running_loop())
+        self.protocol.connection_made(self.socket)
+
+    async def send(self, data: bytes) -> None:
+        self.protocol.data_received(data)
+        await asyncio.gather(*self.protocol.tasks)
+        await asyncio.sleep(0)
+
+    @property
+    def answer(self) -> bytes:
+        return b"".join(self.socket.written)
+
+    def looked_at(self, *seconds: float) -> bool:
+        """Look at these times, and return whether the connection is still there."""
+        for now_s in seconds:
+            self.protocol.end_if_still(now_s)
+        return not self.socket.closed
+
+
+def _answer(text: bytes) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            while (await receive()).get("more_body"):
+                pass
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]})
+        await send({"type": "http.response.body", "body": text})
+
+    return answer
+
+
+GET = b"GET / HTTP/1.1\r\nHost: playhead.test\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: playhead.test\r\nContent-Length: 3\r\n\r\n"
+
+
+def run(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
+    asyncio.run(scenario())
+
+
+def test_a_head_that_never_ends_is_broken_off():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        assert line.looked_at(100, 100 + HEAD_WITHIN_S - 1)
+        line.protocol.data_received(b"GET / HTTP/1.1\r\nX-Slow: ")
+        assert not line.looked_at(100 + HEAD_WITHIN_S)
+
+    run(scenario)
+
+
+def test_a_body_may_come_slowly_but_not_stand_still():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(POST)
+        await asyncio.sleep(0)
+        assert line.looked_at(0, BODY_STALLS_S - 1)
+        line.protocol.data_received(b"a")
+        await asyncio.sleep(0)
+        assert line.looked_at(BODY_STALLS_S, 2 * BODY_STALLS_S - 1)
+        line.protocol.data_received(b"b")
+        await asyncio.sleep(0)
+        assert line.looked_at(2 * BODY_STALLS_S)
+        assert not line.looked_at(3 * BODY_STALLS_S)
+        line.protocol.connection_lost(None)
+        await asyncio.gather(*line.protocol.tasks, return_exceptions=True)
+
+    run(scenario)
+
+
+def test_who_owes_nothing_is_left_alone_however_long():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(GET)
+        assert line.answer.endswith(b"ok")
+        assert line.looked_at(0, 1000)
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_connection_too_many_is_answered_and_the_others_are_served():
+    async def scenario() -> None:
+        state = ServerState()
+        lines = [Line(state, most_connections=2) for _ in range(3)]
+        for line in lines:
+            await line.send(GET)
+        assert [line.answer.split(b"\r\n\r\n")[1] for line in lines] == [b"ok", b"ok", b"full"]
+        for line in lines:
+            line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_the_last_answer_says_that_the_connection_ends():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(GET)
+        line.protocol.answer_last()
+        assert not line.socket.closed
+        await line.send(GET)
+        assert line.answer.count(b"connection: close") == 1
+        assert line.socket.closed
+
+    run(scenario)

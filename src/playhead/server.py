@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
+import os
+import resource
 import signal
 import socket
 import sys
+import threading
+import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 
@@ -15,14 +20,27 @@ from playhead.config import Settings
 from playhead.services.demo import Demo, DemoMaker, welcome
 from playhead.storage.database import StorageRefused
 from playhead.terminal import progress_bar
-from playhead.wire import OneWriteProtocol
+from playhead.wire import OneWriteProtocol, bounded_protocol
 
 # A thread that waits for the interpreter's lock gets it within half a millisecond, not five: the event loop and the
 # writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
 SWITCH_INTERVAL_S = 0.0005
 
-# Supervisors kill after ten seconds; what is under way gets most of them.
-SHUTDOWN_WITHIN_S = 8
+# Supervisors kill after ten seconds. Clients whose connections rest get a second to hear that these end; who owes, or
+# is owed, the rest of something gets one more; all else that is under way gets some, and the store what is left. Then
+# the process ends, whatever hangs: what was not answered may be lost, and nothing else.
+GIVE_UP_AFTER_S = 9.0
+_LAST_REQUESTS_S = 1.0
+_CLIENTS_END_S = 1.0
+_REQUESTS_END_S = 4.0
+_LOOK_S = 0.02
+
+_TICKS_BETWEEN_LOOKS = 20  # of a tenth of a second
+
+# A connection takes a file descriptor, and one that streams a second one; the rest is for everything else.
+MOST_CONNECTIONS = 10_000
+_FILES_OF_OUR_OWN = 128
+_FILES_WANTED = 2 * MOST_CONNECTIONS + _FILES_OF_OUR_OWN
 
 _FAILED = 1
 
@@ -51,15 +69,25 @@ def run(settings: Settings, *, demo: bool) -> int:
 
 
 class _Uvicorn(uvicorn.Server):
-    """Uvicorn that tells when it listens, and leaves it to its caller to end the process after a signal."""
+    """Uvicorn that tells when it listens and when a signal comes, ends clients that keep still, and ends in order."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, on_started: Callable[[], Awaitable[None]], on_signal: Callable[[], None]
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_signal = on_signal
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         await self._on_started()
+
+    async def on_tick(self, counter: int) -> bool:
+        if counter % _TICKS_BETWEEN_LOOKS == 0:
+            now_s = time.monotonic()
+            for connection in self._connections():
+                connection.end_if_still(now_s)
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -73,6 +101,55 @@ class _Uvicorn(uvicorn.Server):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order; at the second signal without waiting for any client."""
+        del sig, frame
+        if self.should_exit:
+            self.force_exit = True
+        self.should_exit = True
+        self._on_signal()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen no more, answer what is under way, and break off what only its client could end.
+
+        Uvicorn's own waits for clients that never send or read the rest, and answers 500 to what it then cancels.
+        """
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        for connection in self._connections():
+            connection.answer_last()
+        await self._wait(_LAST_REQUESTS_S, lambda: not self._connections())
+        for connection in self._connections():
+            connection.shutdown()
+        await self._wait(_CLIENTS_END_S, lambda: not any(each.waits_for_client for each in self._connections()))
+        for connection in self._connections():
+            if connection.waits_for_client:
+                connection.abort()
+        await self._wait(_REQUESTS_END_S, lambda: not (self.server_state.tasks or self.server_state.connections))
+        await self._cut_off()
+
+    async def _cut_off(self) -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it tells of each cancelled task by a traceback
+        for connection in self._connections():
+            connection.abort()
+        tasks = set(self.server_state.tasks)
+        if tasks:
+            log.warning("%d requests were not done in time and are not answered", len(tasks))
+            await asyncio.sleep(0)  # so that they hear that their clients are gone
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=_CLIENTS_END_S)
+
+    async def _wait(self, seconds: float, is_done: Callable[[], bool]) -> None:
+        until = time.monotonic() + seconds
+        while not (is_done() or self.force_exit or time.monotonic() >= until):  # noqa: ASYNC110 - uvicorn tells no event
+            await asyncio.sleep(_LOOK_S)
+
+    def _connections(self) -> list[OneWriteProtocol]:
+        return [each for each in self.server_state.connections if isinstance(each, OneWriteProtocol)]
+
 
 class _Server:
     """One run of the server."""
@@ -82,6 +159,7 @@ class _Server:
         self._with_demo = demo
         self._demo: Demo | None = None
         self._status = 0
+        self._is_ending = False
         self._playhead = Playhead(settings, on_failure=self._stop_failed)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._url = ""
@@ -90,7 +168,7 @@ class _Server:
                 self._playhead,
                 lifespan="off",  # opened and closed here, so that a refusal is told in one line
                 loop="uvloop",
-                http=OneWriteProtocol,
+                http=bounded_protocol(_most_connections(), self._playhead.turn_away),
                 ws="none",
                 access_log=False,
                 log_config=None,
@@ -98,10 +176,13 @@ class _Server:
                 date_header=False,
                 proxy_headers=bool(settings.trusted_proxies),
                 forwarded_allow_ips=list(settings.trusted_proxies),
-                timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
             ),
             self._announce,
+            self._begin_to_end,
         )
+        # A thread, because the event loop may be what hangs.
+        self._giving_up = threading.Timer(GIVE_UP_AFTER_S, _give_up)
+        self._giving_up.daemon = True
 
     def serve_until_stopped(self) -> int:
         sockets = [self._listen()]
@@ -109,6 +190,7 @@ class _Server:
         self._url = _url(host, port)
         with asyncio.Runner(loop_factory=self._uvicorn.config.get_loop_factory()) as runner:
             runner.run(self._serve(sockets))
+        self._giving_up.cancel()
         return self._status
 
     def _listen(self) -> socket.socket:
@@ -161,6 +243,30 @@ class _Server:
 
     def _stop(self) -> None:
         self._uvicorn.should_exit = True
+        self._begin_to_end()
+
+    def _begin_to_end(self) -> None:
+        self._playhead.drain()
+        if not self._is_ending:
+            self._is_ending = True
+            self._giving_up.start()
+
+
+def _give_up() -> None:
+    log.critical("Not everything ended within %d seconds; what was not answered may not be saved", GIVE_UP_AFTER_S)
+    logging.shutdown()
+    os._exit(_FAILED)
+
+
+def _most_connections() -> int:
+    """Raise the limit of open files as far as it may be, and return how many connections that is enough for."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, _FILES_WANTED)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        soft = wanted
+    files = _FILES_WANTED if soft == resource.RLIM_INFINITY else soft
+    return max(1, min(MOST_CONNECTIONS, (files - _FILES_OF_OUR_OWN) // 2))
 
 
 def _url(host: str, port: int) -> str:

@@ -1,12 +1,19 @@
-"""How answers reach the socket: what is written in one turn of the event loop leaves in one piece."""
+"""Between HTTP and the socket: answers leave in one piece, and connections and silent clients have bounds."""
 
 import asyncio
 from typing import Any, Final, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 # A part of a film is large enough to be sent by itself.
 _SEND_AT_ONCE: Final = 16 * 1024
+
+HEAD_WITHIN_S: Final = 10.0
+"""How long a client may take for a request's head. nginx grants 60 s, but no head of ours needs two packets."""
+
+BODY_STALLS_S: Final = 30.0
+"""How long nothing of a body may come while it is waited for."""
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -15,9 +22,94 @@ class OneWriteProtocol(HttpToolsProtocol):
     Joined, a read costs a fifth less of the server's processor time (docs/benchmarks.md).
     """
 
+    # Set by `bounded_protocol`; by itself the protocol has no bounds.
+    most_connections: int | None = None
+    turn_away: ASGIApp | None = None
+
+    _pieces = 0
+    _still_since = 0.0
+    _stands_at: tuple[RequestResponseCycle | None, int] | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:
-        """Begin with a transport that joins."""
+        """Begin with a transport that joins; a connection too many will be told so."""
         super().connection_made(JoiningTransport(transport, self.loop))
+        most, turn_away = self.most_connections, self.turn_away
+        if most is not None and turn_away is not None and len(self.connections) > most:
+            # To close it at once would show the client a broken connection, and no reason.
+            self.app = cast("Any", turn_away)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of a body, and remember that something came."""
+        self._pieces += 1
+        super().on_body(body)
+
+    def end_if_still(self, now_s: float) -> None:
+        """Break the connection off where the client has owed something for too long. To be called now and then.
+
+        `now_s` are seconds of any clock that never jumps. Nothing is owed while an answer is made or sent, and uvicorn
+        itself ends connections on which no further request is begun.
+        """
+        owed = self._owed()
+        if owed is None or owed != self._stands_at:
+            self._stands_at, self._still_since = owed, now_s
+            return
+        cycle = owed[0]
+        is_head = cycle is None or cycle.response_complete
+        if now_s - self._still_since >= (HEAD_WITHIN_S if is_head else BODY_STALLS_S):
+            self.transport.abort()
+
+    def _owed(self) -> tuple[RequestResponseCycle | None, int] | None:
+        """Return what changes when something comes that the client owes, or None where it owes nothing."""
+        cycle = self._cycle
+        if cycle is None or cycle.response_complete:
+            # A request's head, unless the connection rests between two requests.
+            return (cycle, 0) if self.timeout_keep_alive_task is None else None
+        return (cycle, self._pieces) if cycle.more_body and not self.flow.read_paused else None
+
+    @property
+    def _cycle(self) -> RequestResponseCycle | None:
+        return cast("RequestResponseCycle | None", self.cycle)  # uvicorn says that there always is one
+
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether a request is under way that only its client can bring to an end: by sending, or by reading."""
+        cycle = self._cycle
+        return cycle is not None and not cycle.response_complete and (cycle.more_body or cycle.response_started)
+
+    def answer_last(self) -> None:
+        """Answer what is under way and, where nothing is, one request more; then close."""
+        cycle = self._cycle
+        if cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+        else:
+            self.app = cast("Any", _closing(cast("ASGIApp", self.app)))
+
+    def abort(self) -> None:
+        """Close at once. What is not sent is lost, and the request's task hears that its client is gone."""
+        self.transport.abort()
+
+
+def bounded_protocol(most_connections: int, turn_away: ASGIApp) -> type[OneWriteProtocol]:
+    """Return the protocol for at most so many connections; `turn_away` answers the requests of all further ones."""
+
+    class Bounded(OneWriteProtocol):
+        pass
+
+    Bounded.most_connections = most_connections
+    Bounded.turn_away = staticmethod(turn_away)
+    return Bounded
+
+
+def _closing(app: ASGIApp) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_close(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        await app(scope, receive, send_and_close)
+
+    return answer
 
 
 class JoiningTransport(asyncio.Transport):

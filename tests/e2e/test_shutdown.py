@@ -1,0 +1,196 @@
+"""The orderly end: what was answered is stored, nobody who hangs delays it for long, and it is told to who asks."""
+
+import itertools
+import shutil
+import signal
+import socket
+import threading
+import time
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import apsw
+import av
+import httpx
+import pytest
+from sqlalchemy import Connection, insert
+
+from playhead.storage import schema
+from playhead.storage.sqlite import SQLiteDatabase
+from server import Server
+from world import LIBRARY, MOVIE, stock_library
+
+CLIENTS = 8
+ENDS_WITHIN_S = 10
+FILM = "88888888-8888-4888-8888-888888888888"
+CLIPS = 200
+MOVIES = [f"00000000-0000-4000-8000-{number:012}" for number in range(CLIENTS)]
+SAVE = f"/api/v1/playback/movie/{MOVIE}"
+
+
+@pytest.fixture
+def tokens(server: Server) -> list[str]:
+    """An admin's tokens, in an installation with a movie whose film is long, and a library with many clips."""
+    server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
+    films, clips = server.data / "films", server.data / "clips"
+    films.mkdir()
+    with (films / "film.mkv").open("wb") as film:
+        film.truncate(1_000_000_000)
+    clips.mkdir()
+    write_clip(clips / "0.mkv")
+    for number in range(1, CLIPS):
+        shutil.copy(clips / "0.mkv", clips / f"{number}.mkv")
+
+    def stock(connection: Connection) -> None:
+        stock_library(connection, None)
+        connection.execute(schema.library.update().values(path=str(films)))
+        file = {"id": FILM, "library_id": LIBRARY, "path": "film.mkv", "size": 1_000_000_000, "mtime_ns": 1}
+        connection.execute(insert(schema.media_file).values(file | {"label": "", "evidence": "", "added_at": 1}))
+        movie = {
+            "library_id": LIBRARY,
+            "kind": "movie",
+            "title": "",
+            "sort_title": "",
+            "search_title": "",
+            "added_at": 1,
+        }
+        connection.execute(insert(schema.item), [movie | {"id": each, "identity": each} for each in MOVIES])
+        connection.execute(insert(schema.file_item).values(file_id=FILM, item_id=MOVIE))
+
+    database = SQLiteDatabase(server.data / "playhead.db")
+    database.write_blocking(stock)
+    database.close_blocking()
+    server.command("library", "add", "Clips", str(clips), "--kind", "movies")
+    made = [server.command("token", "create", "anna").stdout.strip() for _ in range(2)]
+    server.start()
+    return made
+
+
+def write_clip(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=2)
+        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
+        for number in range(20):
+            frame = av.VideoFrame(64, 36, "yuv420p")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def connect(server: Server, sent: bytes = b"") -> socket.socket:
+    address = urlsplit(server.url)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=15)
+    connection.sendall(sent)
+    return connection
+
+
+def request(method: str, path: str, token: str = "", more: str = "") -> bytes:
+    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: playhead.test\r\n{authorization}{more}\r\n".encode()
+
+
+def is_refused(server: Server) -> bool:
+    try:
+        connect(server).close()
+    except ConnectionError:
+        return True
+    return False
+
+
+def test_it_says_that_it_ends_to_who_is_connected_and_lets_nobody_in(server: Server):
+    server.start()
+    with connect(server, request("GET", "/readyz")) as connection:
+        assert connection.recv(10_000).startswith(b"HTTP/1.1 200 ")
+        server.send_signal()
+        assert server.within(5, lambda: is_refused(server))
+        connection.sendall(request("GET", "/readyz"))
+        answer = connection.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"connection: close" in answer
+        assert connection.recv(1) == b""
+    assert server.wait() == 0
+
+
+def test_every_save_that_was_answered_is_stored(server: Server, tokens: list[str]):
+    answered = dict.fromkeys(MOVIES, 0)
+
+    def save(movie: str) -> None:
+        with server.client(tokens[0]) as client:
+            for position in itertools.count(1):
+                report = {"position_seconds": position, "duration_seconds": 1_000_000}
+                try:
+                    response = client.post(f"/api/v1/playback/movie/{movie}", json=report)
+                except httpx.TransportError:
+                    return
+                assert response.status_code == 200
+                answered[movie] = position
+
+    threads = [threading.Thread(target=save, args=(movie,)) for movie in MOVIES]
+    for thread in threads:
+        thread.start()
+    assert server.within(10, lambda: min(answered.values()) > 20)
+    server.send_signal()
+    for thread in threads:
+        thread.join()
+    assert server.wait() == 0
+    stored = dict(server.query("SELECT item_id, position_ms / 1000 FROM progress"))
+    for movie in MOVIES:
+        # One more may be stored, of which nobody heard.
+        assert stored[movie] - answered[movie] in {0, 1}
+    assert server.command("db", "check").returncode == 0
+
+
+def test_neither_hanging_clients_nor_streams_nor_scans_keep_it(server: Server, tokens: list[str]):
+    body = "Content-Type: application/json\r\nContent-Length: 100\r\n"
+    with server.client(tokens[0]) as client:
+        clips = next(each for each in client.get("/api/v1/libraries").json()["items"] if each["name"] == "Clips")
+    hanging = [
+        connect(server),
+        connect(server, b"POST /api/v1/playb"),
+        connect(server, request("POST", SAVE, tokens[0], body) + b'{"position'),
+        connect(server, request("GET", f"/api/v1/stream/movie/{MOVIE}", tokens[0])),
+    ]
+    assert hanging[-1].recv(1000).startswith(b"HTTP/1.1 200 ")
+    with server.client(tokens[0]) as client:
+        assert client.post(f"/api/v1/libraries/{clips['id']}/scan").status_code == 202
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < ENDS_WITHIN_S
+    for connection in hanging[:3]:
+        with connection:
+            assert end_of(connection) == b""
+    hanging[3].close()
+    assert "Traceback" not in server.printed()
+    assert server.command("db", "check").returncode == 0
+
+
+def end_of(connection: socket.socket) -> bytes:
+    """What still came before the server closed, or broke off, the connection."""
+    try:
+        return connection.recv(1000)
+    except ConnectionResetError:
+        return b""
+
+
+def test_a_second_signal_waits_for_no_client(server: Server, tokens: list[str]):
+    with connect(server, request("GET", f"/api/v1/stream/movie/{MOVIE}", tokens[0])) as watching:
+        assert watching.recv(1000).startswith(b"HTTP/1.1 200 ")
+        server.send_signal(signal.SIGTERM)
+        assert server.within(5, lambda: is_refused(server))
+        server.send_signal(signal.SIGINT)
+        assert server.wait() == 0
+    assert "Traceback" not in server.printed()
+
+
+def test_a_store_that_another_process_holds_does_not_keep_it_either(server: Server, tokens: list[str]):
+    with closing(apsw.Connection(str(server.data / "playhead.db"))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        report = b'{"position_seconds": 1, "duration_seconds": 5400}'
+        head = f"Content-Type: application/json\r\nContent-Length: {len(report)}\r\n"
+        with connect(server, request("POST", SAVE, tokens[0], head) + report) as waiting:
+            began = time.monotonic()
+            assert server.stop() == 1
+            assert time.monotonic() - began < ENDS_WITHIN_S
+            assert end_of(waiting) == b""
+    assert "Not everything ended" in server.printed()
