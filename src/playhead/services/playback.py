@@ -1,29 +1,60 @@
 """Saving and reading progress: load, decide by the domain's rules, store. Many reports share one transaction."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from playhead.domain.access import may_see
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
-from playhead.domain.playback import Decision, KeptPoint, Policy, Progress, Report, Shown, advance, completes
-from playhead.errors import PlayheadError, access_denied, not_authenticated, not_found
+from playhead.domain.playback import (
+    Decision,
+    ItemFacts,
+    KeptPoint,
+    Policy,
+    Progress,
+    Report,
+    Shown,
+    advance,
+    completes,
+    concerns_whole_file,
+    effective_at,
+    in_whole_file,
+)
+from playhead.errors import Code, PlayheadError, access_denied, not_authenticated, not_found
 from playhead.services.measures import Commits
 from playhead.storage import playback as storage
 from playhead.storage.batching import GroupCommit
 from playhead.storage.database import Connection, Database
 from playhead.storage.playback import AUTOMATIC, Key, Known
 
-NOT_FOUND = {ItemKind.MOVIE: "Media item not found", ItemKind.EPISODE: "Episode not found"}
-_WRONG_KIND = {ItemKind.MOVIE: "Media item is not a movie", ItemKind.EPISODE: "Episode not found"}
+NOT_FOUND = {
+    ItemKind.MOVIE: "Media item not found",
+    ItemKind.EPISODE: "Episode not found",
+    ItemKind.SHOW: "Show not found",
+}
+_WRONG_KIND = {**NOT_FOUND, ItemKind.MOVIE: "Media item is not a movie"}
+
+_OF_ONE_REPORT = (Code.NOT_FOUND, Code.ACCESS_DENIED)
+
+
+class First(NamedTuple):
+    """What is known of the first episode of a file, and what a report did to it that is handed on to the others."""
+
+    facts: ItemFacts
+    decision: Decision
 
 
 class Save(NamedTuple):
-    """A report on its way to the store. `kind` is what the sender takes the item for."""
+    """A report on its way to the store. `kind` is what the sender takes the item for.
+
+    `first` is set where the report is handed on to another episode of its file.
+    """
 
     key: Key
     kind: ItemKind
     report: Report
     received_at: Instant
+    first: First | None = None
 
 
 class Playback:
@@ -55,7 +86,7 @@ class Playback:
         if self._database.gathers_reads:
             known = await self._reads.submit((user_id, item_id))
             if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
-                raise _refusal(known, kind)
+                raise refusal(known, kind)
             return known.progress
         granted, found, shown = await self._database.peek(lambda connection: storage.show(connection, user_id, item_id))
         if found != kind or not may_see(role, granted=granted):
@@ -69,6 +100,28 @@ class Playback:
         after UNAVAILABLE, send it again.
         """
         return await self._saves.submit(Save((user_id, item_id), kind, report, self._clock()))
+
+    async def save_many(
+        self, user_id: UserId, reports: Sequence[tuple[ItemKind, ItemId, Report]]
+    ) -> list[Decision | PlayheadError]:
+        """Apply reports that come together, in the order in which they were made; the results stand in theirs.
+
+        A report that cannot be applied has a NOT_FOUND or ACCESS_DENIED for its result. Otherwise raises as `save`,
+        for all of them: send them all again.
+        """
+        now = self._clock()
+        order = sorted(range(len(reports)), key=lambda number: effective_at(reports[number][2], self._policy, now))
+        saves = [Save((user_id, item_id), kind, report, now) for kind, item_id, report in reports]
+        futures = self._saves.submit_many([saves[number] for number in order])
+        results: dict[int, Decision | PlayheadError] = {}
+        for number, result in zip(order, await asyncio.gather(*futures, return_exceptions=True), strict=True):
+            if isinstance(result, PlayheadError) and result.code in _OF_ONE_REPORT:
+                results[number] = result
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                results[number] = result
+        return [results[number] for number in range(len(reports))]
 
     @property
     def waiting(self) -> Mapping[str, int]:
@@ -86,7 +139,7 @@ class Playback:
         await self._reads.close()
 
     async def _load(self, keys: list[Key]) -> list[Known | Exception | None]:
-        return await self._database.read(lambda connection: [*storage.load(connection, keys)])
+        return await self._database.peek(lambda connection: [*storage.load(connection, keys)])
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
         return await self._database.apply(lambda connection: self._store(connection, saves))
@@ -106,7 +159,22 @@ class Playback:
         storage.keep_points(
             connection, [(*key, self._new_id(), point) for key, point in batch.kept], self._policy.kept_points
         )
+        if batch.firsts:
+            self._hand_on(connection, batch.firsts)
         return results
+
+    def _hand_on(self, connection: Connection, firsts: Sequence[tuple[Save, First]]) -> None:
+        """Hand reports that concern all episodes of their file to those behind the first."""
+        following: dict[ItemId, list[ItemId]] = {}
+        for first_id, item_id in storage.list_following(connection, sorted({save.key[1] for save, _ in firsts})):
+            following.setdefault(first_id, []).append(item_id)
+        saves = [
+            save._replace(key=(save.key[0], item_id), first=first)
+            for save, first in firsts
+            for item_id in following.get(save.key[1], ())
+        ]
+        if saves:
+            self._store(connection, saves)
 
 
 class _Batch:
@@ -121,28 +189,43 @@ class _Batch:
         self.new_plays: list[tuple[Key, Instant]] = []
         self.taken_back: list[tuple[UserId, ItemId, Instant]] = []
         self.kept: list[tuple[Key, KeptPoint]] = []
+        self.firsts: list[tuple[Save, First]] = []
 
     def _keys_completed(self, saves: Sequence[Save]) -> list[Key]:
         """Plays so far are looked up only where a report completes an item: a few in a hundred."""
         keys: dict[Key, None] = {}
         for save in saves:
             known = self._known[save.key]
-            if known is not None and completes(save.report, known.facts, self._policy):
+            if known is None:
+                continue
+            facts = known.facts if save.first is None else save.first.facts
+            if completes(save.report, facts, self._policy):
                 keys[save.key] = None
         return list(keys)
 
     def decide(self, save: Save) -> Decision | Exception:
-        key, kind, report, received_at = save
+        key, kind, report, received_at, first = save
         known = self._known[key]
         if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
-            return _refusal(known, kind)
+            return refusal(known, kind)
         previous = self._progress.get(key, known.progress)
-        decision = advance(previous, report, known.facts, self._policy, received_at, self._plays.get(key, ()))
+        facts = known.facts
+        if first is not None:
+            previous, facts = in_whole_file(previous, first.decision), first.facts
+        decision = advance(previous, report, facts, self._policy, received_at, self._plays.get(key, ()))
+        if kind is ItemKind.EPISODE and concerns_whole_file(previous, decision):
+            if first is None:
+                self.firsts.append((save, First(facts, decision)))
+        elif first is not None:
+            return decision
+        return self._take(key, known.progress, previous, decision)
+
+    def _take(self, key: Key, stored: Progress | None, previous: Progress | None, decision: Decision) -> Decision:
         progress, play_at, taken_back, kept, _, _ = decision
         if progress is not previous:
-            if previous is not known.progress:
+            if previous is not stored:
                 # However many reports a batch holds for a key, they are one change of its row.
-                version = 1 if known.progress is None else known.progress.version + 1
+                version = 1 if stored is None else stored.version + 1
                 progress = progress._replace(version=version)
                 decision = decision._replace(progress=progress)
             self._progress[key] = progress
@@ -172,9 +255,11 @@ class _Batch:
         self.new_plays = [(key, at) for key, at in self.new_plays if key not in keys]
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
+        self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
 
 
-def _refusal(known: Known | None, kind: ItemKind) -> PlayheadError:
+def refusal(known: Known | None, kind: ItemKind) -> PlayheadError:
+    """Say why somebody cannot be told of an item: the user or item is gone, is of another kind, or not to be seen."""
     if known is None:
         return not_authenticated()
     return _item_refusal(known.kind, kind, seen=may_see(known.role, granted=known.granted))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar, cast
 
+import msgspec
 from sqlalchemy import ClauseElement, Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -131,6 +132,7 @@ class _Plan:
         self._processors = [(name, convert) for name, convert in processors.items() if convert]
         self._arrange = _arrangement(compiled)
         self.spread = _spreading(compiled)
+        self.gather = _gathering(compiled)
         columns = statement.exported_columns if isinstance(statement, ReturnsRows) else ()
         results = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
         self._results = [(index, convert) for index, convert in enumerate(results) if convert]
@@ -177,6 +179,16 @@ def _spreading(compiled: SQLCompiler) -> Callable[[Sequence[Row]], Iterable[Any]
         return lambda many: many
     return lambda many: map(itemgetter(*places), many)
 
+
+def _gathering(compiled: SQLCompiler) -> Callable[[Sequence[Row]], Any]:
+    # All rows as one set of parameters, by name.
+    names = list(dict.fromkeys(compiled.bind_names.values()))
+    if names == ["rows"]:
+        return lambda many: {"rows": _encode(many).decode()}
+    return lambda many: dict(zip(names, map(list, zip(*many, strict=True)), strict=True))
+
+
+_encode = msgspec.json.Encoder().encode
 
 _UNBOUND: tuple[Connection | None, Any, Any] = (None, None, None)
 
@@ -262,6 +274,28 @@ class Prepared:
             self._bound = _UNBOUND
             raise _wrapped(connection, plan, error) from error
 
+    def all_at_once(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
+        """Execute once, with the columns of `many` as arrays or all of it as JSON; see `PreparedMany`."""
+        known, plan, direct = self._bound
+        if known is not connection:
+            plan, direct = self._bind(connection)
+        try:
+            return direct.rows(plan.sql, plan.gather(many))
+        except plan.failure as error:
+            self._bound = _UNBOUND
+            raise _wrapped(connection, plan, error) from error
+
+    def run_at_once(self, connection: Connection, many: Sequence[Row]) -> int:
+        """Execute once as `all_at_once` does; return the number of rows changed."""
+        known, plan, direct = self._bound
+        if known is not connection:
+            plan, direct = self._bind(connection)
+        try:
+            return direct.run(plan.sql, plan.gather(many))
+        except plan.failure as error:
+            self._bound = _UNBOUND
+            raise _wrapped(connection, plan, error) from error
+
     def _bind(self, connection: Connection) -> tuple[_Plan, Direct]:
         # The last connection is remembered as one value, so that threads that alternate take nothing from each other.
         plan, direct = self._plan(connection), _direct(connection)
@@ -287,3 +321,42 @@ def _wrapped(connection: Connection, plan: _Plan, error: Exception) -> BaseExcep
     return DBAPIError.instance(
         plan.sql, None, error, plan.failure, hide_parameters=True, dialect=connection.dialect, ismulti=False
     )
+
+
+class PreparedMany:
+    """A Core statement for many rows of values, run by the way that suits the engine.
+
+    `each` runs once for each row, which is best where the engine lives in the same process. Where a wire lies between,
+    `together` runs once for all: its parameters of the same names are arrays, one a column; or, where it has a single
+    parameter `rows`, that is one JSON text, an array of arrays. The engine's name tells which: `together` is for
+    PostgreSQL.
+    """
+
+    def __init__(self, each: ClauseElement, together: ClauseElement) -> None:
+        self._each = Prepared(each)
+        self._together = Prepared(together)
+
+    def look_up(self, connection: Connection, many: Sequence[Row]) -> list[Row | None]:
+        """Return one row for each of `many`, in their order; None where `together` has none.
+
+        `each` must find exactly one row. `together` may leave rows out, and tells the place of each, counted from 1, in
+        an additional last column.
+        """
+        if connection.dialect.name != "postgresql":
+            return [*self._each.each(connection, many)]
+        found: list[Row | None] = [None] * len(many)
+        for row in self.rows(connection, many):
+            found[row[-1] - 1] = row
+        return found
+
+    def rows(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
+        """Return the rows of all, in no order."""
+        if connection.dialect.name != "postgresql":
+            return self._each.each(connection, many)
+        return self._together.all_at_once(connection, many)
+
+    def run(self, connection: Connection, many: Sequence[Row]) -> int:
+        """Return the number of rows changed in all."""
+        if connection.dialect.name != "postgresql":
+            return self._each.run_each(connection, many)
+        return self._together.run_at_once(connection, many)

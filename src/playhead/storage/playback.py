@@ -4,15 +4,32 @@ Rows stand in the order of `domain.playback.Progress`, so that they go in and ou
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Integer, and_, bindparam, delete, literal_column, null, select, type_coerce
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Integer,
+    Select,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.model import Instant, ItemId, Role, UserId
 from playhead.domain.playback import ItemFacts, KeptPoint, Progress, Shown
-from playhead.storage.database import Prepared, Row
-from playhead.storage.schema import account, item, kept_position, library_access, play, progress
+from playhead.storage.database import Prepared, PreparedMany, Row
+from playhead.storage.schema import Id, account, item, kept_position, library_access, play, progress
 
 Key = tuple[UserId, ItemId]
 
@@ -74,8 +91,16 @@ _SHOW = Prepared(
     .where(item.c.id == bindparam("item_id"))
 )
 
+# The keys of a batch as a table, where they go to the server in one statement.
+_keys = (
+    func.unnest(bindparam("user_id", type_=postgresql.ARRAY(Id)), bindparam("item_id", type_=postgresql.ARRAY(Id)))
+    .table_valued("user_id", "item_id", with_ordinality="place", name="k")
+    .render_derived()
+)
+_of_these_users = account.c.id == func.any(bindparam("user_id", type_=postgresql.ARRAY(Id)))
+
 # One row for each key, whatever there is. The join is anchored in account, so that a distributed engine routes it.
-_LOAD = Prepared(
+_LOAD = PreparedMany(
     select(account.c.role, *_COLUMNS)
     .select_from(select(null()).subquery("one"))
     .outerjoin(account, account.c.id == bindparam("user_id"))
@@ -84,30 +109,57 @@ _LOAD = Prepared(
         library_access,
         and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
     )
-    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == item.c.id))
+    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == item.c.id)),
+    select(account.c.role, *_COLUMNS, _keys.c.place)
+    .select_from(_keys)
+    .join(account, account.c.id == _keys.c.user_id)
+    .outerjoin(item, item.c.id == _keys.c.item_id)
+    .outerjoin(
+        library_access,
+        and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
+    )
+    .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == _keys.c.item_id))
+    .where(_of_these_users),
 )
 
 
-def _upsert(insert: "type[sqlite.Insert | postgresql.Insert]") -> "sqlite.Insert | postgresql.Insert":
-    statement = insert(progress).values({column.name: bindparam(column.name) for column in progress.c})
-    changed = {column.name: statement.excluded[column.name] for column in progress.c if not column.primary_key}
-    return statement.on_conflict_do_update(
+def _upsert(insert: "sqlite.Insert | postgresql.Insert") -> "sqlite.Insert | postgresql.Insert":
+    changed = {column.name: insert.excluded[column.name] for column in progress.c if not column.primary_key}
+    return insert.on_conflict_do_update(
         index_elements=[progress.c.user_id, progress.c.item_id],
         set_=changed,
-        where=progress.c.version == statement.excluded.version - literal_column("1"),
+        where=progress.c.version == insert.excluded.version - literal_column("1"),
     )
 
 
-_STORE = Prepared(_upsert(sqlite.Insert), postgresql=_upsert(postgresql.Insert))
+def _from_json(table: Table) -> Select[Any]:
+    """Select the values of a JSON array of arrays as rows of this table."""
+    row = func.jsonb_array_elements(cast(bindparam("rows", type_=Text), postgresql.JSONB)).column_valued("r")
+    return select(
+        *(cast(row.op("->>")(literal_column(str(place))), column.type) for place, column in enumerate(table.c))
+    )
 
-_LIST_PLAYS = Prepared(
+
+def _values(table: Table) -> dict[str, BindParameter[Any]]:
+    return {column.name: bindparam(column.name) for column in table.c}
+
+
+_STORE = PreparedMany(
+    _upsert(sqlite.insert(progress).values(_values(progress))),
+    _upsert(postgresql.insert(progress).from_select(list(progress.c), _from_json(progress))),
+)
+
+_LIST_PLAYS = PreparedMany(
     select(play.c.user_id, play.c.item_id, play.c.watched_at).where(
         play.c.user_id == bindparam("user_id"),
         play.c.item_id == bindparam("item_id"),
         play.c.watched_at.is_not(None),
-    )
+    ),
+    select(play.c.user_id, play.c.item_id, play.c.watched_at)
+    .join_from(_keys, play, and_(play.c.user_id == _keys.c.user_id, play.c.item_id == _keys.c.item_id))
+    .where(play.c.watched_at.is_not(None)),
 )
-_ADD_PLAYS = Prepared(sqlite.insert(play).values({column.name: bindparam(column.name) for column in play.c}))
+_ADD_PLAYS = PreparedMany(insert(play).values(_values(play)), insert(play).from_select(list(play.c), _from_json(play)))
 _TAKE_BACK_PLAYS = Prepared(
     delete(play).where(
         play.c.user_id == bindparam("user_id"),
@@ -117,15 +169,26 @@ _TAKE_BACK_PLAYS = Prepared(
     )
 )
 
+_FIRST = item.alias()
+_LIST_FOLLOWING = Prepared(
+    select(_FIRST.c.id, item.c.id)
+    .select_from(_FIRST)
+    .join(item, item.c.show_id == _FIRST.c.show_id)
+    .where(
+        _FIRST.c.id == bindparam("item_id"),
+        item.c.season_number.is_not_distinct_from(_FIRST.c.season_number),
+        item.c.episode_number > _FIRST.c.episode_number,
+        item.c.episode_number <= _FIRST.c.episode_end,
+    )
+)
+
 _OF_KEY = and_(kept_position.c.user_id == bindparam("user_id"), kept_position.c.item_id == bindparam("item_id"))
 _LIST_KEPT = Prepared(
     select(kept_position.c.id, kept_position.c.position_ms, kept_position.c.kept_at)
     .where(_OF_KEY)
     .order_by(kept_position.c.kept_at, kept_position.c.id)
 )
-_ADD_KEPT = Prepared(
-    sqlite.insert(kept_position).values({column.name: bindparam(column.name) for column in kept_position.c})
-)
+_ADD_KEPT = Prepared(insert(kept_position).values(_values(kept_position)))
 _REMOVE_KEPT = Prepared(delete(kept_position).where(_OF_KEY, kept_position.c.id == bindparam("id")))
 
 
@@ -141,8 +204,8 @@ def show(connection: Connection, user_id: UserId, item_id: ItemId) -> Seen:
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
     """Look up many keys; the answer is in their order, None where there is no such user."""
-    rows = _LOAD.each(connection, keys)
-    return [None if row[0] is None else _known(_ROLES[row[0]], row) for row in rows]
+    rows = _LOAD.look_up(connection, keys)
+    return [None if row is None or row[0] is None else _known(_ROLES[row[0]], row) for row in rows]
 
 
 def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> list[Key]:
@@ -151,7 +214,7 @@ def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> li
     Returns the keys that another process changed since they were loaded, and that are therefore not stored: load and
     decide these again.
     """
-    if not changed or _STORE.run_each(connection, [(*key, *value) for key, value in changed]) == len(changed):
+    if not changed or _STORE.run(connection, [(*key, *value) for key, value in changed]) == len(changed):
         return []
     stored = load(connection, [key for key, _ in changed])
     return [
@@ -163,15 +226,20 @@ def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[In
     """Return the times of the dated plays of these keys; keys without any are left out."""
     plays: dict[Key, list[Instant]] = {}
     if keys:
-        for user_id, item_id, watched_at in _LIST_PLAYS.each(connection, keys):
+        for user_id, item_id, watched_at in _LIST_PLAYS.rows(connection, keys):
             plays.setdefault((user_id, item_id), []).append(watched_at)
     return plays
+
+
+def list_following(connection: Connection, item_ids: Sequence[ItemId]) -> list[tuple[ItemId, ItemId]]:
+    """Return (the item, one that follows in its file) for those of these episodes whose file goes on with others."""
+    return [(first, following) for first, following in _LIST_FOLLOWING.each(connection, [(id_,) for id_ in item_ids])]
 
 
 def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant | None, str]]) -> None:
     """Add plays: user, item, the play's own id, its time or None, and its source."""
     if plays:
-        _ADD_PLAYS.run_each(connection, plays)
+        _ADD_PLAYS.run(connection, plays)
 
 
 def take_back_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, Instant]]) -> None:
