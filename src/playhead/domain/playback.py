@@ -231,10 +231,22 @@ def concerns_whole_file(previous: Progress | None, decision: Decision) -> bool:
     """Say whether what was decided for an episode holds for all episodes of its file, which reports as the first.
 
     It does where the report completed that one or was a reason to take this back: the others are then to be handed the
-    same report. `previous` is what was known of the first before it.
+    same report, and what it does to one of them counts only where the same holds of that one. `previous` is what was
+    known of the first before it.
     """
     was_watched = previous is not None and previous.watched
     return decision.play_at is not None or decision.taken_back is not None or decision.progress.watched != was_watched
+
+
+def in_whole_file(previous: Progress | None, decision: Decision) -> Progress | None:
+    """Return what a report meets that is handed to another episode of its file, given what it did to the first.
+
+    Where it added a play to the first, it does so to the others: they are armed as the first was, which alone is told
+    where a viewing begins.
+    """
+    if previous is None or decision.play_at is None:
+        return previous
+    return previous._replace(armed=True)
 
 
 def effective_at(report: Report, policy: Policy, now: Instant) -> Instant:

@@ -73,6 +73,13 @@ class GroupCommit(Generic[Job, Result]):
             lane.task = loop.create_task(self._run(lane))
         return future
 
+    def submit_many(self, jobs: Sequence[Job]) -> "list[asyncio.Future[Result]]":
+        """Queue the jobs of one submitter, all of them or none; otherwise as `submit`."""
+        if self._waiting + len(jobs) > self._max_waiting:
+            self._refused += len(jobs)
+            raise unavailable()
+        return [self.submit(job) for job in jobs]
+
     async def close(self) -> None:
         """Refuse further jobs and wait until all that were accepted are answered."""
         self._closed = True
