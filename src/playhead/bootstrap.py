@@ -27,6 +27,7 @@ from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue
+from playhead.services.events import Events
 from playhead.services.importing import Importer
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
@@ -54,6 +55,7 @@ class Installation:
     scanner: Scanner
     importer: Importer
     playback: Playback
+    events: Events
 
 
 def now() -> Instant:
@@ -88,10 +90,12 @@ async def open_installation(
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         scanner = Scanner(database, clock=clock, new_id=new_id)
         importer = Importer(database, clock=clock, new_id=new_id)
-        playback = Playback(database, clock=clock, new_id=new_id, policy=Policy())
+        events = Events(monotonic=time.monotonic, ended_tokens=accounts.ended_tokens)
+        playback = Playback(database, events, clock=clock, new_id=new_id, policy=Policy())
         try:
-            yield Installation(database, accounts, catalogue, scanner, importer, playback)
+            yield Installation(database, accounts, catalogue, scanner, importer, playback, events)
         finally:
+            await events.close()
             await scanner.close()
             await playback.close()
             passwords.close()
@@ -190,8 +194,10 @@ class Playhead:
             self._application = self._build(installation)
 
     def drain(self) -> None:
-        """Say at /readyz from now on that this process is about to end; requests are still answered."""
+        """Say at /readyz that this process is about to end, and end what never would; requests are still answered."""
         self._is_draining = True
+        if self._installation is not None:
+            self._installation.events.end_streams()
 
     async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for which the server has no room. Raises RuntimeError while it is closed."""

@@ -3,7 +3,7 @@
 Whether the caller may administer is decided before, by `domain.access`; here is nobody who asks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
@@ -122,6 +122,13 @@ class Accounts:
             with suppress(PlayheadError):
                 await self._database.write(lambda connection: storage.note_use(connection, digest, today, expires_at))
         return principal
+
+    async def ended_tokens(self, token_hashes: Collection[str]) -> frozenset[str]:
+        """Return those of these tokens that authenticate nobody any more: for what lasts longer than a request."""
+        found = await self._database.read(lambda connection: storage.list_expiries(connection, token_hashes))
+        now = self._clock()
+        live = {digest for digest, (kind, expires_at) in found.items() if token_is_live(kind, expires_at, now)}
+        return frozenset(token_hashes) - live
 
     # Signing in and out
 

@@ -1,10 +1,11 @@
 """Saving and reading progress: load, decide by the domain's rules, store. Many reports share one transaction."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from playhead.domain.access import may_see
+from playhead.domain.events import Change, Topic
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import (
     Decision,
@@ -21,6 +22,7 @@ from playhead.domain.playback import (
     in_whole_file,
 )
 from playhead.errors import Code, PlayheadError, access_denied, not_authenticated, not_found
+from playhead.services.events import Events
 from playhead.services.measures import Commits
 from playhead.storage import playback as storage
 from playhead.storage.batching import GroupCommit
@@ -57,13 +59,23 @@ class Save(NamedTuple):
     first: First | None = None
 
 
+_Stored = dict[Key, tuple[Progress, bool]]
+
+
 class Playback:
-    """The progress of users. `clock` gives the time, `new_id` a random UUID."""
+    """The progress of users. `clock` gives the time, `new_id` a random UUID; `events` hears of what was saved."""
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], Instant], new_id: Callable[[], str], policy: Policy
+        self,
+        database: Database,
+        events: Events,
+        *,
+        clock: Callable[[], Instant],
+        new_id: Callable[[], str],
+        policy: Policy,
     ) -> None:
         self._database = database
+        self._events = events
         self._clock = clock
         self._new_id = new_id
         self._policy = policy
@@ -142,16 +154,25 @@ class Playback:
         return await self._database.peek(lambda connection: [*storage.load(connection, keys)])
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
-        return await self._database.apply(lambda connection: self._store(connection, saves))
+        stored: _Stored = {}
 
-    def _store(self, connection: Connection, saves: Sequence[Save]) -> list[Decision | Exception]:
+        def store(connection: Connection) -> list[Decision | Exception]:
+            stored.clear()  # of a run before, that was rolled back
+            return self._store(connection, saves, stored)
+
+        decisions = await self._database.apply(store)
+        if self._events.is_heard:
+            self._events.publish(_changes(saves, decisions, stored))
+        return decisions
+
+    def _store(self, connection: Connection, saves: Sequence[Save], stored: _Stored) -> list[Decision | Exception]:
         batch = _Batch(connection, saves, self._policy)
         results = [batch.decide(save) for save in saves]
         lost = storage.store(connection, batch.changed())
         if lost:  # another process was quicker: decide these anew upon what it stored
             again = [number for number, save in enumerate(saves) if save.key in lost]
             batch.drop(lost)
-            decided = self._store(connection, [saves[number] for number in again])
+            decided = self._store(connection, [saves[number] for number in again], stored)
             for number, decision in zip(again, decided, strict=True):
                 results[number] = decision
         storage.take_back_plays(connection, batch.taken_back)
@@ -160,10 +181,12 @@ class Playback:
             connection, [(*key, self._new_id(), point) for key, point in batch.kept], self._policy.kept_points
         )
         if batch.firsts:
-            self._hand_on(connection, batch.firsts)
+            self._hand_on(connection, batch.firsts, stored)
+        if self._events.is_heard:
+            stored |= batch.stored(lost)
         return results
 
-    def _hand_on(self, connection: Connection, firsts: Sequence[tuple[Save, First]]) -> None:
+    def _hand_on(self, connection: Connection, firsts: Sequence[tuple[Save, First]], stored: _Stored) -> None:
         """Hand reports that concern all episodes of their file to those behind the first."""
         following: dict[ItemId, list[ItemId]] = {}
         for first_id, item_id in storage.list_following(connection, sorted({save.key[1] for save, _ in firsts})):
@@ -174,7 +197,7 @@ class Playback:
             for item_id in following.get(save.key[1], ())
         ]
         if saves:
-            self._store(connection, saves)
+            self._store(connection, saves, stored)
 
 
 class _Batch:
@@ -250,12 +273,40 @@ class _Batch:
         """Return what is to be stored, sorted by key: unsorted rows of two processes deadlock."""
         return sorted(self._progress.items())
 
+    def stored(self, lost: Collection[Key]) -> _Stored:
+        """Return the changed progress of each key but the lost ones, and whether it became watched, or ceased to be."""
+        return {
+            key: (progress, progress.watched != _was_watched(self._known[key]))
+            for key, progress in self._progress.items()
+            if key not in lost
+        }
+
     def drop(self, keys: Sequence[Key]) -> None:
         """Forget what was decided for these keys."""
         self.new_plays = [(key, at) for key, at in self.new_plays if key not in keys]
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
         self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
+
+
+def _was_watched(known: Known | None) -> bool:
+    return known is not None and known.progress is not None and known.progress.watched
+
+
+def _changes(saves: Sequence[Save], decisions: Sequence[Decision | Exception], stored: _Stored) -> list[Change]:
+    # A report that was accepted before changes nothing, and is told of again: whoever stored it then may have been
+    # killed before they could tell.
+    told = {
+        save.key: decision.progress
+        for save, decision in zip(saves, decisions, strict=True)
+        if isinstance(decision, Decision) and decision.applied
+    }
+    told |= {key: progress for key, (progress, _) in stored.items()}
+    changes = [Change(user_id, Topic.PROGRESS, (item_id,), progress) for (user_id, item_id), progress in told.items()]
+    for (user_id, item_id), (_, is_turned) in stored.items():
+        if is_turned:
+            changes.append(Change(user_id, Topic.WATCHED, (item_id,)))
+    return changes
 
 
 def refusal(known: Known | None, kind: ItemKind) -> PlayheadError:

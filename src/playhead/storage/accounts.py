@@ -1,6 +1,6 @@
 """Users, logins, tokens, failed sign-ins and grants: queries as functions that take a connection. Decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
@@ -56,6 +56,14 @@ def find_bearer(connection: Connection, token_hash: str) -> tuple[StoredToken, U
     user_id, kind, expires_at, last_used_at = found
     user = find_user(connection, user_id)
     return None if user is None else (StoredToken(user_id, TokenKind(kind), expires_at, last_used_at), user)
+
+
+def list_expiries(connection: Connection, token_hashes: Collection[str]) -> dict[str, tuple[TokenKind, Instant | None]]:
+    """Return, for those of these tokens that there are, what they are and when they end."""
+    rows = connection.execute(
+        select(token.c.hash, token.c.kind, token.c.expires_at).where(token.c.hash.in_(token_hashes))
+    )
+    return {token_hash: (TokenKind(kind), expires_at) for token_hash, kind, expires_at in rows}
 
 
 # Users

@@ -1,0 +1,235 @@
+"""Live changes: hands what was committed to a user's open streams, here and in the other processes. Keeps no history.
+
+What comes faster than a device needs it is gathered, so that a stream costs the same however much is saved.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import Final
+
+from playhead.domain.accounts import Principal
+from playhead.domain.events import Change, Gathered
+from playhead.domain.model import UserId
+from playhead.errors import PlayheadError, unavailable
+
+log = logging.getLogger(__name__)
+
+# The first change after a quiet while leaves at once, what follows it with the next round. Both ways together, from
+# another process and to the device, must stay under 1 s.
+ROUND_S: Final = 0.5
+
+TICK_S: Final = 1.0
+HEARTBEAT_S: Final = 15.0  # the WHATWG's advice against proxies that close what is silent
+STALLED_S: Final = 10.0
+WAITING_MAX: Final = 64
+
+STREAMS_MAX: Final = 4096
+STREAMS_OF_USER_MAX: Final = 1024
+
+
+class Signal(Enum):
+    """What a stream is told beside changes: look at everything again; nothing new, the connection lives."""
+
+    REFETCH = "refetch"
+    HEARTBEAT = "heartbeat"
+
+
+Notice = tuple[Change, ...] | Signal
+
+
+class Stream:
+    """What one open stream is to be sent. Belongs to one event loop.
+
+    `on_stalled` is called where what was handed out last has not been taken for 10 s: whoever sends must give up.
+    """
+
+    def __init__(self, principal: Principal, now: float) -> None:
+        self.user_id = principal.user_id
+        self.token_hash = principal.token_hash
+        self.on_stalled: Callable[[], object] = lambda: None
+        self._waiting: deque[Notice] = deque()
+        self._wake = asyncio.Event()
+        self._ended = False
+        self._idle = False
+        self._active_at = now
+
+    async def next(self, now: Callable[[], float]) -> Sequence[Notice]:
+        """Wait for what is to be sent next, and return all there is; nothing at the stream's end.
+
+        To ask for more says that the last was sent.
+        """
+        self._idle = True
+        while not self._waiting and not self._ended:
+            self._wake.clear()
+            await self._wake.wait()
+        self._idle = False
+        self._active_at = now()
+        notices = [*self._waiting] if not self._ended else []
+        self._waiting.clear()
+        return notices
+
+    def put(self, notice: Notice) -> None:
+        """Add what is to be sent. A stream for which too much waits is ended."""
+        if len(self._waiting) >= WAITING_MAX:
+            self.end()
+            return
+        self._waiting.append(notice)
+        self._wake.set()
+
+    def end(self) -> None:
+        """End the stream; what still waits is not sent."""
+        self._ended = True
+        self._wake.set()
+
+    def tick(self, now: float) -> None:
+        """Send a heartbeat after a silence, give up on a receiver that does not read."""
+        silent_s = now - self._active_at
+        if self._idle:
+            if silent_s >= HEARTBEAT_S:
+                self.put(Signal.HEARTBEAT)
+        elif silent_s >= STALLED_S:
+            self.end()
+            self.on_stalled()
+
+
+class _Audience:
+    """All streams of one user, and what they are to hear in the next round."""
+
+    def __init__(self, user_id: UserId) -> None:
+        self.streams: dict[Stream, None] = {}
+        self._user_id = user_id
+        self._gathered = Gathered()
+        self._timer: asyncio.Handle | None = None
+        self._next_round_at = 0.0
+
+    def add(self, change: Change) -> None:
+        self._gathered.add(change)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._next_round_at, self._tell)
+
+    def _tell(self) -> None:
+        self._timer = None
+        self._next_round_at = asyncio.get_running_loop().time() + ROUND_S
+        gathered, self._gathered = self._gathered, Gathered()
+        changes = gathered.changes(self._user_id)
+        for stream in self.streams:
+            stream.put(changes)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+class Events:
+    """The open streams of this process.
+
+    `monotonic` gives seconds that never jump. `ended_tokens` returns those of the given token hashes that authenticate
+    nobody any more. `relay`, where several processes share a store, is handed everything that is published here.
+    """
+
+    def __init__(
+        self,
+        *,
+        monotonic: Callable[[], float],
+        ended_tokens: Callable[[Collection[str]], Awaitable[Collection[str]]],
+        relay: Callable[[Sequence[Change]], None] | None = None,
+    ) -> None:
+        self._monotonic = monotonic
+        self._ended_tokens = ended_tokens
+        self._relay = relay
+        self._audiences: dict[UserId, _Audience] = {}
+        self._ticking: asyncio.Task[None] | None = None
+        self._closed = False
+        self.open_streams = 0
+        self.refused = 0
+        self.is_heard = relay is not None
+        """Whether anybody may listen at all. Asked before every publishing of saves, so that silence costs nothing."""
+
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Tell the user's streams, in every process. Never blocks, never raises. Call it after the commit."""
+        if self._relay is not None:
+            self._relay(changes)
+        self.deliver(changes)
+
+    def deliver(self, changes: Iterable[Change]) -> None:
+        """Tell the user's streams in this process."""
+        for change in changes:
+            audience = self._audiences.get(change.user_id)
+            if audience is not None:
+                audience.add(change)
+
+    def refetch_all(self) -> None:
+        """Tell every stream of this process that changes may have been missed."""
+        for stream in self._streams():
+            stream.put(Signal.REFETCH)
+
+    def open(self, principal: Principal) -> Stream:
+        """Return a new stream of a user; `leave` it at its end. Raises UNAVAILABLE where there are too many."""
+        audience = self._audiences.get(principal.user_id)
+        of_user = 0 if audience is None else len(audience.streams)
+        if self._closed or self.open_streams >= STREAMS_MAX or of_user >= STREAMS_OF_USER_MAX:
+            self.refused += 1
+            raise unavailable(retry_after_s=5)
+        if audience is None:
+            audience = self._audiences[principal.user_id] = _Audience(principal.user_id)
+        stream = Stream(principal, self._monotonic())
+        audience.streams[stream] = None
+        self.open_streams += 1
+        self.is_heard = True
+        if self._ticking is None:
+            self._ticking = asyncio.create_task(self._tick())
+        return stream
+
+    def leave(self, stream: Stream) -> None:
+        """Forget a stream; idempotent."""
+        audience = self._audiences.get(stream.user_id)
+        if audience is None or stream not in audience.streams:
+            return
+        del audience.streams[stream]
+        self.open_streams -= 1
+        if not audience.streams:
+            audience.close()
+            del self._audiences[stream.user_id]
+        self.is_heard = self._relay is not None or bool(self._audiences)
+
+    def end_streams(self) -> None:
+        """End every stream and open no more: this process is about to end. Idempotent."""
+        self._closed = True
+        for stream in self._streams():
+            stream.end()
+
+    async def close(self) -> None:
+        """End every stream."""
+        self.end_streams()
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticking
+
+    def _streams(self) -> list[Stream]:
+        return [stream for audience in self._audiences.values() for stream in audience.streams]
+
+    async def _tick(self) -> None:
+        try:
+            while self._audiences:
+                await asyncio.sleep(TICK_S)
+                now = self._monotonic()
+                for stream in self._streams():
+                    stream.tick(now)
+                await self._end_revoked()
+        finally:
+            self._ticking = None
+
+    async def _end_revoked(self) -> None:
+        streams = self._streams()
+        try:
+            ended = await self._ended_tokens({stream.token_hash for stream in streams})
+        except PlayheadError:
+            return  # the store is busy or full: asked again with the next tick
+        for stream in streams:
+            if stream.token_hash in ended:
+                stream.end()
