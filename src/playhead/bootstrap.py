@@ -257,6 +257,7 @@ class Playhead:
                 scanner=installation.scanner,
                 importer=installation.importer,
                 playback=installation.playback,
+                events=installation.events,
                 is_ready=is_ready,
                 traffic=traffic,
                 log_bytes=lambda: 0 if self.settings.database_url else log_size(self.settings.database_path),

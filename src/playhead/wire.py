@@ -1,10 +1,13 @@
 """Between HTTP and the socket: answers leave in one piece, and connections and silent clients have bounds."""
 
 import asyncio
+import socket
 from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from playhead.http.events import CONNECTION
 
 # A part of a film is large enough to be sent by itself.
 _SEND_AT_ONCE: Final = 16 * 1024
@@ -14,6 +17,9 @@ HEAD_WITHIN_S: Final = 10.0
 
 BODY_STALLS_S: Final = 30.0
 """How long nothing of a body may come while it is waited for."""
+
+
+_STREAM_HOLDS: Final = 16 * 1024
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -33,6 +39,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin with a transport that joins; a connection too many will be told so."""
         super().connection_made(JoiningTransport(transport, self.loop))
+        self.app_state = {**self.app_state, CONNECTION: self}
         most, turn_away = self.most_connections, self.turn_away
         if most is not None and turn_away is not None and len(self.connections) > most:
             # To close it at once would show the client a broken connection, and no reason.
@@ -84,6 +91,17 @@ class OneWriteProtocol(HttpToolsProtocol):
         else:
             self.app = cast("Any", _closing(cast("ASGIApp", self.app)))
 
+    def dedicate(self) -> None:
+        """Let the connection end with the answer that is made, and hold little of what its client does not read.
+
+        The kernel would take megabytes for a client that reads nothing, before anybody notices.
+        """
+        cycle = self._cycle
+        if cycle is not None:
+            cycle.keep_alive = False
+        self.transport.set_write_buffer_limits(_STREAM_HOLDS)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_HOLDS)
+
     def abort(self) -> None:
         """Close at once. What is not sent is lost, and the request's task hears that its client is gone."""
         self.transport.abort()
@@ -126,6 +144,7 @@ class JoiningTransport(asyncio.Transport):
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
         self.set_protocol = transport.set_protocol
+        self.set_write_buffer_limits = transport.set_write_buffer_limits
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep what is small until the end of the turn; send what is large, after what was kept."""

@@ -90,7 +90,8 @@ def _query_parameters(route: Route, components: dict[str, Any]) -> list[dict[str
 def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     success: dict[str, Any] = {"description": HTTPStatus(route.status).phrase}
     if route.answer is not None:
-        success["content"] = {"application/json": {"schema": schema_of[repr(route.answer)]}}
+        media_types = ("application/json",) if route.request or not route.media_types else route.media_types
+        success["content"] = {media_type: {"schema": schema_of[repr(route.answer)]} for media_type in media_types}
     elif route.media_types and route.request is None:
         success["content"] = {media_type: {} for media_type in route.media_types}
     responses: dict[str, Any] = {str(route.status): success}

@@ -98,7 +98,7 @@ class Route:
     """A row of the table: what is answered, to whom, and what the OpenAPI document says of it.
 
     The endpoint returns what is encoded as JSON, None where `status` is 204, or a Starlette response. `request`,
-    `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `answer`, gives.
+    `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `request`, gives.
     `body_required`: an empty body is none of the request's type. `more_statuses` are those that are no failures
     either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
     `hot`: looked up before Starlette's routing. `bounded`: only so many are answered at once; not so where an answer

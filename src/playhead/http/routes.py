@@ -32,6 +32,8 @@ from playhead.http.catalogue import (
     LibraryAnswer,
     LibraryRequest,
 )
+from playhead.http.events import MEDIA_TYPE as EVENTS_MEDIA_TYPE
+from playhead.http.events import ChangeAnswer, EventRoutes
 from playhead.http.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsRoutes, Traffic
@@ -43,6 +45,7 @@ from playhead.http.service import ServiceRoutes, StatusAnswer
 from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.events import Events
 from playhead.services.importing import Importer
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
@@ -61,6 +64,7 @@ class Services:
     scanner: Scanner
     importer: Importer
     playback: Playback
+    events: Events
     is_ready: Callable[[], Awaitable[bool]]
     traffic: Traffic
     log_bytes: Callable[[], int | None]
@@ -92,12 +96,17 @@ def table(services: Services) -> list[Route]:
     catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
     importing = ImportRoutes(services.importer)
     stream = StreamRoutes(services.catalogue)
+    event = EventRoutes(services.events)
     service = ServiceRoutes(services.is_ready, describe)
     metrics = MetricsRoutes(
         services.traffic,
         lambda: services.playback.commits,
         waiting=lambda: services.playback.waiting,
-        refused=lambda: {**services.playback.refused, "sign_ins": services.accounts.refused_sign_ins},
+        refused=lambda: {
+            **services.playback.refused,
+            "streams": services.events.refused,
+            "sign_ins": services.accounts.refused_sign_ins,
+        },
         log_bytes=services.log_bytes,
         version=services.version,
     )
@@ -115,6 +124,9 @@ def table(services: Services) -> list[Route]:
         Route("POST", "/api/v1/playback/episode/{id}", episode.save, "Save the progress of an episode",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
               tag="playback", hot=True),
+        # Live
+        Route("GET", "/api/v1/events", event.listen, "Listen to changes",
+              answer=ChangeAnswer, media_types=(EVENTS_MEDIA_TYPE,), tag="live", bounded=False),
         # Authentication
         Route("POST", "/api/v1/sessions", account.sign_in, "Sign in",
               access=Access.ANYONE, request=SignInRequest, answer=SessionAnswer, status=201,

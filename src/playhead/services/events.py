@@ -42,12 +42,12 @@ Notice = tuple[Change, ...] | Signal
 
 
 class Stream:
-    """What one open stream is to be sent. Belongs to one event loop.
+    """What one open stream is to be sent. `monotonic` gives seconds that never jump. Belongs to one event loop.
 
     `on_stalled` is called where what was handed out last has not been taken for 10 s: whoever sends must give up.
     """
 
-    def __init__(self, principal: Principal, now: float) -> None:
+    def __init__(self, principal: Principal, monotonic: Callable[[], float]) -> None:
         self.user_id = principal.user_id
         self.token_hash = principal.token_hash
         self.on_stalled: Callable[[], object] = lambda: None
@@ -55,9 +55,10 @@ class Stream:
         self._wake = asyncio.Event()
         self._ended = False
         self._idle = False
-        self._active_at = now
+        self._monotonic = monotonic
+        self._active_at = monotonic()
 
-    async def next(self, now: Callable[[], float]) -> Sequence[Notice]:
+    async def next(self) -> Sequence[Notice]:
         """Wait for what is to be sent next, and return all there is; nothing at the stream's end.
 
         To ask for more says that the last was sent.
@@ -67,7 +68,7 @@ class Stream:
             self._wake.clear()
             await self._wake.wait()
         self._idle = False
-        self._active_at = now()
+        self._active_at = self._monotonic()
         notices = [*self._waiting] if not self._ended else []
         self._waiting.clear()
         return notices
@@ -85,9 +86,9 @@ class Stream:
         self._ended = True
         self._wake.set()
 
-    def tick(self, now: float) -> None:
+    def tick(self) -> None:
         """Send a heartbeat after a silence, give up on a receiver that does not read."""
-        silent_s = now - self._active_at
+        silent_s = self._monotonic() - self._active_at
         if self._idle:
             if silent_s >= HEARTBEAT_S:
                 self.put(Signal.HEARTBEAT)
@@ -176,7 +177,7 @@ class Events:
             raise unavailable(retry_after_s=5)
         if audience is None:
             audience = self._audiences[principal.user_id] = _Audience(principal.user_id)
-        stream = Stream(principal, self._monotonic())
+        stream = Stream(principal, self._monotonic)
         audience.streams[stream] = None
         self.open_streams += 1
         self.is_heard = True
@@ -217,9 +218,8 @@ class Events:
         try:
             while self._audiences:
                 await asyncio.sleep(TICK_S)
-                now = self._monotonic()
                 for stream in self._streams():
-                    stream.tick(now)
+                    stream.tick()
                 await self._end_revoked()
         finally:
             self._ticking = None
