@@ -8,6 +8,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
+from playhead.http.errors import PAUSE
 from playhead.wire import BODY_STALLS_S, HEAD_WITHIN_S, JoiningTransport, OneWriteProtocol, bounded_protocol
 
 
@@ -18,6 +19,15 @@ class Socket(asyncio.Transport):
         super().__init__()
         self.written: list[bytes] = []
         self.closed = False
+        self.is_read = True
+        self.read_again = asyncio.Event()
+
+    def pause_reading(self) -> None:
+        self.is_read = False
+
+    def resume_reading(self) -> None:
+        self.is_read = True
+        self.read_again.set()
 
     def write(self, data: Any) -> None:  # noqa: ANN401 - as the parent has it
         self.written.append(bytes(data))
@@ -117,6 +127,8 @@ def _answer(text: bytes) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
                 pass
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]})
         await send({"type": "http.response.body", "body": text})
+        if scope["path"] == "/rest":
+            scope["state"][PAUSE](0.01)
 
     return answer
 
@@ -178,6 +190,18 @@ def test_a_connection_too_many_is_answered_and_the_others_are_served():
         assert [line.answer.split(b"\r\n\r\n")[1] for line in lines] == [b"ok", b"ok", b"full"]
         for line in lines:
             line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_connection_that_rests_is_answered_and_then_not_read_for_a_while():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(b"GET /rest HTTP/1.1\r\nHost: playhead.test\r\n\r\n")
+        assert line.answer.endswith(b"ok")
+        assert not line.socket.is_read
+        await asyncio.wait_for(line.socket.read_again.wait(), 5)
+        line.protocol.connection_lost(None)
 
     run(scenario)
 

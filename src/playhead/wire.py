@@ -7,6 +7,7 @@ from typing import Any, Final, cast
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from playhead.http.errors import PAUSE
 from playhead.http.events import CONNECTION
 
 # A part of a film is large enough to be sent by itself.
@@ -39,11 +40,22 @@ class OneWriteProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin with a transport that joins; a connection too many will be told so."""
         super().connection_made(JoiningTransport(transport, self.loop))
-        self.app_state = {**self.app_state, CONNECTION: self}
         most, turn_away = self.most_connections, self.turn_away
         if most is not None and turn_away is not None and len(self.connections) > most:
             # To close it at once would show the client a broken connection, and no reason.
             self.app = cast("Any", turn_away)
+
+        self.app_state = {**self.app_state, CONNECTION: self, PAUSE: self.pause}
+
+    def pause(self, seconds: float) -> None:
+        """Read nothing more for so long; what comes meanwhile waits in the client's own buffers."""
+        if not self.transport.is_closing():
+            self.flow.pause_reading()
+            self.loop.call_later(seconds, self._read_on)
+
+    def _read_on(self) -> None:
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, and remember that something came."""

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.auth import Authenticate
-from playhead.http.errors import STATUS, send_internal_error, send_problem
+from playhead.http.errors import STATUS, hold_back, send_internal_error, send_problem
 from playhead.http.metrics import NO_ROUTE, Traffic
 from playhead.http.route import Route, respond
 
@@ -136,8 +136,10 @@ class _PathEndpoint:
             status = await respond(route, scope["path_params"], self._authenticate, scope, receive, send)
         elif self._traffic.under_way >= self._most:
             self._traffic.refused["requests"] += 1
-            await send_problem(send, unavailable())
-            status = STATUS[Code.UNAVAILABLE]
+            error = unavailable()
+            await send_problem(send, error)
+            hold_back(scope, error)
+            status = STATUS[error.code]
         else:
             self._traffic.under_way += 1
             try:

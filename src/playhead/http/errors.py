@@ -1,7 +1,9 @@
 """Translates coded errors to HTTP, once: status, problem document (RFC 9457) and headers."""
 
+from functools import lru_cache
+
 import msgspec
-from starlette.types import Send
+from starlette.types import Scope, Send
 
 from playhead.errors import Code, PlayheadError
 
@@ -34,16 +36,41 @@ class Problem(msgspec.Struct, omit_defaults=True):
 async def send_problem(send: Send, error: PlayheadError, headers: list[tuple[bytes, bytes]] | None = None) -> None:
     """Answer with the problem document of a coded error; `headers` are added to those that the code calls for."""
     status = STATUS[error.code]
-    details = None if error.details is None else {name: list(faults) for name, faults in error.details.items()}
-    body = msgspec.json.encode(
-        Problem(f"urn:playhead:error:{error.code.value}", error.message, status, error.message, details)
-    )
+    if error.details is None:
+        body = _plain_body(error.code, error.message)
+    else:
+        body = _body(error.code, error.message, {name: list(faults) for name, faults in error.details.items()})
     more = [*(headers or ())]
     if error.code is Code.NOT_AUTHENTICATED:
         more.append((b"www-authenticate", b"Bearer"))
     if error.retry_after_s is not None:
         more.append((b"retry-after", str(error.retry_after_s).encode()))
     await _send(send, status, body, more)
+
+
+def _body(code: Code, message: str, details: dict[str, list[str]] | None) -> bytes:
+    return msgspec.json.encode(Problem(f"urn:playhead:error:{code.value}", message, STATUS[code], message, details))
+
+
+@lru_cache(maxsize=64)  # under overload nothing is sent as often as a refusal
+def _plain_body(code: Code, message: str) -> bytes:
+    return _body(code, message, None)
+
+
+def hold_back(scope: Scope, error: PlayheadError) -> None:
+    """Read no further request from a client before the time at which it was told to try again, if the server can.
+
+    Who heeds `Retry-After` does not notice; a crowd that does not would cost more by being refused than by being
+    served.
+    """
+    if error.code is Code.UNAVAILABLE and error.retry_after_s is not None:
+        pause = scope.get("state", {}).get(PAUSE)
+        if pause is not None:
+            pause(error.retry_after_s)
+
+
+PAUSE = "playhead.pause"
+"""What a server of ours puts into the state of a request: a function that lets its connection rest for some seconds."""
 
 
 async def send_internal_error(send: Send) -> None:

@@ -16,8 +16,8 @@ from playhead.domain.access import may_administer
 from playhead.domain.accounts import Principal
 from playhead.errors import Code, PlayheadError, access_denied, invalid, not_authenticated
 from playhead.http.auth import Authenticate, header, identify
-from playhead.http.bodies import convert, decode, encode, read_body, require_media_type
-from playhead.http.errors import STATUS, send_internal_error, send_problem
+from playhead.http.bodies import JSON_MAX_BYTES, convert, decode, encode, read_body, require_media_type
+from playhead.http.errors import STATUS, hold_back, send_internal_error, send_problem
 
 T = TypeVar("T")
 
@@ -75,6 +75,11 @@ class Call:
         """
         require_media_type(header(self.scope, b"content-type"), "application/json", "text/plain")
         return decode(await read_body(self.scope, self.receive), kind)
+
+    async def body(self, limit: int = JSON_MAX_BYTES) -> bytes:
+        """Return the body of a request for JSON, which may be none. Raises UNSUPPORTED_MEDIA_TYPE, TOO_LARGE."""
+        require_media_type(header(self.scope, b"content-type"), "application/json", "text/plain")
+        return await read_body(self.scope, self.receive, limit)
 
     def query(self, kind: type[T]) -> T:
         """Return the checked members of the query string. Raises INVALID."""
@@ -152,6 +157,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
         body = b"" if result is None else encode(result)
     except PlayheadError as error:
         await send_problem(send, error)
+        hold_back(scope, error)
         return STATUS[error.code]
     except ClientDisconnect:
         return 0
