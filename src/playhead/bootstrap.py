@@ -31,6 +31,7 @@ from playhead.services.events import Events
 from playhead.services.importing import Importer
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
+from playhead.services.relaying import Relay
 from playhead.services.scanning import Scanner
 from playhead.storage.database import Database
 from playhead.storage.inspection import inspect, log_size, touch
@@ -41,6 +42,7 @@ VERSION = version("playhead")
 
 _STATIC_FOLDER = Path(__file__).parent / "http" / "static"
 _READY_WITHIN_S = 1.0
+_CHANNEL = "playhead_changes"
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,14 @@ async def open_installation(
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         scanner = Scanner(database, clock=clock, new_id=new_id)
         importer = Importer(database, clock=clock, new_id=new_id)
-        events = Events(monotonic=time.monotonic, ended_tokens=accounts.ended_tokens)
+        relay = _make_relay(settings)
+        events = Events(
+            monotonic=time.monotonic,
+            ended_tokens=accounts.ended_tokens,
+            relay=None if relay is None else relay.send,
+        )
+        if relay is not None:
+            relay.start(events)
         playback = Playback(database, events, clock=clock, new_id=new_id, policy=Policy())
         try:
             yield Installation(database, accounts, catalogue, scanner, importer, playback, events)
@@ -99,6 +108,8 @@ async def open_installation(
             await scanner.close()
             await playback.close()
             passwords.close()
+            if relay is not None:
+                await relay.close()
     finally:
         await database.close()
 
@@ -114,6 +125,16 @@ def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure:
 
     migrations.upgrade(url)
     return PostgresDatabase(url)
+
+
+def _make_relay(settings: Settings) -> Relay | None:
+    """Return what carries changes to the other processes on the store; SQLite has only one that serves."""
+    url = settings.database_url
+    if url is None:
+        return None
+    from playhead.storage.notifying import PostgresNotifier  # noqa: PLC0415 - as above
+
+    return Relay(PostgresNotifier(url, _CHANNEL), new_id())
 
 
 def examine_installation(settings: Settings, clock: Callable[[], Instant] = now) -> list[Finding]:

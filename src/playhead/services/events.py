@@ -9,26 +9,38 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from playhead.domain.accounts import Principal
 from playhead.domain.events import Change, Gathered
-from playhead.domain.model import UserId
+from playhead.domain.model import ItemId, UserId
 from playhead.errors import PlayheadError, unavailable
 
 log = logging.getLogger(__name__)
 
-# The first change after a quiet while leaves at once, what follows it with the next round. Both ways together, from
-# another process and to the device, must stay under 1 s.
-ROUND_S: Final = 0.5
-
-TICK_S: Final = 1.0
-HEARTBEAT_S: Final = 15.0  # the WHATWG's advice against proxies that close what is silent
-STALLED_S: Final = 10.0
 WAITING_MAX: Final = 64
 
 STREAMS_MAX: Final = 4096
 STREAMS_OF_USER_MAX: Final = 1024
+
+_VERSIONS_MAX: Final = 1000
+
+
+class Pace(NamedTuple):
+    """How often a stream is looked after, in seconds.
+
+    The first change after a quiet while leaves at once, what follows it with the next round: together with the way from
+    another process that must stay under 1 s. Credentials and receivers are looked at with each tick. The heartbeat is
+    the WHATWG's advice against proxies that close what is silent.
+    """
+
+    round_s: float = 0.5
+    tick_s: float = 1.0
+    heartbeat_s: float = 15.0
+    stalled_s: float = 10.0
+
+
+PACE: Final = Pace()
 
 
 class Signal(Enum):
@@ -44,10 +56,10 @@ Notice = tuple[Change, ...] | Signal
 class Stream:
     """What one open stream is to be sent. `monotonic` gives seconds that never jump. Belongs to one event loop.
 
-    `on_stalled` is called where what was handed out last has not been taken for 10 s: whoever sends must give up.
+    `on_stalled` is called where what was handed out last has not been taken for too long: whoever sends must give up.
     """
 
-    def __init__(self, principal: Principal, monotonic: Callable[[], float]) -> None:
+    def __init__(self, principal: Principal, monotonic: Callable[[], float], pace: Pace) -> None:
         self.user_id = principal.user_id
         self.token_hash = principal.token_hash
         self.on_stalled: Callable[[], object] = lambda: None
@@ -56,6 +68,7 @@ class Stream:
         self._ended = False
         self._idle = False
         self._monotonic = monotonic
+        self._pace = pace
         self._active_at = monotonic()
 
     async def next(self) -> Sequence[Notice]:
@@ -90,9 +103,9 @@ class Stream:
         """Send a heartbeat after a silence, give up on a receiver that does not read."""
         silent_s = self._monotonic() - self._active_at
         if self._idle:
-            if silent_s >= HEARTBEAT_S:
+            if silent_s >= self._pace.heartbeat_s:
                 self.put(Signal.HEARTBEAT)
-        elif silent_s >= STALLED_S:
+        elif silent_s >= self._pace.stalled_s:
             self.end()
             self.on_stalled()
 
@@ -100,21 +113,34 @@ class Stream:
 class _Audience:
     """All streams of one user, and what they are to hear in the next round."""
 
-    def __init__(self, user_id: UserId) -> None:
+    def __init__(self, user_id: UserId, round_s: float) -> None:
         self.streams: dict[Stream, None] = {}
         self._user_id = user_id
+        self._round_s = round_s
+        self._versions: dict[ItemId, int] = {}
         self._gathered = Gathered()
         self._timer: asyncio.Handle | None = None
         self._next_round_at = 0.0
 
     def add(self, change: Change) -> None:
+        if change.progress is not None and self._is_outdated(change.item_ids[0], change.progress.version):
+            change = change._replace(progress=None)
         self._gathered.add(change)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_at(self._next_round_at, self._tell)
 
+    def _is_outdated(self, item_id: ItemId, version: int) -> bool:
+        # Two processes tell of their commits in any order. What a device saw last must not be the older of them; but a
+        # progress that was forgotten begins anew with version 1, so that the device is told, and asks.
+        known = self._versions.pop(item_id, 0)
+        if len(self._versions) >= _VERSIONS_MAX:
+            self._versions.clear()
+        self._versions[item_id] = version
+        return version < known
+
     def _tell(self) -> None:
         self._timer = None
-        self._next_round_at = asyncio.get_running_loop().time() + ROUND_S
+        self._next_round_at = asyncio.get_running_loop().time() + self._round_s
         gathered, self._gathered = self._gathered, Gathered()
         changes = gathered.changes(self._user_id)
         for stream in self.streams:
@@ -138,10 +164,12 @@ class Events:
         monotonic: Callable[[], float],
         ended_tokens: Callable[[Collection[str]], Awaitable[Collection[str]]],
         relay: Callable[[Sequence[Change]], None] | None = None,
+        pace: Pace = PACE,
     ) -> None:
         self._monotonic = monotonic
         self._ended_tokens = ended_tokens
         self._relay = relay
+        self._pace = pace
         self._audiences: dict[UserId, _Audience] = {}
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
@@ -176,8 +204,8 @@ class Events:
             self.refused += 1
             raise unavailable(retry_after_s=5)
         if audience is None:
-            audience = self._audiences[principal.user_id] = _Audience(principal.user_id)
-        stream = Stream(principal, self._monotonic)
+            audience = self._audiences[principal.user_id] = _Audience(principal.user_id, self._pace.round_s)
+        stream = Stream(principal, self._monotonic, self._pace)
         audience.streams[stream] = None
         self.open_streams += 1
         self.is_heard = True
@@ -217,7 +245,7 @@ class Events:
     async def _tick(self) -> None:
         try:
             while self._audiences:
-                await asyncio.sleep(TICK_S)
+                await asyncio.sleep(self._pace.tick_s)
                 for stream in self._streams():
                     stream.tick()
                 await self._end_revoked()
