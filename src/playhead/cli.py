@@ -6,7 +6,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import typer
@@ -37,7 +37,9 @@ db = typer.Typer(help="The database.", no_args_is_help=True)
 app.add_typer(user, name="user")
 app.add_typer(token, name="token")
 app.add_typer(library, name="library")
+history = typer.Typer(help="Taking along what a user has watched.", no_args_is_help=True)
 app.add_typer(db, name="db")
+app.add_typer(history, name="history")
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="Folder of the installation. [env: PLAYHEAD_DATA]", show_default=False)
@@ -269,6 +271,76 @@ def items(
         _print_table(("id", "kind", "title"), rows)
 
 
+@history.command("export")
+def history_export(
+    file: Annotated[Path, typer.Argument(help="JSON Lines; - is standard output.")],
+    user_name: Annotated[str, typer.Option("--user", help="Whose history.")],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Write everything that a user has watched and marked, one line an item, named so that it is found elsewhere."""
+    from playhead.terminal import progress_bar
+
+    async def export(playhead: "Installation", target: IO[bytes]) -> int:
+        found = await playhead.accounts.find_user_named(user_name)
+        with progress_bar("Exporting, in items") as show:
+            return await playhead.history.export(found.id, target.write, show)
+
+    if str(file) == "-":
+        _run(data, database, lambda playhead: export(playhead, sys.stdout.buffer))
+        return
+    partial = file.with_name(file.name + ".partial")
+    try:
+        with partial.open("wb") as target:
+            count = _run(data, database, lambda playhead: export(playhead, target))
+        partial.replace(file)  # a file of this name is a whole one
+    except OSError as error:
+        _fail(f"{file} cannot be written: {error.strerror}")
+    finally:
+        partial.unlink(missing_ok=True)
+    typer.echo(f"Exported {count} items of {user_name} to {file}")
+
+
+@history.command("import")
+def history_import(
+    file: Annotated[Path, typer.Argument(help="What an export has written.")],
+    user_name: Annotated[str, typer.Option("--user", help="Whose history it becomes.")],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Bring a history in; what is there stays. Lines that name no item here are kept in FILE.unmatched."""
+    from playhead.services.history import Rejected
+    from playhead.terminal import progress_bar
+
+    unmatched = file.with_name(file.name + ".unmatched")
+    rejected: list[int] = []
+
+    async def bring(playhead: "Installation", lines: IO[bytes], kept: IO[bytes]) -> tuple[int, int]:
+        found = await playhead.accounts.find_user_named(user_name)
+        total = sum(1 for _ in lines)
+        lines.seek(0)
+
+        def reject(line: Rejected) -> None:
+            rejected.append(line.number)
+            kept.write(line.line.rstrip(b"\n") + b"\n")
+            typer.echo(f"line {line.number} {line.reason}", err=True)
+
+        with progress_bar("Importing, in lines") as show:
+            return await playhead.history.bring(found.id, lines, reject, lambda done: show(done, total))
+
+    try:
+        with file.open("rb") as lines, unmatched.open("wb") as kept:
+            changed, unchanged = _run(data, database, lambda playhead: bring(playhead, lines, kept))
+    except OSError as error:
+        _fail(f"{error.filename} cannot be used: {error.strerror}")
+    finally:
+        if not rejected:
+            unmatched.unlink(missing_ok=True)
+    typer.echo(f"Imported for {user_name}: {changed} items changed, {unchanged} known already")
+    if rejected:
+        _fail(f"{len(rejected)} lines were not imported; they are in {unmatched}")
+
+
 @db.command("upgrade")
 def db_upgrade(data: Data = None, database: Database = None) -> None:
     """Bring the database up to this program's schema; every start does so too."""
@@ -293,10 +365,10 @@ def db_backup(
     from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
-    if settings.database.startswith("postgresql"):
+    if settings.database_url is not None:
         _fail(
             "PostgreSQL has its own tool for this, which works beside a running server:\n"
-            f"    pg_dump --format=custom --file={file} --dbname={_without_password(settings.database)}\n"
+            f"    pg_dump --format=custom --file={file} --dbname={_without_password(settings.database_url)}\n"
             "and pg_restore brings it back. Nothing was backed up now."
         )
     try:
@@ -310,20 +382,22 @@ def db_backup(
 @db.command("check")
 def db_check(data: Data = None, database: Database = None) -> None:
     """Look for damage and for rows that break a rule; changes nothing. Exits with 1 where something is found."""
-    from playhead.storage.checking import check_file
+    from playhead.storage.checking import check_file, check_server
     from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
-    if not settings.database_path.is_file():
-        _fail(f"There is no database at {settings.database_path}")
+    url, path = settings.database_url, settings.database_path
+    name = str(path) if url is None else _without_password(url)
+    if url is None and not path.is_file():
+        _fail(f"There is no database at {path}")
     with progress_bar("Checking") as show:
-        faults = list(check_file(settings.database_path, show))
+        faults = list(check_file(path, show) if url is None else check_server(url, show))
     for fault in faults:
         typer.echo(f"{fault.table}{f' ({fault.key})' if fault.key else ''}: {fault.text}")
         typer.echo(f"    {fault.remedy}")
     if faults:
-        _fail(f"{len(faults)} faults in {settings.database_path}")
-    typer.echo(f"Nothing is wrong in {settings.database_path}")
+        _fail(f"{len(faults)} faults in {name}")
+    typer.echo(f"Nothing is wrong in {name}")
 
 
 @app.command()

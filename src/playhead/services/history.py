@@ -1,0 +1,363 @@
+"""Taking a user's history along, as JSON Lines: one line an item, named so that any installation finds it again.
+
+The format is told in docs/history.md. Lengths are milliseconds, times RFC 3339 with milliseconds.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
+from itertools import islice
+from typing import Annotated, NamedTuple, cast
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from playhead.domain.history import Name, match, merge
+from playhead.domain.lists import ListState
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
+from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
+from playhead.storage import history as storage
+from playhead.storage import playback
+from playhead.storage.database import Connection, Database
+from playhead.storage.history import Belongings, Play
+
+_LINES_AT_ONCE = 500
+LONGEST_LINE = 1_000_000
+"""Bytes; a line that is longer is none of ours."""
+
+Time = Annotated[datetime, Meta(tz=True)]
+Length = Annotated[int, Meta(ge=0, le=MAX_MS)]
+Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
+Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+
+
+class _Show(Struct, omit_defaults=True):
+    title: Text
+    year: int | None = None
+    external_ids: dict[Text, Text] = {}
+
+
+class _Item(Struct, omit_defaults=True):
+    id: Id | None = None  # only where the catalogue has lost the item
+    kind: ItemKind | None = None
+    title: Text = ""
+    year: int | None = None
+    external_ids: dict[Text, Text] = {}
+    show: _Show | None = None
+    season_number: int | None = None
+    episode_number: int | None = None
+    air_date: date | None = None
+
+
+class _Progress(Struct, omit_defaults=True):
+    position_ms: Length
+    watched: bool
+    armed: bool
+    duration_ms: Annotated[int, Meta(gt=0, le=MAX_MS)] | None = None
+    last_watched_at: Time | None = None
+    session: Text | None = None
+    device: Text | None = None
+    event: Event | None = None
+    unwatched_at: Time | None = None
+    completed_session: Text | None = None
+    completed_duration_ms: Length | None = None
+    completed_at: Time | None = None
+    completed_marked: bool = False
+
+
+class _Play(Struct, omit_defaults=True):
+    id: Id
+    source: Text
+    watched_at: Time | None = None
+
+
+class _Point(Struct, omit_defaults=True):
+    id: Id
+    position_ms: Length
+    duration_ms: Annotated[int, Meta(gt=0, le=MAX_MS)]
+    kept_at: Time
+    device: Text | None = None
+
+
+class _List(Struct, omit_defaults=True):
+    hidden_at: Time | None = None
+    snoozed_until: Time | None = None
+    dropped_at: Time | None = None
+
+
+class _Line(Struct, omit_defaults=True):
+    item: _Item
+    progress: _Progress | UnsetType = UNSET
+    plays: list[_Play] = []
+    positions: list[_Point] = []
+    list: _List | UnsetType = UNSET
+
+
+class Rejected(NamedTuple):
+    """A line that was not brought in: its number, counted from 1, why, and the line itself."""
+
+    number: int
+    reason: str
+    line: bytes
+
+
+class HistoryReport(NamedTuple):
+    """How many items were changed by an import, and how many said what was known."""
+
+    changed: int
+    unchanged: int
+
+
+class History:
+    """What a user has watched, on its way out and in. `clock` gives the time."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], Instant], policy: Policy) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+
+    async def export(
+        self, user_id: UserId, write: Callable[[bytes], object], progress: Callable[[int, int], None]
+    ) -> int:
+        """Hand everything that a user has to `write`, a line at a time, and return how many there were.
+
+        All of it is of one moment. `write` and `progress` are called on another thread.
+        """
+        return await self._database.read(partial(_export, user_id=user_id, write=write, progress=progress))
+
+    async def bring(
+        self,
+        user_id: UserId,
+        lines: Iterable[bytes],
+        reject: Callable[[Rejected], object],
+        progress: Callable[[int], None],
+    ) -> HistoryReport:
+        """Bring lines in, some hundred in a transaction. Idempotent; nothing that is there is lost.
+
+        `reject` is told of each line that is no such line, or names no item here. `progress` is told how many lines
+        have been looked at. Bringing in is no activity: it moves no time and opens no session.
+        """
+        changed = unchanged = 0
+        numbered = enumerate(lines, start=1)
+        while some := list(islice(numbered, _LINES_AT_ONCE)):
+            parsed = list(_parse(some, reject))
+            found = await self._database.read(partial(_match, user_id, [line for _, line, _ in parsed]))
+            brought: dict[ItemId, list[Belongings]] = {}
+            for (number, line, text), item_id in zip(parsed, found, strict=True):
+                if item_id is None:
+                    reject(Rejected(number, "names no item here", text))
+                else:
+                    brought.setdefault(item_id, []).append(_belongings(line))
+            moved = await self._database.write(partial(self._store, user_id, brought)) if brought else 0
+            changed += moved
+            unchanged += len(brought) - moved
+            progress(some[-1][0])
+        return HistoryReport(changed, unchanged)
+
+    def _store(self, user_id: UserId, brought: dict[ItemId, list[Belongings]], connection: Connection) -> int:
+        now = self._clock()
+        changed: set[ItemId] = set()
+        keys = [(user_id, item_id) for item_id in sorted(brought)]
+        while keys:
+            merged: dict[playback.Key, Progress] = {}
+            for key, known in zip(keys, playback.load(connection, keys), strict=True):
+                stored = None if known is None else known.progress
+                for each in brought[key[1]]:
+                    if each.progress is not None:
+                        merged_here = merge(merged.get(key, stored), each.progress, now)
+                        if merged_here is not stored:
+                            version = 1 if stored is None else stored.version + 1
+                            merged[key] = merged_here._replace(version=version)
+            changed |= {item_id for _, item_id in merged}
+            keys = playback.store(connection, sorted(merged.items()))  # what another process changed meanwhile
+        for item_id, several in brought.items():
+            for each in several:
+                if storage.add(connection, user_id, {item_id: each}, self._policy.kept_points):
+                    changed.add(item_id)
+        return len(changed)
+
+
+# Out
+
+
+def _export(
+    connection: Connection, user_id: UserId, write: Callable[[bytes], object], progress: Callable[[int, int], None]
+) -> int:
+    items = storage.list_items(connection, user_id)
+    encode = msgspec.json.Encoder().encode
+    for start in range(0, len(items), _LINES_AT_ONCE):
+        some = items[start : start + _LINES_AT_ONCE]
+        mine = storage.belongings(connection, user_id, [item_id for item_id, _ in some])
+        for item_id, name in some:
+            write(encode(_line(item_id, name, mine[item_id])) + b"\n")
+        progress(start + len(some), len(items))
+    return len(items)
+
+
+def _line(item_id: ItemId, name: Name | None, mine: Belongings) -> _Line:
+    line = _Line(_Item(id=item_id) if name is None else _item(name))
+    if mine.progress is not None:
+        line.progress = _progress(mine.progress)
+    line.plays = [_Play(play.id, play.source, _moment(play.watched_at)) for play in mine.plays]
+    line.positions = [
+        _Point(point_id, point.position_ms, point.duration_ms, cast("datetime", _moment(point.kept_at)), point.device)
+        for point_id, point in mine.kept
+    ]
+    if mine.state is not None:
+        line.list = _List(*map(_moment, mine.state))
+    return line
+
+
+def _item(name: Name) -> _Item:
+    show = None
+    if name.show_title is not None:
+        show = _Show(name.show_title, name.show_year, dict(sorted(name.show_ids.items())))
+    return _Item(
+        None,
+        name.kind,
+        name.title,
+        name.year,
+        dict(sorted(name.external_ids.items())),
+        show,
+        name.season_number,
+        name.episode_number,
+        name.air_date,
+    )
+
+
+def _progress(progress: Progress) -> _Progress:
+    return _Progress(
+        progress.position_ms,
+        progress.watched,
+        progress.armed,
+        progress.duration_ms,
+        _moment(progress.last_watched_at),
+        progress.session,
+        progress.device,
+        progress.event,
+        _moment(progress.unwatched_at),
+        progress.completed_session,
+        progress.completed_duration_ms,
+        _moment(progress.completed_at),
+        progress.completed_marked,
+    )
+
+
+def _moment(instant: int | None) -> datetime | None:
+    if instant is None:
+        return None
+    seconds, rest = divmod(instant, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+# In
+
+
+def _parse(
+    lines: Sequence[tuple[int, bytes]], reject: Callable[[Rejected], object]
+) -> Iterator[tuple[int, _Line, bytes]]:
+    decode = msgspec.json.Decoder(_Line).decode
+    for number, text in lines:
+        if not text.strip():
+            continue
+        try:
+            if len(text) > LONGEST_LINE:
+                raise ValueError("is too long")
+            line = decode(text)
+            if line.item.id is None and not line.item.title:
+                raise ValueError("Object missing required field `title` - at `$.item`")
+        except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
+            reject(Rejected(number, f"is no line of a history: {error}", text))
+        else:
+            yield number, line, text
+
+
+def _match(user_id: UserId, lines: Sequence[_Line], connection: Connection) -> list[ItemId | None]:
+    names = [_name(line.item) for line in lines]
+    candidates = storage.find_candidates(connection, user_id, [name for name in names if name is not None])
+    by_key: dict[object, list[storage.Candidate]] = {}
+    for candidate in candidates:
+        for key in {candidate.identity, *candidate.external_ids.items(), *candidate.show_ids.items()}:
+            by_key.setdefault(key, []).append(candidate)
+    there = storage.exist(connection, [line.item.id for line in lines if line.item.id is not None])
+    found: list[ItemId | None] = []
+    for line, name in zip(lines, names, strict=True):
+        if name is None:
+            item_id = canonical_id(line.item.id or "")
+            found.append(ItemId(item_id) if item_id in there else None)
+            continue
+        keys = {name.identity, *name.external_ids.items(), *name.show_ids.items()}
+        meant = {each.item_id: each for key in keys for each in by_key.get(key, ())}
+        item_id = match(name, list(meant.values()))
+        found.append(None if item_id is None else ItemId(item_id))
+    return found
+
+
+def _name(item: _Item) -> Name | None:
+    if item.kind is None:
+        return None
+    show = item.show
+    return Name(
+        item.kind,
+        item.title,
+        item.year,
+        item.external_ids,
+        None if show is None else show.title,
+        None if show is None else show.year,
+        {} if show is None else show.external_ids,
+        item.season_number,
+        item.episode_number,
+        item.air_date,
+    )
+
+
+def _belongings(line: _Line) -> Belongings:
+    progress = None
+    if line.progress is not UNSET:
+        brought = line.progress
+        duration = None if brought.duration_ms is None else Milliseconds(brought.duration_ms)
+        progress = Progress(
+            Milliseconds(brought.position_ms if duration is None else min(brought.position_ms, duration)),
+            duration,
+            brought.watched,
+            brought.armed,
+            None if duration is None else _instant(brought.last_watched_at),
+            0,
+            Instant(0),
+            brought.session,
+            brought.device,
+            brought.event,
+            _instant(brought.unwatched_at),
+            brought.completed_session,
+            None if brought.completed_duration_ms is None else Milliseconds(brought.completed_duration_ms),
+            _instant(brought.completed_at),
+            brought.completed_marked,
+        )
+    return Belongings(
+        progress,
+        [Play(play.id, _instant(play.watched_at), play.source) for play in line.plays],
+        [
+            (
+                point.id,
+                KeptPoint(
+                    Milliseconds(point.position_ms),
+                    Milliseconds(point.duration_ms),
+                    cast("Instant", _instant(point.kept_at)),
+                    point.device,
+                ),
+            )
+            for point in line.positions
+        ],
+        None
+        if line.list is UNSET
+        else ListState(
+            _instant(line.list.hidden_at), _instant(line.list.snoozed_until), _instant(line.list.dropped_at)
+        ),
+    )
+
+
+def _instant(moment: datetime | None) -> Instant | None:
+    if moment is None:
+        return None
+    since = moment - datetime.fromtimestamp(0, UTC)
+    return Instant((since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000)

@@ -1,0 +1,199 @@
+"""A history on its way from one installation to another, and back."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, delete, insert
+
+from playhead.bootstrap import Installation, open_installation
+from playhead.config import Settings
+from playhead.domain.model import ItemId, ItemKind, Role, UserId
+from playhead.domain.playback import Event, Report
+from playhead.services.history import Rejected
+from playhead.storage import schema
+from support import Clock, Ids
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3_600_000
+LENGTH = 5_400_000
+
+
+class Home:
+    """An installation with a small library whose ids are its own, and a user."""
+
+    def __init__(self, installation: Installation, clock: Clock, user_id: UserId, ids: dict[str, ItemId]) -> None:
+        self.installation = installation
+        self.clock = clock
+        self.user_id = user_id
+        self.ids = ids
+
+    async def watch(self, name: str, *positions: int, session: str | None = None) -> None:
+        kind = ItemKind.EPISODE if name.startswith("S") else ItemKind.MOVIE
+        for seconds in positions:
+            report = Report(seconds * 1000, LENGTH, event=Event.PROGRESS, session=session, device="television")
+            await self.installation.playback.save(self.user_id, kind, self.ids[name], report)
+            self.clock.advance(HOUR)
+
+    async def export(self) -> bytes:
+        lines: list[bytes] = []
+        await self.installation.history.export(self.user_id, lines.append, lambda _done, _total: None)
+        return b"".join(lines)
+
+    async def bring(self, text: bytes) -> tuple[int, int, list[Rejected]]:
+        rejected: list[Rejected] = []
+        lines = text.splitlines(keepends=True)
+        changed, unchanged = await self.installation.history.bring(
+            self.user_id, lines, rejected.append, lambda _done: None
+        )
+        return changed, unchanged, rejected
+
+    async def write(self, table: str, **values: object) -> None:
+        def add(connection: Connection) -> None:
+            connection.execute(insert(schema.metadata.tables[table]), [{"user_id": self.user_id, **values}])
+
+        await self.installation.database.write(add)
+
+
+async def furnish(installation: Installation, clock: Clock, first_id: int) -> Home:
+    new_id = Ids()
+    for _ in range(first_id):
+        new_id()
+    library = new_id()
+    ids = {name: ItemId(new_id()) for name in ("Film", "Named", "Show", "S1E1", "S1E2")}
+
+    def add(connection: Connection) -> None:
+        common = {"library_id": library, "added_at": 0}
+        connection.execute(insert(schema.library), [{"id": library, "name": "All", "kind": "movies", "created_at": 0}])
+        for name, kind, identity in (("Film", "movie", "film|1999|"), ("Named", "movie", "other|2001|")):
+            row = common | {"id": ids[name], "kind": kind, "title": name, "sort_title": name, "search_title": name}
+            connection.execute(insert(schema.item), [row | {"identity": identity, "year": int(identity.split("|")[1])}])
+        show = {"id": ids["Show"], "kind": "show", "title": "Show", "sort_title": "show", "search_title": "show"}
+        connection.execute(insert(schema.item), [common | show | {"identity": "show||"}])
+        for number in (1, 2):
+            row = {"id": ids[f"S1E{number}"], "kind": "episode", "title": "Pilot", "sort_title": "pilot"}
+            row |= {"search_title": "pilot", "show_id": ids["Show"], "season_number": 1, "episode_number": number}
+            connection.execute(insert(schema.item), [common | row | {"identity": f"show||s1e{number}"}])
+        connection.execute(insert(schema.external_id), [{"item_id": ids["Named"], "source": "tmdb", "value": "603"}])
+
+    await installation.database.write(add)
+    user = await installation.accounts.create_user("ana", "correct horse battery", Role.MEMBER)
+    await installation.accounts.grant(library, user.id)  # pyright: ignore[reportArgumentType]
+    return Home(installation, clock, user.id, ids)
+
+
+@pytest.fixture
+async def home(settings: Settings, anyio_backend: str) -> AsyncIterator[Home]:  # noqa: ARG001 - the loop
+    clock = Clock()
+    async with open_installation(settings, on_failure=pytest.fail, clock=clock) as installation:
+        yield await furnish(installation, clock, 100)
+
+
+@pytest.fixture
+async def other_home(tmp_path: Path, anyio_backend: str) -> AsyncIterator[Home]:  # noqa: ARG001 - the loop
+    clock = Clock()
+    async with open_installation(
+        Settings(data=tmp_path / "other"), on_failure=pytest.fail, clock=clock
+    ) as installation:
+        yield await furnish(installation, clock, 900)
+
+
+async def watch_all_sorts(home: Home) -> None:
+    await home.watch("Film", 3000, 4900, 600, session="tv")
+    await home.watch("Named", 1250)
+    await home.watch("S1E1", 5400)
+    await home.watch("S1E2", 2000, 100)
+    await home.write("play", item_id=home.ids["S1E2"], id=Ids()(), watched_at=None, source="marked")
+    await home.write("list_state", item_id=home.ids["Show"], dropped_at=1_762_639_200_123)
+
+
+async def test_what_was_exported_is_the_same_after_it_was_brought_into_an_empty_installation(
+    home: Home, other_home: Home
+):
+    await watch_all_sorts(home)
+    exported = await home.export()
+    changed, unchanged, rejected = await other_home.bring(exported)
+    assert (changed, unchanged, rejected) == (5, 0, [])
+    assert await other_home.export() == exported
+
+
+async def test_bringing_in_twice_changes_nothing_more(home: Home, other_home: Home):
+    await watch_all_sorts(home)
+    exported = await home.export()
+    await other_home.bring(exported)
+    assert await other_home.bring(exported) == (0, 5, [])
+    assert await home.bring(exported) == (0, 5, [])
+    assert await home.export() == exported
+
+
+async def test_a_line_names_its_item_and_tells_all_of_it(home: Home):
+    await home.watch("S1E1", 3000, 100)
+    [line] = (await home.export()).splitlines()
+    told = json.loads(line)
+    assert told["item"] == {
+        "kind": "episode",
+        "title": "Pilot",
+        "show": {"title": "Show"},
+        "season_number": 1,
+        "episode_number": 1,
+    }
+    assert told["progress"]["position_ms"] == 100_000
+    assert told["progress"]["last_watched_at"] == "2025-11-08T23:00:00Z"
+    assert told["progress"]["device"] == "television"
+    assert [point["position_ms"] for point in told["positions"]] == [3_000_000]
+
+
+async def test_an_external_id_finds_an_item_of_another_title(home: Home, other_home: Home):
+    await home.watch("Named", 1250)
+    exported = (await home.export()).replace(b'"title":"Named"', b'"title":"Translated"')
+    assert (await other_home.bring(exported))[0] == 1
+
+
+async def test_a_title_of_which_an_external_id_says_otherwise_is_another_film(home: Home, other_home: Home):
+    await home.watch("Named", 1250)
+    exported = (await home.export()).replace(b"603", b"604").replace(b'"title":"Named"', b'"title":"Other"')
+    _, _, rejected = await other_home.bring(exported)
+    assert [each.reason for each in rejected] == ["names no item here"]
+
+
+async def test_lines_without_a_match_and_lines_that_are_none_are_told_and_harm_no_other(home: Home, other_home: Home):
+    await home.watch("Film", 3000)
+    text = b'{"item":{"kind":"movie","title":"Nowhere"}}\n{"item":3}\nnothing\n\n' + await home.export()
+    changed, _, rejected = await other_home.bring(text)
+    assert changed == 1
+    assert {each.number: each.line.strip() for each in rejected} == dict(enumerate(text.splitlines()[:3], start=1))
+
+
+async def test_the_later_side_tells_the_position_and_watched_stays(home: Home, other_home: Home):
+    await home.watch("Film", 4900)
+    exported = await home.export()
+    other_home.clock.advance(2 * HOUR)
+    await other_home.watch("Film", 1500)
+    await other_home.bring(exported)
+    [line] = (await other_home.export()).splitlines()
+    told = json.loads(line)
+    assert told["progress"]["position_ms"] == 1_500_000
+    assert told["progress"]["watched"] is True
+    assert len(told["plays"]) == 1
+
+
+async def test_bringing_in_never_keeps_more_than_the_newest_points(home: Home, other_home: Home):
+    for hour in range(15):
+        await home.watch("Film", 3000 + hour * 100, 500, session=f"s{hour}")
+    exported = await home.export()
+    for hour in range(15):
+        await other_home.watch("Film", 3000 + hour * 100, 500, session=f"t{hour}")
+    await other_home.bring(exported)
+    [line] = (await other_home.export()).splitlines()
+    assert len(json.loads(line)["positions"]) == 20
+
+
+async def test_what_the_catalogue_has_lost_is_exported_by_its_id(home: Home):
+    await home.watch("Film", 3000)
+    await home.installation.database.write(
+        lambda connection: connection.execute(delete(schema.item).where(schema.item.c.id == home.ids["Film"]))
+    )
+    [line] = (await home.export()).splitlines()
+    assert json.loads(line)["item"] == {"id": home.ids["Film"]}
