@@ -281,7 +281,7 @@ class Playhead:
                 events=installation.events,
                 is_ready=is_ready,
                 traffic=traffic,
-                log_bytes=lambda: 0 if self.settings.database_url else log_size(self.settings.database_path),
+                log_bytes=lambda: None if self.settings.database_url else log_size(self.settings.database_path),
                 version=VERSION,
             )
         )

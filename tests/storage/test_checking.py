@@ -8,10 +8,11 @@ from pathlib import Path
 
 import apsw
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, text
 
 from playhead.storage import schema
-from playhead.storage.checking import Fault, check_file
+from playhead.storage.checking import Fault, check_file, check_server
+from playhead.storage.postgres import PostgresDatabase
 from playhead.storage.sqlite import SQLiteDatabase
 from world import EPISODE, MOVIE, SHOW, stock_library
 
@@ -30,7 +31,14 @@ def stock(connection: Connection) -> None:
     token = {"hash": "0" * 64, "id": PLAY, "user_id": OTHER, "kind": "setup", "name": "", "created_at": 1}
     connection.execute(insert(schema.token).values(token))
     stock_library(connection, ANNA)
-    common = {"user_id": ANNA, "version": 1, "changed_at": 1, "watched": True, "armed": False}
+    common = {
+        "user_id": ANNA,
+        "version": 1,
+        "changed_at": 1,
+        "watched": True,
+        "armed": False,
+        "completed_marked": False,
+    }
     reported = {"item_id": MOVIE, "position_ms": DURATION, "duration_ms": DURATION, "last_watched_at": 1}
     completed = {"session": "s", "completed_session": "s", "completed_duration_ms": DURATION, "completed_marked": True}
     connection.execute(insert(schema.progress).values(common | reported | completed | {"completed_at": 1}))
@@ -44,10 +52,21 @@ def stock(connection: Connection) -> None:
 
 
 @pytest.fixture
-def path(blocking_database: SQLiteDatabase, database_path: Path) -> Iterator[Path]:
-    """A database that a server has open."""
-    blocking_database.write_blocking(stock)
-    return database_path
+def path(database_path: Path) -> Iterator[Path]:
+    """An SQLite database that a server has open."""
+    server = SQLiteDatabase(database_path)
+    server.write_blocking(stock)
+    yield database_path
+    server.close_blocking()
+
+
+@pytest.fixture
+def server(postgres_url: str) -> Iterator[PostgresDatabase]:
+    """A PostgreSQL database, stocked."""
+    server = PostgresDatabase(postgres_url)
+    server.write_blocking(stock)
+    yield server
+    server.close_blocking()
 
 
 def spoil(path: Path, sql: str) -> None:
@@ -164,8 +183,31 @@ def test_thousands_of_faults_are_cut_short(path: Path):
     assert len(faults) < 3500
 
 
-def test_damaged_pages_are_found_and_nothing_more_is_asked(path: Path, blocking_database: SQLiteDatabase):
-    blocking_database.close_blocking()
+@pytest.mark.parametrize(
+    ("sql", "table", "key", "words"),
+    [
+        (
+            "UPDATE progress SET position_ms = duration_ms + 1 WHERE duration_ms > 0",
+            "progress",
+            _OF_MOVIE,
+            "behind the end",
+        ),
+        ("DELETE FROM progress WHERE duration_ms > 0", "play", PLAY, "no progress of the item"),
+        (f"INSERT INTO login VALUES ('ann', '{ANNA}')", "login", ANNA, "several names"),
+        ("UPDATE list_state SET dropped_at = 1", "list_state", _OF_MOVIE, "only shows"),
+    ],
+)
+def test_a_broken_rule_is_found_on_postgresql_as_well(
+    server: PostgresDatabase, postgres_url: str, sql: str, table: str, key: str, words: str
+):
+    assert list(check_server(postgres_url, lambda _done, _total: None)) == []
+    server.write_blocking(lambda connection: connection.execute(text(sql)) and None)
+    found = list(check_server(postgres_url, lambda _done, _total: None))
+    assert table in [fault.table for fault in found if key in fault.key and words in fault.text]
+
+
+def test_damaged_pages_are_found_and_nothing_more_is_asked(database_path: Path):
+    path = database_path
     numbers = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)"
     spoil(path, f"INSERT INTO sign_in_failure {numbers} SELECT n, 'here', '{OTHER}', 1 FROM number")
     content = bytearray(path.read_bytes())

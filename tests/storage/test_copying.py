@@ -1,5 +1,6 @@
 """Copies of a database in use: of one moment, whole, checked, and never in the way of whoever writes."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from playhead.storage.sqlite import SQLiteDatabase
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "copy.db"
+
+
+@pytest.fixture
+def server(database_path: Path) -> Iterator[SQLiteDatabase]:
+    """Somebody who has the database open, and writes."""
+    opened = SQLiteDatabase(database_path)
+    yield opened
+    opened.close_blocking()
 
 
 def ask(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -39,9 +48,9 @@ def letter(path: Path) -> Path:
 
 
 def test_a_backup_holds_what_is_still_in_the_log_and_is_one_private_file(
-    blocking_database: SQLiteDatabase, database_path: Path, target: Path
+    server: SQLiteDatabase, database_path: Path, target: Path
 ):
-    blocking_database.write_blocking(lambda c: c.execute(insert(login).values(name="anna", user_id="u")) and None)
+    server.write_blocking(lambda c: c.execute(insert(login).values(name="anna", user_id="u")) and None)
     size = back_up(database_path, target)
     assert target.stat().st_size == size
     assert target.stat().st_mode & 0o777 == 0o600
@@ -49,16 +58,14 @@ def test_a_backup_holds_what_is_still_in_the_log_and_is_one_private_file(
     assert [entry.name for entry in target.parent.iterdir() if entry.name.startswith("copy")] == ["copy.db"]
 
 
-def test_a_backup_is_of_one_moment_and_those_who_write_go_on(
-    blocking_database: SQLiteDatabase, database_path: Path, target: Path
-):
-    blocking_database.write_blocking(fill)
+def test_a_backup_is_of_one_moment_and_those_who_write_go_on(server: SQLiteDatabase, database_path: Path, target: Path):
+    server.write_blocking(fill)
     steps: list[tuple[int, int]] = []
 
     def write_between(done: int, total: int) -> None:
         steps.append((done, total))
         name = f"later {len(steps)}"
-        blocking_database.write_blocking(lambda c: c.execute(insert(login).values(name=name, user_id="u")) and None)
+        server.write_blocking(lambda c: c.execute(insert(login).values(name=name, user_id="u")) and None)
 
     back_up(database_path, target, progress=write_between)
     assert len(steps) > 1
@@ -92,10 +99,10 @@ def test_what_cannot_be_backed_up_is_told_and_leaves_nothing(database_path: Path
 
 
 def test_a_damaged_database_is_not_backed_up_over_a_good_copy(
-    blocking_database: SQLiteDatabase, database_path: Path, target: Path
+    server: SQLiteDatabase, database_path: Path, target: Path
 ):
-    blocking_database.write_blocking(fill)
-    blocking_database.close_blocking()
+    server.write_blocking(fill)
+    server.close_blocking()
     copy_database(database_path, target)
     before = target.read_bytes()
     content = bytearray(database_path.read_bytes())

@@ -25,6 +25,7 @@ from sqlalchemy import (
     Text,
     and_,
     case,
+    false,
     func,
     literal,
     not_,
@@ -115,9 +116,23 @@ def check_file(path: Path, show: Show) -> Iterator[Fault]:
         yield Fault("the database", "", f"cannot be read: {error}", _RESTORE)
 
 
-def check(connection: Connection, show: Show) -> Iterator[Fault]:
-    """Give every fault of the rows of an open database: what its engine does not hold by itself."""
-    yield from _check(connection, show, done=0)
+def check_server(url: str, show: Show) -> Iterator[Fault]:
+    """Give every fault of the rows of a PostgreSQL database, in one snapshot; otherwise as `check_file`.
+
+    Its pages, types and foreign keys are the server's to keep, and are asked for all the same where that costs little.
+    """
+    from playhead.storage.postgres import make_engine, reason  # noqa: PLC0415 - loaded only where it is used
+
+    engine = make_engine(url)
+    try:
+        with engine.connect() as connection, connection.begin():
+            connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            yield from _check(connection, show, done=0)
+    except DBAPIError as error:
+        yield Fault("the database", "", f"cannot be read: {reason(error)}", "Ask the server's log for the cause.")
+    finally:
+        engine.dispose()
 
 
 def _check(connection: Connection, show: Show, done: int) -> Iterator[Fault]:
@@ -276,7 +291,7 @@ def _question(table: Table, faults: Sequence[tuple[str, ColumnElement[bool], str
     flags = [case((condition, 1), else_=0) for _, condition, _ in faults]
     # The keys as they are stored: what is no id must be shown, too.
     statement = select(*(type_coerce(key, Text) for key in keys), *flags).where(
-        or_(*(condition for _, condition, _ in faults))
+        or_(false(), *(condition for _, condition, _ in faults))
     )
     return _Question(table, statement, [key.name for key in keys], [(found, remedy) for found, _, remedy in faults])
 
