@@ -28,7 +28,9 @@ from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
+from playhead.services.history import History
 from playhead.services.importing import Importer
+from playhead.services.marks import Marks
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
@@ -57,6 +59,8 @@ class Installation:
     scanner: Scanner
     importer: Importer
     playback: Playback
+    history: History
+    marks: Marks
     events: Events
 
 
@@ -100,9 +104,21 @@ async def open_installation(
         )
         if relay is not None:
             relay.start(events)
-        playback = Playback(database, events, clock=clock, new_id=new_id, policy=Policy())
+        policy = Policy()
+        playback = Playback(database, events, clock=clock, new_id=new_id, policy=policy)
+        marks = Marks(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
         try:
-            yield Installation(database, accounts, catalogue, scanner, importer, playback, events)
+            yield Installation(
+                database=database,
+                accounts=accounts,
+                catalogue=catalogue,
+                scanner=scanner,
+                importer=importer,
+                playback=playback,
+                history=History(database, clock=clock, policy=policy),
+                marks=marks,
+                events=events,
+            )
         finally:
             await events.close()
             await scanner.close()
@@ -278,6 +294,7 @@ class Playhead:
                 scanner=installation.scanner,
                 importer=installation.importer,
                 playback=installation.playback,
+                marks=installation.marks,
                 events=installation.events,
                 is_ready=is_ready,
                 traffic=traffic,

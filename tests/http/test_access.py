@@ -14,6 +14,20 @@ pytestmark = pytest.mark.anyio
 PARAMETERS = {
     "/api/v1/playback/movie/{id}": MOVIE,
     "/api/v1/playback/episode/{id}": EPISODE,
+    "/api/v1/playback/movie/{id}/state": MOVIE,
+    "/api/v1/playback/movie/{id}/watched": MOVIE,
+    "/api/v1/playback/movie/{id}/plays": MOVIE,
+    "/api/v1/playback/movie/{id}/plays/{play_id}": MOVIE,
+    "/api/v1/playback/movie/{id}/positions": MOVIE,
+    "/api/v1/playback/movie/{id}/positions/{position_id}/restore": MOVIE,
+    "/api/v1/playback/episode/{id}/state": EPISODE,
+    "/api/v1/playback/episode/{id}/watched": EPISODE,
+    "/api/v1/playback/episode/{id}/plays": EPISODE,
+    "/api/v1/playback/episode/{id}/plays/{play_id}": EPISODE,
+    "/api/v1/playback/episode/{id}/positions": EPISODE,
+    "/api/v1/playback/episode/{id}/positions/{position_id}/restore": EPISODE,
+    "/api/v1/playback/show/{id}/watched": SHOW,
+    "/api/v1/playback/show/{id}/season/{season}/watched": SHOW,
     "/api/v1/items/{id}": MOVIE,
     "/api/v1/items/{id}/episodes": SHOW,
     "/api/v1/stream/movie/{id}": MOVIE,
@@ -22,6 +36,7 @@ PARAMETERS = {
 
 # Routes for members whose path names nothing of the catalogue: a stranger is answered for themselves.
 OWN = {
+    "/api/v1/playback/batch",
     "/api/v1/sessions/current",
     "/api/v1/me",
     "/api/v1/tokens",
@@ -36,7 +51,7 @@ BODY = {"position_seconds": 1, "duration_seconds": 2}
 
 
 async def call(world: World, route: Route, headers: dict[str, str]) -> httpx.Response:
-    path = re.sub(r"{[^}]*}", PARAMETERS.get(route.path, LIBRARY), route.path)
+    path = re.sub(r"{[^}]*}", PARAMETERS.get(route.path, LIBRARY), route.path.replace("{season}", "1"))
     body = BODY if route.request is not None else None
     return await world.client.request(route.method, path, json=body, headers=headers)
 

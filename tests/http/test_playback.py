@@ -339,7 +339,7 @@ async def test_503_when_the_store_has_failed(stocked: World):
 async def test_another_method_is_refused_with_those_that_there_are(stocked: World):
     response = await stocked.client.put(movie(), json={}, headers=stocked.member)
     assert_problem(response, 405, "Method not allowed")
-    assert response.headers["allow"] == "GET, HEAD, POST"
+    assert response.headers["allow"] == "DELETE, GET, HEAD, POST"
 
 
 async def test_noop_answers_and_checks_like_a_save(stocked: World):

@@ -165,6 +165,11 @@ def has_aired(air_date: str | None, now: Instant) -> bool:
     return air_date is None or air_date <= _today(now)
 
 
+def is_hidden(hidden_at: Instant | None, active_at: Instant | None) -> bool:
+    """Say whether a card that was hidden still is: nothing of it was active since."""
+    return hidden_at is not None and (active_at is None or active_at <= hidden_at)
+
+
 def _today(now: Instant) -> str:
     return moment_of(now).date().isoformat()
 
@@ -182,7 +187,7 @@ def _is_away(state: ListState, active_at: Instant, now: Instant) -> bool:
     return (
         state.dropped_at is not None
         or (state.snoozed_until is not None and now < state.snoozed_until)
-        or (state.hidden_at is not None and active_at <= state.hidden_at)
+        or is_hidden(state.hidden_at, active_at)
     )
 
 

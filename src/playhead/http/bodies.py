@@ -116,7 +116,15 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return _decoder(kind).decode(body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError):
-        raise _refusal(_parse_leniently(body), kind, strict=True) from None
+        raise _refusal(parse_leniently(body), kind, strict=True) from None
+
+
+def check(raw: Mapping[str, object], kind: type[T]) -> T:
+    """Convert an object of what `parse_leniently` returned. Raises INVALID with every faulty member."""
+    details = _faults(raw, kind, strict=True)
+    if details:
+        raise invalid(details)
+    return msgspec.convert(raw, kind)
 
 
 def convert(raw: Mapping[str, object], kind: type[T]) -> T:
@@ -127,8 +135,11 @@ def convert(raw: Mapping[str, object], kind: type[T]) -> T:
         raise _refusal(raw, kind, strict=False) from None
 
 
-def _parse_leniently(body: bytes) -> object:
-    """Parse what a stricter parser refused, so that `NaN` or 5,000 digits are laid to the member that holds them."""
+def parse_leniently(body: bytes) -> object:
+    """Parse what a stricter parser refused, so that `NaN` or 5,000 digits are laid to the member that holds them.
+
+    Raises MALFORMED.
+    """
 
     def parse_int(digits: str) -> int | float:
         return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
@@ -142,18 +153,25 @@ def _parse_leniently(body: bytes) -> object:
 def _refusal(raw: object, kind: type[Any], *, strict: bool) -> PlayheadError:
     if not isinstance(raw, Mapping):
         return invalid({"body": ["must be an object"]})
-    members: Mapping[str, object] = raw  # pyright: ignore[reportUnknownVariableType] - JSON has no other keys
+    details = _faults(raw, kind, strict=strict)  # pyright: ignore[reportUnknownArgumentType] - JSON has no other keys
+    if not details:  # no member that is looked at is at fault: something else in the text is no JSON
+        return malformed()
+    return invalid(details)
+
+
+_fields = cache(msgspec.structs.fields)
+
+
+def _faults(members: Mapping[str, object], kind: type[Any], *, strict: bool) -> dict[str, list[str]]:
     details: dict[str, list[str]] = {}
-    for field in msgspec.structs.fields(kind):
+    for field in _fields(kind):
         if field.encode_name in members:
             fault = _fault(members[field.encode_name], field.type, strict=strict)
         else:
             fault = "is required" if field.required else None
         if fault is not None:
             details[field.encode_name] = [fault]
-    if not details:  # no member that is looked at is at fault: something else in the text is no JSON
-        return malformed()
-    return invalid(details)
+    return details
 
 
 def _fault(value: object, kind: Any, *, strict: bool) -> str | None:  # noqa: ANN401 - any type that a member can have

@@ -22,6 +22,7 @@ from playhead.http.accounts import (
     UsersAnswer,
     UsersQuery,
 )
+from playhead.http.batch import BatchAnswer, BatchRequest, BatchRoutes
 from playhead.http.catalogue import (
     CatalogueRoutes,
     EpisodesQuery,
@@ -35,6 +36,15 @@ from playhead.http.catalogue import (
 from playhead.http.events import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 from playhead.http.events import ChangeAnswer, EventRoutes
 from playhead.http.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
+from playhead.http.marks import (
+    ChangedAnswer,
+    MarkRoutes,
+    PlaysAnswer,
+    PositionsAnswer,
+    ShowMarkRoutes,
+    StateAnswer,
+    WatchedRequest,
+)
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsRoutes, Traffic
 from playhead.http.openapi import document
@@ -47,6 +57,7 @@ from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.events import Events
 from playhead.services.importing import Importer
+from playhead.services.marks import Marks
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
 
@@ -64,6 +75,7 @@ class Services:
     scanner: Scanner
     importer: Importer
     playback: Playback
+    marks: Marks
     events: Events
     is_ready: Callable[[], Awaitable[bool]]
     traffic: Traffic
@@ -75,6 +87,10 @@ def table(services: Services) -> list[Route]:
     """Return the rows, each bound to its service."""
     movie = PlaybackRoutes(services.playback, ItemKind.MOVIE)
     episode = PlaybackRoutes(services.playback, ItemKind.EPISODE)
+    batch = BatchRoutes(services.playback)
+    movie_mark = MarkRoutes(services.marks, ItemKind.MOVIE)
+    episode_mark = MarkRoutes(services.marks, ItemKind.EPISODE)
+    show_mark = ShowMarkRoutes(services.marks)
     rows: list[Route] = []
 
     async def list_shelves(user: Principal) -> list[Shelf]:
@@ -124,6 +140,21 @@ def table(services: Services) -> list[Route]:
         Route("POST", "/api/v1/playback/episode/{id}", episode.save, "Save the progress of an episode",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
               tag="playback", hot=True),
+        # Watch state
+        *_mark_routes("movie", movie_mark),
+        *_mark_routes("episode", episode_mark),
+        Route("PUT", "/api/v1/playback/show/{id}/watched", show_mark.mark, "Mark a show as watched",
+              request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=ChangedAnswer,
+              problems=_ITEM, tag="watch state"),
+        Route("DELETE", "/api/v1/playback/show/{id}/watched", show_mark.unwatch, "Mark a show as not watched",
+              answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
+        Route("PUT", "/api/v1/playback/show/{id}/season/{season}/watched", show_mark.mark, "Mark a season as watched",
+              request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=ChangedAnswer,
+              problems=_ITEM, tag="watch state"),
+        Route("DELETE", "/api/v1/playback/show/{id}/season/{season}/watched", show_mark.unwatch,
+              "Mark a season as not watched", answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
+        Route("POST", "/api/v1/playback/batch", batch.save, "Save the reports of a device that was offline",
+              request=BatchRequest, media_types=_JSON_OR_BEACON, answer=BatchAnswer, tag="watch state"),
         # Live
         Route("GET", "/api/v1/events", event.listen, "Listen to changes",
               answer=ChangeAnswer, media_types=(EVENTS_MEDIA_TYPE,), tag="live", bounded=False),
@@ -211,3 +242,29 @@ def table(services: Services) -> list[Route]:
     ]
     # fmt: on
     return rows
+
+
+def _mark_routes(kind: str, mark: MarkRoutes) -> list[Route]:
+    """Return the rows that movies and episodes have alike."""
+    path, article = f"/api/v1/playback/{kind}/{{id}}", "an" if kind == "episode" else "a"
+    item = f"{article} {kind}"
+    # fmt: off
+    return [
+        Route("GET", f"{path}/state", mark.read, f"Read the whole watch state of {item}",
+              answer=StateAnswer, problems=_ITEM, tag="watch state"),
+        Route("DELETE", path, mark.forget, f"Forget {item}", status=204, problems=_ITEM, tag="watch state"),
+        Route("PUT", f"{path}/watched", mark.mark, f"Mark {item} as watched",
+              request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=StateAnswer,
+              problems=_ITEM, tag="watch state"),
+        Route("DELETE", f"{path}/watched", mark.unwatch, f"Mark {item} as not watched",
+              answer=StateAnswer, problems=_ITEM, tag="watch state"),
+        Route("GET", f"{path}/plays", mark.list_plays, f"List the plays of {item}",
+              answer=PlaysAnswer, problems=_ITEM, tag="watch state"),
+        Route("DELETE", f"{path}/plays/{{play_id}}", mark.remove_play, f"Remove a play of {item}",
+              status=204, problems=_ITEM, tag="watch state"),
+        Route("GET", f"{path}/positions", mark.list_positions, f"List the kept points of {item}",
+              answer=PositionsAnswer, problems=_ITEM, tag="watch state"),
+        Route("POST", f"{path}/positions/{{position_id}}/restore", mark.restore, f"Go back to a kept point of {item}",
+              answer=StateAnswer, problems=_ITEM, tag="watch state"),
+    ]
+    # fmt: on

@@ -1,0 +1,229 @@
+"""What people do to their watch state by hand: mark, forget, go back to a point; and the whole of it to read.
+
+One transaction each, and one published change, however many episodes it touches.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from playhead.domain.access import may_see
+from playhead.domain.events import Change, Publish, Topic
+from playhead.domain.lists import has_aired, is_hidden
+from playhead.domain.marks import Marked, mark_watched, restore, unwatch
+from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
+from playhead.domain.playback import KeptPoint, Policy, Progress, resume_position
+from playhead.errors import not_found
+from playhead.services.playback import refusal
+from playhead.storage import marks as storage
+from playhead.storage import playback
+from playhead.storage.database import Connection, Database
+from playhead.storage.marks import MARKED, Play, PlayCount
+from playhead.storage.playback import Key, Known
+
+
+class WatchState(NamedTuple):
+    """All that is known of one user and one item; `progress` is None where nothing is saved.
+
+    `hidden`: off continue watching until the next activity; an episode is where its show is.
+    """
+
+    progress: Progress | None
+    resume_position_ms: Milliseconds
+    plays: PlayCount
+    hidden: bool
+
+
+class Mark(NamedTuple):
+    """That something was watched: at a time, which counts as now where it lies ahead, or, with None, nobody knows when.
+
+    `new_play`: a play is added even where the item is watched already.
+    """
+
+    watched_at: Instant | None = LATEST
+    new_play: bool = False
+
+
+class Marks:
+    """The marks of users. `clock` gives the time, `new_id` a random UUID, `publish` hands on what was changed.
+
+    Methods of an item raise NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED for a user that is gone. The
+    kind is what the caller takes the item for, a movie or an episode. Repeating any of them is harmless, but for marks
+    that ask for a new play.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], Instant],
+        new_id: Callable[[], str],
+        policy: Policy,
+        publish: Publish,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._new_id = new_id
+        self._policy = policy
+        self._publish = publish
+
+    # Reading
+
+    async def read(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> WatchState:
+        """Return all that is known."""
+        return await self._database.read(lambda connection: self._state(connection, (user_id, item_id), kind))
+
+    async def list_plays(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> list[Play]:
+        """Return the plays, newest first, those without a time last."""
+
+        def load(connection: Connection) -> list[Play]:
+            _require(connection, (user_id, item_id), kind)
+            return storage.list_plays(connection, (user_id, item_id))
+
+        return await self._database.read(load)
+
+    async def list_points(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> list[tuple[str, KeptPoint]]:
+        """Return the kept points with their ids, newest first."""
+
+        def load(connection: Connection) -> list[tuple[str, KeptPoint]]:
+            _require(connection, (user_id, item_id), kind)
+            return storage.list_points(connection, (user_id, item_id))
+
+        return await self._database.read(load)
+
+    # One item
+
+    async def mark(self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None) -> WatchState:
+        """Mark an item as watched, or, without a mark, take that away. Returns what is known then."""
+        now = self._clock()
+
+        def run(connection: Connection) -> tuple[WatchState, bool]:
+            key = (user_id, item_id)
+            _require(connection, key, kind)
+            changed = self._change(connection, [key], lambda known: self._marked(known, mark, now))
+            return self._state(connection, key, kind), bool(changed)
+
+        state, changed = await self._database.write(run)
+        if changed:
+            self._publish([Change(user_id, Topic.WATCHED, (item_id,))])
+        return state
+
+    async def restore(self, user_id: UserId, kind: ItemKind, item_id: ItemId, point_id: str) -> WatchState:
+        """Go back to a kept point. Returns what is known then. Raises NOT_FOUND for the point, too."""
+        now = self._clock()
+
+        def run(connection: Connection) -> WatchState:
+            key = (user_id, item_id)
+            _require(connection, key, kind)
+            point = dict(storage.list_points(connection, key)).get(point_id)
+            if point is None:
+                raise not_found("Position not found")
+            self._change(
+                connection, [key], lambda known: restore(known.progress, point, known.facts, self._policy, now)
+            )
+            return self._state(connection, key, kind)
+
+        state = await self._database.write(run)
+        self._publish([Change(user_id, Topic.PROGRESS, (item_id,))])
+        return state
+
+    async def forget(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> None:
+        """Remove this user's progress, plays and kept points of an item, and what they decided about its card."""
+
+        def run(connection: Connection) -> bool:
+            _require(connection, (user_id, item_id), kind)
+            return storage.forget(connection, (user_id, item_id))
+
+        if await self._database.write(run):
+            self._publish([Change(user_id, Topic.PROGRESS, (item_id,))])
+
+    async def remove_play(self, user_id: UserId, kind: ItemKind, item_id: ItemId, play_id: str) -> None:
+        """Remove one play; whether the item is watched stays. Raises NOT_FOUND for the play, too."""
+
+        def run(connection: Connection) -> None:
+            _require(connection, (user_id, item_id), kind)
+            if not storage.remove_play(connection, (user_id, item_id), play_id):
+                raise not_found("Play not found")
+
+        await self._database.write(run)
+        self._publish([Change(user_id, Topic.WATCHED, (item_id,))])
+
+    # A show
+
+    async def mark_show(self, user_id: UserId, show_id: ItemId, season_number: int | None, mark: Mark | None) -> int:
+        """Mark every episode of a show or season that has aired; without a mark, take all marks away.
+
+        Returns how many episodes that changed. Raises NOT_FOUND also for a season without any episode.
+        """
+        now = self._clock()
+
+        def run(connection: Connection) -> list[ItemId]:
+            _require(connection, (user_id, show_id), ItemKind.SHOW)
+            episodes = storage.list_episodes(connection, show_id, season_number)
+            if season_number is not None and not episodes:
+                raise not_found("Season not found")
+            keys = [(user_id, id_) for id_, air_date in episodes if mark is None or has_aired(air_date, now)]
+            changed = self._change(connection, sorted(keys), lambda known: self._marked(known, mark, now))
+            return [item_id for _, item_id in changed]
+
+        changed = await self._database.write(run)
+        if changed:
+            self._publish([Change(user_id, Topic.WATCHED, tuple(changed))])
+        return len(changed)
+
+    # How it is done
+
+    def _marked(self, known: Known, mark: Mark | None, now: Instant) -> Marked | None:
+        if mark is None:
+            return unwatch(known.progress, known.facts, self._policy, now)
+        watched_at, new_play = mark
+        return mark_watched(known.progress, known.facts, self._policy, now, watched_at, new_play=new_play)
+
+    def _change(
+        self, connection: Connection, keys: Sequence[Key], decide: Callable[[Known], Marked | None]
+    ) -> list[Key]:
+        """Change the progress of these keys, which are sorted: unsorted rows of two processes deadlock.
+
+        Returns those of which something shows: not where only the time of taking a mark away has moved on.
+        """
+        known_of = {key: known for key, known in zip(keys, playback.load(connection, keys), strict=True) if known}
+        marked_of = {key: marked for key, known in known_of.items() if (marked := decide(known)) is not None}
+        lost = playback.store(connection, [(key, marked.progress) for key, marked in marked_of.items()])
+        done = {key: marked for key, marked in marked_of.items() if key not in lost}
+        playback.add_plays(
+            connection,
+            [(*key, self._new_id(), marked.play_at, MARKED) for key, marked in done.items() if marked.adds_play],
+        )
+        playback.keep_points(
+            connection,
+            [(*key, self._new_id(), marked.kept) for key, marked in done.items() if marked.kept is not None],
+            self._policy.kept_points,
+        )
+        changed = [key for key, marked in done.items() if _shows(known_of[key].progress, marked)]
+        if lost:  # another process was quicker: decide these anew upon what it stored
+            changed += self._change(connection, lost, decide)
+        return changed
+
+    def _state(self, connection: Connection, key: Key, kind: ItemKind) -> WatchState:
+        known = _require(connection, key, kind)
+        progress = known.progress
+        resume = Milliseconds(0) if progress is None else resume_position(progress, known.facts, self._policy)
+        return WatchState(
+            progress,
+            resume,
+            storage.count_plays(connection, key),
+            hidden=is_hidden(*storage.find_hidden(connection, key)),
+        )
+
+
+def _require(connection: Connection, key: Key, kind: ItemKind) -> Known:
+    known = playback.load(connection, [key])[0]
+    if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
+        raise refusal(known, kind)
+    return known
+
+
+def _shows(before: Progress | None, marked: Marked) -> bool:
+    after = marked.progress
+    return (
+        marked.adds_play or before is None or (before.watched, before.position_ms) != (after.watched, after.position_ms)
+    )
