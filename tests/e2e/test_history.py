@@ -1,5 +1,9 @@
 """The commands that take a history along, beside the running server."""
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import httpx
 
 from server import Server
@@ -7,25 +11,25 @@ from server import Server
 FILM = "11111111-1111-4111-8111-111111111111"
 
 
-def begin(server: Server) -> httpx.Client:
-    """Start a server that keeps no files, with a film and a user who may see it."""
+@contextmanager
+def begun(server: Server) -> Iterator[httpx.Client]:
+    """Start a server that keeps no files, with a film and an admin, who is the client."""
     server.start()
     server.command("user", "add", "root", "--admin", "--password-stdin", stdin="correct horse\n")
-    client = server.client(server.command("token", "create", "root").stdout.strip())
-    library = client.post("/api/v1/libraries", json={"name": "Films", "kind": "movies"})
-    assert library.status_code == 201, library.text
     line = {"id": FILM, "library": "Films", "kind": "movie", "title": "Harbour Lights", "year": 2019}
-    imported = client.post(
-        "/api/v1/catalogue/import",
-        content=httpx.Request("POST", "http://x", json=line).content,
-        headers={"content-type": "application/x-ndjson"},
-    )
-    assert imported.status_code == 200, imported.text
-    return client
+    with server.client(server.command("token", "create", "root").stdout.strip()) as client:
+        assert client.post("/api/v1/libraries", json={"name": "Films", "kind": "movies"}).status_code == 201
+        imported = client.post(
+            "/api/v1/catalogue/import",
+            content=json.dumps(line),
+            headers={"content-type": "application/x-ndjson"},
+        )
+        assert imported.status_code == 200, imported.text
+        yield client
 
 
 def test_a_history_is_exported_forgotten_and_brought_back_while_the_server_runs(server: Server):
-    with begin(server) as client:
+    with begun(server) as client:
         url = f"/api/v1/playback/movie/{FILM}"
         saved = client.post(url, json={"position_seconds": 1250, "duration_seconds": 5400}).json()
         file = server.data.parent / "mine.jsonl"
@@ -39,7 +43,7 @@ def test_a_history_is_exported_forgotten_and_brought_back_while_the_server_runs(
 
 
 def test_lines_without_a_match_are_told_and_kept(server: Server):
-    with begin(server):
+    with begun(server):
         file = server.data.parent / "foreign.jsonl"
         file.write_text('{"item":{"kind":"movie","title":"Nowhere"}}\n')
         done = server.command("history", "import", str(file), "--user", "root", check=False)
