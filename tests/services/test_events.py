@@ -1,0 +1,313 @@
+"""Who is told of a change, when, and how much: the hub of open streams, and its way to other processes."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+
+import pytest
+
+from playhead.domain.accounts import Principal, TokenKind
+from playhead.domain.events import NAMED_MAX, SHOWN_MAX, Change, Topic
+from playhead.domain.model import Instant, ItemId, Milliseconds, Role, UserId
+from playhead.domain.playback import Progress
+from playhead.errors import Code, PlayheadError, unavailable
+from playhead.services import events as hub
+from playhead.services.events import Events, Pace, Signal, Stream
+from playhead.services.relaying import Relay
+
+pytestmark = pytest.mark.anyio
+
+ANNA, BEN = UserId("a0000000-0000-4000-8000-000000000000"), UserId("b0000000-0000-4000-8000-000000000000")
+FILM, OTHER_FILM = ItemId("f0000000-0000-4000-8000-000000000000"), ItemId("f1000000-0000-4000-8000-000000000000")
+QUICK = Pace(round_s=0.02, tick_s=0.01)
+WITHIN_S = 5.0
+
+
+class Seconds:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Tokens:
+    """Which tokens have ended. `fails`: the store cannot say just now."""
+
+    def __init__(self) -> None:
+        self.ended: set[str] = set()
+        self.fails = False
+        self.asked = asyncio.Event()
+
+    async def __call__(self, hashes: Collection[str]) -> set[str]:
+        self.asked.set()
+        if self.fails:
+            raise unavailable()
+        return self.ended & set(hashes)
+
+
+def principal(user_id: UserId = ANNA, digest: str = "hash") -> Principal:
+    return Principal(user_id, "anna", Role.MEMBER, TokenKind.API, digest)
+
+
+def progress(position_s: int, version: int = 1) -> Progress:
+    length = Milliseconds(5_400_000)
+    position, now = Milliseconds(position_s * 1000), Instant(1_762_639_200_000)
+    return Progress(position, length, watched=False, armed=True, last_watched_at=now, version=version, changed_at=now)
+
+
+def moved(position_s: int, version: int = 1, item_id: ItemId = FILM, user_id: UserId = ANNA) -> Change:
+    return Change(user_id, Topic.PROGRESS, (item_id,), progress(position_s, version))
+
+
+def items(count: int) -> tuple[ItemId, ...]:
+    return tuple(ItemId(f"{number:08}-0000-4000-8000-000000000000") for number in range(count))
+
+
+@pytest.fixture
+async def events() -> Events:
+    return Events(monotonic=Seconds(), ended_tokens=Tokens(), pace=QUICK)
+
+
+async def told(stream: Stream) -> list[Change | Signal]:
+    """Return what the stream is told next; no more than one round."""
+    async with asyncio.timeout(WITHIN_S):
+        notices = await stream.next()
+    return [each for notice in notices for each in ([notice] if isinstance(notice, Signal) else notice)]
+
+
+# Who is told what
+
+
+async def test_a_change_is_told_to_all_streams_of_its_user_and_to_nobody_else(events: Events):
+    phone, tv, ben = events.open(principal()), events.open(principal()), events.open(principal(BEN))
+    events.publish([moved(100)])
+    assert await told(phone) == await told(tv) == [moved(100)]
+    events.publish([moved(7, user_id=BEN)])
+    assert await told(ben) == [moved(7, user_id=BEN)]
+
+
+async def test_of_an_item_only_the_newest_is_told(events: Events):
+    stream = events.open(principal())
+    events.publish([moved(100)])
+    assert await told(stream) == [moved(100)]
+    events.publish([moved(110, 2)])
+    events.publish([moved(120, 3), moved(50, item_id=OTHER_FILM)])
+    assert await told(stream) == [moved(120, 3), moved(50, item_id=OTHER_FILM)]
+
+
+async def test_an_older_version_that_comes_late_is_told_without_its_progress(events: Events):
+    stream = events.open(principal())
+    events.publish([moved(120, 3)])
+    assert await told(stream) == [moved(120, 3)]
+    events.publish([moved(110, 2)])
+    assert await told(stream) == [Change(ANNA, Topic.PROGRESS, (FILM,))]
+
+
+async def test_many_items_are_named_together_and_too_many_not_at_all(events: Events):
+    stream = events.open(principal())
+    some = items(SHOWN_MAX + 1)
+    events.publish([moved(100, item_id=item_id) for item_id in some])
+    assert await told(stream) == [Change(ANNA, Topic.PROGRESS, some)]
+    events.publish([Change(ANNA, Topic.WATCHED, items(NAMED_MAX))])
+    assert await told(stream) == [Change(ANNA, Topic.WATCHED, items(NAMED_MAX))]
+    events.publish([Change(ANNA, Topic.WATCHED, items(2000)), Change(ANNA, Topic.WATCHED, (FILM,))])
+    assert await told(stream) == [Change(ANNA, Topic.WATCHED, ())]
+
+
+async def test_nobody_listening_costs_no_more_than_a_question(events: Events):
+    assert not events.is_heard
+    stream = events.open(principal())
+    assert events.is_heard
+    events.leave(stream)
+    events.leave(stream)
+    assert not events.is_heard
+    events.publish([moved(100)])
+
+
+async def test_everybody_is_told_to_refetch_where_something_was_missed(events: Events):
+    anna, ben = events.open(principal()), events.open(principal(BEN))
+    events.refetch_all()
+    assert await told(anna) == await told(ben) == [Signal.REFETCH]
+
+
+# How long a stream lasts
+
+
+async def test_silence_is_broken_by_a_heartbeat():
+    seconds = Seconds()
+    events = Events(monotonic=seconds, ended_tokens=Tokens(), pace=QUICK)
+    stream = events.open(principal())
+    waiting = asyncio.create_task(told(stream))
+    await asyncio.sleep(0)
+    seconds.now += QUICK.heartbeat_s
+    assert await waiting == [Signal.HEARTBEAT]
+    await events.close()
+
+
+async def test_a_stream_that_takes_nothing_for_too_long_is_given_up():
+    seconds = Seconds()
+    events = Events(monotonic=seconds, ended_tokens=Tokens(), pace=QUICK)
+    stuck, reading = events.open(principal()), events.open(principal())
+    given_up = asyncio.Event()
+    stuck.on_stalled = given_up.set
+    events.publish([moved(100)])
+    await told(stuck)  # and never asks for more
+    await told(reading)
+    waiting = asyncio.create_task(told(reading))
+    await asyncio.sleep(0)
+    seconds.now += QUICK.stalled_s
+    async with asyncio.timeout(WITHIN_S):
+        await given_up.wait()
+    assert await told(stuck) == []
+    assert not waiting.done()
+    events.end_streams()
+    assert await waiting == []
+    await events.close()
+
+
+async def test_a_stream_for_which_too_much_waits_is_ended(events: Events):
+    stream = events.open(principal())
+    for _ in range(hub.WAITING_MAX + 1):
+        stream.put(Signal.REFETCH)
+    assert await told(stream) == []
+
+
+async def test_a_stream_ends_with_its_token_even_if_the_store_could_not_say_so_at_once():
+    tokens = Tokens()
+    events = Events(monotonic=Seconds(), ended_tokens=tokens, pace=QUICK)
+    lost, kept = events.open(principal(digest="lost")), events.open(principal(digest="kept"))
+    tokens.ended, tokens.fails = {"lost"}, True
+    async with asyncio.timeout(WITHIN_S):
+        await tokens.asked.wait()
+    tokens.fails = False
+    assert await told(lost) == []
+    events.publish([moved(100)])
+    assert await told(kept) == [moved(100)]
+    await events.close()
+
+
+async def test_streams_have_a_bound_for_one_user_and_for_all(events: Events):
+    for _ in range(hub.STREAMS_OF_USER_MAX):
+        events.open(principal())
+    with pytest.raises(PlayheadError) as refused:
+        events.open(principal())
+    assert refused.value.code is Code.UNAVAILABLE
+    for number in range(hub.STREAMS_MAX - hub.STREAMS_OF_USER_MAX):
+        events.open(principal(UserId(f"user {number}")))
+    with pytest.raises(PlayheadError):
+        events.open(principal(BEN))
+    assert (events.refused, events.open_streams) == (2, hub.STREAMS_MAX)
+    await events.close()
+    with pytest.raises(PlayheadError):
+        events.open(principal(BEN))
+
+
+# Between processes
+
+
+class Wire:
+    """Carries texts to all ends of it at once. `cut`: nothing gets through; who is connected again is told so."""
+
+    bytes_max = 7999
+
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.cut = False
+        self._ends: list[Callable[[str], None]] = []
+
+    async def notify(self, texts: Sequence[str]) -> None:
+        if self.cut:
+            raise unavailable()
+        self.sent += texts
+        for end in self._ends:
+            for text in texts:
+                end(text)
+
+    async def listen(self, heard: Callable[[str], None], connected: Callable[[], None]) -> None:
+        self._ends.append(heard)
+        connected()
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        pass
+
+
+class Process:
+    """One process on the wire, with a stream of Anna's."""
+
+    def __init__(self, wire: Wire, name: str) -> None:
+        self.relay = Relay(wire, name, pace_s=0.01)
+        self.events = Events(monotonic=Seconds(), ended_tokens=Tokens(), pace=QUICK, relay=self.relay.send)
+        self.relay.start(self.events)
+        self.stream = self.events.open(principal())
+
+    async def close(self) -> None:
+        await self.events.close()
+        await self.relay.close()
+
+
+@pytest.fixture
+async def wire() -> Wire:
+    return Wire()
+
+
+async def two(wire: Wire) -> tuple[Process, Process]:
+    here, there = Process(wire, "here"), Process(wire, "there")
+    assert await told(here.stream) == await told(there.stream) == [Signal.REFETCH]
+    return here, there
+
+
+async def test_each_process_tells_the_others_and_hears_itself_once(wire: Wire):
+    here, there = await two(wire)
+    here.events.publish([moved(100), Change(ANNA, Topic.LISTS, (OTHER_FILM,))])
+    wanted = [moved(100), Change(ANNA, Topic.LISTS, (OTHER_FILM,))]
+    assert await told(here.stream) == await told(there.stream) == wanted
+    there.events.publish([moved(200, 2)])
+    assert await told(here.stream) == await told(there.stream) == [moved(200, 2)]
+    assert len(wire.sent) == 2
+    await here.close()
+    await there.close()
+
+
+async def test_no_text_is_longer_than_the_wire_can_carry(wire: Wire):
+    here, there = await two(wire)
+    long = "💫" * 200
+    for number in range(50):
+        change = moved(number, user_id=UserId(f"user {number}"))
+        shown = progress(number)._replace(session=long, device=long)
+        here.events.publish([change._replace(progress=shown)])
+    here.events.publish([Change(ANNA, Topic.WATCHED, items(NAMED_MAX))])
+    assert await told(there.stream) == [Change(ANNA, Topic.WATCHED, items(NAMED_MAX))]
+    assert 1 < len(wire.sent) < 50
+    assert max(len(text.encode()) for text in wire.sent) <= wire.bytes_max
+    await here.close()
+    await there.close()
+
+
+async def test_who_could_not_be_told_is_told_to_refetch_as_soon_as_it_can(wire: Wire):
+    here, there = await two(wire)
+    wire.cut = True
+    here.events.publish([moved(100)])
+    assert await told(here.stream) == [moved(100)]
+    wire.cut = False
+    assert await told(there.stream) == [Signal.REFETCH]
+    await here.close()
+    await there.close()
+
+
+async def test_what_another_version_says_is_a_reason_to_refetch(wire: Wire):
+    here, there = await two(wire)
+    await wire.notify(['{"language": "of the future"}'])
+    assert await told(here.stream) == await told(there.stream) == [Signal.REFETCH]
+    await here.close()
+    await there.close()
+
+
+async def test_the_last_changes_are_told_before_the_end(wire: Wire):
+    here, there = await two(wire)
+    here.events.publish([moved(100)])
+    await here.close()
+    assert await told(there.stream) == [moved(100)]
+    await there.close()
