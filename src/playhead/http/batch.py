@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Final, Literal, cast
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.model import Instant, ItemId, ItemKind, canonical_id, instant_of
 from playhead.domain.playback import Decision, Report
-from playhead.errors import Code, PlayheadError, invalid, not_found
-from playhead.http.bodies import check, decode, parse_leniently
+from playhead.errors import PlayheadError, invalid, not_found
+from playhead.http.bodies import UNDECODABLE, check, parse_leniently
 from playhead.http.errors import STATUS
 from playhead.http.playback import ProgressAnswer, SaveRequest, Time, progress_answer, report_of
 from playhead.http.route import Call
@@ -32,6 +33,9 @@ class BatchRequest(Struct):
 
     reports: Annotated[list[BatchReport], Meta(max_length=REPORTS_MAX)]
     client_now: Time | None = None
+
+
+_DECODER = msgspec.json.Decoder(BatchRequest)
 
 
 class _Batch(Struct):
@@ -85,10 +89,8 @@ class BatchRoutes:
 def _decode(body: bytes) -> tuple[Instant | None, list[BatchReport | PlayheadError]]:
     """Decode what is right in one go; only where something is not, report by report. Raises MALFORMED, INVALID."""
     try:
-        batch = decode(body, BatchRequest)
-    except PlayheadError as error:
-        if error.code is not Code.INVALID:
-            raise
+        batch = _DECODER.decode(body)
+    except UNDECODABLE:
         return _decode_each(body)
     return _instant(batch), [*batch.reports]
 

@@ -103,6 +103,10 @@ async def _pieces(message: Message, receive: Receive, limit: int) -> AsyncGenera
         message = await receive()
 
 
+UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError)
+"""What msgspec raises for a body that is no JSON, or none of the type."""
+
+
 @cache
 def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
@@ -115,7 +119,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     """
     try:
         return _decoder(kind).decode(body)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError):
+    except UNDECODABLE:
         raise _refusal(parse_leniently(body), kind, strict=True) from None
 
 
