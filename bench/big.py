@@ -138,7 +138,8 @@ def _fill(connection: sqlite3.Connection, users: int) -> None:
             # As far as chance would have it in the middle of the movie: neither watched, nor new.
             connection.executemany(
                 "INSERT INTO progress (user_id, item_id, position_ms, duration_ms, watched, armed, last_watched_at, "
-                "version, changed_at) SELECT ?1, item_id, 1000000 + place * 1000, ?2, 0, 1, ?3, 1, ?3 FROM shelf "
+                "version, changed_at, completed_marked) "
+                "SELECT ?1, item_id, 1000000 + place * 1000, ?2, 0, 1, ?3, 1, ?3, 0 FROM shelf "
                 "WHERE place BETWEEN ?4 AND ?4 + ?5 - 1 ORDER BY item_id",
                 [(_user_id(number), DURATION_S * 1000, now, _first_movie(number), MOVIES_A_USER) for number in numbers],
             )

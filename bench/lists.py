@@ -139,6 +139,7 @@ def _progress_rows(user: UserId, now_ms: int) -> list[dict[str, Any]]:
         rows.append(
             {"user_id": user, "item_id": item_id, "position_ms": position, "duration_ms": DURATION_S * 1000}
             | {"watched": watched, "armed": not watched, "last_watched_at": at, "version": 1, "changed_at": at}
+            | {"completed_marked": False}
         )
 
     for number, movie in enumerate(_movies()):

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import TypeVar
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, insert, select
@@ -11,7 +12,8 @@ from sqlalchemy import func, insert, select
 from playhead.domain.accounts import Principal, TokenKind, User, login_key, token_hash
 from playhead.domain.model import LibraryId, Role, TokenId, UserId
 from playhead.errors import Code, PlayheadError, unavailable
-from playhead.services.accounts import SIGN_INS_MAX, TRUSTED_MAX, Accounts
+from playhead.services import accounts as services_accounts
+from playhead.services.accounts import SIGN_INS_MAX, Accounts
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.database import Connection, Database
@@ -547,18 +549,27 @@ async def test_what_is_no_token_never_reaches_the_store(process: Process, text: 
 
 async def test_an_unknown_token_is_nobody(process: Process):
     assert await process.accounts.authenticate("a" * 64) is None
-    assert process.database.peeks == 1
+    assert process.database.peeks == 2  # the epoch of credentials, and the token
 
 
-async def test_a_token_is_looked_up_once_and_then_believed_for_less_than_a_second(process: Process):
+async def test_a_token_is_looked_up_once_and_then_only_whether_anything_was_revoked(process: Process):
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     secret, _ = await process.accounts.create_token(ana.id, "phone")
     for _ in range(5):
         await process.accounts.authenticate(secret)
-    assert process.database.peeks == 1
-    process.stopwatch.seconds += 0.9
-    await process.accounts.authenticate(secret)
     assert process.database.peeks == 2
+    process.stopwatch.seconds += 0.9
+    for _ in range(5):
+        await process.accounts.authenticate(secret)
+    assert process.database.peeks == 3
+
+
+async def test_a_token_that_ends_while_it_is_remembered_is_nobodys(process: Process):
+    await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
+    session, _ = await process.accounts.sign_in("Ana", PASSWORD, HERE)
+    assert await process.accounts.authenticate(session) is not None
+    process.clock.advance(90 * DAY_MS)
+    assert await process.accounts.authenticate(session) is None
 
 
 @pytest.mark.parametrize(
@@ -600,23 +611,32 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_believed_afterwards(
     assert await process.accounts.authenticate(secret) is None
 
 
-async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(process: Process, database: Database):
+async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(
+    process: Process, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(services_accounts, "TRUSTED_MAX", 20)
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
-    secrets = [f"{number:064x}" for number in range(TRUSTED_MAX + 1)]
+    secrets = [f"{number:064x}" for number in range(21)]
     today = process.clock.now - process.clock.now % DAY_MS
     rows = [
-        {"hash": token_hash(secret), "id": secret[-36:], "user_id": ana.id, "kind": "api", "name": "phone"}
+        {
+            "hash": token_hash(secret),
+            "id": str(UUID(hex=secret[-32:])),
+            "user_id": ana.id,
+            "kind": "api",
+            "name": "phone",
+        }
         | {"created_at": 0, "last_used_at": today}
         for secret in secrets
     ]
     await database.write(lambda connection: connection.execute(insert(schema.token), rows))
     for secret in secrets:
         await process.accounts.authenticate(secret)
-    assert process.database.peeks == len(secrets)
+    looked_up = process.database.peeks
     await process.accounts.authenticate(secrets[1])
-    assert process.database.peeks == len(secrets)
+    assert process.database.peeks == looked_up
     await process.accounts.authenticate(secrets[0])
-    assert process.database.peeks == len(secrets) + 1
+    assert process.database.peeks == looked_up + 1
 
 
 # The first admin

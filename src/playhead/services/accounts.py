@@ -3,11 +3,13 @@
 Whether the caller may administer is decided before, by `domain.access`; here is nobody who asks.
 """
 
+import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 from playhead.domain.accounts import (
+    DAY_MS,
     FAILURE_WINDOW_MS,
     Principal,
     Token,
@@ -42,10 +44,12 @@ from playhead.storage.database import Connection, Database
 
 T = TypeVar("T")
 
-# How long a look-up of a token is believed. A revocation by another process must take effect within 1 s; the rest is
-# for the way of the request.
+# How long it is believed that no other process has revoked anything. A revocation must take effect within 1 s; the rest
+# is for the way of the request.
 TRUST_S = 0.75
-TRUSTED_MAX = 10_000
+
+# Tokens whose principals are remembered, for a player reports every ten seconds; half a kilobyte each.
+TRUSTED_MAX = 100_000
 
 # Sign-ins that may be under way at once: about two seconds of hashing. Beyond it they are refused, not queued.
 SIGN_INS_MAX = 128
@@ -88,6 +92,7 @@ class Accounts:
         self._new_id = new_id
         self._new_token = new_token
         self._trusted = _Trusted(monotonic)
+        self._checking = asyncio.Lock()
         self._signing_in = 0
         self.refused_sign_ins = 0
 
@@ -98,10 +103,21 @@ class Accounts:
 
         A revocation here takes effect at once, one by another process within 1 s.
         """
-        principal = self._trusted.get(token)
+        if self._trusted.is_stale():
+            if not is_token(token):
+                return None
+            await self._check_epoch()
+        principal = self._trusted.get(token, self._clock())
         if principal is not None:
             return principal
         return await self._look_up(token) if is_token(token) else None
+
+    async def _check_epoch(self) -> None:
+        """Forget everybody where another process has revoked something since it was asked last."""
+        async with self._checking:
+            if self._trusted.is_stale():
+                ticket = self._trusted.ticket()
+                self._trusted.check(await self._database.peek(storage.read_epoch), ticket)
 
     async def _look_up(self, token: str) -> Principal | None:
         digest = token_hash(token)
@@ -114,8 +130,9 @@ class Accounts:
         if not token_is_live(stored.kind, stored.expires_at, now):
             return None
         principal = Principal(user.id, user.name, user.role, stored.kind, digest)
-        self._trusted.put(token, principal, ticket)
         today = day_of(now)
+        ends_at = Instant(today + DAY_MS)  # the use of each day is noted
+        self._trusted.put(token, principal, min(ends_at, stored.expires_at or ends_at), ticket)
         if stored.last_used_at is None or stored.last_used_at < today:
             expires_at = token_expiry(stored.kind, now)
             # A disk that is full refuses this, too; it must not cost a request that only reads.
@@ -381,33 +398,54 @@ class Accounts:
 
     async def _revoke(self, fn: Callable[[Connection], T]) -> T:
         """Write something that may end a credential or change what it is worth, and believe no earlier look-up."""
+
+        def revoke(connection: Connection) -> T:
+            result = fn(connection)
+            storage.count_epoch(connection)
+            return result
+
         try:
-            return await self._database.write(fn)
+            return await self._database.write(revoke)
         finally:
             self._trusted.clear()
 
 
 class _Trusted:
-    """Looked-up principals by their token, each believed for TRUST_S, counted from before the look-up began."""
+    """Looked-up principals by their token. They are believed as long as the epoch of credentials stays the same.
+
+    That is asked again after TRUST_S, counted from before the question.
+    """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._entries: dict[str, tuple[float, Principal]] = {}
+        self._entries: dict[str, tuple[Instant, Principal]] = {}
+        self._fresh_until = 0.0
+        self._epoch: int | None = None
         self._cleared = 0
 
-    def get(self, token: str) -> Principal | None:
+    def is_stale(self) -> bool:
+        """Say whether the epoch has to be asked for before anybody is believed."""
+        return self._epoch is None or self._monotonic() >= self._fresh_until
+
+    def get(self, token: str, now: Instant) -> Principal | None:
         entry = self._entries.get(token)
-        return entry[1] if entry is not None and self._monotonic() < entry[0] else None
+        return entry[1] if entry is not None and now < entry[0] else None
 
     def ticket(self) -> tuple[float, int]:
-        """Begin a look-up. What `clear` revokes meanwhile is not believed when it comes back."""
+        """Begin a look-up or a question. What `clear` revokes meanwhile is not believed when it comes back."""
         return self._monotonic() + TRUST_S, self._cleared
 
-    def put(self, token: str, principal: Principal, ticket: tuple[float, int]) -> None:
-        until, cleared = ticket
-        if cleared != self._cleared:
+    def check(self, epoch: int, ticket: tuple[float, int]) -> None:
+        """Believe everybody for another while, or nobody where the epoch is another one."""
+        if epoch != self._epoch:
+            self.clear()
+        self._epoch = epoch
+        self._fresh_until = ticket[0]
+
+    def put(self, token: str, principal: Principal, until: Instant, ticket: tuple[float, int]) -> None:
+        if ticket[1] != self._cleared:
             return
-        # Entries lie in the order in which they end, so the first is the one to give way.
+        # Entries lie in the order in which they were looked up, so the first is the one to give way.
         self._entries.pop(token, None)
         if len(self._entries) >= TRUSTED_MAX:
             del self._entries[next(iter(self._entries))]

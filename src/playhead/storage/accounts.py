@@ -4,12 +4,21 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from playhead.domain.accounts import Token, TokenKind, User
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.storage.database import Prepared
-from playhead.storage.schema import account, library, library_access, login, sign_in_failure, token
+from playhead.storage.schema import (
+    account,
+    credential_epoch,
+    library,
+    library_access,
+    login,
+    sign_in_failure,
+    token,
+)
 
 
 class NameTakenError(Exception):
@@ -50,12 +59,31 @@ _ACCOUNT_BY_ID = Prepared(
 
 def find_bearer(connection: Connection, token_hash: str) -> tuple[StoredToken, User] | None:
     """Return a token, of any kind and age, with its account; None where either is missing."""
-    found = _TOKEN_BY_HASH.first(connection, hash=token_hash)
+    found = _TOKEN_BY_HASH.one(connection, (token_hash,))
     if found is None:
         return None
     user_id, kind, expires_at, last_used_at = found
     user = find_user(connection, user_id)
     return None if user is None else (StoredToken(user_id, TokenKind(kind), expires_at, last_used_at), user)
+
+
+_EPOCH = Prepared(select(credential_epoch.c.number))
+
+
+def read_epoch(connection: Connection) -> int:
+    """Return the number that every change of a credential's worth counts up."""
+    row = _EPOCH.one(connection, ())
+    return 0 if row is None else int(row[0])
+
+
+def count_epoch(connection: Connection) -> None:
+    """Count a change of a credential's worth, so that other processes forget what they have looked up."""
+    added = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    connection.execute(
+        added(credential_epoch)
+        .values(id=1, number=1)
+        .on_conflict_do_update(index_elements=[credential_epoch.c.id], set_={"number": credential_epoch.c.number + 1})
+    )
 
 
 def list_expiries(connection: Connection, token_hashes: Collection[str]) -> dict[str, tuple[TokenKind, Instant | None]]:
@@ -71,7 +99,7 @@ def list_expiries(connection: Connection, token_hashes: Collection[str]) -> dict
 
 def find_user(connection: Connection, user_id: UserId) -> User | None:
     """Return the account with this id."""
-    row = _ACCOUNT_BY_ID.first(connection, user_id=user_id)
+    row = _ACCOUNT_BY_ID.one(connection, (user_id,))
     return None if row is None else _user(*row)
 
 

@@ -165,6 +165,14 @@ token = Table(
     sqlite_with_rowid=False,
 )
 
+# Counts the changes that end a credential or change what it is worth, so that processes know when to look again.
+credential_epoch = Table(
+    "credential_epoch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row, or none before the first change
+    Column("number", BigInteger, nullable=False),
+)
+
 sign_in_failure = Table(
     "sign_in_failure",
     metadata,

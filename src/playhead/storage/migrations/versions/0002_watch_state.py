@@ -1,4 +1,4 @@
-"""Watch state: sessions, marks, kept points, and what users decided about their lists."""
+"""Watch state: sessions, marks, kept points, what users decided about their lists; the epoch of credentials."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -45,6 +45,12 @@ def upgrade() -> None:
     with op.batch_alter_table("progress", table_kwargs={"sqlite_with_rowid": False}) as batch:
         batch.alter_column("changed_at", existing_type=sa.BigInteger(), server_default=None)
         batch.alter_column("completed_marked", existing_type=sa.Boolean(), server_default=None)
+    op.create_table(
+        "credential_epoch",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name="pk_credential_epoch"),
+    )
     op.create_table(
         "kept_position",
         sa.Column("user_id", ID, nullable=False),
