@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import apsw
 from sqlalchemy import URL, Connection, Pool, RootTransaction, create_engine
@@ -30,14 +30,6 @@ T = TypeVar("T")
 _PAGE = 4096  # bytes; SQLite's default, and what the limits of the write-ahead log below are counted in
 _MIB = 1024 * 1024
 
-# The write-ahead log, in pages. A checkpoint is begun at 16 MiB: heartbeats change the same pages again and again, and
-# a checkpoint writes each of them once. From 32 MiB on it also waits a moment for readers to let go, because a log is
-# only begun anew when nobody reads from it. At 48 MiB every write first waits longer, so that the largest batches
-# cannot push the log over 64 MiB within half a minute of a reader that does not let go.
-_CHECKPOINT_PAGES = 16 * _MIB // _PAGE
-_RESTART_PAGES = 32 * _MIB // _PAGE
-_LIMIT_PAGES = 48 * _MIB // _PAGE
-_AGAIN_PAGES = 4 * _MIB // _PAGE
 _RESTART_PATIENCE_S = 0.05
 _LIMIT_PATIENCE_S = 5.0
 
@@ -66,6 +58,24 @@ _NETWORK_TYPES = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ncpfs?|coda|ceph|lustre|beegfs|davfs\d?|glusterfs"
     r"|fuse\.(sshfs|rclone|s3fs|glusterfs|davfs\d?|ceph|ceph-fuse|smbnetfs|curlftpfs|goofys|gcsfuse|blobfuse\d?|juicefs)"
 )
+
+
+class LogLimits(NamedTuple):
+    """How long the write-ahead log may get, in pages.
+
+    At `checkpoint` one is begun, and again `further` pages later: heartbeats change the same pages again and again, and
+    a checkpoint writes each of them once. From `restart` on it also waits a moment for readers to let go, because a log
+    is only begun anew when nobody reads from it. At `most` every write first waits longer, so that the largest batches
+    cannot push the log over 64 MiB within half a minute of a reader that does not let go.
+    """
+
+    checkpoint: int = 16 * _MIB // _PAGE
+    further: int = 4 * _MIB // _PAGE
+    restart: int = 32 * _MIB // _PAGE
+    most: int = 48 * _MIB // _PAGE
+
+
+_LIMITS = LogLimits()
 
 
 class ApswDialect(SQLiteDialect):
@@ -201,7 +211,9 @@ class Patience:
         return True
 
 
-def open_writer(path: Path, patience: Patience, *, vfs: str | None = None) -> apsw_dbapi.Connection:
+def open_writer(
+    path: Path, patience: Patience, *, vfs: str | None = None, limits: LogLimits = _LIMITS
+) -> apsw_dbapi.Connection:
     """Open an existing database for writing, durably and with foreign keys. Raises `apsw_dbapi.Error`.
 
     Nothing is checkpointed but by `checkpoint`, and by closing the last connection.
@@ -218,7 +230,7 @@ def open_writer(path: Path, patience: Patience, *, vfs: str | None = None) -> ap
         "temp_store = MEMORY",
         "trusted_schema = OFF",
         "cache_size = -8192",  # KiB; the pages of a batch of 512 reports, so that none is written before the commit
-        f"journal_size_limit = {_CHECKPOINT_PAGES * _PAGE}",
+        f"journal_size_limit = {limits.checkpoint * _PAGE}",
         "wal_autocheckpoint = 0",
     ):
         connection.rows(f"PRAGMA {pragma}")
@@ -289,6 +301,7 @@ class SQLiteDatabase:
         on_failure: Callable[[str], None] = lambda _reason: None,
         busy_timeout_ms: int = 30_000,
         vfs: str | None = None,
+        limits: LogLimits = _LIMITS,
     ) -> None:
         require_sound_library()
         require_local_folder(path.absolute().parent)
@@ -298,9 +311,10 @@ class SQLiteDatabase:
         self._closed = False
         self._patience = Patience(busy_timeout_ms / 1000)
         self._wal_pages = 0
-        self._checkpoint_due = _CHECKPOINT_PAGES
+        self._limits = limits
+        self._checkpoint_due = limits.checkpoint
         try:
-            self._log = open_writer(path, self._patience, vfs=vfs)
+            self._log = open_writer(path, self._patience, vfs=vfs, limits=limits)
             self._log.driver.set_wal_hook(self._on_commit)
             [self._writer] = engine_connections(self._log)
             patience = [None, *(Patience(_READER_PATIENCE_S) for _ in range(_READERS))]
@@ -348,7 +362,7 @@ class SQLiteDatabase:
         the file is busy, it takes the way of `write`.
         """
         self._require_running()
-        if self._wal_pages < _LIMIT_PAGES and self._writer_free.acquire(blocking=False):
+        if self._wal_pages < self._limits.most and self._writer_free.acquire(blocking=False):
             try:
                 transaction = self._begin_at_once()
             except BaseException:
@@ -455,7 +469,7 @@ class SQLiteDatabase:
 
     def _write(self, fn: Callable[[Connection], T]) -> T:
         with self._writer_free:
-            if self._wal_pages >= _LIMIT_PAGES and not self._failure:
+            if self._wal_pages >= self._limits.most and not self._failure:
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _LIMIT_PATIENCE_S)
             if self._failure:
                 raise unavailable()
@@ -556,7 +570,7 @@ class SQLiteDatabase:
     def _on_commit(self, _driver: apsw.Connection, _name: str, pages: int) -> int:
         # Called by SQLite after each commit with the length of the log, which shrinks when the log is begun anew.
         if pages < self._wal_pages:
-            self._checkpoint_due = _CHECKPOINT_PAGES
+            self._checkpoint_due = self._limits.checkpoint
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
@@ -573,8 +587,8 @@ class SQLiteDatabase:
     def _checkpoint_where_due(self) -> None:
         if self._failure or self._wal_pages < self._checkpoint_due:
             return
-        self._checkpoint_due = self._wal_pages + _AGAIN_PAGES
-        if self._wal_pages < _RESTART_PAGES:
+        self._checkpoint_due = self._wal_pages + self._limits.further
+        if self._wal_pages < self._limits.restart:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE, 0)
         else:
             self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _RESTART_PATIENCE_S)
@@ -590,7 +604,7 @@ class SQLiteDatabase:
         else:
             if mode == apsw.SQLITE_CHECKPOINT_RESTART:
                 self._wal_pages = 0
-                self._checkpoint_due = _CHECKPOINT_PAGES
+                self._checkpoint_due = self._limits.checkpoint
         finally:
             self._patience.limit_s = usual
 
