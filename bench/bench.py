@@ -20,10 +20,12 @@ from installation import MOVIES, USERS, ignore_settings, make_installation, writ
 from lists import measure_lists
 from load import READ, SAVE
 from plan import FULL, QUICK, Plan
-from postgres import measure_postgres
 from profiling import profile
 from report import print_missed, say
 from servers import BenchError
+from streams import measure_streams
+
+from postgres import measure_postgres
 
 
 def main() -> int:
@@ -52,6 +54,7 @@ def parse_options() -> argparse.Namespace:
     parts.add_argument("--big", action="store_true", help="a store of 10 million rows beside one of 10,000")
     parts.add_argument("--lists", action="store_true", help="continue watching, next up, batches, marking a show")
     parts.add_argument("--postgres", action="store_true", help="the same server on PostgreSQL; 1, 2 and 4 processes")
+    parts.add_argument("--streams", action="store_true", help="what a thousand streams of live changes cost")
     parts.add_argument("--profile", choices=(SAVE, READ), help="where the server spends one load; needs py-spy")
     parser.add_argument("--quick", action="store_true", help="one short round: for a first impression")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured [5, quick 1]")
@@ -76,6 +79,7 @@ def run_parts(options: argparse.Namespace, plan: Plan, folder: Path) -> int:
         "big": lambda own: measure_big(own, options.big_folder, plan),
         "lists": lambda own: measure_lists(own, plan),
         "postgres": lambda own: measure_postgres(own, plan),
+        "streams": lambda own: measure_streams(*make_usual(own), plan),
     }
     chosen = [name for name in parts if options.all or getattr(options, name, False)] or ["compare"]
     status = 0

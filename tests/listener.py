@@ -18,7 +18,10 @@ def parse(block: str) -> tuple[str, Any]:
 
 
 class Listener:
-    """An open stream, within `async with`. While `reads` is not set, what is sent stays with the server."""
+    """An open stream, within `async with`. While `reads` is not set, what is sent stays with the server.
+
+    `gone` is set when the server has done with it.
+    """
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str], path: str = "/api/v1/events") -> None:
         self.head: Message = {}
@@ -38,7 +41,8 @@ class Listener:
             "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         }
         self._asked = False
-        self._gone = asyncio.Event()
+        self.gone = asyncio.Event()
+        self._leaves = asyncio.Event()
         self._began = asyncio.Event()
         self._blocks: asyncio.Queue[str | None] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
@@ -52,7 +56,7 @@ class Listener:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gone.set()
+        self._leaves.set()
         self.reads.set()
         assert self._task is not None
         async with asyncio.timeout(WITHIN_S):
@@ -89,13 +93,14 @@ class Listener:
             await self._app(self._scope, self._receive, self._send)
         finally:
             self._began.set()
+            self.gone.set()
             self._blocks.put_nowait(None)
 
     async def _receive(self) -> Message:
         if not self._asked:
             self._asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
-        await self._gone.wait()
+        await self._leaves.wait()
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Message) -> None:

@@ -1,15 +1,22 @@
 """Live changes through HTTP: who hears what, and when."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from listener import Listener
 from playhead.bootstrap import Playhead
 from playhead.config import Settings
+from playhead.domain.events import Change, Topic
+from playhead.domain.model import ItemId
+from playhead.http.events import CONNECTION, EventRoutes
+from playhead.http.route import Call
+from playhead.services.events import Events, Pace
 from world import EPISODE, MOVIE, World
 
 pytestmark = pytest.mark.anyio
@@ -177,6 +184,54 @@ async def test_it_works_under_a_mount(stocked: World):
     async with Listener(outer, stocked.member, "/watch/api/v1/events") as device:
         await save(stocked)
         assert (await device.event())[0] == "progress"
+
+
+# Who does not read
+
+
+class Connected:
+    """A server's connection, as far as a stream is concerned."""
+
+    def __init__(self) -> None:
+        self.dedicated = False
+        self.aborted = asyncio.Event()
+
+    def dedicate(self) -> None:
+        self.dedicated = True
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+@pytest.mark.parametrize("own_server", [True, False])
+async def test_a_stream_that_is_not_read_is_closed(stocked: World, *, own_server: bool):
+    principal = await stocked.playhead.installation.accounts.authenticate(stocked.member["authorization"][7:])
+    assert principal is not None
+    events = Events(
+        monotonic=time.monotonic,
+        ended_tokens=stocked.playhead.installation.accounts.ended_tokens,
+        pace=Pace(round_s=0.01, tick_s=0.02, stalled_s=0.1),
+    )
+    connection = Connected()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if own_server:
+            scope["state"] = {CONNECTION: connection}
+        answer = await EventRoutes(events).listen(Call(scope, receive, {}, principal))
+        await answer(scope, receive, send)
+
+    async with Listener(app, stocked.member) as stuck, Listener(app, stocked.member) as device:
+        stuck.reads.clear()
+        events.publish([Change(principal.user_id, Topic.LISTS, (ItemId(MOVIE),))])
+        assert await device.event() == ("lists", {"items": [MOVIE]})
+        async with asyncio.timeout(5):
+            await stuck.gone.wait()
+        assert connection.aborted.is_set() == connection.dedicated == own_server
+        events.publish([Change(principal.user_id, Topic.WATCHED, ())])
+        assert await device.event() == ("watched", {"items": None})
+        assert events.open_streams == 1
+    await events.close()
 
 
 # Two processes on one PostgreSQL database, which tell each other

@@ -34,7 +34,7 @@ class Pace(NamedTuple):
     the WHATWG's advice against proxies that close what is silent.
     """
 
-    round_s: float = 0.5
+    round_s: float = 0.75
     tick_s: float = 1.0
     heartbeat_s: float = 15.0
     stalled_s: float = 10.0

@@ -16,7 +16,7 @@ from playhead.services.events import Events
 log = logging.getLogger(__name__)
 
 # Together with the round of a stream less than 1 s; long enough that a thousand saves a second are a few texts.
-PACE_S: Final = 0.1
+PACE_S: Final = 0.05
 USERS_MAX: Final = 10_000
 _LAST_WITHIN_S: Final = 1.0
 

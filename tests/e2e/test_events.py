@@ -1,0 +1,113 @@
+"""Live changes between real processes: a second device hears within a second, and nobody's reading holds up the end."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from playhead.storage.sqlite import SQLiteDatabase
+from server import Server
+from world import MOVIE, stock_library
+
+URL = f"/api/v1/playback/movie/{MOVIE}"
+WITHIN_S = 1.0
+
+
+class Device:
+    """A stream over a socket of its own."""
+
+    def __init__(self, server: Server, token: str) -> None:
+        where = urlsplit(server.url)
+        self._socket = socket.create_connection((where.hostname, where.port), timeout=20)
+        head = f"GET /api/v1/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n\r\n"
+        self._socket.sendall(head.encode())
+        self.response = http.client.HTTPResponse(self._socket)
+        self.response.begin()
+        assert self.response.status == 200
+        while self.response.readline().strip():  # how it begins
+            pass
+
+    def event(self) -> tuple[str, Any]:
+        """Return the name and the data of the next event; "" at the end."""
+        fields: dict[str, str] = {}
+        for line in self.response:
+            if line.strip():
+                name, _, value = line.decode().strip().partition(": ")
+                fields[name] = value
+            elif "event" in fields:
+                return fields["event"], json.loads(fields["data"])
+        return "", None
+
+    def close(self) -> None:
+        self.response.close()
+        self._socket.close()
+
+
+@contextmanager
+def listening(server: Server, token: str) -> Iterator[Device]:
+    device = Device(server, token)
+    yield device
+    device.close()
+
+
+@pytest.fixture
+def token(server: Server) -> str:
+    server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
+    made = server.command("token", "create", "anna").stdout.strip()
+    database = SQLiteDatabase(server.data / "playhead.db")
+    database.write_blocking(lambda connection: stock_library(connection, viewer=None))
+    database.close_blocking()
+    server.start()
+    return made
+
+
+def save(server: Server, token: str, position: int) -> float:
+    with server.client(token) as client:
+        saved = client.post(URL, json={"position_seconds": position, "duration_seconds": 5400})
+        assert saved.status_code == 200
+        return time.monotonic()
+
+
+def test_what_one_device_saves_another_hears_within_a_second(server: Server, token: str):
+    with listening(server, token) as tv, listening(server, token) as phone:
+        for position in (100, 200, 300):
+            saved_at = save(server, token, position)
+            for device in (tv, phone):
+                name, data = device.event()
+                assert (name, data["items"]) == ("progress", [MOVIE])
+                assert data["progress"]["position_seconds"] == position
+                assert time.monotonic() - saved_at < WITHIN_S
+
+
+def test_open_streams_end_with_the_server_and_do_not_hold_it_up(server: Server, token: str):
+    with listening(server, token) as device:
+        began = time.monotonic()
+        assert server.stop() == 0
+        assert device.event() == ("", None)
+        assert time.monotonic() - began < 3
+    assert "Traceback" not in server.printed()
+
+
+def test_the_command_that_revokes_a_token_ends_its_streams(server: Server, token: str):
+    with listening(server, token) as device:
+        server.command("user", "add", "ben", "--admin", "--password-stdin", stdin="correct horse\n")
+        server.command("user", "remove", "anna")
+        began = time.monotonic()
+        assert device.event() == ("", None)
+        assert time.monotonic() - began < 2
+
+
+def test_a_device_that_goes_away_without_a_word_is_forgotten(server: Server, token: str):
+    for _ in range(20):
+        Device(server, token).close()
+    with listening(server, token) as device:
+        save(server, token, 100)
+        assert device.event()[0] == "progress"
+    assert server.stop() == 0
+    assert "Traceback" not in server.printed()
