@@ -4,7 +4,7 @@ Knows no engine: `sqlite.py` implements what is promised here. Functions handed 
 neither commit nor roll back, and never keep the connection.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar, cast
 
@@ -354,6 +354,18 @@ class PreparedMany:
         if connection.dialect.name != "postgresql":
             return self._each.each(connection, many)
         return self._together.all_at_once(connection, many)
+
+    def run_telling(self, connection: Connection, many: Sequence[Row]) -> Collection[Row] | None:
+        """Run, and return what `together` returns of the rows that it changed; None where it changed all.
+
+        Raises RuntimeError where `each` does not change all: its engine lets nobody write between a look and a change.
+        """
+        if connection.dialect.name == "postgresql":
+            told = self._together.all_at_once(connection, many)
+            return None if len(told) == len(many) else frozenset(told)
+        if self._each.run_each(connection, many) != len(many):
+            raise RuntimeError("rows were changed that were not looked at in this transaction")
+        return None
 
     def run(self, connection: Connection, many: Sequence[Row]) -> int:
         """Return the number of rows changed in all."""

@@ -146,7 +146,9 @@ def _values(table: Table) -> dict[str, BindParameter[Any]]:
 
 _STORE = PreparedMany(
     _upsert(sqlite.insert(progress).values(_values(progress))),
-    _upsert(postgresql.insert(progress).from_select(list(progress.c), _from_json(progress))),
+    _upsert(postgresql.insert(progress).from_select(list(progress.c), _from_json(progress))).returning(
+        progress.c.user_id, progress.c.item_id
+    ),
 )
 
 _LIST_PLAYS = PreparedMany(
@@ -214,12 +216,10 @@ def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> li
     Returns the keys that another process changed since they were loaded, and that are therefore not stored: load and
     decide these again.
     """
-    if not changed or _STORE.run(connection, [(*key, *value) for key, value in changed]) == len(changed):
+    if not changed:
         return []
-    stored = load(connection, [key for key, _ in changed])
-    return [
-        key for (key, value), known in zip(changed, stored, strict=True) if known is None or known.progress != value
-    ]
+    stored = _STORE.run_telling(connection, [(*key, *value) for key, value in changed])
+    return [] if stored is None else [key for key, _ in changed if key not in stored]
 
 
 def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[Instant]]:

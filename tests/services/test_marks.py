@@ -1,0 +1,207 @@
+"""Marks in the store: one transaction and one published change each, whoever else writes at the same time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from playhead.domain.events import Change, Topic
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
+from playhead.domain.playback import Policy, Report
+from playhead.errors import Code, PlayheadError
+from playhead.services.events import Events
+from playhead.services.marks import Mark, Marks
+from playhead.services.playback import Playback
+from playhead.storage import schema
+from playhead.storage.database import Connection, Database
+from support import Clock, Ids
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, stock_library
+
+pytestmark = pytest.mark.anyio
+
+USER = UserId("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa")
+LENGTH = Milliseconds(5_400_000)
+LONG_SHOW = ItemId("55555555-5555-4555-8555-555555555555")
+
+
+class Installation:
+    """Marks and reports of one process over a store."""
+
+    def __init__(self, database: Database, new_id: Callable[[], str], clock: Clock) -> None:
+        self.database = database
+        self.published: list[Change] = []
+        self.marks = Marks(database, clock=clock, new_id=new_id, policy=Policy(), publish=self._publish)
+        events = Events(monotonic=asyncio.get_running_loop().time, ended_tokens=self._nobody)
+        self.playback = Playback(database, events, clock=clock, new_id=new_id, policy=Policy())
+
+    def _publish(self, changes: Sequence[Change]) -> None:
+        self.published += changes
+
+    async def _nobody(self, _: object) -> frozenset[str]:
+        return frozenset()
+
+    async def report(self, seconds: int, item_id: str = MOVIE, kind: ItemKind = ItemKind.MOVIE) -> None:
+        await self.playback.save(USER, kind, ItemId(item_id), Report(Milliseconds(seconds * 1000), LENGTH))
+
+    async def count(self, table: str) -> int:
+        query = select(func.count()).select_from(schema.metadata.tables[table])
+        return await self.database.read(lambda connection: connection.execute(query).scalar_one())
+
+
+def stock(connection: Connection) -> None:
+    account = {"id": USER, "name": "member", "role": "member", "password_hash": "", "created_at": 0}
+    connection.execute(insert(schema.account), [account])
+    stock_library(connection, USER)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def ids() -> Ids:
+    return Ids()
+
+
+@pytest.fixture
+async def here(database: Database, ids: Ids, clock: Clock) -> Installation:
+    await database.write(stock)
+    return Installation(database, ids, clock)
+
+
+async def test_a_mark_is_published_once_and_names_the_item(here: Installation):
+    await here.marks.mark(USER, ItemKind.MOVIE, ItemId(MOVIE), Mark())
+    assert [(change.topic, change.item_ids) for change in here.published] == [(Topic.WATCHED, (MOVIE,))]
+    assert here.published[0].user_id == USER
+
+
+async def test_what_changes_nothing_is_not_published(here: Installation):
+    movie = ItemKind.MOVIE, ItemId(MOVIE)
+    await here.marks.mark(USER, *movie, Mark())
+    await here.marks.mark(USER, *movie, Mark())
+    await here.marks.mark_show(USER, ItemId(SHOW), None, None)
+    await here.marks.forget(USER, ItemKind.EPISODE, ItemId(EPISODE))
+    assert len(here.published) == 1
+
+
+async def test_forgetting_going_back_and_a_removed_play_are_published(here: Installation):
+    movie = ItemKind.MOVIE, ItemId(MOVIE)
+    for seconds in (3000, 5000):
+        await here.report(seconds)
+    ((point_id, _),) = await here.marks.list_points(USER, *movie)
+    (play,) = await here.marks.list_plays(USER, *movie)
+    await here.marks.restore(USER, *movie, point_id)
+    await here.marks.remove_play(USER, *movie, play.id)
+    await here.marks.forget(USER, *movie)
+    assert [change.topic for change in here.published] == [Topic.PROGRESS, Topic.WATCHED, Topic.PROGRESS]
+
+
+async def test_what_is_refused_is_not_published(here: Installation):
+    for item_id, code in ((NOWHERE, Code.NOT_FOUND), (SHOW, Code.NOT_FOUND)):
+        with pytest.raises(PlayheadError) as refused:
+            await here.marks.mark(USER, ItemKind.MOVIE, ItemId(item_id), Mark())
+        assert refused.value.code is code
+    assert here.published == []
+
+
+async def test_a_user_who_is_gone_has_no_marks(here: Installation):
+    nobody = UserId("bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb")
+    for call in (
+        here.marks.read(nobody, ItemKind.MOVIE, ItemId(MOVIE)),
+        here.marks.mark(nobody, ItemKind.MOVIE, ItemId(MOVIE), Mark()),
+        here.marks.mark_show(nobody, ItemId(SHOW), None, Mark()),
+    ):
+        with pytest.raises(PlayheadError) as refused:
+            await call
+        assert refused.value.code is Code.NOT_AUTHENTICATED
+
+
+# A long show
+
+
+def long_show(connection: Connection) -> None:
+    def row(item_id: str, kind: str, **more: object) -> dict[str, Any]:
+        names = dict.fromkeys(("title", "sort_title", "search_title", "identity"), item_id)
+        return names | {"id": item_id, "library_id": LIBRARY, "kind": kind, "added_at": 0} | more
+
+    connection.execute(insert(schema.item), [row(LONG_SHOW, "show")])
+    episodes = [
+        row(
+            f"66666666-6666-4666-8666-{number:012}",
+            "episode",
+            show_id=LONG_SHOW,
+            season_number=1,
+            episode_number=number,
+        )
+        for number in range(1, 2001)
+    ]
+    connection.execute(insert(schema.item), episodes)
+
+
+async def test_a_show_of_2000_episodes_is_one_change(here: Installation):
+    await here.database.write(long_show)
+    assert await here.marks.mark_show(USER, LONG_SHOW, None, Mark()) == 2000
+    (change,) = here.published
+    assert (change.topic, len(change.item_ids)) == (Topic.WATCHED, 2000)
+    assert (await here.count("progress"), await here.count("play")) == (2000, 2000)
+    assert await here.marks.mark_show(USER, LONG_SHOW, None, None) == 2000
+    assert await here.count("play") == 2000
+
+
+async def test_a_show_is_marked_whole_or_not_at_all(database: Database, clock: Clock, ids: Ids):
+    numbers = Ids()
+
+    def fail_late() -> str:
+        if numbers() > "00000000-0000-4000-8000-000000000400":
+            raise RuntimeError("no more ids")
+        return ids()
+
+    await database.write(stock)
+    await database.write(long_show)
+    here = Installation(database, fail_late, clock)
+    with pytest.raises(RuntimeError):
+        await here.marks.mark_show(USER, LONG_SHOW, None, Mark())
+    assert (await here.count("progress"), await here.count("play")) == (0, 0)
+    assert here.published == []
+
+
+# At the same time
+
+
+async def test_nothing_is_lost_where_two_processes_mark_and_report_at_once(
+    here: Installation, open_database: Callable[[], Any], ids: Ids, clock: Clock
+):
+    other = Installation(open_database(), ids, clock)
+    try:
+        movie = ItemKind.MOVIE, ItemId(MOVIE)
+        times = [Instant(clock.now - 86_400_000 * day) for day in range(40)]
+        await asyncio.gather(
+            *(
+                each.marks.mark(USER, *movie, Mark(at, new_play=True))
+                for at, each in zip(times, [here, other] * 20, strict=True)
+            ),
+            *(each.report(1000 + number) for number in range(10) for each in (here, other)),
+        )
+        state = await here.marks.read(USER, *movie)
+        assert state.plays.number == 40
+        assert state.progress is not None
+        assert state.progress.watched
+        assert sorted(play.watched_at or 0 for play in await other.marks.list_plays(USER, *movie)) == sorted(times)
+    finally:
+        await other.database.close()
+
+
+async def test_two_processes_that_mark_a_show_at_once_mark_each_episode_once(
+    here: Installation, open_database: Callable[[], Any], ids: Ids, clock: Clock
+):
+    other = Installation(open_database(), ids, clock)
+    try:
+        await here.database.write(long_show)
+        changed = await asyncio.gather(*(each.marks.mark_show(USER, LONG_SHOW, None, Mark()) for each in (here, other)))
+        assert sum(changed) == 2000
+        assert await here.count("play") == 2000
+    finally:
+        await other.database.close()
