@@ -2,22 +2,31 @@
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 
+import apsw
 import pytest
 
-from playhead.domain.accounts import Principal, TokenKind
+from disks import faulty_disk
+from playhead.domain.accounts import Principal, TokenKind, User
 from playhead.domain.events import NAMED_MAX, SHOWN_MAX, Change, Topic
-from playhead.domain.model import Instant, ItemId, Milliseconds, Role, UserId
-from playhead.domain.playback import Progress
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, Role, UserId
+from playhead.domain.playback import Event, Policy, Progress, Report
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.services import events as hub
 from playhead.services.events import Events, Pace, Signal, Stream
+from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
+from playhead.storage.accounts import add_user
+from playhead.storage.sqlite import SQLiteDatabase
+from support import Clock, Ids
+from world import MOVIE, stock_library
 
 pytestmark = pytest.mark.anyio
 
 ANNA, BEN = UserId("a0000000-0000-4000-8000-000000000000"), UserId("b0000000-0000-4000-8000-000000000000")
 FILM, OTHER_FILM = ItemId("f0000000-0000-4000-8000-000000000000"), ItemId("f1000000-0000-4000-8000-000000000000")
+NOW = Instant(1_762_639_200_000)
 QUICK = Pace(round_s=0.02, tick_s=0.01)
 WITHIN_S = 5.0
 
@@ -53,8 +62,8 @@ def principal(user_id: UserId = ANNA, digest: str = "hash") -> Principal:
 
 def progress(position_s: int, version: int = 1) -> Progress:
     length = Milliseconds(5_400_000)
-    position, now = Milliseconds(position_s * 1000), Instant(1_762_639_200_000)
-    return Progress(position, length, watched=False, armed=True, last_watched_at=now, version=version, changed_at=now)
+    position = Milliseconds(position_s * 1000)
+    return Progress(position, length, watched=False, armed=True, last_watched_at=NOW, version=version, changed_at=NOW)
 
 
 def moved(position_s: int, version: int = 1, item_id: ItemId = FILM, user_id: UserId = ANNA) -> Change:
@@ -311,3 +320,27 @@ async def test_the_last_changes_are_told_before_the_end(wire: Wire):
     await here.close()
     assert await told(there.stream) == [moved(100)]
     await there.close()
+
+
+# After the commit, and only then
+
+
+async def test_a_commit_that_fails_is_told_to_nobody(database_path: Path):
+    with faulty_disk() as disk:
+        database = SQLiteDatabase(database_path, vfs=disk.vfs)
+        await database.write(lambda connection: stock_library(connection, viewer=None))
+        await database.write(lambda connection: add_user(connection, User(ANNA, "Anna", Role.ADMIN, NOW), "anna", ""))
+        events = Events(monotonic=Seconds(), ended_tokens=Tokens(), pace=QUICK)
+        playback = Playback(database, events, clock=Clock(), new_id=Ids(), policy=Policy())
+        stream = events.open(principal())
+        report = Report(Milliseconds(1_250_000), Milliseconds(5_400_000))
+        decision = await playback.save(ANNA, ItemKind.MOVIE, ItemId(MOVIE), report)
+        assert await told(stream) == [Change(ANNA, Topic.PROGRESS, (ItemId(MOVIE),), decision.progress)]
+        disk.sync_error = apsw.SQLITE_IOERR_FSYNC
+        with pytest.raises(PlayheadError):
+            await playback.save(ANNA, ItemKind.MOVIE, ItemId(MOVIE), report._replace(event=Event.PAUSE))
+        events.publish([Change(ANNA, Topic.LISTS, (FILM,))])
+        assert await told(stream) == [Change(ANNA, Topic.LISTS, (FILM,))]
+        await playback.close()
+        await events.close()
+        await database.close()
