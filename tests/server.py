@@ -7,21 +7,30 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import apsw
 import httpx
+import psycopg
+
+from playhead.config import Settings
 
 PLAYHEAD = str(Path(sys.executable).with_name("playhead"))
 
 
 class Server:
-    """A `playhead serve` process on a free port of the loopback interface, and the commands beside it."""
+    """A `playhead serve` process on a free port of the loopback interface, and the commands beside it.
 
-    def __init__(self, data: Path) -> None:
+    `database` is the URL of a PostgreSQL database, or empty. `around` is a program that runs the server as its own
+    last words: what stands before the command.
+    """
+
+    def __init__(self, data: Path, database: str = "", around: Sequence[str] = ()) -> None:
         self.data = data
+        self.database = database
+        self.around = around
         self.log = data.parent / f"{data.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -30,7 +39,7 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._begin = log.tell()
-            arguments = [PLAYHEAD, "serve", "--port", "0", "--data", str(self.data)]
+            arguments = [*self.around, PLAYHEAD, "serve", "--port", "0", *self._installation()]
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603 - our own program
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
@@ -62,6 +71,17 @@ class Server:
         return self.log.read_bytes()[self._begin :].decode()
 
     @property
+    def settings(self) -> Settings:
+        """The settings of the installation, for what is done to it without the server."""
+        return Settings(data=self.data, database=self.database)
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: the server's, or that of the program around it."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def running(self) -> bool:
         return self._process is not None
 
@@ -70,7 +90,7 @@ class Server:
     ) -> subprocess.CompletedProcess[str]:
         """Run `playhead ARGUMENTS --data …` and return what it printed."""
         return subprocess.run(  # noqa: S603 - our own program
-            [PLAYHEAD, *arguments, "--data", str(self.data)],
+            [PLAYHEAD, *arguments, *self._installation()],
             input=stdin,
             capture_output=True,
             text=True,
@@ -79,12 +99,19 @@ class Server:
             env={**os.environ, **(environment or {})},
         )
 
+    def _installation(self) -> list[str]:
+        return ["--data", str(self.data), *(["--database", self.database] if self.database else [])]
+
     def client(self, token: str = "") -> httpx.Client:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """Ask or change the database behind the program's back."""
+        if self.database:
+            with psycopg.connect(self.database) as connection:
+                cursor = connection.execute(sql.encode())
+                return cursor.fetchall() if cursor.description else []
         with contextlib.closing(apsw.Connection(str(self.data / "playhead.db"))) as connection:
             return connection.execute(sql).fetchall()
 

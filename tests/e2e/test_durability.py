@@ -1,83 +1,66 @@
-"""What was answered is there after the process was killed in the midst of its work."""
+"""What was answered is there after the server, or its database, was killed in the midst of its work, and only once."""
 
-import itertools
-import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
+from random import Random
 
-import httpx
 import pytest
 
-from playhead.storage.sqlite import SQLiteDatabase
+from ledger import CLIENTS, Ledger, stock
+from postgres import Cluster
 from server import Server
-from world import MOVIE, stock_library
 
-CLIENTS = 8
-KILLS = 3
 SIGKILL = 9
+ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 
 
-class Ledger:
-    """Clients that save ever higher positions, each as its own user, and what was answered to them."""
+def after_a_while(random: Random, act: Callable[[], object]) -> Callable[[], None]:
+    """Act after a time that is never the same, so that it meets every moment of a commit."""
 
-    def __init__(self, server: Server, tokens: list[str]) -> None:
-        self.acknowledged = dict.fromkeys(tokens, 0)
-        self.sent = dict.fromkeys(tokens, 0)
-        self._server = server
-        self._stopping = threading.Event()
+    def wait_and_act() -> None:
+        time.sleep(random.uniform(0.05, 0.6))
+        act()
 
-    def run_for(self, seconds: float) -> None:
-        """Save as fast as answers come, then kill the server while requests are under way."""
-        self._stopping.clear()
-        threads = [threading.Thread(target=self._save, args=(token,)) for token in self.sent]
-        for thread in threads:
-            thread.start()
-        time.sleep(seconds)
-        self._server.stop(SIGKILL)
-        self._stopping.set()
-        for thread in threads:
-            thread.join()
-
-    def _save(self, token: str) -> None:
-        with self._server.client(token) as client:
-            for position in itertools.count(self.sent[token] + 1):
-                if self._stopping.is_set():
-                    return
-                self.sent[token] = position
-                report = {"position_seconds": position, "duration_seconds": 1_000_000}
-                try:
-                    response = client.post(f"/api/v1/playback/movie/{MOVIE}", json=report)
-                except httpx.TransportError:
-                    return
-                assert response.status_code == 200
-                self.acknowledged[token] = response.json()["position_seconds"]
+    return wait_and_act
 
 
 @pytest.fixture
-def tokens(server: Server) -> list[str]:
-    made: list[str] = []
-    for number in range(CLIENTS):
-        name = f"user{number}"
-        server.command("user", "add", name, "--admin", "--password-stdin", stdin="correct horse\n")
-        made.append(server.command("token", "create", name).stdout.strip())
-    database = SQLiteDatabase(Path(server.data / "playhead.db"))
-    database.write_blocking(lambda connection: stock_library(connection, viewer=None))
-    database.close_blocking()
-    return made
+def ledger(durable_server: Server) -> Ledger:
+    return Ledger(stock(durable_server.settings))
 
 
-def test_kill_9_under_load_loses_nothing_that_was_answered(server: Server, tokens: list[str]):
-    ledger = Ledger(server, tokens)
-    for _ in range(KILLS):
-        server.start()
-        ledger.run_for(1.0)
-        server.start()
-        for token in tokens:
-            with server.client(token) as client:
-                stored = client.get(f"/api/v1/playback/movie/{MOVIE}").json()["position_seconds"]
-            # The last report may be durable though its answer was never read.
-            assert ledger.acknowledged[token] <= stored <= ledger.sent[token]
-        server.stop()
-    assert sum(ledger.acknowledged.values()) > CLIENTS * KILLS * 10
-    server.command("db", "upgrade")
-    assert server.query("PRAGMA integrity_check") == [("ok",)]
+def test_kill_9_under_load_loses_nothing_that_was_answered(durable_server: Server, ledger: Ledger, *, soak: bool):
+    kills = 200 if soak else 10
+    random = Random(1)  # noqa: S311 - to be repeated
+    for _ in range(kills):
+        durable_server.start()
+        ledger.compare(durable_server.url)
+        ledger.save_during(durable_server.url, after_a_while(random, lambda: durable_server.stop(SIGKILL)))
+    durable_server.start()
+    ledger.compare(durable_server.url)
+    ledger.compare_plays(durable_server.query(ALL_PLAYS))
+    assert durable_server.stop() == 0
+    assert ledger.saved > CLIENTS * kills
+    assert ledger.refused == 0
+    assert durable_server.command("db", "check").returncode == 0
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_a_database_that_dies_under_load_loses_nothing_and_saving_goes_on_by_itself(
+    durable_server: Server, durable_cluster: Cluster, ledger: Ledger, *, soak: bool
+):
+    random = Random(1)  # noqa: S311 - to be repeated
+    durable_server.start()
+
+    def die_and_return() -> None:
+        durable_cluster.stop("immediate")
+        durable_cluster.start()
+        saved = ledger.saved
+        assert durable_server.within(20, lambda: ledger.saved > saved + CLIENTS)
+
+    for _ in range(40 if soak else 3):
+        ledger.save_during(durable_server.url, after_a_while(random, die_and_return))
+        ledger.compare(durable_server.url)
+    ledger.compare_plays(durable_server.query(ALL_PLAYS))
+    assert durable_server.stop() == 0
+    assert "Traceback" not in durable_server.printed()
