@@ -386,12 +386,12 @@ def db_check(data: Data = None, database: Database = None) -> None:
     from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
-    url, path = settings.database_url, settings.database_path
-    name = str(path) if url is None else _without_password(url)
-    if url is None and not path.is_file():
-        _fail(f"There is no database at {path}")
+    url = settings.database_url
+    name = str(settings.database_path) if url is None else _without_password(url)
+    if url is None and not settings.database_path.is_file():
+        _fail(f"There is no database at {name}")
     with progress_bar("Checking") as show:
-        faults = list(check_file(path, show) if url is None else check_server(url, show))
+        faults = list(check_file(settings.database_path, show) if url is None else check_server(url, show))
     for fault in faults:
         typer.echo(f"{fault.table}{f' ({fault.key})' if fault.key else ''}: {fault.text}")
         typer.echo(f"    {fault.remedy}")
