@@ -179,7 +179,7 @@ class Ledger:
             stored = _number(answer)
             assert acknowledged <= stored <= self.sent[movie], f"{movie}: {acknowledged=} {stored=}"
             assert answer["position_seconds"] == msgspec.json.decode(report(stored))["position_seconds"] or not stored
-            self.acknowledged[movie] = stored
+            self.acknowledged[movie] = max(stored, self.acknowledged[movie])
         line.close()
 
     def compare_plays(self, rows: Iterable[tuple[Any, ...]]) -> None:

@@ -1,0 +1,111 @@
+"""Disks that fail under the running server: a sync that fails ends it, a full disk does not."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from ledger import CLIENTS, Ledger, stock
+from server import Server
+
+MIB = 1024 * 1024
+ALL_PLAYS = "SELECT item_id, watched_at FROM play"
+
+# The first sync of a run, some in the midst of it, and one after a checkpoint has been reached.
+FAILING_SYNCS = [1, 2, 7, 40]
+FAILING_SYNCS_OF_A_SOAK = [*range(1, 41), *range(50, 500, 50)]
+
+SMALL_DISK = """
+mount -t tmpfs -o size=8m none "$0" && cp -r "$1"/. "$0" && shift && exec "$@"
+"""
+
+
+# A sync that fails
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "failing_sync" in metafunc.fixturenames:
+        soak = metafunc.config.getoption("--soak")
+        metafunc.parametrize("failing_sync", FAILING_SYNCS_OF_A_SOAK if soak else FAILING_SYNCS)
+
+
+def test_after_a_sync_that_failed_nothing_is_saved_and_the_server_ends(server: Server, failing_sync: int):
+    ledger = Ledger(stock(server.settings))
+    calls = server.data.parent / "calls"
+    # Each thread counts for itself, and a batch is committed on one. SQLite chooses between the two calls.
+    inject = f"inject=fsync,fdatasync:error=EIO:when={failing_sync}"
+    server.around = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", str(calls), "-e", inject)
+    server.start()
+
+    def wait_for_the_end() -> None:
+        assert server.wait() == 1
+
+    ledger.save_during(server.url, wait_for_the_end)
+    assert "(INJECTED)" in calls.read_text()
+    assert ledger.refused > 0
+    assert ledger.saved_after_refusal == 0
+    printed = server.printed()
+    assert printed.count("The store failed; no further save is accepted: ") == 1
+    assert "Traceback" not in printed
+
+    server.around = ()
+    server.start()
+    ledger.compare(server.url)
+    ledger.compare_plays(server.query(ALL_PLAYS))
+    assert server.stop() == 0
+
+
+# A full disk
+
+
+@pytest.fixture
+def confined(server: Server, tmp_path: Path) -> Server:
+    """A server whose folder is a disk of its own, of eight MiB, with an installation on it.
+
+    Only the server sees the disk, in a mount namespace of its own, so that nothing is left of it; tests see it by
+    `seen_by`.
+    """
+    prepared = tmp_path / "prepared"
+    (tmp_path / "token").write_text(stock(Server(prepared).settings))
+    server.data.mkdir()
+    unshare = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
+    server.around = (*unshare, "sh", "-c", SMALL_DISK, str(server.data), str(prepared))
+    server.start()
+    return server
+
+
+def seen_by(server: Server) -> Path:
+    return Path(f"/proc/{server.pid}/root{server.data}")
+
+
+def fill(path: Path) -> None:
+    """Write until nothing fits any more."""
+    with path.open("wb", buffering=0) as file:
+        for size in (MIB, 4096):
+            try:
+                while file.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+
+
+def test_a_full_disk_refuses_saves_and_only_them_until_there_is_room(confined: Server, tmp_path: Path):
+    ledger = Ledger((tmp_path / "token").read_text())
+    filler = seen_by(confined) / "filler"
+
+    def fill_and_make_room() -> None:
+        assert confined.within(10, lambda: ledger.saved > CLIENTS)
+        fill(filler)
+        assert confined.within(20, lambda: ledger.refused > 5 * CLIENTS)
+        ledger.compare(confined.url)
+        with confined.client() as client:
+            assert client.get("/livez").status_code == 200
+        filler.unlink()
+        saved = ledger.saved
+        assert confined.within(10, lambda: ledger.saved > saved + 10 * CLIENTS)
+
+    ledger.save_during(confined.url, fill_and_make_room)
+    ledger.compare(confined.url)
+    assert ledger.unanswered == 0
+    assert confined.stop() == 0
+    assert "Traceback" not in confined.printed()
