@@ -12,6 +12,7 @@ from playhead.domain.lists import (
     continue_watching,
     find_candidates,
     has_aired,
+    is_hidden,
     next_up,
 )
 from playhead.domain.model import Instant, ItemId
@@ -117,6 +118,14 @@ def test_what_was_only_marked_has_no_card():
 
 
 # Hidden, snoozed, dropped
+
+
+def test_what_was_hidden_stays_so_without_any_activity_since():
+    hidden_at = Instant(EVENING)
+    assert is_hidden(hidden_at, None)
+    assert is_hidden(hidden_at, hidden_at)
+    assert not is_hidden(hidden_at, Instant(EVENING + 1))
+    assert not is_hidden(None, None)
 
 
 def test_a_hidden_card_comes_back_with_the_next_activity():

@@ -17,6 +17,7 @@ from playhead.domain.playback import (
     completion_percentage,
     concerns_whole_file,
     effective_at,
+    in_whole_file,
     resume_position,
 )
 from viewer import DAY, EVENING, HOUR, ITEM, MINUTE, POLICY, SECOND, Viewer, ms
@@ -527,6 +528,27 @@ def test_the_episodes_of_one_file_are_completed_and_taken_back_together():
             second.report(position, duration, session="A", after=0)
         assert (second.progress is not None and second.stored.watched) == first.stored.watched
         assert second.plays == first.plays
+
+
+def test_a_second_viewing_of_a_file_is_a_second_play_of_all_its_episodes():
+    first, second = Viewer(), Viewer()
+    for position in (4900, 600, 4900, 5400):
+        previous = first.progress
+        decision = first.report(position, after=HOUR)
+        second.now = first.now
+        if concerns_whole_file(previous, decision):
+            second.progress = in_whole_file(second.progress, decision)
+            second.report(position, after=0)
+    assert len(first.plays) == 2
+    assert second.plays == first.plays
+
+
+def test_what_is_taken_back_of_a_file_arms_nothing():
+    first = Viewer()
+    first.report(28, 30, session="A")
+    before = first.stored
+    taken_back = first.report(60, 300, session="A")
+    assert in_whole_file(before, taken_back) is before
 
 
 # Rule 9: kept points

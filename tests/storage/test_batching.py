@@ -46,6 +46,21 @@ def test_jobs_of_one_moment_share_a_batch_and_get_their_own_results():
     with_store(scenario)
 
 
+def test_many_jobs_of_one_submitter_are_taken_all_or_none():
+    async def scenario(store: Store) -> None:
+        group = GroupCommit(store.commit, max_waiting=3)
+        assert await asyncio.gather(*group.submit_many([1, 2, 3])) == [10, 20, 30]
+        waiting = group.submit(4)
+        with pytest.raises(PlayheadError) as refused:
+            group.submit_many([5, 6, 7])
+        assert refused.value.code is Code.UNAVAILABLE
+        assert (group.waiting, group.refused) == (1, 3)
+        assert await waiting == 40
+        assert store.batches == [[1, 2, 3], [4]]
+
+    with_store(scenario)
+
+
 def test_what_arrives_while_a_batch_commits_makes_up_the_next():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit)
