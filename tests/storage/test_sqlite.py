@@ -25,6 +25,11 @@ from playhead.storage.sqlite import SQLiteDatabase, filesystem_type, is_wal_soun
 MIB = 1024 * 1024
 
 
+@pytest.fixture
+def engine() -> str:
+    return "sqlite"
+
+
 def add(name: str, user_id: str = "u") -> Callable[[Connection], None]:
     return lambda connection: connection.execute(insert(login).values(name=name, user_id=user_id)) and None
 

@@ -5,8 +5,9 @@ from datetime import date
 from enum import Enum
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.elements import Tuple
 
 from playhead.domain.catalogue import Item, Library, MediaFile, search_title, sort_title
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
@@ -136,8 +137,8 @@ def list_items(  # noqa: PLR0913 - the members of a search
     for word in words:
         query = query.where(item.c.search_title.contains(word, autoescape=True))
     if after is not None:
-        place, behind = tuple_(key, item.c.id), tuple_(after.key, after.id)
-        query = query.where(place < behind if descending else place > behind)
+        place, last = tuple_(key, item.c.id), _place((key, item.c.id), after)
+        query = query.where(place < last if descending else place > last)
     query = query.order_by(*((key.desc(), item.c.id.desc()) if descending else (key, item.c.id))).limit(limit)
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])
@@ -152,7 +153,7 @@ def list_episodes(
     if season_number is not None:
         query = query.where(item.c.season_number == season_number)
     if after is not None:
-        query = query.where(tuple_(*_EPISODE_KEY) > tuple_(*after))
+        query = query.where(tuple_(*_EPISODE_KEY) > _place(_EPISODE_KEY, after))
     rows = connection.execute(query.order_by(*_EPISODE_KEY).limit(limit)).all()
     ids = external_ids_of(connection, [row.id for row in rows])
     return [
@@ -162,6 +163,11 @@ def list_episodes(
         )
         for row in rows
     ]
+
+
+def _place(columns: Sequence[ColumnElement[Any]], values: Sequence[object]) -> Tuple:
+    # PostgreSQL compares an id with an id only, and asks of each value in a row what it is.
+    return tuple_(*(literal(value, column.type) for column, value in zip(columns, values, strict=True)))
 
 
 def find_item(connection: Connection, item_id: ItemId) -> Item | None:
