@@ -1,7 +1,6 @@
 """Upgrading a database file: from nothing, from an older version, and every reason to leave it alone."""
 
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from sqlalchemy import Connection, create_engine
 
 from playhead.storage import migrations as history
 from playhead.storage import schema
-from playhead.storage.database import StorageRefused
+from playhead.storage.database import Database, StorageRefused
 from playhead.storage.migrations.upgrade import Migrations, Upgrade, upgrade
 from playhead.storage.sqlite import SQLiteDatabase
 from support import Clock
@@ -31,23 +30,6 @@ OURS = Path(history.__file__).parent
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "data" / "playhead.db"
-
-
-@pytest.fixture
-def later(tmp_path: Path) -> Callable[[str], Migrations]:
-    """Make the next version of Playhead, whose migration to revision 9999 consists of the given lines."""
-
-    def make(body: str) -> Migrations:
-        scripts = tmp_path / "migrations"
-        shutil.copytree(OURS, scripts, dirs_exist_ok=True)
-        lines = "".join(f"    {line}\n" for line in body.splitlines())
-        (scripts / "versions" / "9999_later.py").write_text(
-            "import os\nimport signal\n\nimport sqlalchemy as sa\nfrom alembic import op\n\n"
-            f'revision = "9999"\ndown_revision = "{history.HEAD}"\n\n\ndef upgrade():\n{lines}'
-        )
-        return Migrations(scripts, "9999")
-
-    return make
 
 
 def run(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -91,7 +73,7 @@ def test_migrating_makes_exactly_the_tables_of_the_schema(path: Path, tmp_path: 
     assert "WITHOUT ROWID" in migrated["progress"]
 
 
-def test_alembic_finds_no_difference_between_the_database_and_the_schema(blocking_database: SQLiteDatabase):
+def test_alembic_finds_no_difference_between_the_database_and_the_schema(blocking_database: Database):
     def differences(connection: Connection) -> list[object]:
         return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
 

@@ -9,7 +9,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import psycopg
 from psycopg import sql as psycopg_sql
@@ -30,14 +30,24 @@ machine one lane did a third more than two, and half more than four. Further pro
 
 _WRITERS = LANES + 3  # the lanes, and what is not a batch
 _READERS = 4
-_STATEMENT_TIMEOUT_S = 30
-_LOCK_TIMEOUT_S = 10
 _IDLE_TIMEOUT_S = 60
 _CONNECT_TIMEOUT_S = 5
 _UNANSWERED_S = 15  # a connection whose other end does not even acknowledge is given up
 
-# How long a failure that may pass is tried again: less than a client waits, more than a failover to a standby takes.
-_PATIENCE_S = 10.0
+
+class Limits(NamedTuple):
+    """How long what is waited for, in seconds.
+
+    `patience_s` is how long a failure that may pass is tried again, and how long a free connection is waited for: less
+    than a client waits, more than a failover to a standby takes.
+    """
+
+    statement_s: float = 30.0
+    lock_s: float = 10.0
+    patience_s: float = 10.0
+
+
+_LIMITS = Limits()
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
 
@@ -86,10 +96,10 @@ def _text(sql: str) -> psycopg_sql.SQL:
     return psycopg_sql.SQL(cast("Any", sql))  # of a compiled statement, which holds no value
 
 
-def _connect(url: URL) -> PsycopgConnection:
+def _connect(url: URL, limits: Limits) -> PsycopgConnection:
     settings = {
-        "statement_timeout": f"{_STATEMENT_TIMEOUT_S}s",
-        "lock_timeout": f"{_LOCK_TIMEOUT_S}s",
+        "statement_timeout": f"{limits.statement_s * 1000:.0f}ms",
+        "lock_timeout": f"{limits.lock_s * 1000:.0f}ms",
         "idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s",
         "synchronous_commit": "on",  # what is answered is durable, whatever the server's default is
     }
@@ -110,17 +120,17 @@ def parse_url(text: str) -> URL:
     """Return a `postgresql://` URL for SQLAlchemy and psycopg. Raises StorageRefused; never shows the password."""
     try:
         url = make_url(text)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is no number
         raise StorageRefused("The database URL cannot be read: it looks like postgresql://user@host/name") from None
     return url.set(drivername="postgresql+psycopg")
 
 
-def make_engine(text: str, *, connections: int = 0) -> Engine:
+def make_engine(text: str, *, connections: int = 0, limits: Limits = _LIMITS) -> Engine:
     """Return an engine with a pool of so many connections; with none, each is opened when it is asked for."""
     url = parse_url(text)
 
     def connect() -> PsycopgConnection:
-        return _connect(url)
+        return _connect(url, limits)
 
     if not connections:
         return create_engine(url, creator=connect, poolclass=NullPool, hide_parameters=True)
@@ -130,7 +140,7 @@ def make_engine(text: str, *, connections: int = 0) -> Engine:
         poolclass=QueuePool,
         pool_size=connections,
         max_overflow=0,
-        pool_timeout=_PATIENCE_S,
+        pool_timeout=limits.patience_s,
         hide_parameters=True,
     )
 
@@ -148,13 +158,14 @@ def reason(error: DBAPIError) -> str:
 class PostgresDatabase:
     """The `Database` on one PostgreSQL database. Its tables must exist: see `playhead.storage.migrations.upgrade`.
 
-    A transaction that meets a serialization failure, a deadlock or a dropped connection is run again, for up to ten
-    seconds. Raises StorageRefused where the database cannot be reached.
+    A transaction that meets a serialization failure, a deadlock or a dropped connection is run again, for as long as
+    `limits` say. Raises StorageRefused where the database cannot be reached.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, limits: Limits = _LIMITS) -> None:
         self._closed = False
-        self._engine = make_engine(url, connections=_WRITERS + _READERS)
+        self._patience_s = limits.patience_s
+        self._engine = make_engine(url, connections=_WRITERS + _READERS, limits=limits)
         try:
             self._engine.connect().close()
         except DBAPIError as error:
@@ -227,7 +238,7 @@ class PostgresDatabase:
     def _run(self, engine: Engine, fn: Callable[[Connection], T], *, idempotent: bool) -> T:
         if self._closed:
             raise unavailable()
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + self._patience_s
         pause = _FIRST_PAUSE_S
         while True:
             attempt = _Attempt()

@@ -10,6 +10,11 @@ from playhead.storage.postgres import described, make_engine, reason
 # Whoever migrates holds this advisory lock until its transaction ends: any number that nobody else here uses.
 _MIGRATING = 7_329_004_411
 
+# How long a process waits for one that is migrating, and a migration for those that still use a table: all others
+# queue behind it meanwhile.
+_PATIENCE_S = 120
+_IN_THE_WAY_S = 10
+
 _OLDEST_MAJOR = 13
 """ON CONFLICT, RETURNING and UUID functions are older; versions before it get no more fixes from PostgreSQL."""
 
@@ -27,12 +32,15 @@ def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
         with engine.connect() as connection, connection.begin():
             if _revision(connection, url) == migrations.head:
                 return Upgrade(migrations.head, migrations.head, None)
+            # A large table takes its time, and whoever waits for the one that migrates waits as long.
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_S}s'"))
             connection.execute(select(func.pg_advisory_xact_lock(bindparam("lock", _MIGRATING))))
             before = _revision(connection, url)  # again: another process may have migrated while this one waited
             if before != migrations.head:
                 if before is not None:
                     require_known(described(url), before, migrations)
-                connection.execute(text("SET LOCAL statement_timeout = 0"))
+                connection.execute(text(f"SET LOCAL lock_timeout = '{_IN_THE_WAY_S}s'"))
                 migrate(connection, migrations)
         return Upgrade(before, migrations.head, None)
     except DBAPIError as error:
