@@ -1,6 +1,6 @@
 # Every target says what it does after '##'; `make help` shows it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench clean
+.PHONY: help setup run test soak check format bench clean
 
 PYTHON ?= python3
 UV := .tools/bin/uv
@@ -23,9 +23,14 @@ run: setup ## Start a demo: a small library, two users, three curl lines to try
 	@$(BIN)/playhead serve --demo
 
 test: setup ## Run every test
-	@scripts/system-packages chromium=chromium
+	@scripts/system-packages chromium=chromium strace=strace pg_ctlcluster=postgresql
 	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-config=pyproject.toml
 	@$(BIN)/coverage report --include 'src/playhead/domain/*' --fail-under 100 --skip-covered
+
+soak: setup ## Prove at length that nothing is lost: power, kills, faults, races, load; half an hour
+	@scripts/system-packages strace=strace pg_ctlcluster=postgresql
+	@$(BIN)/pytest --soak tests/storage/test_power_loss.py tests/e2e/test_durability.py tests/e2e/test_failing_disks.py \
+		tests/e2e/test_failing_wires.py tests/e2e/test_races.py tests/e2e/test_no_lock_errors.py
 
 check: setup ## Check format, style, types and layers
 	@$(BIN)/ruff format --check --quiet .

@@ -44,7 +44,7 @@ def test_proxies_are_given_with_commas_between(monkeypatch: pytest.MonkeyPatch):
         ("PORT", "70000", "port: "),
         ("LOG_LEVEL", "loud", "log_level: "),
         ("DATABASE", "mysql://there", "database: "),
-        ("DATABASE", "postgresql://there", "sqlite:///"),
+        ("DATABASE", "postgresql://", "postgresql://"),
         ("TRUSTED_PROXIES", "somewhere", "trusted_proxies: "),
         ("PROT", "80", "unknown setting PLAYHEAD_PROT"),
         ("CONFIG", "/nowhere.toml", "/nowhere.toml"),

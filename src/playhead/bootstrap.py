@@ -30,6 +30,7 @@ from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
 from playhead.services.history import History
 from playhead.services.importing import Importer
+from playhead.services.lists import Lists
 from playhead.services.marks import Marks
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
@@ -61,6 +62,7 @@ class Installation:
     playback: Playback
     history: History
     marks: Marks
+    lists: Lists
     events: Events
 
 
@@ -106,6 +108,7 @@ async def open_installation(
             relay.start(events)
         policy = Policy()
         playback = Playback(database, events, clock=clock, new_id=new_id, policy=policy)
+        lists = Lists(database, clock=clock, policy=policy, publish=events.publish)
         marks = Marks(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
         try:
             yield Installation(
@@ -117,6 +120,7 @@ async def open_installation(
                 playback=playback,
                 history=History(database, clock=clock, policy=policy),
                 marks=marks,
+                lists=lists,
                 events=events,
             )
         finally:
@@ -295,6 +299,7 @@ class Playhead:
                 importer=installation.importer,
                 playback=installation.playback,
                 marks=installation.marks,
+                lists=installation.lists,
                 events=installation.events,
                 is_ready=is_ready,
                 traffic=traffic,

@@ -27,8 +27,8 @@ from playhead.wire import OneWriteProtocol, bounded_protocol
 # writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
 SWITCH_INTERVAL_S = 0.0005
 
-# The collector of cycles looks at new objects after so many, not after 700: one batch makes thousands, nearly all of them
-# end by themselves, and those that wait to be told to streams would be looked at again and again.
+# The collector of cycles looks at new objects after so many, not after 700: one batch makes thousands, nearly all of
+# them end by themselves, and those that wait to be told to streams would be looked at again and again.
 COLLECT_AFTER = 10_000
 
 # Supervisors kill after ten seconds. Clients whose connections rest get a second to hear that these end; who owes, or

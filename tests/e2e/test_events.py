@@ -2,15 +2,18 @@
 
 import http.client
 import json
+import signal
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
+from playhead.storage.postgres import PostgresDatabase
 from playhead.storage.sqlite import SQLiteDatabase
 from server import Server
 from world import MOVIE, stock_library
@@ -111,3 +114,36 @@ def test_a_device_that_goes_away_without_a_word_is_forgotten(server: Server, tok
         assert device.event()[0] == "progress"
     assert server.stop() == 0
     assert "Traceback" not in server.printed()
+
+
+@pytest.fixture
+def pair(postgres_url: str, tmp_path: Path) -> Iterator[tuple[Server, Server]]:
+    """Two running servers on one PostgreSQL database."""
+    servers = (Server(tmp_path / "one", postgres_url), Server(tmp_path / "two", postgres_url))
+    for server in servers:
+        server.start()
+    yield servers
+    for server in servers:
+        if server.running:
+            server.stop(signal.SIGKILL)
+
+
+def test_two_processes_on_postgresql_tell_each_other_within_a_second(pair: tuple[Server, Server]):
+    near, far = pair
+    near.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
+    token = near.command("token", "create", "anna").stdout.strip()
+    database = PostgresDatabase(near.database)
+    database.write_blocking(lambda connection: stock_library(connection, viewer=None))
+    database.close_blocking()
+    with listening(near, token) as tv, listening(far, token) as phone:
+        for server, position in ((near, 100), (far, 200), (near, 300)):
+            saved_at = save(server, token, position)
+            for device in (tv, phone):
+                name, data = device.event()
+                assert (name, data["items"]) == ("progress", [MOVIE])
+                assert data["progress"]["position_seconds"] == position
+                assert time.monotonic() - saved_at < WITHIN_S
+        assert near.stop() == 0
+        assert tv.event() == ("", None)
+        save(far, token, 400)
+        assert phone.event()[1]["progress"]["position_seconds"] == 400

@@ -21,7 +21,8 @@ class Policy:
     `session_ms` is how long a session stays the one that plays after its last report (rule 3), `growth_percent` how far
     a duration must have grown for a completion to be taken back (rule 8), `kept_distance_ms` how far a point must be
     left behind to be kept, and `kept_points` how many of an item are (rule 9). `activity_ms` is how long something
-    stays on continue watching, `cards` how many there are where nobody says.
+    stays on continue watching, `cards` how many there are where nobody says. What reported in the last `playing_ms` is
+    being played just now.
     """
 
     watched_percent: int = 90
@@ -36,6 +37,7 @@ class Policy:
     kept_points: int = 20
     activity_ms: int = 90 * 24 * 60 * 60 * 1000
     cards: int = 20
+    playing_ms: int = 2 * 60 * 1000
 
 
 class Event(StrEnum):

@@ -36,6 +36,19 @@ from playhead.http.catalogue import (
 from playhead.http.events import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 from playhead.http.events import ChangeAnswer, EventRoutes
 from playhead.http.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
+from playhead.http.lists import (
+    CardsAnswer,
+    CardsQuery,
+    ChangedItemsAnswer,
+    ChangedQuery,
+    HistoryAnswer,
+    HistoryQuery,
+    ListRoutes,
+    NextUpAnswer,
+    PlayingListAnswer,
+    PlayingQuery,
+    SnoozeRequest,
+)
 from playhead.http.marks import (
     ChangedAnswer,
     MarkRoutes,
@@ -57,6 +70,7 @@ from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.events import Events
 from playhead.services.importing import Importer
+from playhead.services.lists import Lists
 from playhead.services.marks import Marks
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
@@ -76,6 +90,7 @@ class Services:
     importer: Importer
     playback: Playback
     marks: Marks
+    lists: Lists
     events: Events
     is_ready: Callable[[], Awaitable[bool]]
     traffic: Traffic
@@ -91,6 +106,7 @@ def table(services: Services) -> list[Route]:
     movie_mark = MarkRoutes(services.marks, ItemKind.MOVIE)
     episode_mark = MarkRoutes(services.marks, ItemKind.EPISODE)
     show_mark = ShowMarkRoutes(services.marks)
+    lists = ListRoutes(services.lists)
     rows: list[Route] = []
 
     async def list_shelves(user: Principal) -> list[Shelf]:
@@ -155,6 +171,28 @@ def table(services: Services) -> list[Route]:
               "Mark a season as not watched", answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
         Route("POST", "/api/v1/playback/batch", batch.save, "Save the reports of a device that was offline",
               request=BatchRequest, media_types=_JSON_OR_BEACON, answer=BatchAnswer, tag="watch state"),
+        Route("GET", "/api/v1/playback", lists.changed, "List everything that the caller has",
+              query=ChangedQuery, answer=ChangedItemsAnswer, tag="watch state"),
+        Route("GET", "/api/v1/continue-watching", lists.continue_watching, "List what to go on with",
+              query=CardsQuery, answer=CardsAnswer, tag="watch state"),
+        Route("PUT", "/api/v1/continue-watching/{id}/hidden", lists.hide, "Hide a card until the next activity",
+              status=204, problems=_ITEM, tag="watch state"),
+        Route("DELETE", "/api/v1/continue-watching/{id}/hidden", lists.show, "Show a hidden card",
+              status=204, problems=_ITEM, tag="watch state"),
+        Route("PUT", "/api/v1/shows/{id}/dropped", lists.drop, "Drop a show",
+              status=204, problems=_ITEM, tag="watch state"),
+        Route("DELETE", "/api/v1/shows/{id}/dropped", lists.take_up, "Take a dropped show up again",
+              status=204, problems=_ITEM, tag="watch state"),
+        Route("PUT", "/api/v1/items/{id}/snoozed", lists.snooze, "Snooze a card until a time",
+              request=SnoozeRequest, media_types=_JSON_OR_BEACON, status=204, problems=_ITEM, tag="watch state"),
+        Route("DELETE", "/api/v1/items/{id}/snoozed", lists.wake, "Show a snoozed card",
+              status=204, problems=_ITEM, tag="watch state"),
+        Route("GET", "/api/v1/shows/{id}/next-up", lists.next_up, "What to play of a show",
+              answer=NextUpAnswer, problems=_ITEM, tag="watch state"),
+        Route("GET", "/api/v1/history", lists.history, "List plays, newest first",
+              query=HistoryQuery, answer=HistoryAnswer, tag="watch state"),
+        Route("GET", "/api/v1/now-playing", lists.now_playing, "List what is being played",
+              query=PlayingQuery, answer=PlayingListAnswer, problems=(Code.ACCESS_DENIED,), tag="watch state"),
         # Live
         Route("GET", "/api/v1/events", event.listen, "Listen to changes",
               answer=ChangeAnswer, media_types=(EVENTS_MEDIA_TYPE,), tag="live", bounded=False),

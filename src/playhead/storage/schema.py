@@ -169,7 +169,9 @@ token = Table(
 credential_epoch = Table(
     "credential_epoch",
     metadata,
-    Column("id", Integer, primary_key=True, autoincrement=False),  # 1: there is one row, or none before the first change
+    Column(
+        "id", Integer, primary_key=True, autoincrement=False
+    ),  # 1: there is one row, or none before the first change
     Column("number", BigInteger, nullable=False),
 )
 

@@ -1,0 +1,286 @@
+"""Continue watching, next up, history, what plays now: lists of a user's own, and what users decide about them."""
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from playhead.domain.access import may_administer, may_see
+from playhead.domain.catalogue import Item, Library
+from playhead.domain.events import Change, Publish, Topic
+from playhead.domain.lists import Candidate, Card, NextUp, continue_watching, find_candidates, next_up
+from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
+from playhead.domain.playback import Policy, Progress, resume_position
+from playhead.errors import access_denied, invalid, not_found
+from playhead.services.catalogue import ItemView, Viewer
+from playhead.services.playback import NOT_FOUND, refusal
+from playhead.storage import catalogue, playback
+from playhead.storage import lists as storage
+from playhead.storage.database import Connection, Database
+from playhead.storage.lists import Played, Watched
+
+# Rows of progress that are looked at in one go: most lists are made of the newest few.
+_ROWS_AT_ONCE = 500
+
+
+class WatchedView(NamedTuple):
+    """An item, the user's progress of it, and where to go on. `show` is the episode's show, `user` whose it is."""
+
+    view: ItemView
+    show: ItemView | None
+    progress: Progress | None
+    resume_position_ms: Milliseconds
+    user: str | None = None
+
+
+class CardView(NamedTuple):
+    """A card of continue watching: what to play, and why."""
+
+    card: Card
+    watched: WatchedView
+
+
+class PlayedView(NamedTuple):
+    """A play of the history, with its item."""
+
+    play: Played
+    view: ItemView
+    show: ItemView | None
+
+
+class Page(NamedTuple):
+    """A part of a list; `next_cursor` gets the next part, None at the end."""
+
+    items: Sequence[WatchedView] | Sequence[PlayedView]
+    next_cursor: str | None
+
+
+class Lists:
+    """The lists of users. `clock` gives the time; `publish` hands on what was changed."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], Instant], policy: Policy, publish: Publish) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+        self._publish = publish
+
+    # Reading
+
+    async def continue_watching(self, viewer: Viewer, limit: int | None = None) -> list[CardView]:
+        """Return what to go on with, newest activity first; as many cards as the policy says, or `limit`."""
+        now = self._clock()
+        wanted = self._policy.cards if limit is None else limit
+
+        def load(connection: Connection) -> list[CardView]:
+            cards = self._cards(connection, viewer, now, wanted)
+            watched = self._watched(connection, viewer.user_id, [card.item_id for card in cards])
+            return [CardView(card, watched[card.item_id]) for card in cards if card.item_id in watched]
+
+        return await self._database.read(load)
+
+    def _cards(self, connection: Connection, viewer: Viewer, now: Instant, wanted: int) -> list[Card]:
+        """Go back in time, some hundred rows after the other, until there are cards enough."""
+        is_admin = may_administer(viewer.role)
+        states = storage.list_states(connection, viewer.user_id)
+        since = Instant(now - self._policy.activity_ms)
+        place: storage.Place | None = storage.NEWEST
+        seen: set[ItemId] = set()
+        cards: list[Card] = []
+        while place is not None and len(cards) < wanted:
+            rows, place = storage.recent(
+                connection, viewer.user_id, is_admin=is_admin, since=since, place=place, limit=_ROWS_AT_ONCE
+            )
+            found = [each for each in find_candidates(rows, states, self._policy, now) if each.id not in seen]
+            seen.update(row.show_id or row.item_id for row in rows)
+            for start in range(0, len(found), wanted):
+                if len(cards) >= wanted:
+                    break
+                cards += self._cards_of(connection, viewer, found[start : start + wanted], now, wanted - len(cards))
+        return cards
+
+    def _cards_of(
+        self, connection: Connection, viewer: Viewer, candidates: Sequence[Candidate], now: Instant, wanted: int
+    ) -> list[Card]:
+        shows = [each.id for each in candidates if each.is_show]
+        episodes = storage.episodes(connection, viewer.user_id, shows, is_admin=may_administer(viewer.role))
+        return continue_watching(candidates, episodes, self._policy, now, wanted)
+
+    async def next_up(self, viewer: Viewer, show_id: ItemId) -> tuple[NextUp, WatchedView | None]:
+        """Return what to play of a show. Raises NOT_FOUND, ACCESS_DENIED."""
+        now = self._clock()
+
+        def load(connection: Connection) -> tuple[NextUp, WatchedView | None]:
+            _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
+            found = storage.episodes(connection, viewer.user_id, [show_id], is_admin=may_administer(viewer.role))
+            following = next_up(found[show_id], self._policy, now)
+            if following.episode is None:
+                return following, None
+            episode_id = following.episode.item_id
+            return following, self._watched(connection, viewer.user_id, [episode_id])[episode_id]
+
+        return await self._database.read(load)
+
+    async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page:
+        """Return plays, newest first; those without a time come last. Raises INVALID for the cursor."""
+        after = None if cursor is None else _decode(cursor)
+
+        def load(connection: Connection) -> Page:
+            plays = storage.list_history(
+                connection, viewer.user_id, is_admin=may_administer(viewer.role), after=after, limit=limit + 1
+            )
+            shown = plays[:limit]
+            views = _views(connection, [each.item_id for each in shown])
+            last = shown[-1] if len(plays) > limit else None
+            return Page(
+                [PlayedView(each, *views[each.item_id]) for each in shown],
+                None if last is None else _encode(-1 if last.watched_at is None else last.watched_at, last.id),
+            )
+
+        return await self._database.read(load)
+
+    async def now_playing(self, viewer: Viewer, *, everybody: bool) -> list[WatchedView]:
+        """Return what is being played just now, newest first. Raises ACCESS_DENIED for everybody's to a member."""
+        is_admin = may_administer(viewer.role)
+        if everybody and not is_admin:
+            raise access_denied()
+        since = Instant(self._clock() - self._policy.playing_ms)
+
+        def load(connection: Connection) -> list[WatchedView]:
+            rows = storage.list_playing(
+                connection, None if everybody else viewer.user_id, is_admin=is_admin, since=since
+            )
+            names = storage.names_of(connection, [row.user_id for row in rows]) if everybody else {}
+            return self._views_of(connection, rows, names)
+
+        return await self._database.read(load)
+
+    async def changed(
+        self, viewer: Viewer, since: Instant, *, watched: bool | None, cursor: str | None, limit: int
+    ) -> Page:
+        """Return everything that a user has and that was changed at `since` or later, in the order of the changes.
+
+        Raises INVALID for the cursor.
+        """
+        after = None if cursor is None else _decode(cursor)
+
+        def load(connection: Connection) -> Page:
+            rows = storage.list_changed(
+                connection,
+                viewer.user_id,
+                is_admin=may_administer(viewer.role),
+                since=since,
+                watched=watched,
+                after=after,
+                limit=limit + 1,
+            )
+            shown = rows[:limit]
+            last = shown[-1] if len(rows) > limit else None
+            return Page(
+                self._views_of(connection, shown, {}),
+                None if last is None else _encode(last.progress.changed_at, last.item_id),
+            )
+
+        return await self._database.read(load)
+
+    # Deciding
+
+    async def hide(self, viewer: Viewer, item_id: ItemId, *, hidden: bool) -> None:
+        """Take a card off continue watching until the next activity, or put it back. An episode's is its show's.
+
+        Raises NOT_FOUND, ACCESS_DENIED.
+        """
+        await self._set(viewer, item_id, None, hidden_at=self._clock() if hidden else None)
+
+    async def snooze(self, viewer: Viewer, item_id: ItemId, until: Instant | None) -> None:
+        """Take a card off continue watching until a time, or with None put it back. An episode's is its show's.
+
+        Raises NOT_FOUND, ACCESS_DENIED, and INVALID for a time that is over.
+        """
+        if until is not None and until <= self._clock():
+            raise invalid({"until": ["must lie ahead"]})
+        await self._set(viewer, item_id, None, snoozed_until=until)
+
+    async def drop(self, viewer: Viewer, show_id: ItemId, *, dropped: bool) -> None:
+        """Give a show up, so that no list names it any more, or take it up again. Raises NOT_FOUND, ACCESS_DENIED."""
+        await self._set(viewer, show_id, ItemKind.SHOW, dropped_at=self._clock() if dropped else None)
+
+    async def _set(self, viewer: Viewer, item_id: ItemId, kind: ItemKind | None, **change: Instant | None) -> None:
+        def write(connection: Connection) -> ItemId | None:
+            _require(connection, viewer.user_id, item_id, kind)
+            card = storage.card_of(connection, item_id)
+            return card if storage.set_state(connection, (viewer.user_id, card), **change) else None
+
+        card = await self._database.write(write)
+        if card is not None:
+            self._publish([Change(viewer.user_id, Topic.LISTS, (card,))])
+
+    # Showing
+
+    def _watched(
+        self, connection: Connection, user_id: UserId, item_ids: Sequence[ItemId]
+    ) -> dict[ItemId, WatchedView]:
+        """Return items with the user's progress; those that are gone are left out."""
+        views = _views(connection, item_ids)
+        known = playback.load(connection, [(user_id, item_id) for item_id in item_ids])
+        return {
+            item_id: WatchedView(
+                *views[item_id],
+                each.progress,
+                Milliseconds(0) if each.progress is None else resume_position(each.progress, each.facts, self._policy),
+            )
+            for item_id, each in zip(item_ids, known, strict=True)
+            if each is not None and item_id in views
+        }
+
+    def _views_of(self, connection: Connection, rows: Sequence[Watched], names: dict[UserId, str]) -> list[WatchedView]:
+        views = _views(connection, [row.item_id for row in rows])
+        return [
+            WatchedView(
+                *views[row.item_id],
+                row.progress,
+                resume_position(row.progress, row.facts, self._policy),
+                names.get(row.user_id),
+            )
+            for row in rows
+            if row.item_id in views
+        ]
+
+
+def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: ItemKind | None) -> None:
+    [known] = playback.load(connection, [(user_id, item_id)])
+    if known is None or known.kind is None or not may_see(known.role, granted=known.granted):
+        raise refusal(known, kind or ItemKind.MOVIE)
+    if kind is not None and known.kind != kind:
+        raise not_found(NOT_FOUND[kind])
+
+
+def _views(connection: Connection, item_ids: Iterable[ItemId]) -> dict[ItemId, tuple[ItemView, ItemView | None]]:
+    """Return items with their library, and beside an episode its show."""
+    items = storage.items_of(connection, set(item_ids))
+    shows = storage.items_of(connection, {item.show_id for item in items.values() if item.show_id is not None})
+    libraries = {library.id: library for library in catalogue.list_libraries(connection)}
+    return {
+        item_id: (_view(item, libraries), _view(shows[item.show_id], libraries) if item.show_id in shows else None)
+        for item_id, item in items.items()
+    }
+
+
+def _view(item: Item, libraries: dict[str, Library]) -> ItemView:
+    return ItemView(item, libraries[item.library_id])
+
+
+def _encode(at: int, identifier: str) -> str:
+    return base64.urlsafe_b64encode(msgspec.json.encode((at, identifier))).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> tuple[int, str]:
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        at, identifier = msgspec.json.decode(raw, type=tuple[int, str])
+    except (binascii.Error, ValueError, msgspec.DecodeError):
+        raise invalid({"cursor": ["is no cursor of this list"]}) from None
+    if canonical_id(identifier) != identifier or not -1 <= at <= LATEST:
+        raise invalid({"cursor": ["is no cursor of this list"]})
+    return at, identifier

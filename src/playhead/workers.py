@@ -1,0 +1,211 @@
+"""Several processes that serve one port: starts them, starts one again that died, and ends them. Knows nothing of HTTP.
+
+The system hands each new connection to one of the workers' sockets. The parent holds all of these: where a worker died,
+whoever was handed to its socket waits for the next one instead of being turned away.
+"""
+
+import logging
+import multiprocessing
+import signal
+import socket
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
+
+READY = "ready"
+"""What a worker says to its parent, once, when it listens."""
+END = "end"
+"""What the parent says: end in order. So does a line that is cut, because the parent is gone."""
+HURRY = "hurry"
+"""What the parent says at a second signal."""
+
+Work = Callable[[socket.socket, Connection], None]
+"""What a worker does, from its start to its end. Runs in a process of its own, and must be found there by its name."""
+
+_FAILED = 1
+
+# One that cannot be started again is tried again, ever more slowly: its database may come back.
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 15.0
+
+log = logging.getLogger("playhead")
+
+# A forked process would share threads' locks and open connections with its parent.
+_processes = multiprocessing.get_context("spawn")
+
+
+def listen(host: str, port: int, sockets: int) -> list[socket.socket]:
+    """Bind so many sockets to one address; a port of 0 is a free one. Raises OSError where somebody else listens."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    alone = _bind(family, host, port, shared=False)
+    if sockets == 1:
+        return [alone]
+    port = alone.getsockname()[1]  # nobody else has it: sockets that share a port would not notice
+    alone.close()
+    return [_bind(family, host, port, shared=True) for _ in range(sockets)]
+
+
+def _bind(family: int, host: str, port: int, *, shared: bool) -> socket.socket:
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    try:
+        bound.bind((host, port))
+    except OSError:
+        bound.close()
+        raise
+    return bound
+
+
+class _Worker:
+    """A process and the line to it."""
+
+    def __init__(self, work: Work, listener: socket.socket) -> None:
+        self.line, theirs = _processes.Pipe()
+        self.process: BaseProcess = _processes.Process(target=work, args=(listener, theirs))
+        self.process.start()
+        theirs.close()
+        self.is_ready = False
+        self.is_heard = True
+
+    def hear(self) -> None:
+        """Take what it says; where it says nothing more, it is about to end."""
+        try:
+            self.is_ready = self.line.recv() == READY
+        except (EOFError, OSError):
+            self.is_heard = False
+
+    def tell(self, word: str) -> None:
+        try:
+            self.line.send(word)
+        except OSError:
+            self.is_heard = False
+
+    def close(self) -> int:
+        """Return the status of a process that has ended: above 0, where it did not end in order."""
+        self.process.join()
+        self.line.close()
+        status = self.process.exitcode
+        self.process.close()
+        return 0 if status in {0, -signal.SIGTERM} else _FAILED
+
+
+class Workers:
+    """As many workers as there are sockets, until a signal ends them.
+
+    `on_ready` is called once, when all of them listen. A worker that dies before that ends all; one that dies later is
+    replaced. `give_up_s` after a signal what still runs is killed.
+    """
+
+    def __init__(
+        self, sockets: Sequence[socket.socket], work: Work, on_ready: Callable[[], None], give_up_s: float
+    ) -> None:
+        self._sockets = [*sockets]
+        self._work = work
+        self._on_ready = on_ready
+        self._give_up_s = give_up_s
+        self._workers: dict[int, _Worker] = {}
+        self._due_s: dict[int, float] = {}  # when those that are missing are started again
+        self._pause_s = _FIRST_PAUSE_S
+        self._were_ready = False
+        self._killing_s: float | None = None
+        self._status = 0
+
+    def run(self) -> int:
+        """Return the exit status: 0 where all ended in order at a signal. Only for the main thread."""
+        with _signals() as signals:
+            for place in range(len(self._sockets)):
+                self._start(place)
+            while self._workers or (self._due_s and self._killing_s is None):
+                self._take_turn(signals)
+        return self._status
+
+    def _take_turn(self, signals: socket.socket) -> None:
+        waiting: list[Any] = [signals]
+        for worker in self._workers.values():
+            waiting += [worker.process.sentinel, *([worker.line] if worker.is_heard else [])]
+        told = wait(waiting, self._until_next())
+        if signals in told:
+            for _ in signals.recv(64):
+                self._end()
+        for place, worker in [*self._workers.items()]:
+            if worker.line in told:
+                worker.hear()
+                self._note_ready()
+            if worker.process.sentinel in told:
+                del self._workers[place]
+                self._ended(place, worker)
+        self._start_or_kill()
+
+    def _until_next(self) -> float | None:
+        times = [*self._due_s.values()] if self._killing_s is None else [self._killing_s]
+        return max(0.0, min(times) - time.monotonic()) if times else None
+
+    def _note_ready(self) -> None:
+        if len(self._workers) == len(self._sockets) and all(worker.is_ready for worker in self._workers.values()):
+            self._pause_s = _FIRST_PAUSE_S
+            if not self._were_ready:
+                self._were_ready = True
+                self._on_ready()
+
+    def _ended(self, place: int, worker: _Worker) -> None:
+        number, is_ready = worker.process.pid, worker.is_ready
+        failed = worker.close()
+        if self._killing_s is not None:
+            self._status = self._status or failed
+        elif not self._were_ready:
+            self._status = _FAILED
+            self._end()
+        else:
+            pause_s = 0.0
+            if not is_ready:
+                pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            self._due_s[place] = time.monotonic() + pause_s
+            log.error("The worker of process %s died; another takes its place", number)
+
+    def _start(self, place: int) -> None:
+        self._workers[place] = _Worker(self._work, self._sockets[place])
+
+    def _start_or_kill(self) -> None:
+        now_s = time.monotonic()
+        if self._killing_s is None:
+            for place in [place for place, due_s in self._due_s.items() if due_s <= now_s]:
+                del self._due_s[place]
+                self._start(place)
+        elif now_s >= self._killing_s:
+            self._status = _FAILED
+            for worker in self._workers.values():
+                worker.process.kill()
+
+    def _end(self) -> None:
+        """End in order; the second time without waiting for any client."""
+        word = END if self._killing_s is None else HURRY
+        if self._killing_s is None:
+            self._killing_s = time.monotonic() + self._give_up_s
+            for listener in self._sockets:
+                listener.close()
+        for worker in self._workers.values():
+            worker.tell(word)
+
+
+@contextmanager
+def _signals() -> Generator[socket.socket]:
+    """Give a socket from which a byte can be read for each SIGINT and SIGTERM."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(0)
+        wakeup = signal.set_wakeup_fd(theirs.fileno())
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        before = [signal.signal(number, lambda _number, _frame: None) for number in numbers]
+        try:
+            yield ours
+        finally:
+            for number, handler in zip(numbers, before, strict=True):
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
