@@ -28,6 +28,10 @@ PARAMETERS = {
     "/api/v1/playback/episode/{id}/positions/{position_id}/restore": EPISODE,
     "/api/v1/playback/show/{id}/watched": SHOW,
     "/api/v1/playback/show/{id}/season/{season}/watched": SHOW,
+    "/api/v1/continue-watching/{id}/hidden": MOVIE,
+    "/api/v1/shows/{id}/dropped": SHOW,
+    "/api/v1/items/{id}/snoozed": EPISODE,
+    "/api/v1/shows/{id}/next-up": SHOW,
     "/api/v1/items/{id}": MOVIE,
     "/api/v1/items/{id}/episodes": SHOW,
     "/api/v1/stream/movie/{id}": MOVIE,
@@ -38,6 +42,10 @@ PARAMETERS = {
 OWN = {
     "/api/v1/events",
     "/api/v1/playback/batch",
+    "/api/v1/playback",
+    "/api/v1/continue-watching",
+    "/api/v1/history",
+    "/api/v1/now-playing",
     "/api/v1/sessions/current",
     "/api/v1/me",
     "/api/v1/tokens",
@@ -51,7 +59,8 @@ OWN = {
 # Its answer never ends: whoever is let in asks for the head only. tests/http/test_events.py has what comes after it.
 ENDLESS = "/api/v1/events"
 
-BODY = {"position_seconds": 1, "duration_seconds": 2}
+# Enough for every route whose body is checked before its path is looked up.
+BODY = {"position_seconds": 1, "duration_seconds": 2, "until": "2025-11-09T22:00:00Z"}
 
 
 async def call(world: World, route: Route, headers: dict[str, str]) -> httpx.Response:

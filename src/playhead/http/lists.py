@@ -2,8 +2,8 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
 
 from playhead.domain.lists import NextKind
 from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, instant_of
@@ -13,7 +13,7 @@ from playhead.http.marks import Id, TimeText
 from playhead.http.playback import Time, progress_answer, seconds, time_text
 from playhead.http.route import Call
 from playhead.services.catalogue import LIMIT_DEFAULT, Viewer
-from playhead.services.lists import CardView, Lists, PlayedView, WatchedView
+from playhead.services.lists import CardView, ChangedView, Lists, PlayedView, PlayingView, WatchedView
 from playhead.services.playback import NOT_FOUND
 
 CARDS_MAX = 200
@@ -156,13 +156,13 @@ class ListRoutes:
     async def next_up(self, call: Call) -> NextUpAnswer:
         """Answer what to play of a show."""
         following, view = await self._lists.next_up(_viewer(call), _item_id(call, ItemKind.SHOW))
-        return NextUpAnswer(following.kind, None if view is None else WatchedAnswer(**_members(view)))
+        return NextUpAnswer(following.kind, None if view is None else _watched_answer(view))
 
     async def history(self, call: Call) -> HistoryAnswer:
         """List what was watched, newest first; plays without a time come last."""
         query = call.query(HistoryQuery)
         plays, cursor = await self._lists.history(_viewer(call), query.cursor, query.limit)
-        return HistoryAnswer([_play_answer(each) for each in plays if isinstance(each, PlayedView)], cursor)
+        return HistoryAnswer([_play_answer(each) for each in plays], cursor)
 
     async def now_playing(self, call: Call) -> PlayingListAnswer:
         """List what is being played just now."""
@@ -181,7 +181,7 @@ class ListRoutes:
             cursor=query.cursor,
             limit=query.limit,
         )
-        return ChangedItemsAnswer([_changed_answer(each) for each in rows if isinstance(each, WatchedView)], cursor)
+        return ChangedItemsAnswer([_changed_answer(each) for each in rows], cursor)
 
     async def hide(self, call: Call) -> None:
         """Take a card off continue watching until the next activity."""
@@ -209,25 +209,23 @@ class ListRoutes:
         await self._lists.drop(_viewer(call), _item_id(call, ItemKind.SHOW), dropped=False)
 
 
-def _members(view: WatchedView) -> dict[str, object]:
+def _watched_answer(view: WatchedView) -> WatchedAnswer:
     shown = progress_answer(view.progress)
-    return {
-        "item": item_answer(view.view),
-        "show": None if view.show is None else item_answer(view.show),
-        "position_seconds": shown.position_seconds,
-        "duration_seconds": shown.duration_seconds,
-        "completion_percentage": shown.completion_percentage,
-        "watched": shown.watched,
-        "last_watched_at": None if isinstance(shown.last_watched_at, UnsetType) else shown.last_watched_at,
-        "resume_position_seconds": seconds(view.resume_position_ms),
-    }
+    return WatchedAnswer(
+        item=item_answer(view.view),
+        show=None if view.show is None else item_answer(view.show),
+        position_seconds=shown.position_seconds,
+        duration_seconds=shown.duration_seconds,
+        completion_percentage=shown.completion_percentage,
+        watched=shown.watched,
+        last_watched_at=None if isinstance(shown.last_watched_at, UnsetType) else shown.last_watched_at,
+        resume_position_seconds=seconds(view.resume_position_ms),
+    )
 
 
 def _card_answer(each: CardView) -> CardAnswer:
-    card, view = each
-    return msgspec.convert(
-        _members(view) | {"kind": card.kind, "active_at": time_text(card.active_at)}, CardAnswer, from_attributes=True
-    )
+    card, watched = each
+    return CardAnswer(**asdict(_watched_answer(watched)), kind=card.kind, active_at=time_text(card.active_at))
 
 
 def _play_answer(each: PlayedView) -> HistoryPlayAnswer:
@@ -241,29 +239,30 @@ def _play_answer(each: PlayedView) -> HistoryPlayAnswer:
     )
 
 
-def _playing_answer(view: WatchedView) -> PlayingAnswer:
-    progress = view.progress
-    answer = PlayingAnswer(**_members(view), event=None, device=None, session=None)  # pyright: ignore[reportArgumentType]
-    if progress is not None:
-        answer.event, answer.device, answer.session = progress.event, progress.device, progress.session
-    if view.user is not None:
-        answer.user = view.user
-    return answer
+def _playing_answer(each: PlayingView) -> PlayingAnswer:
+    watched, progress, user = each
+    return PlayingAnswer(
+        **asdict(_watched_answer(watched)),
+        event=progress.event,
+        device=progress.device,
+        session=progress.session,
+        user=UNSET if user is None else user,
+    )
 
 
-def _changed_answer(view: WatchedView) -> ChangedItemAnswer:
-    shown, progress, item = progress_answer(view.progress), view.progress, view.view.item
+def _changed_answer(each: ChangedView) -> ChangedItemAnswer:
+    shown, progress = progress_answer(each.progress), each.progress
     return ChangedItemAnswer(
-        item.id,
-        item.kind,
+        each.item_id,
+        each.kind,
         shown.position_seconds,
         shown.duration_seconds,
         shown.completion_percentage,
         shown.watched,
         None if isinstance(shown.last_watched_at, UnsetType) else shown.last_watched_at,
-        seconds(view.resume_position_ms),
-        0 if progress is None else progress.version,
-        time_text(progress.changed_at) if progress is not None else "",
+        seconds(each.resume_position_ms),
+        progress.version,
+        time_text(progress.changed_at),
     )
 
 

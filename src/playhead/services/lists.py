@@ -3,12 +3,11 @@
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from playhead.domain.access import may_administer, may_see
-from playhead.domain.catalogue import Item, Library
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.lists import Candidate, Card, NextUp, continue_watching, find_candidates, next_up
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
@@ -25,14 +24,16 @@ from playhead.storage.lists import Played, Watched
 _ROWS_AT_ONCE = 500
 
 
+T = TypeVar("T")
+
+
 class WatchedView(NamedTuple):
-    """An item, the user's progress of it, and where to go on. `show` is the episode's show, `user` whose it is."""
+    """An item, a user's progress of it, and where to go on. `show` is the episode's show."""
 
     view: ItemView
     show: ItemView | None
     progress: Progress | None
     resume_position_ms: Milliseconds
-    user: str | None = None
 
 
 class CardView(NamedTuple):
@@ -50,10 +51,27 @@ class PlayedView(NamedTuple):
     show: ItemView | None
 
 
-class Page(NamedTuple):
+class PlayingView(NamedTuple):
+    """What is being played. `user` is the name of who plays, where everybody's was asked for."""
+
+    watched: WatchedView
+    progress: Progress
+    user: str | None
+
+
+class ChangedView(NamedTuple):
+    """What a user has of one item, without the item."""
+
+    item_id: ItemId
+    kind: ItemKind
+    progress: Progress
+    resume_position_ms: Milliseconds
+
+
+class Page(NamedTuple, Generic[T]):
     """A part of a list; `next_cursor` gets the next part, None at the end."""
 
-    items: Sequence[WatchedView] | Sequence[PlayedView]
+    items: list[T]
     next_cursor: str | None
 
 
@@ -122,11 +140,11 @@ class Lists:
 
         return await self._database.read(load)
 
-    async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page:
+    async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page[PlayedView]:
         """Return plays, newest first; those without a time come last. Raises INVALID for the cursor."""
         after = None if cursor is None else _decode(cursor)
 
-        def load(connection: Connection) -> Page:
+        def load(connection: Connection) -> Page[PlayedView]:
             plays = storage.list_history(
                 connection, viewer.user_id, is_admin=may_administer(viewer.role), after=after, limit=limit + 1
             )
@@ -140,32 +158,39 @@ class Lists:
 
         return await self._database.read(load)
 
-    async def now_playing(self, viewer: Viewer, *, everybody: bool) -> list[WatchedView]:
+    async def now_playing(self, viewer: Viewer, *, everybody: bool) -> list[PlayingView]:
         """Return what is being played just now, newest first. Raises ACCESS_DENIED for everybody's to a member."""
         is_admin = may_administer(viewer.role)
         if everybody and not is_admin:
             raise access_denied()
         since = Instant(self._clock() - self._policy.playing_ms)
 
-        def load(connection: Connection) -> list[WatchedView]:
-            rows = storage.list_playing(
-                connection, None if everybody else viewer.user_id, is_admin=is_admin, since=since
-            )
+        def load(connection: Connection) -> list[PlayingView]:
+            whose = None if everybody else viewer.user_id
+            rows = storage.list_playing(connection, whose, is_admin=is_admin, since=since)
             names = storage.names_of(connection, [row.user_id for row in rows]) if everybody else {}
-            return self._views_of(connection, rows, names)
+            views = _views(connection, [row.item_id for row in rows])
+            return [
+                PlayingView(
+                    WatchedView(*views[row.item_id], row.progress, self._resume_position(row)),
+                    row.progress,
+                    names.get(row.user_id),
+                )
+                for row in rows
+            ]
 
         return await self._database.read(load)
 
     async def changed(
         self, viewer: Viewer, since: Instant, *, watched: bool | None, cursor: str | None, limit: int
-    ) -> Page:
+    ) -> Page[ChangedView]:
         """Return everything that a user has and that was changed at `since` or later, in the order of the changes.
 
         Raises INVALID for the cursor.
         """
         after = None if cursor is None else _decode(cursor)
 
-        def load(connection: Connection) -> Page:
+        def load(connection: Connection) -> Page[ChangedView]:
             rows = storage.list_changed(
                 connection,
                 viewer.user_id,
@@ -178,7 +203,7 @@ class Lists:
             shown = rows[:limit]
             last = shown[-1] if len(rows) > limit else None
             return Page(
-                self._views_of(connection, shown, {}),
+                [ChangedView(row.item_id, row.kind, row.progress, self._resume_position(row)) for row in shown],
                 None if last is None else _encode(last.progress.changed_at, last.item_id),
             )
 
@@ -234,18 +259,8 @@ class Lists:
             if each is not None and item_id in views
         }
 
-    def _views_of(self, connection: Connection, rows: Sequence[Watched], names: dict[UserId, str]) -> list[WatchedView]:
-        views = _views(connection, [row.item_id for row in rows])
-        return [
-            WatchedView(
-                *views[row.item_id],
-                row.progress,
-                resume_position(row.progress, row.facts, self._policy),
-                names.get(row.user_id),
-            )
-            for row in rows
-            if row.item_id in views
-        ]
+    def _resume_position(self, row: Watched) -> Milliseconds:
+        return resume_position(row.progress, row.facts, self._policy)
 
 
 def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: ItemKind | None) -> None:
@@ -261,14 +276,11 @@ def _views(connection: Connection, item_ids: Iterable[ItemId]) -> dict[ItemId, t
     items = storage.items_of(connection, set(item_ids))
     shows = storage.items_of(connection, {item.show_id for item in items.values() if item.show_id is not None})
     libraries = {library.id: library for library in catalogue.list_libraries(connection)}
+    seen = {each.id: ItemView(each, libraries[each.library_id]) for each in (*items.values(), *shows.values())}
     return {
-        item_id: (_view(item, libraries), _view(shows[item.show_id], libraries) if item.show_id in shows else None)
+        item_id: (seen[item_id], None if item.show_id is None else seen[item.show_id])
         for item_id, item in items.items()
     }
-
-
-def _view(item: Item, libraries: dict[str, Library]) -> ItemView:
-    return ItemView(item, libraries[item.library_id])
 
 
 def _encode(at: int, identifier: str) -> str:

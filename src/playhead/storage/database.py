@@ -353,7 +353,7 @@ class PreparedMany:
         """Return the rows of all, in no order."""
         if connection.dialect.name != "postgresql":
             return self._each.each(connection, many)
-        return self._together.all_at_once(connection, many)
+        return self._together.all_at_once(connection, many) if many else []
 
     def run_telling(self, connection: Connection, many: Sequence[Row]) -> Collection[Row] | None:
         """Run, and return what `together` returns of the rows that it changed; None where it changed all.

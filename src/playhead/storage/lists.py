@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.catalogue import Item
 from playhead.domain.lists import ListState, Viewed
-from playhead.domain.model import LATEST, Instant, ItemId, UserId
+from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, UserId
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
 from playhead.storage.database import Prepared, Row
@@ -35,10 +35,11 @@ from playhead.storage.schema import account, item, library_access, list_state, p
 
 
 class Watched(NamedTuple):
-    """A progress of somebody, with the item that it is of."""
+    """A progress of somebody, with what one must know of its item."""
 
     user_id: UserId
     item_id: ItemId
+    kind: ItemKind
     facts: ItemFacts
     progress: Progress
 
@@ -165,7 +166,7 @@ def _row(row: Row) -> Viewed:
     if row[3] is None:  # no progress
         return Viewed(row[0], row[1], row[2] == 1, credits_ms=row[5], season_number=row[9], episode_number=row[10],
                       episode_end=row[11], air_date=row[12])  # fmt: skip
-    return Viewed(*row[:2], row[2] == 1, *row[3:6], row[6] == 1, row[7] == 1, *row[8:13])
+    return Viewed(row[0], row[1], row[2] == 1, row[3], row[4], row[5], row[6] == 1, row[7] == 1, *row[8:13])
 
 
 # What users decided about cards
@@ -268,15 +269,15 @@ def _flag(*, is_admin: bool) -> ColumnElement[Any]:
 
 
 def _watched() -> Select[*tuple[Any, ...]]:
-    return select(item.c.runtime_ms, item.c.credits_ms, progress).join_from(
+    return select(item.c.kind, item.c.runtime_ms, item.c.credits_ms, progress).join_from(
         progress, item, item.c.id == progress.c.item_id
     )
 
 
 def _watched_rows(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Watched]:
     return [
-        Watched(user_id, item_id, ItemFacts(runtime_ms, credits_ms), Progress._make(values))
-        for runtime_ms, credits_ms, user_id, item_id, *values in connection.execute(query)
+        Watched(user_id, item_id, ItemKind(kind), ItemFacts(runtime_ms, credits_ms), Progress._make(values))
+        for kind, runtime_ms, credits_ms, user_id, item_id, *values in connection.execute(query)
     ]
 
 
