@@ -7,6 +7,7 @@ its own, so that the plays say how often each did. A report without an answer, o
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -113,7 +114,8 @@ class Ledger:
     """What the clients have sent and heard: the number of the newest report of each movie.
 
     `saved` and `refused` count the answers. `saved_after_refusal` counts the saves that were answered with success
-    though they were sent after somebody had been refused; `others` are answers that are neither.
+    though they were sent after somebody had been refused; `others` are answers that are neither. `longest_s` is how
+    long the slowest answer took.
     """
 
     def __init__(self, token: str, movies: Iterable[str] = MOVIES) -> None:
@@ -123,6 +125,7 @@ class Ledger:
         self.refused = 0
         self.unanswered = 0
         self.saved_after_refusal = 0
+        self.longest_s = 0.0
         self.others: list[tuple[int, Any]] = []
         self._token = token
 
@@ -143,6 +146,7 @@ class Ledger:
             number = self.acknowledged[movie] + 1
             self.sent[movie] = number
             refused = self.refused
+            began_s = time.monotonic()
             try:
                 line = line or await Line.open(url, self._token)
                 status, answer = await line.ask("POST", _path(movie), report(number))
@@ -153,6 +157,7 @@ class Ledger:
                 line = None
                 await asyncio.sleep(_PAUSE_S)
                 continue
+            self.longest_s = max(self.longest_s, time.monotonic() - began_s)
             if status == HTTPStatus.OK and _number(answer) == number:
                 self.saved += 1
                 self.saved_after_refusal += bool(refused)

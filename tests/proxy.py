@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Callable
 from enum import StrEnum
 from types import TracebackType
 from typing import Self
@@ -24,13 +25,14 @@ class Moment(StrEnum):
 
     ANY = "at once, whatever the connection does"
     BEFORE_COMMIT = "when COMMIT is sent, which does not reach the server"
-    AFTER_COMMIT = "when COMMIT has reached the server, before its answer"
+    AFTER_COMMIT = "when COMMIT has been done by the server, before its answer"
 
 
 class Proxy:
     """Passes connections on to `port` of the loopback interface, from its own `port`, on a thread beside.
 
-    `strike` lets a fault meet every connection that is open, or each that commits next. New ones always pass.
+    `strike` lets a fault meet every connection that is open, or one that commits next; new ones pass. Between `cut`
+    and `mend` nothing passes, new ones neither. `struck` counts the connections that met a fault.
     """
 
     def __init__(self, port: int) -> None:
@@ -38,6 +40,7 @@ class Proxy:
         self.port = 0
         self.struck = 0
         self._armed: tuple[Fault, Moment] | None = None
+        self._is_cut = False
         self._pairs: set[_Pair] = set()
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -51,26 +54,38 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._do(self._stopping.set)
         self._thread.join()
 
     def strike(self, fault: Fault, moment: Moment) -> None:
         """Let the fault happen: once to all connections of now, or once to the next that commits."""
-        self._loop.call_soon_threadsafe(self._strike, fault, moment)
-
-    def _strike(self, fault: Fault, moment: Moment) -> None:
-        if moment is not Moment.ANY:
+        if moment is Moment.ANY:
+            self._do(lambda: self._meet_all(fault))
+        else:
             self._armed = (fault, moment)
-            return
-        for pair in list(self._pairs):
-            self.struck += 1
-            pair.meet(fault)
+
+    def cut(self) -> None:
+        """Let all connections fall silent, and those that are opened from now on."""
+        self._is_cut = True
+        self._do(lambda: self._meet_all(Fault.STALL))
+
+    def mend(self) -> None:
+        """Let new connections pass again."""
+        self._is_cut = False
 
     def committing(self) -> tuple[Fault, Moment] | None:
         """Return what meets the connection that commits now, and be done with it."""
         armed, self._armed = self._armed, None
         self.struck += armed is not None
         return armed
+
+    def _do(self, act: Callable[[], None]) -> None:
+        self._loop.call_soon_threadsafe(act)
+
+    def _meet_all(self, fault: Fault) -> None:
+        self.struck += len(self._pairs)
+        for pair in list(self._pairs):
+            pair.meet(fault)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -83,9 +98,8 @@ class Proxy:
         self._ready.set()
         await self._stopping.wait()
         server.close()
-        for pair in list(self._pairs):
-            pair.meet(Fault.RESET)
-        while self._pairs:  # noqa: ASYNC110 - each removes itself
+        while self._pairs:  # each removes itself
+            self._meet_all(Fault.RESET)
             await asyncio.sleep(0.01)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -96,6 +110,8 @@ class Proxy:
             return
         pair = _Pair(self, (reader, writer), behind)
         self._pairs.add(pair)
+        if self._is_cut:
+            pair.meet(Fault.STALL)
         try:
             await pair.run()
         finally:
@@ -106,7 +122,10 @@ _End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Pair:
-    """A connection of a client, and the one to the server that belongs to it."""
+    """A connection of a client, and the one to the server that belongs to it.
+
+    One that has fallen silent stays so, whatever its ends do: neither hears that the other has closed it.
+    """
 
     def __init__(self, proxy: Proxy, client: _End, server: _End) -> None:
         self._proxy = proxy
@@ -114,9 +133,12 @@ class _Pair:
         self._server = server
         self._passes = asyncio.Event()
         self._passes.set()
+        self._is_broken = asyncio.Event()
+        self._awaited: asyncio.Event | None = None
 
     async def run(self) -> None:
-        passing = [asyncio.ensure_future(self._to_server()), asyncio.ensure_future(self._to_client())]
+        ways = (self._to_server(), self._to_client(), self._is_broken.wait())
+        passing = [asyncio.ensure_future(way) for way in ways]
         await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
         for each in passing:
             each.cancel()
@@ -128,13 +150,15 @@ class _Pair:
 
     def meet(self, fault: Fault) -> None:
         self._passes.clear()
-        if fault is Fault.STALL:
+        if fault is Fault.STALL or self._is_broken.is_set():
             return
         for _, writer in (self._client, self._server):
             if fault is Fault.RESET:
                 connection: socket.socket = writer.get_extra_info("socket")
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BREAK_OFF)
+                with contextlib.suppress(OSError):  # it is closed already
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _BREAK_OFF)
             writer.transport.abort()
+        self._is_broken.set()
 
     async def _to_server(self) -> None:
         reader, writer = self._client[0], self._server[1]
@@ -143,27 +167,28 @@ class _Pair:
                 await self._passes.wait()
                 struck = self._proxy.committing() if b"COMMIT" in piece else None
                 if struck is not None:
-                    fault, moment = struck
-                    if moment is Moment.AFTER_COMMIT:
-                        writer.write(piece)
-                        await self._answer()
-                    self.meet(fault)
-                    await self._passes.wait()
+                    await self._strike(*struck, piece)
                 writer.write(piece)
                 await writer.drain()
+            await self._passes.wait()
 
-    async def _answer(self) -> None:
-        """Wait until the server has answered, so that it has committed, and let nobody know."""
-        self._passes.clear()
-        self._answered = asyncio.Event()
-        await self._answered.wait()
+    async def _strike(self, fault: Fault, moment: Moment, piece: bytes) -> None:
+        """Let a connection that commits meet a fault. Returns only where it is cancelled."""
+        if moment is Moment.AFTER_COMMIT:
+            self._passes.clear()  # the answer is for nobody
+            self._awaited = asyncio.Event()
+            self._server[1].write(piece)
+            await self._awaited.wait()
+        self.meet(fault)
+        await self._passes.wait()
 
     async def _to_client(self) -> None:
         reader, writer = self._server[0], self._client[1]
         with contextlib.suppress(OSError):
             while piece := await reader.read(_PIECE):
-                if not self._passes.is_set():
-                    self._answered.set()
+                if self._awaited is not None:
+                    self._awaited.set()
                 await self._passes.wait()
                 writer.write(piece)
                 await writer.drain()
+            await self._passes.wait()

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 import psycopg
 from psycopg import sql as psycopg_sql
+from psycopg.abc import PQGen
 from psycopg.types.string import TextLoader
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -30,7 +31,6 @@ machine one lane did a third more than two, and half more than four. Further pro
 
 _WRITERS = LANES + 3  # the lanes, and what is not a batch
 _READERS = 4
-_IDLE_TIMEOUT_S = 60
 _CONNECT_TIMEOUT_S = 5
 _UNANSWERED_S = 15  # a connection whose other end does not even acknowledge is given up
 
@@ -39,20 +39,26 @@ class Limits(NamedTuple):
     """How long what is waited for, in seconds.
 
     `patience_s` is how long a failure that may pass is tried again, and how long a free connection is waited for: less
-    than a client waits, more than a failover to a standby takes.
+    than a client waits, more than a failover to a standby takes. The others divide it: a network that falls silent
+    tells nobody, so a save or look-up gives its connection up after `silence_s`, everything else that much after the
+    server's own limit for a statement. The server rolls back what was begun there after `idle_s`, so that the rows are
+    free for another try; while they are not, that waits for `lock_s`, which is no silence.
     """
 
     statement_s: float = 30.0
-    lock_s: float = 10.0
+    lock_s: float = 4.0
+    silence_s: float = 5.0
+    idle_s: float = 8.0
     patience_s: float = 10.0
 
 
 _LIMITS = Limits()
+_LOOK_FOR_SIGNALS_S = 0.1  # how often whoever waits for the server hears of Ctrl-C; psycopg's own default
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
 
 # Nothing was done, or it was undone, and another try may succeed. Source: PostgreSQL's documentation, appendix A.
-_AGAIN = frozenset({"40001", "40P01", "57P03", "53300", "08001", "08004"})
+_AGAIN = frozenset({"40001", "40P01", "55P03", "57P03", "53300", "08001", "08004"})
 # The server has let go of the connection; whether a commit that was under way took effect is not known.
 _DROPPED = frozenset({"08000", "08003", "08006", "08007", "57P01", "57P02", "57P05", "25P03"})
 # The server cannot just now, and trying again at once would not help: time is up, no room, read-only.
@@ -60,7 +66,21 @@ _PASSING_CLASSES = ("53", "55", "57", "58", "25006")
 
 
 class PsycopgConnection(psycopg.Connection[Row]):
-    """A psycopg connection with the short ways that `Prepared` takes. Ids come as text, as on SQLite."""
+    """A psycopg connection with the short ways that `Prepared` takes. Ids come as text, as on SQLite.
+
+    Where the server is silent for `silence_s` it is closed, as one is that the server has let go of.
+    """
+
+    silence_s: float | None = None
+
+    def wait(self, gen: PQGen[T], interval: float = _LOOK_FOR_SIGNALS_S, timeout: float | None = None) -> T:
+        """Wait for what the server answers. Raises OperationalError where it does not in time."""
+        try:
+            return super().wait(gen, interval, self.silence_s if timeout is None else timeout)
+        except psycopg.OperationalError as error:
+            if timeout is None and error.sqlstate is None:  # not of the server's
+                self.pgconn.finish()  # its answer, if there will be one, is not to be taken for that of the next
+            raise
 
     def rows(self, sql: str, parameters: Any) -> list[Row]:  # noqa: ANN401 - a tuple or a mapping
         """See Direct.rows."""
@@ -100,7 +120,7 @@ def _connect(url: URL, limits: Limits) -> PsycopgConnection:
     settings = {
         "statement_timeout": f"{limits.statement_s * 1000:.0f}ms",
         "lock_timeout": f"{limits.lock_s * 1000:.0f}ms",
-        "idle_in_transaction_session_timeout": f"{_IDLE_TIMEOUT_S}s",
+        "idle_in_transaction_session_timeout": f"{limits.idle_s * 1000:.0f}ms",
         "synchronous_commit": "on",  # what is answered is durable, whatever the server's default is
     }
     connection = PsycopgConnection.connect(
@@ -164,7 +184,7 @@ class PostgresDatabase:
 
     def __init__(self, url: str, *, limits: Limits = _LIMITS) -> None:
         self._closed = False
-        self._patience_s = limits.patience_s
+        self._limits = limits
         self._engine = make_engine(url, connections=_WRITERS + _READERS, limits=limits)
         try:
             self._engine.connect().close()
@@ -201,11 +221,11 @@ class PostgresDatabase:
 
     def read_blocking(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read_blocking."""
-        return self._run(self._snapshots, fn, idempotent=True)
+        return self._run(self._snapshots, fn, self._long_silence_s, idempotent=True)
 
     def write_blocking(self, fn: Callable[[Connection], T]) -> T:
         """See Database.write_blocking."""
-        return self._run(self._engine, fn, idempotent=False)
+        return self._run(self._engine, fn, self._long_silence_s, idempotent=False)
 
     async def close(self) -> None:
         """See Database.close."""
@@ -230,20 +250,24 @@ class PostgresDatabase:
         return await asyncio.wrap_future(future)
 
     def _peek(self, fn: Callable[[Connection], T]) -> T:
-        return self._run(self._single, fn, idempotent=True)
+        return self._run(self._single, fn, self._limits.silence_s, idempotent=True)
 
     def _apply(self, fn: Callable[[Connection], T]) -> T:
-        return self._run(self._engine, fn, idempotent=True)
+        return self._run(self._engine, fn, self._limits.silence_s, idempotent=True)
 
-    def _run(self, engine: Engine, fn: Callable[[Connection], T], *, idempotent: bool) -> T:
+    @property
+    def _long_silence_s(self) -> float:
+        return self._limits.statement_s + self._limits.silence_s
+
+    def _run(self, engine: Engine, fn: Callable[[Connection], T], silence_s: float, *, idempotent: bool) -> T:
         if self._closed:
             raise unavailable()
-        deadline = time.monotonic() + self._patience_s
+        deadline = time.monotonic() + self._limits.patience_s
         pause = _FIRST_PAUSE_S
         while True:
             attempt = _Attempt()
             try:
-                return attempt.run(engine, fn)
+                return attempt.run(engine, fn, silence_s)
             except PoolTimeoutError as error:
                 raise unavailable() from error
             except DBAPIError as error:
@@ -262,8 +286,9 @@ class _Attempt:
     def __init__(self) -> None:
         self._committing = False
 
-    def run(self, engine: Engine, fn: Callable[[Connection], T]) -> T:
+    def run(self, engine: Engine, fn: Callable[[Connection], T], silence_s: float) -> T:
         with engine.connect() as connection, connection.begin():
+            cast("PsycopgConnection", connection.connection.dbapi_connection).silence_s = silence_s
             result = fn(connection)
             self._committing = True
         return result

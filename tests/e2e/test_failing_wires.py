@@ -1,0 +1,120 @@
+"""The network between server and database fails: nothing that was answered is lost, nothing is done twice.
+
+Nobody waits for long, and the server finds its way back by itself.
+"""
+
+from collections.abc import Iterator
+from itertools import count, product
+from pathlib import Path
+
+import pytest
+
+from ledger import CLIENTS, Ledger, stock
+from postgres import Cluster
+from proxy import Fault, Moment, Proxy
+from server import Server
+
+SIGKILL = 9
+ALL_PLAYS = "SELECT item_id, watched_at FROM play"
+
+# A save is tried again for 10 s, and the last try may meet a connection that is silent for 5 s, or a server that is
+# not reached for 5 s; what comes last has waited for a batch before it. The rest is for a busy machine.
+ANSWERED_WITHIN_S = 40
+
+BROKEN = [*product([Fault.DROP, Fault.RESET], Moment)]
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def proxy(durable_cluster: Cluster) -> Iterator[Proxy]:
+    with Proxy(durable_cluster.port) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def behind(durable_cluster: Cluster) -> str:
+    """The URL of the database, past the proxy."""
+    return durable_cluster.create(f"wires-{next(_numbers)}")
+
+
+@pytest.fixture
+def wired(proxy: Proxy, behind: str, durable_cluster: Cluster, tmp_path: Path) -> Iterator[Server]:
+    """A server that is started, and sees its database only through the proxy."""
+    server = Server(tmp_path / "installation", behind.replace(f":{durable_cluster.port}/", f":{proxy.port}/"))
+    (tmp_path / "token").write_text(stock(server.settings))
+    server.start()
+    yield server
+    if server.running:
+        server.stop(SIGKILL)
+
+
+@pytest.fixture
+def ledger(wired: Server, tmp_path: Path) -> Ledger:
+    del wired
+    return Ledger((tmp_path / "token").read_text())
+
+
+def strike(proxy: Proxy, server: Server, ledger: Ledger, fault: Fault, moment: Moment) -> None:
+    """Let the fault meet the server under load, and see it go on saving for everybody."""
+
+    def strike_and_wait() -> None:
+        saved, struck = ledger.saved, proxy.struck
+        assert server.within(20, lambda: ledger.saved > saved + CLIENTS)
+        proxy.strike(fault, moment)
+        assert server.within(20, lambda: proxy.struck > struck)
+        saved = ledger.saved
+        assert server.within(ANSWERED_WITHIN_S, lambda: ledger.saved > saved + 4 * CLIENTS)
+
+    ledger.save_during(server.url, strike_and_wait)
+
+
+def conclude(server: Server, behind: str, ledger: Ledger) -> None:
+    ledger.compare(server.url)
+    server.database = behind
+    ledger.compare_plays(server.query(ALL_PLAYS))
+    assert ledger.unanswered == 0
+    assert ledger.longest_s < ANSWERED_WITHIN_S
+    assert server.stop() == 0
+    assert "Traceback" not in server.printed()
+
+
+def test_connections_that_end_or_break_cost_nobody_an_answer(
+    wired: Server, proxy: Proxy, behind: str, ledger: Ledger, *, soak: bool
+):
+    for fault, moment in BROKEN * (20 if soak else 1):
+        strike(proxy, wired, ledger, fault, moment)
+        ledger.compare(wired.url)
+    assert ledger.refused == 0
+    conclude(wired, behind, ledger)
+
+
+def test_connections_that_fall_silent_are_given_up_and_what_they_carried_is_saved_once(
+    wired: Server, proxy: Proxy, behind: str, ledger: Ledger, *, soak: bool
+):
+    moments = [*Moment] * 5 if soak else [Moment.BEFORE_COMMIT, Moment.AFTER_COMMIT]
+    for moment in moments:
+        strike(proxy, wired, ledger, Fault.STALL, moment)
+    conclude(wired, behind, ledger)
+
+
+def test_while_nothing_passes_saves_are_refused_in_time_and_go_on_by_themselves(
+    wired: Server, proxy: Proxy, behind: str, ledger: Ledger, *, soak: bool
+):
+    def cut_and_mend() -> None:
+        saved, refused = ledger.saved, ledger.refused
+        assert wired.within(20, lambda: ledger.saved > saved + CLIENTS)
+        proxy.cut()
+        assert wired.within(ANSWERED_WITHIN_S, lambda: ledger.refused > refused)
+        with wired.client() as client:
+            assert client.get("/livez").status_code == 200
+            assert client.get("/readyz").status_code == 503
+        proxy.mend()
+        saved = ledger.saved
+        assert wired.within(ANSWERED_WITHIN_S, lambda: ledger.saved > saved + 4 * CLIENTS)
+
+    for _ in range(4 if soak else 1):
+        ledger.save_during(wired.url, cut_and_mend)
+        ledger.compare(wired.url)
+    assert proxy.struck > 0
+    conclude(wired, behind, ledger)
