@@ -304,6 +304,7 @@ class Playhead:
                 is_ready=is_ready,
                 traffic=traffic,
                 log_bytes=lambda: None if self.settings.database_url else log_size(self.settings.database_path),
+                clock=self._clock,
                 version=VERSION,
             )
         )

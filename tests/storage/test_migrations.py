@@ -210,7 +210,7 @@ upgrade(Path(sys.argv[1]), now=0, migrations=Migrations(Path(sys.argv[2]), "9999
 
 def test_a_table_that_others_refer_to_is_rebuilt_without_losing_them(path: Path, later: Callable[[str], Migrations]):
     upgrade(path, now=NOW)
-    run(path, "INSERT INTO account VALUES ('u', 'Ana', 'member', 'x', 1)")
+    run(path, "INSERT INTO account (id, name, role, password_hash, created_at) VALUES ('u', 'Ana', 'member', 'x', 1)")
     run(path, "INSERT INTO library_access VALUES ('u', 'l', 1)")
     rebuild = 'with op.batch_alter_table("account", recreate="always") as batch:\n    batch.drop_column("created_at")'
     upgrade(path, now=NOW, migrations=later(rebuild))
@@ -219,7 +219,7 @@ def test_a_table_that_others_refer_to_is_rebuilt_without_losing_them(path: Path,
 
 def test_a_migration_that_breaks_a_reference_is_refused(path: Path, later: Callable[[str], Migrations]):
     upgrade(path, now=NOW)
-    run(path, "INSERT INTO account VALUES ('u', 'Ana', 'member', 'x', 1)")
+    run(path, "INSERT INTO account (id, name, role, password_hash, created_at) VALUES ('u', 'Ana', 'member', 'x', 1)")
     run(path, "INSERT INTO library_access VALUES ('u', 'l', 1)")
     assert "library_access" in refusal(path, later('op.execute("DELETE FROM account")'))
     assert run(path, "SELECT id FROM account") == [("u",)]

@@ -97,6 +97,9 @@ class Call:
 
 Endpoint = Callable[[Call], Awaitable[object]]
 
+ShowRefusal = Callable[[Call, PlayheadError], Awaitable[Response]]
+"""Shows a person why a page is refused: what problem documents are to programs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Route:
@@ -108,6 +111,7 @@ class Route:
     either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
     `hot`: looked up before Starlette's routing. `bounded`: only so many are answered at once; not so where an answer
     lasts by its nature, or must come under any load. `documented`: part of the OpenAPI document; pages are not.
+    `show_refusal`: how a page shows failures; everything else answers with problem documents.
     """
 
     method: str
@@ -127,6 +131,7 @@ class Route:
     hot: bool = False
     bounded: bool = True
     documented: bool = True
+    show_refusal: ShowRefusal | None = None
 
 
 _JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
@@ -140,10 +145,11 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     receive: Receive,
     send: Send,
 ) -> int:
-    """Answer one request: who is it, may they, what is the answer; every failure becomes a problem document.
+    """Answer one request: who is it, may they, what is the answer; every failure becomes a problem document, or a page.
 
     Returns the status, or 0 where the client went away before it had one.
     """
+    principal = None
     try:
         principal = await identify(scope, authenticate)
         if principal is None and route.access is not Access.ANYONE:
@@ -156,6 +162,10 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
             return result.status_code
         body = b"" if result is None else encode(result)
     except PlayheadError as error:
+        if route.show_refusal is not None:
+            page = await route.show_refusal(Call(scope, receive, parameters, principal), error)
+            await page(scope, receive, send)
+            return page.status_code
         await send_problem(send, error)
         hold_back(scope, error)
         return STATUS[error.code]

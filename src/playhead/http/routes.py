@@ -2,10 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from playhead.domain.accounts import Principal
-from playhead.domain.model import ItemKind
+from playhead.domain.model import Instant, ItemKind
 from playhead.errors import Code
 from playhead.http.accounts import (
     AccountRoutes,
@@ -61,13 +61,17 @@ from playhead.http.marks import (
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsRoutes, Traffic
 from playhead.http.openapi import document
-from playhead.http.pages import PageRoutes, Shelf
+from playhead.http.pages.api import APIPage
+from playhead.http.pages.entrance import EntrancePages
+from playhead.http.pages.home import HomePage
+from playhead.http.pages.page import Pages
+from playhead.http.pages.settings import SettingsPages
 from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
 from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
 from playhead.services.accounts import Accounts
-from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
@@ -95,6 +99,7 @@ class Services:
     is_ready: Callable[[], Awaitable[bool]]
     traffic: Traffic
     log_bytes: Callable[[], int | None]
+    clock: Callable[[], Instant]
     version: str
 
 
@@ -108,18 +113,6 @@ def table(services: Services) -> list[Route]:
     show_mark = ShowMarkRoutes(services.marks)
     lists = ListRoutes(services.lists)
     rows: list[Route] = []
-
-    async def list_shelves(user: Principal) -> list[Shelf]:
-        views = await services.catalogue.list_libraries(Viewer(user.user_id, user.role))
-        return [
-            Shelf(
-                view.library.name,
-                view.counts.get(ItemKind.MOVIE, 0),
-                view.counts.get(ItemKind.SHOW, 0),
-                view.counts.get(ItemKind.EPISODE, 0),
-            )
-            for view in views
-        ]
 
     def describe() -> dict[str, Any]:
         return document(rows, services.version)
@@ -142,7 +135,12 @@ def table(services: Services) -> list[Route]:
         log_bytes=services.log_bytes,
         version=services.version,
     )
-    page = PageRoutes(services.accounts, list_shelves, describe)
+    pages = Pages(services.accounts, services.catalogue, services.clock)
+    api = APIPage(pages, describe)
+    entrance = EntrancePages(pages, services.accounts)
+    home = HomePage(pages, services.lists)
+    settings = SettingsPages(pages, services.accounts)
+    page = partial(Route, documented=False, show_refusal=pages.show_refusal)
     # fmt: off
     rows += [
         # Playback progress: frozen
@@ -266,17 +264,17 @@ def table(services: Services) -> list[Route]:
               answer=ProgressAnswer, tag="service", hot=True),
         Route("POST", "/api/v1/noop", save_noop, "Answer like a save, without the store",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True),
-        # Pages
-        Route("GET", "/api/docs", page.docs, "The API for people", access=Access.ANYONE, documented=False),
-        Route("GET", "/", page.start, "Start page", access=Access.ANYONE, documented=False),
-        Route("GET", "/setup", page.show_setup, "Form for the first admin", access=Access.ANYONE, documented=False),
-        Route("POST", "/setup", page.set_up, "Make the first admin", access=Access.ANYONE, documented=False),
-        Route("GET", "/sign-in", page.show_sign_in, "Form to sign in", access=Access.ANYONE, documented=False),
-        Route("POST", "/sign-in", page.sign_in, "Sign in", access=Access.ANYONE, documented=False),
-        Route("POST", "/sign-out", page.sign_out, "Sign out", access=Access.ANYONE, documented=False),
-        Route("POST", "/tokens", page.create_token, "Make an API token", access=Access.ANYONE, documented=False),
-        Route("POST", "/tokens/{id}/revoke", page.revoke_token, "Revoke an API token",
-              access=Access.ANYONE, documented=False),
+        # Pages: for people. Whoever is not signed in is sent to the sign-in page.
+        page("GET", "/", pages.visited(home.show), "Home"),
+        page("GET", "/settings", pages.visited(settings.show), "One's own settings"),
+        page("POST", "/settings/tokens", pages.visited(settings.create_token), "Make an API token"),
+        page("POST", "/settings/tokens/{id}/revoke", pages.visited(settings.revoke_token), "Revoke an API token"),
+        page("GET", "/setup", entrance.show_setup, "Form for the first admin", Access.ANYONE),
+        page("POST", "/setup", entrance.set_up, "Make the first admin", Access.ANYONE),
+        page("GET", "/sign-in", entrance.show_sign_in, "Form to sign in", Access.ANYONE),
+        page("POST", "/sign-in", entrance.sign_in, "Sign in", Access.ANYONE),
+        page("POST", "/sign-out", entrance.sign_out, "Sign out", Access.ANYONE),
+        page("GET", "/api/docs", api.show, "The API for people", Access.ANYONE),
     ]
     # fmt: on
     return rows

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
 
 from playhead.domain.accounts import (
     DAY_MS,
@@ -315,6 +316,17 @@ class Accounts:
             return _user(connection, user_id)
 
         return await self._revoke(change)
+
+    async def time_zone(self, user_id: UserId) -> ZoneInfo:
+        """Return the time zone in which somebody sees days and times; UTC until they choose one."""
+        name = await self._database.peek(lambda connection: storage.find_time_zone(connection, user_id))
+        return ZoneInfo(name or "UTC")
+
+    async def set_time_zone(self, user_id: UserId, name: str) -> None:
+        """Keep in which time zone somebody sees days and times. Raises INVALID for a name that nobody knows."""
+        if name not in available_timezones():
+            raise invalid({"time_zone": ["must be the name of a time zone, such as Europe/Berlin"]})
+        await self._database.write(lambda connection: storage.set_time_zone(connection, user_id, name))
 
     async def remove_user(self, user_id: UserId) -> None:
         """Remove a user with their tokens, grants, progress and plays.

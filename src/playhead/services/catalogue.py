@@ -165,6 +165,10 @@ class Catalogue:
         now = self._clock()
         return await self._database.read(load)
 
+    async def visible_libraries(self, viewer: Viewer) -> list[Library]:
+        """Return the libraries that somebody may see, by name, without looking at what they hold."""
+        return await self._database.read(lambda connection: _visible(connection, viewer))
+
     async def get_library(self, viewer: Viewer, library_id: LibraryId) -> LibraryView:
         """Return a library with what it holds. Raises NOT_FOUND, also where the viewer may not see it."""
         for view in await self.list_libraries(viewer):

@@ -165,6 +165,16 @@ def set_password_hash(connection: Connection, user_id: UserId, password_hash: st
     connection.execute(update(account).where(account.c.id == user_id).values(password_hash=password_hash))
 
 
+def find_time_zone(connection: Connection, user_id: UserId) -> str | None:
+    """Return the name of the time zone in which somebody sees times, if they chose one."""
+    return connection.execute(select(account.c.time_zone).where(account.c.id == user_id)).scalar()
+
+
+def set_time_zone(connection: Connection, user_id: UserId, name: str) -> None:
+    """Keep in which time zone somebody sees times."""
+    connection.execute(update(account).where(account.c.id == user_id).values(time_zone=name))
+
+
 def replace_password_hash(connection: Connection, user_id: UserId, verified: str, replacement: str) -> bool:
     """Store `replacement` where the hash still is `verified`, and say whether it was.
 

@@ -147,6 +147,7 @@ account = Table(
     Column("role", Text, nullable=False),  # admin, member
     Column("password_hash", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("time_zone", Text),  # a name of the IANA database; null: UTC
     sqlite_with_rowid=False,
 )
 

@@ -1,0 +1,119 @@
+"""The way in and out: the first admin, signing in and signing out."""
+
+from collections.abc import Mapping, Sequence
+
+from starlette.responses import HTMLResponse, Response
+
+from playhead.domain.accounts import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, TokenKind
+from playhead.errors import Code, PlayheadError
+from playhead.http.accounts import address_of
+from playhead.http.auth import SESSION_COOKIE, require_same_origin
+from playhead.http.errors import STATUS
+from playhead.http.pages.page import Pages, base, read_form, redirect, way_back
+from playhead.http.route import Call
+from playhead.services.accounts import Accounts, SignedIn
+
+# The server decides when a session ends; the cookie lives as long as browsers let one (RFC 6265bis, 5.5).
+_COOKIE_MAX_AGE_S = 400 * 86_400
+
+_REFUSALS = {
+    Code.NOT_AUTHENTICATED: "The name or the password is wrong.",
+    Code.TOO_MANY_ATTEMPTS: "Too many failed attempts. Try again in {minutes}.",
+    Code.UNAVAILABLE: "The server is busy. Try again in a moment.",
+}
+
+
+class EntrancePages:
+    """Forms for those who are not signed in."""
+
+    def __init__(self, pages: Pages, accounts: Accounts) -> None:
+        self._pages = pages
+        self._accounts = accounts
+
+    async def show_setup(self, call: Call) -> Response:
+        """Show the form that makes the first admin, where the link is still good."""
+        token = call.request.query_params.get("token", "")
+        if not await self._accounts.can_claim(token):
+            return self._pages.render_plain(call, "setup_gone.html", status=404)
+        return self._setup_page(call, token, "", {})
+
+    async def set_up(self, call: Call) -> Response:
+        """Make the first admin and sign them in."""
+        form = await read_form(call)
+        token, name, password = form.get("token", ""), form.get("username", ""), form.get("password", "")
+        if password != form.get("repetition"):
+            return self._setup_page(call, token, name, {"repetition": ["must be the same as above"]})
+        try:
+            signed_in = await self._accounts.claim(token, name, password)
+        except PlayheadError as error:
+            if error.code is Code.NOT_FOUND:
+                return self._pages.render_plain(call, "setup_gone.html", status=404)
+            if error.code is not Code.INVALID:
+                raise
+            return self._setup_page(call, token, name, error.details or {})
+        return _enter(call, signed_in, "/")
+
+    async def show_sign_in(self, call: Call) -> Response:
+        """Show the form for name and password."""
+        wanted = way_back(call.request.query_params.get("next"))
+        if call.known_user is not None:
+            return redirect(call, wanted)
+        if not await self._accounts.has_users():
+            return self._pages.render_plain(call, "no_users.html")
+        return self._pages.render_plain(call, "sign_in.html", name="", refusal=None, next=wanted)
+
+    async def sign_in(self, call: Call) -> Response:
+        """Open a session and set its cookie."""
+        form = await read_form(call)
+        name, wanted = form.get("username", ""), way_back(form.get("next"))
+        try:
+            signed_in = await self._accounts.sign_in(name, form.get("password", ""), address_of(call))
+        except PlayheadError as error:
+            if error.code not in _REFUSALS:
+                raise
+            # 401 would have to name a scheme, and browsers would then ask in a window of their own.
+            status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
+            minutes = -(-(error.retry_after_s or 0) // 60)
+            refusal = _REFUSALS[error.code].format(minutes="a minute" if minutes <= 1 else f"{minutes} minutes")
+            page = self._pages.render_plain(
+                call, "sign_in.html", status=status, name=name, refusal=refusal, next=wanted
+            )
+            if error.retry_after_s is not None:
+                page.headers["retry-after"] = str(error.retry_after_s)
+            return page
+        return _enter(call, signed_in, wanted)
+
+    async def sign_out(self, call: Call) -> Response:
+        """End the session and forget its cookie."""
+        require_same_origin(call.scope)
+        user = call.known_user
+        if user is not None and user.token_kind is TokenKind.SESSION:
+            await self._accounts.sign_out(user)
+        response = redirect(call, "/sign-in")
+        response.delete_cookie(SESSION_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
+        return response
+
+    def _setup_page(self, call: Call, token: str, name: str, details: Mapping[str, Sequence[str]]) -> HTMLResponse:
+        return self._pages.render_plain(
+            call,
+            "setup.html",
+            status=422 if details else 200,
+            token=token,
+            name=name,
+            details=details,
+            password_lengths=(PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX),
+        )
+
+
+def _enter(call: Call, signed_in: SignedIn, path: str) -> Response:
+    response = redirect(call, path)
+    response.set_cookie(
+        SESSION_COOKIE,
+        signed_in.token,
+        max_age=_COOKIE_MAX_AGE_S,
+        path=base(call) or "/",
+        secure=call.scope.get("scheme") == "https",
+        httponly=True,
+        samesite="lax",
+    )
+    return response

@@ -1,0 +1,191 @@
+"""What all pages have in common: who visits, how a page is rendered and refused, forms and ways back.
+
+Pages are rendered here, work without scripts, and ask no other host for anything.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import parse_qsl, quote, urlsplit
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from playhead.domain.access import may_administer
+from playhead.domain.accounts import Principal
+from playhead.domain.catalogue import Library
+from playhead.domain.model import Instant
+from playhead.errors import Code, PlayheadError
+from playhead.http.auth import require_same_origin
+from playhead.http.bodies import read_body, require_media_type
+from playhead.http.errors import STATUS
+from playhead.http.pages.text import FILTERS
+from playhead.http.route import Call
+from playhead.services.accounts import Accounts
+from playhead.services.catalogue import Catalogue, Viewer
+
+HEADERS: Final = {
+    "cache-control": "no-store",
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
+        "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    # Not no-referrer: browsers would then hide the origin of a form, by which a forged one is told.
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+}
+
+_FORM_MEMBERS_MAX = 20
+
+_HEADLINES: Final = {
+    Code.ACCESS_DENIED: "This is not yours to see",
+    Code.NOT_FOUND: "There is no such page",
+    Code.UNAVAILABLE: "The server is busy",
+}
+_ADVICE: Final = {
+    Code.ACCESS_DENIED: "An admin decides who sees which library, and who may change what.",
+    Code.NOT_FOUND: "It may have been moved or removed.",
+    Code.UNAVAILABLE: "Nothing is lost. Try again in a moment.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Somebody who is signed in and looks at a page: who, what they may see, and in which time zone they live."""
+
+    call: Call
+    user: Principal
+    zone: ZoneInfo
+    libraries: Sequence[Library]
+
+    @property
+    def viewer(self) -> Viewer:
+        """Return who looks, as the services ask."""
+        return Viewer(self.user.user_id, self.user.role)
+
+
+Show = Callable[[Visit], Awaitable[Response]]
+"""A page for somebody who is signed in."""
+
+
+class Pages:
+    """Renders templates, and lets in whoever may see a page. `clock` gives the time that 'today' is told by."""
+
+    def __init__(self, accounts: Accounts, catalogue: Catalogue, clock: Callable[[], Instant]) -> None:
+        self._accounts = accounts
+        self._catalogue = catalogue
+        self.clock = clock
+        self._templates = Environment(
+            loader=PackageLoader("playhead.http"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.filters |= FILTERS
+
+    def visited(self, show: Show) -> Callable[[Call], Awaitable[Response]]:
+        """Turn a page for somebody who is signed in into an endpoint. A change must come from a page of our own."""
+
+        async def endpoint(call: Call) -> Response:
+            if call.scope["method"] not in {"GET", "HEAD"}:
+                require_same_origin(call.scope)
+            return await show(await self.visit(call))
+
+        return endpoint
+
+    async def visit(self, call: Call) -> Visit:
+        """Look up what every page shows of its visitor. Raises NOT_AUTHENTICATED."""
+        user = call.user
+        libraries = await self._catalogue.visible_libraries(Viewer(user.user_id, user.role))
+        return Visit(call, user, await self._accounts.time_zone(user.user_id), libraries)
+
+    def render(self, visit: Visit, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """Return a page for somebody who is signed in, with the navigation around it.
+
+        The template knows `base` (where Playhead is mounted), `path` (of this page, below it), `user`, `is_admin`,
+        `libraries`, `zone` and `now`, and the values.
+        """
+        return self._respond(
+            visit.call,
+            template,
+            status,
+            {
+                "user": visit.user,
+                "is_admin": may_administer(visit.user.role),
+                "libraries": visit.libraries,
+                "zone": visit.zone,
+                **values,
+            },
+        )
+
+    def render_plain(self, call: Call, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+        """Return a page for anybody, without navigation."""
+        return self._respond(call, template, status, {"user": None, **values})
+
+    def _respond(self, call: Call, template: str, status: int, values: Mapping[str, object]) -> HTMLResponse:
+        html = self._templates.get_template(template).render(
+            base=base(call), path=_path(call), now=self.clock(), **values
+        )
+        return HTMLResponse(html, status, HEADERS)
+
+    async def show_refusal(self, call: Call, error: PlayheadError) -> Response:
+        """Show why a page is refused; who is not signed in is asked to, and comes back afterwards."""
+        if error.code is Code.NOT_AUTHENTICATED:
+            way_back = _path(call) if call.scope["method"] in {"GET", "HEAD"} else "/"
+            return redirect(call, "/sign-in" if way_back == "/" else f"/sign-in?next={quote(way_back, safe='/')}")
+        values: dict[str, object] = {
+            "headline": _HEADLINES.get(error.code, "This did not work"),
+            "advice": _ADVICE.get(error.code, "Nothing was changed."),
+            "faults": [fault for faults in (error.details or {}).values() for fault in faults] or [error.message],
+        }
+        try:
+            page = self.render(await self.visit(call), "refused.html", status=STATUS[error.code], **values)
+        except PlayheadError:
+            page = self.render_plain(call, "refused.html", status=STATUS[error.code], **values)
+        if error.retry_after_s is not None:
+            page.headers["retry-after"] = str(error.retry_after_s)
+        return page
+
+
+def base(call: Call) -> str:
+    """Return the path under which Playhead is mounted, without a slash at its end."""
+    return call.scope.get("root_path", "").rstrip("/")
+
+
+def _path(call: Call) -> str:
+    """Return the path and query of a request, below where Playhead is mounted."""
+    path, query = call.scope["path"], call.scope.get("query_string", b"").decode("latin-1")
+    root = base(call)
+    if root and path.startswith(root + "/"):
+        path = path[len(root) :]
+    return f"{quote(path)}?{query}" if query else quote(path)
+
+
+def redirect(call: Call, path: str) -> RedirectResponse:
+    """Send the browser to another page, by GET."""
+    return RedirectResponse(base(call) + path, 303, {"cache-control": "no-store"})
+
+
+def way_back(wanted: str | None, otherwise: str = "/") -> str:
+    """Return a path of ours that a form or a link asks to come back to, or `otherwise`; never another site's."""
+    if wanted is None or not wanted.startswith("/") or "\\" in wanted or not wanted.isprintable():
+        return otherwise
+    parts = urlsplit(wanted)
+    return otherwise if parts.scheme or parts.netloc or wanted.startswith("//") else wanted
+
+
+async def read_form(call: Call) -> dict[str, str]:
+    """Return the fields of a form that one of our own pages sent, whoever did.
+
+    Raises ACCESS_DENIED for another site's form (with it somebody could be signed in unawares), UNSUPPORTED_MEDIA_TYPE,
+    TOO_LARGE, MALFORMED.
+    """
+    require_same_origin(call.scope)
+    require_media_type(call.header(b"content-type"), "application/x-www-form-urlencoded")
+    body = (await read_body(call.scope, call.receive)).decode("latin-1")
+    try:
+        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_FORM_MEMBERS_MAX))
+    except ValueError:
+        raise PlayheadError(Code.MALFORMED, "Malformed form") from None

@@ -1,0 +1,6 @@
+// What every page of somebody who is signed in runs. Nothing needs it: pages work without scripts.
+import { enhanceActs } from "./acts.js";
+import { followChanges } from "./live.js";
+
+followChanges();
+enhanceActs();
