@@ -24,7 +24,7 @@ def day(instant: Instant, zone: ZoneInfo) -> str:
 
 
 def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> str:
-    """Show when something was: "today at 21:10", "yesterday at 23:40", "on 4 March at 20:15", "on 4 March 2019 at …"."""
+    """Show when something was: "today at 21:10", "yesterday at 23:40", "on 4 March 2019 at 20:15"."""
     then, today = _local(instant, zone), _local(now, zone)
     days = (today.date() - then.date()).days
     clock = f"{then:%H:%M}"
