@@ -26,6 +26,7 @@ from playhead.http.metrics import Traffic
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
+from playhead.services.artwork import Artwork
 from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
 from playhead.services.history import History
@@ -57,6 +58,7 @@ class Installation:
     database: Database
     accounts: Accounts
     catalogue: Catalogue
+    artwork: Artwork
     scanner: Scanner
     importer: Importer
     playback: Playback
@@ -96,6 +98,7 @@ async def open_installation(
             database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_token=new_token
         )
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
+        artwork = Artwork(database, settings.data.absolute() / "artwork", monotonic=time.monotonic)
         scanner = Scanner(database, clock=clock, new_id=new_id)
         importer = Importer(database, clock=clock, new_id=new_id)
         relay = _make_relay(settings)
@@ -115,6 +118,7 @@ async def open_installation(
                 database=database,
                 accounts=accounts,
                 catalogue=catalogue,
+                artwork=artwork,
                 scanner=scanner,
                 importer=importer,
                 playback=playback,
@@ -126,6 +130,7 @@ async def open_installation(
         finally:
             await events.close()
             await scanner.close()
+            await artwork.close()
             await playback.close()
             passwords.close()
             if relay is not None:
@@ -295,6 +300,7 @@ class Playhead:
             Services(
                 accounts=installation.accounts,
                 catalogue=installation.catalogue,
+                artwork=installation.artwork,
                 scanner=installation.scanner,
                 importer=installation.importer,
                 playback=installation.playback,

@@ -34,6 +34,7 @@ PARAMETERS = {
     "/api/v1/shows/{id}/next-up": SHOW,
     "/api/v1/items/{id}": MOVIE,
     "/api/v1/items/{id}/episodes": SHOW,
+    "/api/v1/items/{id}/artwork": MOVIE,
     "/api/v1/stream/movie/{id}": MOVIE,
     "/api/v1/stream/episode/{id}": EPISODE,
 }

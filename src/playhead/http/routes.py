@@ -22,6 +22,7 @@ from playhead.http.accounts import (
     UsersAnswer,
     UsersQuery,
 )
+from playhead.http.artwork import ArtworkQuery, ArtworkRoutes
 from playhead.http.batch import BatchAnswer, BatchRequest, BatchRoutes
 from playhead.http.catalogue import (
     CatalogueRoutes,
@@ -71,6 +72,8 @@ from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
 from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
 from playhead.services.accounts import Accounts
+from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
+from playhead.services.artwork import Artwork
 from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
 from playhead.services.importing import Importer
@@ -90,6 +93,7 @@ class Services:
 
     accounts: Accounts
     catalogue: Catalogue
+    artwork: Artwork
     scanner: Scanner
     importer: Importer
     playback: Playback
@@ -119,6 +123,7 @@ def table(services: Services) -> list[Route]:
 
     account = AccountRoutes(services.accounts)
     catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
+    artwork = ArtworkRoutes(services.artwork)
     importing = ImportRoutes(services.importer)
     stream = StreamRoutes(services.catalogue)
     event = EventRoutes(services.events)
@@ -233,6 +238,9 @@ def table(services: Services) -> list[Route]:
               answer=ItemDetailAnswer, problems=_ITEM, tag="catalogue"),
         Route("GET", "/api/v1/items/{id}/episodes", catalogue.list_episodes, "List the episodes of a show",
               query=EpisodesQuery, answer=ItemsAnswer, problems=_ITEM, tag="catalogue"),
+        Route("GET", "/api/v1/items/{id}/artwork", artwork.read, "A picture of an item",
+              query=ArtworkQuery, more_statuses=(304,), media_types=(ARTWORK_MEDIA_TYPE,), problems=_ITEM,
+              tag="catalogue"),
         Route("GET", "/api/v1/stream/movie/{id}", stream.movie, "Stream a movie",
               more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
               bounded=False),

@@ -230,9 +230,14 @@ def _is_unmodified(headers: dict[bytes, str], opened: _Opened) -> bool:
     """Say whether the client has this very file already (sections 13.1.2 and 13.1.3)."""
     tags = headers.get(b"if-none-match")
     if tags is not None:
-        return tags.strip() == "*" or opened.entity_tag in _ENTITY_TAG.findall(tags)
+        return has_tag(tags, opened.entity_tag)
     since = _seconds_of(headers.get(b"if-modified-since"))
     return since is not None and opened.modified_at <= since
+
+
+def has_tag(tags: str | None, entity_tag: str) -> bool:
+    """Say whether an If-None-Match, if there is one, names this very thing."""
+    return tags is not None and (tags.strip() == "*" or entity_tag in _ENTITY_TAG.findall(tags))
 
 
 def _wanted_range(headers: dict[bytes, str], opened: _Opened) -> "_Range | Unsatisfiable | None":

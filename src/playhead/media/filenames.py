@@ -70,6 +70,11 @@ def is_video(path: PurePosixPath) -> bool:
     return path.suffix.lower() in VIDEO_EXTENSIONS
 
 
+def is_extra(path: PurePosixPath) -> bool:
+    """Tell what only accompanies an item: trailers, samples, what lies in folders of extras."""
+    return not _is_item(tuple(plain(name) for name in path.parts[:-1]), plain(path.stem))
+
+
 def _is_item(folders: tuple[str, ...], stem: str) -> bool:
     names = [name.casefold().strip() for name in folders]
     if any(_HIDDEN.match(name) or name.endswith(".trickplay") for name in (*names, stem)):
@@ -274,6 +279,24 @@ def _season_and_show(folders: list[str]) -> tuple[int | None, str | None]:
     if own and (outer is None or not _same_show(own, outer)):
         return season, found[1]
     return season, outer
+
+
+def episode_folders(path: PurePosixPath) -> tuple[str | None, str | None]:
+    """Return the folder of the show that a video lies in, and the one of its season; None where there is none.
+
+    A season's folder that lies in no folder of a show (`Sherlock Season 1`) is both.
+    """
+    names = list(path.parts[:-1])
+    while names and (_PART_FOLDER.fullmatch(names[-1]) or numbering.explicit(names[-1]) or numbering.dated(names[-1])):
+        names.pop()
+    if not names or names[-1].casefold() in _GENERIC:
+        return None, None
+    *above, last = names
+    untagged = take_ids(plain(last))[0]
+    is_inside = bool(above) and above[-1].casefold() not in _GENERIC
+    if numbering.season_folder(untagged) or (is_inside and _PLAIN_NUMBER.fullmatch(untagged)):
+        return "/".join(above if is_inside else names), "/".join(names)
+    return "/".join(names), None
 
 
 def _same_show(own: str, outer: str) -> bool:

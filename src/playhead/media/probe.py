@@ -50,14 +50,9 @@ def probe(path: Path) -> MediaInfo:
     Raises Unreadable, and nothing else, for a file that is missing, empty, truncated, foreign, without pictures or
     without length.
     """
-    import av  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
-
     try:
         size, head = _beginning(path)
-        # 'file:' keeps a name with a colon in it from being read as an address.
-        with av.open(
-            f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace", timeout=_TIMEOUT_S
-        ) as opened:
+        with open_film(path) as opened:
             if _promised_size(opened, head) > size:
                 raise Unreadable("it is truncated")
             return _described(opened, _container(opened, head))
@@ -66,6 +61,14 @@ def probe(path: Path) -> MediaInfo:
     except Exception as error:
         # FFmpeg's errors come as some forty classes, builtins among them, and a hostile file can cause any of them.
         raise Unreadable(getattr(error, "strerror", None) or "it cannot be read") from error
+
+
+def open_film(path: Path) -> "InputContainer":
+    """Open a film, and nothing else that FFmpeg could open. Raises FFmpeg's errors, of some forty classes."""
+    import av  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
+
+    # 'file:' keeps a name with a colon in it from being read as an address.
+    return av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace", timeout=_TIMEOUT_S)
 
 
 def _beginning(path: Path) -> tuple[int, bytes]:
@@ -113,7 +116,7 @@ def _element_size(head: bytes, at: int) -> tuple[int, int] | None:
 
 
 def _described(opened: "InputContainer", container: str) -> MediaInfo:
-    streams = tuple(_stream(each) for each in opened.streams if each.type in _KINDS and not _is_cover(each))
+    streams = tuple(_stream(each) for each in opened.streams if each.type in _KINDS and not is_cover(each))
     if not any(stream.kind == "video" for stream in streams):
         raise Unreadable("it has no moving picture")
     duration_ms = _duration_ms(opened)
@@ -127,7 +130,8 @@ def _described(opened: "InputContainer", container: str) -> MediaInfo:
     )
 
 
-def _is_cover(stream: "AvStream") -> bool:
+def is_cover(stream: "AvStream") -> bool:
+    """Tell a picture that stands for the film from the film's own moving pictures."""
     from av.stream import Disposition  # noqa: PLC0415 - as in `probe`
 
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))

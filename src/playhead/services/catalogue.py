@@ -228,7 +228,7 @@ class Catalogue:
         """Return an item, removed or not, with its files. Raises NOT_FOUND, ACCESS_DENIED."""
 
         def load(connection: Connection) -> ItemDetail:
-            view = _item(connection, viewer, item_id, None)
+            view = visible_item(connection, viewer, item_id, None)
             files = catalogue.list_files(connection, item_id)
             return ItemDetail(view, sorted(files, key=version_preference))
 
@@ -250,7 +250,7 @@ class Catalogue:
         after = None if cursor is None else _decode_cursor(cursor, EpisodePlace)
 
         def load(connection: Connection) -> tuple[Library, list[tuple[Item, EpisodePlace]]]:
-            show = _item(connection, viewer, show_id, ItemKind.SHOW)
+            show = visible_item(connection, viewer, show_id, ItemKind.SHOW)
             more = None if limit is None else limit + 1
             return show.library, catalogue.list_episodes(connection, show_id, season, after, more)
 
@@ -263,7 +263,7 @@ class Catalogue:
         """Return the file that an item is played from. Raises NOT_FOUND, ACCESS_DENIED."""
 
         def load(connection: Connection) -> tuple[Library, list[MediaFile]]:
-            view = _item(connection, viewer, item_id, kind)
+            view = visible_item(connection, viewer, item_id, kind)
             return view.library, catalogue.list_files(connection, item_id)
 
         library, files = await self._database.read(load)
@@ -308,7 +308,8 @@ def _library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> L
     raise not_found("Library not found")
 
 
-def _item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: ItemKind | None) -> ItemView:
+def visible_item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: ItemKind | None) -> ItemView:
+    """Return an item, of this kind if one is named. Raises NOT_FOUND, ACCESS_DENIED."""
     item = catalogue.find_item(connection, item_id)
     if item is None:
         raise not_found(NOT_FOUND[kind or ItemKind.MOVIE])

@@ -247,7 +247,7 @@ def list_files(connection: Connection, item_id: ItemId) -> list[MediaFile]:
         .join(file_item, file_item.c.file_id == media_file.c.id)
         .where(file_item.c.item_id == item_id, media_file.c.removed_at.is_(None), media_file.c.fault.is_(None))
     )
-    return [_file(row) for row in connection.execute(query)]
+    return [file_of(row) for row in connection.execute(query)]
 
 
 def find_file(connection: Connection, file_id: FileId) -> tuple[LibraryId, MediaFile] | None:
@@ -259,10 +259,11 @@ def find_file(connection: Connection, file_id: FileId) -> tuple[LibraryId, Media
         .limit(1)
     )
     row = connection.execute(query).first()
-    return None if row is None else (LibraryId(row.library_id), _file(row))
+    return None if row is None else (LibraryId(row.library_id), file_of(row))
 
 
-def _file(row: Row[*tuple[Any, ...]]) -> MediaFile:
+def file_of(row: Row[*tuple[Any, ...]]) -> MediaFile:
+    """Convert a row of the table, joined with the `part` that it is of an item."""
     return MediaFile(
         FileId(row.id),
         row.path,

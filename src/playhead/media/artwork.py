@@ -1,0 +1,151 @@
+"""Which picture files beside the media are whose, by the names that Kodi, Jellyfin, Emby and Plex give them.
+
+Lists folders and opens no file. docs/names.md tells people which names are understood.
+"""
+
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Final, NamedTuple
+
+from playhead.domain.artwork import ArtworkKind
+from playhead.domain.model import ItemKind
+from playhead.media.filenames import VIDEO_EXTENSIONS, episode_folders, is_extra
+
+_EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "tbn")  # of two files with one name, the first
+
+_OF_FOLDER: Final = {
+    ArtworkKind.POSTER: ("poster", "folder", "cover", "movie", "show", "default"),
+    ArtworkKind.STILL: ("fanart", "backdrop", "background", "landscape", "thumb"),
+}
+# Behind the name of a video, or of its folder. An empty one: the name itself.
+_OF_NAME: Final = {
+    ArtworkKind.POSTER: ("-poster", "-cover", ""),
+    ArtworkKind.STILL: ("-fanart", "-backdrop", "-landscape", "-thumb"),
+}
+_OF_EPISODE: Final = ("-thumb", "-landscape", "")
+_OF_SEASON: Final = {ArtworkKind.POSTER: ("-poster", "-cover", ""), ArtworkKind.STILL: ("-fanart", "-landscape")}
+
+# A folder that was changed so recently may be changed once more at what its clock takes for the same instant.
+_SETTLED_AFTER_NS: Final = 3_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a picture is wanted of: an item, or, with `season`, a season of a show.
+
+    `files` are the paths of its videos relative to the library; of a show or a season some episodes will do.
+    `in_parts`: they are parts of one film.
+    """
+
+    kind: ItemKind
+    files: Sequence[str]
+    season: int | None = None
+    in_parts: bool = False
+
+
+def find_images(root: Path, subject: Subject, kind: ArtworkKind) -> list[str]:
+    """Return the paths, relative to the library, of the picture files that are meant for it; the best first.
+
+    A folder that cannot be listed holds none. Nothing says yet that they are pictures, or lie inside the library.
+    """
+    names = _of_movie(root, subject, kind) if subject.kind is ItemKind.MOVIE else _of_show(subject, kind)
+    found = (_listing(root, folder).images.get(name.lower()) for folder, name in names)
+    return list(dict.fromkeys(path for path in found if path is not None))
+
+
+# Names, each with the folder that it would lie in
+
+
+def _of_movie(root: Path, subject: Subject, kind: ArtworkKind) -> Iterator[tuple[str, str]]:
+    folders: dict[str, None] = {}
+    for file in subject.files:
+        folder, stem = os.path.split(file)[0], PurePosixPath(file).stem
+        folders[folder] = None
+        yield from ((folder, stem + ending) for ending in _OF_NAME[kind])
+    if subject.in_parts:  # `Film/CD1/film.avi` and `Film/CD2/film.avi` have their poster in `Film`
+        folders |= {os.path.split(folder)[0]: None for folder in folders}
+    for folder in folders:
+        # What lies in a folder of many films speaks for none of them.
+        if folder and _listing(root, folder).videos <= {*subject.files}:
+            own = PurePosixPath(folder).name
+            yield from ((folder, own + ending) for ending in _OF_NAME[kind])
+            yield from ((folder, name) for name in _OF_FOLDER[kind])
+
+
+def _of_show(subject: Subject, kind: ArtworkKind) -> Iterator[tuple[str, str]]:
+    if subject.kind is ItemKind.EPISODE and kind is ArtworkKind.STILL:
+        yield from _of_episode(subject.files)
+        return
+    for file in subject.files:
+        show, season = episode_folders(PurePosixPath(file))
+        if show is None:
+            continue
+        number = subject.season
+        if number is not None:
+            for folder in dict.fromkeys(folder for folder in (season, show) if folder is not None):
+                yield from ((folder, name) for name in _season_names(number, kind))
+            if season is not None and season != show:
+                yield from ((season, name) for name in _OF_FOLDER[kind])
+        yield from ((show, PurePosixPath(show).name + ending) for ending in _OF_NAME[kind])
+        yield from ((show, name) for name in _OF_FOLDER[kind])
+
+
+def _of_episode(files: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for file in files:
+        folder, stem = os.path.split(file)[0], PurePosixPath(file).stem
+        yield from ((folder, stem + ending) for ending in _OF_EPISODE)
+        yield f"{folder}/metadata" if folder else "metadata", stem
+
+
+def _season_names(number: int, kind: ArtworkKind) -> list[str]:
+    beginnings = [f"season{number:02}", f"season{number}", *(["season-specials"] if number == 0 else [])]
+    return [beginning + ending for beginning in beginnings for ending in _OF_SEASON[kind]]
+
+
+# Folders
+
+
+class _Listing(NamedTuple):
+    """A folder: paths of its pictures by their name in lower case without the extension, and of its videos."""
+
+    images: dict[str, str]
+    videos: frozenset[str]
+
+
+_NOTHING: Final = _Listing({}, frozenset())
+
+
+def _listing(root: Path, folder: str) -> _Listing:
+    try:
+        changed_ns = (root / folder).stat().st_mtime_ns
+        if abs(time.time_ns() - changed_ns) < _SETTLED_AFTER_NS:
+            return _list(root, folder)
+        return _listed(root, folder, changed_ns)
+    except OSError:
+        return _NOTHING
+
+
+@lru_cache(maxsize=64)  # a page asks for pictures of many films, which may lie in one large folder
+def _listed(root: Path, folder: str, changed_ns: int) -> _Listing:
+    del changed_ns  # it stands for what the folder holds
+    return _list(root, folder)
+
+
+def _list(root: Path, folder: str) -> _Listing:
+    images: dict[str, tuple[int, str]] = {}
+    videos: set[str] = set()
+    with os.scandir(root / folder) as entries:
+        for entry in entries:
+            stem, _, ending = entry.name.lower().rpartition(".")
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if f".{ending}" in VIDEO_EXTENSIONS:
+                if not is_extra(PurePosixPath(path)):
+                    videos.add(path)
+            elif ending in _EXTENSIONS and stem:
+                found = (_EXTENSIONS.index(ending), path)
+                images[stem] = min(found, images.get(stem, found))
+    return _Listing({name: path for name, (_, path) in images.items()}, frozenset(videos))

@@ -1,0 +1,258 @@
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# PyAV's packets are generic over what it does not name.
+"""Pictures of one size out of image files and out of films: decodes, chooses a telling frame, cuts, scales, encodes.
+
+Reads the file that it is given and writes none. All of it is FFmpeg's work, through PyAV.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
+
+from playhead.domain.artwork import Size
+from playhead.media.probe import is_cover, open_film
+
+if TYPE_CHECKING:
+    from av import VideoFrame
+    from av.container import InputContainer
+    from av.filter.context import FilterContext
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.stream import VideoStream
+
+MEDIA_TYPE: Final = "image/jpeg"
+
+_IMAGE_BYTES_MAX: Final = 32 * 1024 * 1024
+_PIXELS_MAX: Final = 100_000_000  # a small file may hold a picture that fills the memory
+_QUALITY: Final = 4  # FFmpeg's quantiser for JPEG: from 2, the best, to 31
+
+# By what an image begins with; its name may say anything.
+_DECODERS: Final = ((b"\xff\xd8\xff", "mjpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"RIFF", "webp"))
+
+# Where a frame is looked for, as parts of the length: behind the opening titles, and before what nobody wants to be
+# told. The second row is asked only where the first shows nothing.
+_PLACES: Final = ((0.12, 0.2, 0.28, 0.36, 0.44), (0.04, 0.52, 0.6, 0.68, 0.76))
+_SEARCH_S: Final = 20.0
+_PACKETS_MAX: Final = 2_000  # to the next frame that can be decoded by itself
+
+_SAMPLE: Final = Size(160, 90)  # a frame is judged by so much of it
+_PLAIN_RANGE: Final = 24  # of 256 shades: a frame with fewer is a black or an empty one
+_DARK, _BRIGHT = 40, 215
+
+# HDR for screens that have none. Brightness by SMPTE ST 2084, whose numbers these are, with 203 nits for white (ITU-R
+# BT.2408) and the highlights up to 1000 nits bent into what is left (Reinhard); then colours from ITU-R BT.2020 to
+# BT.709, which is close enough without a detour over linear light. FFmpeg's own way takes seconds a picture.
+_PQ, _HLG = 16, 18  # transfers of ITU-T H.273
+_PQ_TO_SDR: Final = (
+    "st(0,pow(min(val/maxval,1),1/78.84375));"
+    "st(1,10000/203*pow(max(ld(0)-0.8359375,0)/(18.8515625-18.6875*ld(0)),1/0.1593017578125));"
+    "maxval*pow(ld(1)*(1+ld(1)/25)/(1+ld(1)),1/2.2)"
+)
+_TO_BT709: Final = "rr=1.6605:rg=-0.5876:rb=-0.0729:gr=-0.1246:gg=1.1329:gb=-0.0083:br=-0.0182:bg=-0.1006:bb=1.1188"
+_TONES: Final = {
+    _PQ: (("lutrgb", f"r={_PQ_TO_SDR}:g={_PQ_TO_SDR}:b={_PQ_TO_SDR}"), ("colorchannelmixer", _TO_BT709)),
+    _HLG: (("colorchannelmixer", _TO_BT709),),
+}
+_TURNS: Final = {-90: ("clock",), 90: ("cclock",), 180: ("clock", "clock"), -180: ("clock", "clock")}
+
+
+class Unusable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
+    """No picture can be had from this file. `str()` is a short reason for people, without the file's name."""
+
+
+def picture_of_image(path: Path, size: Size) -> bytes:
+    """Return an image file (JPEG, PNG or WebP, by its content) as a JPEG of this size: its middle, if shapes differ.
+
+    Raises Unusable, and nothing else.
+    """
+    try:
+        return encode(_fitted(_decoded(_content(path)), size))
+    except Unusable:
+        raise
+    except Exception as error:
+        # As with films: a hostile file can make FFmpeg raise anything.
+        raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
+
+
+def picture_of_film(path: Path, size: Size) -> bytes:
+    """Return a telling frame of a film as a JPEG of this size: neither black nor blurred, where the film has such.
+
+    Of several frames the one with the most detail is taken. Upright pictures take the cover inside the file instead, if
+    there is one. Raises Unusable, and nothing else.
+    """
+    try:
+        with open_film(path) as opened:
+            upright = size.height > size.width
+            frame, aspect = (upright and _cover(opened)) or _telling_frame(opened)
+            return encode(_fitted(frame, size, aspect))
+    except Unusable:
+        raise
+    except Exception as error:
+        raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
+
+
+def encode(frame: "VideoFrame", quality: int = _QUALITY) -> bytes:
+    """Encode a frame of `yuvj420p` as a JPEG."""
+    from av import CodecContext  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
+
+    encoder = CodecContext.create("mjpeg", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.options = {"qmin": str(quality), "qmax": str(quality), "huffman": "optimal"}
+    frame.pts, frame.time_base = 0, Fraction(1, 25)
+    return b"".join(bytes(packet) for packet in [*encoder.encode(frame), *encoder.encode(None)])
+
+
+# Images
+
+
+def _content(path: Path) -> bytes:
+    # The path is resolved: a link in its place was laid there since. And a pipe must not make anybody wait.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise Unusable("it is not a regular file")
+        if status.st_size > _IMAGE_BYTES_MAX:
+            raise Unusable("it is too large for an image")
+        return file.read(_IMAGE_BYTES_MAX)
+
+
+def _decoded(content: bytes) -> "VideoFrame":
+    from av import CodecContext, Packet  # noqa: PLC0415 - as above
+
+    name = next((name for beginning, name in _DECODERS if content.startswith(beginning)), None)
+    if name is None:
+        raise Unusable("it is neither JPEG nor PNG nor WebP")
+    decoder = cast("VideoCodecContext", CodecContext.create(name, "r"))
+    decoder.options = {"max_pixels": str(_PIXELS_MAX)}
+    decoder.thread_count = 1
+    frames = [*decoder.decode(Packet(content)), *decoder.decode(None)]
+    if not frames:
+        raise Unusable("it holds no picture")
+    return frames[0]
+
+
+# Films
+
+
+class _Seen(NamedTuple):
+    frame: "VideoFrame"
+    detail: float  # 0: nothing is to be seen
+
+
+def _cover(opened: "InputContainer") -> "tuple[VideoFrame, Fraction] | None":
+    for stream in opened.streams.video:
+        if is_cover(stream):
+            for packet in opened.demux(stream):
+                for frame in packet.decode():
+                    if frame.height > frame.width:
+                        return frame, Fraction(1)
+                break
+    return None
+
+
+def _telling_frame(opened: "InputContainer") -> "tuple[VideoFrame, Fraction]":
+    stream = next((stream for stream in opened.streams.video if not is_cover(stream)), None)
+    if stream is None:
+        raise Unusable("it has no moving picture")
+    stream.codec_context.thread_count = 1  # saves come first
+    stream.codec_context.options = {"max_pixels": str(_PIXELS_MAX)}
+    stream.codec_context.skip_frame = "NONKEY"
+    give_up_at = time.monotonic() + _SEARCH_S
+    best: _Seen | None = None
+    for places in _PLACES:
+        for frame in _frames_at(opened, stream, places, give_up_at):
+            seen = _Seen(frame, _detail(frame))
+            if best is None or seen.detail > best.detail:
+                best = seen
+        if best is not None and best.detail > 0:
+            return best.frame, stream.sample_aspect_ratio or Fraction(1)
+    raise Unusable("it shows nothing" if best else "no picture of it can be decoded")
+
+
+def _frames_at(
+    opened: "InputContainer", stream: "VideoStream", places: tuple[float, ...], give_up_at: float
+) -> "Iterator[VideoFrame]":
+    begin = max(opened.start_time or 0, 0)
+    for place in places:
+        if time.monotonic() > give_up_at:
+            return
+        opened.seek(begin + int((opened.duration or 0) * place))
+        stream.codec_context.flush_buffers()
+        frame = _next_frame(opened, stream, give_up_at)
+        if frame is not None:
+            yield frame
+
+
+def _next_frame(opened: "InputContainer", stream: "VideoStream", give_up_at: float) -> "VideoFrame | None":
+    from av.error import InvalidDataError  # noqa: PLC0415 - as above
+
+    for number, packet in enumerate(opened.demux(stream)):
+        if number > _PACKETS_MAX or time.monotonic() > give_up_at:
+            return None
+        try:
+            frames = packet.decode()
+        except InvalidDataError:
+            continue
+        for frame in frames:
+            if not frame.is_corrupt:
+                return frame
+    return None
+
+
+def _detail(frame: "VideoFrame") -> float:
+    """Say how much is to be seen: the more a picture shows, and the sharper it is, the less it can be compressed."""
+    sample = _fitted(frame, _SAMPLE, toned=False)
+    plane = sample.planes[0]
+    content = bytes(plane)
+    luma = b"".join(
+        content[row : row + sample.width] for row in range(0, plane.line_size * sample.height, plane.line_size)
+    )
+    if max(luma) - min(luma) < _PLAIN_RANGE:
+        return 0
+    mean = sum(luma) / len(luma)
+    return len(encode(sample)) * (1.0 if _DARK <= mean <= _BRIGHT else 0.25)
+
+
+# Shape
+
+
+def _fitted(frame: "VideoFrame", size: Size, aspect: Fraction = Fraction(1), *, toned: bool = True) -> "VideoFrame":
+    """Cut the middle out of a frame and scale it. `aspect` is that of a pixel; `toned`: HDR is made fit for screens."""
+    turns = _TURNS.get(frame.rotation, ())
+    width, height = frame.width, frame.height
+    if len(turns) == 1:
+        width, height, aspect = height, width, 1 / aspect
+    shape = Fraction(*size) / aspect
+    cut = (min(width, max(2, int(height * shape))), min(height, max(2, int(width / shape))))
+    steps = [
+        *(("transpose", turn) for turn in turns),
+        ("crop", f"{cut[0]}:{cut[1]}"),
+        ("scale", f"w={size.width}:h={size.height}:flags=lanczos"),
+    ]
+    tones = _TONES.get(frame.color_trc, ()) if toned else ()
+    if tones:
+        steps += [("format", "gbrp"), *tones]
+    steps += [("scale", "out_range=full:out_color_matrix=bt601"), ("format", "yuvj420p")]
+    return _filtered(frame, steps)
+
+
+def _filtered(frame: "VideoFrame", steps: Iterable[tuple[str, str]]) -> "VideoFrame":
+    from av.filter import Graph  # noqa: PLC0415 - as above
+
+    graph = Graph()
+    last: FilterContext = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25)
+    )
+    for name, arguments in steps:
+        following = graph.add(name, arguments)
+        last.link_to(following)
+        last = following
+    last.link_to(graph.add("buffersink"))
+    graph.configure()
+    graph.push(frame)
+    return cast("VideoFrame", graph.pull())

@@ -1,0 +1,221 @@
+"""Posters and stills: who may see which, what they are taken from, and that none is made twice."""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from playhead.domain.artwork import ArtworkKind, Size, size_of, usual_kind
+from playhead.domain.catalogue import version_preference
+from playhead.domain.model import ItemId, ItemKind
+from playhead.errors import PlayheadError, invalid, not_found, unavailable
+from playhead.media import pictures
+from playhead.media.artwork import Subject, find_images
+from playhead.media.folders import contained
+from playhead.media.keeping import Keeper
+from playhead.media.pictures import MEDIA_TYPE, Unusable
+from playhead.services.catalogue import Viewer, visible_item
+from playhead.storage import artwork, catalogue
+from playhead.storage.database import Connection, Database
+
+__all__ = ["MEDIA_TYPE", "Artwork", "Picture", "Tools"]
+
+log = logging.getLogger(__name__)
+
+# Part of every key. Raise it when pictures are made differently: all are then made anew.
+_VERSION = 1
+
+# Pictures that are made at once, on threads that yield to everybody else, and those that may wait for it.
+_MADE_AT_ONCE = 2
+_WAITING_MAX = 128
+_NICENESS = 10
+
+# How much is kept on the disk: some 15,000 pictures.
+BYTES_MAX = 512 * 1024 * 1024
+
+# What nothing could be made of is not tried again for so long, unless its file changes.
+_FAULTY_FOR_S = 3600.0
+_FAULTY_MAX = 10_000
+
+# Of several files the first are tried: the next where one is broken.
+_IMAGES_MAX = 3
+_FILMS_MAX = 2
+_EPISODES_LOOKED_AT = 20
+
+
+class _Source(NamedTuple):
+    """A file that a picture can be taken from. `path` is real and inside the library."""
+
+    path: Path
+    is_film: bool
+    stamp: str
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture that can be had, made or not. `tag` is the same for the same picture, and another for another."""
+
+    tag: str
+    size: Size
+    sources: Sequence[_Source]
+
+
+class Make(Protocol):
+    """What makes a JPEG of a file. Raises Unusable."""
+
+    def __call__(self, path: Path, size: Size) -> bytes:
+        """Make it."""
+        ...
+
+
+class Tools(NamedTuple):
+    """What pictures are made by."""
+
+    of_image: Make = pictures.picture_of_image
+    of_film: Make = pictures.picture_of_film
+
+
+class Artwork:
+    """The pictures of items, kept in `folder`. `monotonic` gives seconds that never go back."""
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        *,
+        monotonic: Callable[[], float],
+        bytes_max: int = BYTES_MAX,
+        tools: Tools | None = None,
+    ) -> None:
+        self._database = database
+        self._keeper = Keeper(folder, bytes_max)
+        self._monotonic = monotonic
+        self._tools = tools or Tools()
+        self._pool = ThreadPoolExecutor(_MADE_AT_ONCE, "playhead-artwork", _yield_to_others)
+        self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
+        self._faulty: OrderedDict[str, float] = OrderedDict()
+
+    async def find(
+        self, viewer: Viewer, item_id: ItemId, kind: ArtworkKind | None, width: int, season: int | None = None
+    ) -> Picture:
+        """Return which picture an item, or a season of a show, has; looks at folders, and makes none.
+
+        `kind` None: what such an item is usually shown by. Raises NOT_FOUND for the item, and where there is neither a
+        picture file nor a film; ACCESS_DENIED; INVALID (`season`) where the item is no show.
+        """
+
+        def load(connection: Connection) -> tuple[str | None, Subject]:
+            view = visible_item(connection, viewer, item_id, None)
+            if view.item.kind is ItemKind.SHOW:
+                files = artwork.list_episode_files(connection, item_id, season, _EPISODES_LOOKED_AT)
+            elif season is not None:
+                raise invalid({"season": ["must be left out: only shows have seasons"]})
+            else:
+                files = sorted(catalogue.list_files(connection, item_id), key=version_preference)
+            in_parts = any(file.part is not None for file in files)
+            return view.library.path, Subject(view.item.kind, [file.path for file in files], season, in_parts)
+
+        root, subject = await self._database.read(load)
+        wanted = kind or usual_kind(subject.kind)
+        sources = [] if root is None else await asyncio.to_thread(_find_sources, Path(root), subject, wanted)
+        if not sources:
+            raise _no_artwork()
+        size = size_of(wanted, width)
+        evidence = msgspec.json.encode((_VERSION, item_id, season, size, [source.stamp for source in sources]))
+        return Picture(blake2b(evidence, digest_size=16).hexdigest(), size, sources)
+
+    async def content(self, picture: Picture) -> bytes:
+        """Return a picture's JPEG, made now where it is not kept; who asks for the same one meanwhile waits for it.
+
+        Raises NOT_FOUND where nothing can be made of its sources, which is remembered, and UNAVAILABLE where too many
+        pictures wait to be made.
+        """
+        content = await asyncio.to_thread(self._keeper.find, picture.tag)
+        if content is None:
+            if self._faulty.get(picture.tag, 0) > self._monotonic():
+                raise _no_artwork()
+            # Whoever began it may go away; the others wait on.
+            content = await asyncio.shield(self._begin(picture))
+        if content is None:
+            raise _no_artwork()
+        return content
+
+    async def close(self) -> None:
+        """Make no further picture."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        running = list(self._under_way.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _begin(self, picture: Picture) -> "asyncio.Task[bytes | None]":
+        task = self._under_way.get(picture.tag)
+        if task is None:
+            if len(self._under_way) >= _WAITING_MAX:
+                raise unavailable()
+            task = asyncio.create_task(self._make(picture))
+            self._under_way[picture.tag] = task
+            task.add_done_callback(lambda _: self._under_way.pop(picture.tag, None))
+        return task
+
+    async def _make(self, picture: Picture) -> bytes | None:
+        content = await asyncio.get_running_loop().run_in_executor(self._pool, self._make_now, picture)
+        if content is None:
+            self._faulty[picture.tag] = self._monotonic() + _FAULTY_FOR_S
+            if len(self._faulty) > _FAULTY_MAX:
+                self._faulty.popitem(last=False)
+        return content
+
+    def _make_now(self, picture: Picture) -> bytes | None:
+        for source in picture.sources:
+            make = self._tools.of_film if source.is_film else self._tools.of_image
+            try:
+                content = make(source.path, picture.size)
+            except Unusable as error:
+                log.info("No picture of %s: %s", source.path, error)
+                continue
+            try:
+                self._keeper.keep(picture.tag, content)
+            except OSError as error:
+                log.warning("A picture could not be kept: %s", error.strerror or error)
+            return content
+        return None
+
+
+def _find_sources(root: Path, subject: Subject, kind: ArtworkKind) -> list[_Source]:
+    images = find_images(root, subject, kind)[:_IMAGES_MAX]
+    found = [_source(root, path, is_film=False) for path in images]
+    found += [_source(root, path, is_film=True) for path in subject.files[:_FILMS_MAX]]
+    return [source for source in found if source is not None]
+
+
+def _source(root: Path, path: str, *, is_film: bool) -> _Source | None:
+    real = contained(root, path)
+    if real is None:
+        return None
+    try:
+        status = real.stat()
+    except OSError:
+        return None
+    return _Source(real, is_film, f"{os.fsencode(path).hex()} {status.st_size} {status.st_mtime_ns}")
+
+
+def _yield_to_others() -> None:
+    if sys.platform == "linux":  # where a thread has a niceness of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
+
+
+def _no_artwork() -> PlayheadError:
+    return not_found("Artwork not found")

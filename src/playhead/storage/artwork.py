@@ -1,0 +1,35 @@
+"""What pictures of an item may be taken from: queries that take a connection. Knows no picture."""
+
+from sqlalchemy import Connection, case, func, select
+
+from playhead.domain.catalogue import MediaFile
+from playhead.domain.model import ItemId
+from playhead.storage.catalogue import file_of
+from playhead.storage.schema import file_item, item, media_file
+
+
+def list_episode_files(
+    connection: Connection, show_id: ItemId, season_number: int | None, limit: int
+) -> list[MediaFile]:
+    """Return the first files of a show, or of one season of it, by season and number, the specials last."""
+    query = (
+        select(media_file, file_item.c.part)
+        .join(file_item, file_item.c.file_id == media_file.c.id)
+        .join(item, item.c.id == file_item.c.item_id)
+        .where(
+            item.c.show_id == show_id,
+            item.c.removed_at.is_(None),
+            media_file.c.removed_at.is_(None),
+            media_file.c.fault.is_(None),
+        )
+    )
+    if season_number is not None:
+        query = query.where(item.c.season_number == season_number)
+    order = (
+        case((item.c.season_number == 0, 1), else_=0),
+        func.coalesce(item.c.season_number, 0),  # engines differ in where they put what is unknown
+        func.coalesce(item.c.episode_number, 0),
+        func.coalesce(item.c.air_date, ""),
+        media_file.c.path,
+    )
+    return [file_of(row) for row in connection.execute(query.order_by(*order).limit(limit))]
