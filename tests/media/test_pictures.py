@@ -1,0 +1,166 @@
+"""Pictures out of images and films: their shape, their colours, which frame is taken, and files that are none."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from playhead.domain.artwork import Size
+from playhead.media.pictures import Unusable, picture_of_film, picture_of_image
+from screen import BLACK, BLUE, GREEN, RED, WHITE, checks, colour_at, film, image, is_near, painted, shape_of
+
+POSTER, STILL = Size(240, 360), Size(240, 135)
+
+
+# Images
+
+
+@pytest.mark.parametrize("codec", ["mjpeg", "png", "libwebp"])
+def test_images_are_known_by_their_content_and_keep_their_colours(tmp_path: Path, codec: str):
+    picture = picture_of_image(image(tmp_path / "poster.tbn", RED, codec=codec), POSTER)
+    assert shape_of(picture) == POSTER
+    assert is_near(colour_at(picture), RED)
+
+
+@pytest.mark.parametrize("colour", [WHITE, BLACK])
+def test_white_stays_white_and_black_stays_black(tmp_path: Path, colour: tuple[int, int, int]):
+    picture = picture_of_image(image(tmp_path / "poster.jpg", colour), STILL)
+    assert is_near(colour_at(picture), colour, within=2)
+
+
+def test_of_an_image_of_another_shape_the_middle_is_shown_undistorted(tmp_path: Path):
+    wide = image(tmp_path / "wide.png", lambda x, _: RED if x < 100 else BLUE if x >= 300 else GREEN, (400, 200), "png")
+    picture = picture_of_image(wide, POSTER)
+    assert is_near(colour_at(picture, 0.02), GREEN)
+    assert is_near(colour_at(picture, 0.98), GREEN)
+    high = image(tmp_path / "high.png", lambda _, y: RED if y < 100 else BLUE if y >= 300 else GREEN, (200, 400), "png")
+    picture = picture_of_image(high, STILL)
+    assert is_near(colour_at(picture, down=0.02), GREEN)
+    assert is_near(colour_at(picture, down=0.98), GREEN)
+
+
+def test_small_images_become_as_large_as_any_other(tmp_path: Path):
+    assert shape_of(picture_of_image(image(tmp_path / "dot.png", RED, (2, 3), "png"), Size(960, 1440))) == (960, 1440)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n" + bytes(50), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a"],
+)
+def test_what_is_no_image_is_unusable(tmp_path: Path, content: bytes):
+    path = tmp_path / "poster.jpg"
+    path.write_bytes(content)
+    with pytest.raises(Unusable):
+        picture_of_image(path, POSTER)
+
+
+def test_an_image_that_would_fill_the_memory_is_unusable(tmp_path: Path):
+    path = image(tmp_path / "poster.png", RED, (20, 30), "png")
+    content = bytearray(path.read_bytes())
+    content[16:24] = (30_000).to_bytes(4) * 2  # width and height; FFmpeg does not insist on the checksum
+    path.write_bytes(content)
+    with pytest.raises(Unusable):
+        picture_of_image(path, POSTER)
+
+
+def test_a_file_that_is_gone_a_folder_and_a_link_are_unusable(tmp_path: Path):
+    (tmp_path / "link.jpg").symlink_to(image(tmp_path / "real.jpg", RED))
+    for name in ("gone.jpg", ".", "link.jpg"):
+        with pytest.raises(Unusable):
+            picture_of_image(tmp_path / name, POSTER)
+
+
+# Films
+
+
+def test_the_frame_with_the_most_detail_is_taken(tmp_path: Path):
+    scenes = [BLACK, RED, checks, BLUE, *[BLACK] * 6]
+    picture = picture_of_film(film(tmp_path / "film.mkv", scenes), STILL)
+    assert shape_of(picture) == STILL
+    colours = {colour_at(picture, across / 20) for across in range(1, 20)}
+    assert len(colours) > 10
+
+
+def test_a_film_that_begins_in_the_dark_is_looked_at_further_on(tmp_path: Path):
+    picture = picture_of_film(film(tmp_path / "film.mkv", [*[BLACK] * 6, checks, checks, BLACK, BLACK]), POSTER)
+    assert shape_of(picture) == POSTER
+    assert len({colour_at(picture, down=down / 20) for down in range(1, 20)}) > 10
+
+
+def test_a_film_that_shows_nothing_has_no_picture(tmp_path: Path):
+    with pytest.raises(Unusable, match="it shows nothing"):
+        picture_of_film(film(tmp_path / "film.mkv", [BLACK] * 3), STILL)
+
+
+def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path):
+    def paint(x: int, y: int) -> tuple[int, int, int]:
+        return RED if x < 40 else BLUE if x >= 140 else checks(x, y)
+
+    # 180 by 144 of 64:45 is 16:9: nothing is cut off.
+    picture = picture_of_film(film(tmp_path / "film.mkv", [paint] * 2, (180, 144), aspect=Fraction(64, 45)), STILL)
+    assert is_near(colour_at(picture, 0.05), RED)
+    assert is_near(colour_at(picture, 0.95), BLUE)
+
+
+def test_a_film_with_a_cover_inside_has_it_for_a_poster_and_a_frame_for_a_still(tmp_path: Path):
+    cover = image(tmp_path / "cover.jpg", GREEN, (20, 30))
+    path = film(tmp_path / "film.mp4", [checks] * 2, cover=cover)
+    poster, still = picture_of_film(path, POSTER), picture_of_film(path, STILL)
+    assert all(is_near(colour_at(poster, across / 10), GREEN) for across in range(1, 10))
+    assert len({colour_at(still, across / 20) for across in range(1, 20)}) > 10
+
+
+def hdr(path: Path, level: float) -> Path:
+    """A film whose right half has this code value of SMPTE ST 2084; the left one tells it from an empty frame."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx265", rate=5, options={"x265-params": "log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p10le"
+        context = stream.codec_context
+        context.color_trc, context.color_primaries, context.colorspace = 16, 9, 9
+        for number in range(5):
+            frame = painted(320, 180, lambda x, _: (0, 0, 0) if x < 160 else (round(255 * level),) * 3)
+            frame = frame.reformat(format="yuv420p10le")
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_the_white_of_hdr_is_as_bright_as_white_on_a_screen_and_its_grey_is_no_fog(tmp_path: Path):
+    # 0.58 is 203 nits, what white paper has; 0.26 is 5 nits, a dark room.
+    white = colour_at(picture_of_film(hdr(tmp_path / "white.mkv", 0.58), STILL), 0.75)
+    dark = colour_at(picture_of_film(hdr(tmp_path / "dark.mkv", 0.26), STILL), 0.75)
+    assert min(white) > 170
+    assert max(dark) < 60
+
+
+@pytest.mark.parametrize("content", [b"", b"no film", b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n/etc/passwd\n"])
+def test_what_is_no_film_has_no_picture(tmp_path: Path, content: bytes):
+    path = tmp_path / "film.mkv"
+    path.write_bytes(content)
+    with pytest.raises(Unusable):
+        picture_of_film(path, STILL)
+
+
+def test_a_film_that_is_broken_in_the_middle_still_has_a_picture(tmp_path: Path):
+    path = film(tmp_path / "film.mkv", [checks] * 10)
+    content = bytearray(path.read_bytes())
+    third = len(content) // 3
+    content[third : third + 2000] = bytes(2000)
+    path.write_bytes(content)
+    assert shape_of(picture_of_film(path, STILL)) == STILL
+
+
+def test_sound_alone_has_no_picture(tmp_path: Path):
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=48_000)
+        frame = av.AudioFrame("fltp", "stereo", 1024)
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, 0, Fraction(1, 48_000)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        for packet in [*stream.encode(frame), *stream.encode(None)]:
+            container.mux(packet)
+    with pytest.raises(Unusable):
+        picture_of_film(path, STILL)

@@ -1,0 +1,333 @@
+"""Pictures of items: where they are taken from, made once, kept, and not tried again in vain. Makers are stand-ins."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, insert, update
+
+from playhead.domain.artwork import ArtworkKind, Size
+from playhead.domain.catalogue import Item, MediaInfo, Stream, identity
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
+from playhead.domain.scanning import Changes, FoundFile, Link
+from playhead.errors import Code, PlayheadError
+from playhead.media.pictures import Unusable
+from playhead.services.artwork import Artwork, Picture, Tools
+from playhead.services.catalogue import Catalogue, Viewer
+from playhead.storage import scanning, schema
+from playhead.storage.database import Database
+from playhead.storage.scanning import FileChange
+from support import Clock, Ids
+
+pytestmark = pytest.mark.anyio
+
+ADMIN = Viewer(UserId("00000000-0000-4000-8000-0000000000aa"), Role.ADMIN)
+STRANGER = Viewer(UserId("00000000-0000-4000-8000-0000000000bb"), Role.MEMBER)
+POSTER, STILL = ArtworkKind.POSTER, ArtworkKind.STILL
+
+
+class Studio:
+    """Makes a text that says what it was made of; files whose content is 'broken' are unusable."""
+
+    def __init__(self) -> None:
+        self.made: list[str] = []
+        self.gate = threading.Event()
+        self.gate.set()
+        self.started = threading.Semaphore(0)
+
+    def of_image(self, path: Path, size: Size) -> bytes:
+        return self._make("image", path, size)
+
+    def of_film(self, path: Path, size: Size) -> bytes:
+        return self._make("frame", path, size)
+
+    def _make(self, what: str, path: Path, size: Size) -> bytes:
+        self.started.release()
+        assert self.gate.wait(20)
+        self.made.append(path.name)
+        if path.read_text() == "broken":
+            raise Unusable("it is broken")
+        return f"{what} of {path.name}, {size.width}x{size.height}: {path.read_text()}".encode()
+
+
+class Gallery:
+    """A library in a folder, with what a test puts into it, and its pictures."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.database = database
+        self.root = folder / "library"
+        self.root.mkdir()
+        self.kept = folder / "artwork"
+        self.studio = Studio()
+        self.seconds = 0.0
+        self.ids = Ids()
+        self.library_id = LibraryId("")
+        self.artwork = self.open()
+
+    def open(self) -> Artwork:
+        tools = Tools(self.studio.of_image, self.studio.of_film)
+        return Artwork(self.database, self.kept, monotonic=lambda: self.seconds, tools=tools)
+
+    async def begin(self) -> None:
+        catalogue = Catalogue(self.database, clock=Clock(), new_id=self.ids)
+        self.library_id = (await catalogue.add_library("Films", LibraryKind.MOVIES, self.root)).id
+
+    def lay(self, path: str, content: str = "film") -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        return file
+
+    def item(self, title: str, kind: ItemKind = ItemKind.MOVIE) -> Item:
+        return Item(ItemId(self.ids()), self.library_id, kind, title, identity(title), Instant(0))
+
+    async def put(self, item: Item, *paths: str) -> ItemId:
+        """Put an item with its files, which are laid too, into the catalogue."""
+        await self.database.write(lambda connection: scanning.store_items(connection, Changes([item], [])))
+        for path in paths:
+            self.lay(path)
+            change = FileChange(
+                FileId(self.ids()),
+                is_new=True,
+                found=FoundFile(path, 5, 5, "1"),
+                info=MediaInfo(Milliseconds(1000), "mov", (Stream("video", "h264", width=640, height=360),)),
+                label="360p",
+                links=(Link(item.id),),
+            )
+
+            def store(connection: Connection, change: FileChange = change) -> None:
+                scanning.store_files(connection, self.library_id, [change], Instant(0))
+
+            await self.database.write(store)
+        return item.id
+
+    async def movie(self, *paths: str) -> ItemId:
+        return await self.put(self.item("Heat"), *(paths or ("Heat (1995)/Heat.mp4",)))
+
+    async def show(self, *numbers: tuple[int, int]) -> ItemId:
+        show = self.item("Dark", ItemKind.SHOW)
+        await self.put(show)
+        for season, number in numbers:
+            episode = self.item(f"Episode {season} {number}", ItemKind.EPISODE)
+            episode = replace(episode, show_id=show.id, season_number=season, episode_number=number)
+            await self.put(episode, f"Dark/Season {season}/Dark S{season:02}E{number:02}.mp4")
+        return show.id
+
+    async def find(
+        self, item_id: ItemId, kind: ArtworkKind | None = None, width: int = 240, season: int | None = None
+    ) -> Picture:
+        return await self.artwork.find(ADMIN, item_id, kind, width, season)
+
+    async def look(
+        self, item_id: ItemId, kind: ArtworkKind | None = None, width: int = 240, season: int | None = None
+    ) -> str:
+        return (await self.artwork.content(await self.find(item_id, kind, width, season))).decode()
+
+
+@pytest.fixture
+async def gallery(database: Database, tmp_path: Path) -> AsyncIterator[Gallery]:
+    gallery = Gallery(database, tmp_path)
+    await gallery.begin()
+    yield gallery
+    gallery.studio.gate.set()
+    await gallery.artwork.close()
+
+
+async def refusal(awaitable: object) -> tuple[Code, str]:
+    with pytest.raises(PlayheadError) as caught:
+        await awaitable  # type: ignore[misc]
+    return caught.value.code, caught.value.message
+
+
+NO_ARTWORK = (Code.NOT_FOUND, "Artwork not found")
+
+
+# What a picture is taken from
+
+
+async def test_a_movie_has_the_poster_beside_it_else_a_frame(gallery: Gallery):
+    movie = await gallery.movie()
+    assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: film"
+    gallery.lay("Heat (1995)/poster.jpg", "poster")
+    assert await gallery.look(movie) == "image of poster.jpg, 240x360: poster"
+    assert await gallery.look(movie, STILL) == "frame of Heat.mp4, 240x135: film"
+
+
+async def test_a_show_has_a_frame_of_its_first_episode_and_a_season_of_its_own(gallery: Gallery):
+    show = await gallery.show((0, 1), (2, 1), (1, 2), (1, 1))
+    assert await gallery.look(show) == "frame of Dark S01E01.mp4, 240x360: film"
+    assert await gallery.look(show, season=2) == "frame of Dark S02E01.mp4, 240x360: film"
+    assert await gallery.look(show, season=0) == "frame of Dark S00E01.mp4, 240x360: film"
+    assert await refusal(gallery.find(show, season=3)) == NO_ARTWORK
+    gallery.lay("Dark/poster.jpg", "show")
+    gallery.lay("Dark/season02-poster.jpg", "season 2")
+    assert await gallery.look(show) == "image of poster.jpg, 240x360: show"
+    assert await gallery.look(show, season=1) == "image of poster.jpg, 240x360: show"
+    assert await gallery.look(show, season=2) == "image of season02-poster.jpg, 240x360: season 2"
+
+
+async def test_an_episode_is_shown_by_a_still_unless_a_poster_is_wanted(gallery: Gallery):
+    show = gallery.item("Dark", ItemKind.SHOW)
+    await gallery.put(show)
+    episode = replace(gallery.item("Lies", ItemKind.EPISODE), show_id=show.id, season_number=1, episode_number=2)
+    await gallery.put(episode, "Dark/Season 1/Dark S01E02.mp4")
+    gallery.lay("Dark/poster.jpg", "show")
+    assert await gallery.look(episode.id) == "frame of Dark S01E02.mp4, 240x135: film"
+    gallery.lay("Dark/Season 1/Dark S01E02-thumb.jpg", "still")
+    assert await gallery.look(episode.id) == "image of Dark S01E02-thumb.jpg, 240x135: still"
+    assert await gallery.look(episode.id, POSTER) == "image of poster.jpg, 240x360: show"
+
+
+async def test_only_shows_have_seasons(gallery: Gallery):
+    assert (await refusal(gallery.find(await gallery.movie(), season=1)))[0] is Code.INVALID
+
+
+async def test_a_broken_poster_gives_way_to_a_frame_and_a_broken_film_to_another_version(gallery: Gallery):
+    movie = await gallery.movie("Heat (1995)/Heat - a.mp4", "Heat (1995)/Heat - b.mp4")
+    gallery.lay("Heat (1995)/poster.jpg", "broken")
+    gallery.lay("Heat (1995)/Heat - a.mp4", "broken")
+    assert await gallery.look(movie) == "frame of Heat - b.mp4, 240x360: film"
+
+
+@pytest.mark.parametrize("place", ["../poster.jpg", "elsewhere"])
+async def test_a_picture_that_lies_outside_the_library_is_not_looked_at(gallery: Gallery, place: str):
+    movie = await gallery.movie()
+    outside = gallery.root.parent / "poster.jpg"
+    outside.write_text("secret")
+    if place == "elsewhere":
+        (gallery.root / "Heat (1995)" / "poster.jpg").symlink_to(outside)
+    else:
+        change = update(schema.media_file).values(path=f"{place}/../Heat.mp4")
+        await gallery.database.write(lambda connection: connection.execute(change) and None)
+        assert await refusal(gallery.find(movie)) == NO_ARTWORK
+        return
+    assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: film"
+
+
+async def test_what_has_no_file_or_no_folder_has_no_artwork(gallery: Gallery):
+    assert await refusal(gallery.find(await gallery.put(gallery.item("Gone")))) == NO_ARTWORK
+    movie = await gallery.movie()
+    (gallery.root / "Heat (1995)" / "Heat.mp4").unlink()
+    assert await refusal(gallery.find(movie)) == NO_ARTWORK
+
+    def store(connection: Connection) -> None:
+        library = {"id": gallery.ids(), "name": "Imported", "kind": "movies", "created_at": 0}
+        connection.execute(insert(schema.library), [library])
+        connection.execute(update(schema.item).values(library_id=library["id"]))
+
+    await gallery.database.write(store)
+    assert await refusal(gallery.find(movie)) == NO_ARTWORK
+
+
+async def test_only_who_may_see_the_item_sees_its_picture(gallery: Gallery):
+    movie = await gallery.movie()
+    found = gallery.artwork.find(STRANGER, movie, None, 240)
+    assert await refusal(found) == (Code.ACCESS_DENIED, "Access denied")
+    nowhere = ItemId("99999999-9999-4999-8999-999999999999")
+    assert await refusal(gallery.find(nowhere)) == (Code.NOT_FOUND, "Media item not found")
+
+
+# Made once
+
+
+async def test_a_picture_is_made_once_and_kept_for_the_next_process(gallery: Gallery):
+    movie = await gallery.movie()
+    first = await gallery.look(movie)
+    assert await gallery.look(movie) == first
+    await gallery.artwork.close()
+    gallery.artwork = gallery.open()
+    assert await gallery.look(movie) == first
+    assert gallery.studio.made == ["Heat.mp4"]
+
+
+async def test_every_kind_and_width_is_a_picture_of_its_own(gallery: Gallery):
+    movie = await gallery.movie()
+    pictures = [await gallery.find(movie, kind, width) for kind in ArtworkKind for width in (240, 480)]
+    assert len({picture.tag for picture in pictures}) == 4
+
+
+async def test_a_replaced_file_has_another_picture(gallery: Gallery):
+    movie = await gallery.movie()
+    poster = gallery.lay("Heat (1995)/poster.jpg", "old")
+    assert await gallery.look(movie) == "image of poster.jpg, 240x360: old"
+    poster.write_text("newer")
+    assert await gallery.look(movie) == "image of poster.jpg, 240x360: newer"
+    poster.unlink()
+    gallery.lay("Heat (1995)/Heat.mp4", "another film")
+    assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: another film"
+
+
+async def test_many_that_ask_for_the_same_picture_wait_for_one_work(gallery: Gallery):
+    movie = await gallery.movie()
+    gallery.studio.gate.clear()
+    looks = [asyncio.create_task(gallery.look(movie)) for _ in range(20)]
+    await asyncio.to_thread(gallery.studio.started.acquire, timeout=20)
+    await asyncio.sleep(0.2)
+    gallery.studio.gate.set()
+    assert len(set(await asyncio.gather(*looks))) == 1
+    assert gallery.studio.made == ["Heat.mp4"]
+
+
+async def test_who_began_it_may_go_away_without_harm_to_the_others(gallery: Gallery):
+    movie = await gallery.movie()
+    gallery.studio.gate.clear()
+    first = asyncio.create_task(gallery.look(movie))
+    await asyncio.to_thread(gallery.studio.started.acquire, timeout=20)
+    second = asyncio.create_task(gallery.look(movie))
+    await asyncio.sleep(0.1)
+    first.cancel()
+    with suppress(asyncio.CancelledError):
+        await first
+    gallery.studio.gate.set()
+    assert await second == "frame of Heat.mp4, 240x360: film"
+    assert gallery.studio.made == ["Heat.mp4"]
+
+
+async def test_only_few_pictures_are_made_at_once_and_only_so_many_wait(gallery: Gallery):
+    show = await gallery.show(*((season, 1) for season in range(1, 150)))
+    pictures = [await gallery.find(show, season=season) for season in range(1, 150)]
+    gallery.studio.gate.clear()
+    looks = [asyncio.create_task(gallery.artwork.content(picture)) for picture in pictures]
+    refused, waiting = await asyncio.wait(looks, timeout=3)
+    assert len(waiting) == 128
+    assert {(await refusal(look))[0] for look in refused} == {Code.UNAVAILABLE}
+    begun = 0
+    while gallery.studio.started.acquire(blocking=False):
+        begun += 1
+    assert begun == 2
+    gallery.studio.gate.set()
+    assert len(await asyncio.gather(*waiting)) == 128
+
+
+async def test_what_nothing_can_be_made_of_is_not_tried_again_before_it_changes_or_an_hour_has_passed(gallery: Gallery):
+    movie = await gallery.movie()
+    gallery.lay("Heat (1995)/Heat.mp4", "broken")
+    for _ in range(3):
+        assert await refusal(gallery.look(movie)) == NO_ARTWORK
+    assert gallery.studio.made == ["Heat.mp4"]
+    gallery.seconds += 3601
+    assert await refusal(gallery.look(movie)) == NO_ARTWORK
+    assert gallery.studio.made == ["Heat.mp4", "Heat.mp4"]
+    gallery.lay("Heat (1995)/Heat.mp4", "mended")
+    assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: mended"
+
+
+async def test_where_pictures_cannot_be_kept_they_are_shown_all_the_same(gallery: Gallery):
+    gallery.kept.write_text("a file in the folder's place")
+    movie = await gallery.movie()
+    assert await gallery.look(movie) == await gallery.look(movie) == "frame of Heat.mp4, 240x360: film"
+    assert len(gallery.studio.made) == 2
+
+
+async def test_a_stop_waits_for_nobody(gallery: Gallery):
+    movie = await gallery.movie()
+    gallery.studio.gate.clear()
+    look = asyncio.create_task(gallery.look(movie))
+    await asyncio.to_thread(gallery.studio.started.acquire, timeout=20)
+    await asyncio.wait_for(gallery.artwork.close(), 5)
+    with pytest.raises(asyncio.CancelledError):
+        await look
