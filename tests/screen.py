@@ -18,10 +18,7 @@ def painted(width: int, height: int, paint: Colour | Paint) -> av.VideoFrame:
     line = frame.planes[0].line_size
     content = bytearray(line * height)
     for y in range(height):
-        if callable(paint):
-            row = b"".join(bytes(paint(x, y)) for x in range(width))
-        else:
-            row = bytes(paint) * width
+        row = b"".join(bytes(paint(x, y)) for x in range(width)) if callable(paint) else bytes(paint) * width
         content[y * line : y * line + len(row)] = row
     frame.planes[0].update(bytes(content))
     return frame
