@@ -158,7 +158,7 @@ class Ledger:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self.longest_s = max(self.longest_s, time.monotonic() - began_s)
-            if status == HTTPStatus.OK and _number(answer) == number:
+            if status == HTTPStatus.OK and number_of(answer) == number:
                 self.saved += 1
                 self.saved_after_refusal += bool(refused)
                 self.acknowledged[movie] = number
@@ -181,7 +181,7 @@ class Ledger:
         for movie, acknowledged in self.acknowledged.items():
             status, answer = await line.ask("GET", _path(movie))
             assert status == HTTPStatus.OK, answer
-            stored = _number(answer)
+            stored = number_of(answer)
             assert acknowledged <= stored <= self.sent[movie], f"{movie}: {acknowledged=} {stored=}"
             assert answer["position_seconds"] == msgspec.json.decode(report(stored))["position_seconds"] or not stored
             self.acknowledged[movie] = max(stored, self.acknowledged[movie])
@@ -198,7 +198,8 @@ class Ledger:
         assert sorted((str(movie), at) for movie, at in rows) == sorted(expected)
 
 
-def _number(answer: Any) -> int:  # noqa: ANN401 - JSON
+def number_of(answer: Any) -> int:  # noqa: ANN401 - JSON
+    """Return the number of the report that an answer shows; 0 where nothing is stored."""
     with contextlib.suppress(KeyError):
         at = datetime.fromisoformat(answer["last_watched_at"])
         return round((at - _BEGIN) / _STEP)
