@@ -7,15 +7,14 @@ import socket
 import threading
 import time
 from contextlib import closing
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import apsw
-import av
 import httpx
 import pytest
 from sqlalchemy import Connection, insert
 
+from clips import write_clip
 from playhead.storage import schema
 from playhead.storage.sqlite import SQLiteDatabase
 from server import Server
@@ -65,17 +64,6 @@ def tokens(server: Server) -> list[str]:
     made = [server.command("token", "create", "anna").stdout.strip() for _ in range(2)]
     server.start()
     return made
-
-
-def write_clip(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=2)
-        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
-        for number in range(20):
-            frame = av.VideoFrame(64, 36, "yuv420p")
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 def connect(server: Server, sent: bytes = b"") -> socket.socket:

@@ -3,29 +3,16 @@
 import json
 from pathlib import Path
 
-import av
-
+from clips import write_clip
 from server import Server
 
 REPORT = {"position_seconds": 12, "duration_seconds": 30}
 
 
-def write_clip(path: Path, seconds: int = 30) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=2)
-        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
-        for number in range(seconds * 2):
-            frame = av.VideoFrame(64, 36, "yuv420p")
-            frame.pts = number
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
 def test_a_newcomers_films_keep_their_progress_through_restart_and_renaming(server: Server, tmp_path: Path):
     films = tmp_path / "films"
-    write_clip(films / "Harbour Lights (2019)" / "Harbour Lights (2019) 1080p.mp4")
-    write_clip(films / "The Long Tide (2021) {tmdb-900001}" / "the.long.tide.2021.mkv")
+    write_clip(films / "Harbour Lights (2019)" / "Harbour Lights (2019) 1080p.mp4", seconds=30)
+    write_clip(films / "The Long Tide (2021) {tmdb-900001}" / "the.long.tide.2021.mkv", seconds=30)
     (films / "notes.txt").write_text("These are no films.")
     (films / "Broken (2020).mkv").write_bytes(b"no film either")
 

@@ -1,0 +1,20 @@
+"""Films of a few seconds for tests that scan, or stream."""
+
+from pathlib import Path
+
+import av
+
+_FRAMES_A_SECOND = 2
+
+
+def write_clip(path: Path, seconds: int = 10) -> None:
+    """Write a film of a few kilobytes, and the folder that it is to lie in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=_FRAMES_A_SECOND)
+        stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
+        for number in range(_FRAMES_A_SECOND * seconds):
+            frame = av.VideoFrame(64, 36, "yuv420p")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
