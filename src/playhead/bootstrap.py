@@ -22,7 +22,7 @@ from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.errors import PlayheadError
 from playhead.http.application import Application
-from playhead.http.metrics import Traffic
+from playhead.http.metrics import Numbers, Traffic, Worker
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
@@ -193,7 +193,7 @@ class Playhead:
     """An ASGI application: an installation and its HTTP interface. Serve it, or mount it under any path.
 
     It opens at the lifespan's start, or, where it is mounted and hears of none, at the first request; then
-    `close` it at the end. After `close` it can be opened again.
+    `close` it at the end. After `close` it can be opened again. `worker` says which of several on one port it is.
     """
 
     def __init__(
@@ -202,12 +202,15 @@ class Playhead:
         *,
         clock: Callable[[], Instant] = now,
         on_failure: Callable[[str], None] = lambda _: None,
+        worker: Worker | None = None,
     ) -> None:
         self.settings = settings
+        self._worker = worker
         self._clock = clock
         self._on_failure = on_failure
         self._stack: AsyncExitStack | None = None
         self._application: Application | None = None
+        self._numbers: Numbers | None = None
         self._opening = asyncio.Lock()
         self._installation: Installation | None = None
         self._is_draining = False
@@ -245,6 +248,12 @@ class Playhead:
         if self._installation is not None:
             self._installation.events.end_streams()
 
+    def encode_numbers(self) -> bytes:
+        """Return this process' metrics, for another worker to answer with. Raises RuntimeError while it is closed."""
+        if self._numbers is None:
+            raise RuntimeError("Playhead is not open")
+        return self._numbers.encode()
+
     async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for which the server has no room. Raises RuntimeError while it is closed."""
         if self._application is None:
@@ -254,7 +263,7 @@ class Playhead:
     async def close(self) -> None:
         """Make everything that was accepted durable and let go of the files; idempotent."""
         stack, self._stack = self._stack, None
-        self._application = self._installation = None
+        self._application = self._installation = self._numbers = None
         self._is_draining = False
         if stack is not None:
             await stack.aclose()
@@ -296,6 +305,18 @@ class Playhead:
             return True
 
         traffic = Traffic()
+        self._numbers = Numbers(
+            traffic,
+            lambda: installation.playback.commits,
+            waiting=lambda: installation.playback.waiting,
+            refused=lambda: {
+                **installation.playback.refused,
+                "streams": installation.events.refused,
+                "sign_ins": installation.accounts.refused_sign_ins,
+            },
+            log_bytes=lambda: None if self.settings.database_url else log_size(self.settings.database_path),
+            version=VERSION,
+        )
         rows = table(
             Services(
                 accounts=installation.accounts,
@@ -308,8 +329,8 @@ class Playhead:
                 lists=installation.lists,
                 events=installation.events,
                 is_ready=is_ready,
-                traffic=traffic,
-                log_bytes=lambda: None if self.settings.database_url else log_size(self.settings.database_path),
+                numbers=self._numbers,
+                worker=self._worker,
                 clock=self._clock,
                 version=VERSION,
             )

@@ -46,7 +46,7 @@ Data = Annotated[
 ]
 Database = Annotated[
     str | None,
-    typer.Option("--database", help="sqlite:///PATH instead of a file in --data. [env: PLAYHEAD_DATABASE]"),
+    typer.Option("--database", help="sqlite:///PATH or postgresql://USER@HOST/NAME. [env: PLAYHEAD_DATABASE]"),
 ]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
@@ -57,17 +57,21 @@ def main() -> None:
 
 
 @app.command()
-def serve(
+def serve(  # noqa: PLR0913 - as many as there are flags
     host: Annotated[str | None, typer.Option(help="Address to listen on. [env: PLAYHEAD_HOST; 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. [env: PLAYHEAD_PORT; 8765]")] = None,
     data: Data = None,
     database: Database = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Processes that serve the port; several need PostgreSQL. [env: PLAYHEAD_WORKERS; 1]"),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Serve a small library made on the spot.")] = False,
 ) -> None:
     """Run the server."""
     from playhead import server
 
-    settings = _settings(host=host, port=port, data=data, database=database)
+    settings = _settings(host=host, port=port, data=data, database=database, workers=workers)
     try:
         code = server.run(settings, demo=demo)
     except (server.CannotServeError, PlayheadError) as error:

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
         description="`sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`; when empty, `playhead.db` in the data "
         "folder.",
     )
+    workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="Processes that serve the port; more than one only on PostgreSQL."
+    )
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = Field(
         default="info", description="What is logged: `debug`, `info`, `warning` or `error`."
     )

@@ -1,4 +1,4 @@
-"""Runs Playhead under uvicorn: listening, what a start prints, and an orderly end."""
+"""Runs Playhead under uvicorn: listening, what a start prints, an orderly end; alone, or as one of several workers."""
 
 import asyncio
 import gc
@@ -8,20 +8,29 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import uvicorn
 
-from playhead.bootstrap import Playhead, new_token
+from playhead.bootstrap import Playhead, new_token, open_installation
 from playhead.config import Settings
+from playhead.errors import PlayheadError
+from playhead.http.metrics import Worker
+from playhead.peers import Peers
 from playhead.services.demo import Demo, DemoMaker, welcome
 from playhead.storage.database import StorageRefused
 from playhead.terminal import progress_bar
 from playhead.wire import OneWriteProtocol, bounded_protocol
+from playhead.workers import END, HURRY, READY, Workers, listen
 
 # A thread that waits for the interpreter's lock gets it within half a millisecond, not five: the event loop and the
 # writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
@@ -39,6 +48,9 @@ _LAST_REQUESTS_S = 1.0
 _CLIENTS_END_S = 1.0
 _REQUESTS_END_S = 4.0
 _LOOK_S = 0.02
+
+# A worker gives up by itself before its parent kills it.
+_KILL_AFTER_S = GIVE_UP_AFTER_S + 0.5
 
 _TICKS_BETWEEN_LOOKS = 20  # of a tenth of a second
 
@@ -59,30 +71,97 @@ class CannotServeError(Exception):
 def run(settings: Settings, *, demo: bool) -> int:
     """Serve until a signal or a failure of the store ends it; return the exit status.
 
-    `demo` serves an installation of its own, in the folder `demo` of the data folder. Raises CannotServeError where
-    the port is taken or the installation cannot be opened.
+    `demo` serves an installation of its own, in the folder `demo` of the data folder, from one process. Raises
+    CannotServeError where the port is taken or the installation cannot be opened.
     """
     if demo:
-        settings = settings.model_copy(update={"data": settings.data / "demo", "database": ""})
+        settings = settings.model_copy(update={"data": settings.data / "demo", "database": "", "workers": 1})
+    if settings.workers > 1 and settings.database_url is None:
+        raise CannotServeError(
+            f"{settings.workers} workers cannot share an SQLite database, which has one writer; "
+            "serve with one worker, or on PostgreSQL"
+        )
+    _set_up_process(settings)
+    try:
+        sockets = listen(settings.host, settings.port, settings.workers)
+    except OSError as error:
+        raise CannotServeError(f"cannot listen on {settings.host} port {settings.port}: {error.strerror}") from None
+    if settings.workers > 1:
+        return _run_workers(settings, sockets)
+    return _Server(settings, sockets[0], demo=demo).serve_until_stopped()
+
+
+def _set_up_process(settings: Settings) -> None:
+    process = "[%(process)d]" if settings.workers > 1 else ""
     logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
+        level=settings.log_level.upper(),
+        format=f"%(asctime)s %(levelname)s %(name)s{process}: %(message)s",
+        stream=sys.stderr,
     )
     for library in ("alembic", "uvicorn"):  # their news of a start are none to whoever runs Playhead
         logging.getLogger(library).setLevel(logging.WARNING)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(COLLECT_AFTER)
-    return _Server(settings, demo=demo).serve_until_stopped()
+
+
+def _run_workers(settings: Settings, sockets: list[socket.socket]) -> int:
+    """Prepare the database, then let workers serve it: what a start does and prints once is done and printed here."""
+    url = _url(sockets[0])
+    try:
+        setup_token = asyncio.run(_prepare(settings))
+    except StorageRefused as error:
+        raise CannotServeError(str(error)) from None
+
+    def announce() -> None:
+        log.info("Playhead listens on %s, %d workers", url, len(sockets))
+        _print_setup_link(url, setup_token)
+
+    with tempfile.TemporaryDirectory(prefix="playhead-workers-") as folder:
+        return Workers(sockets, partial(_work, settings, Path(folder)), announce, _KILL_AFTER_S).run()
+
+
+async def _prepare(settings: Settings) -> str | None:
+    async with open_installation(settings, on_failure=lambda _: None) as installation:
+        return await installation.accounts.setup_token()
+
+
+def _work(settings: Settings, folder: Path, place: int, listener: socket.socket, line: Connection) -> None:
+    """Be one of several workers; runs in a process of its own."""
+    _set_up_process(settings)
+    try:
+        server = _Server(settings, listener, post=_Post(line, Peers(folder, place, settings.workers)))
+        status = server.serve_until_stopped()
+    except (CannotServeError, PlayheadError) as error:
+        log.critical("A worker cannot serve: %s", error)
+        status = _FAILED
+    sys.exit(status)
+
+
+class _Post(NamedTuple):
+    """What a worker has that a process alone has not: the line to its parent, and its peers."""
+
+    line: Connection
+    peers: Peers
 
 
 class _Uvicorn(uvicorn.Server):
-    """Uvicorn that tells when it listens and when a signal comes, ends clients that keep still, and ends in order."""
+    """Uvicorn that tells when it listens and when it is to end, ends clients that keep still, and ends in order.
+
+    Where somebody else counts signals, because all workers get them and their parent too, none here hurries.
+    """
 
     def __init__(
-        self, config: uvicorn.Config, on_started: Callable[[], Awaitable[None]], on_signal: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], Awaitable[None]],
+        on_ending: Callable[[], None],
+        *,
+        counts_signals: bool,
     ) -> None:
         super().__init__(config)
         self._on_started = on_started
-        self._on_signal = on_signal
+        self._on_ending = on_ending
+        self._counts_signals = counts_signals
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -99,7 +178,7 @@ class _Uvicorn(uvicorn.Server):
     def capture_signals(self) -> Generator[None]:
         # The original raises the signal again at the end, which would kill the process before the store is closed.
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM):  # the former never reaches a worker
             loop.add_signal_handler(number, self.handle_exit, number, None)
         try:
             yield
@@ -110,10 +189,13 @@ class _Uvicorn(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order; at the second signal without waiting for any client."""
         del sig, frame
-        if self.should_exit:
-            self.force_exit = True
+        self.end(hurry=self.should_exit and self._counts_signals)
+
+    def end(self, *, hurry: bool = False) -> None:
+        """End in order; in a hurry without waiting for any client. May be called again."""
+        self.force_exit = self.force_exit or hurry
         self.should_exit = True
-        self._on_signal()
+        self._on_ending()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen no more, answer what is under way, and break off what only its client could end.
@@ -158,17 +240,23 @@ class _Uvicorn(uvicorn.Server):
 
 
 class _Server:
-    """One run of the server."""
+    """One run of the server on a socket that is bound, alone or, with a `post`, as one of several workers."""
 
-    def __init__(self, settings: Settings, *, demo: bool) -> None:
+    def __init__(
+        self, settings: Settings, listener: socket.socket, *, demo: bool = False, post: _Post | None = None
+    ) -> None:
         self._settings = settings
+        self._listener = listener
+        self._url = _url(listener)
         self._with_demo = demo
+        self._post = post
         self._demo: Demo | None = None
         self._status = 0
+        self._is_open = False
         self._is_ending = False
-        self._playhead = Playhead(settings, on_failure=self._stop_failed)
+        worker = None if post is None else Worker(post.peers.place, post.peers.ask)
+        self._playhead = Playhead(settings, on_failure=self._stop_failed, worker=worker)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._url = ""
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
                 self._playhead,
@@ -185,44 +273,48 @@ class _Server:
             ),
             self._announce,
             self._begin_to_end,
+            counts_signals=post is None,
         )
         # A thread, because the event loop may be what hangs.
         self._giving_up = threading.Timer(GIVE_UP_AFTER_S, _give_up)
         self._giving_up.daemon = True
 
     def serve_until_stopped(self) -> int:
-        sockets = [self._listen()]
-        host, port = sockets[0].getsockname()[:2]
-        self._url = _url(host, port)
         with asyncio.Runner(loop_factory=self._uvicorn.config.get_loop_factory()) as runner:
-            runner.run(self._serve(sockets))
+            runner.run(self._serve())
         self._giving_up.cancel()
         return self._status
 
-    def _listen(self) -> socket.socket:
-        host, port = self._settings.host, self._settings.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            listener.close()
-            raise CannotServeError(f"cannot listen on {host} port {port}: {error.strerror}") from None
-        return listener
-
-    async def _serve(self, sockets: list[socket.socket]) -> None:
+    async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        try:
-            await self._playhead.open()
-        except StorageRefused as error:
-            raise CannotServeError(str(error)) from None
-        try:
+        async with AsyncExitStack() as stack:
+            if self._post is not None:
+                self._loop.add_reader(self._post.line.fileno(), self._hear, self._post.line)
+                stack.callback(self._loop.remove_reader, self._post.line.fileno())
+            try:
+                await self._playhead.open()
+            except StorageRefused as error:
+                raise CannotServeError(str(error)) from None
+            self._is_open = True
+            stack.push_async_callback(self._playhead.close)
             if self._with_demo:
                 self._demo = await self._prepare_demo()
-            await self._uvicorn.serve(sockets)
-        finally:
-            await self._playhead.close()
+            if self._post is not None:
+                await stack.enter_async_context(self._post.peers.telling(self._playhead.encode_numbers))
+            await self._uvicorn.serve([self._listener])
+
+    def _hear(self, line: Connection) -> None:
+        """Do what the parent says; where it is gone, end."""
+        try:
+            word = line.recv()
+        except (EOFError, OSError):
+            word = END
+            if self._loop is not None:
+                self._loop.remove_reader(line.fileno())
+        if not self._is_open:  # nothing was accepted, and a database that does not answer is waited for by a thread
+            logging.shutdown()
+            os._exit(0)
+        self._uvicorn.end(hurry=word == HURRY)
 
     async def _prepare_demo(self) -> Demo:
         installation = self._playhead.installation
@@ -233,23 +325,19 @@ class _Server:
             return await maker.prepare(show)
 
     async def _announce(self) -> None:
+        if self._post is not None:
+            self._post.line.send(READY)  # what a start says, the parent says once
+            return
         log.info("Playhead listens on %s", self._url)
         if self._demo is not None:
             print(f"\n{welcome(self._demo, self._url)}", flush=True)  # noqa: T201
-        setup_token = await self._playhead.installation.accounts.setup_token()
-        if setup_token is not None:
-            link = f"{self._url}/setup?token={setup_token}"
-            print(f"\nThere is no user yet. Make the first admin, once, at\n\n    {link}\n", flush=True)  # noqa: T201
+        _print_setup_link(self._url, await self._playhead.installation.accounts.setup_token())
 
     def _stop_failed(self, _: str) -> None:
         """End with a status that makes the supervisor start again. Called from the writer's thread."""
         self._status = _FAILED
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stop)
-
-    def _stop(self) -> None:
-        self._uvicorn.should_exit = True
-        self._begin_to_end()
+            self._loop.call_soon_threadsafe(self._uvicorn.end)
 
     def _begin_to_end(self) -> None:
         self._playhead.drain()
@@ -275,7 +363,14 @@ def _most_connections() -> int:
     return max(1, min(MOST_CONNECTIONS, (files - _FILES_OF_OUR_OWN) // 2))
 
 
-def _url(host: str, port: int) -> str:
+def _print_setup_link(url: str, setup_token: str | None) -> None:
+    if setup_token is not None:
+        link = f"{url}/setup?token={setup_token}"
+        print(f"\nThere is no user yet. Make the first admin, once, at\n\n    {link}\n", flush=True)  # noqa: T201
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
     if host in {"0.0.0.0", "::"}:  # noqa: S104 - everywhere is no address that anybody could open
         host = socket.gethostname()
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

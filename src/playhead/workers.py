@@ -1,10 +1,12 @@
 """Several processes that serve one port: starts them, starts one again that died, and ends them. Knows nothing of HTTP.
 
 The system hands each new connection to one of the workers' sockets. The parent holds all of these: where a worker died,
-whoever was handed to its socket waits for the next one instead of being turned away.
+whoever was handed to its socket waits for the next one instead of being turned away. See
+docs/decisions/0020-workers.md.
 """
 
 import logging
+import math
 import multiprocessing
 import signal
 import socket
@@ -24,12 +26,17 @@ END = "end"
 HURRY = "hurry"
 """What the parent says at a second signal."""
 
-Work = Callable[[socket.socket, Connection], None]
-"""What a worker does, from its start to its end. Runs in a process of its own, and must be found there by its name."""
+Work = Callable[[int, socket.socket, Connection], None]
+"""What a worker does, from its start to its end: it is handed its place, from 0, its socket and the line to its parent.
+
+Runs in a process of its own, and must be found there by its name. It must ignore SIGINT, which a terminal sends to all,
+and end in order at SIGTERM, however often it comes: some supervisors send it to all, too.
+"""
 
 _FAILED = 1
 
-# One that cannot be started again is tried again, ever more slowly: its database may come back.
+# One that dies soon after its start is tried again, ever more slowly: what it needs, such as a database, may come back.
+_PROVEN_S = 10.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
 
@@ -66,11 +73,17 @@ def _bind(family: int, host: str, port: int, *, shared: bool) -> socket.socket:
 class _Worker:
     """A process and the line to it."""
 
-    def __init__(self, work: Work, listener: socket.socket) -> None:
+    def __init__(self, work: Work, place: int, listener: socket.socket) -> None:
         self.line, theirs = _processes.Pipe()
-        self.process: BaseProcess = _processes.Process(target=work, args=(listener, theirs))
-        self.process.start()
-        theirs.close()
+        self.process: BaseProcess = _processes.Process(target=work, args=(place, listener, theirs), name=f"{place}")
+        # A process inherits what is blocked: Ctrl-C, which a terminal sends to all, must not end it while it starts.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self.process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            theirs.close()
+        self.started_s = time.monotonic()
         self.is_ready = False
         self.is_heard = True
 
@@ -88,12 +101,12 @@ class _Worker:
             self.is_heard = False
 
     def close(self) -> int:
-        """Return the status of a process that has ended: above 0, where it did not end in order."""
+        """Return the status of a process that has ended: negative where a signal ended it."""
         self.process.join()
         self.line.close()
         status = self.process.exitcode
         self.process.close()
-        return 0 if status in {0, -signal.SIGTERM} else _FAILED
+        return _FAILED if status is None else status
 
 
 class Workers:
@@ -145,32 +158,39 @@ class Workers:
 
     def _until_next(self) -> float | None:
         times = [*self._due_s.values()] if self._killing_s is None else [self._killing_s]
-        return max(0.0, min(times) - time.monotonic()) if times else None
+        return max(0.0, min(times) - time.monotonic()) if times and min(times) < math.inf else None
 
     def _note_ready(self) -> None:
-        if len(self._workers) == len(self._sockets) and all(worker.is_ready for worker in self._workers.values()):
-            self._pause_s = _FIRST_PAUSE_S
-            if not self._were_ready:
-                self._were_ready = True
-                self._on_ready()
+        is_complete = len(self._workers) == len(self._sockets) and self._killing_s is None
+        if is_complete and not self._were_ready and all(worker.is_ready for worker in self._workers.values()):
+            self._were_ready = True
+            self._on_ready()
 
     def _ended(self, place: int, worker: _Worker) -> None:
-        number, is_ready = worker.process.pid, worker.is_ready
-        failed = worker.close()
+        number, lived_s = worker.process.pid, time.monotonic() - worker.started_s
+        status = worker.close()
         if self._killing_s is not None:
-            self._status = self._status or failed
+            # A supervisor that tells all processes of the end may meet one that had just begun.
+            self._status = self._status or (0 if status in {0, -signal.SIGTERM} else _FAILED)
         elif not self._were_ready:
             self._status = _FAILED
             self._end()
         else:
-            pause_s = 0.0
-            if not is_ready:
-                pause_s, self._pause_s = self._pause_s, min(2 * self._pause_s, _LONGEST_PAUSE_S)
-            self._due_s[place] = time.monotonic() + pause_s
-            log.error("The worker of process %s died; another takes its place", number)
+            if lived_s < _PROVEN_S:
+                self._due_s[place] = time.monotonic() + self._pause_s
+                self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            else:
+                self._due_s[place] = time.monotonic()
+                self._pause_s = _FIRST_PAUSE_S
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            log.error("Worker %d, process %s, ended with %s; another takes its place", place, number, how)
 
     def _start(self, place: int) -> None:
-        self._workers[place] = _Worker(self._work, self._sockets[place])
+        try:
+            self._workers[place] = _Worker(self._work, place, self._sockets[place])
+        except OSError as error:  # no process, no memory or no file is to be had just now
+            log.error("Worker %d cannot be started: %s", place, error)  # noqa: TRY400 - the reason is all there is
+            self._due_s[place] = time.monotonic() + _LONGEST_PAUSE_S
 
     def _start_or_kill(self) -> None:
         now_s = time.monotonic()
@@ -180,6 +200,7 @@ class Workers:
                 self._start(place)
         elif now_s >= self._killing_s:
             self._status = _FAILED
+            self._killing_s = math.inf
             for worker in self._workers.values():
                 worker.process.kill()
 

@@ -1,17 +1,20 @@
 """What the server tells Prometheus. Names routes and statuses, never a user, an item or an address.
 
 Requests are counted as plain integers and made into metrics only when somebody asks: a counter of prometheus_client
-takes a lock at each step, and costs more than all of Playhead's routing.
+takes a lock at each step, and costs more than all of Playhead's routing. Where several workers serve one port,
+whichever is asked answers for all of them.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Final, NamedTuple
 
+import msgspec
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 from starlette.responses import Response
 
 from playhead.http.route import Call
@@ -35,8 +38,18 @@ class Traffic:
         self.under_way = 0
 
 
-class MetricsRoutes:
-    """The endpoint for Prometheus. `waiting` and `refused` say it of each queue by name.
+class Worker(NamedTuple):
+    """Which of several workers this process is, and how the others are asked for their `Numbers`, as bytes.
+
+    One that does not answer has None.
+    """
+
+    place: int
+    ask_others: Callable[[], Awaitable[Mapping[int, bytes | None]]]
+
+
+class Numbers(Collector):
+    """All numbers of this process, made when they are asked for. `waiting` and `refused` say it of each queue by name.
 
     `log_bytes` is the size of the store's log, None where it has none of its own.
     """
@@ -61,13 +74,19 @@ class MetricsRoutes:
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._registry.register(_Collected(self._collect))
 
-    async def read(self, _: Call) -> Response:
-        """Answer all metrics of this process, in Prometheus' text format."""
-        return Response(generate_latest(self._registry), media_type=MEDIA_TYPE, headers={"cache-control": "no-store"})
+    def encode(self) -> bytes:
+        """Return the numbers for another worker to answer with."""
+        return msgspec.json.encode(
+            [
+                (family.name, family.documentation, family.type, [sample[:3] for sample in family.samples])
+                for family in self.collect()
+            ]
+        )
 
-    def _collect(self) -> Iterable[Metric]:
+    def collect(self) -> Iterable[Metric]:
+        """Give all metrics, now."""
+        yield from self._registry.collect()
         yield InfoMetricFamily("playhead", "This program", {"version": self._version})
         requests = CounterMetricFamily(
             "playhead_requests", "Requests that were answered", labels=["method", "route", "status"]
@@ -100,17 +119,61 @@ class MetricsRoutes:
             yield GaugeMetricFamily("playhead_wal_bytes", "Size of SQLite's write-ahead log", log_bytes)
 
 
-class _Collected(Collector):
-    """What a function yields, asked for at each scrape and not before."""
+class MetricsRoutes:
+    """The endpoint for Prometheus. Where there are several workers, `worker` says which one this is."""
 
-    def __init__(self, collect: Callable[[], Iterable[Metric]]) -> None:
-        self._collect = collect
+    def __init__(self, numbers: Numbers, worker: Worker | None) -> None:
+        self._numbers = numbers
+        self._worker = worker
+
+    async def read(self, _: Call) -> Response:
+        """Answer all metrics in Prometheus' text format; those of several workers labelled with their places."""
+        source = self._numbers if self._worker is None else await _ask_all(self._numbers, self._worker)
+        return Response(generate_latest(source), media_type=MEDIA_TYPE, headers={"cache-control": "no-store"})
+
+
+class _Joined(Collector):
+    """The numbers of several workers: each family of metrics once, with a label more."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Metric] = {}
+        self._up = GaugeMetricFamily("playhead_worker_up", "Whether the worker told its numbers", labels=["worker"])
+
+    def add(self, place: int, families: Iterable[Metric]) -> None:
+        for family in families:
+            joined = self._families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
+            for sample in family.samples:
+                joined.samples.append(sample._replace(labels={**sample.labels, "worker": str(place)}))
+
+    def set_up(self, place: int, *, is_up: bool) -> None:
+        self._up.add_metric([str(place)], is_up)
 
     def collect(self) -> Iterable[Metric]:
-        return self._collect()
+        yield from self._families.values()
+        yield self._up
 
-    def describe(self) -> Iterable[Metric]:
-        return ()
+
+async def _ask_all(numbers: Numbers, worker: Worker) -> _Joined:
+    told = dict(await worker.ask_others())
+    told[worker.place] = numbers.encode()
+    joined = _Joined()
+    for place, encoded in sorted(told.items()):
+        joined.set_up(place, is_up=encoded is not None)
+        if encoded is not None:
+            joined.add(place, map(_family, _decode(encoded)))
+    return joined
+
+
+_Encoded = tuple[str, str, str, list[tuple[str, dict[str, str], float]]]
+
+_decode = msgspec.json.Decoder(list[_Encoded]).decode
+
+
+def _family(encoded: _Encoded) -> Metric:
+    name, documentation, kind, samples = encoded
+    family = Metric(name, documentation, kind)
+    family.samples = [Sample(*sample) for sample in samples]
+    return family
 
 
 def _histogram(name: str, documentation: str, values: Distribution) -> HistogramMetricFamily:

@@ -60,7 +60,7 @@ from playhead.http.marks import (
     WatchedRequest,
 )
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
-from playhead.http.metrics import MetricsRoutes, Traffic
+from playhead.http.metrics import MetricsRoutes, Numbers, Worker
 from playhead.http.openapi import document
 from playhead.http.pages.api import APIPage
 from playhead.http.pages.entrance import EntrancePages
@@ -101,8 +101,8 @@ class Services:
     lists: Lists
     events: Events
     is_ready: Callable[[], Awaitable[bool]]
-    traffic: Traffic
-    log_bytes: Callable[[], int | None]
+    numbers: Numbers
+    worker: Worker | None
     clock: Callable[[], Instant]
     version: str
 
@@ -128,18 +128,7 @@ def table(services: Services) -> list[Route]:
     stream = StreamRoutes(services.catalogue)
     event = EventRoutes(services.events)
     service = ServiceRoutes(services.is_ready, describe)
-    metrics = MetricsRoutes(
-        services.traffic,
-        lambda: services.playback.commits,
-        waiting=lambda: services.playback.waiting,
-        refused=lambda: {
-            **services.playback.refused,
-            "streams": services.events.refused,
-            "sign_ins": services.accounts.refused_sign_ins,
-        },
-        log_bytes=services.log_bytes,
-        version=services.version,
-    )
+    metrics = MetricsRoutes(services.numbers, services.worker)
     pages = Pages(services.accounts, services.catalogue, services.clock)
     api = APIPage(pages, describe)
     entrance = EntrancePages(pages, services.accounts)
