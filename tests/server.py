@@ -24,13 +24,14 @@ class Server:
     """A `playhead serve` process on a free port of the loopback interface, and the commands beside it.
 
     `database` is the URL of a PostgreSQL database, or empty. `around` is a program that runs the server as its own
-    last words: what stands before the command.
+    last words: what stands before the command. `more` are further arguments of `serve`.
     """
 
-    def __init__(self, data: Path, database: str = "", around: Sequence[str] = ()) -> None:
+    def __init__(self, data: Path, database: str = "", around: Sequence[str] = (), more: Sequence[str] = ()) -> None:
         self.data = data
         self.database = database
         self.around = around
+        self.more = more
         self.log = data.parent / f"{data.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -39,11 +40,11 @@ class Server:
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._begin = log.tell()
-            arguments = [*self.around, PLAYHEAD, "serve", "--port", "0", *self._installation()]
+            arguments = [*self.around, PLAYHEAD, "serve", "--port", "0", *self.more, *self._installation()]
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603 - our own program
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
-            found = re.search(rb"listens on (http://\S+)", self.log.read_bytes()[self._begin :])
+            found = re.search(rb"listens on (http://[^\s,]+)", self.log.read_bytes()[self._begin :])
             if found:
                 self.url = found[1].decode()
                 return

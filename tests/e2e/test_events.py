@@ -1,18 +1,13 @@
 """Live changes between real processes: a second device hears within a second, and nobody's reading holds up the end."""
 
-import http.client
-import json
 import signal
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
+from device import Device, listening
 from playhead.storage.postgres import PostgresDatabase
 from playhead.storage.sqlite import SQLiteDatabase
 from server import Server
@@ -20,43 +15,6 @@ from world import MOVIE, stock_library
 
 URL = f"/api/v1/playback/movie/{MOVIE}"
 WITHIN_S = 1.0
-
-
-class Device:
-    """A stream over a socket of its own."""
-
-    def __init__(self, server: Server, token: str) -> None:
-        where = urlsplit(server.url)
-        self._socket = socket.create_connection((where.hostname, where.port), timeout=20)
-        head = f"GET /api/v1/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n\r\n"
-        self._socket.sendall(head.encode())
-        self.response = http.client.HTTPResponse(self._socket)
-        self.response.begin()
-        assert self.response.status == 200
-        while self.response.readline().strip():  # how it begins
-            pass
-
-    def event(self) -> tuple[str, Any]:
-        """Return the name and the data of the next event; "" at the end."""
-        fields: dict[str, str] = {}
-        for line in self.response:
-            if line.strip():
-                name, _, value = line.decode().strip().partition(": ")
-                fields[name] = value
-            elif "event" in fields:
-                return fields["event"], json.loads(fields["data"])
-        return "", None
-
-    def close(self) -> None:
-        self.response.close()
-        self._socket.close()
-
-
-@contextmanager
-def listening(server: Server, token: str) -> Iterator[Device]:
-    device = Device(server, token)
-    yield device
-    device.close()
 
 
 @pytest.fixture

@@ -1,0 +1,106 @@
+"""The workers of a real server: which there are, and which of them has a connection. Linux' /proc tells."""
+
+import http.client
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import httpx
+
+from server import Server
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
+
+
+Made = TypeVar("Made", bound=Closable)
+
+_TRIES = 200
+
+
+def workers_of(server: Server) -> set[int]:
+    """The processes that serve: children of the one that was started. A helper of Python's own is none of them."""
+    children: set[int] = set()
+    for task in Path(f"/proc/{server.pid}/task").iterdir():
+        children |= {int(child) for child in (task / "children").read_text().split()}
+    return {child for child in children if b"spawn_main" in _command_line(child)}
+
+
+def _command_line(pid: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process is there, and is not only waiting to be asked for its status."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def worker_at(server: Server, connection: socket.socket) -> int | None:
+    """The worker that holds the other end of a connection to the server; None while it is in no one's hands."""
+    ours, theirs = (f"0100007F:{address[1]:04X}" for address in (connection.getsockname(), connection.getpeername()))
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1:3] == [theirs, ours]:
+            return next((pid for pid in workers_of(server) if f"socket:[{fields[9]}]" in _files_of(pid)), None)
+    return None
+
+
+def _files_of(pid: int) -> set[str]:
+    files: set[str] = set()
+    with suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                files.add(str(entry.readlink()))
+    return files
+
+
+class Line(http.client.HTTPConnection):
+    """A connection that stays with one worker, and speaks JSON."""
+
+    def __init__(self, server: Server) -> None:
+        where = urlsplit(server.url)
+        super().__init__(where.hostname or "", where.port, timeout=30)
+
+    def ask(self, method: str, path: str, token: str, body: str = "") -> tuple[int, bytes]:
+        headers = {"authorization": f"Bearer {token}"} | ({"content-type": "application/json"} if body else {})
+        self.request(method, path, body or None, headers)
+        answer = self.getresponse()
+        return answer.status, answer.read()
+
+
+@contextmanager
+def lines_to_each(server: Server) -> Iterator[dict[int, Line]]:
+    """A connection to each of the workers; to which one a connection leads, the system decides."""
+
+    def connect() -> tuple[Line, socket.socket]:
+        line = Line(server)
+        assert line.ask("GET", "/livez", "")[0] == httpx.codes.OK  # it is in somebody's hands now
+        return line, line.sock
+
+    with of_each(server, connect) as lines:
+        yield lines
+
+
+@contextmanager
+def of_each(server: Server, make: Callable[[], tuple[Made, socket.socket]]) -> Iterator[dict[int, Made]]:
+    """Make things that have a connection, until there is one for each worker; close all of them at the end."""
+    made: dict[int, Made] = {}
+    with ExitStack() as stack:
+        for _ in range(_TRIES):
+            one, connection = make()
+            stack.callback(one.close)
+            worker = worker_at(server, connection)
+            if worker is not None:
+                made.setdefault(worker, one)
+            if made.keys() == workers_of(server):
+                break
+        assert made.keys() == workers_of(server)
+        yield made

@@ -1,0 +1,290 @@
+"""Several processes on one port: what one stored the others show, one that dies is replaced, all end together."""
+
+import json
+import os
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from crew import is_alive, lines_to_each, of_each, workers_of
+from device import Device
+from ledger import CLIENTS, Ledger, stock
+from postgres import Cluster
+from server import Server
+from world import MOVIE
+
+WORKERS = 2
+URL = f"/api/v1/playback/movie/{MOVIE}"
+REPORT = '{"position_seconds": 1250, "duration_seconds": 5400}'
+ALL_PLAYS = "SELECT item_id, watched_at FROM play"
+ENDS_WITHIN_S = 10
+WITHIN_S = 1.0
+
+_numbers = count(1)
+
+
+@pytest.fixture
+def workers(durable_cluster: Cluster, tmp_path: Path) -> Iterator[Server]:
+    """A server of two workers that is not started yet, on a database of its own."""
+    database = durable_cluster.create(f"workers-{next(_numbers)}")
+    server = Server(tmp_path / "installation", database, more=("--workers", str(WORKERS)))
+    yield server
+    if server.running:
+        server.stop(signal.SIGKILL)
+
+
+@pytest.fixture
+def ledger(workers: Server) -> Ledger:
+    """Clients of a started server."""
+    ledger = Ledger(stock(workers.settings))
+    workers.start()
+    return ledger
+
+
+@pytest.fixture
+def token(workers: Server) -> str:
+    """An admin's token, for a started server with a movie."""
+    made = stock(workers.settings, [MOVIE])
+    workers.start()
+    return made
+
+
+def settle(workers: Server, without: int | None = None) -> bool:
+    """Wait until all workers listen, after one has died."""
+
+    def is_complete() -> bool:
+        running = workers_of(workers)
+        return len(running) == WORKERS and without not in running
+
+    return workers.within(20, is_complete) and workers.within(20, lambda: are_up(workers) == {"0": 1, "1": 1})
+
+
+def are_up(workers: Server) -> dict[str, float]:
+    with workers.client() as client:
+        families = text_string_to_metric_families(client.get("/metrics").text)
+    [up] = [family for family in families if family.name == "playhead_worker_up"]
+    return {sample.labels["worker"]: sample.value for sample in up.samples}
+
+
+def test_what_is_saved_through_one_is_read_through_the_other(workers: Server, token: str):
+    with lines_to_each(workers) as lines:
+        one, other = lines.values()
+        for near, far, position in ((one, other, 100), (other, one, 200), (one, other, 50)):
+            report = json.dumps({"position_seconds": position, "duration_seconds": 5400})
+            assert near.ask("POST", URL, token, report)[0] == 200
+            status, answer = far.ask("GET", URL, token)
+            assert (status, json.loads(answer)["position_seconds"]) == (200, position)
+
+
+def test_a_start_says_once_what_there_is_to_say(workers: Server):
+    workers.start()
+    assert workers.within(5, lambda: "/setup" in workers.printed())
+    printed = workers.printed()
+    assert printed.count("listens on") == printed.count("/setup?token=") == 1
+    assert "2 workers" in printed
+    link = printed.partition("/setup?token=")[2][:64]
+    with lines_to_each(workers) as lines:
+        for line in lines.values():
+            assert line.ask("GET", f"/setup?token={link}", "")[0] == 200
+    assert workers.stop() == 0
+    assert workers.printed() == printed
+
+
+def test_one_that_is_killed_is_replaced_and_no_answered_save_is_lost(workers: Server, ledger: Ledger, *, soak: bool):
+    chance = random.Random(1)  # noqa: S311 - to be repeated
+
+    def kill_one() -> None:
+        time.sleep(chance.uniform(0.05, 0.6))
+        killed = chance.choice(sorted(workers_of(workers)))
+        os.kill(killed, signal.SIGKILL)
+        assert settle(workers, without=killed)
+
+    kills = 40 if soak else 3
+    for _ in range(kills):
+        ledger.save_during(workers.url, kill_one)
+        ledger.compare(workers.url)
+    ledger.compare_plays(workers.query(ALL_PLAYS))
+    assert workers.stop() == 0
+    assert ledger.saved > CLIENTS * kills
+    assert workers.printed().count("another takes its place") == kills
+    assert workers.command("db", "check").returncode == 0
+
+
+def test_a_database_that_restarts_under_them_ends_none_of_them(
+    workers: Server, ledger: Ledger, durable_cluster: Cluster
+):
+    before = workers_of(workers)
+
+    def die_and_return() -> None:
+        time.sleep(0.3)
+        durable_cluster.stop("immediate")
+        durable_cluster.start()
+        saved = ledger.saved
+        assert workers.within(20, lambda: ledger.saved > saved + CLIENTS)
+
+    ledger.save_during(workers.url, die_and_return)
+    ledger.compare(workers.url)
+    ledger.compare_plays(workers.query(ALL_PLAYS))
+    assert workers_of(workers) == before
+    assert workers.stop() == 0
+
+
+def everybody(workers: Server) -> list[int]:
+    """All processes, as a terminal and some supervisors see them: the parent first."""
+    return [workers.pid, *workers_of(workers)]
+
+
+def only_the_parent(workers: Server) -> list[int]:
+    return [workers.pid]
+
+
+@pytest.mark.parametrize("told", [only_the_parent, everybody])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_in_order_and_every_answered_save_is_stored(
+    workers: Server, ledger: Ledger, told: Callable[[Server], list[int]], number: signal.Signals
+):
+    began: list[float] = []
+    ended: list[int] = []
+
+    def end() -> None:
+        assert workers.within(10, lambda: ledger.saved > 20 * CLIENTS)
+        began.append(time.monotonic())
+        for pid in told(workers):
+            os.kill(pid, number)
+        ended.append(workers.wait())
+
+    running = workers_of(workers)
+    ledger.save_during(workers.url, end)
+    assert ended == [0]
+    assert time.monotonic() - began[0] < ENDS_WITHIN_S
+    assert not any(map(is_alive, running))
+    assert "Traceback" not in workers.printed()
+    workers.start()
+    ledger.compare(workers.url)
+    ledger.compare_plays(workers.query(ALL_PLAYS))
+
+
+def test_one_that_is_told_to_end_ends_in_order_and_is_replaced(workers: Server, ledger: Ledger):
+    told = min(workers_of(workers))
+
+    def end_one() -> None:
+        os.kill(told, signal.SIGTERM)
+        assert settle(workers, without=told)
+
+    ledger.save_during(workers.url, end_one)
+    assert ledger.refused == 0
+    ledger.compare(workers.url)
+    assert f"process {told}, ended with status 0" in workers.printed()
+
+
+def test_the_workers_end_when_their_parent_is_killed(workers: Server, token: str):
+    del token
+    running = workers_of(workers)
+    workers.stop(signal.SIGKILL)
+    assert workers.within(ENDS_WITHIN_S, lambda: not any(map(is_alive, running)))
+
+
+def test_a_token_that_one_revokes_is_worth_nothing_to_the_others_within_a_second(workers: Server, token: str):
+    with lines_to_each(workers) as lines:
+        one, other = lines.values()
+        made = json.loads(one.ask("POST", "/api/v1/tokens", token, '{"name": "phone"}')[1])
+        for line in (one, other, one, other):  # both have looked it up, and believe it
+            assert line.ask("POST", URL, made["token"], REPORT)[0] == 200
+        assert one.ask("DELETE", f"/api/v1/tokens/{made['id']}", token)[0] == 204
+        assert one.ask("GET", URL, made["token"])[0] == 401
+        assert workers.within(WITHIN_S, lambda: other.ask("GET", URL, made["token"])[0] == 401)
+        assert other.ask("POST", URL, made["token"], REPORT)[0] == 401
+
+
+def test_live_changes_reach_the_devices_of_every_worker(workers: Server, token: str):
+    def listen() -> tuple[Device, socket.socket]:
+        device = Device(workers, token)
+        return device, device.socket
+
+    with of_each(workers, listen) as devices, lines_to_each(workers) as lines:
+        for position in (100, 200):
+            report = json.dumps({"position_seconds": position, "duration_seconds": 5400})
+            assert lines[min(devices)].ask("POST", URL, token, report)[0] == 200
+            saved_at = time.monotonic()
+            for device in devices.values():
+                name, data = device.event()
+                assert (name, data["progress"]["position_seconds"]) == ("progress", position)
+                assert time.monotonic() - saved_at < WITHIN_S
+
+
+def test_whoever_is_asked_for_numbers_tells_those_of_all(workers: Server, token: str):
+    with lines_to_each(workers) as lines:
+        for number, line in enumerate(lines.values(), 1):
+            for _ in range(number):
+                assert line.ask("POST", URL, token, REPORT)[0] == 200
+        for line in lines.values():
+            families = text_string_to_metric_families(line.ask("GET", "/metrics", "")[1].decode())
+            samples = [sample for family in families for sample in family.samples]
+            assert {sample.labels["worker"] for sample in samples} == {"0", "1"}
+            saves = [
+                sample.value
+                for sample in samples
+                if sample.name == "playhead_requests_total" and sample.labels["method"] == "POST"
+            ]
+            assert sorted(saves) == [1, 2]
+            assert (
+                len({sample.value for sample in samples if sample.name == "process_resident_memory_bytes"}) == WORKERS
+            )
+
+
+def test_one_that_does_not_answer_is_told_to_be_down(workers: Server, token: str):
+    del token
+    with lines_to_each(workers) as lines:
+        hung, asked = lines
+        os.kill(hung, signal.SIGSTOP)
+        try:
+            answer = lines[asked].ask("GET", "/metrics", "")[1].decode()
+            assert sorted(
+                sample.value
+                for family in text_string_to_metric_families(answer)
+                for sample in family.samples
+                if sample.name == "playhead_worker_up"
+            ) == [0, 1]
+        finally:
+            os.kill(hung, signal.SIGCONT)
+
+
+# Refused
+
+
+@pytest.mark.parametrize(
+    ("flags", "environment"), [(("--workers", "2"), {}), ((), {"PLAYHEAD_WORKERS": "2"})], ids=["flag", "environment"]
+)
+def test_more_than_one_on_sqlite_is_refused_in_one_line(
+    server: Server, flags: tuple[str, ...], environment: dict[str, str]
+):
+    refused = server.command("serve", "--port", "0", *flags, check=False, environment=environment)
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        "playhead: 2 workers cannot share an SQLite database, which has one writer; "
+        "serve with one worker, or on PostgreSQL\n"
+    )
+    assert not server.data.exists()
+
+
+def test_a_port_that_is_taken_is_told_in_one_line(workers: Server, token: str):
+    del token
+    port = workers.url.rpartition(":")[2]
+    refused = workers.command("serve", "--port", port, "--workers", "2", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr == f"playhead: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
+
+
+def test_a_database_that_is_not_there_is_told_once(workers: Server):
+    workers.database = workers.database.replace("workers-", "nothing-")
+    refused = workers.command("serve", "--port", "0", "--workers", "2", check=False)
+    assert refused.returncode == 1
+    assert refused.stderr.count("\n") == 1
+    assert "does not exist" in refused.stderr

@@ -1,0 +1,71 @@
+"""What workers of the tests do, each in a process of its own: listen, and end in one way or another."""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from playhead.workers import READY
+
+
+def obey(place: int, listener: socket.socket, line: Connection) -> None:
+    """Answer each connection with the place and the process, until told to end."""
+    listener.listen()
+    threading.Thread(target=_answer, args=(place, listener), daemon=True).start()
+    line.send(READY)
+    _wait_for(line, "end")
+
+
+def fail_to_start(place: int, listener: socket.socket, line: Connection) -> None:
+    """The second cannot begin; the first obeys."""
+    if place:
+        sys.exit(3)
+    obey(place, listener, line)
+
+
+def insist(_: int, __: socket.socket, line: Connection) -> None:
+    """End only in a hurry."""
+    line.send(READY)
+    _wait_for(line, "hurry")
+
+
+def hear_nothing(_: int, __: socket.socket, line: Connection) -> None:
+    """Never end."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    line.send(READY)
+    time.sleep(600)
+
+
+def break_down(place: int, listener: socket.socket, line: Connection) -> None:
+    """End in order, but with a failure."""
+    obey(place, listener, line)
+    sys.exit(3)
+
+
+def die_young(deaths: Path, place: int, listener: socket.socket, line: Connection) -> None:
+    """Obey, until there is a file; from then on the second dies as soon as it listens, and leaves the time there."""
+    if not place or not deaths.exists():
+        obey(place, listener, line)
+        return
+    line.send(READY)
+    with deaths.open("a") as file:
+        file.write(f"{time.monotonic()}\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _wait_for(line: Connection, word: str) -> None:
+    try:
+        while line.recv() != word:
+            pass
+    except EOFError:
+        pass
+
+
+def _answer(place: int, listener: socket.socket) -> None:
+    while True:
+        with listener.accept()[0] as connection:
+            connection.sendall(f"{place} {os.getpid()}".encode())
