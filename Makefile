@@ -23,7 +23,7 @@ run: setup ## Start a demo: a small library, two users, three curl lines to try
 	@$(BIN)/playhead serve --demo
 
 test: setup ## Run every test
-	@scripts/system-packages chromium=chromium strace=strace pg_ctlcluster=postgresql
+	@scripts/system-packages chromium=chromium nginx=nginx-light strace=strace pg_ctlcluster=postgresql
 	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-config=pyproject.toml
 	@$(BIN)/coverage report --include 'src/playhead/domain/*' --fail-under 100 --skip-covered
 

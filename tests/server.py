@@ -32,6 +32,7 @@ class Server:
         self.database = database
         self.around = around
         self.more = more
+        self.environment: dict[str, str] = {}  # settings beside those of the command line
         self.log = data.parent / f"{data.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -41,7 +42,8 @@ class Server:
         with self.log.open("ab") as log:
             self._begin = log.tell()
             arguments = [*self.around, PLAYHEAD, "serve", "--port", "0", *self.more, *self._installation()]
-            self._process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603 - our own program
+            environment = {**os.environ, **self.environment}
+            self._process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)  # noqa: S603 - our own program
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             found = re.search(rb"listens on (http://[^\s,]+)", self.log.read_bytes()[self._begin :])
@@ -97,7 +99,7 @@ class Server:
             text=True,
             check=check,
             timeout=120,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **self.environment, **(environment or {})},
         )
 
     def _installation(self) -> list[str]:

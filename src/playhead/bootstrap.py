@@ -335,7 +335,13 @@ class Playhead:
                 version=VERSION,
             )
         )
-        return Application(rows, StaticFiles(directory=_STATIC_FOLDER), installation.accounts.authenticate, traffic)
+        return Application(
+            rows,
+            StaticFiles(directory=_STATIC_FOLDER),
+            installation.accounts.authenticate,
+            traffic,
+            base_path=self.settings.base_path,
+        )
 
     def _failed(self, reason: str) -> None:
         log.critical("The store failed; no further save is accepted: %s", reason)

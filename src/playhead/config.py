@@ -54,6 +54,11 @@ class Settings(BaseSettings):
         description="Addresses or networks of proxies whose `X-Forwarded-*` headers count; with commas between. "
         "None by default.",
     )
+    base_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
+        default="",
+        description="Path under which a proxy serves Playhead, such as `/playhead`; whether or not the proxy takes it "
+        "away before it hands a request on.",
+    )
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod

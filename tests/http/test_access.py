@@ -42,6 +42,8 @@ PARAMETERS = {
 # Routes for members whose path names nothing of the catalogue: a stranger is answered for themselves.
 OWN = {
     "/",
+    "/history",
+    "/history/{id}/remove",
     "/settings",
     "/settings/tokens",
     "/settings/tokens/{id}/revoke",

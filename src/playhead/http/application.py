@@ -21,20 +21,23 @@ log = logging.getLogger(__name__)
 class Application:
     """Answers HTTP requests by the table. Mounts under any path; has no start and no end of its own.
 
+    `base_path` is where a proxy serves it; under a mount the mount's path counts.
     `traffic` is told what was answered. Of bounded routes at most `most_under_way` requests are answered at once; what
     is over it gets 503 instead of a place in a queue.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it joins
         self,
         table: Sequence[Route],
         static: ASGIApp,
         authenticate: Authenticate,
         traffic: Traffic,
         *,
+        base_path: str = "",
         most_under_way: int = 256,
     ) -> None:
         self.table = table
+        self._base_path = base_path
         self._authenticate = authenticate
         self._traffic = traffic
         self._answers = traffic.answers
@@ -52,6 +55,8 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        if self._base_path and not scope.get("root_path"):
+            scope = _below(self._base_path, scope)
         found = self._lane.match(scope)
         if found is not None:
             route, parameters = found
@@ -163,6 +168,14 @@ class _Static:
             await send(message)
 
         await self._files(scope, receive, count)
+
+
+def _below(base_path: str, scope: Scope) -> Scope:
+    """Return a request as if it came to a mount there: proxies hand it on with that path, or without."""
+    path: str = scope["path"]
+    if not path.startswith(base_path + "/") and path != base_path:
+        path = base_path + path
+    return {**scope, "root_path": base_path, "path": path}
 
 
 async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:

@@ -64,6 +64,7 @@ from playhead.http.metrics import MetricsRoutes, Numbers, Worker
 from playhead.http.openapi import document
 from playhead.http.pages.api import APIPage
 from playhead.http.pages.entrance import EntrancePages
+from playhead.http.pages.history import HistoryPages
 from playhead.http.pages.home import HomePage
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
@@ -133,6 +134,7 @@ def table(services: Services) -> list[Route]:
     api = APIPage(pages, describe)
     entrance = EntrancePages(pages, services.accounts)
     home = HomePage(pages, services.lists)
+    history = HistoryPages(pages, services.lists, services.marks)
     settings = SettingsPages(pages, services.accounts)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal)
     # fmt: off
@@ -263,6 +265,8 @@ def table(services: Services) -> list[Route]:
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True),
         # Pages: for people. Whoever is not signed in is sent to the sign-in page.
         page("GET", "/", pages.visited(home.show), "Home"),
+        page("GET", "/history", pages.visited(history.show), "What was watched"),
+        page("POST", "/history/{id}/remove", pages.visited(history.remove_play), "Remove a play"),
         page("GET", "/settings", pages.visited(settings.show), "One's own settings"),
         page("POST", "/settings/tokens", pages.visited(settings.create_token), "Make an API token"),
         page("POST", "/settings/tokens/{id}/revoke", pages.visited(settings.revoke_token), "Revoke an API token"),

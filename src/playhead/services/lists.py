@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -157,6 +158,24 @@ class Lists:
             )
 
         return await self._database.read(load)
+
+    async def watched_days(
+        self, viewer: Viewer, day_of: Callable[[Instant], date], since: Instant
+    ) -> dict[date, Milliseconds]:
+        """Return how long somebody watched on each day since then, by the runtime of what they watched to its end.
+
+        `day_of` gives the day of an instant where they live. Days without a play are not in it.
+        """
+        times = await self._database.read(
+            lambda connection: storage.list_watched_times(
+                connection, viewer.user_id, is_admin=may_administer(viewer.role), since=since
+            )
+        )
+        days: dict[date, int] = {}
+        for at, length in times:
+            day = day_of(at)
+            days[day] = days.get(day, 0) + length
+        return {day: Milliseconds(length) for day, length in days.items()}
 
     async def now_playing(self, viewer: Viewer, *, everybody: bool) -> list[PlayingView]:
         """Return what is being played just now, newest first. Raises ACCESS_DENIED for everybody's to a member."""

@@ -26,7 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.catalogue import Item
 from playhead.domain.lists import ListState, Viewed
-from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, UserId
+from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
 from playhead.storage.database import Prepared, Row
@@ -228,6 +228,26 @@ def list_history(
     if after is not None:
         query = query.where(tuple_(at, play.c.id) < tuple_(after[0], after[1]))
     return [Played(*row) for row in connection.execute(query.order_by(at.desc(), play.c.id.desc()).limit(limit))]
+
+
+def list_watched_times(
+    connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant
+) -> list[tuple[Instant, Milliseconds]]:
+    """Return when the user's plays of that time and later were, in order, each with the runtime of what was played.
+
+    An item whose runtime nobody knows has 0.
+    """
+    query = (
+        select(play.c.watched_at, func.coalesce(item.c.runtime_ms, 0))
+        .join(item, item.c.id == play.c.item_id)
+        .where(
+            play.c.user_id == user_id,
+            play.c.watched_at >= since,
+            _is_seen(play.c.user_id, _flag(is_admin=is_admin)),
+        )
+        .order_by(play.c.watched_at)
+    )
+    return [(Instant(at), Milliseconds(length)) for at, length in connection.execute(query)]
 
 
 def list_playing(connection: Connection, user_id: UserId | None, *, is_admin: bool, since: Instant) -> list[Watched]:

@@ -176,6 +176,11 @@ def way_back(wanted: str | None, otherwise: str = "/") -> str:
     return otherwise if parts.scheme or parts.netloc or wanted.startswith("//") else wanted
 
 
+def wants_json(call: Call) -> bool:
+    """Say whether a form was sent by a script of ours, which goes on with what the answer says."""
+    return call.header(b"accept") == "application/json"
+
+
 async def read_form(call: Call) -> dict[str, str]:
     """Return the fields of a form that one of our own pages sent, whoever did.
 

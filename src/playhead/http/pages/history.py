@@ -1,0 +1,166 @@
+"""The history: what was watched, day by day, and the last 12 months as a picture."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from itertools import groupby
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from starlette.responses import JSONResponse, Response
+
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
+from playhead.errors import Code, PlayheadError, not_found
+from playhead.http.pages.page import Pages, Visit, read_form, redirect, wants_json, way_back
+from playhead.services.lists import Lists, PlayedView
+from playhead.services.marks import Marks
+
+_PLAYS_SHOWN = 50
+
+_WEEKS = 53
+_WEEKDAYS = 7
+_HOUR_MS = 60 * 60 * 1000
+
+# A day's shade, by the hours from which it has it: an episode, a film, an evening, a weekend.
+_SHADES_H = (0.0, 1.5, 3.0, 5.0)
+
+# In units of the picture: a day is a square of 10, with 2 between.
+_STEP = 12
+_SIDE = 10
+_LEFT = 28
+_TOP = 16
+
+
+class Day(NamedTuple):
+    """The plays of one day, newest first. `on` is None for those without a time."""
+
+    on: date | None
+    plays: Sequence[PlayedView]
+
+
+@dataclass(frozen=True, slots=True)
+class Year:
+    """The last 12 months as squares, a column a week.
+
+    `shades` are SVG paths of the days of each shade, lightest first. `months` are names and where their first week
+    stands; `labelled` are the days on which something was watched, each with its place and words.
+    """
+
+    width: int
+    height: int
+    shades: Sequence[str]
+    months: Sequence[tuple[int, str]]
+    labelled: Sequence[tuple[int, int, str]]
+    summary: str
+
+
+class HistoryPages:
+    """The endpoints of the history."""
+
+    def __init__(self, pages: Pages, lists: Lists, marks: Marks) -> None:
+        self._pages = pages
+        self._lists = lists
+        self._marks = marks
+
+    async def show(self, visit: Visit) -> Response:
+        """Show a part of the history, and on its first page the last 12 months."""
+        cursor = visit.call.request.query_params.get("cursor")
+        try:
+            plays, following = await self._lists.history(visit.viewer, cursor, _PLAYS_SHOWN)
+        except PlayheadError as error:
+            if error.code is not Code.INVALID:
+                raise
+            return redirect(visit.call, "/history")
+        today = _day_of(self._pages.clock(), visit.zone)
+        year = None
+        if cursor is None:
+            first = _first_day(today)
+            watched = await self._lists.watched_days(
+                visit.viewer, lambda at: _day_of(at, visit.zone), _beginning_of(first, visit.zone)
+            )
+            year = picture_of(watched, first, today)
+        days = [Day(on, list(group)) for on, group in groupby(plays, lambda each: _day(each, visit.zone))]
+        return self._pages.render(visit, "history.html", days=days, today=today, year=year, following=following)
+
+    async def remove_play(self, visit: Visit) -> Response:
+        """Remove a play from the history. One that is gone already is as good."""
+        form = await read_form(visit.call)
+        kind = form.get("kind")
+        item_id = canonical_id(form.get("item", ""))
+        if kind not in {ItemKind.MOVIE, ItemKind.EPISODE} or item_id is None:
+            raise not_found("Play not found")
+        play_id = visit.call.parameters["id"]
+        try:
+            await self._marks.remove_play(visit.user.user_id, ItemKind(kind), ItemId(item_id), play_id)
+        except PlayheadError as error:
+            if error.message != "Play not found":
+                raise
+        if wants_json(visit.call):
+            return JSONResponse({})
+        return redirect(visit.call, way_back(form.get("back"), "/history"))
+
+
+def picture_of(watched: Mapping[date, Milliseconds], first: date, today: date) -> Year:
+    """Draw how long somebody watched on each day from `first`, a Monday, to today."""
+    paths = ["", *("" for _ in _SHADES_H)]
+    labelled: list[tuple[int, int, str]] = []
+    months: list[tuple[int, str]] = []
+    for number in range((today - first).days + 1):
+        day = first + timedelta(number)
+        x, y = _LEFT + _STEP * (number // _WEEKDAYS), _TOP + _STEP * (number % _WEEKDAYS)
+        length = watched.get(day)
+        paths[_shade(length)] += f"M{x} {y}h{_SIDE}v{_SIDE}h-{_SIDE}z"
+        if length is not None:
+            labelled.append((x, y, f"{_words(day)}: {_hours(length)}"))
+        if day.day == 1 and number:
+            months.append((_LEFT + _STEP * -(-number // _WEEKDAYS), f"{day:%b}"))
+    return Year(
+        _LEFT + _STEP * _WEEKS,
+        _TOP + _STEP * _WEEKDAYS,
+        paths,
+        [month for month in months if month[0] <= _LEFT + _STEP * (_WEEKS - 2)],
+        labelled,
+        _summary(watched),
+    )
+
+
+def _shade(length: Milliseconds | None) -> int:
+    return 0 if length is None else sum(length >= hours * _HOUR_MS for hours in _SHADES_H)
+
+
+def _summary(watched: Mapping[date, Milliseconds]) -> str:
+    if not watched:
+        return "Nothing watched in the last 12 months"
+    most = max(watched, key=lambda day: (watched[day], day))
+    days = f"{len(watched)} day{'' if len(watched) == 1 else 's'}"
+    total = _hours(Milliseconds(sum(watched.values())))
+    return f"{total} on {days} in the last 12 months; most on {_words(most)}: {_hours(watched[most])}"
+
+
+def _hours(length: Milliseconds) -> str:
+    minutes = round(length / 60_000)
+    if minutes < 60:  # noqa: PLR2004 - of an hour
+        return f"{minutes} min"
+    hours = round(length / _HOUR_MS, 1)
+    return f"{hours:g} h"
+
+
+def _words(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
+
+
+def _first_day(today: date) -> date:
+    """Return the Monday that a picture of so many weeks begins with."""
+    return today - timedelta(today.weekday() + _WEEKDAYS * (_WEEKS - 1))
+
+
+def _day(each: PlayedView, zone: ZoneInfo) -> date | None:
+    return None if each.play.watched_at is None else _day_of(each.play.watched_at, zone)
+
+
+def _day_of(at: Instant, zone: ZoneInfo) -> date:
+    return moment_of(at).astimezone(zone).date()
+
+
+def _beginning_of(day: date, zone: ZoneInfo) -> Instant:
+    return instant_of(datetime.combine(day, time(), zone))
