@@ -17,6 +17,7 @@ from sqlalchemy import (
     case,
     delete,
     func,
+    literal,
     or_,
     select,
     tuple_,
@@ -226,7 +227,7 @@ def list_history(
         .where(play.c.user_id == user_id, _is_seen(play.c.user_id, _flag(is_admin=is_admin)))
     )
     if after is not None:
-        query = query.where(tuple_(at, play.c.id) < tuple_(after[0], after[1]))
+        query = query.where(tuple_(at, play.c.id) < tuple_(literal(after[0]), literal(after[1], play.c.id.type)))
     return [Played(*row) for row in connection.execute(query.order_by(at.desc(), play.c.id.desc()).limit(limit))]
 
 
@@ -280,7 +281,8 @@ def list_changed(  # noqa: PLR0913 - the members of a query
     if watched is not None:
         query = query.where(progress.c.watched.is_(watched))
     if after is not None:
-        query = query.where(tuple_(progress.c.changed_at, progress.c.item_id) > tuple_(after[0], after[1]))
+        place = tuple_(literal(after[0]), literal(after[1], progress.c.item_id.type))
+        query = query.where(tuple_(progress.c.changed_at, progress.c.item_id) > place)
     return _watched_rows(connection, query.order_by(progress.c.changed_at, progress.c.item_id).limit(limit))
 
 
