@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
@@ -10,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from pages import OWN, Seen, enter, submit
 from playhead.bootstrap import Playhead
 from playhead.config import Settings
 from support import Clock
@@ -17,46 +17,7 @@ from world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-OWN = {"origin": "http://playhead.test"}
 PAGES = ("/", "/settings", "/sign-in", "/setup", "/api/docs")
-
-
-class Seen(HTMLParser):
-    """What a page refers to, asks for and says."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.references: list[str] = []
-        self.fields: dict[str, dict[str, str | None]] = {}
-        self.labels: set[str | None] = set()
-        self.inline_scripts = 0
-        self.inline_styles = 0
-        self.ids: list[str] = []
-        self.described_by: list[str] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = dict(attrs)
-        self.references += [values[name] or "" for name in ("href", "src", "action") if name in values]
-        self.inline_scripts += (tag == "script" and "src" not in values) or any(
-            name.startswith("on") for name in values
-        )
-        self.inline_styles += tag == "style" or "style" in values
-        if tag == "input" and values.get("type") != "hidden":
-            self.fields[values.get("name") or values.get("id") or ""] = values
-        if tag == "label":
-            self.labels.add(values.get("for"))
-        self.ids += [value for name, value in attrs if name == "id" and value]
-        self.described_by += (values.get("aria-describedby") or "").split()
-
-
-async def submit(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Response:
-    return await client.post(path, data=fields, headers=OWN)
-
-
-async def enter(world: World, username: str = "member") -> None:
-    answer = await submit(world.client, "/sign-in", username=username, password=PASSWORD)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
 def cookie_of(answer: httpx.Response) -> tuple[str, set[str]]:
@@ -277,7 +238,7 @@ async def test_a_token_made_in_the_settings_is_shown_once_and_revoked_there(worl
     newest = next(reference for reference in Seen(start.text).references if reference.endswith("/revoke"))
     for _ in range(2):
         answer = await submit(world.client, newest)
-        assert (answer.status_code, answer.headers["location"]) == (303, "/settings")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/settings?done=token")
         assert (await world.client.get("/api/v1/me", headers=headers)).status_code == 401
 
 

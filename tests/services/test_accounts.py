@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from playhead.domain.accounts import Principal, TokenKind, User, login_key, token_hash
 from playhead.domain.model import LibraryId, Role, TokenId, UserId
 from playhead.errors import Code, PlayheadError, unavailable
-from playhead.services import accounts as services_accounts
+from playhead.services import trusted
 from playhead.services.accounts import SIGN_INS_MAX, Accounts
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
@@ -614,7 +614,7 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_believed_afterwards(
 async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(
     process: Process, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(services_accounts, "TRUSTED_MAX", 20)
+    monkeypatch.setattr(trusted, "TRUSTED_MAX", 20)
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     secrets = [f"{number:064x}" for number in range(21)]
     today = process.clock.now - process.clock.now % DAY_MS

@@ -14,6 +14,7 @@ from playhead.domain.accounts import (
     User,
     login_key,
 )
+from playhead.domain.devices import device_name
 from playhead.domain.model import LibraryId, Role, TokenId, UserId, canonical_id
 from playhead.errors import not_found
 from playhead.http.playback import time_text
@@ -139,7 +140,7 @@ class AccountRoutes:
     async def sign_in(self, call: Call) -> SessionAnswer:
         """Open a session with a name and a password. Ten failures in 15 minutes close the door for a while."""
         request = await call.json(SignInRequest)
-        signed_in = await self._accounts.sign_in(request.username, request.password, address_of(call))
+        signed_in = await self._accounts.sign_in(request.username, request.password, address_of(call), device_of(call))
         return SessionAnswer(signed_in.token, _user_answer(signed_in.user))
 
     async def sign_out(self, call: Call) -> None:
@@ -213,6 +214,11 @@ def address_of(call: Call) -> str:
     """Return where the request comes from; "" where the server cannot know, as behind a Unix socket."""
     client = call.scope.get("client")
     return client[0] if client else ""
+
+
+def device_of(call: Call) -> str:
+    """Return what a session goes by that this request opens, such as "Firefox on Windows"; "" where nothing is told."""
+    return device_name(call.header(b"user-agent") or "")
 
 
 def user_id_of(call: Call, parameter: str) -> UserId:

@@ -4,8 +4,9 @@ Whether the caller may administer is decided before, by `domain.access`; here is
 """
 
 import asyncio
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -31,6 +32,7 @@ from playhead.domain.accounts import (
 )
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.errors import (
+    Code,
     PlayheadError,
     conflict,
     invalid,
@@ -40,17 +42,11 @@ from playhead.errors import (
     unavailable,
 )
 from playhead.services.passwords import Passwords
+from playhead.services.trusted import Trusted
 from playhead.storage import accounts as storage
 from playhead.storage.database import Connection, Database
 
 T = TypeVar("T")
-
-# How long it is believed that no other process has revoked anything. A revocation must take effect within 1 s; the rest
-# is for the way of the request.
-TRUST_S = 0.75
-
-# Tokens whose principals are remembered, for a player reports every ten seconds; half a kilobyte each.
-TRUSTED_MAX = 100_000
 
 # Sign-ins that may be under way at once: about two seconds of hashing. Beyond it they are refused, not queued.
 SIGN_INS_MAX = 128
@@ -61,6 +57,13 @@ class SignedIn(NamedTuple):
 
     token: str
     user: User
+
+
+class Session(NamedTuple):
+    """A session of somebody's. `is_current`: it is the one that asks."""
+
+    token: Token
+    is_current: bool
 
 
 class NewToken(NamedTuple):
@@ -92,7 +95,7 @@ class Accounts:
         self._clock = clock
         self._new_id = new_id
         self._new_token = new_token
-        self._trusted = _Trusted(monotonic)
+        self._trusted = Trusted(monotonic)
         self._checking = asyncio.Lock()
         self._signing_in = 0
         self.refused_sign_ins = 0
@@ -150,23 +153,48 @@ class Accounts:
 
     # Signing in and out
 
-    async def sign_in(self, name: str, password: str, address: str) -> SignedIn:
-        """Open a session. `address` is where the request comes from.
+    async def sign_in(self, name: str, password: str, address: str, device: str = "") -> SignedIn:
+        """Open a session. `address` is where the request comes from, `device` what the session goes by in a list.
 
         Raises NOT_AUTHENTICATED, the same and after the same time for a wrong password and an unknown name;
         TOO_MANY_ATTEMPTS after ten failures of this name from this address within 15 minutes; UNAVAILABLE when too
         many sign-ins wait for their turn.
         """
+        async with self._place():
+            found = await self._prove(login_key(name), password, throttle_address(address))
+            password_hash = found.password_hash
+            if self._passwords.needs_rehash(password_hash):
+                password_hash = await self._passwords.hash(password)
+        secret, session = self._make_token(found.user.id, TokenKind.SESSION, device)
+        now = session.created_at
+
+        def succeed(connection: Connection) -> None:
+            if not storage.replace_password_hash(connection, found.user.id, found.password_hash, password_hash):
+                raise not_authenticated()  # it was changed while we compared, or the user removed
+            storage.clear_failures(connection, login_key(name), throttle_address(address))
+            storage.remove_expired_tokens(connection, found.user.id, now)
+            storage.add_token(connection, token_hash(secret), session)
+
+        await self._database.write(succeed)
+        return SignedIn(secret, found.user)
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        """Take one of the places of those whose password is being compared. Raises UNAVAILABLE."""
         if self._signing_in >= SIGN_INS_MAX:
             self.refused_sign_ins += 1
             raise unavailable(retry_after_s=2)
         self._signing_in += 1
         try:
-            return await self._sign_in(login_key(name), password, throttle_address(address))
+            yield
         finally:
             self._signing_in -= 1
 
-    async def _sign_in(self, key: str, password: str, address: str) -> SignedIn:
+    async def _prove(self, key: str, password: str, address: str) -> storage.Credentials:
+        """Return whose password this is. Counts as a failure until `clear_failures`.
+
+        Raises NOT_AUTHENTICATED, TOO_MANY_ATTEMPTS.
+        """
         now = self._clock()
         # A sender that is refused already costs no write.
         await self._database.read(lambda connection: _refuse_throttled(connection, key, address, now))
@@ -177,26 +205,55 @@ class Accounts:
         verified = await self._passwords.verify(None if found is None else found.password_hash, password)
         if found is None or not verified:
             raise not_authenticated()
-        password_hash = found.password_hash
-        if self._passwords.needs_rehash(password_hash):
-            password_hash = await self._passwords.hash(password)
-        secret, session = self._make_token(found.user.id, TokenKind.SESSION, "")
-
-        def succeed(connection: Connection) -> None:
-            if not storage.replace_password_hash(connection, found.user.id, found.password_hash, password_hash):
-                raise not_authenticated()  # it was changed while we compared, or the user removed
-            storage.clear_failures(connection, key, address)
-            storage.remove_expired_tokens(connection, found.user.id, now)
-            storage.add_token(connection, token_hash(secret), session)
-
-        await self._database.write(succeed)
-        return SignedIn(secret, found.user)
+        return found
 
     async def sign_out(self, principal: Principal) -> None:
         """End the session that makes the request. Raises NOT_FOUND where it was made with an API token."""
         if principal.token_kind is not TokenKind.SESSION:
             raise not_found("Session not found")
         await self._revoke(lambda connection: storage.remove_token(connection, principal.token_hash))
+
+    async def list_sessions(self, principal: Principal) -> list[Session]:
+        """Return the sessions of who asks that have not ended, newest first."""
+        now = self._clock()
+
+        def load(connection: Connection) -> list[Session]:
+            current = storage.find_token_id(connection, principal.token_hash)
+            tokens = storage.list_tokens(connection, principal.user_id, TokenKind.SESSION)
+            live = [token for token in tokens if token_is_live(token.kind, token.expires_at, now)]
+            return [Session(token, token.id == current) for token in live]
+
+        return await self._database.read(load)
+
+    async def end_other_sessions(self, principal: Principal) -> None:
+        """End all sessions of who asks but the one that asks; API tokens stay."""
+        await self._revoke(
+            lambda connection: storage.remove_sessions(connection, principal.user_id, but=principal.token_hash)
+        )
+
+    async def change_own_password(self, principal: Principal, current: str, password: str, address: str) -> None:
+        """Change the password of who knows the current one, and end their other sessions; API tokens stay.
+
+        Raises INVALID (`password`; `current`, which counts as a failed sign-in), TOO_MANY_ATTEMPTS, UNAVAILABLE.
+        """
+        _refuse_faults(password=password_faults(password))
+        key, throttled = login_key(principal.name), throttle_address(address)
+        async with self._place():
+            try:
+                found = await self._prove(key, current, throttled)
+            except PlayheadError as error:
+                if error.code is not Code.NOT_AUTHENTICATED:
+                    raise
+                raise _wrong_password() from None
+            password_hash = await self._passwords.hash(password)
+
+        def change(connection: Connection) -> None:
+            if not storage.replace_password_hash(connection, principal.user_id, found.password_hash, password_hash):
+                raise _wrong_password()  # it was changed while we compared
+            storage.clear_failures(connection, key, throttled)
+            storage.remove_sessions(connection, principal.user_id, but=principal.token_hash)
+
+        await self._revoke(change)
 
     # The first admin
 
@@ -219,8 +276,8 @@ class Accounts:
         """Say whether `claim` would accept this token now."""
         return await self._setup_user_id(token) is not None
 
-    async def claim(self, token: str, name: str, password: str) -> SignedIn:
-        """Make the first admin and open a session for them.
+    async def claim(self, token: str, name: str, password: str, device: str = "") -> SignedIn:
+        """Make the first admin and open a session for them, which goes by `device` in a list.
 
         Raises NOT_FOUND where the token is none or no longer valid: of two claims at the same instant one succeeds.
         Raises INVALID for `username` and `password`; the token then stays valid.
@@ -231,7 +288,7 @@ class Accounts:
         _refuse_faults(username=name_faults(name), password=password_faults(password))
         password_hash = await self._passwords.hash(password)
         user = User(user_id, clean_name(name), Role.ADMIN, self._clock())
-        secret, session = self._make_token(user_id, TokenKind.SESSION, "")
+        secret, session = self._make_token(user_id, TokenKind.SESSION, device)
 
         def make_admin(connection: Connection) -> None:
             if token_hash(token) not in storage.remove_setup_tokens(connection) or storage.any_user(connection):
@@ -324,9 +381,16 @@ class Accounts:
 
     async def set_time_zone(self, user_id: UserId, name: str) -> None:
         """Keep in which time zone somebody sees days and times. Raises INVALID for a name that nobody knows."""
-        if name not in available_timezones():
+        if name not in await asyncio.to_thread(time_zones):
             raise invalid({"time_zone": ["must be the name of a time zone, such as Europe/Berlin"]})
         await self._database.write(lambda connection: storage.set_time_zone(connection, user_id, name))
+
+    async def propose_time_zone(self, user_id: UserId, name: str) -> None:
+        """Keep the time zone that somebody's browser lives in, unless they have one. Nothing happens for no name."""
+        if name in await asyncio.to_thread(time_zones):
+            await self._database.write(
+                lambda connection: storage.set_time_zone(connection, user_id, name, only_first=True)
+            )
 
     async def remove_user(self, user_id: UserId) -> None:
         """Remove a user with their tokens, grants, progress and plays.
@@ -398,6 +462,20 @@ class Accounts:
 
         await self._database.write(remove)
 
+    async def set_grants(self, user_id: UserId, library_ids: Collection[LibraryId]) -> None:
+        """Let a user see these libraries and no others. Raises NOT_FOUND for an unknown library or user."""
+        now = self._clock()
+
+        def change(connection: Connection) -> None:
+            granted = storage.list_grants(connection, user_id)
+            for library_id in library_ids:
+                _refuse_unknown(connection, library_id, user_id)
+                storage.add_grant(connection, user_id, library_id, now)
+            for library_id in granted.difference(library_ids):
+                storage.remove_grant(connection, user_id, library_id)
+
+        await self._database.write(change)
+
     async def list_grants(self, user_id: UserId) -> frozenset[LibraryId]:
         """Return the libraries that were granted to a user. An admin sees the others too."""
         return await self._database.read(lambda connection: storage.list_grants(connection, user_id))
@@ -422,50 +500,14 @@ class Accounts:
             self._trusted.clear()
 
 
-class _Trusted:
-    """Looked-up principals by their token. They are believed as long as the epoch of credentials stays the same.
+@lru_cache(maxsize=1)
+def time_zones() -> frozenset[str]:
+    """Return the names of all time zones that this machine knows. It looks into some hundred files, once."""
+    return frozenset(available_timezones())
 
-    That is asked again after TRUST_S, counted from before the question.
-    """
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._entries: dict[str, tuple[Instant, Principal]] = {}
-        self._fresh_until = 0.0
-        self._epoch: int | None = None
-        self._cleared = 0
-
-    def is_stale(self) -> bool:
-        """Say whether the epoch has to be asked for before anybody is believed."""
-        return self._epoch is None or self._monotonic() >= self._fresh_until
-
-    def get(self, token: str, now: Instant) -> Principal | None:
-        entry = self._entries.get(token)
-        return entry[1] if entry is not None and now < entry[0] else None
-
-    def ticket(self) -> tuple[float, int]:
-        """Begin a look-up or a question. What `clear` revokes meanwhile is not believed when it comes back."""
-        return self._monotonic() + TRUST_S, self._cleared
-
-    def check(self, epoch: int, ticket: tuple[float, int]) -> None:
-        """Believe everybody for another while, or nobody where the epoch is another one."""
-        if epoch != self._epoch:
-            self.clear()
-        self._epoch = epoch
-        self._fresh_until = ticket[0]
-
-    def put(self, token: str, principal: Principal, until: Instant, ticket: tuple[float, int]) -> None:
-        if ticket[1] != self._cleared:
-            return
-        # Entries lie in the order in which they were looked up, so the first is the one to give way.
-        self._entries.pop(token, None)
-        if len(self._entries) >= TRUSTED_MAX:
-            del self._entries[next(iter(self._entries))]
-        self._entries[token] = (until, principal)
-
-    def clear(self) -> None:
-        self._entries.clear()
-        self._cleared += 1
+def _wrong_password() -> PlayheadError:
+    return invalid({"current": ["is not your password"]})
 
 
 def _refuse_faults(**details: list[str]) -> None:

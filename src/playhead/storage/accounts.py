@@ -170,9 +170,10 @@ def find_time_zone(connection: Connection, user_id: UserId) -> str | None:
     return connection.execute(select(account.c.time_zone).where(account.c.id == user_id)).scalar()
 
 
-def set_time_zone(connection: Connection, user_id: UserId, name: str) -> None:
-    """Keep in which time zone somebody sees times."""
-    connection.execute(update(account).where(account.c.id == user_id).values(time_zone=name))
+def set_time_zone(connection: Connection, user_id: UserId, name: str, *, only_first: bool = False) -> None:
+    """Keep in which time zone somebody sees times; with `only_first` nothing changes where one is kept already."""
+    wanted = and_(account.c.id == user_id, account.c.time_zone.is_(None)) if only_first else account.c.id == user_id
+    connection.execute(update(account).where(wanted).values(time_zone=name))
 
 
 def replace_password_hash(connection: Connection, user_id: UserId, verified: str, replacement: str) -> bool:
@@ -276,10 +277,15 @@ def remove_token_of(connection: Connection, user_id: UserId, token_id: TokenId) 
     return connection.execute(delete(token).where(own)).rowcount > 0
 
 
-def remove_sessions(connection: Connection, user_id: UserId) -> None:
-    """Remove a user's sessions; API tokens stay."""
+def find_token_id(connection: Connection, token_hash: str) -> TokenId | None:
+    """Return the id that a token goes by where its secret must not."""
+    return connection.execute(select(token.c.id).where(token.c.hash == token_hash)).scalar()
+
+
+def remove_sessions(connection: Connection, user_id: UserId, *, but: str = "") -> None:
+    """Remove a user's sessions, `but` the one with this hash; API tokens stay."""
     session = token.c.kind == TokenKind.SESSION.value
-    connection.execute(delete(token).where(token.c.user_id == user_id, session))
+    connection.execute(delete(token).where(token.c.user_id == user_id, session, token.c.hash != but))
 
 
 def remove_expired_tokens(connection: Connection, user_id: UserId, now: Instant) -> None:

@@ -6,10 +6,11 @@ from starlette.responses import HTMLResponse, Response
 
 from playhead.domain.accounts import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, TokenKind
 from playhead.errors import Code, PlayheadError
-from playhead.http.accounts import address_of
+from playhead.http.accounts import address_of, device_of
 from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, base, read_form, redirect, way_back
+from playhead.http.pages.text import patience
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts, SignedIn
 
@@ -44,13 +45,14 @@ class EntrancePages:
         if password != form.get("repetition"):
             return self._setup_page(call, token, name, {"repetition": ["must be the same as above"]})
         try:
-            signed_in = await self._accounts.claim(token, name, password)
+            signed_in = await self._accounts.claim(token, name, password, device_of(call))
         except PlayheadError as error:
             if error.code is Code.NOT_FOUND:
                 return self._pages.render_plain(call, "setup_gone.html", status=404)
             if error.code is not Code.INVALID:
                 raise
             return self._setup_page(call, token, name, error.details or {})
+        await self._accounts.propose_time_zone(signed_in.user.id, form.get("time_zone", ""))
         return _enter(call, signed_in, "/")
 
     async def show_sign_in(self, call: Call) -> Response:
@@ -67,20 +69,20 @@ class EntrancePages:
         form = await read_form(call)
         name, wanted = form.get("username", ""), way_back(form.get("next"))
         try:
-            signed_in = await self._accounts.sign_in(name, form.get("password", ""), address_of(call))
+            signed_in = await self._accounts.sign_in(name, form.get("password", ""), address_of(call), device_of(call))
         except PlayheadError as error:
             if error.code not in _REFUSALS:
                 raise
             # 401 would have to name a scheme, and browsers would then ask in a window of their own.
             status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
-            minutes = -(-(error.retry_after_s or 0) // 60)
-            refusal = _REFUSALS[error.code].format(minutes="a minute" if minutes <= 1 else f"{minutes} minutes")
+            refusal = _REFUSALS[error.code].format(minutes=patience(error.retry_after_s))
             page = self._pages.render_plain(
                 call, "sign_in.html", status=status, name=name, refusal=refusal, next=wanted
             )
             if error.retry_after_s is not None:
                 page.headers["retry-after"] = str(error.retry_after_s)
             return page
+        await self._accounts.propose_time_zone(signed_in.user.id, form.get("time_zone", ""))
         return _enter(call, signed_in, wanted)
 
     async def sign_out(self, call: Call) -> Response:

@@ -92,6 +92,12 @@ def counted(number: int, one: str, many: str) -> str:
     return f"{number:,} {one if number == 1 else many}"
 
 
+def patience(wait_s: int | None) -> str:
+    """Show how long somebody has to wait, in whole minutes: "a minute", "14 minutes"."""
+    minutes = -(-(wait_s or 0) // _MINUTE_S)
+    return "a minute" if minutes <= 1 else f"{minutes} minutes"
+
+
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "day": day,
     "moment": moment,
