@@ -4,12 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from playhead.domain.health import Facts, Level, examine, worst
+from playhead.domain.health import (
+    FileFacts,
+    Level,
+    ServerFacts,
+    examine_file,
+    examine_server,
+    worst,
+)
 from playhead.domain.model import Instant
 
 NOW = Instant(1_762_639_200_000)
 MIB = 1024 * 1024
-WELL = Facts(
+WELL = FileFacts(
     sqlite_version="3.54.1",
     is_sqlite_sound=True,
     filesystem="ext4",
@@ -25,15 +32,30 @@ WELL = Facts(
     now=NOW,
 )
 
+SERVED = ServerFacts(
+    folder="/var/lib/playhead",
+    is_folder_writable=True,
+    revision="0002",
+    head="0002",
+    fault=None,
+    newest_at=NOW,
+    now=NOW,
+    server="postgresql://playhead@db/playhead",
+    server_version="15.18",
+    connections_free=90,
+    connections_max=100,
+    clock=NOW,
+)
+
 
 def test_a_sound_installation_has_nothing_wrong():
-    findings = examine(WELL)
+    findings = examine_file(WELL)
     assert worst(findings) is Level.OK
     assert not any(finding.remedy for finding in findings)
 
 
 def test_before_the_first_start_nothing_is_wrong_either():
-    assert worst(examine(replace(WELL, revision=None, newest_at=None))) is Level.OK
+    assert worst(examine_file(replace(WELL, revision=None, newest_at=None))) is Level.OK
 
 
 @pytest.mark.parametrize(
@@ -52,9 +74,51 @@ def test_before_the_first_start_nothing_is_wrong_either():
         (replace(WELL, missing_folders=("/srv/films",)), Level.WARNING, "/srv/films cannot be read"),
     ],
 )
-def test_each_fault_is_found_with_its_remedy(facts: Facts, level: Level, words: str):
-    (finding,) = (finding for finding in examine(facts) if finding.level is not Level.OK)
+def test_each_fault_is_found_with_its_remedy(facts: FileFacts, level: Level, words: str):
+    (finding,) = (finding for finding in examine_file(facts) if finding.level is not Level.OK)
     assert finding.level is level
     assert words in finding.text
     assert finding.remedy
-    assert worst(examine(facts)) is level
+    assert worst(examine_file(facts)) is level
+
+
+# On PostgreSQL
+
+
+def test_a_sound_server_has_nothing_wrong():
+    findings = examine_server(SERVED)
+    assert worst(findings) is Level.OK
+    assert not any(finding.remedy for finding in findings)
+    assert any("PostgreSQL 15.18, postgresql://playhead@db/playhead" in finding.text for finding in findings)
+
+
+def test_of_a_server_that_is_not_reached_nothing_is_said_that_only_it_could_tell():
+    findings = examine_server(replace(SERVED, fault="connection refused", server_version="", connections_free=0))
+    assert [finding.level for finding in findings].count(Level.OK) == len(findings) - 1
+    assert not any("connections" in finding.text for finding in findings)
+
+
+@pytest.mark.parametrize(
+    ("facts", "level", "words"),
+    [
+        (replace(SERVED, is_folder_writable=False), Level.BAD, "cannot be written"),
+        (replace(SERVED, fault="connection refused"), Level.BAD, "connection refused"),
+        (replace(SERVED, revision="0001"), Level.WARNING, "older than this program's 0002"),
+        (replace(SERVED, revision="0003"), Level.BAD, "newer than this program's 0002"),
+        (replace(SERVED, is_server_new_enough=False, server_version="12.1"), Level.BAD, "PostgreSQL 12.1"),
+        (replace(SERVED, unsafe_settings=("fsync",)), Level.BAD, "fsync off"),
+        (replace(SERVED, unsafe_settings=("fsync", "full_page_writes")), Level.BAD, "fsync and full_page_writes off"),
+        (replace(SERVED, is_read_only=True), Level.BAD, "takes no writes"),
+        (replace(SERVED, connections_free=9), Level.WARNING, "Only 9 of the server's 100 connections"),
+        (replace(SERVED, clock=Instant(NOW + 61_000)), Level.WARNING, "2025-11-08 22:01:01 UTC"),
+        (replace(SERVED, clock=Instant(NOW - 61_000)), Level.WARNING, "2025-11-08 21:58:59 UTC"),
+        (replace(SERVED, now=Instant(0), clock=None, newest_at=None), Level.BAD, "1970-01-01"),
+        (replace(SERVED, newest_at=Instant(NOW + 86_400_000)), Level.WARNING, "has seen 2025-11-09"),
+        (replace(SERVED, missing_folders=("/srv/films",)), Level.WARNING, "/srv/films cannot be read"),
+    ],
+)
+def test_each_fault_of_a_server_is_found_with_its_remedy(facts: ServerFacts, level: Level, words: str):
+    (finding,) = (finding for finding in examine_server(facts) if finding.level is not Level.OK)
+    assert finding.level is level
+    assert words in finding.text
+    assert finding.remedy

@@ -17,6 +17,9 @@ LONGEST_LOG_BYTES = 64 * _MIB
 # Nobody's computer ran Playhead before: a clock that shows less has lost its battery.
 PLAYHEAD_BEGAN = Instant(1_735_689_600_000)  # 2025-01-01T00:00:00Z
 
+CONNECTIONS_OF_A_PROCESS = 10
+"""Eight for transactions and two for live changes: docs/decisions/0018-postgresql.md."""
+
 _CLOCK_TOLERANCE_MS = 60_000
 
 
@@ -37,18 +40,16 @@ class Finding:
     remedy: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What an examination rests on; sizes in bytes. `missing_folders` are those of libraries that cannot be read."""
+    """What is known of every installation.
 
-    sqlite_version: str
-    is_sqlite_sound: bool
-    filesystem: str | None
-    is_network: bool
+    `revision` is that of the schema, None before there is one, `head` this program's; `fault` says why the database
+    cannot be read. `missing_folders` are those of libraries that cannot be read.
+    """
+
     folder: str
     is_folder_writable: bool
-    free_bytes: int
-    log_bytes: int
     revision: str | None
     head: str
     fault: str | None
@@ -57,18 +58,59 @@ class Facts:
     missing_folders: tuple[str, ...] = ()
 
 
-def examine(facts: Facts) -> list[Finding]:
-    """Judge everything, in the order in which a person would look."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts(Facts):
+    """What is known of an installation on SQLite, and of the disk under it; sizes in bytes."""
+
+    sqlite_version: str
+    is_sqlite_sound: bool
+    filesystem: str | None
+    is_network: bool
+    free_bytes: int
+    log_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFacts(Facts):
+    """What is known of an installation on PostgreSQL. What only the server can tell is empty where there is a fault.
+
+    `server_version` is 15.4 and the like. `unsafe_settings` are those without which the server keeps nothing safe, and
+    which are off. `clock` is what the server's clock showed at `now`.
+    """
+
+    server: str
+    server_version: str = ""
+    is_server_new_enough: bool = True
+    unsafe_settings: tuple[str, ...] = ()
+    is_read_only: bool = False
+    connections_free: int = 0
+    connections_max: int = 0
+    clock: Instant | None = None
+
+
+def examine_file(facts: FileFacts) -> list[Finding]:
+    """Judge everything of an installation on SQLite, in the order in which a person would look."""
     return [
         _library(facts),
         _folder(facts),
         _filesystem(facts),
         _free_space(facts),
-        _database(facts),
+        _database(facts, "Stop Playhead, keep a copy of the file, and restore the newest backup."),
         _log(facts),
         _clock(facts),
         *_libraries(facts.missing_folders),
     ]
+
+
+def examine_server(facts: ServerFacts) -> list[Finding]:
+    """Judge everything of an installation on PostgreSQL; where the server is not reached, what is known without it."""
+    found = [
+        _folder(facts),
+        _database(facts, "See that the server runs, and that the URL, user and password are right."),
+    ]
+    if facts.fault is None:
+        found += [_server(facts), _durability(facts), _role(facts), _connections(facts), _clocks(facts)]
+    return [*found, _clock(facts), *_libraries(facts.missing_folders)]
 
 
 def worst(findings: Iterable[Finding]) -> Level:
@@ -77,7 +119,7 @@ def worst(findings: Iterable[Finding]) -> Level:
     return next((level for level in (Level.BAD, Level.WARNING) if level in levels), Level.OK)
 
 
-def _library(facts: Facts) -> Finding:
+def _library(facts: FileFacts) -> Finding:
     text = f"SQLite {facts.sqlite_version}"
     if facts.is_sqlite_sound:
         return Finding(Level.OK, text)
@@ -98,7 +140,7 @@ def _folder(facts: Facts) -> Finding:
     )
 
 
-def _filesystem(facts: Facts) -> Finding:
+def _filesystem(facts: FileFacts) -> Finding:
     if facts.is_network:
         return Finding(
             Level.BAD,
@@ -108,20 +150,16 @@ def _filesystem(facts: Facts) -> Finding:
     return Finding(Level.OK, f"File system {facts.filesystem or 'unknown'}")
 
 
-def _free_space(facts: Facts) -> Finding:
+def _free_space(facts: FileFacts) -> Finding:
     text = f"{facts.free_bytes // _MIB} MiB free"
     if facts.free_bytes >= LEAST_FREE_BYTES:
         return Finding(Level.OK, text)
     return Finding(Level.WARNING, f"Only {text}", "Make room: saves are refused once the disk is full.")
 
 
-def _database(facts: Facts) -> Finding:
+def _database(facts: Facts, mend: str) -> Finding:
     if facts.fault is not None:
-        return Finding(
-            Level.BAD,
-            f"The database cannot be read: {facts.fault}",
-            "Stop Playhead, keep a copy of the file, and restore the newest backup.",
-        )
+        return Finding(Level.BAD, f"The database cannot be read: {facts.fault}", mend)
     if facts.revision is None:
         return Finding(Level.OK, "No database yet; the first start makes one")
     if facts.revision == facts.head:
@@ -130,7 +168,7 @@ def _database(facts: Facts) -> Finding:
         return Finding(
             Level.WARNING,
             f"The database is of revision {facts.revision}, older than this program's {facts.head}",
-            "Start Playhead, or run `playhead db upgrade`: it is backed up and upgraded.",
+            "Start Playhead, or run `playhead db upgrade`.",
         )
     return Finding(
         Level.BAD,
@@ -139,7 +177,7 @@ def _database(facts: Facts) -> Finding:
     )
 
 
-def _log(facts: Facts) -> Finding:
+def _log(facts: FileFacts) -> Finding:
     text = f"Write-ahead log of {facts.log_bytes // _MIB} MiB"
     if facts.log_bytes <= LONGEST_LOG_BYTES:
         return Finding(Level.OK, text)
@@ -160,6 +198,53 @@ def _clock(facts: Facts) -> Finding:
             Level.WARNING, f"{text}, but the database has seen {moment_of(facts.newest_at):%Y-%m-%d}", remedy
         )
     return Finding(Level.OK, text)
+
+
+def _server(facts: ServerFacts) -> Finding:
+    text = f"PostgreSQL {facts.server_version}, {facts.server}"
+    if facts.is_server_new_enough:
+        return Finding(Level.OK, text)
+    return Finding(Level.BAD, f"{text}, is too old for Playhead", "Upgrade the server.")
+
+
+def _durability(facts: ServerFacts) -> Finding:
+    if not facts.unsafe_settings:
+        return Finding(Level.OK, "The server syncs what it commits")
+    names = " and ".join(facts.unsafe_settings)
+    return Finding(
+        Level.BAD,
+        f"A loss of power can lose or damage everything: {names} off at the server",
+        "Set this on in postgresql.conf, and restart the server.",
+    )
+
+
+def _role(facts: ServerFacts) -> Finding:
+    if not facts.is_read_only:
+        return Finding(Level.OK, "The server takes writes")
+    return Finding(
+        Level.BAD, "The server takes no writes: it is a standby, or read-only", "Name the primary server in --database."
+    )
+
+
+def _connections(facts: ServerFacts) -> Finding:
+    text = f"{facts.connections_free} of the server's {facts.connections_max} connections are free"
+    if facts.connections_free >= CONNECTIONS_OF_A_PROCESS:
+        return Finding(Level.OK, text)
+    return Finding(
+        Level.WARNING,
+        f"Only {text}, and one more process wants {CONNECTIONS_OF_A_PROCESS}",
+        "Raise max_connections at the server, run fewer processes, or put a pool between.",
+    )
+
+
+def _clocks(facts: ServerFacts) -> Finding:
+    if facts.clock is None or abs(facts.clock - facts.now) <= _CLOCK_TOLERANCE_MS:
+        return Finding(Level.OK, "The server's clock shows the same time")
+    return Finding(
+        Level.WARNING,
+        f"The server's clock shows {moment_of(facts.clock):%Y-%m-%d %H:%M:%S} UTC, and this one another time",
+        "Set both, and keep them set by NTP: all that serve must agree on which report is the later one.",
+    )
 
 
 def _libraries(missing: Iterable[str]) -> list[Finding]:

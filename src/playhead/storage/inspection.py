@@ -1,4 +1,4 @@
-"""What can be said of a database file from outside, without upgrading or changing it. Decides nothing."""
+"""What can be said of a database from outside, without upgrading or changing it. Decides nothing."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import apsw
-from sqlalchemy import Connection, delete, false
+from sqlalchemy import Connection, delete, false, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 from playhead.domain.model import Instant
 from playhead.storage import apsw_dbapi
+from playhead.storage.database import StorageRefused
 from playhead.storage.migrations import HEAD
-from playhead.storage.schema import sign_in_failure
+from playhead.storage.schema import account, library, progress, sign_in_failure
 from playhead.storage.sqlite import filesystem_type, is_network_filesystem, is_wal_sound
 
 _PATIENCE_MS = 5000
@@ -44,7 +46,7 @@ def touch(connection: Connection) -> None:
     connection.execute(delete(sign_in_failure).where(false()))
 
 
-def inspect(path: Path) -> StoreFacts:
+def inspect_file(path: Path) -> StoreFacts:
     """Look at the database file at `path`, which need not exist. Never raises for what it finds."""
     folder = next(parent for parent in path.parents if parent.exists())
     try:
@@ -74,6 +76,73 @@ def inspect(path: Path) -> StoreFacts:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ServerStoreFacts:
+    """A PostgreSQL database and its server; what only the server can tell is empty where `fault` says why it did not.
+
+    `unsafe_settings` are those without which nothing that it keeps is safe, and which are off.
+    """
+
+    server: str
+    head: str
+    fault: str | None = None
+    version: str = ""
+    is_new_enough: bool = True
+    unsafe_settings: tuple[str, ...] = ()
+    is_read_only: bool = False
+    connections_free: int = 0
+    connections_max: int = 0
+    clock: Instant | None = None
+    revision: str | None = None
+    newest_at: Instant | None = None
+    library_folders: tuple[str, ...] = ()
+
+
+_SERVER = text(
+    "SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000, "
+    "current_setting('fsync'), current_setting('full_page_writes'), "
+    "pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on', "
+    "current_setting('max_connections')::int, "
+    "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), "
+    "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+)
+
+
+def inspect_server(url: str) -> ServerStoreFacts:
+    """Look at a PostgreSQL database. Never raises for what it finds."""
+    # Loaded only where it is used, as everywhere.
+    from playhead.storage.migrations.postgres import OLDEST_MAJOR  # noqa: PLC0415
+    from playhead.storage.postgres import described, make_engine, reason  # noqa: PLC0415
+
+    try:
+        server, engine = described(url), make_engine(url)
+    except StorageRefused as error:
+        return ServerStoreFacts("", HEAD, str(error))
+    try:
+        with engine.connect() as connection:
+            version, major, fsync, full_pages, is_read_only, most, used, clock = connection.execute(_SERVER).one()
+            content = _read_server(connection)
+    except DBAPIError as error:
+        return ServerStoreFacts(server, HEAD, reason(error))
+    finally:
+        engine.dispose()
+    return ServerStoreFacts(
+        server,
+        HEAD,
+        content.fault,
+        version,
+        major >= OLDEST_MAJOR,
+        tuple(name for name, value in (("fsync", fsync), ("full_page_writes", full_pages)) if value != "on"),
+        is_read_only,
+        most - used,
+        most,
+        Instant(clock),
+        content.revision,
+        content.newest_at,
+        content.library_folders,
+    )
+
+
 def log_size(path: Path) -> int:
     """Return how many bytes the write-ahead log of the database at `path` takes; 0 where there is none."""
     return _size(path.with_name(f"{path.name}-wal"))
@@ -83,6 +152,20 @@ class _Content(NamedTuple):
     revision: str | None = None
     newest_at: Instant | None = None
     library_folders: tuple[str, ...] = ()
+    fault: str | None = None
+
+
+def _read_server(connection: Connection) -> _Content:
+    tables = set(inspect(connection).get_table_names())
+    if not {"alembic_version", "account", "progress", "library"} <= tables:
+        return _Content(fault="it is no database of Playhead's" if tables else None)
+    times = (select(func.max(account.c.created_at)), select(func.max(progress.c.last_watched_at)))
+    known = [at for each in times if (at := connection.execute(each).scalar()) is not None]
+    return _Content(
+        connection.execute(text("SELECT version_num FROM alembic_version")).scalar(),
+        max(known) if known else None,
+        tuple(connection.scalars(select(library.c.path).where(library.c.path.is_not(None)))),
+    )
 
 
 def _read(path: Path) -> _Content:

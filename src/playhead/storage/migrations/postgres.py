@@ -15,7 +15,7 @@ _MIGRATING = 7_329_004_411
 _PATIENCE_S = 120
 _IN_THE_WAY_S = 10
 
-_OLDEST_MAJOR = 13
+OLDEST_MAJOR = 13
 """ON CONFLICT, RETURNING and UUID functions are older; versions before it get no more fixes from PostgreSQL."""
 
 
@@ -52,8 +52,8 @@ def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
 def _revision(connection: Connection, url: str) -> str | None:
     """Return the revision of the schema, or None for an empty database. Raises StorageRefused for any other."""
     major = int((connection.dialect.server_version_info or (0,))[0])
-    if major < _OLDEST_MAJOR:
-        raise StorageRefused(f"PostgreSQL {major} is too old for Playhead: it needs {_OLDEST_MAJOR} or newer.")
+    if major < OLDEST_MAJOR:
+        raise StorageRefused(f"PostgreSQL {major} is too old for Playhead: it needs {OLDEST_MAJOR} or newer.")
     tables = set(inspect(connection).get_table_names())
     if not tables:
         return None
