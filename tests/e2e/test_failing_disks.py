@@ -1,4 +1,4 @@
-"""Disks that fail under the running server: a sync that fails ends it, a full disk does not."""
+"""Disks that fail under the running server: a sync or a write that fails ends it, a full disk does not."""
 
 import os
 from pathlib import Path
@@ -11,30 +11,39 @@ from server import Server
 MIB = 1024 * 1024
 ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 
-# The first sync of a run, some in the midst of it, and one after a checkpoint has been reached.
-FAILING_SYNCS = [1, 2, 7, 40]
-FAILING_SYNCS_OF_A_SOAK = [*range(1, 41), *range(50, 500, 50)]
+# SQLite chooses between the two calls.
+SYNC = "fsync,fdatasync"
+WRITE = "pwrite64"
+
+# Each thread counts its own calls, and one makes all commits: these are its first ones, some in the midst of a run, and
+# one after a checkpoint has been reached. The first writes of all are those of the start, which just refuses.
+FAILING = [(SYNC, 1), (SYNC, 2), (SYNC, 7), (SYNC, 40), (WRITE, 20), (WRITE, 90)]
+FAILING_IN_A_SOAK = [
+    *((SYNC, number) for number in (*range(1, 41), *range(50, 500, 50))),
+    *((WRITE, number) for number in (*range(20, 40), *range(50, 250, 50))),
+]
 
 SMALL_DISK = """
 mount -t tmpfs -o size=8m none "$0" && cp -r "$1"/. "$0" && shift && exec "$@"
 """
 
 
-# A sync that fails
+# A sync or a write that fails
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "failing_sync" in metafunc.fixturenames:
+    if "failing" in metafunc.fixturenames:
         soak = metafunc.config.getoption("--soak")
-        metafunc.parametrize("failing_sync", FAILING_SYNCS_OF_A_SOAK if soak else FAILING_SYNCS)
+        metafunc.parametrize(("failing", "number"), FAILING_IN_A_SOAK if soak else FAILING)
 
 
-def test_after_a_sync_that_failed_nothing_is_saved_and_the_server_ends(server: Server, failing_sync: int):
+def test_after_a_sync_or_write_that_failed_nothing_is_saved_and_the_server_ends(
+    server: Server, failing: str, number: int
+):
     ledger = Ledger(stock(server.settings))
     calls = server.data.parent / "calls"
-    # Each thread counts for itself, and a batch is committed on one. SQLite chooses between the two calls.
-    inject = f"inject=fsync,fdatasync:error=EIO:when={failing_sync}"
-    server.around = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", str(calls), "-e", inject)
+    inject = ("-e", f"trace={failing}", "-e", f"inject={failing}:error=EIO:when={number}")
+    server.around = ("strace", "-f", "--seccomp-bpf", "-qq", "-o", str(calls), *inject)
     server.start()
 
     def wait_for_the_end() -> None:
