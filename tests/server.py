@@ -92,8 +92,15 @@ class Server:
         self, *arguments: str, stdin: str = "", check: bool = True, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run `playhead ARGUMENTS --data …` and return what it printed."""
+        return self.run(*arguments, *self._installation(), stdin=stdin, check=check, environment=environment)
+
+    @staticmethod
+    def run(
+        *arguments: str, stdin: str = "", check: bool = True, environment: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `playhead ARGUMENTS` and return what it printed."""
         return subprocess.run(  # noqa: S603 - our own program
-            [PLAYHEAD, *arguments, *self._installation()],
+            [PLAYHEAD, *arguments],
             input=stdin,
             capture_output=True,
             text=True,

@@ -383,6 +383,27 @@ def db_backup(
     typer.echo(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
 
 
+@db.command("copy")
+def db_copy(
+    source: Annotated[
+        str, typer.Option("--from", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")
+    ],
+    target: Annotated[str, typer.Option("--to", metavar="URL", help="As --from. Nothing may be there yet.")],
+) -> None:
+    """Copy an installation to another database, from one engine to the other too, and compare every row."""
+    from playhead.storage.database import StorageRefused
+    from playhead.storage.moving import move
+    from playhead.terminal import progress_bar
+
+    before, after = (_place(url) for url in (source, target))
+    try:
+        with progress_bar("Copying and comparing, in rows") as show:
+            rows = move(before, after, show)
+    except StorageRefused as error:
+        _fail(str(error))
+    typer.echo(f"Copied {_shown(before)} to {_shown(after)}: {rows} rows, each compared")
+
+
 @db.command("check")
 def db_check(data: Data = None, database: Database = None) -> None:
     """Look for damage and for rows that break a rule; changes nothing. Exits with 1 where something is found."""
@@ -471,6 +492,18 @@ def _run(data: Path | None, database: str | None, call: Callable[["Installation"
         _fail(error.message)
     except StorageRefused as error:
         _fail(str(error))
+
+
+def _place(url: str) -> Path | str:
+    """Return where a database is that a flag names: a file, or the URL of PostgreSQL's."""
+    if not url:
+        _fail("--from and --to are URLs: sqlite:///PATH or postgresql://USER@HOST/NAME")
+    settings = _settings(database=url)
+    return settings.database_url or settings.database_path
+
+
+def _shown(place: Path | str) -> str:
+    return _without_password(place) if isinstance(place, str) else str(place)
 
 
 def _without_password(url: str) -> str:

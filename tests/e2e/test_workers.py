@@ -288,3 +288,36 @@ def test_a_database_that_is_not_there_is_told_once(workers: Server):
     assert refused.returncode == 1
     assert refused.stderr.count("\n") == 1
     assert "does not exist" in refused.stderr
+
+
+# From one engine to the other
+
+
+def test_an_installation_moves_to_postgresql_and_back_and_devices_stay_signed_in(
+    server: Server, workers: Server, tmp_path: Path
+):
+    token = stock(server.settings, [MOVIE])
+    server.start()
+    with server.client(token) as client:
+        assert client.post(URL, content=REPORT, headers={"content-type": "application/json"}).status_code == 200
+    server.stop()
+    began = f"sqlite:///{server.data}/playhead.db"
+    copied = server.run("db", "copy", "--from", began, "--to", workers.database)
+    assert "each compared" in copied.stdout
+    assert "Copying and comparing, in rows: 100 %" in copied.stderr
+    workers.start()
+    with workers.client(token) as client:
+        assert client.get(URL).json()["position_seconds"] == 1250
+        later = '{"position_seconds": 2000, "duration_seconds": 5400}'
+        assert client.post(URL, content=later, headers={"content-type": "application/json"}).status_code == 200
+    workers.stop()
+    server.run("db", "copy", "--from", workers.database, "--to", f"sqlite:///{tmp_path}/back/playhead.db")
+    back = Server(tmp_path / "back")
+    back.start()
+    with back.client(token) as client:
+        assert client.get(URL).json()["position_seconds"] == 2000
+    assert back.stop() == 0
+    refused = server.run("db", "copy", "--from", began, "--to", workers.database, check=False)
+    assert refused.returncode == 1
+    assert "is not empty" in refused.stderr
+    assert refused.stderr.count("\n") == 1

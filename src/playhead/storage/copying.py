@@ -65,7 +65,7 @@ def copy_database(
     not pass SQLite's check.
     """
     partial = target.with_name(target.name + ".partial")
-    _remove(partial)  # of an earlier attempt that was cut off
+    remove_files(partial)  # of an earlier attempt that was cut off
     os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         with closing(apsw_dbapi.connect(str(partial))) as writer:
@@ -76,11 +76,11 @@ def copy_database(
             found = writer.rows(f"PRAGMA {'integrity_check' if thorough else 'quick_check'}(1)")
         if found != [("ok",)]:
             raise StorageRefused(f"{source} is damaged: {found[0][0]}")
-        _sync(partial)
+        sync(partial)
         partial.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except BaseException:
-        _remove(partial)
+        remove_files(partial)
         raise
 
 
@@ -99,12 +99,14 @@ def _copy(source: Path, writer: apsw_dbapi.Connection, progress: Callable[[int, 
             raise writer.failed(error) from error
 
 
-def _remove(database: Path) -> None:
+def remove_files(database: Path) -> None:
+    """Remove a database with its log, where there is any."""
     for suffix in _SUFFIXES:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

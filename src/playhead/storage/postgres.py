@@ -111,6 +111,14 @@ class PsycopgConnection(psycopg.Connection[Row]):
             cursor.executemany(_text(sql), many)
             return cursor.rowcount
 
+    def load(self, table: str, columns: Iterable[str], rows: Iterable[Row]) -> None:
+        """Insert many rows in the open transaction, by the quickest way that PostgreSQL has."""
+        names = psycopg_sql.SQL(", ").join(map(psycopg_sql.Identifier, columns))
+        into = psycopg_sql.SQL("COPY {} ({}) FROM STDIN").format(psycopg_sql.Identifier(table), names)
+        with self.cursor() as cursor, cursor.copy(into) as copy:
+            for row in rows:
+                copy.write_row(row)
+
 
 def _text(sql: str) -> psycopg_sql.SQL:
     return psycopg_sql.SQL(cast("Any", sql))  # of a compiled statement, which holds no value
