@@ -44,7 +44,7 @@ class Server:
             arguments = [*self.around, PLAYHEAD, "serve", "--port", "0", *self.more, *self._installation()]
             environment = {**os.environ, **self.environment}
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)  # noqa: S603 - our own program
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             found = re.search(rb"listens on (http://[^\s,]+)", self.log.read_bytes()[self._begin :])
             if found:
@@ -94,9 +94,8 @@ class Server:
         """Run `playhead ARGUMENTS --data …` and return what it printed."""
         return self.run(*arguments, *self._installation(), stdin=stdin, check=check, environment=environment)
 
-    @staticmethod
     def run(
-        *arguments: str, stdin: str = "", check: bool = True, environment: Mapping[str, str] | None = None
+        self, *arguments: str, stdin: str = "", check: bool = True, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
         """Run `playhead ARGUMENTS` and return what it printed."""
         return subprocess.run(  # noqa: S603 - our own program
