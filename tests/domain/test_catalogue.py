@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.domain.catalogue import MediaInfo, Stream, identity, sort_title, version_label
-from playhead.domain.model import Milliseconds
+from playhead.domain.catalogue import MediaFile, MediaInfo, Stream, identity, sort_title, version_label, versions
+from playhead.domain.model import FileId, Milliseconds
 
 
 @pytest.mark.parametrize(
@@ -164,3 +164,63 @@ def test_a_picture_s_class_is_told_by_its_width_or_its_height(width: int, height
 )
 def test_a_version_is_called_by_size_codec_and_edition(media: MediaInfo, edition: str | None, label: str):
     assert version_label(media, edition) == label
+
+
+# Versions
+
+
+def film(label: str, part: int | None = None, **what: object) -> MediaFile:
+    fields = {
+        "id": FileId(f"{label} {part}"),
+        "path": f"{label} {part}.mkv",
+        "label": label,
+        "size": 1,
+        "duration_ms": Milliseconds(1000),
+        "container": "mov",
+        "width": 1920,
+        "height": 1080,
+        "video_codec": "h264",
+        "audio_codec": "aac",
+        "part": part,
+    }
+    return MediaFile(**(fields | what))  # type: ignore[arg-type]
+
+
+def told(*files: MediaFile) -> list[tuple[str, list[str]]]:
+    return [(version.label, [file.id for file in version.files]) for version in versions(files)]
+
+
+def test_each_whole_file_is_a_version_and_what_browsers_play_comes_first():
+    hevc = film("2160p HEVC", video_codec="hevc", height=2160)
+    assert told(hevc, film("360p H.264", height=360), film("1080p H.264")) == [
+        ("1080p H.264", ["1080p H.264 None"]),
+        ("360p H.264", ["360p H.264 None"]),
+        ("2160p HEVC", ["2160p HEVC None"]),
+    ]
+
+
+def test_parts_of_one_label_are_a_version_in_their_order():
+    files = [film("720p", 2), film("720p", 1), film("360p", 1, height=360), film("360p", 2, height=360)]
+    assert told(*files) == [("720p", ["720p 1", "720p 2"]), ("360p", ["360p 1", "360p 2"])]
+
+
+def test_where_a_part_has_no_file_of_a_label_another_one_stands_in():
+    assert told(film("720p", 1), film("360p", 2, height=360)) == [
+        ("720p", ["720p 1", "360p 2"]),
+        ("360p", ["720p 1", "360p 2"]),
+    ]
+
+
+def test_a_film_in_parts_stands_beside_one_that_is_whole():
+    assert told(film("360p", 1, height=360), film("1080p")) == [("1080p", ["1080p None"]), ("360p", ["360p 1"])]
+
+
+def test_a_version_is_as_long_as_its_parts_together_if_all_of_them_say():
+    (both,) = versions([film("720p", 1), film("720p", 2, duration_ms=Milliseconds(500))])
+    assert both.duration_ms == 1500
+    (unknown,) = versions([film("720p", 1), film("720p", 2, duration_ms=None)])
+    assert unknown.duration_ms is None
+
+
+def test_an_item_without_files_has_no_version():
+    assert versions([]) == []

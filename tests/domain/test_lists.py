@@ -11,6 +11,7 @@ from playhead.domain.lists import (
     Viewed,
     continue_watching,
     find_candidates,
+    following,
     has_aired,
     is_hidden,
     next_up,
@@ -263,6 +264,45 @@ def test_episodes_that_have_dates_instead_of_numbers_follow_by_date():
     assert after(days[0], first, days[2]) == ("next", "2025-03-02")
 
 
+# What a player goes on with
+
+
+def behind(current: str, *rows: Viewed) -> str | None:
+    found = following(rows, ItemId(current), POLICY, EVENING)
+    return None if found is None else found.item_id
+
+
+def test_a_player_goes_on_with_the_next_unwatched_episode():
+    assert behind("s1e1", episode(1, 1), episode(1, 3), episode(1, 2), episode(0, 1)) == "s1e2"
+    assert behind("s1e1", episode(1, 1), episode(1, 2, watched=True), episode(1, 3)) == "s1e3"
+    assert behind("s1e2", episode(1, 1), episode(1, 2), episode(2, 1)) == "s2e1"
+
+
+def test_a_player_goes_on_with_what_is_begun_only_where_that_is_next():
+    assert behind("s1e1", episode(1, 1), episode(1, 2), begun(1, 3)) == "s1e2"
+    assert behind("s1e2", episode(1, 1), episode(1, 2), begun(1, 3)) == "s1e3"
+
+
+def test_a_player_that_shows_an_episode_once_more_goes_on_with_watched_ones():
+    assert behind("s1e1", played(1, 1), played(1, 2), episode(1, 3)) == "s1e2"
+
+
+def test_a_player_skips_what_cannot_be_played_and_has_nothing_behind_the_last():
+    rows = [episode(1, 1), episode(1, 2, available=False), episode(1, 3, air_date="2025-11-09"), episode(1, 4)]
+    assert behind("s1e1", *rows) == "s1e4"
+    assert behind("s1e4", *rows) is None
+    assert behind("gone", *rows) is None
+
+
+def test_a_player_goes_past_the_last_episode_of_a_file():
+    assert behind("s1e1", episode(1, 1, episode_end=2), episode(1, 2), episode(1, 3)) == "s1e3"
+
+
+def test_behind_a_special_a_player_goes_on_with_what_the_show_has_next():
+    assert behind("s0e1", episode(0, 1), episode(0, 2), played(1, 1), episode(1, 2)) == "s1e2"
+    assert behind("s0e1", begun(0, 1), played(1, 1), begun(1, 2)) == "s1e2"
+
+
 def test_an_episode_without_a_date_has_aired():
     assert has_aired(None, EVENING)
     assert has_aired("2025-11-08", EVENING)
@@ -289,6 +329,13 @@ def test_the_order_of_the_rows_does_not_matter(rows: list[Viewed], random):  # n
     random.shuffle(shuffled)
     assert next_up(rows, POLICY, EVENING) == next_up(shuffled, POLICY, EVENING)
     assert cards(*rows) == cards(*shuffled)
+
+
+@given(many, st.data())
+def test_what_a_player_goes_on_with_can_be_played_and_is_another_episode(rows: list[Viewed], data: st.DataObject):
+    current = data.draw(st.sampled_from(rows)).item_id if rows else ItemId("none")
+    found = following(rows, current, POLICY, EVENING)
+    assert found is None or (found.available and found.item_id != current)
 
 
 @given(many)

@@ -32,6 +32,8 @@ PARAMETERS = {
     "/api/v1/shows/{id}/dropped": SHOW,
     "/api/v1/items/{id}/snoozed": EPISODE,
     "/api/v1/shows/{id}/next-up": SHOW,
+    "/watch/movie/{id}": MOVIE,
+    "/watch/episode/{id}": EPISODE,
     "/api/v1/items/{id}": MOVIE,
     "/api/v1/items/{id}/episodes": SHOW,
     "/api/v1/items/{id}/artwork": MOVIE,

@@ -1,13 +1,18 @@
 """The demo as its user meets it: started by the command, and seen by a real Chromium."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo import DemoServer, serve_demo, stop
+
+# What the tests saw, for people to look at. Not under version control.
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+
+Shot = Callable[[Page, str], None]
 
 
 @pytest.fixture(scope="session")
@@ -45,3 +50,14 @@ def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context()
     yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def shot() -> Shot:
+    """Keeps a picture of a page under a name."""
+
+    def keep(page: Page, name: str) -> None:
+        ARTIFACTS.mkdir(exist_ok=True)
+        page.screenshot(path=ARTIFACTS / f"{name}.png")
+
+    return keep

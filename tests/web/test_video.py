@@ -13,6 +13,7 @@ from playwright.sync_api import Page, Response
 
 from demo import DemoServer, serve_demo, stop
 from playhead.media.demo import FONT
+from surfer import sign_in
 
 DURATION_S = 90
 CLOCK_LETTERS = 7  # 00:00.0
@@ -90,14 +91,6 @@ def read_clock(page: Page) -> str:
     letters = {dots: letter for letter, dots in FONT.items()}
     glyphs = [tuple(row[place * 6 : place * 6 + 5] for row in rows) for place in range(CLOCK_LETTERS)]
     return "".join(letters.get(glyph, "?") for glyph in glyphs)
-
-
-def sign_in(page: Page, demo: DemoServer, name: str) -> None:
-    page.goto(f"{demo.url}/sign-in")
-    page.fill("input[name=username]", name)
-    page.fill("input[name=password]", demo.passwords[name])
-    with page.expect_navigation(url=f"{demo.url}/"):
-        page.keyboard.press("Enter")
 
 
 def open_player(page: Page, demo: DemoServer) -> None:

@@ -2,9 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import NamedTuple
 
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 
@@ -270,3 +271,37 @@ def version_preference(file: MediaFile) -> tuple[int, bool, bool, bool, int, int
         -file.size,
         file.path,
     )
+
+
+class Version(NamedTuple):
+    """One of the ways to play an item: a single file, or, of an item in parts, a file for each part in their order."""
+
+    label: str
+    files: tuple[MediaFile, ...]
+
+    @property
+    def duration_ms(self) -> Milliseconds | None:
+        """How long all parts are together; None where one does not say."""
+        lengths = [file.duration_ms for file in self.files]
+        return None if None in lengths else Milliseconds(sum(length or 0 for length in lengths))
+
+
+def versions(files: Iterable[MediaFile]) -> list[Version]:
+    """Return the versions that the files of one item make, first the one that is played unless another is chosen.
+
+    Parts with the same label belong together. Where a part has no file of that label, its best other file stands in.
+    """
+    ordered = sorted(files, key=version_preference)
+    whole = [Version(file.label, (file,)) for file in ordered if file.part is None]
+    parts: dict[int, list[MediaFile]] = {}
+    for file in ordered:
+        if file.part is not None:
+            parts.setdefault(file.part, []).append(file)
+    labels = dict.fromkeys(file.label for files in parts.values() for file in files)
+    joined = [
+        Version(
+            label, tuple(next((file for file in files if file.label == label), files[0]) for files in parts.values())
+        )
+        for label in labels
+    ]
+    return sorted([*whole, *joined], key=lambda version: version_preference(replace(version.files[0], part=None)))

@@ -145,10 +145,8 @@ def next_up(episodes: Sequence[Viewed], policy: Policy, now: Instant) -> NextUp:
     if begun:
         return NextUp(NextKind.CONTINUE, max(begun, key=lambda row: (row.last_watched_at or 0, _place(row))))
 
-    regular = [row for row in episodes if row.season_number != 0]
-    played = [row for row in regular if row.play_count]
-    today = _today(now)
-    candidates = [row for row in regular if row.available and (row.air_date is None or row.air_date <= today)]
+    played = [row for row in episodes if row.season_number != 0 and row.play_count]
+    candidates = _playable(episodes, now)
     if not played:
         unwatched = [row for row in candidates if not row.watched]
         return _first(NextKind.START, unwatched)
@@ -160,6 +158,24 @@ def next_up(episodes: Sequence[Viewed], policy: Policy, now: Instant) -> NextUp:
     return _first(NextKind.NEXT, [row for row in following if not row.watched])
 
 
+def following(episodes: Sequence[Viewed], current_id: ItemId, policy: Policy, now: Instant) -> Viewed | None:
+    """Return the episode that a player goes on with behind the current one, given all of its show; None for none.
+
+    It is what comes next once the current one has been played to its end: on the first watching the first behind it
+    that is unwatched, on a further one simply the first. Behind a special it is what the show itself says.
+    """
+    current = next((row for row in episodes if row.item_id == current_id), None)
+    if current is None:
+        return None
+    others = [row for row in episodes if row.item_id != current_id]
+    if current.season_number == 0:
+        return next_up(others, policy, now).episode
+    behind = [row for row in _playable(others, now) if _place(row) > _last_place(current)]
+    if not current.play_count:
+        behind = [row for row in behind if not row.watched]
+    return min(behind, key=_place, default=None)
+
+
 def has_aired(air_date: str | None, now: Instant) -> bool:
     """Say whether an episode has been shown, by the calendar in UTC. Without a date it has."""
     return air_date is None or air_date <= _today(now)
@@ -168,6 +184,11 @@ def has_aired(air_date: str | None, now: Instant) -> bool:
 def is_hidden(hidden_at: Instant | None, active_at: Instant | None) -> bool:
     """Say whether a card that was hidden still is: nothing of it was active since."""
     return hidden_at is not None and (active_at is None or active_at <= hidden_at)
+
+
+def _playable(episodes: Sequence[Viewed], now: Instant) -> list[Viewed]:
+    """Return the regular episodes that have been shown and that there is a file of."""
+    return [row for row in episodes if row.season_number != 0 and row.available and has_aired(row.air_date, now)]
 
 
 def _today(now: Instant) -> str:

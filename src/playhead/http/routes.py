@@ -68,6 +68,7 @@ from playhead.http.pages.history import HistoryPages
 from playhead.http.pages.home import HomePage
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
+from playhead.http.pages.watch import WatchPages
 from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
@@ -136,6 +137,7 @@ def table(services: Services) -> list[Route]:
     home = HomePage(pages, services.lists)
     history = HistoryPages(pages, services.lists, services.marks)
     settings = SettingsPages(pages, services.accounts)
+    watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal)
     # fmt: off
     rows += [
@@ -267,6 +269,8 @@ def table(services: Services) -> list[Route]:
         page("GET", "/", pages.visited(home.show), "Home"),
         page("GET", "/history", pages.visited(history.show), "What was watched"),
         page("POST", "/history/{id}/remove", pages.visited(history.remove_play), "Remove a play"),
+        page("GET", "/watch/movie/{id}", pages.visited(watch.movie), "Player of a movie"),
+        page("GET", "/watch/episode/{id}", pages.visited(watch.episode), "Player of an episode"),
         page("GET", "/settings", pages.visited(settings.show), "One's own settings"),
         page("POST", "/settings/password", pages.visited(settings.change_password), "Change one's own password"),
         page("POST", "/settings/time-zone", pages.visited(settings.set_time_zone), "Choose a time zone"),

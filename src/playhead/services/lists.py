@@ -10,7 +10,7 @@ import msgspec
 
 from playhead.domain.access import may_administer, may_see
 from playhead.domain.events import Change, Publish, Topic
-from playhead.domain.lists import Candidate, Card, NextUp, continue_watching, find_candidates, next_up
+from playhead.domain.lists import Candidate, Card, NextUp, continue_watching, find_candidates, following, next_up
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
 from playhead.domain.playback import Policy, Progress, resume_position
 from playhead.errors import access_denied, invalid, not_found
@@ -138,6 +138,18 @@ class Lists:
                 return following, None
             episode_id = following.episode.item_id
             return following, self._watched(connection, viewer.user_id, [episode_id])[episode_id]
+
+        return await self._database.read(load)
+
+    async def following(self, viewer: Viewer, show_id: ItemId, episode_id: ItemId) -> WatchedView | None:
+        """Return the episode that a player goes on with behind this one. Raises NOT_FOUND, ACCESS_DENIED."""
+        now = self._clock()
+
+        def load(connection: Connection) -> WatchedView | None:
+            _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
+            found = storage.episodes(connection, viewer.user_id, [show_id], is_admin=may_administer(viewer.role))
+            row = following(found[show_id], episode_id, self._policy, now)
+            return None if row is None else self._watched(connection, viewer.user_id, [row.item_id])[row.item_id]
 
         return await self._database.read(load)
 

@@ -1,6 +1,6 @@
-// Where Playhead is mounted, and asking it for things.
+// Where Playhead is mounted, who is signed in, and asking it for things.
 
-export const base = document.documentElement.dataset.base;
+export const { base, user } = document.documentElement.dataset;
 
 // Ask a route of ours. A session that has ended leads to the sign-in page, and back here afterwards.
 export async function ask(path, options = {}) {

@@ -1,0 +1,192 @@
+"""The player: what a film is called, where it goes on, what it can be played from, and what comes after it."""
+
+from typing import Annotated, Any, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta, Struct
+from starlette.responses import Response
+
+from playhead.domain.catalogue import Item, MediaFile, Version, versions
+from playhead.domain.model import ItemId, ItemKind, Milliseconds, canonical_id
+from playhead.errors import not_found
+from playhead.http.pages.page import Pages, Visit
+from playhead.http.playback import MAX_SECONDS, seconds
+from playhead.http.streaming import FILE_NOT_FOUND, media_type_of
+from playhead.services.catalogue import NOT_FOUND, Catalogue
+from playhead.services.lists import Lists, WatchedView
+from playhead.services.marks import Marks
+
+# What browsers call a codec (RFC 6381), by FFmpeg's name: where a profile and a level belong to it, those of most films.
+# Browsers are asked about it; nothing is promised.
+_CODECS: Final = {
+    "h264": "avc1.640028",
+    "hevc": "hvc1.1.6.L120.90",
+    "av1": "av01.0.08M.08",
+    "vp9": "vp09.00.10.08",
+    "mpeg4": "mp4v.20.8",
+    "aac": "mp4a.40.2",
+    "ac3": "ac-3",
+    "eac3": "ec-3",
+    "dts": "dtsc",
+    "truehd": "mlpa",
+}
+
+
+class WatchQuery(Struct):
+    """Which file to play, and from which second on: else the best one, from where somebody left off."""
+
+    file: str | None = None
+    t: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
+
+
+class PartData(Struct):
+    """A file as the player's scripts know it. `picture` and `sound` are media types to ask the browser about."""
+
+    id: str
+    seconds: float | None
+    picture: str
+    sound: str | None
+
+
+class VersionData(Struct):
+    """A version as the player's scripts know it: the parts are played one after the other."""
+
+    label: str
+    parts: list[PartData]
+
+
+class WatchData(Struct):
+    """What the player's scripts know of a page. `poster` is the item that has it; `explicit`: somebody chose a file."""
+
+    kind: str
+    id: str
+    title: str
+    show: str | None
+    poster: str
+    start: float
+    resumes: bool
+    chosen: int
+    explicit: bool
+    credits: float | None
+    versions: list[VersionData]
+
+
+class _Place(NamedTuple):
+    """A point of a version's timeline: in which of its files it lies, and how far in."""
+
+    file: MediaFile
+    offset_ms: int
+
+
+class WatchPages:
+    """The pages on which movies and episodes are played."""
+
+    def __init__(self, pages: Pages, catalogue: Catalogue, marks: Marks, lists: Lists) -> None:
+        self._pages = pages
+        self._catalogue = catalogue
+        self._marks = marks
+        self._lists = lists
+
+    async def movie(self, visit: Visit) -> Response:
+        """Show the player of a movie."""
+        item, files = await self._find(visit, ItemKind.MOVIE)
+        return await self._show(visit, item, files, None, None)
+
+    async def episode(self, visit: Visit) -> Response:
+        """Show the player of an episode, and which one follows."""
+        item, files = await self._find(visit, ItemKind.EPISODE)
+        if item.show_id is None:
+            return await self._show(visit, item, files, None, None)
+        show = (await self._catalogue.get_item(visit.viewer, item.show_id)).view.item
+        following = await self._lists.following(visit.viewer, item.show_id, item.id)
+        return await self._show(visit, item, files, show, following)
+
+    async def _find(self, visit: Visit, kind: ItemKind) -> tuple[Item, list[Version]]:
+        """Return the item and what it can be played from. Raises NOT_FOUND, ACCESS_DENIED."""
+        item_id = canonical_id(visit.call.parameters["id"])
+        if item_id is None:
+            raise not_found(NOT_FOUND[kind])
+        detail = await self._catalogue.get_item(visit.viewer, ItemId(item_id))
+        if detail.view.item.kind is not kind:
+            raise not_found(NOT_FOUND[kind])
+        found = versions(detail.files)
+        if not found:
+            raise not_found(FILE_NOT_FOUND)
+        return detail.view.item, found
+
+    async def _show(
+        self, visit: Visit, item: Item, found: list[Version], show: Item | None, following: WatchedView | None
+    ) -> Response:
+        query = visit.call.query(WatchQuery)
+        user_id = visit.user.user_id
+        state = await self._marks.read(user_id, item.kind, item.id)
+        start_ms = state.resume_position_ms if query.t is None else Milliseconds(round(query.t * 1000))
+        chosen = _chosen(found, query.file)
+        place = _place(found[chosen], start_ms)
+        data = WatchData(
+            item.kind,
+            item.id,
+            item.title,
+            None if show is None else show.title,
+            (show or item).id,
+            start_ms / 1000,
+            resumes=query.t is None and start_ms > 0,
+            chosen=chosen,
+            explicit=query.file is not None,
+            credits=None if item.credits_ms is None else item.credits_ms / 1000,
+            versions=[_version_data(version) for version in found],
+        )
+        return self._pages.render(
+            visit,
+            "watch.html",
+            item=item,
+            show=show,
+            back=f"/shows/{show.id}" if show else f"/movies/{item.id}",
+            following=following,
+            versions=found,
+            sizes=[sum(file.size for file in version.files) for version in found],
+            chosen=chosen,
+            file=place.file,
+            file_seconds=seconds(Milliseconds(place.offset_ms)),
+            start_ms=start_ms,
+            points=await self._marks.list_points(user_id, item.kind, item.id),
+            data=_builtins(data),
+        )
+
+
+def _chosen(found: list[Version], file_id: str | None) -> int:
+    """Return the number of the version that holds a file; a file that is gone is no reason to play nothing."""
+    held = (number for number, version in enumerate(found) for file in version.files if file.id == file_id)
+    return next(held, 0)
+
+
+def _place(version: Version, position_ms: int) -> _Place:
+    rest = position_ms
+    for file in version.files[:-1]:
+        if file.duration_ms is None or rest < file.duration_ms:
+            return _Place(file, rest)
+        rest -= file.duration_ms
+    return _Place(version.files[-1], rest)
+
+
+def _version_data(version: Version) -> VersionData:
+    return VersionData(version.label, [_part_data(file) for file in version.files])
+
+
+def _part_data(file: MediaFile) -> PartData:
+    # Browsers read QuickTime's files as they read MP4, and own up only to that.
+    container = media_type_of(file.path, file.container).replace("video/quicktime", "video/mp4")
+    return PartData(
+        file.id,
+        None if file.duration_ms is None else file.duration_ms / 1000,
+        _type(container, file.video_codec or "unknown"),
+        None if file.audio_codec is None else _type(container, file.audio_codec),
+    )
+
+
+def _type(container: str, codec: str) -> str:
+    return f'{container}; codecs="{_CODECS.get(codec, codec)}"'
+
+
+def _builtins(data: WatchData) -> dict[str, Any]:
+    return msgspec.to_builtins(data)

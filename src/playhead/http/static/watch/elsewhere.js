@@ -1,0 +1,61 @@
+// Follows the same film on other devices: offers to jump to where one of them is, and says when it has taken over.
+import { base } from "../page.js";
+import { clock } from "./text.js";
+
+const NEAR_S = 5;
+const RECENT_MS = 120_000;
+
+export function followOthers({ film, notices, reporter, about, signal }) {
+  let there = null; // who plays elsewhere: {session, device, position}
+  let ignored = null; // the session of which somebody wants to hear no more
+
+  const onClose = () => { ignored = there.session; };
+  const jump = ["Jump there", () => film.seek(there.position)];
+  const keepHere = ["Save from here", () => reporter.takeOver()];
+
+  const settle = () => {
+    there = ignored = null;
+    notices.hide("elsewhere");
+    notices.hide("superseded");
+  };
+
+  const show = () => {
+    if (!there || there.session === ignored) return;
+    const name = there.device || "Another device";
+    const at = clock(there.position);
+    if (film.paused) {
+      notices.hide("superseded");
+      if (Math.abs(there.position - film.position) > NEAR_S) {
+        notices.show("elsewhere", `${name} is at ${at}`, { choices: [jump], onClose });
+      }
+    } else {
+      notices.hide("elsewhere");
+      const text = `${name} plays this now, at ${at}. What you watch here is not saved meanwhile.`;
+      notices.show("superseded", text, { choices: [jump, keepHere], onClose });
+    }
+  };
+
+  document.addEventListener("playhead:progress", ({ detail }) => {
+    if (!detail.progress || !detail.items?.includes(about.id)) return;
+    if (detail.session_id === about.session_id) {
+      settle();
+      return;
+    }
+    there = { session: detail.session_id, device: detail.device, position: detail.progress.position_seconds };
+    show();
+  }, { signal });
+
+  // Something may have been missed: ask who played last, and whether that was just now.
+  document.addEventListener("playhead:refetch", async () => {
+    try {
+      const answer = await fetch(`${base}/api/v1/playback/${about.kind}/${about.id}/state`, { signal });
+      if (!answer.ok) return;
+      const state = await answer.json();
+      if (state.session === about.session_id || !(Date.now() - Date.parse(state.last_watched_at) < RECENT_MS)) return;
+      there = { session: state.session, device: state.device, position: state.position_seconds };
+      show();
+    } catch {
+      // Out of reach; the stream comes back, and asks again.
+    }
+  }, { signal });
+}

@@ -1,0 +1,87 @@
+// Builds the player of a page, and takes it down again where the next episode takes its place.
+import { base } from "../page.js";
+import { Controls } from "./controls.js";
+import { followOthers } from "./elsewhere.js";
+import { Film } from "./film.js";
+import { listenToKeys } from "./keys.js";
+import { joinMediaSession } from "./mediasession.js";
+import { Menu } from "./menu.js";
+import { Next } from "./next.js";
+import { Notices } from "./notices.js";
+import { Reporter, newSession } from "./reporting.js";
+import { Sender } from "./sending.js";
+import { clock } from "./text.js";
+import { Tracks } from "./tracks.js";
+import { Versions } from "./versions.js";
+
+const RESUMED_MS = 8000;
+
+function build() {
+  const ending = new AbortController();
+  const { signal } = ending;
+  const find = (id) => document.getElementById(id);
+  const data = JSON.parse(find("watch").textContent);
+  const about = { kind: data.kind, id: data.id, session_id: newSession() };
+  const player = find("player");
+  const video = find("video");
+
+  const film = new Film(video, (file) => `${base}/api/v1/stream/file/${file}`, signal);
+  const notices = new Notices(find("notices"), find("said"), signal);
+  const sender = new Sender(signal);
+  const reporter = new Reporter(film, sender, about, signal);
+  const controls = new Controls({ film, video, player, find, signal });
+  const tracks = new Tracks({ film, video, find, signal });
+  const menu = new Menu({ film, video, find, signal });
+  const next = new Next({ film, find, go: (address) => goOn(address, { ending, reporter, notices }), signal });
+  find("subtitles").addEventListener("click", () => tracks.toggle(), { signal });
+  listenToKeys({ film, controls, tracks, menu, next, find, signal });
+  followOthers({ film, notices, reporter, about, signal });
+  joinMediaSession({ film, video, data, controls, next, signal });
+  sender.addEventListener("change", () => showConnection(find("connection"), sender, notices), { signal });
+  sender.flush();
+
+  new Versions({ film, video, data, find, signal }).begin(data.start);
+  if (data.resumes) {
+    const choices = [["Start from the beginning", () => film.seek(0)]];
+    notices.show("resumed", `Resumed at ${clock(data.start)}`, { choices, forMs: RESUMED_MS });
+  }
+}
+
+function showConnection(line, sender, notices) {
+  const { state, waiting } = sender;
+  const kept = `${waiting} ${waiting === 1 ? "position" : "positions"}`;
+  line.textContent = state === "offline" ? `Offline · ${kept} kept` : "";
+  if (state === "signed-out") {
+    const here = encodeURIComponent(location.pathname.slice(base.length));
+    const text = "You are signed out. Where you are is kept in this browser until you sign in again.";
+    notices.show("signed-out", text, { choices: [["Sign in", `${base}/sign-in?next=${here}`]] });
+  } else {
+    notices.hide("signed-out");
+  }
+}
+
+// Put the player of another page in place of this one: full screen, sound and live changes go on.
+async function goOn(address, { ending, reporter, notices }) {
+  let page;
+  try {
+    const answer = await fetch(address, { headers: { accept: "text/html" }, cache: "no-store" });
+    page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  } catch {
+    notices.show("next", "The next episode cannot be reached just now.", { forMs: RESUMED_MS });
+    return;
+  }
+  const fresh = page.getElementById("player");
+  if (!fresh) {
+    location.assign(address); // it says why there is none
+    return;
+  }
+  reporter.leave();
+  ending.abort();
+  document.getElementById("player").replaceWith(document.adoptNode(fresh));
+  document.title = page.title;
+  history.pushState(null, "", address);
+  build();
+}
+
+addEventListener("popstate", () => location.reload());
+build();

@@ -1,0 +1,154 @@
+// The versions of a film: which of them this browser plays, switching at the same position, and saying what cannot be.
+import { base } from "../page.js";
+
+const PLAYS = "plays";
+const SILENT = "silent";
+const FAILS = "fails";
+
+const SAID = { [PLAYS]: "", [SILENT]: ", without sound here", [FAILS]: ", not in this browser" };
+
+// As far as a browser knows beforehand: it plays all of a version, only its picture, or nothing.
+export function verdict(version, video) {
+  const can = (type) => type === null || video.canPlayType(type) !== "";
+  if (!version.parts.every((part) => can(part.picture))) return FAILS;
+  return version.parts.every((part) => can(part.sound)) ? PLAYS : SILENT;
+}
+
+export class Versions {
+  #film;
+  #video;
+  #versions;
+  #verdicts;
+  #find;
+  #signal;
+  #retry = 0;
+  #retryMs = 1000;
+  current;
+
+  constructor({ film, video, data, find, signal }) {
+    this.#film = film;
+    this.#video = video;
+    this.#versions = data.versions;
+    this.#verdicts = data.versions.map((version) => verdict(version, video));
+    this.#find = find;
+    this.#signal = signal;
+    // Unless somebody chose, the server's choice gives way to one that this browser says it plays.
+    const best = [PLAYS, SILENT].map((wanted) => this.#verdicts.indexOf(wanted)).find((number) => number >= 0);
+    const isGood = data.explicit || this.#verdicts[data.chosen] === PLAYS;
+    this.current = isGood ? data.chosen : (best ?? data.chosen);
+    film.addEventListener("fault", ({ detail }) => this.#explain(detail), { signal });
+    film.addEventListener("ready", () => { this.#retryMs = 1000; }, { signal });
+    addEventListener("online", () => this.#retry && this.#again(), { signal });
+    signal.addEventListener("abort", () => clearTimeout(this.#retry));
+    this.#list();
+  }
+
+  // Begin with the current version.
+  begin(position) {
+    if (this.#verdicts[this.current] === FAILS) {
+      this.#film.hold(this.#versions[this.current], position);
+      this.#refuse();
+    } else {
+      this.#film.load(this.#versions[this.current], position, true);
+    }
+  }
+
+  // Go on with another version, at the same position.
+  choose(number, play = !this.#film.paused) {
+    this.#find("fault").hidden = true;
+    this.current = number;
+    this.#radios()[number].checked = true;
+    this.#film.load(this.#versions[number], this.#film.position, play);
+  }
+
+  #radios() {
+    return [...this.#find("versions").querySelectorAll("input")];
+  }
+
+  #list() {
+    for (const [number, radio] of this.#radios().entries()) {
+      radio.checked = number === this.current;
+      radio.closest("label").querySelector(".verdict").textContent = SAID[this.#verdicts[number]];
+      radio.addEventListener("change", () => this.choose(number), { signal: this.#signal });
+    }
+  }
+
+  async #explain(code) {
+    const file = this.#film.file.id;
+    let status = 0;
+    try {
+      const address = `${base}/api/v1/stream/file/${file}`;
+      status = (await fetch(address, { method: "HEAD", cache: "no-store", signal: this.#signal })).status;
+    } catch {
+      if (this.#signal.aborted) return;
+    }
+    if (file !== this.#film.file.id) return;
+    if (status === 0 || status === 429 || status >= 500) this.#wait();
+    else if (status === 401) this.#say("You are signed out", "Sign in, and the film goes on where it is now.", [this.#signIn()]);
+    else if (status >= 400) this.#say("This file is gone", "It was moved or removed, or is no longer yours to see.", this.#others());
+    else if (code === MediaError.MEDIA_ERR_NETWORK) this.#retryLater();
+    else {
+      this.#verdicts[this.current] = FAILS;
+      this.#list();
+      this.#refuse();
+    }
+  }
+
+  #refuse() {
+    const label = this.#versions[this.current].label;
+    const others = this.#others();
+    const better = others.map((choice) => choice.label).join(" or ");
+    const text = others.length
+      ? `It can play ${better}.`
+      : "It can play none of the versions that there are. Another browser, or a player such as mpv, may.";
+    const anyway = { label: `${label} all the same`, run: () => this.choose(this.current, true), isPlain: true };
+    this.#say(`This browser cannot play ${label}`, text, this.#film.isHeld ? [...others, anyway] : others);
+  }
+
+  // The server does not answer: what is loaded goes on playing, and the rest is asked for again and again.
+  #wait() {
+    this.#say("The server is out of reach", "The film goes on as soon as it answers.", []);
+    this.#retryLater();
+  }
+
+  #retryLater() {
+    this.#retry = setTimeout(() => this.#again(), this.#retryMs);
+    this.#retryMs = Math.min(30_000, this.#retryMs * 2);
+  }
+
+  #again() {
+    clearTimeout(this.#retry);
+    this.#retry = 0;
+    this.choose(this.current, true);
+  }
+
+  #others() {
+    return [...this.#versions.entries()]
+      .filter(([number]) => number !== this.current && this.#verdicts[number] !== FAILS)
+      .map(([number, version]) => ({ label: version.label, run: () => this.choose(number, true) }));
+  }
+
+  #signIn() {
+    const here = location.pathname.slice(base.length);
+    return { label: "Sign in", address: `${base}/sign-in?next=${encodeURIComponent(here)}` };
+  }
+
+  #say(title, text, choices) {
+    this.#find("fault-title").textContent = title;
+    this.#find("fault-text").textContent = text;
+    this.#find("fault-choices").replaceChildren(
+      ...choices.map(({ label, run, address, isPlain }) => {
+        const choice = document.createElement(address ? "a" : "button");
+        choice.className = isPlain ? "choice" : "choice first";
+        choice.textContent = address ? label : `Play ${label}`;
+        if (address) choice.href = address;
+        else choice.type = "button";
+        if (run) choice.addEventListener("click", run);
+        return choice;
+      }),
+    );
+    this.#find("fault").hidden = false;
+    this.#find("spinner").hidden = true;
+    this.#find("fault-choices").firstElementChild?.focus({ preventScroll: true });
+  }
+}

@@ -1,0 +1,41 @@
+"""A user of the demo in a real browser: signs in, opens the player, and looks at what plays."""
+
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+
+from demo import DemoServer
+
+WITHIN_S = 20  # generous: the machine may be busy
+
+
+def sign_in(page: Page, demo: DemoServer, name: str) -> None:
+    page.goto(f"{demo.url}/sign-in")
+    page.fill("input[name=username]", name)
+    page.fill("input[name=password]", demo.passwords[name])
+    with page.expect_navigation(url=f"{demo.url}/"):
+        page.keyboard.press("Enter")
+
+
+def watch(page: Page, demo: DemoServer, path: str) -> None:
+    """Open the player and return once its film plays."""
+    page.goto(f"{demo.url}/watch/{path}")
+    wait_for_playing(page)
+
+
+def wait_for_playing(page: Page) -> None:
+    # Polled by time: a tab in the background draws no frames, by which Playwright would poll otherwise.
+    page.wait_for_function("() => !video.paused && video.readyState >= 3", polling=50)
+
+
+def position_of(page: Page) -> float:
+    return page.evaluate("() => video.currentTime")
+
+
+def eventually(look: Callable[[], bool], within_s: float = WITHIN_S) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + within_s
+    while not look():
+        assert time.monotonic() < deadline, "it never came true"
+        time.sleep(0.1)

@@ -1,0 +1,504 @@
+"""The player as people use it: it goes on where any device left off, and nothing of where they are is lost.
+
+One file, because the films are made once for each process that runs tests.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
+
+from demo import DemoServer
+from surfer import eventually, position_of, sign_in, wait_for_playing, watch
+
+Shot = Callable[[Page, str], None]
+
+KEPT = "() => Object.keys(localStorage).filter(key => key.startsWith('playhead.report.')).length"
+
+
+@pytest.fixture
+def ada(demo: DemoServer) -> Iterator[httpx.Client]:
+    """The admin by her token: another device of hers, which shows what the server knows. Of a clean start."""
+    with demo.client("ada") as client:
+        for item in client.get("/api/v1/items", params={"limit": 100}).json()["items"]:
+            if item["kind"] != "show":
+                client.delete(f"/api/v1/playback/{item['kind']}/{item['id']}").raise_for_status()
+        yield client
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def new_browser(browser: Browser, demo: DemoServer) -> Iterator[Open]:
+    """Opens browsers that know nothing of each other, each with the admin signed in."""
+    contexts: list[BrowserContext] = []
+
+    def begin(**options: Any) -> Page:  # noqa: ANN401 - Playwright's own
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        sign_in(page, demo, "ada")
+        return page
+
+    yield begin
+    for context in contexts:
+        context.close()
+
+
+def item_named(client: httpx.Client, title: str) -> dict[str, Any]:
+    items = client.get("/api/v1/items", params={"limit": 100}).json()["items"]
+    return next(item for item in items if item["title"] == title)
+
+
+def path_of(item: dict[str, Any]) -> str:
+    return f"{item['kind']}/{item['id']}"
+
+
+def state_of(client: httpx.Client, item: dict[str, Any]) -> dict[str, Any]:
+    return client.get(f"/api/v1/playback/{path_of(item)}/state").raise_for_status().json()
+
+
+def seek(page: Page, second: float) -> None:
+    """Drag the timeline to a second."""
+    page.locator("#timeline").evaluate(
+        """(timeline, second) => {
+            timeline.value = second;
+            timeline.dispatchEvent(new Event('input'));
+            timeline.dispatchEvent(new Event('change'));
+        }""",
+        second,
+    )
+
+
+def notice(page: Page, name: str) -> Locator:
+    return page.locator(f"[data-notice={name}]")
+
+
+# Going on
+
+
+def test_a_film_goes_on_at_the_same_second_after_the_tab_was_closed(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot
+):
+    film = item_named(ada, "Harbour Lights")
+    first = new_browser()
+    watch(first, demo, path_of(film))
+    seek(first, 41)
+    wait_for_playing(first)
+    first.wait_for_function("() => video.currentTime > 42.5", polling=20)
+    left_at = position_of(first)
+    first.close()
+    eventually(lambda: abs(state_of(ada, film)["position_seconds"] - left_at) <= 1)
+    second = new_browser()
+    watch(second, demo, path_of(film))
+    expect(notice(second, "resumed")).to_contain_text("Resumed at 0:4")
+    resumed = float(second.evaluate("() => JSON.parse(watch.textContent).start"))
+    assert resumed == pytest.approx(left_at, abs=1)
+    assert position_of(second) >= resumed - 0.1
+    shot(second, "watch-resumed")
+    notice(second, "resumed").get_by_role("button", name="Start from the beginning").click()
+    second.wait_for_function("() => video.currentTime < 20", polling=20)
+
+
+def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client
+):
+    film = item_named(ada, "Slack Water")
+    page = new_browser()
+    reports: list[dict[str, Any]] = []
+
+    def hear(sent: Request) -> None:
+        if sent.method == "POST" and "/playback/" in sent.url:
+            reports.append(sent.post_data_json)
+
+    def was_heard(event: str) -> bool:
+        page.wait_for_timeout(50)  # what the browser does is told only while Playwright is asked something
+        return event in [report["event"] for report in reports]
+
+    page.on("request", hear)
+    watch(page, demo, path_of(film))
+    page.wait_for_function("() => video.currentTime > 10.5", polling=50)
+    page.keyboard.press("k")
+    eventually(lambda: was_heard("pause"))
+    seek(page, 30)
+    eventually(lambda: was_heard("seek"))
+    page.keyboard.press("k")
+    page.wait_for_function("() => video.ended", polling=50)
+    eventually(lambda: was_heard("stop"))
+    events = [report["event"] for report in reports]
+    assert events[:5] == ["start", "progress", "pause", "seek", "start"]
+    assert reports[1]["position_seconds"] == pytest.approx(10, abs=1)
+    assert reports[3]["position_seconds"] == 30
+    assert reports[-1]["position_seconds"] == pytest.approx(40, abs=0.2)
+    assert len({report["session_id"] for report in reports}) == 1
+    assert {report["device"] for report in reports} == {"Chrome on Linux"}
+    assert {report["file_id"] for report in reports} == {
+        ada.get(f"/api/v1/items/{film['id']}").json()["files"][0]["id"]
+    }
+    eventually(lambda: state_of(ada, film)["watched"])
+    eventually(lambda: page.evaluate(KEPT) == 0)
+
+
+def test_a_device_reports_under_the_name_that_it_was_given(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    film = item_named(ada, "Harbour Lights")
+    page = new_browser()
+    watch(page, demo, path_of(film))
+    page.click("#settings")
+    page.get_by_label("Name of this device").fill("Kitchen tablet")
+    page.keyboard.press("Escape")
+    seek(page, 30)
+    eventually(lambda: state_of(ada, film)["device"] == "Kitchen tablet")
+    watch(page, demo, path_of(film))
+    expect(page.get_by_label("Name of this device")).to_have_value("Kitchen tablet")
+
+
+# Versions
+
+
+def test_the_version_is_switched_in_the_middle_of_playing(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot
+):
+    page = new_browser()
+    watch(page, demo, path_of(item_named(ada, "Harbour Lights")))
+    seek(page, 50)
+    wait_for_playing(page)
+    assert page.evaluate("() => video.videoHeight") == 1080
+    page.click("#settings")
+    before = position_of(page)
+    shot(page, "watch-versions")
+    page.get_by_role("radio", name="360p H.264").check()
+    page.wait_for_function("() => video.videoHeight === 360 && !video.paused", polling=20)
+    assert before - 0.1 <= position_of(page) < before + 5
+    assert "/watch/movie/" in page.url
+
+
+# The next episode
+
+
+def test_the_next_episode_is_offered_at_the_end_and_begins_by_itself(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot
+):
+    this, following = item_named(ada, "Spring Tide"), item_named(ada, "The Bell Buoy")
+    page = new_browser()
+    watch(page, demo, path_of(this))
+    seek(page, 28.5)
+    expect(page.locator("#next")).to_be_visible(timeout=20_000)
+    expect(page.locator("#next-title")).to_have_text("S1 E3 · The Bell Buoy")
+    expect(page.locator("#next-now")).to_be_focused()
+    shot(page, "watch-next-episode")
+    page.wait_for_url(f"**/watch/episode/{following['id']}", timeout=20_000)
+    wait_for_playing(page)
+    expect(page.locator("h1")).to_have_text("The Bell Buoy")
+    assert page.title() == "The Bell Buoy · Playhead"
+    eventually(lambda: state_of(ada, this)["watched"])
+    eventually(lambda: state_of(ada, following)["last_watched_at"] is not None)
+    # Going back in history is going back to the episode before.
+    page.go_back()
+    expect(page.locator("h1")).to_have_text("Spring Tide")
+
+
+def test_who_cancels_the_countdown_stays(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    page = new_browser()
+    watch(page, demo, path_of(item_named(ada, "Slack Water")))
+    seek(page, 39)
+    expect(page.locator("#next")).to_be_visible(timeout=20_000)
+    page.keyboard.press("Escape")
+    expect(page.locator("#next")).to_be_hidden()
+    expect(page.locator("#play")).to_be_focused()
+    page.wait_for_timeout(11_000)
+    expect(page.locator("h1")).to_have_text("Slack Water")
+
+
+def test_behind_the_last_episode_nothing_is_offered(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    page = new_browser()
+    watch(page, demo, path_of(item_named(ada, "Landfall")))
+    assert page.locator("#next").count() == page.locator("#skip").count() == 0
+    page.keyboard.press("n")
+    expect(page.locator("h1")).to_have_text("Landfall")
+
+
+# Offline
+
+
+def test_twenty_seconds_offline_lose_nothing(new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot):
+    film = item_named(ada, "The Long Meadow")
+    page = new_browser()
+    watch(page, demo, path_of(film))
+    eventually(lambda: state_of(ada, film)["session"] is not None)
+    page.context.set_offline(True)
+    page.wait_for_timeout(20_000)
+    page.keyboard.press("k")
+    expect(page.locator("#connection")).to_contain_text("Offline")
+    page.wait_for_timeout(500)  # the controls come into view
+    shot(page, "watch-offline")
+    kept = page.evaluate(KEPT)
+    assert kept >= 2
+    paused_at = position_of(page)
+    assert state_of(ada, film)["position_seconds"] < paused_at - 5
+    page.context.set_offline(False)
+    eventually(lambda: state_of(ada, film)["position_seconds"] == pytest.approx(paused_at, abs=0.1))
+    eventually(lambda: page.evaluate(KEPT) == 0)
+    expect(page.locator("#connection")).to_be_empty()
+
+
+def test_what_was_played_offline_before_the_tab_was_closed_is_sent_by_any_page(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client
+):
+    film = item_named(ada, "The Long Meadow")
+    page = new_browser()
+    watch(page, demo, path_of(film))
+    page.context.set_offline(True)
+    seek(page, 60)
+    page.wait_for_timeout(3000)
+    left_at = position_of(page)
+    page.close()
+    again = page.context.new_page()
+    page.context.set_offline(False)
+    again.goto(demo.url)
+    eventually(lambda: state_of(ada, film)["position_seconds"] == pytest.approx(left_at, abs=1))
+    eventually(lambda: again.evaluate(KEPT) == 0)
+
+
+def test_whose_session_has_ended_is_asked_to_sign_in_and_nothing_is_lost(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot
+):
+    film = item_named(ada, "The Long Meadow")
+    page = new_browser()
+    watch(page, demo, path_of(film))
+    page.context.clear_cookies()
+    seek(page, 70)
+    expect(notice(page, "signed-out")).to_contain_text("You are signed out")
+    shot(page, "watch-signed-out")
+    assert page.evaluate(KEPT) >= 1
+    assert state_of(ada, film)["position_seconds"] < 60
+    notice(page, "signed-out").get_by_role("link", name="Sign in").click()
+    page.fill("input[name=username]", "ada")
+    page.fill("input[name=password]", demo.passwords["ada"])
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/watch/{path_of(film)}")
+    eventually(lambda: state_of(ada, film)["position_seconds"] >= 70)
+
+
+def test_what_somebody_played_is_not_sent_as_somebody_elses(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    film = item_named(ada, "Harbour Lights")
+    page = new_browser()
+    watch(page, demo, path_of(film))
+    with demo.client("ben") as ben:
+        ben.delete(f"/api/v1/playback/{path_of(film)}")
+        page.context.set_offline(True)
+        seek(page, 60)
+        page.wait_for_timeout(2000)
+        page.goto("about:blank")
+        page.context.clear_cookies()
+        page.context.set_offline(False)
+        sign_in(page, demo, "ben")
+        watch(page, demo, path_of(film))
+        eventually(lambda: state_of(ben, film)["session"] is not None)
+        assert state_of(ben, film)["position_seconds"] < 30
+        assert page.evaluate(KEPT) >= 1
+
+
+# Several devices
+
+
+def test_two_browsers_follow_each_other(new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot):
+    film = item_named(ada, "The Long Meadow")
+    first, second = new_browser(), new_browser()
+    watch(first, demo, path_of(film))
+    first.click("#settings")
+    first.get_by_label("Name of this device").fill("Television")
+    first.keyboard.press("Escape")
+    watch(second, demo, path_of(film))
+    # The second has taken over: the first says so, and offers to go on there or here.
+    expect(notice(first, "superseded")).to_contain_text("Chrome on Linux plays this now")
+    seek(second, 80)
+    expect(notice(first, "superseded")).to_contain_text("at 1:2")
+    shot(first, "watch-superseded")
+    notice(first, "superseded").get_by_role("button", name="Jump there").click()
+    first.wait_for_function("() => video.currentTime > 79", polling=20)
+    # Now the first has taken over, and the second hears of it, within a second or so, by the name it has.
+    expect(notice(second, "superseded")).to_contain_text("Television plays this now")
+    expect(notice(first, "superseded")).to_be_hidden()
+    second.keyboard.press("k")
+    seek(first, 100)
+    expect(notice(second, "elsewhere")).to_contain_text("Television is at 1:4")
+    shot(second, "watch-elsewhere")
+    notice(second, "elsewhere").get_by_role("button", name="Jump there").click()
+    second.wait_for_function("() => Math.abs(video.currentTime - 100) < 1", polling=20)
+
+
+def test_a_forgotten_tab_can_be_made_the_one_that_counts(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    film = item_named(ada, "The Long Meadow")
+    page = new_browser()
+    watch(page, demo, path_of(film))
+    seek(page, 20)
+    report = {"position_seconds": 90, "duration_seconds": 120, "event": "seek", "session_id": "x", "device": "Phone"}
+    page.wait_for_timeout(1000)
+    ada.post(f"/api/v1/playback/{path_of(film)}", json=report).raise_for_status()
+    expect(notice(page, "superseded")).to_contain_text("Phone plays this now, at 1:30.")
+    notice(page, "superseded").get_by_role("button", name="Save from here").click()
+    eventually(lambda: state_of(ada, film)["position_seconds"] < 60)
+    expect(notice(page, "superseded")).to_be_hidden()
+
+
+# Keyboard, phone, no scripts
+
+
+def test_all_of_it_works_by_keyboard(new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot):
+    page = new_browser()
+    watch(page, demo, path_of(item_named(ada, "Spring Tide")))
+    page.keyboard.press(" ")
+    page.wait_for_function("() => video.paused", polling=20)
+    begin = position_of(page)
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"() => Math.abs(video.currentTime - {begin + 10}) < 0.1", polling=20)
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"() => Math.abs(video.currentTime - {begin}) < 0.1", polling=20)
+    for _ in range(4):
+        page.keyboard.press("ArrowDown")
+    assert page.evaluate("() => video.volume") == pytest.approx(0.8)
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("() => video.volume") == pytest.approx(0.85)
+    page.keyboard.press("m")
+    assert page.evaluate("() => video.muted") is True
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement !== null", polling=20)
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement === null", polling=20)
+    reached: list[str] = []
+    for _ in range(14):
+        page.keyboard.press("Tab")
+        name, width = page.evaluate(
+            "() => [document.activeElement.getAttribute('aria-label'), "
+            "getComputedStyle(document.activeElement).outlineWidth]"
+        )
+        if name and name not in reached:
+            reached.append(name)
+            assert width == "2px", name
+    assert reached == [
+        "Back to Tidal Station",
+        "Position",
+        "Play",
+        "Back 10 seconds",
+        "Forward 10 seconds",
+        "Next episode",
+        "Unmute",
+        "Volume",
+        "Versions and settings",
+        "Picture in picture",
+        "Full screen",
+    ]
+    page.locator("#timeline").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"() => Math.abs(video.currentTime - {begin + 10}) < 0.1", polling=20)
+    assert page.locator("#timeline").get_attribute("aria-valuetext") in (
+        "10 seconds of 30 seconds",
+        "11 seconds of 30 seconds",
+    )
+    page.locator("#settings").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#menu")).to_be_visible()
+    expect(page.get_by_role("radio", name="360p H.264")).to_be_focused()
+    shot(page, "watch-keyboard")
+    page.keyboard.press("Escape")
+    expect(page.locator("#menu")).to_be_hidden()
+    expect(page.locator("#settings")).to_be_focused()
+    page.keyboard.press("n")
+    expect(page.locator("h1")).to_have_text("The Bell Buoy")
+
+
+def test_the_controls_go_while_nothing_moves_and_come_back(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    page = new_browser()
+    watch(page, demo, path_of(item_named(ada, "The Long Meadow")))
+    page.mouse.move(300, 200)
+    player = page.locator("#player")
+    expect(player).not_to_have_class("player playing idle")
+    expect(player).to_have_class("player playing idle", timeout=15_000)
+    page.mouse.move(310, 210)
+    expect(player).to_have_class("player playing")
+    expect(player).to_have_class("player playing idle", timeout=15_000)
+    page.keyboard.press("Tab")
+    expect(player).to_have_class("player playing")
+    page.keyboard.press("k")
+    page.wait_for_timeout(4000)
+    expect(player).to_have_class("player")
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (844, 390), (1280, 800), (1920, 1080)])
+def test_it_fits_every_window(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot, width: int, height: int
+):
+    is_phone = min(width, height) < 500
+    page = new_browser(viewport={"width": width, "height": height}, has_touch=is_phone, is_mobile=is_phone)
+    watch(page, demo, path_of(item_named(ada, "Undertow")))
+    page.keyboard.press("k")
+    shot(page, f"watch-{width}")
+    boxes = page.evaluate(
+        "() => [...player.querySelectorAll('.control, #timeline')].filter(each => each.offsetParent)"
+        ".map(each => each.getBoundingClientRect().toJSON())"
+    )
+    assert len(boxes) >= 9
+    for box in boxes:
+        assert 0 <= box["left"] < box["right"] <= width
+        assert 0 <= box["top"] < box["bottom"] <= height
+        assert box["height"] >= 24
+    assert page.evaluate("() => document.documentElement.scrollWidth") == width
+    page.click("#settings")
+    menu = page.locator("#menu").bounding_box()
+    assert menu is not None
+    assert menu["x"] >= 0
+    assert menu["y"] >= 0
+    shot(page, f"watch-{width}-menu")
+
+
+def test_without_scripts_the_browsers_own_player_goes_on_there(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    film = item_named(ada, "Harbour Lights")
+    ada.post(f"/api/v1/playback/{path_of(film)}", json={"position_seconds": 45, "duration_seconds": 90})
+    page = new_browser(java_script_enabled=False)
+    page.goto(f"{demo.url}/watch/{path_of(film)}")
+    video = page.locator("video")
+    assert video.get_attribute("controls") is not None
+    source = video.get_attribute("src") or ""
+    assert source.endswith("#t=45")
+    assert page.locator("#controls").is_hidden()
+    page.get_by_role("link", name="360p H.264").click()
+    assert (page.locator("video").get_attribute("src") or "").partition("#")[0] != source.partition("#")[0]
+    page.get_by_role("link", name="Start from the beginning").click()
+    assert "#t=" not in (page.locator("video").get_attribute("src") or "")
+    page.get_by_role("link", name="Back to Harbour Lights").focus()
+
+
+def test_systems_that_steer_media_see_what_plays(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    page = new_browser()
+    watch(page, demo, path_of(item_named(ada, "Slack Water")))
+    assert page.evaluate("() => [navigator.mediaSession.metadata.title, navigator.mediaSession.metadata.artist]") == [
+        "Slack Water",
+        "Tidal Station",
+    ]
+    assert page.evaluate("() => navigator.mediaSession.playbackState") == "playing"
+    page.keyboard.press("k")
+    eventually(lambda: page.evaluate("() => navigator.mediaSession.playbackState") == "paused")
+
+
+def test_nothing_goes_to_another_host_and_nothing_breaks_the_content_security_policy(
+    new_browser: Open, demo: DemoServer, ada: httpx.Client
+):
+    page = new_browser()
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    watch(page, demo, path_of(item_named(ada, "Harbour Lights")))
+    seek(page, 30)
+    page.click("#settings")
+    page.get_by_role("radio", name="360p H.264").check()
+    wait_for_playing(page)
+    time.sleep(1)
+    assert asked
+    assert all(url.startswith(demo.url) for url in asked), asked
+    assert [text for text in said if "404" not in text] == []
