@@ -16,7 +16,7 @@ from playhead.services.catalogue import NOT_FOUND, Catalogue
 from playhead.services.lists import Lists, WatchedView
 from playhead.services.marks import Marks
 
-# What browsers call a codec (RFC 6381), by FFmpeg's name: where a profile and a level belong to it, those of most films.
+# What browsers call a codec (RFC 6381), by FFmpeg's name: where profile and level belong to it, those of most films.
 # Browsers are asked about it; nothing is promised.
 _CODECS: Final = {
     "h264": "avc1.640028",
