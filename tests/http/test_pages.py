@@ -260,13 +260,18 @@ async def test_forms_of_whose_session_has_ended_lead_to_the_sign_in(world: World
 
 
 async def test_the_api_page_names_every_documented_operation_and_schema(world: World):
-    html = (await world.client.get("/api/docs")).text
+    operations, schemas = [(await world.client.get(path)).text for path in ("/api/docs", "/api/docs/schemas")]
     document = (await world.client.get("/api/openapi.json")).json()
-    ids = Seen(html).ids
-    operations = {method["operationId"] for methods in document["paths"].values() for method in methods.values()}
-    assert operations | {*document["components"]["schemas"]} <= {*ids}
-    assert len(ids) == len(set(ids))
-    assert {link[1:] for link in Seen(html).references if link.startswith("#")} <= {*ids}
+    named = {method["operationId"] for methods in document["paths"].values() for method in methods.values()}
+    assert named <= {*Seen(operations).ids}
+    assert {*document["components"]["schemas"]} <= {*Seen(schemas).ids}
+    for html in (operations, schemas):
+        ids = Seen(html).ids
+        assert len(ids) == len(set(ids))
+        assert {link[1:] for link in Seen(html).references if link.startswith("#")} <= {*ids}
+        linked = {link.partition("#")[2] for link in Seen(html).references if "schemas#" in link}
+        assert linked
+        assert linked <= {*Seen(schemas).ids}
 
 
 async def test_pages_have_no_inline_script_or_style_and_no_other_host_and_work_under_a_path(empty: World):

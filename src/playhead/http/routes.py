@@ -62,7 +62,7 @@ from playhead.http.marks import (
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsRoutes, Numbers, Worker
 from playhead.http.openapi import document
-from playhead.http.pages.api import APIPage
+from playhead.http.pages.api import APIPages
 from playhead.http.pages.entrance import EntrancePages
 from playhead.http.pages.history import HistoryPages
 from playhead.http.pages.home import HomePage
@@ -132,7 +132,7 @@ def table(services: Services) -> list[Route]:
     service = ServiceRoutes(services.is_ready, describe)
     metrics = MetricsRoutes(services.numbers, services.worker)
     pages = Pages(services.accounts, services.catalogue, services.clock)
-    api = APIPage(pages, describe)
+    api = APIPages(pages, describe)
     entrance = EntrancePages(pages, services.accounts)
     home = HomePage(pages, services.lists)
     history = HistoryPages(pages, services.lists, services.marks)
@@ -285,6 +285,7 @@ def table(services: Services) -> list[Route]:
         page("POST", "/sign-in", entrance.sign_in, "Sign in", Access.ANYONE),
         page("POST", "/sign-out", entrance.sign_out, "Sign out", Access.ANYONE),
         page("GET", "/api/docs", api.show, "The API for people", Access.ANYONE),
+        page("GET", "/api/docs/schemas", api.show_schemas, "The schemas of the API", Access.ANYONE),
     ]
     # fmt: on
     return rows

@@ -18,22 +18,26 @@ _LIMITS = (
 )
 
 
-class APIPage:
-    """Shows the document that `describe` gives."""
+class APIPages:
+    """Shows the document that `describe` gives, to anybody."""
 
     def __init__(self, pages: Pages, describe: Callable[[], dict[str, Any]]) -> None:
         self._pages = pages
         self._describe = describe
 
     async def show(self, call: Call) -> Response:
-        """Show the OpenAPI document to a person, signed in or not."""
-        document = self._describe()
+        """Show what can be asked for."""
         operations: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
-        for path, methods in document["paths"].items():
+        for path, methods in self._describe()["paths"].items():
             for method, operation in methods.items():
                 operations.setdefault(operation["tags"][0], []).append((method, path, operation))
-        schemas = document["components"]["schemas"]
-        values: dict[str, Any] = {"operations": operations, "schemas": schemas, "limits": _LIMITS}
+        return await self._page(call, "docs.html", operations=operations)
+
+    async def show_schemas(self, call: Call) -> Response:
+        """Show what bodies and answers look like."""
+        return await self._page(call, "docs_schemas.html", schemas=self._describe()["components"]["schemas"])
+
+    async def _page(self, call: Call, template: str, **values: Any) -> Response:  # noqa: ANN401 - the template's
         if call.known_user is None:
-            return self._pages.render_plain(call, "docs.html", **values)
-        return self._pages.render(await self._pages.visit(call), "docs.html", **values)
+            return self._pages.render_plain(call, template, limits=_LIMITS, **values)
+        return self._pages.render(await self._pages.visit(call), template, limits=_LIMITS, **values)

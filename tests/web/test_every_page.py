@@ -1,0 +1,239 @@
+"""What holds for every page: nothing that axe-core finds, small, quiet, still, and all of it in reach of the keyboard.
+
+The pages are those of the route table, so that a new one cannot be forgotten.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, Response
+
+from demo import DemoServer
+from playhead.http.routes import Services, table
+
+WEIGHT_MAX = 100_000
+SHIFT_MAX = 0.02
+NARROW = {"width": 390, "height": 844}
+WIDE = {"width": 1280, "height": 800}
+
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+
+SHIFTS = """
+() => new Promise(resolve => {
+    let sum = 0;
+    new PerformanceObserver(list => list.getEntries().forEach(entry => { sum += entry.value; }))
+        .observe({type: 'layout-shift', buffered: true});
+    setTimeout(() => resolve(sum), 300);
+})
+"""
+
+# What a keyboard must reach, in the order of the document. Of radio buttons of one name one is enough.
+REACHABLE = """
+() => {
+    const found = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')];
+    return found.filter(each => each.checkVisibility({visibilityProperty: true}) && !each.disabled
+        && each.type !== 'hidden' && each.type !== 'radio' && each.tabIndex >= 0).length;
+}
+"""
+
+FOCUSED = """
+() => {
+    const focused = document.activeElement;
+    if (!focused || focused === document.body) return null;
+    focused.dataset.seen = (+focused.dataset.seen || 0) + 1;
+    const style = getComputedStyle(focused);
+    const isShown = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
+    const around = focused.closest('.skip, [data-focus]');
+    return [+focused.dataset.seen, isShown || around !== null, focused.outerHTML.slice(0, 200)];
+}
+"""
+
+
+def paths_of_pages() -> list[str]:
+    nothing: dict[str, Any] = {field.name: None for field in fields(Services)}  # the table only binds what it is given
+    rows = table(Services(**nothing))
+    return [row.path for row in rows if row.show_refusal is not None and row.method == "GET"]
+
+
+ENTRANCE = ("/setup", "/sign-in")
+"""Pages for whoever is not signed in."""
+
+every_page = pytest.mark.parametrize("pattern", paths_of_pages())
+
+
+@pytest.fixture(scope="session")
+def places(demo: DemoServer) -> dict[str, str]:
+    """What stands for a parameter of a path, by the words before it."""
+    with demo.client("ada") as client:
+        libraries = {each["name"]: each["id"] for each in client.get("/api/v1/libraries").json()["items"]}
+        items = client.get("/api/v1/items").json()["items"]
+        users = {each["username"]: each["id"] for each in client.get("/api/v1/users").json()["items"]}
+        # Something of everything, so that no page is empty.
+        for item in (each for each in items if each["kind"] != "show"):
+            report = {"position_seconds": item["runtime_seconds"] * 0.4, "duration_seconds": item["runtime_seconds"]}
+            client.post(f"/api/v1/playback/{item['kind']}/{item['id']}", json=report)
+        show = next(each for each in items if each["kind"] == "show")
+        client.put(f"/api/v1/playback/show/{show['id']}/season/1/watched")
+    first = {kind: next(each["id"] for each in items if each["kind"] == kind) for kind in ("movie", "show", "episode")}
+    return {
+        "/libraries/": libraries["Films"],
+        "/movies/": first["movie"],
+        "/watch/movie/": first["movie"],
+        "/watch/episode/": first["episode"],
+        "/episodes/": first["episode"],
+        "/shows/": first["show"],
+        "/seasons/": "1",
+        "/admin/users/": users["ben"],
+        "/admin/libraries/": libraries["Films"],
+    }
+
+
+def address_of(pattern: str, places: dict[str, str]) -> str:
+    """Return the path of a page that is there."""
+    path = pattern
+    while "{" in path:
+        before = path.partition("{")[0]
+        ending = [place for place in places if before.endswith(place)]
+        assert ending, f"say in this test what stands for the parameter in {pattern}"
+        path = re.sub(r"{[^}]*}", places[max(ending, key=len)], path, count=1)
+    return path
+
+
+def enter(context: BrowserContext, demo: DemoServer, name: str = "ada") -> Page:
+    page = context.new_page()
+    page.goto(f"{demo.url}/sign-in")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(demo.passwords[name])
+    page.get_by_role("button", name="Sign in").click()
+    page.wait_for_url(f"{demo.url}/")
+    return page
+
+
+class Visitors(dict[str, tuple[Page, Page]]):
+    """For each way of looking a browser that is signed in, and one that is not."""
+
+    def look(self, way: str, pattern: str) -> Page:
+        return self[way][pattern in ENTRANCE]
+
+
+@pytest.fixture(scope="module")
+def visitors(browser: Browser, demo: DemoServer) -> Iterator[Visitors]:
+    """Browsers with light and dark colours, on a phone, without movement, and without scripts."""
+    ways: dict[str, dict[str, Any]] = {
+        "light": {"viewport": WIDE, "color_scheme": "light"},
+        "dark": {"viewport": WIDE, "color_scheme": "dark"},
+        "phone": {"viewport": NARROW, "has_touch": True, "is_mobile": True},
+        "still": {"viewport": WIDE, "reduced_motion": "reduce"},
+        "bare": {"viewport": WIDE, "java_script_enabled": False},
+    }
+    contexts = [browser.new_context(**way) for way in (*ways.values(), *ways.values())]
+    known, unknown = contexts[: len(ways)], contexts[len(ways) :]
+    yield Visitors(
+        {name: (enter(one, demo), other.new_page()) for name, one, other in zip(ways, known, unknown, strict=True)}
+    )
+    for context in contexts:
+        context.close()
+
+
+def complaints(page: Page, part: str) -> list[tuple[str, list[str]]]:
+    """What axe-core finds in a part of the page."""
+    found = Axe().run(page, part, {"runOnly": {"type": "tag", "values": WCAG}}).response["violations"]
+    return [(each["id"], [node["html"] for node in each["nodes"]][:5]) for each in found]
+
+
+def show(page: Page, demo: DemoServer, path: str) -> list[Response]:
+    """Open a page and return what was answered for it."""
+    answers: list[Response] = []
+
+    def note(response: Response) -> None:
+        answers.append(response)
+
+    page.on("response", note)
+    try:
+        answer = page.goto(f"{demo.url}{path}", wait_until="load")
+        page.wait_for_timeout(200)  # for what scripts do at once
+    finally:
+        page.remove_listener("response", note)
+    assert answer is not None
+    assert answer.status == (404 if path == "/setup" else 200), path
+    return answers
+
+
+@every_page
+@pytest.mark.parametrize("way", ["light", "dark", "phone"])
+def test_axe_finds_nothing_and_all_fits_the_width(
+    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str, way: str
+):
+    page = visitors.look(way, pattern)
+    show(page, demo, address_of(pattern, places))
+    assert complaints(page, "body") == []
+    assert (
+        page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    )  # nothing sticks out, on a phone either
+    menus = page.locator("details.menu").all() if way == "light" else []
+    for menu in menus[:2]:  # of many that are the same, a few
+        menu.evaluate("menu => { menu.open = true; }")
+        assert complaints(page, "details.menu[open]") == []
+        menu.evaluate("menu => { menu.open = false; }")
+
+
+@every_page
+def test_a_page_is_small_quiet_and_does_not_move(
+    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str
+):
+    page = visitors.look("light", pattern)
+    told: list[str] = []
+    page.on("console", lambda message: told.append(message.text) if message.type in {"error", "warning"} else None)
+    answers = show(page, demo, address_of(pattern, places))
+    assert {answer.url for answer in answers if not answer.url.startswith((demo.url, "blob:", "data:"))} == set()
+    kinds = {"document", "stylesheet", "script", "fetch", "xhr"}
+    parts = [answer for answer in answers if answer.request.resource_type in kinds and answer.status == 200]
+    weight = sum(len(answer.body()) for answer in parts)
+    assert weight <= WEIGHT_MAX
+    assert page.evaluate(SHIFTS) <= SHIFT_MAX
+    assert [text for text in told if pattern != "/setup"] == []
+
+
+@every_page
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(
+    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str
+):
+    page = visitors.look("light", pattern)
+    show(page, demo, address_of(pattern, places))
+    wanted = page.evaluate(REACHABLE)
+    reached = 0
+    for _ in range(min(wanted, 80) + 10):
+        page.keyboard.press("Tab")
+        focused = page.evaluate(FOCUSED)
+        if focused is None:  # behind the last there is the browser's own, and then the first
+            continue
+        if focused[0] > 1:
+            break
+        reached += 1
+        assert focused[1], f"no focus is shown on {focused[2]}"
+    assert reached >= min(wanted, 80)
+
+
+@every_page
+def test_nothing_moves_for_whoever_wants_that(
+    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str
+):
+    page = visitors.look("still", pattern)
+    show(page, demo, address_of(pattern, places))
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+@every_page
+def test_a_page_is_the_same_without_scripts(visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str):
+    bare, scripted = visitors.look("bare", pattern), visitors.look("light", pattern)
+    path = address_of(pattern, places)
+    show(bare, demo, path)
+    show(scripted, demo, path)
+    assert bare.locator("h1").all_inner_texts() == scripted.locator("h1").all_inner_texts()
+    if not pattern.startswith("/watch/"):
+        links = "main a[href], main button"
+        assert bare.locator(links).count() >= scripted.locator(links).count()
