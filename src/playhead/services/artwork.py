@@ -3,12 +3,7 @@
 import asyncio
 import logging
 import os
-import sys
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -19,13 +14,14 @@ import msgspec
 from playhead.domain.artwork import ArtworkKind, Size, size_of, usual_kind
 from playhead.domain.catalogue import version_preference
 from playhead.domain.model import ItemId, ItemKind
-from playhead.errors import PlayheadError, invalid, not_found, unavailable
+from playhead.errors import PlayheadError, invalid, not_found
 from playhead.media import pictures
 from playhead.media.artwork import Subject, find_images
 from playhead.media.folders import contained
 from playhead.media.keeping import Keeper
 from playhead.media.pictures import MEDIA_TYPE, Unusable
 from playhead.services.catalogue import Viewer, visible_item
+from playhead.services.workshop import Bounds, Workshop
 from playhead.storage import artwork, catalogue
 from playhead.storage.database import Connection, Database
 
@@ -36,17 +32,10 @@ log = logging.getLogger(__name__)
 # Part of every key. Raise it when pictures are made differently: all are then made anew.
 _VERSION = 1
 
-# Pictures that are made at once, on threads that yield to everybody else, and those that may wait for it.
-_MADE_AT_ONCE = 2
-_WAITING_MAX = 128
-_NICENESS = 10
+_BOUNDS = Bounds(at_once=2, waiting=128)
 
 # How much is kept on the disk: some 15,000 pictures.
 BYTES_MAX = 512 * 1024 * 1024
-
-# What nothing could be made of is not tried again for so long, unless its file changes.
-_FAULTY_FOR_S = 3600.0
-_FAULTY_MAX = 10_000
 
 # Of several files the first are tried: the next where one is broken.
 _IMAGES_MAX = 3
@@ -99,12 +88,8 @@ class Artwork:
         tools: Tools | None = None,
     ) -> None:
         self._database = database
-        self._keeper = Keeper(folder, bytes_max)
-        self._monotonic = monotonic
+        self._workshop = Workshop("playhead-artwork", Keeper(folder, bytes_max), _BOUNDS, monotonic=monotonic)
         self._tools = tools or Tools()
-        self._pool = ThreadPoolExecutor(_MADE_AT_ONCE, "playhead-artwork", _yield_to_others)
-        self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
-        self._faulty: OrderedDict[str, float] = OrderedDict()
 
     async def find(
         self, viewer: Viewer, item_id: ItemId, kind: ArtworkKind | None, width: int, season: int | None = None
@@ -141,55 +126,22 @@ class Artwork:
         Raises NOT_FOUND where nothing can be made of its sources, which is remembered, and UNAVAILABLE where too many
         pictures wait to be made.
         """
-        content = await asyncio.to_thread(self._keeper.find, picture.tag)
-        if content is None:
-            if self._faulty.get(picture.tag, 0) > self._monotonic():
-                raise _no_artwork()
-            # Whoever began it may go away; the others wait on.
-            content = await asyncio.shield(self._begin(picture))
+        content = await self._workshop.get(picture.tag, lambda: self._make(picture))
         if content is None:
             raise _no_artwork()
         return content
 
     async def close(self) -> None:
         """Make no further picture."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-        running = list(self._under_way.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._workshop.close()
 
-    def _begin(self, picture: Picture) -> "asyncio.Task[bytes | None]":
-        task = self._under_way.get(picture.tag)
-        if task is None:
-            if len(self._under_way) >= _WAITING_MAX:
-                raise unavailable()
-            task = asyncio.create_task(self._make(picture))
-            self._under_way[picture.tag] = task
-            task.add_done_callback(lambda _: self._under_way.pop(picture.tag, None))
-        return task
-
-    async def _make(self, picture: Picture) -> bytes | None:
-        content = await asyncio.get_running_loop().run_in_executor(self._pool, self._make_now, picture)
-        if content is None:
-            self._faulty[picture.tag] = self._monotonic() + _FAULTY_FOR_S
-            if len(self._faulty) > _FAULTY_MAX:
-                self._faulty.popitem(last=False)
-        return content
-
-    def _make_now(self, picture: Picture) -> bytes | None:
+    def _make(self, picture: Picture) -> bytes | None:
         for source in picture.sources:
             make = self._tools.of_film if source.is_film else self._tools.of_image
             try:
-                content = make(source.path, picture.size)
+                return make(source.path, picture.size)
             except Unusable as error:
                 log.info("No picture of %s: %s", source.path, error)
-                continue
-            try:
-                self._keeper.keep(picture.tag, content)
-            except OSError as error:
-                log.warning("A picture could not be kept: %s", error.strerror or error)
-            return content
         return None
 
 
@@ -209,12 +161,6 @@ def _source(root: Path, path: str, *, is_film: bool) -> _Source | None:
     except OSError:
         return None
     return _Source(real, is_film, f"{os.fsencode(path).hex()} {status.st_size} {status.st_mtime_ns}")
-
-
-def _yield_to_others() -> None:
-    if sys.platform == "linux":  # where a thread has a niceness of its own
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
 
 
 def _no_artwork() -> PlayheadError:

@@ -1,0 +1,93 @@
+"""Work on files that many may ask for at once: done once, on few threads that yield to saves, and its result kept."""
+
+import asyncio
+import logging
+import os
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from playhead.errors import unavailable
+from playhead.media.keeping import Keeper
+
+log = logging.getLogger(__name__)
+
+_NICENESS = 10
+_VAIN_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much is worked on at once, how much may be under way or wait, and how long what was in vain is remembered."""
+
+    at_once: int
+    waiting: int
+    vain_for_s: float = 3600.0
+
+
+class Workshop:
+    """Does each piece of work once. `name` is that of its threads, `monotonic` gives seconds that never go back."""
+
+    def __init__(self, name: str, keeper: Keeper, bounds: Bounds, *, monotonic: Callable[[], float]) -> None:
+        self._keeper = keeper
+        self._bounds = bounds
+        self._monotonic = monotonic
+        self._pool = ThreadPoolExecutor(bounds.at_once, name, _yield_to_others)
+        self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
+        self._in_vain: OrderedDict[str, float] = OrderedDict()
+
+    async def get(self, key: str, make: Callable[[], bytes | None]) -> bytes | None:
+        """Return what is kept under a key, else what `make` makes, on a thread; who asks meanwhile waits for the same.
+
+        None means that nothing can be made, and is remembered for a while. Raises UNAVAILABLE where too much waits.
+        """
+        content = await asyncio.to_thread(self._keeper.find, key)
+        if content is not None or self._in_vain.get(key, 0) > self._monotonic():
+            return content
+        # Whoever began it may go away; the others wait on.
+        return await asyncio.shield(self._begin(key, make))
+
+    async def close(self) -> None:
+        """Begin no further work. What is under way is waited for by nobody."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        running = list(self._under_way.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    def _begin(self, key: str, make: Callable[[], bytes | None]) -> "asyncio.Task[bytes | None]":
+        task = self._under_way.get(key)
+        if task is None:
+            if len(self._under_way) >= self._bounds.waiting:
+                raise unavailable()
+            task = asyncio.create_task(self._work(key, make))
+            self._under_way[key] = task
+            task.add_done_callback(lambda _: self._under_way.pop(key, None))
+        return task
+
+    async def _work(self, key: str, make: Callable[[], bytes | None]) -> bytes | None:
+        content = await asyncio.get_running_loop().run_in_executor(self._pool, self._make_and_keep, key, make)
+        if content is None:
+            self._in_vain[key] = self._monotonic() + self._bounds.vain_for_s
+            if len(self._in_vain) > _VAIN_MAX:
+                self._in_vain.popitem(last=False)
+        return content
+
+    def _make_and_keep(self, key: str, make: Callable[[], bytes | None]) -> bytes | None:
+        content = make()
+        if content is not None:
+            try:
+                self._keeper.keep(key, content)
+            except OSError as error:
+                log.warning("What was made of a file could not be kept: %s", error.strerror or error)
+        return content
+
+
+def _yield_to_others() -> None:
+    if sys.platform == "linux":  # where a thread has a niceness of its own
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
