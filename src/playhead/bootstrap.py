@@ -37,6 +37,7 @@ from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.services.scanning import Scanner
+from playhead.services.subtitles import Subtitles
 from playhead.storage.database import Database
 from playhead.storage.inspection import inspect_file, inspect_server, log_size, touch
 from playhead.storage.migrations.upgrade import upgrade
@@ -59,6 +60,7 @@ class Installation:
     accounts: Accounts
     catalogue: Catalogue
     artwork: Artwork
+    subtitles: Subtitles
     scanner: Scanner
     importer: Importer
     playback: Playback
@@ -99,6 +101,7 @@ async def open_installation(
         )
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         artwork = Artwork(database, settings.data.absolute() / "artwork", monotonic=time.monotonic)
+        subtitles = Subtitles(database, settings.data.absolute() / "subtitles", monotonic=time.monotonic)
         scanner = Scanner(database, clock=clock, new_id=new_id)
         importer = Importer(database, clock=clock, new_id=new_id)
         relay = _make_relay(settings)
@@ -119,6 +122,7 @@ async def open_installation(
                 accounts=accounts,
                 catalogue=catalogue,
                 artwork=artwork,
+                subtitles=subtitles,
                 scanner=scanner,
                 importer=importer,
                 playback=playback,
@@ -131,6 +135,7 @@ async def open_installation(
             await events.close()
             await scanner.close()
             await artwork.close()
+            await subtitles.close()
             await playback.close()
             passwords.close()
             if relay is not None:
@@ -362,6 +367,7 @@ class Playhead:
                 accounts=installation.accounts,
                 catalogue=installation.catalogue,
                 artwork=installation.artwork,
+                subtitles=installation.subtitles,
                 scanner=installation.scanner,
                 importer=installation.importer,
                 playback=installation.playback,

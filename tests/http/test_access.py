@@ -67,6 +67,7 @@ OWN = {
     "/api/v1/items",
     "/api/v1/noop",
     "/api/v1/stream/file/{id}",
+    "/api/v1/stream/file/{id}/subtitles/{index}",
 }
 
 # Its answer never ends: whoever is let in asks for the head only. tests/http/test_events.py has what comes after it.

@@ -7,7 +7,8 @@ import av
 import pytest
 
 from playhead.domain.artwork import Size
-from playhead.media.pictures import Unusable, picture_of_film, picture_of_image
+from playhead.media.contents import Unusable
+from playhead.media.pictures import picture_of_film, picture_of_image
 from screen import BLACK, BLUE, GREEN, RED, WHITE, checks, colour_at, film, image, is_near, painted, shape_of
 
 POSTER, STILL = Size(240, 360), Size(240, 135)

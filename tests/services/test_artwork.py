@@ -15,7 +15,7 @@ from playhead.domain.catalogue import Item, MediaInfo, Stream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.domain.scanning import Changes, FoundFile, Link
 from playhead.errors import Code, PlayheadError
-from playhead.media.pictures import Unusable
+from playhead.media.contents import Unusable
 from playhead.services.artwork import Artwork, Picture, Tools
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.storage import scanning, schema

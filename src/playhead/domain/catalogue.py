@@ -45,6 +45,7 @@ class Stream:
     channels: int | None = None
     hdr: bool = False
     default: bool = False
+    forced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,7 @@ class MediaFile:
     video_codec: str | None
     audio_codec: str | None
     part: int | None
+    streams: tuple[Stream, ...] = ()
 
 
 # --- Names that mean the same -------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from playhead.services.catalogue import (
     ItemPage,
     ItemView,
     LibraryView,
+    Tracks,
     Viewer,
 )
 from playhead.services.playback import Playback
@@ -137,14 +138,46 @@ class ItemsAnswer(Struct):
     next_cursor: str | None
 
 
+class SoundAnswer(Struct):
+    """A sound track. `language` is a BCP 47 tag, `codec` FFmpeg's name."""
+
+    language: str | None
+    title: str | None
+    codec: str
+    channels: int | None
+    default: bool
+
+
+class SubtitleAnswer(Struct):
+    """Subtitles inside a file or beside it. `url` gives them as WebVTT, and is null where they are pictures."""
+
+    index: int
+    language: str | None
+    title: str | None
+    codec: str
+    forced: bool
+    default: bool
+    url: str | None
+
+
 class FileAnswer(Struct):
-    """A file of an item. `size` is in bytes; `part` is counted from 1 where the item is cut into several files."""
+    """A file of an item. `size` is in bytes; `part` is counted from 1 where the item is cut into several files.
+
+    Container and codecs are FFmpeg's names. What is not known is null.
+    """
 
     id: Id
     label: str
     duration_seconds: int | float | None
     size: int
     part: int | None
+    container: str | None
+    video_codec: str | None
+    audio_codec: str | None
+    width: int | None
+    height: int | None
+    audio: list[SoundAnswer]
+    subtitles: list[SubtitleAnswer]
 
 
 class ItemDetailAnswer(ItemAnswer, kw_only=True):
@@ -203,7 +236,8 @@ class CatalogueRoutes:
         kind, state = detail.view.item.kind, None
         if kind is not ItemKind.SHOW:
             state = progress_answer(await self._playback.read(call.user.user_id, call.user.role, kind, item_id))
-        files = [_file_answer(file) for file in detail.files]
+        base = call.scope.get("root_path", "").rstrip("/")
+        files = [_file_answer(file, detail.tracks[file.id], base) for file in detail.files]
         return ItemDetailAnswer(**asdict(item_answer(detail.view)), files=files, state=state)
 
     async def list_episodes(self, call: Call) -> ItemsAnswer:
@@ -264,9 +298,36 @@ def _page_answer(page: ItemPage) -> ItemsAnswer:
     return ItemsAnswer([item_answer(view) for view in page.items], page.next_cursor)
 
 
-def _file_answer(file: MediaFile) -> FileAnswer:
-    length = None if file.duration_ms is None else seconds(file.duration_ms)
-    return FileAnswer(file.id, file.label, length, file.size, file.part)
+def _file_answer(file: MediaFile, tracks: Tracks, base: str) -> FileAnswer:
+    """Show a file; `base` is the path under which Playhead is mounted."""
+    return FileAnswer(
+        id=file.id,
+        label=file.label,
+        duration_seconds=None if file.duration_ms is None else seconds(file.duration_ms),
+        size=file.size,
+        part=file.part,
+        container=file.container,
+        video_codec=file.video_codec,
+        audio_codec=file.audio_codec,
+        width=file.width,
+        height=file.height,
+        audio=[
+            SoundAnswer(track.language, track.title, track.codec, track.channels, track.default)
+            for track in tracks.sound
+        ],
+        subtitles=[
+            SubtitleAnswer(
+                index=index,
+                language=track.language,
+                title=track.title,
+                codec=track.codec,
+                forced=track.forced,
+                default=track.default,
+                url=f"{base}/api/v1/stream/file/{file.id}/subtitles/{index}" if track.is_text else None,
+            )
+            for index, track in enumerate(tracks.subtitles)
+        ],
+    )
 
 
 def _scan_answer(summary: ScanSummary) -> ScanAnswer:

@@ -73,6 +73,7 @@ from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, 
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
 from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
+from playhead.http.subtitles import SubtitleRoutes
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork
@@ -83,6 +84,8 @@ from playhead.services.lists import Lists
 from playhead.services.marks import Marks
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
+from playhead.services.subtitles import MEDIA_TYPE as SUBTITLES_MEDIA_TYPE
+from playhead.services.subtitles import Subtitles
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
 _STREAM = (*_ITEM, Code.RANGE_NOT_SATISFIABLE)
@@ -96,6 +99,7 @@ class Services:
     accounts: Accounts
     catalogue: Catalogue
     artwork: Artwork
+    subtitles: Subtitles
     scanner: Scanner
     importer: Importer
     playback: Playback
@@ -126,6 +130,7 @@ def table(services: Services) -> list[Route]:
     account = AccountRoutes(services.accounts)
     catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
     artwork = ArtworkRoutes(services.artwork)
+    subtitles = SubtitleRoutes(services.subtitles)
     importing = ImportRoutes(services.importer)
     stream = StreamRoutes(services.catalogue)
     event = EventRoutes(services.events)
@@ -242,6 +247,9 @@ def table(services: Services) -> list[Route]:
               bounded=False),
         Route("GET", "/api/v1/stream/file/{id}", stream.file, "Stream one file",
               more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
+              bounded=False),
+        Route("GET", "/api/v1/stream/file/{id}/subtitles/{index}", subtitles.read, "Subtitles of a file",
+              more_statuses=(304,), media_types=(SUBTITLES_MEDIA_TYPE,), problems=_ITEM, tag="catalogue",
               bounded=False),
         Route("POST", "/api/v1/libraries", catalogue.add_library, "Add a library",
               access=Access.ADMIN, request=LibraryRequest, answer=LibraryAnswer, status=201, problems=(Code.CONFLICT,),

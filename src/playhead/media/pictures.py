@@ -5,8 +5,6 @@
 Reads the file that it is given and writes none. All of it is FFmpeg's work, through PyAV.
 """
 
-import os
-import stat
 import time
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from playhead.domain.artwork import Size
+from playhead.media.contents import Unusable, read_content
 from playhead.media.probe import is_cover, open_film
 
 if TYPE_CHECKING:
@@ -59,17 +58,13 @@ _TONES: Final = {
 _TURNS: Final = {-90: ("clock",), 90: ("cclock",), 180: ("clock", "clock"), -180: ("clock", "clock")}
 
 
-class Unusable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
-    """No picture can be had from this file. `str()` is a short reason for people, without the file's name."""
-
-
 def picture_of_image(path: Path, size: Size) -> bytes:
     """Return an image file (JPEG, PNG or WebP, by its content) as a JPEG of this size: its middle, if shapes differ.
 
     Raises Unusable, and nothing else.
     """
     try:
-        return encode(_fitted(_decoded(_content(path)), size))
+        return encode(_fitted(_decoded(read_content(path, _IMAGE_BYTES_MAX)), size))
     except Unusable:
         raise
     except Exception as error:
@@ -107,18 +102,6 @@ def encode(frame: "VideoFrame", quality: int = _QUALITY) -> bytes:
 
 
 # Images
-
-
-def _content(path: Path) -> bytes:
-    # The path is resolved: a link in its place was laid there since. And a pipe must not make anybody wait.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise Unusable("it is not a regular file")
-        if status.st_size > _IMAGE_BYTES_MAX:
-            raise Unusable("it is too large for an image")
-        return file.read(_IMAGE_BYTES_MAX)
 
 
 def _decoded(content: bytes) -> "VideoFrame":

@@ -157,6 +157,7 @@ def _stream(stream: "AvStream") -> Stream:
         channels=audio.channels if audio else None,
         hdr=video is not None and video.color_trc in _HDR_TRANSFERS,
         default=bool(stream.disposition & Disposition.default),
+        forced=bool(stream.disposition & Disposition.forced),
     )
 
 

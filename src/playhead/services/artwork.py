@@ -17,9 +17,10 @@ from playhead.domain.model import ItemId, ItemKind
 from playhead.errors import PlayheadError, invalid, not_found
 from playhead.media import pictures
 from playhead.media.artwork import Subject, find_images
+from playhead.media.contents import Unusable
 from playhead.media.folders import contained
 from playhead.media.keeping import Keeper
-from playhead.media.pictures import MEDIA_TYPE, Unusable
+from playhead.media.pictures import MEDIA_TYPE
 from playhead.services.catalogue import Viewer, visible_item
 from playhead.services.workshop import Bounds, Workshop
 from playhead.storage import artwork, catalogue

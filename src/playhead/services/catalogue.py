@@ -26,6 +26,7 @@ from playhead.domain.model import (
 )
 from playhead.errors import access_denied, conflict, invalid, not_found
 from playhead.media.folders import contained, nested
+from playhead.media.tracks import Tracks, list_tracks
 from playhead.services.scanning import ScanSummary
 from playhead.storage import accounts, catalogue
 from playhead.storage.catalogue import EpisodePlace, ItemOrder, LibraryNameTakenError, Place
@@ -79,10 +80,14 @@ class ItemView:
 
 @dataclass(frozen=True, slots=True)
 class ItemDetail:
-    """An item with its files: parts in their order, the version first that is played unless another one is chosen."""
+    """An item with its files: parts in their order, the version first that is played unless another one is chosen.
+
+    `tracks` has each file's.
+    """
 
     view: ItemView
     files: list[MediaFile]
+    tracks: dict[FileId, Tracks]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,12 +232,13 @@ class Catalogue:
     async def get_item(self, viewer: Viewer, item_id: ItemId) -> ItemDetail:
         """Return an item, removed or not, with its files. Raises NOT_FOUND, ACCESS_DENIED."""
 
-        def load(connection: Connection) -> ItemDetail:
+        def load(connection: Connection) -> tuple[ItemView, list[MediaFile]]:
             view = visible_item(connection, viewer, item_id, None)
-            files = catalogue.list_files(connection, item_id)
-            return ItemDetail(view, sorted(files, key=version_preference))
+            return view, sorted(catalogue.list_files(connection, item_id), key=version_preference)
 
-        return await self._database.read(load)
+        view, files = await self._database.read(load)
+        tracks = await asyncio.to_thread(_list_tracks, view.library, files) if files else {}
+        return ItemDetail(view, files, tracks)
 
     async def list_episodes(
         self,
@@ -276,7 +282,7 @@ class Catalogue:
             found = catalogue.find_file(connection, file_id)
             if found is None:
                 raise not_found("File not found")
-            return _require_visible(connection, viewer, found[0]), found[1]
+            return require_visible(connection, viewer, found[0]), found[1]
 
         library, file = await self._database.read(load)
         return await asyncio.to_thread(_servable, library, [file])
@@ -291,7 +297,8 @@ def _visible(connection: Connection, viewer: Viewer) -> list[Library]:
     ]
 
 
-def _require_visible(connection: Connection, viewer: Viewer, library_id: LibraryId) -> Library:
+def require_visible(connection: Connection, viewer: Viewer, library_id: LibraryId) -> Library:
+    """Return a library. Raises NOT_FOUND, ACCESS_DENIED."""
     library = catalogue.find_library(connection, library_id)
     if library is None:
         raise not_found("Library not found")
@@ -304,7 +311,7 @@ def _library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> L
     wanted = canonical_id(name_or_id) or clean_name(name_or_id)
     for library in catalogue.list_libraries(connection):
         if wanted in (library.id, library.name):
-            return _require_visible(connection, viewer, library.id)
+            return require_visible(connection, viewer, library.id)
     raise not_found("Library not found")
 
 
@@ -313,7 +320,7 @@ def visible_item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: 
     item = catalogue.find_item(connection, item_id)
     if item is None:
         raise not_found(NOT_FOUND[kind or ItemKind.MOVIE])
-    library = _require_visible(connection, viewer, item.library_id)
+    library = require_visible(connection, viewer, item.library_id)
     if kind is not None and item.kind is not kind:
         raise not_found(_WRONG_KIND[kind])
     return ItemView(item, library)
@@ -326,6 +333,11 @@ def _servable(library: Library, files: Sequence[MediaFile]) -> StreamFile:
         if path is not None:
             return StreamFile(path, file)
     raise not_found("File not found")
+
+
+def _list_tracks(library: Library, files: Sequence[MediaFile]) -> dict[FileId, Tracks]:
+    root = None if library.path is None else Path(library.path)
+    return {file.id: list_tracks(root, file.path, file.streams) for file in files}
 
 
 def _folder(path: str) -> Path | None:

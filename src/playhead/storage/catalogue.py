@@ -5,16 +5,20 @@ from datetime import date
 from enum import Enum
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, select, tuple_
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import Tuple
 
-from playhead.domain.catalogue import Item, Library, MediaFile, search_title, sort_title
+from playhead.domain.catalogue import Item, Library, MediaFile, Stream, search_title, sort_title
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.storage.schema import external_id, file_item, item, library, media_file
 
 # SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535.
 IDS_AT_ONCE = 5_000
+
+
+decode_streams = msgspec.json.Decoder(tuple[Stream, ...]).decode
 
 
 class LibraryNameTakenError(Exception):
@@ -276,6 +280,7 @@ def file_of(row: Row[*tuple[Any, ...]]) -> MediaFile:
         row.video_codec,
         row.audio_codec,
         row.part,
+        () if row.streams is None else decode_streams(row.streams),
     )
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 import msgspec
 from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, insert, or_, select, update
 
-from playhead.domain.catalogue import Item, MediaInfo, Stream
+from playhead.domain.catalogue import Item, MediaInfo
 from playhead.domain.model import FileId, Instant, LibraryId
 from playhead.domain.scanning import Changes, FoundFile, KnownFile, Link
-from playhead.storage.catalogue import chunks, external_ids_of, find_items, item_row
+from playhead.storage.catalogue import chunks, decode_streams, external_ids_of, find_items, item_row
 from playhead.storage.schema import external_id, file_item, item, library, media_file
-
-_decode_streams = msgspec.json.Decoder(tuple[Stream, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileI
     for some in chunks(file_ids):
         query = select(columns.id, columns.duration_ms, columns.container, columns.streams, columns.credits_ms)
         for row in connection.execute(query.where(columns.id.in_(some), columns.streams.is_not(None))):
-            infos[row.id] = MediaInfo(row.duration_ms, row.container, _decode_streams(row.streams), row.credits_ms)
+            infos[row.id] = MediaInfo(row.duration_ms, row.container, decode_streams(row.streams), row.credits_ms)
     return infos
 
 

@@ -1,0 +1,61 @@
+"""What a viewer can choose of a file: sound tracks and subtitles, in its streams and in files beside it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from playhead.domain.catalogue import Stream
+
+# FFmpeg's names of subtitles that are text. All others are pictures, or coded for a television.
+TEXT_CODECS: Final = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
+
+
+@dataclass(frozen=True, slots=True)
+class SoundTrack:
+    """A sound track. `language` is a BCP 47 tag."""
+
+    codec: str
+    language: str | None = None
+    title: str | None = None
+    channels: int | None = None
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SubtitleTrack:
+    """Subtitles of a file: its stream of this `number`, counted from 0 among its subtitles, or the file at `path`.
+
+    `language` is a BCP 47 tag; `forced` subtitles translate only what is foreign in the film itself. `path` is relative
+    to the library.
+    """
+
+    codec: str
+    language: str | None = None
+    title: str | None = None
+    forced: bool = False
+    default: bool = False
+    number: int | None = None
+    path: str | None = None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a browser can be given it."""
+        return self.codec in TEXT_CODECS
+
+
+def sound_tracks(streams: Iterable[Stream]) -> list[SoundTrack]:
+    """Return the sound tracks among a file's streams, in their order, languages as the file has them."""
+    return [
+        SoundTrack(stream.codec, stream.language, stream.title, stream.channels, stream.default)
+        for stream in streams
+        if stream.kind == "audio"
+    ]
+
+
+def embedded_subtitles(streams: Iterable[Stream]) -> list[SubtitleTrack]:
+    """Return the subtitles among a file's streams, in their order, languages as the file has them."""
+    found = [stream for stream in streams if stream.kind == "subtitle"]
+    return [
+        SubtitleTrack(stream.codec, stream.language, stream.title, stream.forced, default=stream.default, number=number)
+        for number, stream in enumerate(found)
+    ]

@@ -1,0 +1,27 @@
+"""What can be chosen of a file: its sound tracks, and its subtitles inside and beside it, with their languages."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from playhead.domain.catalogue import Stream
+from playhead.domain.tracks import SoundTrack, SubtitleTrack, embedded_subtitles, sound_tracks
+from playhead.media.languages import language_tag
+from playhead.media.subtitles import find_sidecars
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """The tracks of a file. Subtitles are known by their place in the list: first those inside, then those beside."""
+
+    sound: Sequence[SoundTrack] = ()
+    subtitles: Sequence[SubtitleTrack] = ()
+
+
+def list_tracks(root: Path | None, path: str, streams: Sequence[Stream]) -> Tracks:
+    """Return the tracks of a file by its streams, and by what lies beside it in the library's folder, if it has one."""
+    beside = [] if root is None else find_sidecars(root, path)
+    return Tracks(
+        [replace(track, language=language_tag(track.language)) for track in sound_tracks(streams)],
+        [*(replace(track, language=language_tag(track.language)) for track in embedded_subtitles(streams)), *beside],
+    )

@@ -1,0 +1,153 @@
+"""Subtitles of files as WebVTT: who may have them, where they are, and that none are converted twice."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from playhead.domain.catalogue import Library, MediaFile
+from playhead.domain.model import FileId
+from playhead.domain.tracks import SubtitleTrack
+from playhead.errors import PlayheadError, not_found
+from playhead.media import subtitles
+from playhead.media.contents import Unusable
+from playhead.media.folders import contained
+from playhead.media.keeping import Keeper
+from playhead.media.tracks import list_tracks
+from playhead.media.webvtt import MEDIA_TYPE
+from playhead.services.catalogue import Viewer, require_visible
+from playhead.services.workshop import Bounds, Workshop
+from playhead.storage import catalogue
+from playhead.storage.database import Connection, Database
+
+__all__ = ["MEDIA_TYPE", "Subtitle", "Subtitles", "Tools"]
+
+log = logging.getLogger(__name__)
+
+# Part of every key. Raise it when subtitles are converted differently.
+_VERSION = 1
+
+# A film without an index of its subtitles is read through, which is a disk's work for minutes.
+_BOUNDS = Bounds(at_once=2, waiting=64)
+
+# How much is kept on the disk: some 1,000 films' subtitles.
+BYTES_MAX = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Subtitle:
+    """Subtitles that can be had, converted or not. `path` is real and inside the library; `tag` tells them apart."""
+
+    tag: str
+    path: Path
+    track: SubtitleTrack
+
+
+class OfFile(Protocol):
+    """Converts a subtitle file. Raises Unusable."""
+
+    def __call__(self, path: Path, codec: str, language: str | None) -> bytes:
+        """Convert it."""
+        ...
+
+
+class OfFilm(Protocol):
+    """Converts a film's subtitles, the stream of this number among them. Raises Unusable."""
+
+    def __call__(self, path: Path, number: int) -> bytes:
+        """Convert them."""
+        ...
+
+
+class Tools(NamedTuple):
+    """What subtitles are converted by."""
+
+    of_file: OfFile = subtitles.webvtt_of_file
+    of_film: OfFilm = subtitles.webvtt_of_film
+
+
+class Subtitles:
+    """The subtitles of files, kept in `folder`. `monotonic` gives seconds that never go back."""
+
+    def __init__(
+        self,
+        database: Database,
+        folder: Path,
+        *,
+        monotonic: Callable[[], float],
+        bytes_max: int = BYTES_MAX,
+        tools: Tools | None = None,
+    ) -> None:
+        self._database = database
+        self._workshop = Workshop("playhead-subtitles", Keeper(folder, bytes_max), _BOUNDS, monotonic=monotonic)
+        self._tools = tools or Tools()
+
+    async def find(self, viewer: Viewer, file_id: FileId, index: int) -> Subtitle:
+        """Return the subtitles of a file at this place of its list; looks at folders, and converts nothing.
+
+        Raises NOT_FOUND for the file, and where there are no such subtitles or they are no text; ACCESS_DENIED.
+        """
+
+        def load(connection: Connection) -> tuple[Library, MediaFile]:
+            found = catalogue.find_file(connection, file_id)
+            if found is None:
+                raise not_found("File not found")
+            return require_visible(connection, viewer, found[0]), found[1]
+
+        library, file = await self._database.read(load)
+        found = None if library.path is None else await asyncio.to_thread(_find, Path(library.path), file, index)
+        if found is None:
+            raise _no_subtitles()
+        return found
+
+    async def content(self, subtitle: Subtitle) -> bytes:
+        """Return WebVTT, converted now where it is not kept; who asks for the same meanwhile waits for it.
+
+        Raises NOT_FOUND where they cannot be read, which is remembered, and UNAVAILABLE where too many wait.
+        """
+        content = await self._workshop.get(subtitle.tag, partial(self._convert, subtitle))
+        if content is None:
+            raise _no_subtitles()
+        return content
+
+    async def close(self) -> None:
+        """Convert nothing further."""
+        await self._workshop.close()
+
+    def _convert(self, subtitle: Subtitle) -> bytes | None:
+        track = subtitle.track
+        try:
+            if track.number is not None:
+                return self._tools.of_film(subtitle.path, track.number)
+            return self._tools.of_file(subtitle.path, track.codec, track.language)
+        except Unusable as error:
+            log.info("No subtitles of %s: %s", subtitle.path, error)
+            return None
+
+
+def _find(root: Path, file: MediaFile, index: int) -> Subtitle | None:
+    tracks = list_tracks(root, file.path, file.streams).subtitles
+    track = tracks[index] if index < len(tracks) else None
+    if track is None or not track.is_text:
+        return None
+    path = file.path if track.path is None else track.path
+    real = contained(root, path)
+    try:
+        status = None if real is None else real.stat()
+    except OSError:
+        status = None
+    if real is None or status is None:
+        return None
+    evidence = (_VERSION, os.fsencode(real).hex(), status.st_size, status.st_mtime_ns, track.number, track.language)
+    return Subtitle(blake2b(msgspec.json.encode(evidence), digest_size=16).hexdigest(), real, track)
+
+
+def _no_subtitles() -> PlayheadError:
+    return not_found("Subtitles not found")
