@@ -149,7 +149,16 @@ async def test_an_item_names_its_files(stocked: World) -> None:
 
     await stocked.playhead.installation.database.write(add)
     assert (await get(stocked, f"/items/{MOVIE}"))["files"] == [
-        {"id": file_id, "label": "2160p HEVC", "duration_seconds": 5400.5, "size": 123, "part": None}
+        {
+            "id": file_id,
+            "label": "2160p HEVC",
+            "duration_seconds": 5400.5,
+            "size": 123,
+            "part": None,
+            **dict.fromkeys(("container", "video_codec", "audio_codec", "width", "height")),
+            "audio": [],
+            "subtitles": [],
+        }
     ]
 
 

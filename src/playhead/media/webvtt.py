@@ -70,10 +70,10 @@ def _restyled(styles: str, name: str, value: str) -> str:
 
 
 def _change(before: str, after: str) -> str:
-    """Return the tags between two styles. Tags must be nested, so all are closed and those that stay opened again."""
-    if before == after:
-        return ""
-    return "".join(f"</{name}>" for name in reversed(before)) + "".join(f"<{name}>" for name in after)
+    """Return the tags that lead from one style to another. Tags are nested, so some are closed to be opened again."""
+    pairs = enumerate(zip(before, after, strict=False))
+    kept = next((place for place, (one, other) in pairs if one != other), min(len(before), len(after)))
+    return "".join(f"</{name}>" for name in reversed(before[kept:])) + "".join(f"<{name}>" for name in after[kept:])
 
 
 def _time(time_ms: int) -> str:

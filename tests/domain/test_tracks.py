@@ -1,0 +1,30 @@
+"""Tracks out of streams."""
+
+from playhead.domain.catalogue import Stream
+from playhead.domain.tracks import SoundTrack, SubtitleTrack, embedded_subtitles, sound_tracks
+
+STREAMS = (
+    Stream("video", "h264", width=1920, height=1080),
+    Stream("audio", "aac", language="eng", channels=6, default=True),
+    Stream("subtitle", "subrip", language="ger", title="Full"),
+    Stream("audio", "ac3", language="deu", title="Commentary", channels=2),
+    Stream("subtitle", "hdmv_pgs_subtitle", forced=True),
+)
+
+
+def test_sound_tracks_keep_their_order():
+    assert sound_tracks(STREAMS) == [
+        SoundTrack("aac", "eng", None, 6, default=True),
+        SoundTrack("ac3", "deu", "Commentary", 2),
+    ]
+
+
+def test_subtitles_are_counted_by_themselves():
+    assert embedded_subtitles(STREAMS) == [
+        SubtitleTrack("subrip", "ger", "Full", number=0),
+        SubtitleTrack("hdmv_pgs_subtitle", forced=True, number=1),
+    ]
+
+
+def test_pictures_of_text_are_no_text():
+    assert [track.is_text for track in embedded_subtitles(STREAMS)] == [True, False]

@@ -1,0 +1,200 @@
+"""Subtitles inside films and beside them: whose they are, how they are written, and what they are converted to."""
+
+from pathlib import Path
+
+import av
+import pytest
+
+from captions import ASS, SRT, VTT, film_with_subtitles
+from playhead.domain.tracks import SubtitleTrack
+from playhead.media.contents import Unusable
+from playhead.media.probe import probe
+from playhead.media.subtitles import decoded, find_sidecars, webvtt_of_file, webvtt_of_film
+from playhead.media.tracks import list_tracks
+from screen import RED, film
+
+FILM = "Heat (1995)/Heat (1995).mkv"
+
+
+def lay(root: Path, *paths: str) -> Path:
+    for path in paths:
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    return root
+
+
+# Whose they are
+
+
+@pytest.mark.parametrize(
+    ("tags", "track"),
+    [
+        ("srt", SubtitleTrack("subrip")),
+        ("ass", SubtitleTrack("ass")),
+        ("ssa", SubtitleTrack("ass")),
+        ("vtt", SubtitleTrack("webvtt")),
+        ("SRT", SubtitleTrack("subrip")),
+        ("en.srt", SubtitleTrack("subrip", "en")),
+        ("ger.srt", SubtitleTrack("subrip", "de")),
+        ("German.srt", SubtitleTrack("subrip", "de")),
+        ("pt-BR.srt", SubtitleTrack("subrip", "pt-BR")),
+        ("en.forced.srt", SubtitleTrack("subrip", "en", forced=True)),
+        ("forced.en.srt", SubtitleTrack("subrip", "en", forced=True)),
+        ("en.default.srt", SubtitleTrack("subrip", "en", default=True)),
+        ("en.sdh.srt", SubtitleTrack("subrip", "en", "SDH")),
+        ("en.hi.srt", SubtitleTrack("subrip", "en", "SDH")),
+        ("hi.srt", SubtitleTrack("subrip", "hi")),
+        ("2.eng.srt", SubtitleTrack("subrip", "en")),
+        ("en.Signs.and.songs.srt", SubtitleTrack("subrip", "en", "Signs and songs")),
+    ],
+)
+def test_what_stands_behind_the_films_name_says_what_it_is(tmp_path: Path, tags: str, track: SubtitleTrack):
+    lay(tmp_path, FILM, f"Heat (1995)/Heat (1995).{tags}")
+    (found,) = find_sidecars(tmp_path, FILM)
+    assert found.path == f"Heat (1995)/Heat (1995).{tags}"
+    assert SubtitleTrack(found.codec, found.language, found.title, found.forced, found.default) == track
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Alien.srt", "Heat (1995)2.srt", "Heat (1995).txt", "Heat (1995).idx", "srt", ".Heat (1995).srt", "Heat.srt"],
+)
+def test_other_files_are_none_of_its(tmp_path: Path, name: str):
+    lay(tmp_path, FILM, f"Heat (1995)/{name}")
+    assert find_sidecars(tmp_path, FILM) == []
+
+
+def test_a_longer_name_belongs_to_the_longer_named_video(tmp_path: Path):
+    lay(tmp_path, "Heat.mkv", "Heat.2.mkv", "Heat.2.en.srt", "Heat.de.srt", "Heat.2.srt")
+    assert [track.path for track in find_sidecars(tmp_path, "Heat.mkv")] == ["Heat.de.srt"]
+    assert [track.path for track in find_sidecars(tmp_path, "Heat.2.mkv")] == ["Heat.2.en.srt", "Heat.2.srt"]
+
+
+def test_a_folder_of_subtitles_is_looked_into(tmp_path: Path):
+    lay(tmp_path, FILM, "Heat (1995)/Subs/Heat (1995).fr.srt", "Heat (1995)/Heat (1995).en.srt")
+    lay(tmp_path, "Heat (1995)/Extras/Heat (1995).it.srt")
+    assert [track.language for track in find_sidecars(tmp_path, FILM)] == ["en", "fr"]
+
+
+def test_a_folder_that_is_gone_holds_none(tmp_path: Path):
+    assert find_sidecars(tmp_path, FILM) == []
+
+
+def test_those_inside_a_film_come_before_those_beside_it(tmp_path: Path):
+    path = film_with_subtitles(tmp_path / "Heat.mkv", "subrip", "ass", language="ger")
+    lay(tmp_path, "Heat.en.srt")
+    tracks = list_tracks(tmp_path, "Heat.mkv", probe(path).streams)
+    assert tracks.subtitles == [
+        SubtitleTrack("subrip", "de", number=0),
+        SubtitleTrack("ass", "de", number=1),
+        SubtitleTrack("subrip", "en", path="Heat.en.srt"),
+    ]
+    assert list_tracks(None, "Heat.mkv", probe(path).streams).subtitles == tracks.subtitles[:2]
+
+
+# How they are written
+
+
+@pytest.mark.parametrize(
+    ("text", "charset", "language"),
+    [
+        ("Grüße … schön", "utf-8", None),
+        ("Grüße … schön", "utf-8-sig", None),
+        ("Grüße … schön", "utf-16", None),
+        ("Grüße … schön", "utf-16-le", None),
+        ("Grüße … schön", "utf-16-be", None),
+        ("Grüße … schön", "cp1252", None),
+        ("Grüße … schön", "cp1252", "de"),
+        ("Dobrý večer, příteli", "cp1250", "cs"),
+        ("Добрый вечер", "cp1251", "ru"),
+        ("İyi akşamlar", "cp1254", "tr"),
+        ("こんばんは", "cp932", "ja"),
+        ("晚上好", "gb18030", "zh"),
+        ("晚上好", "big5hkscs", "zh-TW"),
+        ("안녕하세요", "cp949", "ko"),
+    ],
+)
+def test_the_character_set_is_known_by_its_mark_else_by_the_language(text: str, charset: str, language: str | None):
+    assert decoded(text.encode(charset), language) == text
+
+
+def test_what_is_in_no_character_set_is_read_as_far_as_it_can_be():
+    assert decoded(b"ab\x81\xff", "en").startswith("ab")
+
+
+# What they are converted to
+
+
+@pytest.mark.parametrize(
+    ("content", "codec"), [(SRT, "subrip"), (SRT.replace("\n", "\r\n"), "subrip"), (ASS, "ass"), (VTT, "webvtt")]
+)
+def test_a_file_becomes_webvtt(tmp_path: Path, content: str, codec: str):
+    path = tmp_path / "film"
+    path.write_bytes(content.encode())
+    assert webvtt_of_file(path, codec, None).decode() == VTT
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("a.mkv", "subrip"), ("b.mkv", "ass"), ("c.mp4", "mov_text"), ("d.mkv", "webvtt")]
+)
+def test_a_stream_becomes_webvtt(tmp_path: Path, name: str, codec: str):
+    path = film_with_subtitles(tmp_path / name, codec)
+    assert probe(path).streams[-1].codec == codec
+    assert webvtt_of_film(path, 0).decode() == VTT
+
+
+def test_of_several_streams_the_one_that_was_asked_for_is_taken(tmp_path: Path):
+    path = film_with_subtitles(tmp_path / "film.mkv", "subrip", "ass")
+    assert webvtt_of_film(path, 1).decode() == VTT
+    with pytest.raises(Unusable):
+        webvtt_of_film(path, 2)
+
+
+def test_what_is_webvtt_already_keeps_its_places_and_styles(tmp_path: Path):
+    content = "WEBVTT - mine\n\nSTYLE\n::cue { color: red }\n\n00:01.000 --> 00:02.000 align:left\nHello\n"
+    (tmp_path / "film.vtt").write_text("\ufeff" + content)
+    assert webvtt_of_file(tmp_path / "film.vtt", "webvtt", None).decode() == content
+
+
+@pytest.mark.parametrize("codec", ["subrip", "ass", "webvtt"])
+@pytest.mark.parametrize("content", [b"", b"no subtitles at all", bytes(1000), b"\xff" * 100, b"WEBVTT\n\nnothing"])
+def test_what_is_no_subtitles_is_unusable(tmp_path: Path, codec: str, content: bytes):
+    (tmp_path / "film.srt").write_bytes(content)
+    with pytest.raises(Unusable):
+        webvtt_of_file(tmp_path / "film.srt", codec, None)
+
+
+def test_a_file_that_is_too_large_gone_or_a_link_is_unusable(tmp_path: Path):
+    (tmp_path / "large.srt").write_bytes(SRT.encode() + bytes(9_000_000))
+    (tmp_path / "real.srt").write_text(SRT)
+    (tmp_path / "link.srt").symlink_to(tmp_path / "real.srt")
+    for name in ("large.srt", "gone.srt", "link.srt", "."):
+        with pytest.raises(Unusable):
+            webvtt_of_file(tmp_path / name, "subrip", None)
+
+
+def test_a_file_of_more_cues_than_any_film_has_is_unusable(tmp_path: Path):
+    cues = (f"{number}\n00:00:01,000 --> 00:00:02,000\n{number}\n\n" for number in range(60_000))
+    (tmp_path / "film.srt").write_text("".join(cues))
+    with pytest.raises(Unusable, match="too much"):
+        webvtt_of_file(tmp_path / "film.srt", "subrip", None)
+
+
+def test_a_film_without_subtitles_and_no_film_have_none(tmp_path: Path):
+    (tmp_path / "no.mkv").write_text("no film")
+    for path in (film(tmp_path / "film.mkv", [RED]), tmp_path / "no.mkv"):
+        with pytest.raises(Unusable):
+            webvtt_of_film(path, 0)
+
+
+def test_the_streams_of_a_film_say_what_is_forced(tmp_path: Path):
+    path = tmp_path / "film.mkv"
+    with av.open(str(film_with_subtitles(tmp_path / "plain.mkv", "subrip"))) as source, av.open(str(path), "w") as copy:
+        streams = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}
+        streams[1].disposition = av.stream.Disposition.forced
+        for packet in source.demux():
+            if packet.pts is not None:
+                packet.stream = streams[packet.stream.index]
+                copy.mux(packet)
+    assert [stream.forced for stream in probe(path).streams] == [False, True]
