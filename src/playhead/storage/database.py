@@ -57,7 +57,8 @@ class Database(Protocol):
         """Do what `write` does, by the shortest way the engine has, for a few statements of microseconds.
 
         `fn` must be idempotent over transactions, not only within one: it is run again also where the outcome of a
-        commit is unknown. On SQLite it may run on the calling thread.
+        commit is unknown. On SQLite it may run on the calling thread. It changes nothing that is remembered of a
+        connection, see `remembered`.
         """
         ...
 
@@ -86,6 +87,26 @@ class Database(Protocol):
     async def close(self) -> None:
         """Let running and waiting functions end, then close every connection. Closing twice is harmless."""
         ...
+
+
+_REMEMBERED = "playhead.remembered"
+
+Remembered = dict[Any, Any]
+"""What was looked up before and still holds: whoever fills it bounds it."""
+
+
+def remembered(connection: Connection) -> Remembered | None:
+    """Return what may be remembered of rows that `Database.apply` never changes, or None where nothing may be.
+
+    The engine empties it as soon as the connection sees a change that anybody has made by another way than `apply`: it
+    may also do so where nothing has changed.
+    """
+    return connection.info.get(_REMEMBERED)
+
+
+def let_remember(connection: Connection) -> Remembered:
+    """Let functions remember something of a connection; the engine that calls this promises to empty it in time."""
+    return connection.info.setdefault(_REMEMBERED, {})
 
 
 class Direct(Protocol):

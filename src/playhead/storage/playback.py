@@ -26,9 +26,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
-from playhead.domain.model import Instant, ItemId, Role, UserId
+from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import ItemFacts, KeptPoint, Progress, Shown
-from playhead.storage.database import Prepared, PreparedMany, Row
+from playhead.storage.database import Prepared, PreparedMany, Remembered, Row, remembered
 from playhead.storage.schema import Id, account, item, kept_position, library_access, play, progress
 
 Key = tuple[UserId, ItemId]
@@ -55,7 +55,23 @@ class Seen(NamedTuple):
     shown: Shown | None
 
 
-_NO_ITEM = Seen(granted=False, kind=None, shown=None)
+class _Item(NamedTuple):
+    """What is remembered of an item, under its id."""
+
+    kind: str
+    facts: ItemFacts
+    library_id: LibraryId
+
+
+class _Viewer(NamedTuple):
+    """What is remembered of a user in a library, under the ids of both. A read does not ask for the role."""
+
+    role: Role | None
+    granted: bool
+
+
+_REMEMBERED_MAX = 100_000
+"""Items and users that are remembered of a connection: as many as tokens are. A fifth of a kilobyte each."""
 
 # The columns of Progress, in its order; flags as they come, because they are made booleans below for all engines.
 _PROGRESS = tuple(
@@ -63,25 +79,24 @@ _PROGRESS = tuple(
     for column in progress.c
     if not column.primary_key
 )
-_COLUMNS = (
+_FACTS = (
     type_coerce(library_access.c.user_id.is_not(None), Integer),
     item.c.kind,
     item.c.runtime_ms,
     item.c.credits_ms,
-    *_PROGRESS,
+    item.c.library_id,
+)
+_COLUMNS = (*_FACTS, *_PROGRESS)
+_SHOWN = (
+    progress.c.position_ms,
+    progress.c.duration_ms,
+    type_coerce(progress.c.watched, Integer),
+    progress.c.last_watched_at,
 )
 
 # A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
 _SHOW = Prepared(
-    select(
-        type_coerce(library_access.c.user_id.is_not(None), Integer),
-        item.c.kind,
-        progress.c.version,
-        progress.c.position_ms,
-        progress.c.duration_ms,
-        type_coerce(progress.c.watched, Integer),
-        progress.c.last_watched_at,
-    )
+    select(*_FACTS, progress.c.version, *_SHOWN)
     .select_from(item)
     .outerjoin(
         library_access,
@@ -89,6 +104,13 @@ _SHOW = Prepared(
     )
     .outerjoin(progress, and_(progress.c.user_id == bindparam("user_id"), progress.c.item_id == item.c.id))
     .where(item.c.id == bindparam("item_id"))
+)
+
+# What is left to look up where all else is remembered.
+_OF_KEY = and_(progress.c.user_id == bindparam("user_id"), progress.c.item_id == bindparam("item_id"))
+_SHOW_PROGRESS = Prepared(select(*_SHOWN).where(_OF_KEY))
+_LOAD_PROGRESS = Prepared(
+    select(*_PROGRESS).select_from(select(null()).subquery("one")).outerjoin(progress, _OF_KEY)
 )
 
 # The keys of a batch as a table, where they go to the server in one statement.
@@ -184,30 +206,47 @@ _LIST_FOLLOWING = Prepared(
     )
 )
 
-_OF_KEY = and_(kept_position.c.user_id == bindparam("user_id"), kept_position.c.item_id == bindparam("item_id"))
+_KEPT_OF_KEY = and_(kept_position.c.user_id == bindparam("user_id"), kept_position.c.item_id == bindparam("item_id"))
 _LIST_KEPT = Prepared(
     select(kept_position.c.id, kept_position.c.position_ms, kept_position.c.kept_at)
-    .where(_OF_KEY)
+    .where(_KEPT_OF_KEY)
     .order_by(kept_position.c.kept_at, kept_position.c.id)
 )
 _ADD_KEPT = Prepared(insert(kept_position).values(_values(kept_position)))
-_REMOVE_KEPT = Prepared(delete(kept_position).where(_OF_KEY, kept_position.c.id == bindparam("id")))
+_REMOVE_KEPT = Prepared(delete(kept_position).where(_KEPT_OF_KEY, kept_position.c.id == bindparam("id")))
 
 
 def show(connection: Connection, user_id: UserId, item_id: ItemId) -> Seen:
     """Look up one item for a user who is there, and what is shown of their progress."""
+    memory = remembered(connection)
+    if memory is not None:
+        of_item: _Item | None = memory.get(item_id)
+        viewer: _Viewer | None = None if of_item is None else memory.get((user_id, of_item.library_id))
+        if of_item is not None and viewer is not None:
+            shown = _SHOW_PROGRESS.one(connection, (user_id, item_id))
+            return Seen(viewer.granted, of_item.kind, None if shown is None else _shown(shown))
     row = _SHOW.one(connection, (user_id, item_id))
     if row is None:
-        return _NO_ITEM
-    granted, kind, version, position_ms, duration_ms, watched, last_watched_at = row
-    shown = None if version is None else Shown(position_ms, duration_ms, watched == 1, last_watched_at)
-    return Seen(granted == 1, kind, shown)
+        return Seen(granted=False, kind=None, shown=None)
+    if memory is not None:
+        _remember(memory, (user_id, item_id), (None, *row))
+    return Seen(row[0] == 1, row[1], None if row[5] is None else _shown(row[6:]))
 
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
     """Look up many keys; the answer is in their order, None where there is no such user."""
-    rows = _LOAD.look_up(connection, keys)
-    return [None if row is None or row[0] is None else _known(_ROLES[row[0]], row) for row in rows]
+    memory = remembered(connection)
+    if memory is None:
+        return [_known(row) for row in _LOAD.look_up(connection, keys)]
+    recalled = [(key, _recall(memory, key)) for key in keys]
+    new = [key for key, facts in recalled if facts is None]
+    looked_up = dict(zip(new, _LOAD.look_up(connection, new), strict=True)) if new else {}
+    for key, row in looked_up.items():
+        _remember(memory, key, row)
+    rows = iter(_LOAD_PROGRESS.each(connection, [key for key, facts in recalled if facts is not None]))
+    return [
+        _known(looked_up[key]) if facts is None else Known(*facts, _progress(next(rows))) for key, facts in recalled
+    ]
 
 
 def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> list[Key]:
@@ -262,9 +301,45 @@ def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, s
 _ROLES = {role.value: role for role in Role}
 
 
-def _known(role: Role, row: Row) -> Known:
-    if row[10] is None:  # the version, which every progress has
-        return Known(role, row[1] == 1, row[2], ItemFacts(row[3], row[4]), None)
+def _known(row: Row | None) -> Known | None:
+    if row is None or row[0] is None:
+        return None
+    return Known(_ROLES[row[0]], row[1] == 1, row[2], ItemFacts(row[3], row[4]), _progress(row[6:21]))
+
+
+def _progress(row: Row) -> Progress | None:
+    """Make what `_PROGRESS` selects to a progress. Every one has a version."""
+    if row[5] is None:
+        return None
     # The event stays a plain string, which equals the member of its enumeration.
-    stored = Progress._make((row[5], row[6], row[7] == 1, row[8] == 1, *row[9:19], row[19] == 1))
-    return Known(role, row[1] == 1, row[2], ItemFacts(row[3], row[4]), stored)
+    return Progress._make((row[0], row[1], row[2] == 1, row[3] == 1, *row[4:14], row[14] == 1))
+
+
+def _shown(row: Row) -> Shown:
+    position_ms, duration_ms, watched, last_watched_at = row
+    return Shown(position_ms, duration_ms, watched == 1, last_watched_at)
+
+
+def _recall(memory: Remembered, key: Key) -> tuple[Role, bool, str, ItemFacts] | None:
+    """Return the first members of Known, where they are remembered."""
+    user_id, item_id = key
+    of_item: _Item | None = memory.get(item_id)
+    if of_item is None:
+        return None
+    kind, facts, library_id = of_item
+    viewer: _Viewer | None = memory.get((user_id, library_id))
+    if viewer is None or viewer.role is None:
+        return None
+    return viewer.role, viewer.granted, kind, facts
+
+
+def _remember(memory: Remembered, key: Key, row: Row | None) -> None:
+    """Remember what a row says of user and item, if there are both: role, grant, and what belongs to the item."""
+    if row is None or row[2] is None:
+        return
+    role, granted, kind, runtime_ms, credits_ms, library_id = row[:6]
+    user_id, item_id = key
+    if len(memory) >= _REMEMBERED_MAX:
+        memory.clear()
+    memory[item_id] = _Item(kind, ItemFacts(runtime_ms, credits_ms), library_id)
+    memory[user_id, library_id] = _Viewer(None if role is None else _ROLES[role], granted == 1)

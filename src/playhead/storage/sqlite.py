@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple, TypeVar, cast
@@ -23,7 +24,7 @@ from sqlalchemy.pool import NullPool, QueuePool, SingletonThreadPool
 
 from playhead.errors import PlayheadError, unavailable
 from playhead.storage import apsw_dbapi
-from playhead.storage.database import StorageRefused
+from playhead.storage.database import Remembered, StorageRefused, let_remember
 
 T = TypeVar("T")
 
@@ -259,8 +260,10 @@ def _become_wal(connection: apsw_dbapi.Connection, patience: Patience) -> None:
             tries += 1
 
 
-def _open_reader(path: Path, patience: Patience | None, *, vfs: str | None) -> apsw_dbapi.Connection:
-    connection = apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, begin_mode="DEFERRED")
+def _open_reader(
+    path: Path, patience: Patience | None, *, vfs: str | None, begin_mode: apsw_dbapi.BeginMode | None = "DEFERRED"
+) -> apsw_dbapi.Connection:
+    connection = apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, begin_mode=begin_mode)
     connection.driver.set_busy_handler(patience)
     _keep_plans(connection)
     # The default cache, and no mmap: whoever reads drops his pages at each commit of the writer, and measured after a
@@ -317,9 +320,12 @@ class SQLiteDatabase:
             self._log = open_writer(path, self._patience, vfs=vfs, limits=limits)
             self._log.driver.set_wal_hook(self._on_commit)
             [self._writer] = engine_connections(self._log)
-            patience = [None, *(Patience(_READER_PATIENCE_S) for _ in range(_READERS))]
-            readers = [_open_reader(path, waiting, vfs=vfs) for waiting in patience]
-            self._peeker, *idle = engine_connections(*readers)
+            # Its transactions are begun and ended below, past SQLAlchemy, whose own cost more than a look-up.
+            self._peeked = _open_reader(path, None, vfs=vfs, begin_mode=None)
+            readers = [_open_reader(path, Patience(_READER_PATIENCE_S), vfs=vfs) for _ in range(_READERS)]
+            self._peeker, *idle = engine_connections(self._peeked, *readers)
+            self._of_writer = _Memory(self._log, let_remember(self._writer))
+            self._of_peeker = _Memory(self._peeked, let_remember(self._peeker))
         except (apsw_dbapi.Error, DBAPIError) as error:
             raise StorageRefused(f"The database {path} cannot be opened: {error}") from error
         self._idle: SimpleQueue[Connection] = SimpleQueue()
@@ -371,7 +377,8 @@ class SQLiteDatabase:
             if transaction is not None:
                 return await self._apply(transaction, fn)
             self._writer_free.release()
-        return await self.write(fn)
+        write = partial(self._write, changes_anything=False)
+        return await asyncio.wrap_future(self._submit(self._writing, write, fn))
 
     lanes = 1
     gathers_reads = False
@@ -389,30 +396,34 @@ class SQLiteDatabase:
         """
         self._require_running()
         loop = asyncio.get_running_loop()
-        if self._peeking is loop or self._begin_peeking(loop):
-            try:
+        try:
+            if self._peeking is loop or self._begin_peeking(loop):
                 return fn(self._peeker)
-            except Exception as error:
-                if _code(error) not in _WAITING_CODES:
-                    self._judge(self._peeker, error)
-                    raise
+        except Exception as error:
+            if _code(error) not in _WAITING_CODES:
+                self._judge(self._peeker, error)
+                raise
         return await self.read(fn)
 
     def _begin_peeking(self, loop: asyncio.AbstractEventLoop) -> bool:
         if not self._peek_free.acquire(blocking=False):
             return False
         try:
-            loop.call_soon(self._end_peeking, self._peeker.begin())
+            self._peeked.rows("BEGIN")
+            self._of_peeker.forget_where_changed()
         except BaseException:
-            self._peek_free.release()
+            self._end_peeking()
             raise
         self._peeking = loop
+        loop.call_soon(self._end_peeking)
         return True
 
-    def _end_peeking(self, transaction: RootTransaction) -> None:
+    def _end_peeking(self) -> None:
         self._peeking = None
         try:
-            transaction.rollback()
+            self._peeked.rollback()
+            if self._peeker.in_transaction():  # a function has used it in SQLAlchemy's way
+                self._peeker.rollback()
         finally:
             self._peek_free.release()
 
@@ -467,7 +478,7 @@ class SQLiteDatabase:
         finally:
             self._idle.put(connection)
 
-    def _write(self, fn: Callable[[Connection], T]) -> T:
+    def _write(self, fn: Callable[[Connection], T], *, changes_anything: bool = True) -> T:
         with self._writer_free:
             if self._wal_pages >= self._limits.most and not self._failure:
                 self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _LIMIT_PATIENCE_S)
@@ -480,6 +491,9 @@ class SQLiteDatabase:
             except Exception as error:
                 self._judge_write(error)
                 raise
+            finally:
+                if changes_anything:
+                    self._of_writer.forget()
         self._keep_log_small_soon()
         return result
 
@@ -522,6 +536,7 @@ class SQLiteDatabase:
 
     def _run(self, transaction: RootTransaction, fn: Callable[[Connection], T]) -> T:
         try:
+            self._of_writer.forget_where_changed()
             result = fn(self._writer)
             if self._log.damage is not None:  # and `fn` has caught the exception
                 self._fail(self._log.damage)
@@ -607,6 +622,28 @@ class SQLiteDatabase:
                 self._checkpoint_due = self._limits.checkpoint
         finally:
             self._patience.limit_s = usual
+
+
+class _Memory:
+    """What is remembered of a connection, and when it has to be forgotten."""
+
+    def __init__(self, connection: apsw_dbapi.Connection, memory: Remembered) -> None:
+        self._connection = connection
+        self._memory = memory
+        self._version = -1
+
+    def forget(self) -> None:
+        self._memory.clear()
+
+    def forget_where_changed(self) -> None:
+        """Forget all where another connection, of any process, has committed. To be called in a transaction.
+
+        Its first statement, which this is, decides what the transaction sees.
+        """
+        [(version,)] = self._connection.rows("PRAGMA data_version")
+        if version != self._version:
+            self._version = version
+            self._memory.clear()
 
 
 def _code(error: BaseException) -> int | None:
