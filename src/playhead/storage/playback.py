@@ -208,7 +208,7 @@ _LIST_FOLLOWING = Prepared(
 
 _KEPT_OF_KEY = and_(kept_position.c.user_id == bindparam("user_id"), kept_position.c.item_id == bindparam("item_id"))
 _LIST_KEPT = Prepared(
-    select(kept_position.c.id, kept_position.c.position_ms, kept_position.c.kept_at)
+    select(*kept_position.c["user_id", "item_id", "id", "position_ms", "kept_at"])
     .where(_KEPT_OF_KEY)
     .order_by(kept_position.c.kept_at, kept_position.c.id)
 )
@@ -289,13 +289,21 @@ def take_back_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId
 
 def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, str, KeptPoint]], most: int) -> None:
     """Keep points, each under its own id, and of each item only the newest `most`. One that is kept already is not."""
+    if not points:
+        return
+    kept: dict[Key, list[tuple[str, int, Instant]]] = {(user_id, item_id): [] for user_id, item_id, _, _ in points}
+    for user_id, item_id, *row in _LIST_KEPT.each(connection, [*kept]):
+        kept[user_id, item_id].append((row[0], row[1], row[2]))
+    new: list[Row] = []
     for user_id, item_id, point_id, point in points:
-        there = _LIST_KEPT.each(connection, [(user_id, item_id)])
-        if any((position_ms, at) == (point.position_ms, point.kept_at) for _, position_ms, at in there):
-            continue
-        _ADD_KEPT.run_each(connection, [(user_id, item_id, point_id, *point)])
-        too_old = there[: max(0, len(there) + 1 - most)]
-        _REMOVE_KEPT.run_each(connection, [(user_id, item_id, old_id) for old_id, _, _ in too_old])
+        there = kept[user_id, item_id]
+        if all((position_ms, at) != (point.position_ms, point.kept_at) for _, position_ms, at in there):
+            there.append((point_id, point.position_ms, point.kept_at))
+            new.append((user_id, item_id, point_id, *point))
+    too_old = [(*key, old_id) for key, there in kept.items() for old_id, _, _ in there[: max(0, len(there) - most)]]
+    _ADD_KEPT.run_each(connection, new)
+    if too_old:
+        _REMOVE_KEPT.run_each(connection, too_old)
 
 
 _ROLES = {role.value: role for role in Role}
