@@ -109,9 +109,7 @@ _SHOW = Prepared(
 # What is left to look up where all else is remembered.
 _OF_KEY = and_(progress.c.user_id == bindparam("user_id"), progress.c.item_id == bindparam("item_id"))
 _SHOW_PROGRESS = Prepared(select(*_SHOWN).where(_OF_KEY))
-_LOAD_PROGRESS = Prepared(
-    select(*_PROGRESS).select_from(select(null()).subquery("one")).outerjoin(progress, _OF_KEY)
-)
+_LOAD_PROGRESS = Prepared(select(*_PROGRESS).select_from(select(null()).subquery("one")).outerjoin(progress, _OF_KEY))
 
 # The keys of a batch as a table, where they go to the server in one statement.
 _keys = (
