@@ -19,6 +19,7 @@ from compare import compare
 from installation import MOVIES, USERS, ignore_settings, make_installation, write_requests
 from lists import measure_lists
 from load import READ, SAVE
+from overload import measure_overload
 from plan import FULL, QUICK, Plan
 from profiling import profile
 from report import print_missed, say
@@ -55,6 +56,7 @@ def parse_options() -> argparse.Namespace:
     parts.add_argument("--lists", action="store_true", help="continue watching, next up, batches, marking a show")
     parts.add_argument("--postgres", action="store_true", help="the same server on PostgreSQL; 1, 2 and 4 processes")
     parts.add_argument("--streams", action="store_true", help="what a thousand streams of live changes cost")
+    parts.add_argument("--overload", action="store_true", help="ten times the load that the server bears, and more")
     parts.add_argument("--profile", choices=(SAVE, READ), help="where the server spends one load; needs py-spy")
     parser.add_argument("--quick", action="store_true", help="one short round: for a first impression")
     parser.add_argument("--rounds", type=int, metavar="N", help="how often everything is measured [5, quick 1]")
@@ -80,6 +82,7 @@ def run_parts(options: argparse.Namespace, plan: Plan, folder: Path) -> int:
         "lists": lambda own: measure_lists(own, plan),
         "postgres": lambda own: measure_postgres(own, plan),
         "streams": lambda own: measure_streams(*make_usual(own), plan),
+        "overload": lambda own: measure_overload(*make_usual(own), plan),
     }
     chosen = [name for name in parts if options.all or getattr(options, name, False)] or ["compare"]
     status = 0

@@ -1,24 +1,23 @@
 """Overload: more connections than are served, all of them asking again at once, and what the server still gets done.
 
-As a program (`overload.py [--seconds S]`) it measures alone. wrk heeds no `Retry-After`, so this is the worst crowd
-there is; in it one well-behaved client tries to save ten times a second, and how long a refusal takes is what it waits.
+wrk heeds no `Retry-After`, so this is the worst crowd there is; in it one well-behaved client tries to save ten times a
+second, and how long a refusal takes is what it waits.
 """
 
-import argparse
 import json
 import resource
 import subprocess
-import sys
-import tempfile
 import threading
 import time
 from array import array
+from collections.abc import Sequence
 from http import HTTPStatus
 from pathlib import Path
 
-from installation import ignore_settings, make_installation, movies, write_requests
+from installation import movies
 from load import SAVE, run_load
-from report import at_least, at_most, print_missed, print_row, say
+from plan import Plan
+from report import at_least, at_most, print_row, say
 from servers import BenchError, Server, playhead_program, running
 
 BEARABLE = 64
@@ -35,14 +34,12 @@ _MOST_MS = 100
 _EVERY_S = 0.1
 
 
-def measure_overload(folder: Path, seconds: int) -> None:
+def measure_overload(data: Path, requests: Path, tokens: Sequence[str], plan: Plan) -> None:
     """Print what is served at ten times the connections that the server can bear, and beyond what it has room for."""
-    data, requests = folder / "data", folder / "requests"
-    tokens = make_installation(data)
-    write_requests(requests, tokens)
+    seconds = plan.overload_seconds
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2 * BEYOND)), hard))
-    with running(playhead_program(data), folder) as server:
+    with running(playhead_program(data), data.parent) as server:
         run_load(server, SAVE, BEARABLE, _WARM_S, requests)
         say("\nOverload, saves/s")
         print_row("connections", ["served", "refused", "share", "refusal p99"])
@@ -62,9 +59,9 @@ def measure_overload(folder: Path, seconds: int) -> None:
 
 def _crowd(
     server: Server, connections: int, seconds: int, requests: Path, token: str
-) -> tuple[float, float, array[float]]:
+) -> "tuple[float, float, array[float]]":
     """Return saves served and refused a second, and how long single refusals took, in milliseconds."""
-    waits: array[float] = array("d")
+    waits: "array[float]" = array("d")
     ended = threading.Event()
     probe = threading.Thread(target=_probe, args=(server, token, ended, waits))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30", "-s", str(_SCRIPT)]
@@ -106,22 +103,3 @@ def _probe(server: Server, token: str, ended: threading.Event, waits: "array[flo
 
 def _percentile(values: "array[float]", share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Measure a server that is asked for more than it can do.")
-    parser.add_argument("--seconds", type=int, default=10, metavar="S", help="how long each load is sent [10]")
-    options = parser.parse_args()
-    ignore_settings()
-    try:
-        with tempfile.TemporaryDirectory(prefix="playhead-bench-") as folder:
-            measure_overload(Path(folder), options.seconds)
-    except (BenchError, subprocess.TimeoutExpired) as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 1
-    print_missed()
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

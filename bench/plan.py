@@ -13,6 +13,7 @@ class Plan:
     saves_before_memory: int
     arrival_rounds: int
     arrival_seconds: int
+    overload_seconds: int
     asks: int  # how often a single request is timed
     big_users: int
 
@@ -29,6 +30,7 @@ FULL = Plan(
     saves_before_memory=200_000,
     arrival_rounds=3,
     arrival_seconds=5,
+    overload_seconds=10,
     asks=100,
     big_users=100_000,
 )
@@ -39,6 +41,7 @@ QUICK = Plan(
     saves_before_memory=20_000,
     arrival_rounds=1,
     arrival_seconds=3,
+    overload_seconds=3,
     asks=20,
     big_users=10_000,
 )
