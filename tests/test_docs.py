@@ -279,6 +279,18 @@ def test_every_worked_example_of_the_semantics_is_a_test():
     assert numbers == set(re.findall(r"def test_example_(\d+)_", tests))
 
 
+def test_every_promise_of_durability_has_its_test():
+    text = text_of("docs/durability.md")
+    rows = re.findall(r"^\| .*::.*$", text, re.MULTILINE)
+    named = {place for row in rows for place in re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", row)}
+    assert rows
+    assert text.count("::test_") == len(named)  # each is written as it is run, and named once
+    for file, test in named:
+        assert re.search(rf"^(async )?def {test}\(", text_of(file), re.MULTILINE), f"{file}::{test}"
+    proved = {file for file, _ in named}
+    assert set(re.findall(r"tests/[\w/]+\.py", text_of("Makefile"))) <= proved
+
+
 def test_the_changelog_knows_this_version():
     version = tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
     assert f"## [{version}]" in text_of("CHANGELOG.md")

@@ -233,7 +233,7 @@ def _connections(facts: ServerFacts) -> Finding:
     return Finding(
         Level.WARNING,
         f"Only {text}, and one more process wants {CONNECTIONS_OF_A_PROCESS}",
-        "Raise max_connections at the server, run fewer processes, or put a pool between.",
+        "Raise max_connections at the server, or run fewer workers.",
     )
 
 
