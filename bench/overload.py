@@ -61,7 +61,7 @@ def _crowd(
     server: Server, connections: int, seconds: int, requests: Path, token: str
 ) -> "tuple[float, float, array[float]]":
     """Return saves served and refused a second, and how long single refusals took, in milliseconds."""
-    waits: "array[float]" = array("d")
+    waits: array[float] = array("d")
     ended = threading.Event()
     probe = threading.Thread(target=_probe, args=(server, token, ended, waits))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--timeout", "30", "-s", str(_SCRIPT)]

@@ -184,7 +184,7 @@ def history(path: Path, round_: int) -> Path:
 def test_a_history_is_imported_beside_the_server_and_neither_undoes_the_other(
     durable_server: Server, tmp_path: Path, *, soak: bool
 ):
-    rounds = 20 if soak else 2
+    rounds = 8 if soak else 2
     ledger = Ledger(stock(durable_server.settings))
     durable_server.start()
 
