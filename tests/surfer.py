@@ -33,6 +33,18 @@ def position_of(page: Page) -> float:
     return page.evaluate("() => video.currentTime")
 
 
+def seek(page: Page, second: float) -> None:
+    """Drag the timeline to a second."""
+    page.locator("#timeline").evaluate(
+        """(timeline, second) => {
+            timeline.value = second;
+            timeline.dispatchEvent(new Event('input'));
+            timeline.dispatchEvent(new Event('change'));
+        }""",
+        second,
+    )
+
+
 def eventually(look: Callable[[], bool], within_s: float = WITHIN_S) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + within_s

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
 from demo import DemoServer
-from surfer import eventually, position_of, sign_in, wait_for_playing, watch
+from surfer import eventually, position_of, seek, sign_in, wait_for_playing, watch
 
 Shot = Callable[[Page, str], None]
 
@@ -60,18 +60,6 @@ def path_of(item: dict[str, Any]) -> str:
 
 def state_of(client: httpx.Client, item: dict[str, Any]) -> dict[str, Any]:
     return client.get(f"/api/v1/playback/{path_of(item)}/state").raise_for_status().json()
-
-
-def seek(page: Page, second: float) -> None:
-    """Drag the timeline to a second."""
-    page.locator("#timeline").evaluate(
-        """(timeline, second) => {
-            timeline.value = second;
-            timeline.dispatchEvent(new Event('input'));
-            timeline.dispatchEvent(new Event('change'));
-        }""",
-        second,
-    )
 
 
 def notice(page: Page, name: str) -> Locator:

@@ -98,7 +98,7 @@ export class Film extends EventTarget {
     this.#opening = { at, play: false, sought: false, goesOn: false };
     this.#video.removeAttribute("src");
     this.#video.load();
-    this.#say("version");
+    for (const name of ["version", "length", "time"]) this.#say(name);
   }
 
   play() {

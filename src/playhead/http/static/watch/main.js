@@ -40,7 +40,7 @@ function build() {
   sender.addEventListener("change", () => showConnection(find("connection"), sender, notices), { signal });
   sender.flush();
 
-  new Versions({ film, video, data, find, signal }).begin(data.start);
+  new Versions({ film, video, data, notices, find, signal }).begin(data.start);
   if (data.resumes) {
     const choices = [["Start from the beginning", () => film.seek(0)]];
     notices.show("resumed", `Resumed at ${clock(data.start)}`, { choices, forMs: RESUMED_MS });

@@ -16,7 +16,7 @@ export function verdict(version, video) {
 
 export class Versions {
   #film;
-  #video;
+  #notices;
   #versions;
   #verdicts;
   #find;
@@ -25,9 +25,9 @@ export class Versions {
   #retryMs = 1000;
   current;
 
-  constructor({ film, video, data, find, signal }) {
+  constructor({ film, video, data, notices, find, signal }) {
     this.#film = film;
-    this.#video = video;
+    this.#notices = notices;
     this.#versions = data.versions;
     this.#verdicts = data.versions.map((version) => verdict(version, video));
     this.#find = find;
@@ -50,6 +50,7 @@ export class Versions {
       this.#refuse();
     } else {
       this.#film.load(this.#versions[this.current], position, true);
+      this.#warn();
     }
   }
 
@@ -59,6 +60,7 @@ export class Versions {
     this.current = number;
     this.#radios()[number].checked = true;
     this.#film.load(this.#versions[number], this.#film.position, play);
+    this.#warn();
   }
 
   #radios() {
@@ -94,6 +96,17 @@ export class Versions {
     }
   }
 
+  // Say beforehand what will not be heard.
+  #warn() {
+    this.#notices.hide("silent");
+    if (this.#verdicts[this.current] !== SILENT) return;
+    const choices = this.#others()
+      .filter(({ verdict: foreseen }) => foreseen === PLAYS)
+      .map(({ label, run }) => [`Play ${label}`, run]);
+    const text = `This browser cannot play the sound of ${this.#versions[this.current].label}.`;
+    this.#notices.show("silent", text, { choices });
+  }
+
   #refuse() {
     const label = this.#versions[this.current].label;
     const others = this.#others();
@@ -125,7 +138,11 @@ export class Versions {
   #others() {
     return [...this.#versions.entries()]
       .filter(([number]) => number !== this.current && this.#verdicts[number] !== FAILS)
-      .map(([number, version]) => ({ label: version.label, run: () => this.choose(number, true) }));
+      .map(([number, { label }]) => ({
+        label,
+        verdict: this.#verdicts[number],
+        run: () => this.choose(number, true),
+      }));
   }
 
   #signIn() {

@@ -1,0 +1,176 @@
+"""The player with films that are not simply one file which browsers play."""
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from demo import DemoServer
+from reels import write_films
+from server import Server
+from surfer import eventually, position_of, seek, sign_in, wait_for_playing, watch
+
+Shot = Callable[[Page, str], None]
+
+PASSWORD = "correct horse"
+
+
+@pytest.fixture(scope="module")
+def films_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("odd") / "films"
+    write_films(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def cinema(films_folder: Path) -> Iterator[DemoServer]:
+    """A server over a library of odd films."""
+    server = Server(films_folder.parent / "installation")
+    server.start()
+    server.command("library", "add", "Films", str(films_folder), "--kind", "movies")
+    server.command("scan")
+    server.command("user", "add", "ada", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+    token = server.command("token", "create", "ada").stdout.strip()
+    yield DemoServer(server.url, server.printed(), {"ada": PASSWORD}, {"ada": token})
+    server.stop(signal.SIGTERM)
+
+
+@pytest.fixture
+def ada(cinema: DemoServer) -> Iterator[httpx.Client]:
+    with cinema.client("ada") as client:
+        yield client
+
+
+@pytest.fixture
+def screen(browser: Browser, cinema: DemoServer) -> Iterator[Page]:
+    """A browser in which the admin is signed in."""
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, cinema, "ada")
+    yield page
+    context.close()
+
+
+def film_named(client: httpx.Client, title: str) -> dict[str, Any]:
+    (item,) = client.get("/api/v1/items", params={"query": title}).json()["items"]
+    return client.get(f"/api/v1/items/{item['id']}").json()
+
+
+def file_of(film: dict[str, Any], label: str) -> str:
+    return next(file["id"] for file in film["files"] if file["label"] == label)
+
+
+def test_what_a_browser_can_play_is_played_unless_somebody_chooses(
+    screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot
+):
+    film = film_named(ada, "Salt Road")
+    watch(screen, cinema, f"movie/{film['id']}")
+    assert screen.evaluate("() => video.videoHeight") == 360
+    screen.click("#settings")
+    expect(screen.locator("#versions")).to_contain_text("720p MPEG-4767 KiB, not in this browser")
+    screen.goto(f"{cinema.url}/watch/movie/{film['id']}?file={file_of(film, '720p MPEG-4')}&t=12")
+    fault = screen.locator("#fault")
+    expect(fault.locator("h2")).to_have_text("This browser cannot play 720p MPEG-4")
+    expect(fault.locator("p")).to_have_text("It can play 360p H.264.")
+    expect(fault.get_by_role("button", name="Play 360p H.264")).to_be_focused()
+    shot(screen, "watch-unplayable")
+    screen.keyboard.press("Enter")
+    wait_for_playing(screen)
+    expect(fault).to_be_hidden()
+    assert screen.evaluate("() => video.videoHeight") == 360
+    assert position_of(screen) == pytest.approx(12, abs=3)
+
+
+def test_whoever_tries_all_the_same_is_told_again(screen: Page, cinema: DemoServer, ada: httpx.Client):
+    screen.goto(f"{cinema.url}/watch/movie/{film_named(ada, 'Old Reel')['id']}")
+    fault = screen.locator("#fault")
+    expect(fault.locator("h2")).to_have_text("This browser cannot play 720p MPEG-4")
+    expect(fault.locator("p")).to_contain_text("It can play none of the versions that there are.")
+    screen.get_by_role("button", name="Play 720p MPEG-4 all the same").click()
+    expect(fault).to_be_hidden()
+    expect(fault.locator("h2")).to_be_visible()
+    expect(fault.get_by_role("button")).to_have_count(0)
+
+
+def test_a_file_that_breaks_off_in_the_middle_says_so_and_another_goes_on_there(
+    screen: Page, cinema: DemoServer, ada: httpx.Client
+):
+    film = film_named(ada, "Torn Film")
+    watch(screen, cinema, f"movie/{film['id']}")
+    assert screen.evaluate("() => video.videoHeight") == 720
+    seek(screen, 25)
+    fault = screen.locator("#fault")
+    expect(fault.locator("h2")).to_have_text("This browser cannot play 720p H.264", timeout=20_000)
+    fault.get_by_role("button", name="Play 360p H.264").click()
+    screen.wait_for_function("() => video.videoHeight === 360 && !video.paused", polling=50)
+    assert position_of(screen) > 10
+
+
+def test_a_version_whose_sound_the_browser_does_not_know_is_told(
+    screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot
+):
+    film = film_named(ada, "Quiet House")
+    watch(screen, cinema, f"movie/{film['id']}")
+    assert screen.evaluate("() => video.videoHeight") == 360
+    screen.click("#settings")
+    screen.get_by_role("radio", name="720p H.264").check()
+    notice = screen.locator("[data-notice=silent]")
+    expect(notice).to_contain_text("This browser cannot play the sound of 720p H.264.")
+    screen.wait_for_function("() => video.videoHeight === 720 && !video.paused", polling=50)
+    shot(screen, "watch-without-sound")
+    notice.get_by_role("button", name="Play 360p H.264").click()
+    screen.wait_for_function("() => video.videoHeight === 360", polling=50)
+    expect(notice).to_be_hidden()
+
+
+def test_a_file_that_is_gone_is_told_as_gone(screen: Page, cinema: DemoServer, ada: httpx.Client, films_folder: Path):
+    (found,) = films_folder.glob("Lost Tape*/*.mp4")
+    found.unlink()
+    screen.goto(f"{cinema.url}/watch/movie/{film_named(ada, 'Lost Tape')['id']}")
+    expect(screen.locator("#fault h2")).to_have_text("This file is gone")
+
+
+def test_a_film_in_parts_has_one_timeline(screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot):
+    film = film_named(ada, "Two Halves")
+    state = f"/api/v1/playback/movie/{film['id']}/state"
+    sent: list[dict[str, Any]] = []
+    screen.on(
+        "request",
+        lambda one: sent.append(one.post_data_json) if one.method == "POST" and "playback" in one.url else None,
+    )
+
+    def is_saved(second: float) -> bool:
+        return ada.get(state).json()["position_seconds"] == pytest.approx(second, abs=2)
+
+    watch(screen, cinema, f"movie/{film['id']}")
+    source = screen.evaluate("() => video.src")
+    expect(screen.locator("#timeline")).to_have_attribute("max", "40")
+    seek(screen, 18.5)
+    # The second part follows by itself, and the position goes on counting.
+    screen.wait_for_function(
+        "source => video.src !== source && !video.paused", arg=source.partition("#")[0], polling=50
+    )
+    screen.wait_for_function("() => Number(timeline.value) > 20.5", polling=50)
+    assert position_of(screen) < 10
+    shot(screen, "watch-parts")
+    seek(screen, 32)
+    eventually(lambda: is_saved(32))
+    assert ada.get(state).json()["duration_seconds"] == 40
+    # Neither the end of a part nor the begin of another was a stop or a start.
+    screen.wait_for_timeout(100)
+    assert [report["event"] for report in sent] == ["start", "seek", "seek"]
+    # And back into the first.
+    seek(screen, 5)
+    screen.wait_for_function("() => Math.abs(video.currentTime - 5) < 2 && !video.paused", polling=50)
+    eventually(lambda: is_saved(5))
+    assert re.match(r"5 seconds|6 seconds", screen.locator("#timeline").get_attribute("aria-valuetext") or "")
+    seek(screen, 25)
+    eventually(lambda: is_saved(25))
+    watch(screen, cinema, f"movie/{film['id']}")
+    assert position_of(screen) == pytest.approx(5, abs=3)
+    expect(screen.locator("[data-notice=resumed]")).to_contain_text("Resumed at 0:2")
