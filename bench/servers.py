@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_START_TIMEOUT_S = 20
+_START_TIMEOUT_S = 60
 _STOP_WITHIN_S = 10
 _PLAYHEAD = Path(sys.executable).with_name("playhead")
 
