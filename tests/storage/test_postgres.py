@@ -165,6 +165,23 @@ def test_commits_are_synchronous_whatever_the_database_says(database: PostgresDa
     assert database.write_blocking(ask("SHOW synchronous_commit")) == "on"
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("statement_timeout", "30s"), ("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "8s")],
+)
+def test_every_connection_has_limits_whatever_the_database_says(
+    database: PostgresDatabase, url: str, setting: str, value: str
+):
+    run(url, f"ALTER DATABASE notes SET {setting} = 0")
+    try:
+        fresh = PostgresDatabase(url)
+        for ask_one in (fresh.read_blocking, fresh.write_blocking, database.write_blocking):
+            assert ask_one(ask(f"SHOW {setting}")) == value
+        fresh.close_blocking()
+    finally:
+        run(url, f"ALTER DATABASE notes RESET {setting}")
+
+
 def test_ids_come_as_text(database: PostgresDatabase):
     an_id = "5f0c1d8e-0000-4000-8000-000000000001"
     assert database.read_blocking(ask(f"SELECT '{an_id}'::uuid")) == an_id

@@ -1,0 +1,115 @@
+"""Loading and storing the rows of a batch: in the order of the keys, each upon the version before it, all at once."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from sqlalchemy import Connection, insert, text
+
+from playhead.domain.model import Instant, ItemId, Milliseconds, Role, UserId
+from playhead.domain.playback import ItemFacts, Policy, Progress, Report, advance
+from playhead.storage import playback, schema
+from playhead.storage.database import Database
+from playhead.storage.postgres import PostgresDatabase
+from world import EPISODE, MOVIE, NOWHERE, RUNTIME_MS, stock_library
+
+ANNA = UserId("55555555-5555-4555-8555-555555555555")
+BEN = UserId("66666666-6666-4666-8666-666666666666")
+NOBODY = UserId(NOWHERE)
+KEYS = [(ANNA, ItemId(MOVIE)), (ANNA, ItemId(EPISODE)), (BEN, ItemId(MOVIE))]
+
+
+def stock(connection: Connection) -> None:
+    people = [{"id": ANNA, "role": "member"}, {"id": BEN, "role": "admin"}]
+    common = {"name": "", "password_hash": "", "created_at": 0}
+    connection.execute(insert(schema.account), [each | common for each in people])
+    stock_library(connection, ANNA)
+
+
+@pytest.fixture
+def stocked(blocking_database: Database) -> Database:
+    """A store with two users, one of whom may see the library."""
+    blocking_database.write_blocking(stock)
+    return blocking_database
+
+
+@pytest.fixture
+def server(postgres_url: str) -> Iterator[PostgresDatabase]:
+    """The same on PostgreSQL."""
+    opened = PostgresDatabase(postgres_url)
+    opened.write_blocking(stock)
+    yield opened
+    opened.close_blocking()
+
+
+def at(seconds: int, previous: Progress | None = None) -> Progress:
+    """Progress after a report that follows `previous`."""
+    report = Report(Milliseconds(seconds * 1000), Milliseconds(RUNTIME_MS))
+    now = Instant(1 + (previous.version if previous else 0))
+    return advance(previous, report, ItemFacts(None, None), Policy(), now, ()).progress
+
+
+def store(*rows: tuple[playback.Key, Progress]) -> Callable[[Connection], list[playback.Key]]:
+    return lambda connection: playback.store(connection, sorted(rows))
+
+
+def load(*keys: playback.Key) -> Callable[[Connection], list[playback.Known | None]]:
+    return lambda connection: playback.load(connection, keys)
+
+
+def test_what_is_known_comes_in_the_order_of_the_keys_with_none_for_whom_is_not_there(stocked: Database):
+    stocked.write_blocking(store((KEYS[0], at(10)), (KEYS[2], at(20))))
+    keys = [KEYS[2], (NOBODY, ItemId(MOVIE)), KEYS[1], (ANNA, ItemId(NOWHERE)), KEYS[0]]
+    of_ben, of_nobody, episode, of_nothing, of_anna = stocked.read_blocking(load(*keys))
+    assert of_nobody is None
+    assert of_ben is not None
+    assert of_anna is not None
+    assert (of_ben.role, of_ben.granted, of_ben.progress) == (Role.ADMIN, False, at(20))
+    assert (of_anna.role, of_anna.granted, of_anna.progress) == (Role.MEMBER, True, at(10))
+    assert episode is not None
+    assert (episode.kind, episode.progress) == ("episode", None)
+    assert of_nothing is not None
+    assert (of_nothing.kind, of_nothing.granted) == (None, False)
+
+
+def test_a_row_is_stored_upon_the_version_before_it(stocked: Database):
+    first = at(10)
+    second = at(20, first)
+    assert stocked.write_blocking(store((KEYS[0], first), (KEYS[1], first))) == []
+    assert stocked.write_blocking(store((KEYS[0], second))) == []
+    [known] = stocked.read_blocking(load(KEYS[0]))
+    assert known is not None
+    assert known.progress == second
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("of_version", [1, 2, 9])
+def test_a_row_that_another_process_changed_meanwhile_is_not_stored_and_told(stocked: Database, of_version: int):
+    first = at(10)
+    theirs = at(20, first)._replace(version=2)
+    stocked.write_blocking(store((KEYS[0], first)))
+    stocked.write_blocking(store((KEYS[0], theirs)))
+    ours = at(30, first)._replace(version=of_version)
+    assert stocked.write_blocking(store((KEYS[0], ours), (KEYS[1], first))) == [KEYS[0]]
+    known = stocked.read_blocking(load(*KEYS[:2]))
+    assert [each and each.progress for each in known] == [theirs, first]
+
+
+def test_a_batch_is_loaded_by_its_users_and_keys_alone(server: PostgresDatabase):
+    def load_and_explain(connection: Connection) -> tuple[str, str]:
+        playback.load(connection, KEYS)
+        [[name, statement]] = connection.execute(
+            text("SELECT name, statement FROM pg_prepared_statements WHERE statement LIKE '%unnest%progress%'")
+        )
+        connection.execute(text("SET LOCAL enable_seqscan = off"))  # as if the tables were large
+        keys = ", ".join(f"'{{{','.join(ids)}}}'" for ids in zip(*KEYS, strict=True))
+        plan = connection.execute(text(f'EXPLAIN EXECUTE "{name}"({keys})')).scalars()
+        return statement, "\n".join(plan)
+
+    statement, plan = server.write_blocking(load_and_explain)
+    # Anchored in the account, and naming the users: a distributed engine goes to where these are, and nowhere else.
+    assert " JOIN account ON account.id = " in statement
+    assert "\nWHERE account.id = any(" in statement
+    for table in ("account", "item", "library_access", "progress"):
+        assert re.search(rf"Index (Only )?Scan (using|on) pk_{table}\b", plan), plan
+    assert "Seq Scan" not in plan
