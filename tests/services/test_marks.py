@@ -143,11 +143,11 @@ def long_show(connection: Connection) -> None:
 
 async def test_a_show_of_2000_episodes_is_one_change(here: Installation):
     await here.database.write(long_show)
-    assert await here.marks.mark_show(USER, LONG_SHOW, None, Mark()) == 2000
+    assert len(await here.marks.mark_show(USER, LONG_SHOW, None, Mark())) == 2000
     (change,) = here.published
     assert (change.topic, len(change.item_ids)) == (Topic.WATCHED, 2000)
     assert (await here.count("progress"), await here.count("play")) == (2000, 2000)
-    assert await here.marks.mark_show(USER, LONG_SHOW, None, None) == 2000
+    assert len(await here.marks.mark_show(USER, LONG_SHOW, None, None)) == 2000
     assert await here.count("play") == 2000
 
 
@@ -201,7 +201,7 @@ async def test_two_processes_that_mark_a_show_at_once_mark_each_episode_once(
     try:
         await here.database.write(long_show)
         changed = await asyncio.gather(*(each.marks.mark_show(USER, LONG_SHOW, None, Mark()) for each in (here, other)))
-        assert sum(changed) == 2000
+        assert sum(map(len, changed)) == 2000
         assert await here.count("play") == 2000
     finally:
         await other.database.close()

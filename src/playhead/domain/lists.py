@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from playhead.domain.model import Instant, ItemId, Milliseconds, moment_of
-from playhead.domain.playback import ItemFacts, Policy, is_resumable
+from playhead.domain.playback import ItemFacts, Policy, Progress, is_resumable
 
 
 class Viewed(NamedTuple):
@@ -55,6 +55,28 @@ class NextUp(NamedTuple):
 
     kind: NextKind
     episode: Viewed | None
+
+
+class Shelf(StrEnum):
+    """Which part of a library somebody wants to see."""
+
+    ALL = "all"
+    UNWATCHED = "unwatched"
+    IN_PROGRESS = "in-progress"
+    WATCHED = "watched"
+
+
+class EpisodeCounts(NamedTuple):
+    """How many episodes there are, how many of them are watched, and how many watched or begun."""
+
+    episodes: int = 0
+    watched: int = 0
+    begun: int = 0
+
+    @property
+    def unwatched(self) -> int:
+        """Return how many are left."""
+        return self.episodes - self.watched
 
 
 class Candidate(NamedTuple):
@@ -176,6 +198,42 @@ def following(episodes: Sequence[Viewed], current_id: ItemId, policy: Policy, no
     return min(behind, key=_place, default=None)
 
 
+def up_to(episodes: Sequence[Viewed], item_id: ItemId, now: Instant) -> list[ItemId]:
+    """Return the regular episodes up to one of a show, that one and what follows it in its file included.
+
+    What has not aired yet is left out. Specials have no place among the others, so a special stands for itself.
+    """
+    last = next(row for row in episodes if row.item_id == item_id)
+    if last.season_number == 0:
+        return [item_id]
+    end = _last_place(last)
+    return [
+        row.item_id
+        for row in episodes
+        if row.season_number != 0 and _place(row) <= end and (row.item_id == item_id or has_aired(row.air_date, now))
+    ]
+
+
+def in_order(episodes: Iterable[Viewed]) -> list[Viewed]:
+    """Return episodes in the order in which they are watched, specials first."""
+    return sorted(episodes, key=lambda row: (_place(row), row.item_id))
+
+
+def neighbours(episodes: Iterable[Viewed], item_id: ItemId) -> tuple[ItemId | None, ItemId | None]:
+    """Return the playable episodes before and after one of a show; specials are a row of their own."""
+    row = in_order(each for each in episodes if each.available or each.item_id == item_id)
+    place = next(number for number, each in enumerate(row) if each.item_id == item_id)
+    is_special = row[place].season_number == 0
+    before = [each.item_id for each in row[:place] if (each.season_number == 0) is is_special]
+    after = [each.item_id for each in row[place + 1 :] if (each.season_number == 0) is is_special]
+    return (before[-1] if before else None, after[0] if after else None)
+
+
+def is_in_progress(known: Progress | Viewed, item: ItemFacts, policy: Policy) -> bool:
+    """Say whether something can be gone on with: for the first time, or once more since its last play."""
+    return (known.armed or not known.watched) and is_resumable(known.position_ms, known.duration_ms, item, policy)
+
+
 def has_aired(air_date: str | None, now: Instant) -> bool:
     """Say whether an episode has been shown, by the calendar in UTC. Without a date it has."""
     return air_date is None or air_date <= _today(now)
@@ -196,12 +254,7 @@ def _today(now: Instant) -> str:
 
 
 def _is_in_progress(row: Viewed, policy: Policy) -> bool:
-    """It can be gone on with: for the first time, or once more since its last play."""
-    return (
-        row.available
-        and (row.armed or not row.watched)
-        and is_resumable(row.position_ms, row.duration_ms, ItemFacts(None, row.credits_ms), policy)
-    )
+    return row.available and is_in_progress(row, ItemFacts(None, row.credits_ms), policy)
 
 
 def _is_away(state: ListState, active_at: Instant, now: Instant) -> bool:

@@ -6,8 +6,8 @@ Forgetting needs no rule: progress, plays and kept points of the item go.
 
 from typing import NamedTuple
 
-from playhead.domain.model import Instant, Milliseconds
-from playhead.domain.playback import NOTHING, ItemFacts, KeptPoint, Policy, Progress, point_of
+from playhead.domain.model import EARLIEST, Instant, ItemId, Milliseconds
+from playhead.domain.playback import MAX_MS, NOTHING, ItemFacts, KeptPoint, Policy, Progress, point_of
 
 
 class Marked(NamedTuple):
@@ -20,6 +20,16 @@ class Marked(NamedTuple):
     adds_play: bool
     play_at: Instant | None
     kept: KeptPoint | None
+
+
+class Undo(NamedTuple):
+    """What takes one mark back: what was known before it, the version that it made, and what it added beside that."""
+
+    item_id: ItemId
+    before: Progress | None
+    version: int
+    play_id: str | None = None
+    point_id: str | None = None
 
 
 def mark_watched(  # noqa: PLR0913 - a mark names everything that it rests on
@@ -78,6 +88,39 @@ def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy
     is_far = abs(before.position_ms - point.position_ms) > policy.kept_distance_ms
     kept = point_of(before, item, policy) if is_far else None
     return Marked(progress, adds_play=False, play_at=None, kept=kept)
+
+
+def take_back(stored: Progress | None, undo: Undo, now: Instant) -> Progress | None:
+    """Return the progress as it was before a mark, or None where something has changed it since, which must not go.
+
+    Where nothing was known before, that is what is known again, as one version more: whoever synchronises hears of it.
+    """
+    if stored is None or stored.version != undo.version:
+        return None
+    before = NOTHING if undo.before is None else undo.before
+    return before._replace(version=stored.version + 1, changed_at=now)
+
+
+def is_possible(progress: Progress, now: Instant) -> bool:
+    """Say whether a progress that comes from outside may be stored: whether the rules could have made it by now."""
+    duration, at = progress.duration_ms, progress.last_watched_at
+    times = (at, progress.unwatched_at, progress.completed_at)
+    return (
+        (duration is None) == (at is None)
+        and (0 < duration <= MAX_MS if duration is not None else progress.position_ms == 0)
+        and 0 <= progress.position_ms <= (duration or 0)
+        and all(time is None or EARLIEST <= time <= now for time in times)
+        and _is_possible_completion(progress)
+    )
+
+
+def _is_possible_completion(progress: Progress) -> bool:
+    session, duration = progress.completed_session, progress.completed_duration_ms
+    if (session is None) != (duration is None) or (duration is not None and not 0 < duration <= MAX_MS):
+        return False
+    if progress.completed_marked and not progress.watched:
+        return False
+    return session is not None or (progress.completed_at is None and not progress.completed_marked)
 
 
 def _by_hand(before: Progress, now: Instant) -> Progress:

@@ -159,11 +159,11 @@ class ShowMarkRoutes:
     async def mark(self, call: Call) -> ChangedAnswer:
         """Mark every episode that has aired and is not watched; with `new_play`, add a play to each that has aired."""
         mark = await _mark(call)
-        return ChangedAnswer(await self._marks.mark_show(call.user.user_id, *_episodes(call), mark))
+        return ChangedAnswer(len(await self._marks.mark_show(call.user.user_id, *_episodes(call), mark)))
 
     async def unwatch(self, call: Call) -> ChangedAnswer:
         """Take marks and positions of all these episodes away; the plays stay."""
-        return ChangedAnswer(await self._marks.mark_show(call.user.user_id, *_episodes(call), None))
+        return ChangedAnswer(len(await self._marks.mark_show(call.user.user_id, *_episodes(call), None)))
 
 
 def _item_id(call: Call, kind: ItemKind) -> ItemId:

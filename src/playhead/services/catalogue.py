@@ -106,14 +106,16 @@ class StreamFile:
     file: MediaFile
 
 
-class _ItemCursor(NamedTuple):
+class ItemCursor(NamedTuple):
+    """Where a list of items goes on, and how it is sorted."""
+
     sort: str
     key: str | int
     id: ItemId
 
 
 P = TypeVar("P", bound=tuple[object, ...])
-C = TypeVar("C", _ItemCursor, EpisodePlace)
+C = TypeVar("C", ItemCursor, EpisodePlace)
 
 
 class Catalogue:
@@ -164,7 +166,7 @@ class Catalogue:
             counts = catalogue.count_items(connection)
             return [
                 LibraryView(library, counts.get(library.id, {}), _is_scanning(library, now), _report(library))
-                for library in _visible(connection, viewer)
+                for library in visible(connection, viewer)
             ]
 
         now = self._clock()
@@ -172,7 +174,7 @@ class Catalogue:
 
     async def visible_libraries(self, viewer: Viewer) -> list[Library]:
         """Return the libraries that somebody may see, by name, without looking at what they hold."""
-        return await self._database.read(lambda connection: _visible(connection, viewer))
+        return await self._database.read(lambda connection: visible(connection, viewer))
 
     async def get_library(self, viewer: Viewer, library_id: LibraryId) -> LibraryView:
         """Return a library with what it holds. Raises NOT_FOUND, also where the viewer may not see it."""
@@ -206,13 +208,13 @@ class Catalogue:
         if sort not in SORTS:
             raise invalid({"sort": [f"must be one of {', '.join(SORTS)}"]})
         order, descending = ItemOrder(sort.lstrip("-")), sort.startswith("-")
-        after = None if cursor is None else _decode_cursor(cursor, _ItemCursor)
+        after = None if cursor is None else decode_cursor(cursor, ItemCursor)
         if after is not None and (after.sort != sort or isinstance(after.key, str) != (order is ItemOrder.TITLE)):
-            raise _bad_cursor()
+            raise bad_cursor()
         words = search_title(query).split() if query else []
 
         def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, Place]]]:
-            found = _visible(connection, viewer) if library is None else [_library_named(connection, viewer, library)]
+            found = visible(connection, viewer) if library is None else [_library_named(connection, viewer, library)]
             libraries = {each.id: each for each in found}
             items = catalogue.list_items(
                 connection,
@@ -253,7 +255,7 @@ class Catalogue:
 
         Raises INVALID (`cursor`), NOT_FOUND also where the item is no show, ACCESS_DENIED.
         """
-        after = None if cursor is None else _decode_cursor(cursor, EpisodePlace)
+        after = None if cursor is None else decode_cursor(cursor, EpisodePlace)
 
         def load(connection: Connection) -> tuple[Library, list[tuple[Item, EpisodePlace]]]:
             show = visible_item(connection, viewer, show_id, ItemKind.SHOW)
@@ -288,7 +290,8 @@ class Catalogue:
         return await asyncio.to_thread(_servable, library, [file])
 
 
-def _visible(connection: Connection, viewer: Viewer) -> list[Library]:
+def visible(connection: Connection, viewer: Viewer) -> list[Library]:
+    """Return the libraries that somebody may see, by name."""
     granted: Collection[LibraryId] = accounts.list_grants(connection, viewer.user_id)
     return [
         library
@@ -368,22 +371,24 @@ def _page(
     shown = rows if limit is None else rows[:limit]
     items = [ItemView(item, libraries[item.library_id]) for item, _ in shown]
     goes_on = len(shown) < len(rows)
-    return ItemPage(items, _encode_cursor(cursor_of(shown[-1][1])) if goes_on else None)
+    return ItemPage(items, encode_cursor(cursor_of(shown[-1][1])) if goes_on else None)
 
 
-def _encode_cursor(place: tuple[object, ...]) -> str:
+def encode_cursor(place: tuple[object, ...]) -> str:
+    """Return a place in a list as a text that means nothing to anybody else."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str, kind: type[C]) -> C:
+def decode_cursor(cursor: str, kind: type[C]) -> C:
+    """Return the place that a cursor stands for. Raises INVALID."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         place = msgspec.json.decode(raw, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise _bad_cursor() from None
+        raise bad_cursor() from None
     # What is forged must not reach the store as something that it cannot take.
     if canonical_id(place.id) != place.id or not all(map(_is_storable, place)):
-        raise _bad_cursor()
+        raise bad_cursor()
     return place
 
 
@@ -393,5 +398,6 @@ def _is_storable(member: object) -> bool:
     return "\0" not in str(member)
 
 
-def _bad_cursor() -> Exception:
+def bad_cursor() -> Exception:
+    """Return the refusal of a cursor that is of no such list."""
     return invalid({"cursor": ["is no cursor of this list"]})

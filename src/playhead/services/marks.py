@@ -4,18 +4,19 @@ One transaction each, and one published change, however many episodes it touches
 """
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from playhead.domain.access import may_see
 from playhead.domain.events import Change, Publish, Topic
-from playhead.domain.lists import has_aired, is_hidden
-from playhead.domain.marks import Marked, mark_watched, restore, unwatch
+from playhead.domain.lists import has_aired, is_hidden, up_to
+from playhead.domain.marks import Marked, Undo, mark_watched, restore, take_back, unwatch
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import KeptPoint, Policy, Progress, resume_position
-from playhead.errors import not_found
+from playhead.errors import conflict, not_found
 from playhead.services.playback import refusal
+from playhead.storage import lists, playback
 from playhead.storage import marks as storage
-from playhead.storage import playback
 from playhead.storage.database import Connection, Database
 from playhead.storage.marks import MARKED, Play, PlayCount
 from playhead.storage.playback import Key, Known
@@ -147,28 +148,84 @@ class Marks:
         await self._database.write(run)
         self._publish([Change(user_id, Topic.WATCHED, (item_id,))])
 
-    # A show
+    # Several at once, and back again
 
-    async def mark_show(self, user_id: UserId, show_id: ItemId, season_number: int | None, mark: Mark | None) -> int:
+    async def mark_item(self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None) -> Sequence[Undo]:
+        """Mark an item as `mark` does. Returns what takes that back."""
+
+        def select(connection: Connection) -> list[ItemId]:
+            _require(connection, (user_id, item_id), kind)
+            return [item_id]
+
+        return await self._mark_all(user_id, select, mark, self._clock())
+
+    async def mark_show(
+        self, user_id: UserId, show_id: ItemId, season_number: int | None, mark: Mark | None
+    ) -> Sequence[Undo]:
         """Mark every episode of a show or season that has aired; without a mark, take all marks away.
 
-        Returns how many episodes that changed. Raises NOT_FOUND also for a season without any episode.
+        Returns, for each episode that this changed, what takes it back. Raises NOT_FOUND also for a season without any
+        episode.
         """
         now = self._clock()
 
-        def run(connection: Connection) -> list[ItemId]:
+        def select(connection: Connection) -> list[ItemId]:
             _require(connection, (user_id, show_id), ItemKind.SHOW)
             episodes = storage.list_episodes(connection, show_id, season_number)
             if season_number is not None and not episodes:
                 raise not_found("Season not found")
-            keys = [(user_id, id_) for id_, air_date in episodes if mark is None or has_aired(air_date, now)]
-            changed = self._change(connection, sorted(keys), lambda known: self._marked(known, mark, now))
-            return [item_id for _, item_id in changed]
+            return [id_ for id_, air_date in episodes if mark is None or has_aired(air_date, now)]
 
-        changed = await self._database.write(run)
-        if changed:
-            self._publish([Change(user_id, Topic.WATCHED, tuple(changed))])
-        return len(changed)
+        return await self._mark_all(user_id, select, mark, now)
+
+    async def mark_up_to(self, user_id: UserId, episode_id: ItemId, mark: Mark) -> Sequence[Undo]:
+        """Mark an episode and every regular one before it that has aired. Returns what takes that back."""
+        now = self._clock()
+
+        def select(connection: Connection) -> list[ItemId]:
+            _require(connection, (user_id, episode_id), ItemKind.EPISODE)
+            show_id = lists.card_of(connection, episode_id)
+            episodes = lists.episodes(connection, user_id, [show_id], is_admin=False)[show_id]
+            return up_to(episodes, episode_id, now)
+
+        return await self._mark_all(user_id, select, mark, now)
+
+    async def undo(self, user_id: UserId, undos: Sequence[Undo]) -> None:
+        """Take marks back, all or none of them: progress is as before, and the plays and points that they added go.
+
+        Raises CONFLICT where something else has changed one of the items since.
+        """
+        now = self._clock()
+
+        def run(connection: Connection) -> None:
+            keys = [(user_id, undo.item_id) for undo in undos]
+            before: list[tuple[Key, Progress]] = []
+            for key, undo, known in zip(keys, undos, playback.load(connection, keys), strict=True):
+                if known is None or known.kind is None or not may_see(known.role, granted=known.granted):
+                    raise refusal(known, ItemKind.MOVIE)
+                progress = take_back(known.progress, undo, now)
+                if progress is None:
+                    raise _changed_meanwhile()
+                before.append((key, progress))
+            if playback.store(connection, sorted(before, key=itemgetter(0))):
+                raise _changed_meanwhile()
+            for key, undo in zip(keys, undos, strict=True):
+                storage.take_back(connection, key, undo.play_id, undo.point_id)
+
+        await self._database.write(run)
+        self._publish([Change(user_id, Topic.WATCHED, tuple(undo.item_id for undo in undos))])
+
+    async def _mark_all(
+        self, user_id: UserId, select: Callable[[Connection], list[ItemId]], mark: Mark | None, now: Instant
+    ) -> Sequence[Undo]:
+        def run(connection: Connection) -> list[Undo]:
+            keys = [(user_id, item_id) for item_id in sorted(select(connection))]
+            return self._change(connection, keys, lambda known: self._marked(known, mark, now))
+
+        undos = await self._database.write(run)
+        if undos:
+            self._publish([Change(user_id, Topic.WATCHED, tuple(undo.item_id for undo in undos))])
+        return undos
 
     # How it is done
 
@@ -180,25 +237,33 @@ class Marks:
 
     def _change(
         self, connection: Connection, keys: Sequence[Key], decide: Callable[[Known], Marked | None]
-    ) -> list[Key]:
+    ) -> list[Undo]:
         """Change the progress of these keys, which are sorted: unsorted rows of two processes deadlock.
 
-        Returns those of which something shows: not where only the time of taking a mark away has moved on.
+        Returns what takes it back, for those of which something shows: not where only the time of taking a mark away
+        has moved on.
         """
         known_of = {key: known for key, known in zip(keys, playback.load(connection, keys), strict=True) if known}
         marked_of = {key: marked for key, known in known_of.items() if (marked := decide(known)) is not None}
         lost = playback.store(connection, [(key, marked.progress) for key, marked in marked_of.items()])
         done = {key: marked for key, marked in marked_of.items() if key not in lost}
-        playback.add_plays(
-            connection,
-            [(*key, self._new_id(), marked.play_at, MARKED) for key, marked in done.items() if marked.adds_play],
-        )
+        plays = {key: self._new_id() for key, marked in done.items() if marked.adds_play}
+        playback.add_plays(connection, [(*key, id_, done[key].play_at, MARKED) for key, id_ in plays.items()])
+        points = {key: (self._new_id(), marked.kept) for key, marked in done.items() if marked.kept is not None}
         playback.keep_points(
-            connection,
-            [(*key, self._new_id(), marked.kept) for key, marked in done.items() if marked.kept is not None],
-            self._policy.kept_points,
+            connection, [(*key, id_, kept) for key, (id_, kept) in points.items()], self._policy.kept_points
         )
-        changed = [key for key, marked in done.items() if _shows(known_of[key].progress, marked)]
+        changed = [
+            Undo(
+                key[1],
+                known_of[key].progress,
+                marked.progress.version,
+                plays.get(key),
+                points[key][0] if key in points else None,
+            )
+            for key, marked in done.items()
+            if _shows(known_of[key].progress, marked)
+        ]
         if lost:  # another process was quicker: decide these anew upon what it stored
             changed += self._change(connection, lost, decide)
         return changed
@@ -220,6 +285,10 @@ def _require(connection: Connection, key: Key, kind: ItemKind) -> Known:
     if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
         raise refusal(known, kind)
     return known
+
+
+def _changed_meanwhile() -> Exception:
+    return conflict("It was changed meanwhile")
 
 
 def _shows(before: Progress | None, marked: Marked) -> bool:

@@ -132,21 +132,32 @@ def list_items(  # noqa: PLR0913 - the members of a search
 
     `words` are folded as `search_title` does it; each must occur somewhere in the title.
     """
-    key = _SORT_KEYS[order]
-    query = select(item, key.label("sort_key")).where(
-        item.c.library_id.in_(sorted(libraries)), item.c.removed_at.is_(None)
-    )
+    query = select(item).where(item.c.library_id.in_(sorted(libraries)), item.c.removed_at.is_(None))
     if kind is not None:
         query = query.where(item.c.kind == kind.value)
-    for word in words:
-        query = query.where(item.c.search_title.contains(word, autoescape=True))
-    if after is not None:
-        place, last = tuple_(key, item.c.id), _place((key, item.c.id), after)
-        query = query.where(place < last if descending else place > last)
-    query = query.order_by(*((key.desc(), item.c.id.desc()) if descending else (key, item.c.id))).limit(limit)
+    query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])
     return [(item_of(row, ids), Place(row.sort_key, row.id)) for row in rows]
+
+
+def searched(query: Select[*tuple[Any, ...]], words: Sequence[str]) -> Select[*tuple[Any, ...]]:
+    """Keep of a query of items those in whose title each of these words occurs."""
+    for word in words:
+        query = query.where(item.c.search_title.contains(word, autoescape=True))
+    return query
+
+
+def continued(
+    query: Select[*tuple[Any, ...]], order: ItemOrder, *, descending: bool, after: Place | None
+) -> Select[*tuple[Any, ...]]:
+    """Sort a query of items, go on behind a place, and add the sort key as its last column, `sort_key`."""
+    key = _SORT_KEYS[order]
+    if after is not None:
+        place, last = tuple_(key, item.c.id), _place((key, item.c.id), after)
+        query = query.where(place < last if descending else place > last)
+    query = query.add_columns(key.label("sort_key"))
+    return query.order_by(*((key.desc(), item.c.id.desc()) if descending else (key, item.c.id)))
 
 
 def list_episodes(

@@ -50,6 +50,13 @@ def remove_play(connection: Connection, key: Key, play_id: str) -> bool:
     return connection.execute(delete(play).where(*_is_of(play, key), play.c.id == play_id)).rowcount > 0
 
 
+def take_back(connection: Connection, key: Key, play_id: str | None, point_id: str | None) -> None:
+    """Remove the play and the kept point that a mark added; what is gone already is as good."""
+    for table, id_ in ((play, play_id), (kept_position, point_id)):
+        if id_ is not None:
+            connection.execute(delete(table).where(*_is_of(table, key), table.c.id == id_))
+
+
 def list_points(connection: Connection, key: Key) -> list[tuple[str, KeptPoint]]:
     """Return the kept points of an item with their ids, newest first."""
     kept = kept_position.c

@@ -1,0 +1,450 @@
+"""What pages show: libraries, items, shows and seasons, each with how far the user is. Changes nothing.
+
+A page is one snapshot, and so many statements whatever the number of items on it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from playhead.domain.access import may_administer
+from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
+from playhead.domain.lists import (
+    EpisodeCounts,
+    ListState,
+    NextUp,
+    Shelf,
+    Viewed,
+    has_aired,
+    in_order,
+    is_in_progress,
+    neighbours,
+    next_up,
+)
+from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, moment_of
+from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, completion_percentage, resume_position
+from playhead.errors import invalid, not_found
+from playhead.services.catalogue import (
+    SORTS,
+    ItemCursor,
+    Viewer,
+    bad_cursor,
+    decode_cursor,
+    encode_cursor,
+    visible_item,
+    require_visible,
+    visible,
+)
+from playhead.storage import browsing as storage
+from playhead.storage import catalogue, lists, marks
+from playhead.storage.browsing import Browsed
+from playhead.storage.catalogue import ItemOrder, Place
+from playhead.storage.database import Connection, Database
+from playhead.storage.marks import Play
+
+SHELF_LENGTH = 60
+"""So many items are a part of a library's page."""
+
+FOUND_MAX = 48
+"""So many movies, shows and episodes a search shows each."""
+
+RECENT_MAX = 18
+"""So many items are shown as added last."""
+
+_ADDED_TOGETHER_MS = 24 * 60 * 60 * 1000
+
+
+class Seen(NamedTuple):
+    """A movie or an episode, and where its user is. `show` is an episode's show.
+
+    `is_begun`: it can be gone on with, at `resume_position_ms`.
+    """
+
+    item: Item
+    show: Item | None
+    progress: Progress | None
+    resume_position_ms: Milliseconds
+    is_begun: bool
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it can be played."""
+        return self.item.removed_at is None
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether it is marked as watched."""
+        return self.progress is not None and self.progress.watched
+
+    @property
+    def percent(self) -> float:
+        """Return how far it is watched, where it can be gone on with; else 0."""
+        if not self.is_begun or self.progress is None or self.progress.duration_ms is None:
+            return 0
+        return completion_percentage(self.progress.position_ms, self.progress.duration_ms)
+
+    @property
+    def left_ms(self) -> Milliseconds | None:
+        """Return how much is left of it, or all of it where it is not begun; None where nobody knows its length."""
+        if self.is_begun and self.progress is not None and self.progress.duration_ms is not None:
+            return Milliseconds(self.progress.duration_ms - self.progress.position_ms)
+        return self.item.runtime_ms
+
+
+class ShowSeen(NamedTuple):
+    """A show, and how much of it its user has watched."""
+
+    item: Item
+    counts: EpisodeCounts
+
+
+class RecentView(NamedTuple):
+    """What was added last: a movie or a single episode to play, or a show of which several episodes are new."""
+
+    added_at: Instant
+    seen: Seen | None
+    show: ShowSeen | None
+    new_episodes: int = 0
+
+
+class ShelfPage(NamedTuple):
+    """A part of a library: movies or shows. `next_cursor` gets the next part, None at the end."""
+
+    library: Library
+    movies: Sequence[Seen]
+    shows: Sequence[ShowSeen]
+    next_cursor: str | None
+
+
+class FoundPage(NamedTuple):
+    """What a search finds, some of each kind; `is_cut` says that there is more."""
+
+    movies: Sequence[Seen]
+    shows: Sequence[ShowSeen]
+    episodes: Sequence[Seen]
+    is_cut: bool
+
+
+class ItemPage(NamedTuple):
+    """A movie or an episode with all that its page shows. `files` are its versions, the preferred one first."""
+
+    seen: Seen
+    library: Library
+    files: Sequence[MediaFile]
+    plays: Sequence[Play]
+    points: Sequence[tuple[str, KeptPoint]]
+    state: ListState
+    previous: ItemId | None
+    next: ItemId | None
+
+
+class Season(NamedTuple):
+    """A season of a show; number 0 are the specials."""
+
+    number: int
+    counts: EpisodeCounts
+    begun: Seen | None
+
+
+class ShowPage(NamedTuple):
+    """A show with its seasons, and what to play of it."""
+
+    item: Item
+    library: Library
+    counts: EpisodeCounts
+    seasons: Sequence[Season]
+    following: NextUp
+    next_episode: Seen | None
+    state: ListState
+
+
+class SeasonPage(NamedTuple):
+    """A season with its episodes in their order. `numbers` are all seasons of the show."""
+
+    show: Item
+    library: Library
+    number: int
+    numbers: Sequence[int]
+    episodes: Sequence[Seen]
+    counts: EpisodeCounts
+
+
+class Browsing:
+    """The catalogue as one user sees it. `clock` gives the time.
+
+    Methods raise NOT_FOUND for what is not there, and ACCESS_DENIED for what the viewer may not see.
+    """
+
+    def __init__(self, database: Database, *, clock: Callable[[], Instant], policy: Policy) -> None:
+        self._database = database
+        self._clock = clock
+        self._policy = policy
+
+    async def shelf(  # noqa: PLR0913 - the members of a search
+        self,
+        viewer: Viewer,
+        library_id: LibraryId,
+        *,
+        shelf: Shelf = Shelf.ALL,
+        query: str = "",
+        sort: str = "title",
+        cursor: str | None = None,
+    ) -> ShelfPage:
+        """Return a part of a library. Raises INVALID (`sort`, `cursor`), too.
+
+        `query`: every word of it occurs in the title. `sort` is one of SORTS.
+        """
+        if sort not in SORTS:
+            raise invalid({"sort": [f"must be one of {', '.join(SORTS)}"]})
+        after = None if cursor is None else decode_cursor(cursor, ItemCursor)
+        by_title = ItemOrder(sort.lstrip("-")) is ItemOrder.TITLE
+        if after is not None and (after.sort != sort or isinstance(after.key, str) != by_title):
+            raise bad_cursor()
+        place = None if after is None else Place(after.key, after.id)
+        today = _today(self._clock())
+
+        def load(connection: Connection) -> ShelfPage:
+            library = require_visible(connection, viewer, library_id)
+            kind = ItemKind.MOVIE if library.kind is LibraryKind.MOVIES else ItemKind.SHOW
+            rows = self._rows(connection, viewer, [library_id], kind, shelf, query, sort, place, SHELF_LENGTH + 1)
+            shown = [browsed for browsed, _ in rows[:SHELF_LENGTH]]
+            goes_on = len(rows) > len(shown)
+            movies = [self._seen(each) for each in shown if kind is ItemKind.MOVIE]
+            shows = self._shows(connection, viewer, shown, today) if kind is ItemKind.SHOW else []
+            cursor = encode_cursor((sort, *rows[SHELF_LENGTH - 1][1])) if goes_on else None
+            return ShelfPage(library, movies, shows, cursor)
+
+        return await self._database.read(load)
+
+    async def search(self, viewer: Viewer, query: str) -> FoundPage:
+        """Return what has every word of the query in its title, in all libraries that the viewer may see."""
+        today = _today(self._clock())
+        if not search_title(query):
+            return FoundPage([], [], [], is_cut=False)
+
+        def load(connection: Connection) -> FoundPage:
+            libraries = [library.id for library in visible(connection, viewer)]
+            found = {
+                kind: [
+                    browsed
+                    for browsed, _ in self._rows(
+                        connection, viewer, libraries, kind, Shelf.ALL, query, "title", None, FOUND_MAX + 1
+                    )
+                ]
+                for kind in ItemKind
+            }
+            episodes = found[ItemKind.EPISODE][:FOUND_MAX]
+            return FoundPage(
+                [self._seen(each) for each in found[ItemKind.MOVIE][:FOUND_MAX]],
+                self._shows(connection, viewer, found[ItemKind.SHOW][:FOUND_MAX], today),
+                self._with_shows(connection, viewer, episodes),
+                is_cut=any(len(rows) > FOUND_MAX for rows in found.values()),
+            )
+
+        return await self._database.read(load)
+
+    async def recent(self, viewer: Viewer) -> list[RecentView]:
+        """Return what was added last, newest first; of a show once, with what is new of it."""
+        today = _today(self._clock())
+
+        def load(connection: Connection) -> list[RecentView]:
+            libraries = [library.id for library in visible(connection, viewer)]
+            added = storage.list_added(connection, libraries, RECENT_MAX)
+            cards = storage.list_items(connection, viewer.user_id, [each.id for each in added])
+            at = {each.id: each.added_at for each in added if cards[each.id].item.kind is ItemKind.SHOW}
+            new = storage.list_newest_episodes(connection, at, _ADDED_TOGETHER_MS)
+            lone = [ids[0] for ids in new.values() if len(ids) == 1]
+            episodes = storage.list_items(connection, viewer.user_id, lone)
+            shows = {
+                each.item.id: each
+                for each in self._shows(connection, viewer, [cards[show_id] for show_id in at], today)
+            }
+            return [self._recent(each, cards[each.id], shows, new, episodes) for each in added]
+
+        return await self._database.read(load)
+
+    def _recent(
+        self,
+        added: storage.Added,
+        card: Browsed,
+        shows: dict[ItemId, ShowSeen],
+        new: dict[ItemId, list[ItemId]],
+        episodes: dict[ItemId, Browsed],
+    ) -> RecentView:
+        if added.id not in shows:
+            return RecentView(added.added_at, self._seen(card), None)
+        of_show = new.get(added.id, [])
+        if len(of_show) == 1:
+            return RecentView(added.added_at, self._seen(episodes[of_show[0]], card.item), shows[added.id], 1)
+        return RecentView(added.added_at, None, shows[added.id], len(of_show))
+
+    async def item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> ItemPage:
+        """Return a movie or an episode, removed or not, with all that is known of it."""
+
+        def load(connection: Connection) -> ItemPage:
+            view = visible_item(connection, viewer, item_id, kind)
+            item, key = view.item, (viewer.user_id, item_id)
+            show = previous = following = None
+            if item.show_id is not None:
+                show = catalogue.find_item(connection, item.show_id)
+                of_show = lists.episodes(
+                    connection, viewer.user_id, [item.show_id], is_admin=may_administer(viewer.role)
+                )
+                previous, following = neighbours(of_show[item.show_id], item_id)
+            known = storage.list_items(connection, viewer.user_id, [item_id])[item_id]
+            states = lists.list_states(connection, viewer.user_id)
+            return ItemPage(
+                self._seen(known._replace(item=item), show),
+                view.library,
+                sorted(catalogue.list_files(connection, item_id), key=version_preference),
+                marks.list_plays(connection, key),
+                marks.list_points(connection, key),
+                states.get(item.show_id or item_id, ListState()),
+                previous,
+                following,
+            )
+
+        return await self._database.read(load)
+
+    async def show(self, viewer: Viewer, show_id: ItemId) -> ShowPage:
+        """Return a show with its seasons, and what to play of it."""
+        now = self._clock()
+
+        def load(connection: Connection) -> ShowPage:
+            view = visible_item(connection, viewer, show_id, ItemKind.SHOW)
+            viewed, seen = self._episodes(connection, viewer, view.item)
+            following = next_up(viewed, self._policy, now)
+            numbers = sorted({_season(each.item) for each in seen if each.is_available}, key=_specials_last)
+            states = lists.list_states(connection, viewer.user_id)
+            next_id = None if following.episode is None else following.episode.item_id
+            return ShowPage(
+                view.item,
+                view.library,
+                _count((each for each in seen if _season(each.item) != 0), now),
+                [_season_of(number, seen, now) for number in numbers],
+                following,
+                next((each for each in seen if each.item.id == next_id), None),
+                states.get(show_id, ListState()),
+            )
+
+        return await self._database.read(load)
+
+    async def season(self, viewer: Viewer, show_id: ItemId, number: int) -> SeasonPage:
+        """Return a season with its episodes. Raises NOT_FOUND for a season without any, too."""
+        now = self._clock()
+
+        def load(connection: Connection) -> SeasonPage:
+            view = visible_item(connection, viewer, show_id, ItemKind.SHOW)
+            _, seen = self._episodes(connection, viewer, view.item)
+            shown = [
+                each
+                for each in seen
+                if _season(each.item) == number and (each.is_available or each.progress is not None)
+            ]
+            if not shown:
+                raise not_found("Season not found")
+            numbers = sorted({_season(each.item) for each in seen if each.is_available} | {number}, key=_specials_last)
+            return SeasonPage(view.item, view.library, number, numbers, shown, _count(shown, now))
+
+        return await self._database.read(load)
+
+    # How it is done
+
+    def _rows(  # noqa: PLR0913 - the members of a search
+        self,
+        connection: Connection,
+        viewer: Viewer,
+        libraries: Sequence[LibraryId],
+        kind: ItemKind,
+        shelf: Shelf,
+        query: str,
+        sort: str,
+        after: Place | None,
+        wanted: int,
+    ) -> list[tuple[Browsed, Place]]:
+        """Return so many rows of a list. Of what has a position, the rules say which can be gone on with."""
+        found: list[tuple[Browsed, Place]] = []
+        while True:
+            rows = storage.list_shelf(
+                connection,
+                viewer.user_id,
+                libraries,
+                kind=kind,
+                shelf=shelf,
+                words=search_title(query).split(),
+                order=ItemOrder(sort.lstrip("-")),
+                descending=sort.startswith("-"),
+                after=after,
+                limit=wanted,
+                today=_today(self._clock()),
+            )
+            picks = shelf is Shelf.IN_PROGRESS and kind is not ItemKind.SHOW
+            found += [row for row in rows if not picks or self._seen(row[0]).is_begun]
+            if len(rows) < wanted or len(found) >= wanted:
+                return found[:wanted]
+            after = rows[-1][1]
+
+    def _seen(self, browsed: Browsed, show: Item | None = None) -> Seen:
+        item, progress = browsed
+        if progress is None:
+            return Seen(item, show, None, Milliseconds(0), is_begun=False)
+        facts = ItemFacts(item.runtime_ms, item.credits_ms)
+        return Seen(
+            item,
+            show,
+            progress,
+            resume_position(progress, facts, self._policy),
+            is_in_progress(progress, facts, self._policy),
+        )
+
+    def _shows(self, connection: Connection, viewer: Viewer, shows: Sequence[Browsed], today: str) -> list[ShowSeen]:
+        counts = storage.count_episodes(connection, viewer.user_id, [each.item.id for each in shows], today)
+        return [ShowSeen(each.item, counts.get(each.item.id, EpisodeCounts())) for each in shows]
+
+    def _with_shows(self, connection: Connection, viewer: Viewer, episodes: Sequence[Browsed]) -> list[Seen]:
+        show_ids = {each.item.show_id for each in episodes if each.item.show_id is not None}
+        shows = storage.list_items(connection, viewer.user_id, show_ids)
+        return [
+            self._seen(each, None if each.item.show_id is None else shows[each.item.show_id].item) for each in episodes
+        ]
+
+    def _episodes(self, connection: Connection, viewer: Viewer, show: Item) -> tuple[list[Viewed], list[Seen]]:
+        """Return all episodes of a show in their order: for the rules, and for showing."""
+        is_admin = may_administer(viewer.role)
+        viewed = in_order(lists.episodes(connection, viewer.user_id, [show.id], is_admin=is_admin)[show.id])
+        known = {each.item.id: each for each in storage.list_episodes(connection, viewer.user_id, show.id)}
+        return viewed, [self._seen(known[each.item_id], show) for each in viewed]
+
+
+def _season(item: Item) -> int:
+    return 1 if item.season_number is None else item.season_number
+
+
+def _specials_last(number: int) -> tuple[bool, int]:
+    return number == 0, number
+
+
+def _season_of(number: int, seen: Iterable[Seen], now: Instant) -> Season:
+    mine = [each for each in seen if _season(each.item) == number]
+    begun = max(
+        (each for each in mine if each.is_begun and each.is_available),
+        key=lambda each: 0 if each.progress is None else each.progress.last_watched_at or 0,
+        default=None,
+    )
+    return Season(number, _count(mine, now), begun)
+
+
+def _count(seen: Iterable[Seen], now: Instant) -> EpisodeCounts:
+    there = [each for each in seen if each.is_available and has_aired(_date(each.item), now)]
+    return EpisodeCounts(
+        len(there),
+        sum(each.is_watched for each in there),
+        sum(each.is_watched or each.is_begun for each in there),
+    )
+
+
+def _date(item: Item) -> str | None:
+    return None if item.air_date is None else item.air_date.isoformat()
+
+
+def _today(now: Instant) -> str:
+    return moment_of(now).date().isoformat()

@@ -1,0 +1,143 @@
+"""What takes marks back, as a text that a page carries to and fro: the server need not remember it.
+
+Whoever carries it may change it. It names items and progress of nobody: it counts for whoever sends it, and only where
+the rules could have made what it says.
+"""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Struct
+
+from playhead.domain.marks import Undo, is_possible
+from playhead.domain.model import Instant, ItemId, Milliseconds
+from playhead.domain.playback import Event, Progress
+from playhead.errors import invalid
+
+LONGEST = 48_000
+"""Characters; a form of ours takes 64 KiB. The marks of some 700 untouched episodes fit in."""
+
+Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
+Number = Annotated[int, Meta(ge=0, le=1 << 53)]
+
+
+class _Before(Struct, array_like=True):
+    position_ms: Number
+    duration_ms: Number | None
+    watched: bool
+    armed: bool
+    last_watched_at: Number | None
+    session: Text | None
+    device: Text | None
+    event: Event | None
+    unwatched_at: Number | None
+    completed_session: Text | None
+    completed_duration_ms: Number | None
+    completed_at: Number | None
+    completed_marked: bool
+
+
+class _Step(Struct, array_like=True):
+    item: UUID
+    version: Number
+    play: UUID | None
+    point: UUID | None
+    before: _Before | None
+
+
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+_decoder = msgspec.msgpack.Decoder(list[_Step])
+
+
+def encode(undos: Sequence[Undo]) -> str | None:
+    """Return what takes marks back as a text, or None where there are none, or too many to carry."""
+    steps = [
+        _Step(UUID(undo.item_id), undo.version, _uuid(undo.play_id), _uuid(undo.point_id), _before(undo.before))
+        for undo in undos
+    ]
+    text = base64.urlsafe_b64encode(_encoder.encode(steps)).decode().rstrip("=")
+    return text if steps and len(text) <= LONGEST else None
+
+
+def decode(text: str, now: Instant) -> list[Undo]:
+    """Return what a text takes back. Raises INVALID where no mark of up to `now` can have made it."""
+    try:
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        steps = _decoder.decode(raw)
+    except (binascii.Error, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        raise _no_undo() from None
+    undos = [
+        Undo(ItemId(str(step.item)), _progress(step.before), step.version, _text(step.play), _text(step.point))
+        for step in steps
+    ]
+    befores = [undo.before for undo in undos if undo.before is not None]
+    is_twice = len({undo.item_id for undo in undos}) < len(undos)
+    if not undos or is_twice or not all(is_possible(before, now) for before in befores):
+        raise _no_undo()
+    return undos
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
+
+
+def _text(uuid: UUID | None) -> str | None:
+    return None if uuid is None else str(uuid)
+
+
+def _before(progress: Progress | None) -> _Before | None:
+    if progress is None:
+        return None
+    return _Before(
+        progress.position_ms,
+        progress.duration_ms,
+        progress.watched,
+        progress.armed,
+        progress.last_watched_at,
+        progress.session,
+        progress.device,
+        None if progress.event is None else Event(progress.event),
+        progress.unwatched_at,
+        progress.completed_session,
+        progress.completed_duration_ms,
+        progress.completed_at,
+        progress.completed_marked,
+    )
+
+
+def _progress(before: _Before | None) -> Progress | None:
+    if before is None:
+        return None
+    return Progress(
+        Milliseconds(before.position_ms),
+        _length(before.duration_ms),
+        before.watched,
+        before.armed,
+        _instant(before.last_watched_at),
+        0,  # the version and the time of the change are those of taking back
+        Instant(0),
+        before.session,
+        before.device,
+        before.event,
+        _instant(before.unwatched_at),
+        before.completed_session,
+        _length(before.completed_duration_ms),
+        _instant(before.completed_at),
+        before.completed_marked,
+    )
+
+
+def _length(number: int | None) -> Milliseconds | None:
+    return None if number is None else Milliseconds(number)
+
+
+def _instant(number: int | None) -> Instant | None:
+    return None if number is None else Instant(number)
+
+
+def _no_undo() -> Exception:
+    return invalid({"value": ["cannot be undone"]})

@@ -1,0 +1,189 @@
+"""What pages show of the catalogue: items, and beside each what one user did with it, many in a statement.
+
+Decides nothing. Whoever asks has looked whether the user may see the libraries. Where a statement goes through a
+library, it looks each progress up by its primary key, which begins with the user.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    case,
+    func,
+    not_,
+    or_,
+    select,
+)
+
+from playhead.domain.catalogue import Item
+from playhead.domain.lists import EpisodeCounts, Shelf
+from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, UserId
+from playhead.domain.playback import Progress
+from playhead.storage.catalogue import ItemOrder, Place, continued, item_of, searched
+from playhead.storage.schema import item, progress
+
+_ITEM_WIDTH = len(item.c)
+_PROGRESS_WIDTH = len(progress.c)
+_KEY_WIDTH = len(progress.primary_key)
+
+
+class Browsed(NamedTuple):
+    """An item, and a user's progress of it, which is None for a show. Its external ids are not looked up."""
+
+    item: Item
+    progress: Progress | None
+
+
+class Added(NamedTuple):
+    """A movie, or a show, and when it or the newest of its episodes was added."""
+
+    id: ItemId
+    added_at: Instant
+
+
+def list_shelf(  # noqa: PLR0913 - the members of a search
+    connection: Connection,
+    user_id: UserId,
+    libraries: Collection[LibraryId],
+    *,
+    kind: ItemKind,
+    shelf: Shelf,
+    words: Sequence[str],
+    order: ItemOrder,
+    descending: bool,
+    after: Place | None,
+    limit: int,
+    today: str,
+) -> list[tuple[Browsed, Place]]:
+    """Return items of one kind that are not removed, each with its place in the list.
+
+    Of movies in progress these are too many: all that have a position, and are not finished with. `words` are folded as
+    `search_title` does it. `today` is a calendar date: of shows only the episodes count that were aired by then.
+    """
+    source: FromClause = item.outerjoin(progress, _is_mine(user_id))
+    condition: ColumnElement[bool] | None = None
+    if shelf is not Shelf.ALL and kind is ItemKind.SHOW:
+        counts = _counts(user_id, today).where(item.c.library_id.in_(sorted(libraries))).subquery("counts")
+        source = source.join(counts, counts.c.show_id == item.c.id)
+        condition = _show_stands_on(shelf, counts)
+    elif shelf is not Shelf.ALL:
+        condition = _movie_stands_on(shelf)
+    query = select(*item.c, *progress.c).select_from(source)
+    query = query.where(
+        item.c.library_id.in_(sorted(libraries)), item.c.kind == kind.value, item.c.removed_at.is_(None)
+    )
+    if condition is not None:
+        query = query.where(condition)
+    query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
+    return [(_browsed(row), Place(row[-1], row[0])) for row in connection.execute(query)]
+
+
+def _movie_stands_on(shelf: Shelf) -> ColumnElement[bool]:
+    if shelf is Shelf.WATCHED:
+        return and_(progress.c.watched)
+    if shelf is Shelf.UNWATCHED:
+        return or_(progress.c.watched.is_(None), not_(progress.c.watched))
+    return and_(progress.c.position_ms > 0, or_(progress.c.armed, not_(progress.c.watched)))
+
+
+def _show_stands_on(shelf: Shelf, counts: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a subquery with its columns
+    if shelf is Shelf.WATCHED:
+        return counts.c.watched == counts.c.episodes
+    if shelf is Shelf.UNWATCHED:
+        return counts.c.watched < counts.c.episodes
+    return and_(counts.c.begun > 0, counts.c.watched < counts.c.episodes)
+
+
+def count_episodes(
+    connection: Connection, user_id: UserId, show_ids: Collection[ItemId], today: str
+) -> dict[ItemId, EpisodeCounts]:
+    """Return how many regular episodes these shows have that are there and were aired, and how many are watched."""
+    if not show_ids:
+        return {}
+    rows = connection.execute(_counts(user_id, today).where(item.c.show_id.in_(sorted(show_ids))))
+    return {row.show_id: EpisodeCounts(row.episodes, row.watched, row.begun) for row in rows}
+
+
+def _counts(user_id: UserId, today: str) -> Select[*tuple[Any, ...]]:
+    is_begun = or_(progress.c.watched, progress.c.position_ms > 0)
+    return (
+        select(
+            item.c.show_id,
+            func.count().label("episodes"),
+            func.sum(case((progress.c.watched, 1), else_=0)).label("watched"),
+            func.sum(case((is_begun, 1), else_=0)).label("begun"),
+        )
+        .select_from(item.outerjoin(progress, _is_mine(user_id)))
+        .where(
+            item.c.kind == ItemKind.EPISODE.value,
+            item.c.removed_at.is_(None),
+            func.coalesce(item.c.season_number, 1) != 0,
+            func.coalesce(item.c.air_date, "") <= today,
+        )
+        .group_by(item.c.show_id)
+    )
+
+
+def list_episodes(connection: Connection, user_id: UserId, show_id: ItemId) -> list[Browsed]:
+    """Return all episodes of a show, removed ones included, in no order."""
+    query = select(*item.c, *progress.c).select_from(item.outerjoin(progress, _is_mine(user_id)))
+    return [_browsed(row) for row in connection.execute(query.where(item.c.show_id == show_id))]
+
+
+def list_items(connection: Connection, user_id: UserId, item_ids: Iterable[ItemId]) -> dict[ItemId, Browsed]:
+    """Return these items, a few hundred at most, by id."""
+    wanted = sorted(item_ids)
+    if not wanted:
+        return {}
+    query = select(*item.c, *progress.c).select_from(item.outerjoin(progress, _is_mine(user_id)))
+    found = [_browsed(row) for row in connection.execute(query.where(item.c.id.in_(wanted)))]
+    return {each.item.id: each for each in found}
+
+
+def list_added(connection: Connection, libraries: Collection[LibraryId], limit: int) -> list[Added]:
+    """Return what was added last, a show once for all of its episodes; newest first, then by id."""
+    card, at = func.coalesce(item.c.show_id, item.c.id), func.max(item.c.added_at)
+    query = (
+        select(card, at)
+        .where(
+            item.c.library_id.in_(sorted(libraries)), item.c.removed_at.is_(None), item.c.kind != ItemKind.SHOW.value
+        )
+        .group_by(card)
+        .order_by(at.desc(), card)
+        .limit(limit)
+    )
+    return [Added(*row) for row in connection.execute(query)]
+
+
+def list_newest_episodes(
+    connection: Connection, added: Mapping[ItemId, Instant], within_ms: int
+) -> dict[ItemId, list[ItemId]]:
+    """Return the episodes of these shows that were added within so many milliseconds before the newest, by show."""
+    if not added:
+        return {}
+    query = select(item.c.show_id, item.c.id, item.c.added_at).where(
+        item.c.show_id.in_(sorted(added)),
+        item.c.removed_at.is_(None),
+        item.c.added_at >= min(added.values()) - within_ms,
+    )
+    found: dict[ItemId, list[ItemId]] = {}
+    for show_id, item_id, added_at in connection.execute(query):
+        if added_at >= added[show_id] - within_ms:
+            found.setdefault(show_id, []).append(item_id)
+    return found
+
+
+def _is_mine(user_id: UserId) -> ColumnElement[bool]:
+    return and_(progress.c.user_id == user_id, progress.c.item_id == item.c.id)
+
+
+def _browsed(row: Row[*tuple[Any, ...]]) -> Browsed:
+    values = row[_ITEM_WIDTH + _KEY_WIDTH : _ITEM_WIDTH + _PROGRESS_WIDTH]
+    known = None if row[_ITEM_WIDTH] is None else Progress._make(values)
+    return Browsed(item_of(row, {}), known)
