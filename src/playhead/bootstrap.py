@@ -27,6 +27,7 @@ from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork
+from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
 from playhead.services.history import History
@@ -67,6 +68,7 @@ class Installation:
     history: History
     marks: Marks
     lists: Lists
+    browsing: Browsing
     events: Events
 
 
@@ -129,6 +131,7 @@ async def open_installation(
                 history=History(database, clock=clock, policy=policy),
                 marks=marks,
                 lists=lists,
+                browsing=Browsing(database, clock=clock, policy=policy),
                 events=events,
             )
         finally:
@@ -373,6 +376,7 @@ class Playhead:
                 playback=installation.playback,
                 marks=installation.marks,
                 lists=installation.lists,
+                browsing=installation.browsing,
                 events=installation.events,
                 is_ready=is_ready,
                 numbers=self._numbers,

@@ -62,10 +62,13 @@ from playhead.http.marks import (
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsRoutes, Numbers, Worker
 from playhead.http.openapi import document
+from playhead.http.pages.acts import ActPages
 from playhead.http.pages.api import APIPages
 from playhead.http.pages.entrance import EntrancePages
 from playhead.http.pages.history import HistoryPages
 from playhead.http.pages.home import HomePage
+from playhead.http.pages.items import ItemPages
+from playhead.http.pages.libraries import LibraryPages
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
 from playhead.http.pages.watch import WatchPages
@@ -77,6 +80,7 @@ from playhead.http.subtitles import SubtitleRoutes
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork
+from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
 from playhead.services.importing import Importer
@@ -105,6 +109,7 @@ class Services:
     playback: Playback
     marks: Marks
     lists: Lists
+    browsing: Browsing
     events: Events
     is_ready: Callable[[], Awaitable[bool]]
     numbers: Numbers
@@ -139,8 +144,11 @@ def table(services: Services) -> list[Route]:
     pages = Pages(services.accounts, services.catalogue, services.clock)
     api = APIPages(pages, describe)
     entrance = EntrancePages(pages, services.accounts)
-    home = HomePage(pages, services.lists)
+    home = HomePage(pages, services.lists, services.browsing)
     history = HistoryPages(pages, services.lists, services.marks)
+    shelf = LibraryPages(pages, services.browsing)
+    item = ItemPages(pages, services.browsing)
+    act = ActPages(pages, services.marks, services.lists)
     settings = SettingsPages(pages, services.accounts)
     watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal)
@@ -279,6 +287,17 @@ def table(services: Services) -> list[Route]:
         page("POST", "/history/{id}/remove", pages.visited(history.remove_play), "Remove a play"),
         page("GET", "/watch/movie/{id}", pages.visited(watch.movie), "Player of a movie"),
         page("GET", "/watch/episode/{id}", pages.visited(watch.episode), "Player of an episode"),
+        page("GET", "/libraries/{id}", pages.visited(shelf.show), "What is in a library"),
+        page("GET", "/search", pages.visited(shelf.search), "Search in all libraries"),
+        page("GET", "/movies/{id}", pages.visited(item.show_movie), "A movie"),
+        page("POST", "/movies/{id}", pages.visited(act.on(ItemKind.MOVIE)), "Mark, hide, … a movie"),
+        page("GET", "/episodes/{id}", pages.visited(item.show_episode), "An episode"),
+        page("POST", "/episodes/{id}", pages.visited(act.on(ItemKind.EPISODE)), "Mark, hide, … an episode"),
+        page("GET", "/shows/{id}", pages.visited(item.show_show), "A show"),
+        page("POST", "/shows/{id}", pages.visited(act.on(ItemKind.SHOW)), "Mark, hide, drop, … a show"),
+        page("GET", "/shows/{id}/seasons/{season}", pages.visited(item.show_season), "A season of a show"),
+        page("POST", "/shows/{id}/seasons/{season}", pages.visited(act.on(ItemKind.SHOW)), "Mark a season"),
+        page("POST", "/undo", pages.visited(act.undo), "Take marks back"),
         page("GET", "/settings", pages.visited(settings.show), "One's own settings"),
         page("POST", "/settings/password", pages.visited(settings.change_password), "Change one's own password"),
         page("POST", "/settings/time-zone", pages.visited(settings.set_time_zone), "Choose a time zone"),

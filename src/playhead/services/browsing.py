@@ -34,6 +34,7 @@ from playhead.services.catalogue import (
     require_visible,
     visible,
 )
+from playhead.services.lists import WatchedView
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
@@ -146,7 +147,7 @@ class Season(NamedTuple):
 
 
 class ShowPage(NamedTuple):
-    """A show with its seasons, and what to play of it."""
+    """A show with its seasons, what to play of it, and its first episode."""
 
     item: Item
     library: Library
@@ -154,6 +155,7 @@ class ShowPage(NamedTuple):
     seasons: Sequence[Season]
     following: NextUp
     next_episode: Seen | None
+    first: Seen | None
     state: ListState
 
 
@@ -323,6 +325,7 @@ class Browsing:
                 [_season_of(number, seen, now) for number in numbers],
                 following,
                 next((each for each in seen if each.item.id == next_id), None),
+                next((each for each in seen if each.is_available and _season(each.item) != 0), None),
                 states.get(show_id, ListState()),
             )
 
@@ -346,6 +349,11 @@ class Browsing:
             return SeasonPage(view.item, view.library, number, numbers, shown, _count(shown, now))
 
         return await self._database.read(load)
+
+    def seen(self, watched: WatchedView) -> Seen:
+        """Return what a list shows, as pages show it."""
+        show = None if watched.show is None else watched.show.item
+        return self._seen(Browsed(watched.view.item, watched.progress), show)
 
     # How it is done
 

@@ -3,14 +3,17 @@
 Pages are rendered here, work without scripts, and ask no other host for anything.
 """
 
+import base64
+import binascii
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
+import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from playhead.domain.access import may_administer
 from playhead.domain.accounts import Principal
@@ -48,6 +51,27 @@ _ADVICE: Final = {
     Code.NOT_FOUND: "It may have been moved or removed.",
     Code.UNAVAILABLE: "Nothing is lost. Try again in a moment.",
 }
+
+
+_NOTICE_COOKIE: Final = "playhead_notice"
+_NOTICE_FOR_S: Final = 60
+# Browsers keep cookies of 4,096 bytes (RFC 6265, 6.1), the name and the attributes included.
+_NOTICE_LENGTH_MAX: Final = 3500
+
+
+class WayBack(NamedTuple):
+    """What undoes something: a form, by its path below where Playhead is mounted and its fields."""
+
+    action: str
+    fields: Mapping[str, str]
+
+
+class Notice(msgspec.Struct, array_like=True):
+    """What the next page says of what was done, and offers to undo."""
+
+    words: str
+    action: str = ""
+    fields: dict[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +129,10 @@ class Pages:
         """Return a page for somebody who is signed in, with the navigation around it.
 
         The template knows `base` (where Playhead is mounted), `path` (of this page, below it), `user`, `is_admin`,
-        `libraries`, `zone` and `now`, and the values.
+        `libraries`, `zone` and `now`, and the values. What a form that led here has done is said once.
         """
-        return self._respond(
+        notice = _notice(visit.call)
+        page = self._respond(
             visit.call,
             template,
             status,
@@ -116,13 +141,40 @@ class Pages:
                 "is_admin": may_administer(visit.user.role),
                 "libraries": visit.libraries,
                 "zone": visit.zone,
+                "notice": notice,
                 **values,
             },
         )
+        if notice is not None:
+            page.delete_cookie(_NOTICE_COOKIE, path=base(visit.call) or "/", httponly=True, samesite="lax")
+        return page
+
+    def answer_act(self, visit: Visit, form: Mapping[str, str], words: str, undo: WayBack | None) -> Response:
+        """Say what a form has done, and offer the way back: to a script, or on the page where the form came from."""
+        call = visit.call
+        if wants_json(call):
+            answer: dict[str, object] = {"done": words}
+            if undo is not None:
+                answer["undo"] = {"action": undo.action, "fields": undo.fields}
+            return JSONResponse(answer, headers={"cache-control": "no-store"})
+        response = redirect(call, way_back(form.get("back")))
+        text = _notice_text(words, undo)
+        if len(text) > _NOTICE_LENGTH_MAX:
+            text = _notice_text(words, None)
+        response.set_cookie(
+            _NOTICE_COOKIE,
+            text,
+            max_age=_NOTICE_FOR_S,
+            path=base(call) or "/",
+            secure=call.scope.get("scheme") == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return response
 
     def render_plain(self, call: Call, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Return a page for anybody, without navigation."""
-        return self._respond(call, template, status, {"user": None, **values})
+        return self._respond(call, template, status, {"user": None, "notice": None, **values})
 
     def _respond(self, call: Call, template: str, status: int, values: Mapping[str, object]) -> HTMLResponse:
         html = self._templates.get_template(template).render(
@@ -179,6 +231,24 @@ def way_back(wanted: str | None, otherwise: str = "/") -> str:
 def wants_json(call: Call) -> bool:
     """Say whether a form was sent by a script of ours, which goes on with what the answer says."""
     return call.header(b"accept") == "application/json"
+
+
+def _notice_text(words: str, undo: WayBack | None) -> str:
+    notice = Notice(words) if undo is None else Notice(words, undo.action, dict(undo.fields))
+    return base64.urlsafe_b64encode(msgspec.json.encode(notice)).decode()
+
+
+def _notice(call: Call) -> Notice | None:
+    """Return what the last form has done. A cookie may come from anywhere: its form leads to pages of ours only."""
+    text = call.request.cookies.get(_NOTICE_COOKIE)
+    if text is None:
+        return None
+    try:
+        notice = msgspec.json.decode(base64.b64decode(text, altchars=b"-_", validate=True), type=Notice)
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    notice.action = way_back(notice.action, "")
+    return notice
 
 
 async def read_form(call: Call) -> dict[str, str]:

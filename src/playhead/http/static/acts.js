@@ -1,18 +1,26 @@
 // Sends small forms (`form[data-act]`) in place of loading a page, tells what was done, and offers to undo it.
 //
-// The server answers a form that asks for JSON with {"undo": {"action": path, "fields": {…}}}, or {} where there is no
-// way back. Without scripts the same form is sent as any other, and the server leads back to where it was.
+// The server answers a form that asks for JSON with {"done": words, "undo": {"action": path, "fields": {…}}}; without
+// `undo` there is no way back, and where it has no words `data-done` is told. Without scripts the same form is sent as
+// any other, and the server leads back to where it was.
 import { ask } from "./page.js";
 import { refresh } from "./live.js";
 import { toast } from "./toast.js";
+
+const REFUSALS = {
+  409: "It was changed meanwhile, and is left as it is.",
+  503: "The server is busy. Try again in a moment.",
+};
 
 export function enhanceActs() {
   document.addEventListener("submit", (event) => {
     const form = event.target.closest("form[data-act]");
     if (!form || event.defaultPrevented) return;
     event.preventDefault();
-    form.closest("details")?.removeAttribute("open");
-    const path = new URL(form.action).pathname.slice(document.documentElement.dataset.base.length);
+    for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+    // A form may have a field that is named `action`; its attribute is what is meant.
+    const wanted = event.submitter?.getAttribute("formaction") ?? form.getAttribute("action");
+    const path = new URL(wanted, location.href).pathname.slice(document.documentElement.dataset.base.length);
     send(path, new URLSearchParams(new FormData(form, event.submitter)), form.dataset.done);
   });
 }
@@ -27,11 +35,11 @@ async function send(path, fields, done) {
   }
   if (answer.status === 401) return;
   if (!answer.ok) {
-    toast(answer.status === 503 ? "The server is busy. Try again in a moment." : "This did not work. Nothing was changed.");
+    toast(REFUSALS[answer.status] ?? "This did not work. Nothing was changed.");
     return;
   }
-  const { undo } = await answer.json();
-  toast(done, undo && { label: "Undo", run: () => send(undo.action, new URLSearchParams(undo.fields), "Undone") });
+  const { done: words, undo } = await answer.json();
+  toast(words ?? done, undo && { label: "Undo", run: () => send(undo.action, new URLSearchParams(undo.fields), "Undone") });
   document.dispatchEvent(new CustomEvent("playhead:acted", { detail: { path } }));
   await refresh();
 }

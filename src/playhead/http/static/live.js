@@ -68,7 +68,7 @@ export async function refresh() {
 }
 
 // Make `old` what `fresh` is. Keyed children that are the same stay, so that pictures do not flicker and focus holds.
-function replace(old, fresh) {
+export function replace(old, fresh) {
   if (old.isEqualNode(fresh)) return;
   if (old.contains(openMenu())) return; // somebody is about to choose; the next change brings the rest
   const focused = document.activeElement;

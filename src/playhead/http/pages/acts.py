@@ -1,0 +1,201 @@
+"""What people do to items from pages: mark, hide, snooze, drop, go back, and undo it. One form, one thing done.
+
+A form says in `do` what, and in `back` where it came from. A script is answered as static/acts.js wants it; without
+scripts the browser is led back, and the next page says what was done.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from starlette.responses import Response
+
+from playhead.domain.marks import Undo
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id
+from playhead.errors import invalid, not_found
+from playhead.http.pages.page import Pages, Show, Visit, WayBack, read_form
+from playhead.http.pages.text import clock as position
+from playhead.http.pages.text import counted
+from playhead.services import undoing
+from playhead.services.lists import Lists
+from playhead.services.marks import Mark, Marks
+from playhead.services.playback import NOT_FOUND
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_SEASON_DIGITS_MAX = 6
+
+PAGE_OF: Final = {ItemKind.MOVIE: "/movies", ItemKind.EPISODE: "/episodes", ItemKind.SHOW: "/shows"}
+
+
+class Done(NamedTuple):
+    """What was done, in words, and the way back, where there is one."""
+
+    words: str
+    undo: WayBack | None = None
+
+
+class Aim(NamedTuple):
+    """What a form is about: an item, or, with a number, a season of a show."""
+
+    visit: Visit
+    kind: ItemKind
+    item_id: ItemId
+    season_number: int | None
+    fields: Mapping[str, str]
+
+    @property
+    def path(self) -> str:
+        """Return where the item has its page."""
+        return f"{PAGE_OF[self.kind]}/{self.item_id}"
+
+
+Act = Callable[["ActPages", Aim], Awaitable[Done]]
+
+
+class ActPages:
+    """The endpoints of forms about items."""
+
+    def __init__(self, pages: Pages, marks: Marks, lists: Lists) -> None:
+        self._pages = pages
+        self._marks = marks
+        self._lists = lists
+
+    def on(self, kind: ItemKind) -> Show:
+        """Return what a form about an item of this kind is sent to."""
+
+        async def act(visit: Visit) -> Response:
+            item_id = item_id_of(visit, kind)
+            form = await read_form(visit.call)
+            known = _ACTS[kind].get(form.get("do", ""))
+            if known is None:
+                raise invalid({"do": ["cannot be done here"]})
+            done = await known(self, Aim(visit, kind, item_id, season_number_of(visit), form))
+            return self._pages.answer_act(visit, form, *done)
+
+        return act
+
+    async def undo(self, visit: Visit) -> Response:
+        """Take marks back."""
+        form = await read_form(visit.call)
+        await self._marks.undo(visit.user.user_id, undoing.decode(form.get("value", ""), self._pages.clock()))
+        return self._pages.answer_act(visit, form, "Undone", None)
+
+    # Marks
+
+    async def watch(self, aim: Aim) -> Done:
+        """Mark a movie, an episode, a season or a show as watched."""
+        return await self._mark(aim, Mark())
+
+    async def unwatch(self, aim: Aim) -> Done:
+        """Mark it as not watched."""
+        return await self._mark(aim, None)
+
+    async def _mark(self, aim: Aim, mark: Mark | None) -> Done:
+        user_id = aim.visit.user.user_id
+        if aim.kind is ItemKind.SHOW:
+            undos = await self._marks.mark_show(user_id, aim.item_id, aim.season_number, mark)
+            return _marked(undos, mark, counted(len(undos), "episode", "episodes"))
+        return _marked(await self._marks.mark_item(user_id, aim.kind, aim.item_id, mark), mark, None)
+
+    async def watch_up_to(self, aim: Aim) -> Done:
+        """Mark an episode and all regular ones before it as watched."""
+        undos = await self._marks.mark_up_to(aim.visit.user.user_id, aim.item_id, Mark())
+        return _marked(undos, Mark(), counted(len(undos), "episode", "episodes"))
+
+    async def remove_play(self, aim: Aim) -> Done:
+        """Remove one play; whether the item is watched stays."""
+        play_id = _id(aim.fields.get("play"), "Play not found")
+        await self._marks.remove_play(aim.visit.user.user_id, aim.kind, aim.item_id, play_id)
+        return Done("The play was removed")
+
+    async def restore(self, aim: Aim) -> Done:
+        """Go back to a kept point."""
+        point_id = _id(aim.fields.get("position"), "Position not found")
+        state = await self._marks.restore(aim.visit.user.user_id, aim.kind, aim.item_id, point_id)
+        at = Milliseconds(0) if state.progress is None else state.progress.position_ms
+        return Done(f"Back at {position(at)}")
+
+    # Lists
+
+    async def hide(self, aim: Aim) -> Done:
+        """Take a card off continue watching until the next activity."""
+        await self._lists.hide(aim.visit.viewer, aim.item_id, hidden=True)
+        return Done("Hidden until it is played again", WayBack(aim.path, {"do": "show"}))
+
+    async def show(self, aim: Aim) -> Done:
+        """Put a hidden card back."""
+        await self._lists.hide(aim.visit.viewer, aim.item_id, hidden=False)
+        return Done("Shown again")
+
+    async def wake(self, aim: Aim) -> Done:
+        """Put a snoozed card back."""
+        await self._lists.snooze(aim.visit.viewer, aim.item_id, None)
+        return Done("Shown again")
+
+    async def drop(self, aim: Aim) -> Done:
+        """Give a show up."""
+        await self._lists.drop(aim.visit.viewer, aim.item_id, dropped=True)
+        return Done("Dropped: no list names it any more", WayBack(aim.path, {"do": "take-up"}))
+
+    async def take_up(self, aim: Aim) -> Done:
+        """Take a dropped show up again."""
+        await self._lists.drop(aim.visit.viewer, aim.item_id, dropped=False)
+        return Done("Taken up again")
+
+    async def snooze(self, aim: Aim, words: str, days: int) -> Done:
+        """Take a card off continue watching for some days."""
+        until = Instant(self._pages.clock() + days * _DAY_MS)
+        await self._lists.snooze(aim.visit.viewer, aim.item_id, until)
+        return Done(f"Snoozed for {words}", WayBack(aim.path, {"do": "wake"}))
+
+
+def _snooze(words: str, days: int) -> Act:
+    return lambda pages, aim: pages.snooze(aim, words, days)
+
+
+_CARDS: Final[dict[str, Act]] = {
+    "watched": ActPages.watch,
+    "unwatched": ActPages.unwatch,
+    "hide": ActPages.hide,
+    "show": ActPages.show,
+    "snooze-day": _snooze("a day", 1),
+    "snooze-week": _snooze("a week", 7),
+    "snooze-month": _snooze("a month", 30),
+    "wake": ActPages.wake,
+}
+_ITEMS: Final[dict[str, Act]] = _CARDS | {"remove-play": ActPages.remove_play, "restore": ActPages.restore}
+_ACTS: Final[dict[ItemKind, dict[str, Act]]] = {
+    ItemKind.MOVIE: _ITEMS,
+    ItemKind.EPISODE: _ITEMS | {"watched-up-to": ActPages.watch_up_to},
+    ItemKind.SHOW: _CARDS | {"drop": ActPages.drop, "take-up": ActPages.take_up},
+}
+
+
+def _marked(undos: Sequence[Undo], mark: Mark | None, what: str | None) -> Done:
+    if not undos:
+        return Done("Nothing to change")
+    words = "Marked as not watched" if mark is None else "Marked as watched"
+    value = undoing.encode(undos)
+    way_back = None if value is None else WayBack("/undo", {"value": value})
+    return Done(words if what is None else f"{words}: {what}", way_back)
+
+
+def item_id_of(visit: Visit, kind: ItemKind) -> ItemId:
+    """Return the item that a path names. Raises NOT_FOUND."""
+    return ItemId(_id(visit.call.parameters["id"], NOT_FOUND[kind]))
+
+
+def season_number_of(visit: Visit) -> int | None:
+    """Return the season that a path names, if it does. Raises NOT_FOUND."""
+    text = visit.call.parameters.get("season")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= _SEASON_DIGITS_MAX):
+        raise not_found("Season not found")
+    return int(text)
+
+
+def _id(text: str | None, message: str) -> str:
+    found = canonical_id(text or "")
+    if found is None:
+        raise not_found(message)
+    return found

@@ -1,0 +1,39 @@
+"""Movies, episodes, shows and seasons: what they are, how far one is, and what to do about it."""
+
+from starlette.responses import Response
+
+from playhead.domain.model import ItemKind
+from playhead.http.pages.acts import item_id_of, season_number_of
+from playhead.http.pages.page import Pages, Visit
+from playhead.services.browsing import Browsing
+
+
+class ItemPages:
+    """The endpoints of single items."""
+
+    def __init__(self, pages: Pages, browsing: Browsing) -> None:
+        self._pages = pages
+        self._browsing = browsing
+
+    async def show_movie(self, visit: Visit) -> Response:
+        """Show a movie."""
+        return await self._item(visit, ItemKind.MOVIE)
+
+    async def show_episode(self, visit: Visit) -> Response:
+        """Show an episode."""
+        return await self._item(visit, ItemKind.EPISODE)
+
+    async def _item(self, visit: Visit, kind: ItemKind) -> Response:
+        page = await self._browsing.item(visit.viewer, kind, item_id_of(visit, kind))
+        return self._pages.render(visit, "item.html", page=page)
+
+    async def show_show(self, visit: Visit) -> Response:
+        """Show a show with its seasons, and what to play of it."""
+        page = await self._browsing.show(visit.viewer, item_id_of(visit, ItemKind.SHOW))
+        return self._pages.render(visit, "show.html", page=page)
+
+    async def show_season(self, visit: Visit) -> Response:
+        """Show a season with its episodes."""
+        number = season_number_of(visit) or 0
+        page = await self._browsing.season(visit.viewer, item_id_of(visit, ItemKind.SHOW), number)
+        return self._pages.render(visit, "season.html", page=page)

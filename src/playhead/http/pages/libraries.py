@@ -1,0 +1,80 @@
+"""Libraries and search: posters, filtered and sorted, a part at a time."""
+
+from typing import Final
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from playhead.domain.lists import Shelf
+from playhead.domain.model import LibraryId, canonical_id
+from playhead.errors import not_found
+from playhead.http.pages.page import Pages, Visit
+from playhead.services.browsing import Browsing
+
+_QUERY_LENGTH_MAX = 200
+
+SHELVES: Final = {
+    Shelf.ALL: "All",
+    Shelf.UNWATCHED: "Unwatched",
+    Shelf.IN_PROGRESS: "In progress",
+    Shelf.WATCHED: "Watched",
+}
+ORDERS: Final = {
+    "title": "Title",
+    "-title": "Title, backwards",
+    "-year": "Newest year first",
+    "year": "Oldest year first",
+    "-added": "Added last",
+    "added": "Added first",
+}
+
+
+class LibraryPages:
+    """The endpoints of what is in libraries."""
+
+    def __init__(self, pages: Pages, browsing: Browsing) -> None:
+        self._pages = pages
+        self._browsing = browsing
+
+    async def show(self, visit: Visit) -> Response:
+        """Show a part of a library: what its filter, its order and its search leave."""
+        library_id = canonical_id(visit.call.parameters["id"])
+        if library_id is None:
+            raise not_found("Library not found")
+        asked = visit.call.request.query_params
+        shelf, sort, query = asked.get("show", ""), asked.get("sort", ""), _query(asked.get("find"))
+        shelf = Shelf(shelf) if shelf in SHELVES else Shelf.ALL
+        sort = sort if sort in ORDERS else "title"
+        page = await self._browsing.shelf(
+            visit.viewer, LibraryId(library_id), shelf=shelf, query=query, sort=sort, cursor=asked.get("cursor")
+        )
+
+        def link(**change: str) -> str:
+            members = {"show": shelf.value, "sort": sort, "find": query} | change
+            plain = {"show": Shelf.ALL.value, "sort": "title", "find": ""}
+            text = urlencode({name: value for name, value in members.items() if value != plain.get(name)})
+            return f"/libraries/{library_id}" + (f"?{text}" if text else "")
+
+        return self._pages.render(
+            visit,
+            "library.html",
+            page=page,
+            shelf=shelf,
+            sort=sort,
+            find=query,
+            shelves=SHELVES,
+            orders=ORDERS,
+            link=link,
+            is_first="cursor" not in asked,
+        )
+
+    async def search(self, visit: Visit) -> Response:
+        """Show what has the words of a search in its title."""
+        query = _query(visit.call.request.query_params.get("query"))
+        found = await self._browsing.search(visit.viewer, query)
+        return self._pages.render(visit, "search.html", query=query, found=found)
+
+
+def _query(text: str | None) -> str:
+    """Return what is searched for: nothing that the store cannot take."""
+    return "".join((text or "").replace("\0", " ").split("\ufffd"))[:_QUERY_LENGTH_MAX].strip()
