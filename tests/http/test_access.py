@@ -39,11 +39,18 @@ PARAMETERS = {
     "/api/v1/items/{id}/artwork": MOVIE,
     "/api/v1/stream/movie/{id}": MOVIE,
     "/api/v1/stream/episode/{id}": EPISODE,
+    "/libraries/{id}": LIBRARY,
+    "/movies/{id}": MOVIE,
+    "/episodes/{id}": EPISODE,
+    "/shows/{id}": SHOW,
+    "/shows/{id}/seasons/{season}": SHOW,
 }
 
 # Routes for members whose path names nothing of the catalogue: a stranger is answered for themselves.
 OWN = {
     "/",
+    "/search",
+    "/undo",
     "/history",
     "/history/{id}/remove",
     "/settings",
@@ -77,11 +84,16 @@ ENDLESS = "/api/v1/events"
 BODY = {"position_seconds": 1, "duration_seconds": 2, "until": "2025-11-09T22:00:00Z"}
 
 
+# Something that a page's form may do to any item.
+FORM = {"do": "unwatched"}
+
+
 async def call(world: World, route: Route, headers: dict[str, str]) -> httpx.Response:
     path = re.sub(r"{[^}]*}", PARAMETERS.get(route.path, LIBRARY), route.path.replace("{season}", "1"))
     body = BODY if route.request is not None else None
     method = "HEAD" if path == ENDLESS and headers else route.method
-    return await world.client.request(method, path, json=body, headers=headers)
+    form = FORM if route.show_refusal is not None and method == "POST" else None
+    return await world.client.request(method, path, json=body, data=form, headers=headers)
 
 
 async def test_no_route_but_the_public_ones_answers_somebody_unknown(stocked: World):

@@ -30,9 +30,9 @@ from playhead.services.catalogue import (
     bad_cursor,
     decode_cursor,
     encode_cursor,
-    visible_item,
     require_visible,
     visible,
+    visible_item,
 )
 from playhead.services.lists import WatchedView
 from playhead.storage import browsing as storage
