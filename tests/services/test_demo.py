@@ -23,7 +23,7 @@ from support import Clock, Ids
 pytestmark = pytest.mark.anyio
 
 CLIPS = (
-    Clip(f"{FILMS}/Tide (2020)/Tide (2020) - 360p.mp4", "Tide", "2020", seconds=2, hue=200, pitch_hz=220),
+    Clip(f"{FILMS}/Tide (2020)/Tide (2020) - 360p.mp4", "Tide", "2020", 2, 200, 220, captions={"en": ("High water",)}),
     Clip(f"{FILMS}/Tide (2020)/Tide (2020) - 180p.mp4", "Tide", "2020", 2, 200, 220, width=320, height=180),
     Clip(f"{SERIES}/Moor (2021)/Season 1/Moor S01E01.mp4", "Moor", "Season 1", seconds=1, hue=100, pitch_hz=330),
 )
@@ -75,6 +75,25 @@ async def test_the_two_versions_of_a_film_are_one_item(maker: DemoMaker):
     detail = await maker.catalogue.get_item(Viewer(admin.id, admin.role), demo.movie_id)
     assert detail.view.item.kind is ItemKind.MOVIE
     assert [file.label.split()[0] for file in detail.files] == ["360p", "180p"]
+
+
+async def test_films_have_posters_and_subtitles_and_whoever_takes_them_away_gets_them_back(maker: DemoMaker):
+    await maker.prepare()
+    media = maker.folder / "media"
+    beside = {path.relative_to(media) for path in media.rglob("*") if path.suffix in {".jpg", ".srt"}}
+    assert {str(path) for path in beside} == {
+        f"{FILMS}/Tide (2020)/poster.jpg",
+        f"{FILMS}/Tide (2020)/fanart.jpg",
+        f"{FILMS}/Tide (2020)/Tide (2020) - 360p.en.srt",
+        f"{SERIES}/Moor (2021)/poster.jpg",
+        f"{SERIES}/Moor (2021)/fanart.jpg",
+        f"{SERIES}/Moor (2021)/season01-poster.jpg",
+        f"{SERIES}/Moor (2021)/Season 1/Moor S01E01-thumb.jpg",
+    }
+    for path in beside:
+        (media / path).unlink()
+    await maker.prepare()
+    assert all((media / path).is_file() for path in beside)
 
 
 async def test_preparing_again_makes_nothing_new(maker: DemoMaker):

@@ -10,9 +10,9 @@ import math
 import os
 import threading
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -37,7 +37,8 @@ class Clip:
     """A film to be made. `path` is relative to the demo's folder; `title` and `subtitle` are shown in capitals.
 
     `hue` is the colour in degrees, and `pitch_hz` the tone that tells it from the others. `width` is a multiple of
-    16, so that the encoder's planes hold nothing between two rows, and `height` is even.
+    16, so that the encoder's planes hold nothing between two rows, and `height` is even. `captions` are lines of
+    subtitles, by language.
     """
 
     path: str
@@ -48,14 +49,19 @@ class Clip:
     pitch_hz: int
     width: int = 640
     height: int = 360
+    captions: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
 
 
 _HARBOUR: Final = f"{FILMS}/Harbour Lights (2019)/Harbour Lights (2019)"
+_SPOKEN: Final = {
+    "en": ("The lamp is lit again.", "Nobody has been up there since the storm.", "<i>Then who is waving?</i>"),
+    "de": ("Das Licht brennt wieder.", "Seit dem Sturm war niemand dort oben.", "<i>Wer winkt uns dann?</i>"),
+}
 _TIDAL: Final = f"{SERIES}/Tidal Station (2021)"
 
 CLIPS: Final = (
-    Clip(f"{_HARBOUR} - 1080p.mp4", "Harbour Lights", "2019", 90, hue=215, pitch_hz=220, width=1920, height=1080),
-    Clip(f"{_HARBOUR} - 360p.mp4", "Harbour Lights", "2019", 90, hue=215, pitch_hz=220),
+    Clip(f"{_HARBOUR} - 1080p.mp4", "Harbour Lights", "2019", 90, 215, 220, 1920, 1080, captions=_SPOKEN),
+    Clip(f"{_HARBOUR} - 360p.mp4", "Harbour Lights", "2019", 90, 215, 220, captions=_SPOKEN),
     Clip(
         f"{FILMS}/The Long Meadow (2022)/The Long Meadow (2022).mp4",
         "The Long Meadow",

@@ -17,6 +17,7 @@ from playhead.domain.catalogue import Library
 from playhead.domain.model import ItemId, ItemKind, LibraryKind, Role
 from playhead.errors import Code, PlayheadError
 from playhead.media.demo import CLIPS, FILMS, SERIES, Clip, make_clips
+from playhead.media.demo_pictures import make_pictures
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.scanning import Scanner
@@ -111,6 +112,7 @@ class DemoMaker:
 
         try:
             await asyncio.to_thread(make_clips, self.folder / _MEDIA_FOLDER, self.clips, on_progress=tell)
+            await asyncio.to_thread(make_pictures, self.folder / _MEDIA_FOLDER, self.clips)
         finally:
             given_up.set()  # a server that is stopped now must not wait for the films
 
