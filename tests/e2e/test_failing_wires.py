@@ -3,6 +3,7 @@
 Nobody waits for long, and the server finds its way back by itself.
 """
 
+import time
 from collections.abc import Iterator
 from itertools import count, product
 from pathlib import Path
@@ -20,6 +21,7 @@ ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 # A save is tried again for 10 s, and the last try may meet a connection that is silent for 5 s, or a server that is
 # not reached for 5 s; what comes last has waited for a batch before it. The rest is for a busy machine.
 ANSWERED_WITHIN_S = 40
+ENDS_WITHIN_S = 10
 
 BROKEN = [*product([Fault.DROP, Fault.RESET], Moment)]
 
@@ -118,3 +120,25 @@ def test_while_nothing_passes_saves_are_refused_in_time_and_go_on_by_themselves(
         ledger.compare(wired.url)
     assert proxy.struck > 0
     conclude(wired, behind, ledger)
+
+
+def test_a_server_whose_wire_is_silent_ends_in_time_all_the_same(
+    wired: Server, proxy: Proxy, behind: str, ledger: Ledger
+):
+    took_s: list[float] = []
+
+    def cut_and_stop() -> None:
+        assert wired.within(20, lambda: ledger.saved > CLIENTS)
+        proxy.cut()
+        began_s = time.monotonic()
+        wired.stop()
+        took_s.append(time.monotonic() - began_s)
+
+    ledger.save_during(wired.url, cut_and_stop)
+    assert took_s[0] < ENDS_WITHIN_S
+    assert "Traceback" not in wired.printed()
+    wired.database = behind
+    wired.start()
+    ledger.compare(wired.url)
+    ledger.compare_plays(wired.query(ALL_PLAYS))
+    assert wired.stop() == 0
