@@ -1,5 +1,6 @@
 """The demo as a process of its own, known by what its start prints."""
 
+import os
 import re
 import signal
 import subprocess
@@ -39,9 +40,14 @@ class DemoServer:
 def serve_demo(data: Path) -> tuple[subprocess.Popen[bytes], DemoServer]:
     """Start the demo and return once it has printed its last command."""
     log = data.parent / f"{data.name}.log"
+    # It is an installation of its own: where the real one is, and how it is served, is nothing to it.
+    environment = os.environ | {"PLAYHEAD_WORKERS": "2", "PLAYHEAD_DATABASE": "postgresql://nobody@127.0.0.1:1/none"}
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [PLAYHEAD, "serve", "--demo", "--port", "0", "--data", str(data)], stdout=output, stderr=output
+            [PLAYHEAD, "serve", "--demo", "--port", "0", "--data", str(data)],
+            stdout=output,
+            stderr=output,
+            env=environment,
         )
     deadline = time.monotonic() + START_WITHIN_S
     while time.monotonic() < deadline:

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -326,8 +326,9 @@ class _Server:
 
     async def _announce(self) -> None:
         if self._post is not None:
-            self._post.line.send(READY)  # what a start says, the parent says once
-            return
+            with suppress(OSError):  # the parent is gone, which is heard below
+                self._post.line.send(READY)
+            return  # what a start says, the parent says once
         log.info("Playhead listens on %s", self._url)
         if self._demo is not None:
             print(f"\n{welcome(self._demo, self._url)}", flush=True)  # noqa: T201

@@ -136,6 +136,23 @@ def test_a_database_that_restarts_under_them_ends_none_of_them(
     assert workers.stop() == 0
 
 
+def test_one_that_dies_while_the_database_is_away_comes_back_with_it(
+    workers: Server, token: str, durable_cluster: Cluster
+):
+    killed = min(workers_of(workers))
+    durable_cluster.stop("immediate")
+    try:
+        os.kill(killed, signal.SIGKILL)
+        assert workers.within(30, lambda: "cannot serve" in workers.printed())
+    finally:
+        durable_cluster.start()
+    assert settle(workers, without=killed)
+    with lines_to_each(workers) as lines:
+        for line in lines.values():
+            assert line.ask("POST", URL, token, REPORT)[0] == 200
+    assert "Traceback" not in workers.printed()
+
+
 def everybody(workers: Server) -> list[int]:
     """All processes, as a terminal and some supervisors see them: the parent first."""
     return [workers.pid, *workers_of(workers)]
@@ -145,8 +162,10 @@ def only_the_parent(workers: Server) -> list[int]:
     return [workers.pid]
 
 
-@pytest.mark.parametrize("told", [only_the_parent, everybody])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("told", "number"),
+    [(only_the_parent, signal.SIGTERM), (everybody, signal.SIGTERM), (everybody, signal.SIGINT)],
+)
 def test_a_signal_ends_all_in_order_and_every_answered_save_is_stored(
     workers: Server, ledger: Ledger, told: Callable[[Server], list[int]], number: signal.Signals
 ):

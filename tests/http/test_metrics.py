@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from typing import cast
 
 import httpx
 import pytest
@@ -10,8 +11,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from playhead.errors import unavailable
 from playhead.http.application import Application
-from playhead.http.metrics import Traffic
+from playhead.http.metrics import MetricsRoutes, Numbers, Traffic, Worker
 from playhead.http.route import Access, Call, Route
+from playhead.services.measures import Commits
 from world import MOVIE, World
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +88,27 @@ async def test_no_metric_names_a_user_an_item_or_what_somebody_called(stocked: W
     assert re.findall(r"[0-9a-f]{8}-[0-9a-f]{4}-", text) == []
     for private in ("member", "secret", "harbour"):
         assert private not in text
+
+
+async def test_of_several_workers_whichever_is_asked_tells_the_numbers_of_all():
+    def numbers_after(answers: int) -> Numbers:
+        traffic = Traffic()
+        traffic.answers["GET", "/livez", 200] = answers
+        return Numbers(
+            traffic, Commits, waiting=dict[str, int], refused=dict[str, int], log_bytes=lambda: None, version="1"
+        )
+
+    async def ask_others() -> dict[int, bytes | None]:
+        return {2: None, 0: numbers_after(3).encode()}
+
+    answer = await MetricsRoutes(numbers_after(4), Worker(1, ask_others)).read(cast("Call", None))
+    families = {family.name: family for family in text_string_to_metric_families(bytes(answer.body).decode())}
+    up = [(sample.labels["worker"], sample.value) for sample in families["playhead_worker_up"].samples]
+    assert up == [("0", 1), ("1", 1), ("2", 0)]
+    requests = families["playhead_requests"].samples
+    assert [(sample.labels["worker"], sample.value) for sample in requests] == [("0", 3), ("1", 4)]
+    assert families["playhead_commit_seconds"].type == "histogram"
+    assert all("worker" in sample.labels for family in families.values() for sample in family.samples)
 
 
 class Doors:
