@@ -68,3 +68,7 @@ def write_films(folder: Path) -> None:
     stereo = {"seconds": 30, "height": 360, "video": "libx264", "audio": "aac"}
     write_reel(folder / "Quiet House (2016)/Quiet House (2016) - 360p.mp4", **stereo)
     break_reel(folder / "Torn Film (2017)/Torn Film (2017) - 720p.mp4", 0.5)
+    for language, line in (("de", "Guten Abend"), ("en", "Good evening")):
+        text = f"1\n00:00:00,500 --> 00:00:29,000\n{line}\n"
+        (folder / f"Salt Road (2020)/Salt Road (2020) - 360p.{language}.srt").write_text(text)
+    (folder / "Quiet House (2016)/Quiet House (2016) - 360p.en.forced.srt").write_text(text)

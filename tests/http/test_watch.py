@@ -153,7 +153,15 @@ async def test_versions_come_with_what_to_ask_a_browser_about(stocked: World):
     assert versions == [
         {
             "label": "360p H.264",
-            "parts": [{"id": SMALL, "seconds": 5400, "picture": 'video/mp4; codecs="avc1.640028"', "sound": None}],
+            "parts": [
+                {
+                    "id": SMALL,
+                    "seconds": 5400,
+                    "picture": 'video/mp4; codecs="avc1.640028"',
+                    "sound": None,
+                    "subtitles": [],
+                }
+            ],
         },
         {
             "label": "1080p H.264",
@@ -163,6 +171,7 @@ async def test_versions_come_with_what_to_ask_a_browser_about(stocked: World):
                     "seconds": 5400,
                     "picture": 'video/matroska; codecs="hvc1.1.6.L120.90"',
                     "sound": 'video/matroska; codecs="ec-3"',
+                    "subtitles": [],
                 }
             ],
         },

@@ -128,6 +128,51 @@ def test_a_version_whose_sound_the_browser_does_not_know_is_told(
     expect(notice).to_be_hidden()
 
 
+CUES = "() => [...video.textTracks].filter(track => track.mode === 'showing').map(track => track.label)"
+
+
+def test_subtitles_are_shown_by_key_and_menu_and_the_choice_is_remembered(
+    screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot
+):
+    film = film_named(ada, "Salt Road")
+    watch(screen, cinema, f"movie/{film['id']}?file={file_of(film, '360p H.264')}&t=4")
+    assert screen.evaluate(CUES) == []
+    expect(screen.locator("#subtitles")).to_have_attribute("aria-pressed", "false")
+    screen.keyboard.press("c")
+    assert screen.evaluate(CUES) == ["German"]
+    screen.wait_for_function("() => video.textTracks[0].activeCues?.[0]?.text === 'Guten Abend'", polling=50)
+    shot(screen, "watch-subtitles")
+    screen.keyboard.press("c")
+    assert screen.evaluate(CUES) == []
+    screen.click("#settings")
+    screen.get_by_role("radio", name="English").check()
+    assert screen.evaluate(CUES) == ["English"]
+    screen.keyboard.press("Escape")
+    screen.reload()
+    wait_for_playing(screen)
+    assert screen.evaluate(CUES) == ["English"]
+    screen.keyboard.press("c")
+    screen.keyboard.press("c")
+    assert screen.evaluate(CUES) == ["English"]
+    screen.keyboard.press("c")
+    screen.reload()
+    wait_for_playing(screen)
+    assert screen.evaluate(CUES) == []
+
+
+def test_forced_subtitles_are_part_of_the_film(screen: Page, cinema: DemoServer, ada: httpx.Client):
+    watch(screen, cinema, f"movie/{film_named(ada, 'Quiet House')['id']}")
+    assert screen.evaluate(CUES) == ["English, forced"]
+
+
+def test_a_film_without_subtitles_has_no_button_for_them(screen: Page, cinema: DemoServer, ada: httpx.Client):
+    watch(screen, cinema, f"movie/{film_named(ada, 'Two Halves')['id']}")
+    expect(screen.locator("#subtitles")).to_be_hidden()
+    screen.keyboard.press("c")
+    screen.click("#settings")
+    expect(screen.locator("#subtitle-choices")).to_be_hidden()
+
+
 def test_a_file_that_is_gone_is_told_as_gone(screen: Page, cinema: DemoServer, ada: httpx.Client, films_folder: Path):
     (found,) = films_folder.glob("Lost Tape*/*.mp4")
     found.unlink()

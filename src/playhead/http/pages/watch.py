@@ -1,5 +1,6 @@
 """The player: what a film is called, where it goes on, what it can be played from, and what comes after it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -7,12 +8,13 @@ from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from playhead.domain.catalogue import Item, MediaFile, Version, versions
-from playhead.domain.model import ItemId, ItemKind, Milliseconds, canonical_id
+from playhead.domain.model import FileId, ItemId, ItemKind, Milliseconds, canonical_id
+from playhead.domain.tracks import SubtitleTrack
 from playhead.errors import not_found
-from playhead.http.pages.page import Pages, Visit
+from playhead.http.pages.page import Pages, Visit, base
 from playhead.http.playback import MAX_SECONDS, seconds
 from playhead.http.streaming import FILE_NOT_FOUND, media_type_of
-from playhead.services.catalogue import NOT_FOUND, Catalogue
+from playhead.services.catalogue import NOT_FOUND, Catalogue, ItemDetail
 from playhead.services.lists import Lists, WatchedView
 from playhead.services.marks import Marks
 
@@ -39,6 +41,15 @@ class WatchQuery(Struct):
     t: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
 
 
+class SubtitleData(Struct):
+    """Subtitles that a browser can show. `language` is a BCP 47 tag."""
+
+    url: str
+    language: str | None
+    title: str | None
+    forced: bool
+
+
 class PartData(Struct):
     """A file as the player's scripts know it. `picture` and `sound` are media types to ask the browser about."""
 
@@ -46,6 +57,7 @@ class PartData(Struct):
     seconds: float | None
     picture: str
     sound: str | None
+    subtitles: list[SubtitleData]
 
 
 class VersionData(Struct):
@@ -89,34 +101,38 @@ class WatchPages:
 
     async def movie(self, visit: Visit) -> Response:
         """Show the player of a movie."""
-        item, files = await self._find(visit, ItemKind.MOVIE)
-        return await self._show(visit, item, files, None, None)
+        return await self._show(visit, await self._find(visit, ItemKind.MOVIE), None, None)
 
     async def episode(self, visit: Visit) -> Response:
         """Show the player of an episode, and which one follows."""
-        item, files = await self._find(visit, ItemKind.EPISODE)
+        detail = await self._find(visit, ItemKind.EPISODE)
+        item = detail.view.item
         if item.show_id is None:
-            return await self._show(visit, item, files, None, None)
+            return await self._show(visit, detail, None, None)
         show = (await self._catalogue.get_item(visit.viewer, item.show_id)).view.item
         following = await self._lists.following(visit.viewer, item.show_id, item.id)
-        return await self._show(visit, item, files, show, following)
+        return await self._show(visit, detail, show, following)
 
-    async def _find(self, visit: Visit, kind: ItemKind) -> tuple[Item, list[Version]]:
-        """Return the item and what it can be played from. Raises NOT_FOUND, ACCESS_DENIED."""
+    async def _find(self, visit: Visit, kind: ItemKind) -> ItemDetail:
+        """Return the item, which has files to play. Raises NOT_FOUND, ACCESS_DENIED."""
         item_id = canonical_id(visit.call.parameters["id"])
         if item_id is None:
             raise not_found(NOT_FOUND[kind])
         detail = await self._catalogue.get_item(visit.viewer, ItemId(item_id))
         if detail.view.item.kind is not kind:
             raise not_found(NOT_FOUND[kind])
-        found = versions(detail.files)
-        if not found:
+        if not detail.files:
             raise not_found(FILE_NOT_FOUND)
-        return detail.view.item, found
+        return detail
 
     async def _show(
-        self, visit: Visit, item: Item, found: list[Version], show: Item | None, following: WatchedView | None
+        self, visit: Visit, detail: ItemDetail, show: Item | None, following: WatchedView | None
     ) -> Response:
+        item, found = detail.view.item, versions(detail.files)
+        subtitles = {
+            file_id: _subtitles(base(visit.call), file_id, tracks.subtitles)
+            for file_id, tracks in detail.tracks.items()
+        }
         query = visit.call.query(WatchQuery)
         user_id = visit.user.user_id
         state = await self._marks.read(user_id, item.kind, item.id)
@@ -134,7 +150,10 @@ class WatchPages:
             chosen=chosen,
             explicit=query.file is not None,
             credits=None if item.credits_ms is None else item.credits_ms / 1000,
-            versions=[_version_data(version) for version in found],
+            versions=[
+                VersionData(version.label, [_part_data(file, subtitles[file.id]) for file in version.files])
+                for version in found
+            ],
         )
         return self._pages.render(
             visit,
@@ -147,6 +166,7 @@ class WatchPages:
             sizes=[sum(file.size for file in version.files) for version in found],
             chosen=chosen,
             file=place.file,
+            subtitles=subtitles[place.file.id],
             file_seconds=seconds(Milliseconds(place.offset_ms)),
             start_ms=start_ms,
             points=await self._marks.list_points(user_id, item.kind, item.id),
@@ -169,11 +189,7 @@ def _place(version: Version, position_ms: int) -> _Place:
     return _Place(version.files[-1], rest)
 
 
-def _version_data(version: Version) -> VersionData:
-    return VersionData(version.label, [_part_data(file) for file in version.files])
-
-
-def _part_data(file: MediaFile) -> PartData:
+def _part_data(file: MediaFile, subtitles: list[SubtitleData]) -> PartData:
     # Browsers read QuickTime's files as they read MP4, and own up only to that.
     container = media_type_of(file.path, file.container).replace("video/quicktime", "video/mp4")
     return PartData(
@@ -181,7 +197,19 @@ def _part_data(file: MediaFile) -> PartData:
         None if file.duration_ms is None else file.duration_ms / 1000,
         _type(container, file.video_codec or "unknown"),
         None if file.audio_codec is None else _type(container, file.audio_codec),
+        subtitles,
     )
+
+
+def _subtitles(mount: str, file_id: FileId, tracks: Sequence[SubtitleTrack]) -> list[SubtitleData]:
+    """Return what is no picture, by its place in the list of all (as the route of subtitles counts)."""
+    return [
+        SubtitleData(
+            f"{mount}/api/v1/stream/file/{file_id}/subtitles/{index}", track.language, track.title, track.forced
+        )
+        for index, track in enumerate(tracks)
+        if track.is_text
+    ]
 
 
 def _type(container: str, codec: str) -> str:

@@ -1,82 +1,95 @@
 // Subtitles and sound, as far as a browser has a choice of them.
-import { base } from "../page.js";
 import { keep, recall } from "./memory.js";
 
-const KEY = "playhead.subtitles"; // the language that was chosen last; empty: none
+// The language, or name, of the subtitles that were shown last; OFF where somebody wanted none.
+const KEY = "playhead.subtitles";
+const OFF = "off";
+
+const languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
 
 export class Tracks {
   #film;
   #video;
   #find;
   #signal;
-  #last = null;
+  #file = null;
+  #shown = -1;
+  #last = 0;
 
   constructor({ film, video, find, signal }) {
     this.#film = film;
     this.#video = video;
     this.#find = find;
     this.#signal = signal;
-    // Tracks belong to a file: another part or version has its own.
-    let file = null;
-    const renew = () => {
-      if (film.file.id === file) return;
-      file = film.file.id;
-      this.#offerSubtitles();
-    };
-    film.addEventListener("version", renew, { signal });
+    film.addEventListener("version", () => this.#renew(), { signal });
+    video.textTracks.addEventListener("change", () => this.#settle(), { signal });
     video.addEventListener("loadedmetadata", () => {
-      renew();
+      this.#renew();
       this.#offerSound();
     }, { signal });
   }
 
-  // Show subtitles or hide them: those that were shown last, else the first.
+  // Show the subtitles that were shown last, else the first; or hide them.
   toggle() {
-    const radios = [...this.#find("subtitle-choices").querySelectorAll("input")];
-    if (radios.length === 0) return;
-    const shown = radios.findIndex((radio) => radio.checked);
-    radios[shown > 0 ? 0 : (this.#last ?? 1)].click();
+    if (this.#film.file.subtitles.length > 0) this.#choose(this.#shown < 0 ? this.#last : -1);
   }
 
-  #offerSubtitles() {
+  // Subtitles belong to a file: another part or version has its own.
+  #renew() {
+    const { file } = this.#film;
+    if (file === this.#file) return;
+    this.#file = file;
     for (const track of this.#video.querySelectorAll("track")) track.remove();
-    const file = this.#film.file;
-    const wanted = recall(KEY);
-    const choices = [["Off", null]];
-    for (const { number, label, language, source } of file.subtitles ?? []) {
+    for (const subtitles of file.subtitles) {
       const track = document.createElement("track");
       track.kind = "subtitles";
-      track.label = label;
-      if (language) track.srclang = language;
-      track.src = base + source;
+      track.label = nameOf(subtitles);
+      track.srclang = subtitles.language ?? "";
+      track.src = subtitles.url;
       this.#video.append(track);
-      choices.push([label, track, number]);
     }
-    const first = wanted ? choices.findIndex(([, track]) => track?.label === wanted) : 0;
-    this.#last = null;
-    this.#list("subtitle-choices", "subtitles", choices.map(([label]) => label), Math.max(0, first), (number) => {
-      if (number) this.#last = number;
-      keep(KEY, number ? choices[number][0] : "");
-      this.#show(choices, number);
-    });
-    this.#show(choices, Math.max(0, first));
-    this.#find("subtitles").hidden = choices.length === 1;
+    const wanted = recall(KEY);
+    const known = file.subtitles.findIndex((each) => wanted === (each.language ?? nameOf(each)));
+    // Nobody chose: forced ones are part of the film.
+    const shown = wanted ? known : file.subtitles.findIndex((each) => each.forced);
+    this.#last = Math.max(0, shown);
+    const labels = ["Off", ...file.subtitles.map(nameOf)];
+    this.#list("subtitle-choices", "subtitles", labels, shown + 1, (number) => this.#choose(number - 1));
+    this.#find("subtitles").hidden = file.subtitles.length === 0;
+    this.#show(shown);
   }
 
-  #show(choices, shown) {
-    for (const [number, [, track]] of choices.entries()) {
-      if (track) track.track.mode = number === shown ? "showing" : "disabled";
+  // Show these subtitles, with -1 none, and remember it.
+  #choose(number) {
+    const chosen = this.#film.file.subtitles[number];
+    keep(KEY, chosen ? (chosen.language ?? nameOf(chosen)) : OFF);
+    this.#show(number);
+  }
+
+  #show(number) {
+    this.#shown = number;
+    if (number >= 0) this.#last = number;
+    for (const [place, { track }] of [...this.#video.querySelectorAll("track")].entries()) {
+      track.mode = place === number ? "showing" : "disabled";
     }
-    const button = this.#find("subtitles");
-    button.setAttribute("aria-pressed", String(shown > 0));
+    this.#find("subtitles").setAttribute("aria-pressed", String(number >= 0));
+    const radio = this.#find("subtitle-choices").querySelectorAll("input")[number + 1];
+    if (radio) radio.checked = true;
+  }
+
+  // Browsers show subtitles of their own accord beside those that were chosen, or let them be chosen in a menu of theirs.
+  #settle() {
+    const shown = [...Array.from(this.#video.textTracks).entries()].filter(([, track]) => track.mode === "showing");
+    const number = shown[0]?.[0] ?? -1;
+    if (shown.length > 1) this.#show(this.#shown);
+    else if (number !== this.#shown) this.#show(number);
   }
 
   #offerSound() {
-    const sounds = this.#video.audioTracks;
-    const all = sounds ? Array.from(sounds) : [];
-    const labels = all.map((sound, number) => sound.label || sound.language || `Track ${number + 1}`);
-    this.#list("sound-choices", "sound", labels, all.findIndex((sound) => sound.enabled), (chosen) => {
-      for (const [number, sound] of all.entries()) sound.enabled = number === chosen;
+    const sounds = Array.from(this.#video.audioTracks ?? []);
+    const labels = sounds.map((sound, number) => sound.label || sound.language || `Track ${number + 1}`);
+    this.#list("sound-choices", "sound", labels, sounds.findIndex((sound) => sound.enabled), (chosen) => {
+      for (const [number, sound] of sounds.entries()) sound.enabled = number === chosen;
     });
   }
 
@@ -96,4 +109,10 @@ export class Tracks {
       room.append(option);
     }
   }
+}
+
+// Such as "German", "English, SDH", "German, forced".
+function nameOf({ language, title, forced }) {
+  const told = [language && languages.of(language), title, forced && "forced"];
+  return told.filter(Boolean).join(", ") || "Subtitles";
 }
