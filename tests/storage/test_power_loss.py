@@ -139,7 +139,7 @@ def test_what_was_acknowledged_survives_a_loss_of_power_at_every_sync(
 ):
     folder = tmp_path / "after"
     folder.mkdir()
-    for seed in range(60 if soak else 3):
+    for seed in range(40 if soak else 3):
         path = Path(shutil.copy(database_path, tmp_path / f"{seed}.db"))
         events = record(path, seed).events
         for told, files in losses_of_power(events, range(6 if soak else 2)):
