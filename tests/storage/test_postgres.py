@@ -313,6 +313,14 @@ def test_a_lock_that_nobody_lets_go_of_is_unavailable(hurried: PostgresDatabase,
     assert hurried.read_blocking(ask("SELECT count FROM tally WHERE id = 1")) == 8
 
 
+@pytest.mark.parametrize("code", ["53100", "58030", "25006", "57014"])  # no room, I/O error, read-only, cancelled
+def test_what_the_server_cannot_do_just_now_is_unavailable_at_once(database: PostgresDatabase, code: str):
+    fail = Counted(ask(f"DO $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '{code}'; END $$"))
+    assert refused(lambda: database.write_blocking(fail)) is Code.UNAVAILABLE
+    assert fail.times == 1
+    database.write_blocking(note("then"))
+
+
 @pytest.mark.anyio
 async def test_where_all_connections_are_busy_it_is_unavailable(hurried: PostgresDatabase):
     enough = Event()
