@@ -1,15 +1,18 @@
 """PostgreSQL behind a network that fails: what is given up, what is tried again, and that all takes effect once."""
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import product
+from typing import cast
 
 import psycopg
 import pytest
 from sqlalchemy import Connection, text
 
 from playhead.errors import Code, PlayheadError
-from playhead.storage.postgres import Limits, PostgresDatabase
+from playhead.storage.postgres import Limits, PostgresDatabase, PsycopgConnection
 from postgres import Cluster
 from proxy import Fault, Moment, Proxy
 
@@ -83,6 +86,37 @@ async def test_what_is_idempotent_is_done_whatever_happens_to_its_connection(
     assert note.times > 1
     assert notes() == ["before", "meanwhile"]
     assert await database.apply(Note("then")) == "then"
+
+
+class PipelinedNotes:
+    """Writes notes by the short way of hot statements, all of them before the first answer is waited for."""
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def __call__(self, connection: Connection) -> int:
+        self.times += 1
+        driver = cast("PsycopgConnection", connection.connection.dbapi_connection)
+        return driver.run_each("INSERT INTO note VALUES (%(words)s)", [{"words": "a"}, {"words": "b"}])
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fault", Fault)
+async def test_where_one_connection_has_failed_none_of_its_age_is_taken(
+    database: PostgresDatabase, proxy: Proxy, notes: Callable[[], list[str]], fault: Fault
+):
+    together = threading.Barrier(3)
+
+    def meet(connection: Connection) -> None:
+        connection.execute(text("SELECT 1"))
+        together.wait()
+
+    await asyncio.gather(*(database.apply(meet) for _ in range(together.parties)))  # so there are three connections
+    strike(proxy, fault, Moment.ANY)
+    write = PipelinedNotes()
+    assert await database.apply(write) == 2
+    assert write.times == 2
+    assert notes() == ["a", "b"]
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP, Fault.RESET])
