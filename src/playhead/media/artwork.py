@@ -70,7 +70,8 @@ def _of_movie(root: Path, subject: Subject, kind: ArtworkKind) -> Iterator[tuple
         folders |= {os.path.split(folder)[0]: None for folder in folders}
     for folder in folders:
         # What lies in a folder of many films speaks for none of them.
-        if folder and _listing(root, folder).videos <= {*subject.files}:
+        others = _listing(root, folder).videos - {*subject.files}
+        if folder and all(is_extra(PurePosixPath(other)) for other in others):
             own = PurePosixPath(folder).name
             yield from ((folder, own + ending) for ending in _OF_NAME[kind])
             yield from ((folder, name) for name in _OF_FOLDER[kind])
@@ -143,8 +144,7 @@ def _list(root: Path, folder: str) -> _Listing:
             stem, _, ending = entry.name.lower().rpartition(".")
             path = f"{folder}/{entry.name}" if folder else entry.name
             if f".{ending}" in VIDEO_EXTENSIONS:
-                if not is_extra(PurePosixPath(path)):
-                    videos.add(path)
+                videos.add(path)
             elif ending in _EXTENSIONS and stem:
                 found = (_EXTENSIONS.index(ending), path)
                 images[stem] = min(found, images.get(stem, found))

@@ -65,12 +65,12 @@ def find_sidecars(root: Path, path: str) -> list[SubtitleTrack]:
     folder, name = os.path.split(path)
     stem = name.rpartition(".")[0].lower()
     found: list[SubtitleTrack] = []
-    names = _names(root, folder)
+    names = _names(root, folder, (stem, *_FOLDERS))
     # 'Heat.2.en.srt' belongs to Heat.2.mkv, if there is one, and not to Heat.mkv.
     others = [other for other in map(_stem_of_video, names) if other.startswith(f"{stem}.")]
     folders = [folder, *(f"{folder}/{name}" if folder else name for name in names if name.lower() in _FOLDERS)]
     for where in folders:
-        for each in names if where == folder else _names(root, where):
+        for each in names if where == folder else _names(root, where, (stem,)):
             beginning, _, ending = each.rpartition(".")
             tags = _tags(beginning, stem, others)
             if ending.lower() in _FORMATS and tags is not None:
@@ -78,10 +78,11 @@ def find_sidecars(root: Path, path: str) -> list[SubtitleTrack]:
     return found
 
 
-def _names(root: Path, folder: str) -> list[str]:
+def _names(root: Path, folder: str, beginnings: tuple[str, ...]) -> list[str]:
+    """Return what lies in a folder under names that begin so, in lower case; a folder may hold thousands of others."""
     try:
         with os.scandir(root / folder) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith("."))
+            return sorted(entry.name for entry in entries if entry.name.lower().startswith(beginnings))
     except OSError:
         return []
 
