@@ -104,6 +104,32 @@ def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path):
     assert is_near(colour_at(picture, 0.95), BLUE)
 
 
+@pytest.mark.parametrize("size", [POSTER, STILL])
+@pytest.mark.parametrize("side", ["above", "beside"])
+def test_the_black_bars_of_a_film_of_another_shape_are_cut_off(tmp_path: Path, side: str, size: Size):
+    def paint(x: int, y: int) -> tuple[int, int, int]:
+        is_bar = not 22 <= y < 158 if side == "above" else not 40 <= x < 280
+        return BLACK if is_bar else checks(x, y)
+
+    picture = picture_of_film(film(tmp_path / "film.mkv", [paint] * 2), size)
+    edges = [(0.5, 0.005), (0.5, 0.995)] if side == "above" else [(0.004, 0.5), (0.996, 0.5)]
+    for across, down in edges:
+        around = [
+            colour_at(picture, across + (side == "above") * n / 40, down + (side == "beside") * n / 40)
+            for n in range(12)
+        ]
+        assert max(map(max, around)) > 80
+
+
+def test_a_dark_scene_without_bars_stays_whole(tmp_path: Path):
+    def paint(x: int, y: int) -> tuple[int, int, int]:
+        return checks(x, y) if y < 60 else BLACK  # a window above a dark room
+
+    picture = picture_of_film(film(tmp_path / "film.mkv", [paint] * 2), STILL)
+    assert max(colour_at(picture, down=0.9)) < 30
+    assert max(colour_at(picture, down=0.45)) < 30
+
+
 def test_a_film_with_a_cover_inside_has_it_for_a_poster_and_a_frame_for_a_still(tmp_path: Path):
     cover = image(tmp_path / "cover.jpg", GREEN, (20, 30))
     path = film(tmp_path / "film.mp4", [checks] * 2, cover=cover)

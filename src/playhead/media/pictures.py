@@ -6,7 +6,7 @@ Reads the file that it is given and writes none. All of it is FFmpeg's work, thr
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
@@ -37,9 +37,11 @@ _PLACES: Final = ((0.12, 0.2, 0.28, 0.36, 0.44), (0.04, 0.52, 0.6, 0.68, 0.76))
 _SEARCH_S: Final = 20.0
 _PACKETS_MAX: Final = 2_000  # to the next frame that can be decoded by itself
 
-_SAMPLE: Final = Size(160, 90)  # a frame is judged by so much of it
+_SAMPLE_WIDTH: Final = 160  # a frame is judged by so much of it
 _PLAIN_RANGE: Final = 24  # of 256 shades: a frame with fewer is a black or an empty one
 _DARK, _BRIGHT = 40, 215
+_BLACK: Final = 16  # the brightest that a bar may be
+_BARS_MAX: Final = 0.25  # on each side; what is black beyond that belongs to the picture
 
 # HDR for screens that have none. Brightness by SMPTE ST 2084, whose numbers these are, with 203 nits for white (ITU-R
 # BT.2408) and the highlights up to 1000 nits bent into what is left (Reinhard); then colours from ITU-R BT.2020 to
@@ -55,6 +57,7 @@ _TONES: Final = {
     _PQ: (("lutrgb", f"r={_PQ_TO_SDR}:g={_PQ_TO_SDR}:b={_PQ_TO_SDR}"), ("colorchannelmixer", _TO_BT709)),
     _HLG: (("colorchannelmixer", _TO_BT709),),
 }
+_FOR_JPEG: Final = (("scale", "out_range=full:out_color_matrix=bt601"), ("format", "yuvj420p"))
 _TURNS: Final = {-90: ("clock",), 90: ("cclock",), 180: ("clock", "clock"), -180: ("clock", "clock")}
 
 
@@ -81,8 +84,11 @@ def picture_of_film(path: Path, size: Size) -> bytes:
     try:
         with open_film(path) as opened:
             upright = size.height > size.width
-            frame, aspect = (upright and _cover(opened)) or _telling_frame(opened)
-            return encode(_fitted(frame, size, aspect))
+            cover = _cover(opened) if upright else None
+            if cover is not None:
+                return encode(_fitted(cover, size))
+            seen, aspect = _telling_frame(opened)
+            return encode(_fitted(seen.frame, size, aspect, seen.bars))
     except Unusable:
         raise
     except Exception as error:
@@ -122,23 +128,34 @@ def _decoded(content: bytes) -> "VideoFrame":
 # Films
 
 
+class _Bars(NamedTuple):
+    """How much of a frame is black on the left as on the right, and above as below, as parts of width and height."""
+
+    beside: float = 0.0
+    above: float = 0.0
+
+
+_NO_BARS: Final = _Bars()
+
+
 class _Seen(NamedTuple):
     frame: "VideoFrame"
     detail: float  # 0: nothing is to be seen
+    bars: _Bars
 
 
-def _cover(opened: "InputContainer") -> "tuple[VideoFrame, Fraction] | None":
+def _cover(opened: "InputContainer") -> "VideoFrame | None":
     for stream in opened.streams.video:
         if is_cover(stream):
             for packet in opened.demux(stream):
                 for frame in packet.decode():
                     if frame.height > frame.width:
-                        return frame, Fraction(1)
+                        return frame
                 break
     return None
 
 
-def _telling_frame(opened: "InputContainer") -> "tuple[VideoFrame, Fraction]":
+def _telling_frame(opened: "InputContainer") -> tuple[_Seen, Fraction]:
     stream = next((stream for stream in opened.streams.video if not is_cover(stream)), None)
     if stream is None:
         raise Unusable("it has no moving picture")
@@ -149,11 +166,11 @@ def _telling_frame(opened: "InputContainer") -> "tuple[VideoFrame, Fraction]":
     best: _Seen | None = None
     for places in _PLACES:
         for frame in _frames_at(opened, stream, places, give_up_at):
-            seen = _Seen(frame, _detail(frame))
+            seen = _look_at(frame)
             if best is None or seen.detail > best.detail:
                 best = seen
         if best is not None and best.detail > 0:
-            return best.frame, stream.sample_aspect_ratio or Fraction(1)
+            return best, stream.sample_aspect_ratio or Fraction(1)
     raise Unusable("it shows nothing" if best else "no picture of it can be decoded")
 
 
@@ -187,41 +204,49 @@ def _next_frame(opened: "InputContainer", stream: "VideoStream", give_up_at: flo
     return None
 
 
-def _detail(frame: "VideoFrame") -> float:
-    """Say how much is to be seen: the more a picture shows, and the sharper it is, the less it can be compressed."""
-    sample = _fitted(frame, _SAMPLE, toned=False)
-    plane = sample.planes[0]
-    content = bytes(plane)
-    luma = b"".join(
-        content[row : row + sample.width] for row in range(0, plane.line_size * sample.height, plane.line_size)
-    )
+def _look_at(frame: "VideoFrame") -> _Seen:
+    """Judge a frame: the more a picture shows, and the sharper it is, the less it can be compressed."""
+    height = max(2, _SAMPLE_WIDTH * frame.height // frame.width)
+    sample = _filtered(frame, [("scale", f"w={_SAMPLE_WIDTH}:h={height}"), *_FOR_JPEG])
+    content, line = bytes(sample.planes[0]), sample.planes[0].line_size
+    rows = [content[row * line : row * line + sample.width] for row in range(sample.height)]
+    luma = b"".join(rows)
+    bars = _Bars(_dark_edge([bytes(column) for column in zip(*rows, strict=True)]), _dark_edge(rows))
     if max(luma) - min(luma) < _PLAIN_RANGE:
-        return 0
+        return _Seen(frame, 0, bars)
     mean = sum(luma) / len(luma)
-    return len(encode(sample)) * (1.0 if _DARK <= mean <= _BRIGHT else 0.25)
+    return _Seen(frame, len(encode(sample)) * (1.0 if _DARK <= mean <= _BRIGHT else 0.25), bars)
+
+
+def _dark_edge(lines: Sequence[bytes]) -> float:
+    """Return how much of a frame is black on both sides, as a part of the whole: the bars of a wide film."""
+    first = next((place for place, line in enumerate(lines) if max(line) > _BLACK), 0)
+    last = next((place for place, line in enumerate(reversed(lines)) if max(line) > _BLACK), 0)
+    # Where a bar ends between two lines of the sample, the next line has a bit of it.
+    share = (min(first, last) + 1) / len(lines) if min(first, last) > 0 else 0.0
+    return share if share < _BARS_MAX else 0.0
 
 
 # Shape
 
 
-def _fitted(frame: "VideoFrame", size: Size, aspect: Fraction = Fraction(1), *, toned: bool = True) -> "VideoFrame":
-    """Cut the middle out of a frame and scale it. `aspect` is that of a pixel; `toned`: HDR is made fit for screens."""
+def _fitted(frame: "VideoFrame", size: Size, aspect: Fraction = Fraction(1), bars: _Bars = _NO_BARS) -> "VideoFrame":
+    """Cut the middle out of a frame, without its bars, and scale it; HDR is made fit for screens that have none.
+
+    `aspect` is that of a pixel.
+    """
     turns = _TURNS.get(frame.rotation, ())
-    width, height = frame.width, frame.height
+    width, height = int(frame.width * (1 - 2 * bars.beside)), int(frame.height * (1 - 2 * bars.above))
+    steps = [("crop", f"{width}:{height}"), *(("transpose", turn) for turn in turns)]
     if len(turns) == 1:
         width, height, aspect = height, width, 1 / aspect
     shape = Fraction(*size) / aspect
     cut = (min(width, max(2, int(height * shape))), min(height, max(2, int(width / shape))))
-    steps = [
-        *(("transpose", turn) for turn in turns),
-        ("crop", f"{cut[0]}:{cut[1]}"),
-        ("scale", f"w={size.width}:h={size.height}:flags=lanczos"),
-    ]
-    tones = _TONES.get(frame.color_trc, ()) if toned else ()
+    steps += [("crop", f"{cut[0]}:{cut[1]}"), ("scale", f"w={size.width}:h={size.height}:flags=lanczos")]
+    tones = _TONES.get(frame.color_trc, ())
     if tones:
         steps += [("format", "gbrp"), *tones]
-    steps += [("scale", "out_range=full:out_color_matrix=bt601"), ("format", "yuvj420p")]
-    return _filtered(frame, steps)
+    return _filtered(frame, [*steps, *_FOR_JPEG])
 
 
 def _filtered(frame: "VideoFrame", steps: Iterable[tuple[str, str]]) -> "VideoFrame":
