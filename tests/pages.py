@@ -38,7 +38,7 @@ class Seen(HTMLParser):
         self.described_by += (values.get("aria-describedby") or "").split()
 
 
-async def submit(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Response:
+async def submit(client: httpx.AsyncClient, path: str, /, **fields: str) -> httpx.Response:
     """Send a form as a page of our own does."""
     return await client.post(path, data=fields, headers=OWN)
 

@@ -150,13 +150,13 @@ async def test_what_is_no_such_form_is_refused(world: World, content: bytes, con
 # The first admin
 
 
-async def test_the_setup_link_makes_the_first_admin_and_leads_to_the_start_page(empty: World):
+async def test_the_setup_link_makes_the_first_admin_and_leads_to_the_first_library(empty: World):
     token = await setup_token(empty)
     form = await empty.client.get("/setup", params={"token": token})
     assert set(Seen(form.text).fields) == {"username", "password", "repetition"}
     fields = {"token": token, "username": "Ana", "password": PASSWORD, "repetition": PASSWORD}
     answer = await submit(empty.client, "/setup", **fields)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/watch/playhead/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/watch/playhead/admin/libraries/new")
     assert "path=/watch/playhead" in cookie_of(answer)[1]
     start = await empty.client.get("/")
     assert ">Ana<" in start.text

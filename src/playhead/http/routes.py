@@ -63,6 +63,9 @@ from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsRoutes, Numbers, Worker
 from playhead.http.openapi import document
 from playhead.http.pages.acts import ActPages
+from playhead.http.pages.admin import AdminPages
+from playhead.http.pages.admin_libraries import LibraryAdminPages
+from playhead.http.pages.admin_users import UserAdminPages
 from playhead.http.pages.api import APIPages
 from playhead.http.pages.entrance import EntrancePages
 from playhead.http.pages.history import HistoryPages
@@ -152,6 +155,10 @@ def table(services: Services) -> list[Route]:
     settings = SettingsPages(pages, services.accounts)
     watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal)
+    admin_page = partial(page, access=Access.ADMIN)
+    admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
+    library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
+    user_admin = UserAdminPages(pages, services.accounts)
     # fmt: off
     rows += [
         # Playback progress: frozen
@@ -306,6 +313,24 @@ def table(services: Services) -> list[Route]:
              "Sign all other devices out"),
         page("POST", "/settings/tokens", pages.visited(settings.create_token), "Make an API token"),
         page("POST", "/settings/tokens/{id}/revoke", pages.visited(settings.revoke_token), "Revoke an API token"),
+        admin_page("GET", "/admin", pages.visited(admin.show), "What there is to look after"),
+        admin_page("GET", "/admin/playing", pages.visited(admin.show_playing), "What everybody is playing"),
+        admin_page("GET", "/admin/libraries", pages.visited(library_admin.show_all), "Libraries and their scans"),
+        admin_page("GET", "/admin/libraries/new", pages.visited(library_admin.show_form), "Form for a library"),
+        admin_page("POST", "/admin/libraries/new", pages.visited(library_admin.add), "Add and scan a library"),
+        admin_page("GET", "/admin/libraries/{id}", pages.visited(library_admin.show), "A library and its scan"),
+        admin_page("POST", "/admin/libraries/{id}", pages.visited(library_admin.rename), "Rename a library"),
+        admin_page("POST", "/admin/libraries/{id}/scan", pages.visited(library_admin.scan), "Scan a library"),
+        admin_page("GET", "/admin/users", pages.visited(user_admin.show_all), "Users"),
+        admin_page("GET", "/admin/users/new", pages.visited(user_admin.show_form), "Form for a user"),
+        admin_page("POST", "/admin/users/new", pages.visited(user_admin.add), "Add a user"),
+        admin_page("GET", "/admin/users/{id}", pages.visited(user_admin.show), "A user"),
+        admin_page("POST", "/admin/users/{id}/name", pages.visited(user_admin.rename), "Rename a user"),
+        admin_page("POST", "/admin/users/{id}/role", pages.visited(user_admin.set_role), "Change a user's role"),
+        admin_page("POST", "/admin/users/{id}/password", pages.visited(user_admin.set_password), "Set a password"),
+        admin_page("POST", "/admin/users/{id}/libraries", pages.visited(user_admin.set_grants), "Change what they see"),
+        admin_page("GET", "/admin/users/{id}/remove", pages.visited(user_admin.show_removal), "Ask before removing"),
+        admin_page("POST", "/admin/users/{id}/remove", pages.visited(user_admin.remove), "Remove a user"),
         page("GET", "/setup", entrance.show_setup, "Form for the first admin", Access.ANYONE),
         page("POST", "/setup", entrance.set_up, "Make the first admin", Access.ANYONE),
         page("GET", "/sign-in", entrance.show_sign_in, "Form to sign in", Access.ANYONE),

@@ -200,6 +200,25 @@ def contained(root: Path, path: str) -> Path | None:
     return real if real.is_relative_to(real_root) and real.is_file() else None
 
 
+def subfolders(folder: Path) -> list[str]:
+    """Return the names of the folders in a folder, by name, as far as they are text; hidden ones are left out.
+
+    Raises OSError where it cannot be listed, ValueError for what is no path.
+    """
+    with os.scandir(folder) as entries:
+        names = [entry.name for entry in entries if _is_shown(entry)]
+    return sorted(names, key=str.casefold)
+
+
+def _is_shown(entry: "os.DirEntry[str]") -> bool:
+    if entry.name.startswith(".") or entry.name in _FOREIGN_FOLDERS or not _is_text(entry.name):
+        return False
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def nested(path: Path, others: Iterable[Path]) -> Path | None:
     """Return the first of `others` that is `path`, lies in it, or holds it. All are resolved."""
     return next((other for other in others if path.is_relative_to(other) or other.is_relative_to(path)), None)

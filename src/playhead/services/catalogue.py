@@ -134,9 +134,7 @@ class Catalogue:
         The path is kept absolute, with links resolved. Raises INVALID (`name`, `path`), CONFLICT for a name that is
         taken and for a folder that holds, or lies in, the folder of another library.
         """
-        details = {"name": name_faults(name)}
-        if canonical_id(name):
-            details["name"].append("must not look like an id")
+        details = {"name": _library_name_faults(name)}
         folder = None if path is None else _folder(str(path))
         if path is not None and folder is None:
             details["path"] = ["must be an existing folder that can be read"]
@@ -158,6 +156,21 @@ class Catalogue:
         except LibraryNameTakenError:
             raise conflict("This name is taken") from None
         return library
+
+    async def rename_library(self, library_id: LibraryId, name: str) -> None:
+        """Give a library another name. Raises NOT_FOUND, INVALID (`name`), CONFLICT for a name that is taken."""
+        faults = _library_name_faults(name)
+        if faults:
+            raise invalid({"name": faults})
+
+        def rename(connection: Connection) -> bool:
+            return catalogue.rename_library(connection, library_id, clean_name(name))
+
+        try:
+            if not await self._database.write(rename):
+                raise not_found("Library not found")
+        except LibraryNameTakenError:
+            raise conflict("This name is taken") from None
 
     async def list_libraries(self, viewer: Viewer) -> list[LibraryView]:
         """Return the libraries that somebody may see, by name."""
@@ -288,6 +301,13 @@ class Catalogue:
 
         library, file = await self._database.read(load)
         return await asyncio.to_thread(_servable, library, [file])
+
+
+def _library_name_faults(name: str) -> list[str]:
+    faults = name_faults(name)
+    if canonical_id(name):
+        faults.append("must not look like an id")
+    return faults
 
 
 def visible(connection: Connection, viewer: Viewer) -> list[Library]:

@@ -46,10 +46,19 @@ SKIPPED_KEPT = 200
 
 
 class Progress(NamedTuple):
-    """How far a scan has come: `done` of `total` files that must be looked into."""
+    """How far a scan has come: `done` of `total` files that must be looked into; `path` is the one looked into last."""
 
     done: int
     total: int
+    path: str = ""
+
+
+class Running(NamedTuple):
+    """A scan that this process makes just now; `total` None while the folder is being listed."""
+
+    done: int
+    total: int | None
+    path: str
 
 
 class Move(NamedTuple):
@@ -112,6 +121,7 @@ class Scanner:
         self._new_id = new_id
         self._tools = tools or Tools()
         self._running: set[asyncio.Task[None]] = set()
+        self._progress: dict[LibraryId, Running] = {}
 
     async def scan(
         self,
@@ -138,6 +148,10 @@ class Scanner:
         task = asyncio.create_task(self._scan_unattended(library, scan_id))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
+
+    def progress_of(self, library_id: LibraryId) -> Running | None:
+        """Return how far the scan of a library has come; None where this process makes none."""
+        return self._progress.get(library_id)
 
     async def close(self) -> None:
         """Break off the scans that were started; what they have stored stays."""
@@ -171,7 +185,12 @@ class Scanner:
     async def _scan(
         self, library: Library, scan_id: str, progress: Callable[[Progress], None], *, allow_empty: bool
     ) -> ScanReport:
-        scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, progress)
+        def note(done: Progress) -> None:
+            self._progress[library.id] = Running(*done)
+            progress(done)
+
+        self._progress[library.id] = Running(0, None, "")
+        scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, note)
         async with self._lease(library.id, scan_id):
             try:
                 return await scan.run(allow_empty=allow_empty)
@@ -193,6 +212,7 @@ class Scanner:
             renewal.cancel()
             with contextlib.suppress(PlayheadError):  # then it runs out by itself
                 await self._database.write(lambda connection: scanning.release_lease(connection, library_id, scan_id))
+            self._progress.pop(library_id, None)
 
     async def _renew(self, library_id: LibraryId, scan_id: str) -> None:
         # Listing a large folder on a slow disk takes longer than the lease.
@@ -315,7 +335,7 @@ class _Scan:
             info = infos.get(task.known.id) if task.known is not None else None
             seen = await asyncio.get_running_loop().run_in_executor(pool, self._look_into, task, info)
             self._done += 1
-            self._progress(Progress(self._done, total))
+            self._progress(Progress(self._done, total, task.found.path))
             return seen
 
         return list(await asyncio.gather(*map(look, tasks)))

@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import Tuple
 
@@ -75,6 +75,15 @@ def add_library(connection: Connection, added: Library) -> None:
         )
     except IntegrityError as error:
         raise LibraryNameTakenError from error
+
+
+def rename_library(connection: Connection, library_id: LibraryId, name: str) -> bool:
+    """Give a library another name, and say whether there is one. Raises LibraryNameTakenError."""
+    try:
+        renamed = connection.execute(update(library).where(library.c.id == library_id).values(name=name))
+    except IntegrityError as error:
+        raise LibraryNameTakenError from error
+    return renamed.rowcount > 0
 
 
 def list_libraries(connection: Connection) -> list[Library]:

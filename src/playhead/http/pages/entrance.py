@@ -53,7 +53,7 @@ class EntrancePages:
                 raise
             return self._setup_page(call, token, name, error.details or {})
         await self._accounts.propose_time_zone(signed_in.user.id, form.get("time_zone", ""))
-        return _enter(call, signed_in, "/")
+        return _enter(call, signed_in, "/admin/libraries/new")
 
     async def show_sign_in(self, call: Call) -> Response:
         """Show the form for name and password."""

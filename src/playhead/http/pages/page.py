@@ -251,7 +251,7 @@ def _notice(call: Call) -> Notice | None:
     return notice
 
 
-async def read_form(call: Call) -> dict[str, str]:
+async def read_form(call: Call, members_max: int = _FORM_MEMBERS_MAX) -> dict[str, str]:
     """Return the fields of a form that one of our own pages sent, whoever did.
 
     Raises ACCESS_DENIED for another site's form (with it somebody could be signed in unawares), UNSUPPORTED_MEDIA_TYPE,
@@ -261,6 +261,6 @@ async def read_form(call: Call) -> dict[str, str]:
     require_media_type(call.header(b"content-type"), "application/x-www-form-urlencoded")
     body = (await read_body(call.scope, call.receive)).decode("latin-1")
     try:
-        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=_FORM_MEMBERS_MAX))
+        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=members_max))
     except ValueError:
         raise PlayheadError(Code.MALFORMED, "Malformed form") from None

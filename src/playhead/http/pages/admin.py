@@ -1,0 +1,33 @@
+"""Administration: what there is to look after, and who plays what just now."""
+
+from starlette.responses import Response
+
+from playhead.http.pages.page import Pages, Visit
+from playhead.services.accounts import Accounts
+from playhead.services.catalogue import Catalogue
+from playhead.services.lists import Lists
+
+
+class AdminPages:
+    """The pages that an admin begins with."""
+
+    def __init__(self, pages: Pages, accounts: Accounts, catalogue: Catalogue, lists: Lists) -> None:
+        self._pages = pages
+        self._accounts = accounts
+        self._catalogue = catalogue
+        self._lists = lists
+
+    async def show(self, visit: Visit) -> Response:
+        """Show what there is to look after, with how much of it."""
+        return self._pages.render(
+            visit,
+            "admin.html",
+            views=await self._catalogue.list_libraries(visit.viewer),
+            users=await self._accounts.list_users(),
+            playing=await self._lists.now_playing(visit.viewer, everybody=True),
+        )
+
+    async def show_playing(self, visit: Visit) -> Response:
+        """Show what everybody is playing."""
+        playing = await self._lists.now_playing(visit.viewer, everybody=True)
+        return self._pages.render(visit, "admin_playing.html", playing=playing)

@@ -1,0 +1,121 @@
+"""Administration of libraries: add one by choosing a folder of the server, scan it and see how far that is."""
+
+from collections.abc import Mapping, Sequence
+
+from starlette.responses import Response
+
+from playhead.domain.accounts import NAME_LENGTH_MAX
+from playhead.domain.model import LibraryKind
+from playhead.errors import Code, PlayheadError
+from playhead.http.accounts import library_id_of
+from playhead.http.errors import STATUS
+from playhead.http.pages.page import Pages, Visit, read_form, redirect, way_back
+from playhead.services.catalogue import Catalogue
+from playhead.services.folders import look_around
+from playhead.services.scanning import Scanner
+
+_KINDS = ((LibraryKind.MOVIES.value, "Movies"), (LibraryKind.SHOWS.value, "Shows"))
+
+_DONE = {"renamed": "The library is renamed."}
+
+
+class LibraryAdminPages:
+    """The pages of libraries for those who look after them."""
+
+    def __init__(self, pages: Pages, catalogue: Catalogue, scanner: Scanner) -> None:
+        self._pages = pages
+        self._catalogue = catalogue
+        self._scanner = scanner
+
+    async def show_all(self, visit: Visit) -> Response:
+        """Show all libraries, and how far those have come that are being scanned."""
+        views = await self._catalogue.list_libraries(visit.viewer)
+        progress = {view.library.id: self._scanner.progress_of(view.library.id) for view in views}
+        return self._pages.render(visit, "admin_libraries.html", views=views, progress=progress)
+
+    async def show(self, visit: Visit) -> Response:
+        """Show one library: its scan, what the last one skipped, its name."""
+        return await self._page(visit)
+
+    async def scan(self, visit: Visit) -> Response:
+        """Begin a scan and go back to where it was asked for."""
+        library_id = library_id_of(visit.call)
+        form = await read_form(visit.call)
+        try:
+            await self._scanner.start(library_id)
+        except PlayheadError as error:
+            if error.code is not Code.CONFLICT:
+                raise
+            return await self._page(visit, refusal=error.message, status=STATUS[error.code])
+        return redirect(visit.call, way_back(form.get("back"), f"/admin/libraries/{library_id}"))
+
+    async def rename(self, visit: Visit) -> Response:
+        """Give a library another name."""
+        library_id = library_id_of(visit.call)
+        name = (await read_form(visit.call)).get("name", "")
+        try:
+            await self._catalogue.rename_library(library_id, name)
+        except PlayheadError as error:
+            return await self._page(visit, name=name, details=_faults(error), status=STATUS[error.code])
+        return redirect(visit.call, f"/admin/libraries/{library_id}?done=renamed")
+
+    async def show_form(self, visit: Visit) -> Response:
+        """Show the form for a new library. The buttons of its folders come back here, with what was filled in."""
+        query = visit.call.request.query_params
+        path = query.get("folder", query.get("path", ""))
+        return await self._form(visit, {"name": query.get("name", ""), "kind": query.get("kind", ""), "path": path}, {})
+
+    async def add(self, visit: Visit) -> Response:
+        """Add a library, and begin to scan it."""
+        form = await read_form(visit.call)
+        wanted = {name: form.get(name, "") for name in ("name", "kind", "path")}
+        details = {} if wanted["path"] else {"path": ["must be chosen"]}
+        if wanted["kind"] not in {kind.value for kind in LibraryKind}:
+            details["kind"] = ["must be movies or shows"]
+        if details:
+            return await self._form(visit, wanted, details, 422)
+        try:
+            library = await self._catalogue.add_library(wanted["name"], LibraryKind(wanted["kind"]), wanted["path"])
+        except PlayheadError as error:
+            return await self._form(visit, wanted, _faults(error), STATUS[error.code])
+        await self._scanner.start(library.id)
+        return redirect(visit.call, f"/admin/libraries/{library.id}?added=1")
+
+    async def _form(
+        self, visit: Visit, wanted: Mapping[str, str], details: Mapping[str, Sequence[str]], status: int = 200
+    ) -> Response:
+        return self._pages.render(
+            visit,
+            "admin_library_new.html",
+            status=status,
+            kinds=_KINDS,
+            wanted=wanted,
+            details=details,
+            place=await look_around(wanted["path"]),
+            name_length_max=NAME_LENGTH_MAX,
+        )
+
+    async def _page(self, visit: Visit, *, status: int = 200, **values: object) -> Response:
+        view = await self._catalogue.get_library(visit.viewer, library_id_of(visit.call))
+        query = visit.call.request.query_params
+        form: dict[str, object] = {"name": view.library.name, "details": {}, "refusal": None}
+        return self._pages.render(
+            visit,
+            "admin_library.html",
+            status=status,
+            view=view,
+            progress=self._scanner.progress_of(view.library.id),
+            added="added" in query,
+            done=_DONE.get(query.get("done", "")),
+            name_length_max=NAME_LENGTH_MAX,
+            **(form | values),
+        )
+
+
+def _faults(error: PlayheadError) -> Mapping[str, Sequence[str]]:
+    """Return the faults of a form by its fields; what is none of the form's is raised again."""
+    if error.code is Code.INVALID:
+        return error.details or {}
+    if error.code is not Code.CONFLICT:
+        raise error
+    return {"path" if "folder" in error.message else "name": [error.message]}

@@ -1,0 +1,187 @@
+"""Administration of users: who there is, what they may see, and their passwords where they forgot them."""
+
+from collections.abc import Mapping, Sequence
+
+from starlette.responses import Response
+
+from playhead.domain.accounts import NAME_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, User
+from playhead.domain.model import LibraryId, Role
+from playhead.errors import Code, PlayheadError
+from playhead.http.accounts import user_id_of
+from playhead.http.errors import STATUS
+from playhead.http.pages.page import Pages, Visit, read_form, redirect
+from playhead.services.accounts import Accounts
+
+_ROLES = ((Role.MEMBER.value, "Member: watches"), (Role.ADMIN.value, "Admin: also looks after the server"))
+
+_DONE = {
+    "added": "The user is added.",
+    "name": "The name is changed.",
+    "role": "The role is changed.",
+    "password": "The password is changed, and all devices of the user are signed out.",
+    "libraries": "The libraries are changed.",
+}
+
+# One field for each library, and a few more.
+_FIELDS_MAX = 2000
+
+
+class UserAdminPages:
+    """The pages of users for those who look after them."""
+
+    def __init__(self, pages: Pages, accounts: Accounts) -> None:
+        self._pages = pages
+        self._accounts = accounts
+
+    async def show_all(self, visit: Visit) -> Response:
+        """Show all users."""
+        removed = visit.call.request.query_params.get("removed") is not None
+        return self._pages.render(visit, "admin_users.html", users=await self._accounts.list_users(), removed=removed)
+
+    async def show_form(self, visit: Visit) -> Response:
+        """Show the form for a new user."""
+        return self._form(visit, {"username": "", "role": Role.MEMBER.value}, frozenset(), {})
+
+    async def add(self, visit: Visit) -> Response:
+        """Add a user, who sees the libraries that are ticked."""
+        form = await read_form(visit.call, _FIELDS_MAX)
+        granted = _ticked(visit, form)
+        try:
+            user = await self._accounts.create_user(form.get("username", ""), form.get("password", ""), _role(form))
+        except PlayheadError as error:
+            return self._form(visit, form, granted, _faults(error, "username"), STATUS[error.code])
+        await self._accounts.set_grants(user.id, granted)
+        return redirect(visit.call, f"/admin/users/{user.id}?done=added")
+
+    async def show(self, visit: Visit) -> Response:
+        """Show one user, and what can be changed of them."""
+        return await self._page(visit)
+
+    async def rename(self, visit: Visit) -> Response:
+        """Give a user another name."""
+        name = (await read_form(visit.call)).get("username", "")
+        return await self._change(visit, "name", "username", name=name)
+
+    async def set_role(self, visit: Visit) -> Response:
+        """Make a user an admin, or no longer."""
+        return await self._change(visit, "role", "role", role=_role(await read_form(visit.call)))
+
+    async def set_password(self, visit: Visit) -> Response:
+        """Give a user a password, which signs all their devices out."""
+        password = (await read_form(visit.call)).get("password", "")
+        return await self._change(visit, "password", "password", password=password)
+
+    async def set_grants(self, visit: Visit) -> Response:
+        """Let a user see the libraries that are ticked, and no others."""
+        user_id = user_id_of(visit.call, "id")
+        form = await read_form(visit.call, _FIELDS_MAX)
+        await self._accounts.find_user(user_id)
+        await self._accounts.set_grants(user_id, _ticked(visit, form))
+        return redirect(visit.call, f"/admin/users/{user_id}?done=libraries")
+
+    async def show_removal(self, visit: Visit) -> Response:
+        """Ask whether a user is to be removed."""
+        return await self._removal(visit, None)
+
+    async def remove(self, visit: Visit) -> Response:
+        """Remove a user, with all that they watched."""
+        try:
+            await self._accounts.remove_user(user_id_of(visit.call, "id"))
+        except PlayheadError as error:
+            if error.code is not Code.CONFLICT:
+                raise
+            return await self._removal(visit, error.message, STATUS[error.code])
+        return redirect(visit.call, "/admin/users?removed=1")
+
+    async def _change(  # noqa: PLR0913 - which form it was, and what may change of a user
+        self,
+        visit: Visit,
+        done: str,
+        field: str,
+        *,
+        name: str | None = None,
+        role: Role | None = None,
+        password: str | None = None,
+    ) -> Response:
+        user_id = user_id_of(visit.call, "id")
+        try:
+            await self._accounts.change_user(user_id, name=name, role=role, password=password)
+        except PlayheadError as error:
+            values = {} if name is None else {"username": name}
+            return await self._page(visit, details=_faults(error, field), status=STATUS[error.code], **values)
+        if user_id == visit.user.user_id and role is Role.MEMBER:
+            return redirect(visit.call, "/")  # the pages of admins are theirs no longer
+        return redirect(visit.call, f"/admin/users/{user_id}?done={done}")
+
+    async def _removal(self, visit: Visit, refusal: str | None, status: int = 200) -> Response:
+        user = await self._accounts.find_user(user_id_of(visit.call, "id"))
+        return self._pages.render(
+            visit, "admin_user_remove.html", status=status, subject=user, is_self=_is_self(visit, user), refusal=refusal
+        )
+
+    def _form(
+        self,
+        visit: Visit,
+        wanted: Mapping[str, str],
+        granted: frozenset[LibraryId],
+        details: Mapping[str, Sequence[str]],
+        status: int = 200,
+    ) -> Response:
+        return self._render(
+            visit,
+            "admin_user_new.html",
+            status,
+            username=wanted.get("username", ""),
+            role=wanted.get("role", ""),
+            granted=granted,
+            details=details,
+        )
+
+    async def _page(self, visit: Visit, *, status: int = 200, **values: object) -> Response:
+        user = await self._accounts.find_user(user_id_of(visit.call, "id"))
+        form: dict[str, object] = {"username": user.name, "details": {}}
+        return self._render(
+            visit,
+            "admin_user.html",
+            status,
+            subject=user,
+            is_self=_is_self(visit, user),
+            role=user.role.value,
+            granted=await self._accounts.list_grants(user.id),
+            done=_DONE.get(visit.call.request.query_params.get("done", "")),
+            **(form | values),
+        )
+
+    def _render(self, visit: Visit, template: str, status: int, **values: object) -> Response:
+        return self._pages.render(
+            visit,
+            template,
+            status=status,
+            roles=_ROLES,
+            name_length_max=NAME_LENGTH_MAX,
+            password_lengths=(PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX),
+            **values,
+        )
+
+
+def _is_self(visit: Visit, user: User) -> bool:
+    return user.id == visit.user.user_id
+
+
+def _role(form: Mapping[str, str]) -> Role:
+    """Return the role of a form; whatever is none makes nobody an admin."""
+    return Role.ADMIN if form.get("role") == Role.ADMIN else Role.MEMBER
+
+
+def _ticked(visit: Visit, form: Mapping[str, str]) -> frozenset[LibraryId]:
+    """Return the libraries that a form ticks. An admin sees all, so all that there are are on the page."""
+    return frozenset(library.id for library in visit.libraries if f"library-{library.id}" in form)
+
+
+def _faults(error: PlayheadError, field: str) -> Mapping[str, Sequence[str]]:
+    """Return the faults of a form by its fields; what is none of the form's is raised again."""
+    if error.code is Code.INVALID:
+        return error.details or {}
+    if error.code is not Code.CONFLICT:
+        raise error
+    return {field: [error.message]}

@@ -1,0 +1,361 @@
+"""Administration, as a browser without scripts uses it: libraries, users, and what everybody is playing."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clips import write_clip
+from pages import Seen, enter, submit
+from playhead.domain.accounts import User
+from playhead.domain.model import LibraryId, LibraryKind, UserId
+from playhead.http.route import Access
+from playhead.services.catalogue import LibraryView, Viewer
+from world import LIBRARY, MOVIE, NOWHERE, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+PLACES = ("/admin", "/admin/libraries", "/admin/users", "/admin/playing")
+FORMS = ("/admin/libraries/new", "/admin/users/new")
+
+
+def text_of(html: str) -> str:
+    """What is read on a page, in one line."""
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def faulty(html: str) -> set[str]:
+    return set(re.findall(r'name="(\w+)"[^>]*aria-invalid', html))
+
+
+async def views(world: World) -> list[LibraryView]:
+    catalogue = world.playhead.installation.catalogue
+    viewer = Viewer(UserId(world.user_ids["admin"]), (await account(world, "admin")).role)
+    return await catalogue.list_libraries(viewer)
+
+
+async def account(world: World, name: str) -> User:
+    return await world.playhead.installation.accounts.find_user(UserId(world.user_ids[name]))
+
+
+async def status_of(world: World, headers: dict[str, str]) -> int:
+    world.client.cookies.clear()
+    return (await world.client.get("/api/v1/me", headers=headers)).status_code
+
+
+# Who may
+
+
+async def test_administration_is_for_admins_only(stocked: World):
+    await enter(stocked)
+    routes = [route for route in stocked.playhead.table if route.path.startswith("/admin")]
+    assert {route.access for route in routes} == {Access.ADMIN}
+    for path in (*PLACES, *FORMS, f"/admin/libraries/{LIBRARY}", f"/admin/users/{stocked.user_ids['admin']}"):
+        answer = await stocked.client.get(path)
+        assert answer.status_code == 403, path
+        assert "This is not yours to see" in answer.text
+        assert "Films" not in answer.text.replace(">Films</a>", "")  # but for the member's own navigation
+    assert "Administration" not in (await stocked.client.get("/")).text
+
+
+@pytest.mark.parametrize("place", [*PLACES, *FORMS])
+async def test_an_admin_finds_every_place_from_every_other(world: World, place: str):
+    await enter(world, "admin")
+    page = await world.client.get(place)
+    assert page.status_code == 200
+    assert {*PLACES} <= {*Seen(page.text).references}
+    assert page.text.count('aria-current="page"') >= 1
+    assert len(Seen(page.text).ids) == len({*Seen(page.text).ids})
+
+
+# Libraries
+
+
+@pytest.fixture
+def films(tmp_path: Path) -> Path:
+    folder = tmp_path / "films"
+    write_clip(folder / "Arrival Hall (2001).mkv", 2)
+    (folder / "Broken (2002).mkv").write_bytes(b"no film")
+    (folder / "Extras").mkdir()
+    (folder / ".hidden").mkdir()
+    return folder
+
+
+async def scanned(world: World, path: str) -> str:
+    """Wait until no scan runs any more, and return the page."""
+    for _ in range(600):
+        page = (await world.client.get(path)).text
+        if "Being scanned" not in page:
+            return page
+    raise TimeoutError(page)
+
+
+async def test_a_library_is_added_over_a_folder_that_is_chosen_and_its_scan_is_seen(world: World, films: Path):
+    await enter(world, "admin")
+    assert "There is no library yet." in (await world.client.get("/admin/libraries")).text
+    form = await world.client.get("/admin/libraries/new", params={"name": "Kino", "kind": "movies", "folder": films})
+    assert Seen(form.text).fields["name"]["value"] == "Kino"
+    assert Seen(form.text).fields["path"]["value"] == str(films)
+    assert re.findall(r'name="folder" value="([^"]+)"', form.text) == [str(films.parent), str(films / "Extras")]
+    answer = await submit(world.client, "/admin/libraries/new", name="Kino", kind="movies", path=str(films))
+    assert answer.status_code == 303
+    path = answer.headers["location"]
+    assert re.fullmatch(r"/admin/libraries/[0-9a-f-]{36}\?added=1", path)
+    page = await scanned(world, path)
+    assert "1 added, 1 skipped" in text_of(page)
+    assert "Go home" in page
+    assert "1 movie" in page
+    assert re.search(r"Broken \(2002\)\.mkv</td><td>[A-Z].*\.</td>", page)
+    listed = text_of((await world.client.get("/admin/libraries")).text)
+    assert "Kino 1 movie" in listed
+    assert str(films) in listed
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "field", "said"),
+    [
+        ({"name": " "}, 422, "name", "Must have 1 to 64 characters."),
+        ({"name": "Films"}, 409, "name", "This name is taken."),
+        ({"kind": "songs"}, 422, "kind", "Must be movies or shows."),
+        ({"path": ""}, 422, "path", "Must be chosen."),
+        ({"path": "/no/such/folder"}, 422, "path", "Must be an existing folder that can be read."),
+        ({"path": "\0"}, 422, "path", "Must be an existing folder that can be read."),
+    ],
+)
+async def test_a_faulty_library_is_refused_beside_its_field(
+    stocked: World, films: Path, fields: dict[str, str], status: int, field: str, said: str
+):
+    await enter(stocked, "admin")
+    right = {"name": "Kino", "kind": "movies", "path": str(films)}
+    answer = await submit(stocked.client, "/admin/libraries/new", **(right | fields))
+    assert answer.status_code == status
+    assert faulty(answer.text) == {field}
+    assert said in answer.text
+    assert {*Seen(answer.text).described_by} <= {*Seen(answer.text).ids}
+    assert [view.library.name for view in await views(stocked)] == ["Films"]
+
+
+async def test_a_folder_that_another_library_has_is_refused_beside_the_folder(world: World, films: Path):
+    await world.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
+    await enter(world, "admin")
+    path = str(films / "Extras")
+    answer = await submit(world.client, "/admin/libraries/new", name="More", kind="movies", path=path)
+    assert answer.status_code == 409
+    assert faulty(answer.text) == {"path"}
+    assert "The folder belongs to another library, or holds one." in answer.text
+
+
+@pytest.mark.parametrize(
+    "lost", ["/no/such/folder", "relative/to/nothing", "\0", "~nobody-of-this-name/x", "/etc/passwd"]
+)
+async def test_the_way_to_a_folder_that_is_not_there_leads_to_one_that_is(world: World, lost: str):
+    await enter(world, "admin")
+    form = await world.client.get("/admin/libraries/new", params={"folder": lost})
+    assert form.status_code == 200
+    assert 'class="folders"' in form.text
+    assert 'class="fault"' in form.text
+
+
+async def test_a_library_is_renamed_and_a_faulty_name_refused_beside_its_field(stocked: World):
+    await enter(stocked, "admin")
+    path = f"/admin/libraries/{LIBRARY}"
+    answer = await submit(stocked.client, path, name="Kino")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?done=renamed")
+    assert "The library is renamed." in (await stocked.client.get(answer.headers["location"])).text
+    assert [view.library.name for view in await views(stocked)] == ["Kino"]
+    await stocked.playhead.installation.catalogue.add_library("Other", LibraryKind.SHOWS, None)
+    for name, status in (("", 422), ("Other", 409), (LIBRARY, 422)):
+        answer = await submit(stocked.client, path, name=name)
+        assert answer.status_code == status
+        assert faulty(answer.text) == {"name"}
+
+
+async def test_a_library_without_a_folder_is_not_scanned_and_one_that_is_not_there_not_found(stocked: World):
+    await enter(stocked, "admin")
+    assert "/scan" not in (await stocked.client.get("/admin/libraries")).text
+    answer = await submit(stocked.client, f"/admin/libraries/{LIBRARY}/scan")
+    assert answer.status_code == 409
+    assert "The library Films has no folder: its items are imported." in answer.text
+    for path in (f"/admin/libraries/{NOWHERE}/scan", f"/admin/libraries/{NOWHERE}", "/admin/libraries/x"):
+        assert (await submit(stocked.client, path, name="x")).status_code == 404
+    assert (await stocked.client.get(f"/admin/libraries/{NOWHERE}")).status_code == 404
+
+
+async def test_a_scan_begins_from_the_list_and_leads_back_to_it(world: World, films: Path):
+    library = await world.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
+    await enter(world, "admin")
+    assert "Not scanned yet" in (await world.client.get("/admin/libraries")).text
+    path = f"/admin/libraries/{library.id}/scan"
+    answer = await submit(world.client, path, back="/admin/libraries")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/admin/libraries")
+    again = await submit(world.client, path)
+    assert again.status_code == 409
+    assert "The library Kino is being scanned already." in again.text
+    assert "1 added, 1 skipped" in await scanned(world, "/admin/libraries")
+    answer = await submit(world.client, path, back="https://elsewhere.test/")
+    assert answer.headers["location"] == f"/admin/libraries/{library.id}"
+    await scanned(world, "/admin/libraries")
+
+
+async def test_a_scan_that_came_to_no_end_says_why(world: World, films: Path):
+    library = await world.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
+    shutil.move(films, films.with_name("elsewhere"))
+    await enter(world, "admin")
+    await submit(world.client, f"/admin/libraries/{library.id}/scan")
+    page = text_of(await scanned(world, f"/admin/libraries/{library.id}"))
+    assert "The last scan came to no end: The folder" in page
+    assert "cannot be read: No such file or directory" in page
+
+
+# Users
+
+
+async def test_a_user_is_added_with_the_libraries_that_are_ticked(stocked: World):
+    await enter(stocked, "admin")
+    form = Seen((await stocked.client.get("/admin/users/new")).text)
+    assert f"library-{LIBRARY}" in form.fields.keys() & form.labels
+    fields = {"username": "Ben", "password": PASSWORD, "role": "member", f"library-{LIBRARY}": "on"}
+    answer = await submit(stocked.client, "/admin/users/new", **fields)
+    assert answer.status_code == 303
+    page = await stocked.client.get(answer.headers["location"])
+    assert "The user is added." in page.text
+    assert "checked" in Seen(page.text).fields[f"library-{LIBRARY}"]
+    ben = await stocked.playhead.installation.accounts.find_user_named("ben")
+    assert ben.role.value == "member"
+    assert await stocked.playhead.installation.accounts.list_grants(ben.id) == {LIBRARY}
+    assert ">Ben</a>" in (await stocked.client.get("/admin/users")).text
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "field", "said"),
+    [
+        ({"username": ""}, 422, "username", "Must have 1 to 64 characters."),
+        ({"username": "MEMBER"}, 409, "username", "User name is taken."),
+        ({"password": "short"}, 422, "password", "Must have 8 to 128 characters."),
+    ],
+)
+async def test_a_faulty_user_is_refused_beside_the_field_and_keeps_what_was_filled_in(
+    stocked: World, fields: dict[str, str], status: int, field: str, said: str
+):
+    await enter(stocked, "admin")
+    right = {"username": "Ben", "password": PASSWORD, "role": "admin", f"library-{LIBRARY}": "on"}
+    answer = await submit(stocked.client, "/admin/users/new", **(right | fields))
+    assert answer.status_code == status
+    assert faulty(answer.text) == {field}
+    assert said in answer.text
+    assert "checked" in Seen(answer.text).fields[f"library-{LIBRARY}"]
+    assert '<option value="admin" selected>' in answer.text
+    assert PASSWORD not in answer.text
+    assert len(await stocked.playhead.installation.accounts.list_users()) == 3
+
+
+async def test_what_a_user_sees_is_what_is_ticked_and_no_more(stocked: World):
+    accounts = stocked.playhead.installation.accounts
+    other = await stocked.playhead.installation.catalogue.add_library("Other", LibraryKind.SHOWS, None)
+    await enter(stocked, "admin")
+    path = f"/admin/users/{stocked.user_ids['member']}"
+    page = Seen((await stocked.client.get(path)).text)
+    assert {name for name, values in page.fields.items() if "checked" in values} == {f"library-{LIBRARY}"}
+    answer = await submit(stocked.client, f"{path}/libraries", **{f"library-{other.id}": "on", "library-x": "on"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{path}?done=libraries")
+    assert await accounts.list_grants(UserId(stocked.user_ids["member"])) == {other.id}
+    await submit(stocked.client, f"{path}/libraries")
+    assert await accounts.list_grants(UserId(stocked.user_ids["member"])) == frozenset[LibraryId]()
+
+
+async def test_more_libraries_than_a_common_form_has_fields_can_be_ticked(world: World):
+    catalogue = world.playhead.installation.catalogue
+    made = [await catalogue.add_library(f"Shelf {number}", LibraryKind.SHOWS, None) for number in range(30)]
+    await enter(world, "admin")
+    ticked = {f"library-{library.id}": "on" for library in made}
+    answer = await submit(world.client, f"/admin/users/{world.user_ids['member']}/libraries", **ticked)
+    assert answer.status_code == 303
+    granted = await world.playhead.installation.accounts.list_grants(UserId(world.user_ids["member"]))
+    assert granted == {library.id for library in made}
+
+
+async def test_a_user_is_renamed_and_promoted(world: World):
+    await enter(world, "admin")
+    path = f"/admin/users/{world.user_ids['member']}"
+    assert (await submit(world.client, f"{path}/name", username="Maria")).headers["location"] == f"{path}?done=name"
+    assert (await submit(world.client, f"{path}/role", role="admin")).headers["location"] == f"{path}?done=role"
+    user = await account(world, "member")
+    assert (user.name, user.role.value) == ("Maria", "admin")
+    answer = await submit(world.client, f"{path}/name", username="stranger")
+    assert answer.status_code == 409
+    assert faulty(answer.text) == {"username"}
+    assert Seen(answer.text).fields["username"]["value"] == "stranger"
+
+
+async def test_a_password_that_an_admin_sets_signs_all_devices_of_the_user_out(world: World):
+    answer = await world.client.post("/api/v1/sessions", json={"username": "member", "password": PASSWORD})
+    device = {"authorization": f"Bearer {answer.json()['token']}"}
+    await enter(world, "admin")
+    path = f"/admin/users/{world.user_ids['member']}"
+    refused = await submit(world.client, f"{path}/password", password="short")
+    assert refused.status_code == 422
+    assert faulty(refused.text) == {"password"}
+    assert (await submit(world.client, f"{path}/password", password="battery staple")).status_code == 303
+    assert await status_of(world, device) == 401
+    assert (await submit(world.client, "/sign-in", username="member", password="battery staple")).status_code == 303
+
+
+async def test_one_changes_ones_own_password_where_the_current_one_is_asked_for(world: World):
+    await enter(world, "admin")
+    page = Seen((await world.client.get(f"/admin/users/{world.user_ids['admin']}")).text)
+    assert "password" not in page.fields
+    assert "/settings" in page.references
+
+
+async def test_a_user_is_removed_only_after_being_asked(world: World):
+    await enter(world, "admin")
+    path = f"/admin/users/{world.user_ids['member']}"
+    assert f"{path}/remove" in Seen((await world.client.get(path)).text).references
+    question = await world.client.get(f"{path}/remove")
+    assert "Remove member?" in question.text
+    assert "This is your own account." not in question.text
+    answer = await submit(world.client, f"{path}/remove")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/admin/users?removed=1")
+    assert "The user is removed." in (await world.client.get(answer.headers["location"])).text
+    assert (await world.client.get(path)).status_code == 404
+    for action in ("remove", "name", "role", "password", "libraries"):
+        assert (await submit(world.client, f"{path}/{action}", password=PASSWORD, username="x")).status_code == 404
+
+
+async def test_the_last_admin_is_neither_removed_nor_demoted(world: World):
+    await enter(world, "admin")
+    path = f"/admin/users/{world.user_ids['admin']}"
+    assert "This is your own account." in (await world.client.get(f"{path}/remove")).text
+    removal = await submit(world.client, f"{path}/remove")
+    assert removal.status_code == 409
+    assert "The last admin cannot be removed." in removal.text
+    demotion = await submit(world.client, f"{path}/role", role="member")
+    assert demotion.status_code == 409
+    assert faulty(demotion.text) == {"role"}
+    assert "The last admin cannot be demoted." in demotion.text
+    assert (await account(world, "admin")).role.value == "admin"
+
+
+async def test_an_admin_who_is_one_no_longer_is_led_home(world: World):
+    await enter(world, "admin")
+    await submit(world.client, f"/admin/users/{world.user_ids['member']}/role", role="admin")
+    answer = await submit(world.client, f"/admin/users/{world.user_ids['admin']}/role", role="member")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert (await world.client.get("/admin")).status_code == 403
+
+
+# Now playing
+
+
+async def test_what_everybody_is_playing_is_shown_with_who_and_how_far(stocked: World):
+    report = {"position_seconds": 730, "duration_seconds": 5400, "event": "start", "device": "Television"}
+    await enter(stocked, "admin")
+    assert "Nobody watches just now." in (await stocked.client.get("/admin/playing")).text
+    headers = stocked.member
+    saved = await stocked.client.post(f"/api/v1/playback/movie/{MOVIE}", json=report, headers=headers)
+    assert saved.status_code == 200
+    page = (await stocked.client.get("/admin/playing")).text
+    assert "member Television Harbour Lights" in text_of(page)
+    assert "12:10 of 1:30:00" in page
+    assert "1 Nobody" not in text_of((await stocked.client.get("/admin")).text)

@@ -1,0 +1,161 @@
+"""The first minutes in a real Chromium: the one-time link, the first library, home; and all with the keyboard alone."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from clips import write_clip
+from server import Server
+
+PASSWORD = "correct horse battery"
+FILMS = 60
+
+Shot = Callable[[Page, str], None]
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server that nobody has set up, and beside it a folder of films."""
+    write_clip(tmp_path / "films" / "Arrival Hall (2001).mkv", 2)
+    clip = (tmp_path / "films" / "Arrival Hall (2001).mkv").read_bytes()
+    for number in range(1, FILMS):
+        # Another length for each: files of the same content would be one item that moved.
+        (tmp_path / "films" / f"Film Number {number} (2002).mkv").write_bytes(clip + bytes(number))
+    (tmp_path / "films" / "Broken (2003).mkv").write_bytes(b"no film")
+    server = Server(tmp_path / "data")
+    server.start()
+    yield server
+    assert server.stop() == 0
+
+
+def setup_link(server: Server) -> str:
+    found = re.search(r"http://\S+/setup\?token=\w+", server.printed())
+    assert found, server.printed()
+    return found[0]
+
+
+def make_first_admin(page: Page, server: Server) -> None:
+    page.goto(setup_link(server))
+    page.get_by_label("Name").fill("Ana")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password again").fill(PASSWORD)
+    page.get_by_role("button", name="Make the account").click()
+
+
+def choose(page: Page, folder: Path) -> None:
+    """Go to a folder of the server by clicking on it, and on those that lead to it."""
+    for part in folder.parts[1:]:
+        page.locator(".folders").get_by_role("button", name=part, exact=True).click()
+    expect(page.get_by_label("Folder on the server")).to_have_value(str(folder))
+
+
+def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, page: Page, tmp_path: Path, shot: Shot):
+    page.goto(setup_link(server))
+    shot(page, "first-run-1-welcome")
+    make_first_admin(page, server)
+    expect(page.get_by_role("heading", name="Add a library")).to_be_visible()
+    page.get_by_label("Name").fill("Films")
+    choose(page, tmp_path / "films")
+    expect(page.get_by_label("Name")).to_have_value("Films")  # what was filled in goes along
+    shot(page, "first-run-2-library")
+    page.get_by_role("button", name="Add the library").click()
+    # The page follows the scan without being loaded again.
+    page.evaluate("window.stayed = true")
+    expect(page.get_by_text(f"{FILMS} movies")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(f"{FILMS} added, 1 skipped")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("cell", name="Broken (2003).mkv")).to_be_visible()
+    assert page.evaluate("window.stayed") is True
+    shot(page, "first-run-3-scanned")
+    page.get_by_role("link", name="Go home").click()
+    expect(page).to_have_url(f"{server.url}/")
+    expect(page.get_by_role("link", name="Films", exact=True)).to_be_visible()
+    shot(page, "first-run-4-home")
+
+
+def test_the_page_shows_how_far_a_scan_is_that_began_elsewhere(server: Server, page: Page, tmp_path: Path, shot: Shot):
+    make_first_admin(page, server)
+    page.goto(f"{server.url}/admin/libraries")
+    expect(page.get_by_text("There is no library yet.")).to_be_visible()
+    # Somebody else adds and scans one; this page is not touched.
+    server.command("library", "add", "Films", str(tmp_path / "films"), "--kind", "movies")
+    expect(page.get_by_text("Not scanned yet")).to_be_visible()
+    server.command("scan", "Films")
+    expect(page.get_by_text(f"{FILMS} movies")).to_be_visible()
+    shot(page, "admin-libraries")
+
+
+def test_the_browsers_time_zone_is_taken_at_the_first_sign_in(server: Server, browser: Browser):
+    context = browser.new_context(timezone_id="Asia/Tokyo")
+    page = context.new_page()
+    make_first_admin(page, server)
+    page.goto(f"{server.url}/settings")
+    expect(page.get_by_label("Days and times are shown as in")).to_have_value("Asia/Tokyo")
+    expect(page.get_by_text("Chrome on Linux")).to_be_visible()
+    context.close()
+
+
+def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, tmp_path: Path):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    make_first_admin(page, server)
+    page.get_by_label("Name").fill("Films")
+    choose(page, tmp_path / "films")
+    page.get_by_label("Name").press("Enter")  # adds, and chooses no folder
+    page.get_by_role("button", name="Scan Films").wait_for()
+    for _ in range(60):
+        if page.get_by_text(f"{FILMS} added, 1 skipped").count():
+            break
+        page.wait_for_timeout(1000)
+        page.reload()
+    expect(page.get_by_text(f"{FILMS} added, 1 skipped")).to_be_visible()
+    context.close()
+
+
+def test_who_has_only_a_keyboard_signs_in_looks_after_users_and_signs_out(server: Server, page: Page, shot: Shot):
+    server.command("user", "add", "Ana", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+    keys = page.keyboard
+    page.goto(server.url)
+    expect(page.get_by_label("Name")).to_be_focused()
+    keys.type("ana")
+    keys.press("Tab")
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    expect(page).to_have_url(f"{server.url}/")
+    keys.press("Tab")  # the first stop is the way past the navigation
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    tab_to(page, "Ana")
+    keys.press("Enter")
+    shot(page, "keyboard-menu")
+    tab_to(page, "Administration")
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="Administration")).to_be_visible()
+    tab_to(page, "Users")
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="Users")).to_be_visible()
+    tab_to(page, "Add a user")
+    keys.press("Enter")
+    expect(page.get_by_label("Name")).to_be_focused()
+    keys.type("Ben")
+    keys.press("Tab")
+    keys.type(PASSWORD)
+    keys.press("Enter")
+    expect(page.get_by_text("The user is added.")).to_be_visible()
+    tab_to(page, "Ana")
+    keys.press("Enter")
+    tab_to(page, "Sign out")
+    keys.press("Enter")
+    expect(page).to_have_url(f"{server.url}/sign-in")
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Press Tab until what has this name has the focus, and see that it can be seen."""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText").strip().partition("\n")[0] == name:
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", f"nobody sees that {name} has the focus"
+            return
+    raise AssertionError(f"no Tab leads to {name}")
