@@ -116,8 +116,12 @@ def _run_workers(settings: Settings, sockets: list[socket.socket]) -> int:
         log.info("Playhead listens on %s, %d workers", url, len(sockets))
         _print_setup_link(url, setup_token)
 
-    with tempfile.TemporaryDirectory(prefix="playhead-workers-") as folder:
-        return Workers(sockets, partial(_work, settings, Path(folder)), announce, _KILL_AFTER_S).run()
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="playhead-workers-")
+    except OSError as error:
+        raise CannotServeError(f"no temporary folder can be made for the workers: {error.strerror}") from None
+    with folder as path:
+        return Workers(sockets, partial(_work, settings, Path(path)), announce, _KILL_AFTER_S).run()
 
 
 async def _prepare(settings: Settings) -> str | None:
