@@ -234,6 +234,11 @@ _CLASSES = (
 )
 
 
+def codec_name(codec: str) -> str:
+    """Return what people call a codec of which FFmpeg has another name."""
+    return _CODEC_NAMES.get(codec, codec.upper())
+
+
 def _resolution(width: int, height: int) -> str:
     long, short = max(width, height), min(width, height)  # a film held upright is no smaller
     return next((name for wide, high, name in _CLASSES if long >= wide or short >= high), f"{short}p")
@@ -246,7 +251,7 @@ def version_label(info: MediaInfo, edition: str | None = None) -> str:
     if video is not None:
         if video.width and video.height:
             words.append(_resolution(video.width, video.height))
-        words.append(_CODEC_NAMES.get(video.codec, video.codec.upper()))
+        words.append(codec_name(video.codec))
         if video.hdr:
             words.append("HDR")
     if edition:

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from playhead.domain.catalogue import Item
+from playhead.domain.catalogue import Item, codec_name
 from playhead.domain.model import Instant, ItemKind, Milliseconds, moment_of
 
 _MINUTE_S = 60
 _HOUR_S = 60 * _MINUTE_S
 _KIB = 1024
+_CONTAINERS: Final = {"mov": "MP4", "matroska": "MKV", "webm": "WebM", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS"}
 
 
 def _local(instant: Instant, zone: ZoneInfo) -> datetime:
@@ -82,6 +83,16 @@ def number(item: Item) -> str:
     return f"S{item.season_number or 1} E{item.episode_number}{last}"
 
 
+def codec(name: str) -> str:
+    """Show FFmpeg's name of a codec as people know it: "H.264", "AAC", "DTS"."""
+    return codec_name(name)
+
+
+def container(name: str) -> str:
+    """Show FFmpeg's name of a container as people know it: "MP4", "MKV", "WebM"."""
+    return _CONTAINERS.get(name, name.upper())
+
+
 def sentence(phrase: str) -> str:
     """Show a fault, such as "must be a number", as a sentence."""
     return f"{phrase[:1].upper()}{phrase[1:]}."
@@ -106,6 +117,8 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "length": length,
     "size": size,
     "number": number,
+    "codec": codec,
+    "container": container,
     "sentence": sentence,
     "counted": counted,
 }
