@@ -1,12 +1,16 @@
 """Pages as a browser without scripts meets them: what is on them, and forms that are sent."""
 
+import re
 from html.parser import HTMLParser
+from typing import Any
 
 import httpx
 
-from world import PASSWORD, World
+from shelves import episode_id
+from world import MOVIE, PASSWORD, RUNTIME_MS, World
 
 OWN = {"origin": "http://playhead.test"}
+LENGTH_S = RUNTIME_MS // 1000
 
 
 class Seen(HTMLParser):
@@ -47,3 +51,37 @@ async def enter(world: World, username: str = "member") -> None:
     """Sign in; the client keeps the cookie."""
     answer = await submit(world.client, "/sign-in", username=username, password=PASSWORD)
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+class Visitor:
+    """Somebody who is signed in, and what their players report."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.headers: dict[str, str] = getattr(world, name)
+
+    async def report(self, seconds: float, item_id: str = MOVIE, kind: str = "movie", **more: object) -> None:
+        body = {"position_seconds": seconds, "duration_seconds": LENGTH_S} | more
+        path = f"/api/v1/playback/{kind}/{item_id}"
+        answer = await self.world.client.post(path, json=body, headers=self.headers)
+        assert answer.status_code == 200, answer.text
+
+    async def watch(self, *numbers: tuple[int, int]) -> None:
+        """Watch these episodes of `shelves.STATION` to their end, three hours after each other."""
+        for each in numbers:
+            self.world.clock.advance(3 * 60 * 60 * 1000)
+            await self.report(LENGTH_S, episode_id(*each), "episode")
+
+    async def state(self, item_id: str = MOVIE, kind: str = "movie") -> dict[str, Any]:
+        path = f"/api/v1/playback/{kind}/{item_id}/state"
+        return (await self.world.client.get(path, headers=self.headers)).json()
+
+    async def page(self, path: str) -> str:
+        answer = await self.world.client.get(path)
+        assert answer.status_code == 200, answer.text
+        return words(answer)
+
+
+def words(answer: httpx.Response) -> str:
+    """What a page says, without its tags."""
+    return " ".join(re.sub(r"<[^>]*>", " ", answer.text).split())

@@ -1,6 +1,6 @@
 """One user and one item, for tests of the rules: reports and marks go in, progress, plays and kept points stay."""
 
-from playhead.domain.marks import Marked, mark_watched, restore, unwatch
+from playhead.domain.marks import Marked, Undo, mark_watched, restore, take_back, unwatch
 from playhead.domain.model import Instant, Milliseconds
 from playhead.domain.playback import (
     Decision,
@@ -76,6 +76,12 @@ class Viewer:
         marked = restore(self.progress, point, self.item, POLICY, self.now)
         self._take(marked)
         return marked
+
+    def undo(self, undo: Undo) -> bool:
+        """Take a mark back, as far as progress goes; False where something has changed it since."""
+        progress = take_back(self.progress, undo, self.now)
+        self.progress = progress or self.progress
+        return progress is not None
 
     def _take(self, marked: Marked | None) -> Marked | None:
         if marked is not None:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from playhead.domain.lists import (
     Card,
+    EpisodeCounts,
     ListState,
     NextKind,
     Viewed,
@@ -13,10 +14,15 @@ from playhead.domain.lists import (
     find_candidates,
     following,
     has_aired,
+    in_order,
     is_hidden,
+    is_in_progress,
+    neighbours,
     next_up,
+    up_to,
 )
 from playhead.domain.model import Instant, ItemId
+from playhead.domain.playback import ItemFacts
 from viewer import DAY, EVENING, HOUR, POLICY, Viewer, ms
 
 SHOW = ItemId("show")
@@ -343,3 +349,54 @@ def test_what_comes_next_can_be_played(rows: list[Viewed]):
     found = next_up(rows, POLICY, EVENING)
     assert (found.episode is None) == (found.kind is NextKind.DONE)
     assert found.episode is None or found.episode.available
+
+
+# A show in its order
+
+
+def up_to_here(number: str, *rows: Viewed) -> set[str]:
+    return {*up_to(rows, ItemId(number), EVENING)}
+
+
+def test_up_to_here_are_all_regular_episodes_before_and_the_one_itself():
+    rows = [episode(2, 1), episode(1, 2), episode(0, 1), episode(1, 1), episode(2, 2)]
+    assert up_to_here("s2e1", *rows) == {"s1e1", "s1e2", "s2e1"}
+
+
+def test_a_file_with_several_episodes_is_marked_to_its_last():
+    rows = [episode(1, 1, episode_end=2), episode(1, 2), episode(1, 3)]
+    assert up_to_here("s1e1", *rows) == {"s1e1", "s1e2"}
+
+
+def test_what_has_not_aired_is_not_marked_but_what_was_pointed_at_is():
+    rows = [episode(1, 1, air_date="2030-01-01"), episode(1, 2), episode(1, 3, air_date="2031-01-01")]
+    assert up_to_here("s1e3", *rows) == {"s1e2", "s1e3"}
+
+
+def test_a_special_stands_for_itself():
+    assert up_to_here("s0e2", episode(0, 1), episode(0, 2), episode(1, 1)) == {"s0e2"}
+
+
+def test_the_episodes_beside_one_are_those_that_can_be_played():
+    rows = [episode(1, 3), episode(2, 1), episode(1, 2, available=False), episode(1, 1), episode(0, 1)]
+    beside = {row.item_id: neighbours(rows, row.item_id) for row in rows}
+    assert beside == {
+        "s0e1": (None, None),
+        "s1e1": (None, "s1e3"),
+        "s1e2": ("s1e1", "s1e3"),
+        "s1e3": ("s1e1", "s2e1"),
+        "s2e1": ("s1e3", None),
+    }
+    assert [row.item_id for row in in_order(rows)] == ["s0e1", "s1e1", "s1e2", "s1e3", "s2e1"]
+
+
+def test_what_was_watched_can_be_gone_on_with_only_once_it_is_armed_again():
+    facts = ItemFacts()
+    assert is_in_progress(movie(), facts, POLICY)
+    assert is_in_progress(movie(watched=True), facts, POLICY)
+    assert not is_in_progress(movie(watched=True, armed=False), facts, POLICY)
+    assert not is_in_progress(movie(position=60), facts, POLICY)
+
+
+def test_what_is_left_of_a_show_is_what_is_not_watched():
+    assert EpisodeCounts(12, 5, 6).unwatched == 7

@@ -1,11 +1,24 @@
 """Marks by hand, and what always holds in any history of reports and marks."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from playhead.domain.model import Instant
-from playhead.domain.playback import Event, ItemFacts, KeptPoint, Progress, Reason, Report, effective_at, is_resumable
+from playhead.domain.marks import Undo, is_possible
+from playhead.domain.model import Instant, ItemId, Milliseconds
+from playhead.domain.playback import (
+    MAX_MS,
+    NOTHING,
+    Event,
+    ItemFacts,
+    KeptPoint,
+    Progress,
+    Reason,
+    Report,
+    effective_at,
+    is_resumable,
+)
 from viewer import DAY, EVENING, HOUR, ITEM, MINUTE, POLICY, SECOND, Viewer, ms
 
 # Watched
@@ -165,6 +178,81 @@ def test_a_point_can_be_restored_where_nothing_else_is_known():
     assert (viewer.resume, viewer.stored.version, viewer.kept) == (3000, 1, [])
 
 
+# Taking back
+
+
+def undo_of(viewer: Viewer, before: Progress | None) -> Undo:
+    return Undo(ItemId("movie"), before, viewer.stored.version)
+
+
+def test_a_mark_that_is_taken_back_leaves_what_was_there():
+    viewer = Viewer()
+    viewer.report(5400)
+    viewer.report(3000, session="A", device="TV", event=Event.PAUSE)
+    before = viewer.stored
+    viewer.unwatch()
+    viewer.now = Instant(viewer.now + MINUTE)
+    assert viewer.undo(undo_of(viewer, before))
+    assert viewer.stored == before._replace(version=before.version + 2, changed_at=viewer.now)
+
+
+def test_a_mark_of_what_nobody_had_touched_leaves_nothing_known():
+    viewer = Viewer()
+    viewer.mark(viewer.now)
+    assert viewer.undo(undo_of(viewer, None))
+    assert viewer.stored == NOTHING._replace(version=2, changed_at=viewer.now)
+
+
+def test_what_was_reported_since_is_not_taken_back():
+    viewer = Viewer()
+    viewer.report(3000)
+    before = viewer.stored
+    viewer.mark(viewer.now)
+    undo = undo_of(viewer, before)
+    viewer.report(600)
+    after = viewer.stored
+    assert not viewer.undo(undo)
+    assert viewer.stored == after
+    assert not Viewer().undo(undo)
+
+
+REPORTED = Progress(
+    ms(3000), ms(5400), watched=True, armed=True, last_watched_at=EVENING, version=3, changed_at=EVENING
+)
+COMPLETED = REPORTED._replace(completed_session="A", completed_duration_ms=ms(5400), completed_at=EVENING)
+
+
+@pytest.mark.parametrize("progress", [NOTHING, REPORTED, COMPLETED, COMPLETED._replace(completed_marked=True)])
+def test_what_the_rules_make_is_possible(progress: Progress):
+    assert is_possible(progress, EVENING)
+
+
+@pytest.mark.parametrize(
+    "progress",
+    [
+        REPORTED._replace(position_ms=ms(-1)),
+        REPORTED._replace(position_ms=ms(5401)),
+        REPORTED._replace(duration_ms=ms(0), position_ms=ms(0)),
+        REPORTED._replace(duration_ms=Milliseconds(MAX_MS + 1)),
+        REPORTED._replace(duration_ms=None),
+        REPORTED._replace(last_watched_at=None),
+        REPORTED._replace(duration_ms=None, last_watched_at=None),
+        REPORTED._replace(last_watched_at=Instant(EVENING + 1)),
+        REPORTED._replace(last_watched_at=Instant(-1)),
+        REPORTED._replace(unwatched_at=Instant(EVENING + 1)),
+        REPORTED._replace(completed_at=EVENING),
+        REPORTED._replace(completed_marked=True),
+        REPORTED._replace(completed_session="A"),
+        REPORTED._replace(completed_duration_ms=ms(5400)),
+        COMPLETED._replace(completed_duration_ms=ms(0)),
+        COMPLETED._replace(completed_duration_ms=Milliseconds(MAX_MS + 1)),
+        COMPLETED._replace(completed_marked=True, watched=False),
+    ],
+)
+def test_what_the_rules_never_make_is_not_possible(progress: Progress):
+    assert not is_possible(progress, EVENING)
+
+
 # Any history
 
 
@@ -253,6 +341,18 @@ class History(RuleBasedStateMachine):
         assert self.viewer.progress is None or not self.viewer.stored.watched
         self.by_hand = False
 
+    @rule(is_watched=st.booleans())
+    def mark_and_take_back(self, *, is_watched: bool) -> None:
+        viewer = self.viewer
+        before, plays, kept, by_hand = viewer.progress, list(viewer.plays), list(viewer.kept), self.by_hand
+        marked = viewer.mark(viewer.now) if is_watched else viewer.unwatch()
+        if marked is None:
+            return
+        assert viewer.undo(undo_of(viewer, before))
+        known = before or NOTHING
+        assert viewer.stored == known._replace(version=known.version + 2, changed_at=viewer.now)
+        viewer.plays, viewer.kept, self.by_hand = plays, kept, by_hand
+
     @precondition(lambda self: self.viewer.kept)
     @rule(data=st.data())
     def restore(self, data: st.DataObject) -> None:
@@ -272,11 +372,14 @@ class History(RuleBasedStateMachine):
 
     @invariant()
     def what_is_stored_makes_sense(self) -> None:
-        stored = self.viewer.progress
+        viewer = self.viewer
+        stored = viewer.progress
         if stored is not None:
             assert (stored.duration_ms is None) == (stored.last_watched_at is None)
             assert 0 <= stored.position_ms <= (stored.duration_ms or 0)
             assert stored.watched or stored.armed
+            times = (stored.last_watched_at, stored.unwatched_at, stored.completed_at, viewer.now)
+            assert is_possible(stored, max(time for time in times if time is not None))
 
     @invariant()
     def every_kept_point_can_be_gone_back_to(self) -> None:

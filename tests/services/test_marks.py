@@ -8,13 +8,16 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from playhead.domain.events import Change, Topic
+from playhead.domain.marks import Undo
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import Policy, Report
 from playhead.errors import Code, PlayheadError
 from playhead.services.events import Events
 from playhead.services.marks import Mark, Marks
 from playhead.services.playback import Playback
+from playhead.services.undoing import decode, encode
 from playhead.storage import schema
+from playhead.storage.checking import Fault, check_file, check_server
 from playhead.storage.database import Connection, Database
 from support import Clock, Ids
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, stock_library
@@ -166,6 +169,91 @@ async def test_a_show_is_marked_whole_or_not_at_all(database: Database, clock: C
         await here.marks.mark_show(USER, LONG_SHOW, None, Mark())
     assert (await here.count("progress"), await here.count("play")) == (0, 0)
     assert here.published == []
+
+
+# Back again
+
+
+async def faults(engine: str, request: pytest.FixtureRequest) -> list[Fault]:
+    """What `db check` finds in what users write."""
+    if engine == "sqlite":
+        found = check_file(request.getfixturevalue("database_path"), lambda _done, _all: None)
+    else:
+        found = check_server(request.getfixturevalue("postgres_url"), lambda _done, _all: None)
+    return [fault for fault in found if fault.table in {"progress", "play", "kept_position"}]
+
+
+async def test_a_whole_show_is_taken_back_in_one_change_and_leaves_a_sound_store(
+    here: Installation, clock: Clock, engine: str, request: pytest.FixtureRequest
+):
+    await here.report(5000, EPISODE, ItemKind.EPISODE)
+    clock.advance(Milliseconds(86_400_000))
+    await here.report(2000, EPISODE, ItemKind.EPISODE)
+    before = await here.marks.read(USER, ItemKind.EPISODE, ItemId(EPISODE))
+    undos = await here.marks.mark_show(USER, ItemId(SHOW), None, None)
+    here.published.clear()
+    await here.marks.undo(USER, decode(encode(undos) or "", clock.now))
+    after = await here.marks.read(USER, ItemKind.EPISODE, ItemId(EPISODE))
+    assert before.progress is not None
+    changed = before.progress._replace(version=before.progress.version + 2, changed_at=clock.now)
+    assert after == before._replace(progress=changed)
+    assert [(change.topic, change.item_ids) for change in here.published] == [(Topic.WATCHED, (EPISODE,))]
+    assert await faults(engine, request) == []
+
+
+async def test_what_a_mark_added_goes_with_it_and_nothing_else(
+    here: Installation, engine: str, request: pytest.FixtureRequest
+):
+    await here.report(3000)
+    await here.marks.mark(USER, ItemKind.MOVIE, ItemId(MOVIE), Mark())
+    await here.report(1000)
+    undos = await here.marks.mark_item(USER, ItemKind.MOVIE, ItemId(MOVIE), Mark(new_play=True))
+    assert (await here.count("play"), await here.count("kept_position")) == (2, 2)
+    await here.marks.undo(USER, undos)
+    assert (await here.count("play"), await here.count("kept_position")) == (1, 1)
+    assert await faults(engine, request) == []
+
+
+async def test_marks_are_taken_back_all_or_none(here: Installation):
+    await here.database.write(long_show)
+    undos = await here.marks.mark_show(USER, LONG_SHOW, None, Mark())
+    await here.report(100, undos[-1].item_id, ItemKind.EPISODE)
+    with pytest.raises(PlayheadError) as refused:
+        await here.marks.undo(USER, undos)
+    assert refused.value.code is Code.CONFLICT
+    assert await here.count("play") == 2000
+    await here.marks.undo(USER, undos[:-1])
+    assert await here.count("play") == 1
+
+
+async def test_one_of_two_processes_takes_a_mark_back(
+    here: Installation, open_database: Callable[[], Any], ids: Ids, clock: Clock
+):
+    other = Installation(open_database(), ids, clock)
+    try:
+        undos = await here.marks.mark_item(USER, ItemKind.MOVIE, ItemId(MOVIE), Mark())
+        results = await asyncio.gather(
+            *(each.marks.undo(USER, undos) for each in (here, other)), return_exceptions=True
+        )
+        refused = [result for result in results if isinstance(result, PlayheadError)]
+        assert [error.code for error in refused] == [Code.CONFLICT]
+        assert await here.count("play") == 0
+    finally:
+        await other.database.close()
+
+
+async def test_nothing_of_a_show_itself_or_of_nobody_is_taken_back(here: Installation):
+    for item_id, code in ((SHOW, Code.CONFLICT), (NOWHERE, Code.NOT_FOUND)):
+        with pytest.raises(PlayheadError) as refused:
+            await here.marks.undo(USER, [Undo(ItemId(item_id), None, 1)])
+        assert refused.value.code is code
+
+
+async def test_all_up_to_an_episode_are_one_change(here: Installation):
+    await here.database.write(long_show)
+    undos = await here.marks.mark_up_to(USER, ItemId("66666666-6666-4666-8666-000000000150"), Mark())
+    (change,) = here.published
+    assert (change.topic, len(change.item_ids), len(undos)) == (Topic.WATCHED, 150, 150)
 
 
 # At the same time

@@ -1,0 +1,425 @@
+"""Home, libraries, search and what is done from cards, as a browser without scripts meets them."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from pages import LENGTH_S, OWN, Seen, Visitor, enter, submit, words
+from shelves import SERIES, STATION, episode_id, movie_id, stock_movies, stock_series
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
+
+pytestmark = pytest.mark.anyio
+
+DAY_MS = 24 * 60 * 60 * 1000
+FILMS = f"/libraries/{LIBRARY}"
+SHOWS = f"/libraries/{SERIES}"
+WEIGHT_MAX = 100_000
+PART = 60
+
+
+@pytest.fixture
+def statements() -> Iterator[list[str]]:
+    """The statements that SQLAlchemy executes on connections that are opened from now on."""
+    told: list[str] = []
+
+    def note(*arguments: Any) -> None:  # noqa: ANN401 - what SQLAlchemy hands over
+        told.append(arguments[2])
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield told
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+async def visitor(stocked: World) -> Visitor:
+    await stocked.playhead.installation.database.write(lambda c: stock_series(c, stocked.user_ids["member"]))
+    await enter(stocked)
+    return Visitor(stocked, "member")
+
+
+def section(html: str, name: str) -> str:
+    """What a section of a page says."""
+    found = re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)
+    assert found
+    return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split())
+
+
+async def home(visitor: Visitor) -> dict[str, str]:
+    html = (await visitor.world.client.get("/")).text
+    return {name: section(html, name) for name in ("continue", "next", "recent")}
+
+
+def cards(html: str) -> list[str]:
+    return re.findall(r'class="card"[^>]*data-key="([^"]*)"', html)
+
+
+# Home
+
+
+async def test_home_says_that_nothing_is_begun(visitor: Visitor):
+    said = await home(visitor)
+    assert "Nothing is begun." in said["continue"]
+    assert said["next"] == "Next up"
+
+
+async def test_what_is_in_the_middle_is_apart_from_what_comes_next(visitor: Visitor):
+    await visitor.watch((1, 1))
+    await visitor.report(3730)
+    said = await home(visitor)
+    assert "Harbour Lights" in said["continue"]
+    assert "28 min left" in said["continue"]
+    assert "Signal Hill S1 E2 · Watch 1-2 1 h 30 min" in said["next"]
+    assert "Signal Hill" not in said["continue"]
+    await visitor.report(1800, episode_id(1, 2), "episode")
+    said = await home(visitor)
+    assert "Signal Hill S1 E2 · Watch 1-2 1 h left" in said["continue"]
+    assert said["next"] == "Next up"
+
+
+async def test_a_second_watching_says_so(visitor: Visitor):
+    for _ in range(2):
+        await visitor.report(600, episode_id(1, 2), "episode")
+        await visitor.watch((1, 2))
+    assert "S1 E3 · Watch 1-3 Watch again" in (await home(visitor))["next"]
+
+
+async def test_what_was_added_last_comes_first_and_a_show_once(visitor: Visitor):
+    await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 41)))
+    html = (await visitor.world.client.get("/")).text
+    shown = cards(html.partition('id="recent"')[2])
+    assert shown == [movie_id(number) for number in range(40, 22, -1)]
+    await visitor.world.playhead.installation.database.write(
+        lambda c: c.exec_driver_sql(f"UPDATE item SET added_at = 1000 WHERE show_id = '{STATION}'")  # noqa: S608
+    )
+    said = (await home(visitor))["recent"]
+    assert said.startswith("Recently added Signal Hill 7 episodes Reel 40")
+
+
+async def test_a_single_new_episode_is_named_and_can_be_played(visitor: Visitor):
+    await visitor.world.playhead.installation.database.write(
+        lambda c: c.exec_driver_sql(
+            f"UPDATE item SET added_at = {2 * DAY_MS} WHERE id = '{episode_id(2, 2)}'"  # noqa: S608
+        )
+    )
+    html = (await visitor.world.client.get("/")).text
+    assert "Signal Hill S2 E2 · Watch 2-2" in section(html, "recent")
+    assert f"/watch/episode/{episode_id(2, 2)}" in Seen(html).references
+
+
+async def test_who_sees_no_library_is_told_why(visitor: Visitor):
+    await enter(visitor.world, "stranger")
+    said = words(await visitor.world.client.get("/"))
+    assert "There is nothing to watch yet An admin decides who sees which library." in said
+    assert "Harbour Lights" not in said
+
+
+# What is done from cards
+
+
+async def test_without_scripts_a_card_leads_back_and_says_once_what_was_done(visitor: Visitor):
+    answer = await submit(visitor.world.client, f"/movies/{MOVIE}", do="hide", back="/history?x=1")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/history?x=1")
+    assert "httponly" in answer.headers["set-cookie"].lower()
+    assert "Hidden until it is played again" in words(await visitor.world.client.get("/"))
+    assert "Hidden until it is played again" not in words(await visitor.world.client.get("/"))
+
+
+@pytest.mark.parametrize("back", ["https://elsewhere.test/", "//elsewhere.test", "", "x"])
+async def test_a_form_never_leads_to_another_site(visitor: Visitor, back: str):
+    answer = await submit(visitor.world.client, f"/movies/{MOVIE}", do="hide", back=back)
+    assert answer.headers["location"] == "/"
+
+
+@pytest.mark.parametrize("cookie", ["x", "e30", "W10=", "WyJhIiwiaHR0cHM6Ly9lbHNld2hlcmUudGVzdC8iLHt9XQ==", "/w=="])
+async def test_a_forged_notice_leads_nowhere(visitor: Visitor, cookie: str):
+    visitor.world.client.cookies.set("playhead_notice", cookie)
+    answer = await visitor.world.client.get("/")
+    assert answer.status_code == 200
+    assert "elsewhere.test" not in answer.text
+
+
+@pytest.mark.parametrize("do", ["hide", "snooze-day", "snooze-week", "snooze-month"])
+async def test_a_card_goes_and_comes_back_by_undoing_it(visitor: Visitor, do: str):
+    await visitor.report(3000)
+    undo = await act(visitor, f"/movies/{MOVIE}", do)
+    assert "Harbour Lights" not in (await home(visitor))["continue"]
+    await submit(visitor.world.client, undo["action"], **undo["fields"])
+    assert "Harbour Lights" in (await home(visitor))["continue"]
+
+
+async def test_a_snoozed_card_comes_back_by_itself(visitor: Visitor):
+    await visitor.report(3000)
+    await act(visitor, f"/movies/{MOVIE}", "snooze-week")
+    visitor.world.clock.advance(7 * DAY_MS - 1)
+    await enter(visitor.world)
+    assert "Harbour Lights" not in (await home(visitor))["continue"]
+    visitor.world.clock.advance(1)
+    assert "Harbour Lights" in (await home(visitor))["continue"]
+
+
+async def act(visitor: Visitor, path: str, do: str, **fields: str) -> dict[str, Any]:
+    """Do something as a script does it, and return what undoes it."""
+    answer = await visitor.world.client.post(
+        path, data={"do": do} | fields, headers=OWN | {"accept": "application/json"}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json().get("undo", {})
+
+
+async def test_an_undone_mark_leaves_everything_as_it_was(visitor: Visitor):
+    await visitor.report(3730, device="television")
+    before = await visitor.state()
+    points = await positions(visitor)
+    undo = await act(visitor, f"/movies/{MOVIE}", "watched")
+    assert (await visitor.state())["play_count"] == 1
+    await submit(visitor.world.client, undo["action"], **undo["fields"])
+    after = await visitor.state()
+    assert after == before | {"version": before["version"] + 2}
+    assert await positions(visitor) == points
+
+
+async def test_an_undone_unmark_brings_mark_and_position_back(visitor: Visitor):
+    await visitor.report(LENGTH_S)
+    visitor.world.clock.advance(DAY_MS // 2)
+    await visitor.report(2000)
+    before = await visitor.state()
+    undo = await act(visitor, f"/movies/{MOVIE}", "unwatched")
+    assert not (await visitor.state())["watched"]
+    await submit(visitor.world.client, undo["action"], **undo["fields"])
+    assert await visitor.state() == before | {"version": before["version"] + 2}
+
+
+async def positions(visitor: Visitor) -> list[dict[str, Any]]:
+    path = f"/api/v1/playback/movie/{MOVIE}/positions"
+    return (await visitor.world.client.get(path, headers=visitor.headers)).json()["items"]
+
+
+async def test_what_was_played_since_is_not_undone(visitor: Visitor):
+    await visitor.report(3000)
+    undo = await act(visitor, f"/movies/{MOVIE}", "watched")
+    await visitor.report(600)
+    before = await visitor.state()
+    answer = await submit(visitor.world.client, undo["action"], **undo["fields"])
+    assert answer.status_code == 409
+    assert "It was changed meanwhile." in answer.text
+    assert await visitor.state() == before
+
+
+async def test_a_mark_is_undone_once(visitor: Visitor):
+    undo = await act(visitor, f"/movies/{MOVIE}", "watched")
+    for status in (303, 409):
+        answer = await submit(visitor.world.client, undo["action"], **undo["fields"])
+        assert answer.status_code == status
+
+
+async def test_nothing_is_offered_where_nothing_was_changed(visitor: Visitor):
+    await act(visitor, f"/movies/{MOVIE}", "watched")
+    assert await act(visitor, f"/movies/{MOVIE}", "watched") == {}
+
+
+async def test_what_another_user_could_undo_is_theirs_alone(visitor: Visitor):
+    await visitor.report(3000)
+    undo = await act(visitor, f"/movies/{MOVIE}", "watched")
+    before = await visitor.state()
+    await enter(visitor.world, "stranger")
+    answer = await submit(visitor.world.client, undo["action"], **undo["fields"])
+    assert answer.status_code == 403
+    await enter(visitor.world, "admin")
+    answer = await submit(visitor.world.client, undo["action"], **undo["fields"])
+    assert answer.status_code == 409
+    assert await visitor.state() == before
+
+
+@pytest.mark.parametrize("value", ["", "x", "!", "kA", "gA", "kJA", "_", "\0", "A" * 60_000])
+async def test_what_is_no_undo_is_refused(visitor: Visitor, value: str):
+    answer = await submit(visitor.world.client, "/undo", value=value)
+    assert answer.status_code == 422
+    assert "Cannot be undone." in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "do"),
+    [
+        (f"/movies/{MOVIE}", "drop"),
+        (f"/movies/{MOVIE}", "watched-up-to"),
+        (f"/shows/{STATION}", "restore"),
+        (f"/movies/{MOVIE}", ""),
+    ],
+)
+async def test_what_cannot_be_done_to_an_item_is_refused(visitor: Visitor, path: str, do: str):
+    assert (await submit(visitor.world.client, path, do=do)).status_code == 422
+
+
+@pytest.mark.parametrize("path", [f"/movies/{NOWHERE}", f"/movies/{SHOW}", "/movies/x", f"/shows/{MOVIE}"])
+async def test_nothing_is_done_to_what_is_not_there(visitor: Visitor, path: str):
+    assert (await submit(visitor.world.client, path, do="watched")).status_code == 404
+
+
+# Libraries
+
+
+async def shelf(visitor: Visitor, path: str = FILMS) -> list[str]:
+    answer = await visitor.world.client.get(path)
+    assert answer.status_code == 200, answer.text
+    return cards(answer.text)
+
+
+async def test_a_library_of_movies_is_filtered_by_what_one_has_watched(visitor: Visitor):
+    await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 6)))
+    begun, barely, watched, again, untouched = (movie_id(number) for number in range(1, 6))
+    await visitor.report(3000, begun)
+    await visitor.report(60, barely)
+    await visitor.report(LENGTH_S, watched)
+    await visitor.report(LENGTH_S, again)
+    visitor.world.clock.advance(DAY_MS // 2)
+    await visitor.report(1000, again)
+    assert await shelf(visitor) == [MOVIE, begun, barely, watched, again, untouched]
+    assert await shelf(visitor, f"{FILMS}?show=unwatched") == [MOVIE, begun, barely, untouched]
+    assert await shelf(visitor, f"{FILMS}?show=in-progress") == [begun, again]
+    assert await shelf(visitor, f"{FILMS}?show=watched") == [watched, again]
+    assert await shelf(visitor, f"{FILMS}?show=nonsense") == await shelf(visitor)
+    await enter(visitor.world, "admin")
+    assert await shelf(visitor, f"{FILMS}?show=watched") == []
+    assert len(await shelf(visitor, f"{FILMS}?show=unwatched")) == 6
+
+
+async def test_a_library_of_movies_is_sorted_and_searched(visitor: Visitor):
+    await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, [1, 2, 10]))
+    one, two, ten = movie_id(1), movie_id(2), movie_id(10)
+    assert await shelf(visitor, f"{FILMS}?sort=-title") == [ten, two, one, MOVIE]
+    assert await shelf(visitor, f"{FILMS}?sort=-year") == [MOVIE, ten, two, one]
+    assert await shelf(visitor, f"{FILMS}?sort=added") == [MOVIE, one, two, ten]
+    assert await shelf(visitor, f"{FILMS}?sort=nonsense") == [MOVIE, one, two, ten]
+    assert await shelf(visitor, f"{FILMS}?find=re%C3%A9L+1") == [one, ten]
+    assert await shelf(visitor, f"{FILMS}?find=%00&show=unwatched") == [MOVIE, one, two, ten]
+    assert "Nothing is called like that" in words(await visitor.world.client.get(f"{FILMS}?find=nowhere"))
+    assert "Nothing is watched" in words(await visitor.world.client.get(f"{FILMS}?show=watched"))
+
+
+@pytest.mark.parametrize("query", ["", "show=unwatched", "sort=-year&find=reel", "sort=-added", "show=in-progress"])
+async def test_the_parts_of_a_library_hold_everything_once(visitor: Visitor, query: str):
+    await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 151)))
+    if query == "show=in-progress":
+        for number in range(1, 151):
+            await visitor.report(3000 if number % 2 else 60, movie_id(number))
+    address: str | None = f"{FILMS}?{query}"
+    found: list[str] = []
+    while address is not None:
+        html = (await visitor.world.client.get(address)).text
+        assert len(cards(html)) <= PART
+        found += cards(html)
+        more = re.search(r'id="more"[^>]*href="([^"]*)"', html)
+        address = None if more is None else more[1].replace("&amp;", "&")
+    every = [movie_id(number) for number in range(1, 151)]
+    wanted = every[::2] if query == "show=in-progress" else every
+    assert len(found) == len(set(found))
+    assert {*found} - {MOVIE} == {*wanted}
+
+
+@pytest.mark.parametrize("cursor", ["x", "W10", "", "\0", "WyJ5ZWFyIiwgMSwgIngiXQ"])
+async def test_a_place_that_is_none_is_refused(visitor: Visitor, cursor: str):
+    answer = await visitor.world.client.get(FILMS, params={"cursor": cursor})
+    assert answer.status_code == 422
+
+
+async def test_a_library_of_shows_tells_how_many_episodes_are_left(visitor: Visitor):
+    assert "5 unwatched Signal Hill" in words(await visitor.world.client.get(SHOWS))
+    assert await shelf(visitor, f"{SHOWS}?show=unwatched") == [STATION]
+    assert await shelf(visitor, f"{SHOWS}?show=in-progress") == []
+    await visitor.watch((1, 1))
+    assert "4 unwatched Signal Hill" in words(await visitor.world.client.get(SHOWS))
+    assert await shelf(visitor, f"{SHOWS}?show=in-progress") == [STATION]
+    assert await shelf(visitor, f"{SHOWS}?show=watched") == []
+    await visitor.watch((1, 2), (1, 3), (2, 1), (2, 2))
+    assert "Watched Signal Hill" in words(await visitor.world.client.get(SHOWS))
+    assert await shelf(visitor, f"{SHOWS}?show=watched") == [STATION]
+    assert await shelf(visitor, f"{SHOWS}?show=unwatched") == []
+
+
+async def test_a_library_that_was_not_granted_is_not_shown(visitor: Visitor):
+    await enter(visitor.world, "stranger")
+    assert (await visitor.world.client.get(FILMS)).status_code == 403
+    await enter(visitor.world, "member")
+    for path in (f"/libraries/{NOWHERE}", "/libraries/x"):
+        assert (await visitor.world.client.get(path)).status_code == 404
+
+
+async def test_however_large_a_library_is_its_first_part_is_small_and_takes_few_statements(
+    statements: list[str], visitor: Visitor
+):
+    async def cost(path: str) -> tuple[int, int]:
+        statements.clear()
+        answer = await visitor.world.client.get(path)
+        assert len(cards(answer.text)) == PART
+        return len(statements), len(answer.content)
+
+    write = visitor.world.playhead.installation.database.write
+    await write(lambda c: stock_movies(c, range(1, PART + 1)))
+    few, _ = await cost(FILMS)
+    await write(lambda c: stock_movies(c, range(PART + 1, 5001)))
+    for query in ("", "?show=unwatched", "?sort=-year", "?sort=-added&find=reel"):
+        many, weight = await cost(FILMS + query)
+        assert many == few > 0, query
+        assert weight <= WEIGHT_MAX
+
+
+# Search
+
+
+async def test_a_search_finds_movies_shows_and_episodes(visitor: Visitor):
+    await visitor.watch((1, 1))
+    assert "Harbour Lights" in words(await visitor.world.client.get("/search?query=light"))
+    assert "Shows 4 unwatched Signal Hill" in words(await visitor.world.client.get("/search?query=signal"))
+    said = words(await visitor.world.client.get("/search?query=WATCH"))
+    assert "Episodes Watch 0-1 Signal Hill · Special 1 Watched Watch 1-1 Signal Hill · S1 E1" in said
+    assert "Nothing is called like that" in words(await visitor.world.client.get("/search?query=nowhere"))
+    assert 'value="a&#34;b"' in (await visitor.world.client.get('/search?query=a"b')).text
+
+
+@pytest.mark.parametrize("query", ["", "?query=", "?query=%00", "?query=+"])
+async def test_a_search_for_nothing_asks_for_words(visitor: Visitor, query: str):
+    assert "Type some words of a title above." in words(await visitor.world.client.get(f"/search{query}"))
+
+
+async def test_a_search_that_finds_much_shows_some_and_says_so(visitor: Visitor):
+    await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 61)))
+    answer = await visitor.world.client.get("/search?query=reel")
+    assert len(cards(answer.text)) == 48
+    assert "There is more." in words(answer)
+
+
+async def test_a_search_finds_nothing_of_what_was_not_granted(visitor: Visitor):
+    await enter(visitor.world, "stranger")
+    for query in ("light", "signal", "watch", "ebb"):
+        assert "Nothing is called like that" in words(await visitor.world.client.get(f"/search?query={query}"))
+
+
+# All of them
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        FILMS,
+        SHOWS,
+        "/search?query=e",
+        f"/movies/{MOVIE}",
+        f"/episodes/{EPISODE}",
+        f"/shows/{STATION}",
+        f"/shows/{STATION}/seasons/1",
+    ],
+)
+async def test_these_pages_have_nothing_inline_and_one_id_each(visitor: Visitor, path: str):
+    await visitor.watch((1, 1))
+    await visitor.report(3000)
+    answer = await visitor.world.client.get(path)
+    seen = Seen(answer.text)
+    assert answer.status_code == 200
+    assert seen.inline_scripts == seen.inline_styles == 0
+    assert len(seen.ids) == len(set(seen.ids))
+    assert len(answer.content) <= WEIGHT_MAX
