@@ -3,11 +3,13 @@
 import time
 from collections.abc import Callable
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from demo import DemoServer
 
-WITHIN_S = 20  # generous: the machine may be busy
+WITHIN_S = 30  # generous: the machine may be busy
+
+expect.set_options(timeout=WITHIN_S * 1000)
 
 
 def sign_in(page: Page, demo: DemoServer, name: str) -> None:
@@ -43,6 +45,17 @@ def seek(page: Page, second: float) -> None:
         }""",
         second,
     )
+
+
+def remember_where_it_is_left(page: Page) -> None:
+    """Let the browser note at what second the page is closed."""
+    page.evaluate("() => addEventListener('pagehide', () => localStorage.setItem('left-at', video.currentTime))")
+
+
+def where_it_was_left(page: Page, demo: DemoServer) -> float:
+    """Return the noted second, in another tab of the same browser, which does nothing else."""
+    page.goto(f"{demo.url}/static/icon.svg")
+    return float(page.evaluate("() => localStorage.getItem('left-at')"))
 
 
 def eventually(look: Callable[[], bool], within_s: float = WITHIN_S) -> None:

@@ -3,6 +3,7 @@
 One file, because the films are made once for each process that runs tests.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,7 +13,16 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
 from demo import DemoServer
-from surfer import eventually, position_of, seek, sign_in, wait_for_playing, watch
+from surfer import (
+    eventually,
+    position_of,
+    remember_where_it_is_left,
+    seek,
+    sign_in,
+    wait_for_playing,
+    watch,
+    where_it_was_left,
+)
 
 Shot = Callable[[Page, str], None]
 
@@ -78,12 +88,13 @@ def test_a_film_goes_on_at_the_same_second_after_the_tab_was_closed(
     seek(first, 41)
     wait_for_playing(first)
     first.wait_for_function("() => video.currentTime > 42.5", polling=20)
-    left_at = position_of(first)
+    remember_where_it_is_left(first)
     first.close()
+    left_at = where_it_was_left(first.context.new_page(), demo)
     eventually(lambda: abs(state_of(ada, film)["position_seconds"] - left_at) <= 1)
     second = new_browser()
     watch(second, demo, path_of(film))
-    expect(notice(second, "resumed")).to_contain_text("Resumed at 0:4")
+    expect(notice(second, "resumed")).to_contain_text(re.compile(r"Resumed at 0:[45]\d"))
     resumed = float(second.evaluate("() => JSON.parse(watch.textContent).start"))
     assert resumed == pytest.approx(left_at, abs=1)
     assert position_of(second) >= resumed - 0.1
@@ -119,7 +130,7 @@ def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
     eventually(lambda: was_heard("stop"))
     events = [report["event"] for report in reports]
     assert events[:5] == ["start", "progress", "pause", "seek", "start"]
-    assert reports[1]["position_seconds"] == pytest.approx(10, abs=1)
+    assert reports[1]["position_seconds"] == pytest.approx(10, abs=3)
     assert reports[3]["position_seconds"] == 30
     assert reports[-1]["position_seconds"] == pytest.approx(40, abs=0.2)
     assert len({report["session_id"] for report in reports}) == 1
@@ -128,6 +139,22 @@ def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
         ada.get(f"/api/v1/items/{film['id']}").json()["files"][0]["id"]
     }
     eventually(lambda: state_of(ada, film)["watched"])
+    eventually(lambda: page.evaluate(KEPT) == 0)
+
+
+def test_a_hidden_tab_has_said_where_it_is(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+    film = item_named(ada, "The Long Meadow")
+    page = new_browser()
+    watch(page, demo, path_of(film))
+    page.wait_for_function("() => video.currentTime > 3", polling=20)
+    # No tab of a browser without a screen is ever hidden: say that it is.
+    hide = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
+    hidden_at = page.evaluate(
+        hide + "document.dispatchEvent(new Event('visibilitychange')); return video.currentTime; }", arg=True
+    )
+    eventually(lambda: state_of(ada, film)["position_seconds"] == pytest.approx(hidden_at, abs=0.2))
+    assert page.evaluate(KEPT) == 1  # nobody has heard yet that it arrived
+    page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange')); }", arg=False)
     eventually(lambda: page.evaluate(KEPT) == 0)
 
 
@@ -160,7 +187,7 @@ def test_the_version_is_switched_in_the_middle_of_playing(
     shot(page, "watch-versions")
     page.get_by_role("radio", name="360p H.264").check()
     page.wait_for_function("() => video.videoHeight === 360 && !video.paused", polling=20)
-    assert before - 0.1 <= position_of(page) < before + 5
+    assert before - 0.1 <= position_of(page) < before + 10
     assert "/watch/movie/" in page.url
 
 
@@ -174,11 +201,11 @@ def test_the_next_episode_is_offered_at_the_end_and_begins_by_itself(
     page = new_browser()
     watch(page, demo, path_of(this))
     seek(page, 28.5)
-    expect(page.locator("#next")).to_be_visible(timeout=20_000)
+    expect(page.locator("#next")).to_be_visible()
     expect(page.locator("#next-title")).to_have_text("S1 E3 · The Bell Buoy")
     expect(page.locator("#next-now")).to_be_focused()
     shot(page, "watch-next-episode")
-    page.wait_for_url(f"**/watch/episode/{following['id']}", timeout=20_000)
+    page.wait_for_url(f"**/watch/episode/{following['id']}")
     wait_for_playing(page)
     expect(page.locator("h1")).to_have_text("The Bell Buoy")
     assert page.title() == "The Bell Buoy · Playhead"
@@ -193,7 +220,7 @@ def test_who_cancels_the_countdown_stays(new_browser: Open, demo: DemoServer, ad
     page = new_browser()
     watch(page, demo, path_of(item_named(ada, "Slack Water")))
     seek(page, 39)
-    expect(page.locator("#next")).to_be_visible(timeout=20_000)
+    expect(page.locator("#next")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#next")).to_be_hidden()
     expect(page.locator("#play")).to_be_focused()
@@ -242,10 +269,12 @@ def test_what_was_played_offline_before_the_tab_was_closed_is_sent_by_any_page(
     page.context.set_offline(True)
     seek(page, 60)
     page.wait_for_timeout(3000)
-    left_at = position_of(page)
+    remember_where_it_is_left(page)
     page.close()
     again = page.context.new_page()
     page.context.set_offline(False)
+    left_at = where_it_was_left(again, demo)
+    assert left_at > 60
     again.goto(demo.url)
     eventually(lambda: state_of(ada, film)["position_seconds"] == pytest.approx(left_at, abs=1))
     eventually(lambda: again.evaluate(KEPT) == 0)
@@ -383,10 +412,7 @@ def test_all_of_it_works_by_keyboard(new_browser: Open, demo: DemoServer, ada: h
     page.locator("#timeline").focus()
     page.keyboard.press("ArrowRight")
     page.wait_for_function(f"() => Math.abs(video.currentTime - {begin + 10}) < 0.1", polling=20)
-    assert page.locator("#timeline").get_attribute("aria-valuetext") in (
-        "10 seconds of 30 seconds",
-        "11 seconds of 30 seconds",
-    )
+    assert page.locator("#timeline").get_attribute("aria-valuetext") == f"{int(begin + 10)} seconds of 30 seconds"
     page.locator("#settings").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#menu")).to_be_visible()
@@ -405,10 +431,10 @@ def test_the_controls_go_while_nothing_moves_and_come_back(new_browser: Open, de
     page.mouse.move(300, 200)
     player = page.locator("#player")
     expect(player).not_to_have_class("player playing idle")
-    expect(player).to_have_class("player playing idle", timeout=15_000)
+    expect(player).to_have_class("player playing idle")
     page.mouse.move(310, 210)
     expect(player).to_have_class("player playing")
-    expect(player).to_have_class("player playing idle", timeout=15_000)
+    expect(player).to_have_class("player playing idle")
     page.keyboard.press("Tab")
     expect(player).to_have_class("player playing")
     page.keyboard.press("k")

@@ -157,11 +157,11 @@ export class Film extends EventTarget {
     this.#say("length");
     this.#say("time");
     if (opening.sought) this.#say("seeked");
-    this.#say("ready");
     if (opening.play) {
       this.#goesOn = opening.goesOn;
       this.play();
     }
+    this.#say("ready");
   }
 
   #ended() {

@@ -49,15 +49,14 @@ function build() {
 
 function showConnection(line, sender, notices) {
   const { state, waiting } = sender;
-  const kept = `${waiting} ${waiting === 1 ? "position" : "positions"}`;
-  line.textContent = state === "offline" ? `Offline · ${kept} kept` : "";
-  if (state === "signed-out") {
-    const here = encodeURIComponent(location.pathname.slice(base.length));
-    const text = "You are signed out. Where you are is kept in this browser until you sign in again.";
-    notices.show("signed-out", text, { choices: [["Sign in", `${base}/sign-in?next=${here}`]] });
-  } else {
-    notices.hide("signed-out");
-  }
+  line.textContent = state === "offline" ? `Offline · ${waiting} ${waiting === 1 ? "position" : "positions"} kept` : "";
+  if (state === line.dataset.state) return;
+  line.dataset.state = state;
+  notices.hide("signed-out");
+  if (state !== "signed-out") return;
+  const here = encodeURIComponent(location.pathname.slice(base.length));
+  const text = "You are signed out. Where you are is kept in this browser until you sign in again.";
+  notices.show("signed-out", text, { choices: [["Sign in", `${base}/sign-in?next=${here}`]] });
 }
 
 // Put the player of another page in place of this one: full screen, sound and live changes go on.

@@ -1,6 +1,7 @@
 // Brings reports to the server. Each is kept first, sent then, and forgotten only once the server has answered for it.
 //
-// At once and alone while all is well; what could not be sent goes as a batch, with the time at which it was made.
+// At once and alone while all is well: it counts from when it arrives, so that a clock that is a little slow does not
+// make it late. What could not be sent goes as a batch, each report with the time at which it was made.
 import { base, user } from "../page.js";
 import { Queue } from "./queue.js";
 

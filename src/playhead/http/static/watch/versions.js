@@ -37,7 +37,10 @@ export class Versions {
     const isGood = data.explicit || this.#verdicts[data.chosen] === PLAYS;
     this.current = isGood ? data.chosen : (best ?? data.chosen);
     film.addEventListener("fault", ({ detail }) => this.#explain(detail), { signal });
-    film.addEventListener("ready", () => { this.#retryMs = 1000; }, { signal });
+    film.addEventListener("ready", () => {
+      this.#retryMs = 1000;
+      find("fault").hidden = true;
+    }, { signal });
     addEventListener("online", () => this.#retry && this.#again(), { signal });
     signal.addEventListener("abort", () => clearTimeout(this.#retry));
     this.#list();
@@ -132,7 +135,7 @@ export class Versions {
   #again() {
     clearTimeout(this.#retry);
     this.#retry = 0;
-    this.choose(this.current, true);
+    this.#film.load(this.#versions[this.current], this.#film.position, true);
   }
 
   #others() {
