@@ -308,6 +308,10 @@ class Playhead:
             raise RuntimeError("Playhead is not open")
         await self._application.turn_away(scope, receive, send)
 
+    def answer_at_once(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
+        """Return the whole answer to a GET, or None where it takes the way of a call. For the server's protocol."""
+        return None if self._application is None else self._application.answer_at_once(target, headers)
+
     async def close(self) -> None:
         """Make everything that was accepted durable and let go of the files; idempotent."""
         stack, self._stack = self._stack, None
@@ -390,6 +394,7 @@ class Playhead:
             StaticFiles(directory=_STATIC_FOLDER),
             installation.accounts.authenticate,
             traffic,
+            recall=installation.accounts.recall,
             base_path=self.settings.base_path,
         )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,6 +24,10 @@ BODY_STALLS_S: Final = 30.0
 _STREAM_HOLDS: Final = 16 * 1024
 
 
+AnswerAtOnce = Callable[[bytes, list[tuple[bytes, bytes]]], bytes | None]
+"""Gives the whole answer to a GET by its target and headers, or None where the application has to be called."""
+
+
 class OneWriteProtocol(HttpToolsProtocol):
     """Uvicorn's protocol, which writes the head and the body of an answer apart: two system calls and two packets.
 
@@ -32,6 +37,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     # Set by `bounded_protocol`; by itself the protocol has no bounds.
     most_connections: int | None = None
     turn_away: ASGIApp | None = None
+    answer_at_once: AnswerAtOnce | None = None
 
     _pieces = 0
     _still_since = 0.0
@@ -44,7 +50,7 @@ class OneWriteProtocol(HttpToolsProtocol):
         if most is not None and turn_away is not None and len(self.connections) > most:
             # To close it at once would show the client a broken connection, and no reason.
             self.app = cast("Any", turn_away)
-
+            self.answer_at_once = None
         self.app_state = {**self.app_state, CONNECTION: self, PAUSE: self.pause}
 
     def pause(self, seconds: float) -> None:
@@ -56,6 +62,34 @@ class OneWriteProtocol(HttpToolsProtocol):
     def _read_on(self) -> None:
         if not self.transport.is_closing():
             self.flow.resume_reading()
+
+    def on_headers_complete(self) -> None:
+        """Answer at once where that can be; else begin a request of the application."""
+        answer = self._answer_at_once()
+        if answer is None:
+            super().on_headers_complete()
+            return
+        self.transport.write(answer)
+        self.on_response_complete()
+
+    def _answer_at_once(self) -> bytes | None:
+        give, cycle, parser = self.answer_at_once, self._cycle, cast("Any", self.parser)
+        if (
+            give is None
+            or parser.get_method() != b"GET"
+            or not (cycle is None or cycle.response_complete)
+            or not parser.should_keep_alive()
+            or parser.should_upgrade()
+            or parser.get_http_version() != "1.1"
+            or self.flow.write_paused
+        ):
+            return None
+        return give(self.url, self.headers)
+
+    def on_message_complete(self) -> None:
+        """Hear that a request is whole. One that was answered at once has nothing that waits for it."""
+        if self._cycle is not None:
+            super().on_message_complete()
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, and remember that something came."""
@@ -102,6 +136,7 @@ class OneWriteProtocol(HttpToolsProtocol):
             cycle.keep_alive = False
         else:
             self.app = cast("Any", _closing(cast("ASGIApp", self.app)))
+            self.answer_at_once = None
 
     def dedicate(self) -> None:
         """Let the connection end with the answer that is made, and hold little of what its client does not read.
@@ -119,7 +154,9 @@ class OneWriteProtocol(HttpToolsProtocol):
         self.transport.abort()
 
 
-def bounded_protocol(most_connections: int, turn_away: ASGIApp) -> type[OneWriteProtocol]:
+def bounded_protocol(
+    most_connections: int, turn_away: ASGIApp, answer_at_once: AnswerAtOnce | None = None
+) -> type[OneWriteProtocol]:
     """Return the protocol for at most so many connections; `turn_away` answers the requests of all further ones."""
 
     class Bounded(OneWriteProtocol):
@@ -127,6 +164,7 @@ def bounded_protocol(most_connections: int, turn_away: ASGIApp) -> type[OneWrite
 
     Bounded.most_connections = most_connections
     Bounded.turn_away = staticmethod(turn_away)
+    Bounded.answer_at_once = None if answer_at_once is None else staticmethod(answer_at_once)
     return Bounded
 
 

@@ -10,6 +10,7 @@ from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playhead.errors import Code, PlayheadError, not_found, unavailable
+from playhead.http.at_once import AtOnce, Recall
 from playhead.http.auth import Authenticate
 from playhead.http.errors import STATUS, hold_back, send_internal_error, send_problem
 from playhead.http.metrics import NO_ROUTE, Traffic
@@ -22,6 +23,7 @@ class Application:
     """Answers HTTP requests by the table. Mounts under any path; has no start and no end of its own.
 
     `base_path` is where a proxy serves it; under a mount the mount's path counts.
+    `recall` knows some credentials without waiting, for what can be answered at once (`http/at_once.py`).
     `traffic` is told what was answered. Of bounded routes at most `most_under_way` requests are answered at once; what
     is over it gets 503 instead of a place in a queue.
     """
@@ -33,10 +35,12 @@ class Application:
         authenticate: Authenticate,
         traffic: Traffic,
         *,
+        recall: Recall = lambda _token: None,
         base_path: str = "",
         most_under_way: int = 256,
     ) -> None:
         self.table = table
+        self.answer_at_once = AtOnce(table, recall, traffic, base_path=base_path)
         self._base_path = base_path
         self._authenticate = authenticate
         self._traffic = traffic

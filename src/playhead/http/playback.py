@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from playhead.domain.accounts import Principal
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
 from playhead.domain.playback import MAX_MS, Event, Progress, Report, Shown, completion_percentage
 from playhead.errors import not_found
@@ -63,8 +64,17 @@ class PlaybackRoutes:
         decision = await self._playback.save(call.user.user_id, self._kind, self._item_id(call), report)
         return progress_answer(decision.progress)
 
+    def read_at_once(self, user: Principal, parameter: str) -> ProgressAnswer:
+        """Answer as `read` does, without waiting for anything."""
+        return progress_answer(
+            self._playback.read_at_once(user.user_id, user.role, self._kind, self._require_id(parameter))
+        )
+
     def _item_id(self, call: Call) -> ItemId:
-        item_id = canonical_id(call.parameters["id"])
+        return self._require_id(call.parameters["id"])
+
+    def _require_id(self, parameter: str) -> ItemId:
+        item_id = canonical_id(parameter)
         if item_id is None:
             raise not_found(NOT_FOUND[self._kind])
         return ItemId(item_id)
@@ -72,6 +82,11 @@ class PlaybackRoutes:
 
 async def read_noop(_: Call) -> ProgressAnswer:
     """Answer like a read, without the store: what the benchmark compares reads with."""
+    return _NOOP
+
+
+def read_noop_at_once(_user: Principal, _parameter: str) -> ProgressAnswer:
+    """Answer as `read_noop` does, in the way of `PlaybackRoutes.read_at_once`."""
     return _NOOP
 
 

@@ -97,6 +97,9 @@ class Call:
 
 Endpoint = Callable[[Call], Awaitable[object]]
 
+EndpointAtOnce = Callable[[Principal, str], object]
+"""Answers who asks, and the parameter at the end of the path; see `http/at_once.py`."""
+
 ShowRefusal = Callable[[Call, PlayheadError], Awaitable[Response]]
 """Shows a person why a page is refused: what problem documents are to programs."""
 
@@ -109,7 +112,8 @@ class Route:
     `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `request`, gives.
     `body_required`: an empty body is none of the request's type. `more_statuses` are those that are no failures
     either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
-    `hot`: looked up before Starlette's routing. `bounded`: only so many are answered at once; not so where an answer
+    `hot`: looked up before Starlette's routing. `at_once`: what answers a hot GET where nothing has to be waited for.
+    `bounded`: only so many are answered at once; not so where an answer
     lasts by its nature, or must come under any load. `documented`: part of the OpenAPI document; pages are not.
     `show_refusal`: how a page shows failures; everything else answers with problem documents.
     """
@@ -129,12 +133,13 @@ class Route:
     problems: tuple[Code, ...] = ()
     tag: str = ""
     hot: bool = False
+    at_once: EndpointAtOnce | None = None
     bounded: bool = True
     documented: bool = True
     show_refusal: ShowRefusal | None = None
 
 
-_JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
 
 
 async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered by
@@ -175,7 +180,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
         log.exception("Defect while answering %s %s", scope["method"], scope["path"])
         await send_internal_error(send)
         return 500
-    headers = [] if result is None else [*_JSON_HEADERS, (b"content-length", b"%d" % len(body))]
+    headers = [] if result is None else [*JSON_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": route.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return route.status

@@ -27,7 +27,7 @@ from playhead.services.measures import Commits
 from playhead.storage import playback as storage
 from playhead.storage.batching import GroupCommit
 from playhead.storage.database import Connection, Database
-from playhead.storage.playback import AUTOMATIC, Key, Known
+from playhead.storage.playback import AUTOMATIC, Key, Known, Seen
 
 NOT_FOUND = {
     ItemKind.MOVIE: "Media item not found",
@@ -100,10 +100,13 @@ class Playback:
             if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
                 raise refusal(known, kind)
             return known.progress
-        granted, found, shown = await self._database.peek(lambda connection: storage.show(connection, user_id, item_id))
-        if found != kind or not may_see(role, granted=granted):
-            raise _item_refusal(found, kind, seen=may_see(role, granted=granted))
-        return shown
+        seen = await self._database.peek(lambda connection: storage.show(connection, user_id, item_id))
+        return _shown(seen, role, kind)
+
+    def read_at_once(self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId) -> Shown | None:
+        """Do what `read` does where the store answers without waiting; else raises NotAtOnceError."""
+        seen = self._database.peek_at_once(lambda connection: storage.show(connection, user_id, item_id))
+        return _shown(seen, role, kind)
 
     async def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> Decision:
         """Apply a report and return what it did, once that is durable.
@@ -307,6 +310,13 @@ def _changes(saves: Sequence[Save], decisions: Sequence[Decision | Exception], s
         if is_turned:
             changes.append(Change(user_id, Topic.WATCHED, (item_id,)))
     return changes
+
+
+def _shown(seen: Seen, role: Role, kind: ItemKind) -> Shown | None:
+    granted, found, shown = seen
+    if found != kind or not may_see(role, granted=granted):
+        raise _item_refusal(found, kind, seen=may_see(role, granted=granted))
+    return shown
 
 
 def refusal(known: Known | None, kind: ItemKind) -> PlayheadError:

@@ -25,6 +25,10 @@ class StorageRefused(Exception):  # noqa: N818 - a refusal, not a defect; the me
     """
 
 
+class NotAtOnceError(Exception):
+    """What was asked for at once has to be waited for: ask for it in the usual way."""
+
+
 class Database(Protocol):
     """An open database.
 
@@ -44,6 +48,10 @@ class Database(Protocol):
         On SQLite it runs on the calling thread, so it must not do anything else that takes time. Where that way is
         not free it is run as by `read`, and may then have been begun before: `fn` must have no effects.
         """
+        ...
+
+    def peek_at_once(self, fn: Callable[[Connection], T]) -> T:
+        """Do what `peek` does, without waiting for anything. Raises NotAtOnceError where that cannot be."""
         ...
 
     async def write(self, fn: Callable[[Connection], T]) -> T:

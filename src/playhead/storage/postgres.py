@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from playhead.errors import unavailable
-from playhead.storage.database import Row, StorageRefused
+from playhead.storage.database import NotAtOnceError, Row, StorageRefused
 
 T = TypeVar("T")
 
@@ -214,6 +214,11 @@ class PostgresDatabase:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read."""
         return await self._off_loop(self._reading, self.read_blocking, fn)
+
+    def peek_at_once(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.peek_at_once: here everything is waited for."""
+        del fn
+        raise NotAtOnceError
 
     async def peek(self, fn: Callable[[Connection], T]) -> T:
         """See Database.peek. Runs on a reader thread, each statement by itself."""

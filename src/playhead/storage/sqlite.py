@@ -24,7 +24,7 @@ from sqlalchemy.pool import NullPool, QueuePool, SingletonThreadPool
 
 from playhead.errors import PlayheadError, unavailable
 from playhead.storage import apsw_dbapi
-from playhead.storage.database import Remembered, StorageRefused, let_remember
+from playhead.storage.database import NotAtOnceError, Remembered, StorageRefused, let_remember
 
 T = TypeVar("T")
 
@@ -394,6 +394,13 @@ class SQLiteDatabase:
         All that peek in one turn of a loop share a snapshot, because beginning one costs as much as a look-up. It is
         let go of before the loop hears of anything new, so whoever waited for a write sees it.
         """
+        try:
+            return self.peek_at_once(fn)
+        except NotAtOnceError:
+            return await self.read(fn)
+
+    def peek_at_once(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.peek_at_once."""
         self._require_running()
         loop = asyncio.get_running_loop()
         try:
@@ -403,7 +410,7 @@ class SQLiteDatabase:
             if _code(error) not in _WAITING_CODES:
                 self._judge(self._peeker, error)
                 raise
-        return await self.read(fn)
+        raise NotAtOnceError
 
     def _begin_peeking(self, loop: asyncio.AbstractEventLoop) -> bool:
         if not self._peek_free.acquire(blocking=False):
