@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
+import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
@@ -100,9 +101,14 @@ class Line:
     def __init__(self, state: ServerState, most_connections: int = 10) -> None:
         config = uvicorn.Config(_answer(b"ok"), lifespan="off", log_config=None, ws="none")
         self.socket = Socket()
-        kind = bounded_protocol(most_connections, _answer(b"full"))
+        kind = bounded_protocol(most_connections, _answer(b"full"), self._answer_at_once)
         self.protocol: OneWriteProtocol = kind(config, state, {}, asyncio.get_running_loop())
         self.protocol.connection_made(self.socket)
+
+    def _answer_at_once(self, target: bytes, headers: object) -> bytes | None:
+        """Answer `/at-once` without the application."""
+        del headers
+        return AT_ONCE_ANSWER if target == b"/at-once" else None
 
     async def send(self, data: bytes) -> None:
         self.protocol.data_received(data)
@@ -134,6 +140,8 @@ def _answer(text: bytes) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
 
 
 GET = b"GET / HTTP/1.1\r\nHost: playhead.test\r\n\r\n"
+AT_ONCE = b"GET /at-once HTTP/1.1\r\nHost: playhead.test\r\n\r\n"
+AT_ONCE_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nat once"
 POST = b"POST / HTTP/1.1\r\nHost: playhead.test\r\nContent-Length: 3\r\n\r\n"
 
 
@@ -215,5 +223,71 @@ def test_the_last_answer_says_that_the_connection_ends():
         await line.send(GET)
         assert line.answer.count(b"connection: close") == 1
         assert line.socket.closed
+
+    run(scenario)
+
+
+def test_what_can_be_answered_at_once_is_and_the_connection_goes_on():
+    async def scenario() -> None:
+        state = ServerState()
+        line = Line(state)
+        for request, answer in ((AT_ONCE, b"at once"), (AT_ONCE, b"at once"), (GET, b"ok"), (AT_ONCE, b"at once")):
+            line.socket.written.clear()
+            line.protocol.data_received(request)
+            tasks = len(line.protocol.tasks)
+            await asyncio.gather(*line.protocol.tasks)
+            await asyncio.sleep(0)
+            assert (line.answer.rpartition(b"\r\n\r\n")[2], tasks) == (answer, int(request is GET))
+        assert state.total_requests == 4
+        assert line.looked_at(1, 1000)
+        line.protocol.shutdown()
+        assert line.socket.closed
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        AT_ONCE.replace(b"GET", b"HEAD"),
+        AT_ONCE.replace(b"GET", b"POST"),
+        AT_ONCE.replace(b"1.1", b"1.0"),
+        AT_ONCE.replace(b"Host", b"Connection: close\r\nHost"),
+        AT_ONCE.replace(b"Host", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost"),
+    ],
+)
+def test_what_ends_or_changes_the_connection_is_left_to_the_application(request_text: bytes):
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(request_text)
+        assert b"at once" not in line.answer
+        assert line.answer.startswith(b"HTTP/1.1 200 OK")
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_answers_keep_the_order_of_their_requests():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(GET + AT_ONCE)
+        await line.send(b"")  # the second request was begun when the first was answered
+        assert [part.rpartition(b"\r\n\r\n")[2] for part in line.answer.split(b"HTTP/1.1 200")[1:]] == [b"ok", b"ok"]
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_connection_too_many_and_one_that_ends_are_answered_by_the_application():
+    async def scenario() -> None:
+        state = ServerState()
+        first, second = Line(state, most_connections=1), Line(state, most_connections=1)
+        await second.send(AT_ONCE)
+        assert second.answer.endswith(b"full")
+        first.protocol.answer_last()
+        await first.send(AT_ONCE)
+        assert b"connection: close" in first.answer
+        second.protocol.connection_lost(None)
 
     run(scenario)

@@ -4,7 +4,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.accounts import Principal
@@ -81,13 +80,13 @@ class PlaybackRoutes:
 
 
 async def read_noop(_: Call) -> ProgressAnswer:
-    """Answer like a read, without the store: what the benchmark compares reads with."""
-    return _NOOP
+    """Make an answer like a read's, without the store: what the benchmark compares reads with."""
+    return progress_answer(_NOOP)
 
 
 def read_noop_at_once(_user: Principal, _parameter: str) -> ProgressAnswer:
     """Answer as `read_noop` does, in the way of `PlaybackRoutes.read_at_once`."""
-    return _NOOP
+    return progress_answer(_NOOP)
 
 
 async def save_noop(call: Call) -> ProgressAnswer:
@@ -143,13 +142,4 @@ def _second_text(second: int) -> str:
 
 
 _THEN = Instant(1_762_639_200_000)
-_NOOP = msgspec.convert(
-    {
-        "position_seconds": 1250,
-        "duration_seconds": 5400,
-        "completion_percentage": 23.15,
-        "watched": False,
-        "last_watched_at": time_text(_THEN),
-    },
-    ProgressAnswer,
-)
+_NOOP = Shown(Milliseconds(1_250_000), Milliseconds(5_400_000), False, _THEN)  # noqa: FBT003
