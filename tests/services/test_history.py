@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, delete, insert
 
@@ -197,3 +198,24 @@ async def test_what_the_catalogue_has_lost_is_exported_by_its_id(home: Home):
     )
     [line] = (await home.export()).splitlines()
     assert json.loads(line)["item"] == {"id": home.ids["Film"]}
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+async def test_an_export_whose_connection_is_lost_writes_each_line_once(home: Home, settings: Settings):
+    await watch_all_sorts(home)
+    whole = await home.export()
+    lines: list[bytes] = []
+    looked: list[int] = []
+
+    def drop_once(done: int, _total: int) -> None:
+        looked.append(done)
+        if len(looked) == 1:
+            with psycopg.connect(settings.database) as other:
+                other.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND state = 'idle in transaction'"
+                )
+
+    await home.installation.history.export(home.user_id, lines.append, drop_once)
+    assert len(looked) > 1
+    assert b"".join(lines) == whole

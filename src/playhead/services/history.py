@@ -3,6 +3,7 @@
 The format is told in docs/history.md. Lengths are milliseconds, times RFC 3339 with milliseconds.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
@@ -121,9 +122,12 @@ class History:
     ) -> int:
         """Hand everything that a user has to `write`, a line at a time, and return how many there were.
 
-        All of it is of one moment. `write` and `progress` are called on another thread.
+        All of it is of one moment, and read before any of it is written: a read may be run again, and must not wait for
+        whoever takes the lines. `write` and `progress` are called on other threads.
         """
-        return await self._database.read(partial(_export, user_id=user_id, write=write, progress=progress))
+        lines = await self._database.read(partial(_export, user_id=user_id, progress=progress))
+        await asyncio.to_thread(lambda: [write(line) for line in lines])
+        return len(lines)
 
     async def bring(
         self,
@@ -180,18 +184,17 @@ class History:
 # Out
 
 
-def _export(
-    connection: Connection, user_id: UserId, write: Callable[[bytes], object], progress: Callable[[int, int], None]
-) -> int:
+def _export(connection: Connection, user_id: UserId, progress: Callable[[int, int], None]) -> list[bytes]:
+    lines: list[bytes] = []
     items = storage.list_items(connection, user_id)
     encode = msgspec.json.Encoder().encode
     for start in range(0, len(items), _LINES_AT_ONCE):
         some = items[start : start + _LINES_AT_ONCE]
         mine = storage.belongings(connection, user_id, [item_id for item_id, _ in some])
         for item_id, name in some:
-            write(encode(_line(item_id, name, mine[item_id])) + b"\n")
+            lines.append(encode(_line(item_id, name, mine[item_id])) + b"\n")
         progress(start + len(some), len(items))
-    return len(items)
+    return lines
 
 
 def _line(item_id: ItemId, name: Name | None, mine: Belongings) -> _Line:

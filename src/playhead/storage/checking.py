@@ -128,6 +128,7 @@ def check_server(url: str, show: Show) -> Iterator[Fault]:
         with engine.connect() as connection, connection.begin():
             connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
             connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield from _check(connection, show, done=0)
     except DBAPIError as error:
         yield Fault("the database", "", f"cannot be read: {reason(error)}", "Ask the server's log for the cause.")

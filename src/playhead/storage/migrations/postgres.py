@@ -34,6 +34,7 @@ def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
                 return Upgrade(migrations.head, migrations.head, None)
             # A large table takes its time, and whoever waits for the one that migrates waits as long.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_S}s'"))
             connection.execute(select(func.pg_advisory_xact_lock(bindparam("lock", _MIGRATING))))
             before = _revision(connection, url)  # again: another process may have migrated while this one waited
