@@ -37,6 +37,7 @@ from playhead.services.marks import Marks
 from playhead.services.passwords import Passwords
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
+from playhead.services.sampling import Counters, Sampler
 from playhead.services.scanning import Scanner
 from playhead.services.subtitles import Subtitles
 from playhead.storage.database import Database
@@ -47,6 +48,7 @@ from playhead.storage.sqlite import SQLiteDatabase
 VERSION = version("playhead")
 
 _STATIC_FOLDER = Path(__file__).parent / "http" / "static"
+_FAILED, _REFUSED = 500, 503
 _READY_WITHIN_S = 1.0
 _CHANNEL = "playhead_changes"
 
@@ -237,6 +239,37 @@ def _missing(folders: Sequence[str]) -> tuple[str, ...]:
     return tuple(folder for folder in folders if not os.access(folder, os.R_OK | os.X_OK))
 
 
+def _count(traffic: Traffic, installation: Installation, log_bytes: int | None) -> Counters:
+    """Read what this process has counted so far, and what is so just now."""
+    commits, failed, refused = installation.playback.commits, 0, 0
+    for (_, _, status), count in traffic.answers.items():
+        if status == _REFUSED:
+            refused += count
+        elif status >= _FAILED:
+            failed += count
+    return Counters(
+        requests=sum(traffic.answers.values()),
+        failed=failed,
+        refused=refused,
+        saves=int(commits.sizes.sum),
+        commits=sum(commits.sizes.counts),
+        commit_s=commits.seconds.sum,
+        waiting=sum(installation.playback.waiting.values()),
+        streams=installation.events.open_streams,
+        log_bytes=log_bytes,
+        memory_bytes=_memory_bytes(),
+    )
+
+
+def _memory_bytes() -> int | None:
+    """Return how much memory this process occupies; None where the system does not say it as Linux does."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
 class Playhead:
     """An ASGI application: an installation and its HTTP interface. Serve it, or mount it under any path.
 
@@ -261,6 +294,7 @@ class Playhead:
         self._numbers: Numbers | None = None
         self._opening = asyncio.Lock()
         self._installation: Installation | None = None
+        self._sampler: Sampler | None = None
         self._is_draining = False
 
     @property
@@ -269,6 +303,13 @@ class Playhead:
         if self._installation is None:
             raise RuntimeError("Playhead is not open")
         return self._installation
+
+    @property
+    def sampler(self) -> Sampler:
+        """Return what keeps the last hour in numbers. Raises RuntimeError while it is closed."""
+        if self._sampler is None:
+            raise RuntimeError("Playhead is not open")
+        return self._sampler
 
     @property
     def table(self) -> Sequence[Route]:
@@ -289,6 +330,7 @@ class Playhead:
                 self._stack = stack.pop_all()
             self._installation = installation
             self._application = self._build(installation)
+            self.sampler.start()
 
     def drain(self) -> None:
         """Say at /readyz that this process is about to end, and end what never would; requests are still answered."""
@@ -315,8 +357,11 @@ class Playhead:
     async def close(self) -> None:
         """Make everything that was accepted durable and let go of the files; idempotent."""
         stack, self._stack = self._stack, None
+        sampler, self._sampler = self._sampler, None
         self._application = self._installation = self._numbers = None
         self._is_draining = False
+        if sampler is not None:
+            await sampler.close()
         if stack is not None:
             await stack.aclose()
 
@@ -356,7 +401,16 @@ class Playhead:
                 return False
             return True
 
+        def log_bytes() -> int | None:
+            return None if self.settings.database_url else log_size(self.settings.database_path)
+
+        async def examined() -> list[Finding]:
+            return await asyncio.to_thread(examine_installation, self.settings, self._clock)
+
         traffic = Traffic()
+        self._sampler = Sampler(
+            lambda: _count(traffic, installation, log_bytes()), clock=self._clock, monotonic=time.monotonic
+        )
         self._numbers = Numbers(
             traffic,
             lambda: installation.playback.commits,
@@ -366,7 +420,7 @@ class Playhead:
                 "streams": installation.events.refused,
                 "sign_ins": installation.accounts.refused_sign_ins,
             },
-            log_bytes=lambda: None if self.settings.database_url else log_size(self.settings.database_path),
+            log_bytes=log_bytes,
             version=VERSION,
         )
         rows = table(
@@ -384,6 +438,8 @@ class Playhead:
                 events=installation.events,
                 is_ready=is_ready,
                 numbers=self._numbers,
+                sampler=self._sampler,
+                examine=examined,
                 worker=self._worker,
                 clock=self._clock,
                 version=VERSION,

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,13 @@ from world import LIBRARY, MOVIE, NOWHERE, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-PLACES = ("/admin", "/admin/libraries", "/admin/users", "/admin/playing")
+PLACES = ("/admin", "/admin/libraries", "/admin/users", "/admin/playing", "/admin/health")
 FORMS = ("/admin/libraries/new", "/admin/users/new")
 
 
 def text_of(html: str) -> str:
     """What is read on a page, in one line."""
-    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
 def faulty(html: str) -> set[str]:
@@ -359,3 +360,47 @@ async def test_what_everybody_is_playing_is_shown_with_who_and_how_far(stocked: 
     assert "member Television Harbour Lights" in text_of(page)
     assert "12:10 of 1:30:00" in page
     assert "1 Nobody" not in text_of((await stocked.client.get("/admin")).text)
+
+
+# Health
+
+
+async def test_health_shows_what_the_doctor_finds_and_what_this_process_did(stocked: World):
+    report = {"position_seconds": 730, "duration_seconds": 5400}
+    await stocked.client.post(f"/api/v1/playback/movie/{MOVIE}", json=report, headers=stocked.member)
+    stocked.playhead.sampler.look()
+    await enter(stocked, "admin")
+    answer = await stocked.client.get("/admin/health")
+    assert answer.status_code == 200
+    page = text_of(answer.text)
+    engine = "PostgreSQL" if stocked.playhead.settings.database_url else "SQLite"
+    assert "Well: Playhead 0." in page
+    assert re.search(rf"{engine} \d+\.\d+", page)
+    assert answer.text.count('<svg viewBox="0 0 360') == (9 if engine == "PostgreSQL" else 10)
+    assert "Saves in a commit, mean 1.0 most 1.0" in page
+    assert "Several processes" not in page
+    assert len(answer.content) < 100_000
+
+
+async def test_a_finding_that_is_not_well_says_what_to_do(stocked: World, tmp_path: Path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    await stocked.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, folder)
+    folder.rmdir()
+    await enter(stocked, "admin")
+    page = text_of((await stocked.client.get("/admin/health")).text)
+    assert f"Warning: The library's folder {folder} cannot be read Mount it or mend its permissions." in page
+    assert "Something" in page
+
+
+async def test_disks_are_not_looked_at_each_time_that_the_page_asks_for_itself(stocked: World, tmp_path: Path):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    await stocked.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, folder)
+    await enter(stocked, "admin")
+    assert str(folder) not in (await stocked.client.get("/admin/health")).text
+    folder.rmdir()
+    stocked.clock.advance(10_000)
+    assert str(folder) not in (await stocked.client.get("/admin/health")).text
+    stocked.clock.advance(50_000)
+    assert str(folder) in (await stocked.client.get("/admin/health")).text

@@ -64,6 +64,7 @@ from playhead.http.metrics import MetricsRoutes, Numbers, Worker
 from playhead.http.openapi import document
 from playhead.http.pages.acts import ActPages
 from playhead.http.pages.admin import AdminPages
+from playhead.http.pages.admin_health import Examine, HealthPage
 from playhead.http.pages.admin_libraries import LibraryAdminPages
 from playhead.http.pages.admin_users import UserAdminPages
 from playhead.http.pages.api import APIPages
@@ -90,6 +91,7 @@ from playhead.services.importing import Importer
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
 from playhead.services.playback import Playback
+from playhead.services.sampling import Sampler
 from playhead.services.scanning import Scanner
 from playhead.services.subtitles import MEDIA_TYPE as SUBTITLES_MEDIA_TYPE
 from playhead.services.subtitles import Subtitles
@@ -116,6 +118,8 @@ class Services:
     events: Events
     is_ready: Callable[[], Awaitable[bool]]
     numbers: Numbers
+    sampler: Sampler
+    examine: Examine
     worker: Worker | None
     clock: Callable[[], Instant]
     version: str
@@ -159,6 +163,14 @@ def table(services: Services) -> list[Route]:
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
     library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
     user_admin = UserAdminPages(pages, services.accounts)
+    health = HealthPage(
+        pages,
+        services.sampler,
+        services.examine,
+        clock=services.clock,
+        version=services.version,
+        worker=None if services.worker is None else services.worker.place,
+    )
     # fmt: off
     rows += [
         # Playback progress: frozen
@@ -315,6 +327,7 @@ def table(services: Services) -> list[Route]:
         page("POST", "/settings/tokens/{id}/revoke", pages.visited(settings.revoke_token), "Revoke an API token"),
         admin_page("GET", "/admin", pages.visited(admin.show), "What there is to look after"),
         admin_page("GET", "/admin/playing", pages.visited(admin.show_playing), "What everybody is playing"),
+        admin_page("GET", "/admin/health", pages.visited(health.show), "How the server is, and its last hour"),
         admin_page("GET", "/admin/libraries", pages.visited(library_admin.show_all), "Libraries and their scans"),
         admin_page("GET", "/admin/libraries/new", pages.visited(library_admin.show_form), "Form for a library"),
         admin_page("POST", "/admin/libraries/new", pages.visited(library_admin.add), "Add and scan a library"),

@@ -1,0 +1,95 @@
+"""Administration: how the server is, what endangers it, and its last hour in small plots."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from starlette.responses import Response
+
+from playhead.domain.health import Finding, worst
+from playhead.domain.model import Instant
+from playhead.http.pages.page import Pages, Visit
+from playhead.http.pages.plots import HEIGHT, WIDTH, Plot, plot
+from playhead.http.pages.text import size
+from playhead.services.sampling import Sample, Sampler
+
+Examine = Callable[[], Awaitable[list[Finding]]]
+
+# The page asks for itself every ten seconds; disks and times of the database need not be looked at so often.
+_EXAMINED_EVERY_MS: Final = 60_000
+
+
+class HealthPage:
+    """The page of health. `examine` looks at the installation from outside, as `playhead doctor` does.
+
+    `worker` is the number of this process among those that serve together, None where it is alone.
+    """
+
+    def __init__(  # noqa: PLR0913 - what is shown comes from several places
+        self,
+        pages: Pages,
+        sampler: Sampler,
+        examine: Examine,
+        *,
+        clock: Callable[[], Instant],
+        version: str,
+        worker: int | None,
+    ) -> None:
+        self._pages = pages
+        self._sampler = sampler
+        self._examine = examine
+        self._clock = clock
+        self._version = version
+        self._worker = worker
+        self._findings: list[Finding] = []
+        self._examined_at: Instant | None = None
+
+    async def show(self, visit: Visit) -> Response:
+        """Show the findings, the worst of them first told, and the plots."""
+        now = self._clock()
+        if self._examined_at is None or abs(now - self._examined_at) >= _EXAMINED_EVERY_MS:
+            self._findings, self._examined_at = await self._examine(), now
+        return self._pages.render(
+            visit,
+            "admin_health.html",
+            findings=self._findings,
+            worst=worst(self._findings),
+            plots=plots_of(self._sampler.samples, now),
+            box=(WIDTH, HEIGHT),
+            version=self._version,
+            worker=self._worker,
+        )
+
+
+def plots_of(samples: Sequence[Sample], now: Instant) -> list[Plot]:
+    """Draw everything that is sampled and that this installation has."""
+
+    def draw(title: str, value: Callable[[Sample], float | None], show: Callable[[float], str]) -> Plot:
+        points = [(each.at, found) for each in samples if (found := value(each)) is not None]
+        return plot(title, points, now, show)
+
+    drawn = [
+        draw("Requests a second", lambda each: each.requests_per_s, _rate),
+        draw("Saves a second", lambda each: each.saves_per_s, _rate),
+        draw("Commit, mean", lambda each: each.commit_ms, lambda value: f"{value:.1f} ms"),
+        draw("Saves in a commit, mean", lambda each: each.saves_per_commit, _rate),
+        draw("Saves and reads that wait", lambda each: each.waiting, _count),
+        draw("Refused in 10 s, for want of room", lambda each: each.refused, _count),
+        draw("Failed in 10 s", lambda each: each.failed, _count),
+        draw("Open streams", lambda each: each.streams, _count),
+        draw("Memory", lambda each: each.memory_bytes, _size),
+        draw("Write-ahead log", lambda each: each.log_bytes, _size),
+    ]
+    has_log = any(each.log_bytes is not None for each in samples)
+    return drawn if has_log else drawn[:-1]
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.1f}"
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _size(value: float) -> str:
+    return size(int(value))

@@ -1,0 +1,74 @@
+"""Samples of an hour: rates out of counters, by a clock that is handed in, and no more of them than an hour has."""
+
+import pytest
+
+from playhead.services.sampling import INTERVAL_S, KEPT, Counters, Sampler, sample
+from support import Clock
+
+pytestmark = pytest.mark.anyio
+
+NOTHING = Counters(0, 0, 0, 0, 0, 0.0, 0, 0, None, None)
+
+
+class Counted:
+    """Counters that a test counts up, and seconds that it lets pass."""
+
+    def __init__(self) -> None:
+        self.counters = NOTHING
+        self.seconds = 0.0
+        self.clock = Clock(0)
+        self.sampler = Sampler(lambda: self.counters, clock=self.clock, monotonic=lambda: self.seconds)
+
+    def after(self, seconds: float, **counters: float | None) -> None:
+        self.seconds += seconds
+        self.clock.advance(int(1000 * seconds))
+        self.counters = self.counters._replace(**counters)
+        self.sampler.look()
+
+
+def test_what_was_counted_becomes_rates_and_means_of_the_time_between():
+    before = NOTHING._replace(requests=100, saves=50, commits=10, commit_s=1.0, failed=1, refused=5)
+    after = Counters(300, 3, 5, 150, 30, 1.1, 7, 2, 4096, 8192)
+    found = sample(before, after, 10, Clock(1000)())
+    assert (found.at, found.requests_per_s, found.saves_per_s) == (1000, 20, 10)
+    assert found.commit_ms == pytest.approx(5)
+    assert found.saves_per_commit == 5
+    assert (found.failed, found.refused, found.waiting, found.streams) == (2, 0, 7, 2)
+    assert (found.log_bytes, found.memory_bytes) == (4096, 8192)
+
+
+def test_where_nothing_was_committed_there_is_no_mean_of_it():
+    found = sample(NOTHING, NOTHING._replace(requests=1), 10, Clock(0)())
+    assert (found.commit_ms, found.saves_per_commit) == (None, None)
+
+
+def test_each_look_is_compared_with_the_one_before_it_by_the_time_that_really_passed():
+    counted = Counted()
+    counted.after(10, requests=100)
+    counted.after(40, requests=300)  # it came late: the event loop was busy
+    assert [(each.at, each.requests_per_s) for each in counted.sampler.samples] == [(10_000, 10), (50_000, 5)]
+
+
+def test_two_looks_at_the_same_instant_are_one():
+    counted = Counted()
+    counted.after(0, requests=100)
+    assert counted.sampler.samples == ()
+    counted.after(10)
+    assert [each.requests_per_s for each in counted.sampler.samples] == [10]
+
+
+def test_an_hour_is_kept_and_no_more():
+    counted = Counted()
+    for _ in range(KEPT + 5):
+        counted.after(INTERVAL_S)
+    samples = counted.sampler.samples
+    assert len(samples) == KEPT
+    assert samples[-1].at - samples[0].at == 3_600_000 - 1000 * INTERVAL_S
+
+
+async def test_a_sampler_is_closed_whether_or_not_it_was_started():
+    counted = Counted()
+    await counted.sampler.close()
+    counted.sampler.start()
+    await counted.sampler.close()
+    await counted.sampler.close()
