@@ -19,7 +19,7 @@ from playhead.errors import Code, PlayheadError
 from playhead.media import filenames
 from playhead.media.probe import Unreadable
 from playhead.services.catalogue import Catalogue, ItemDetail, ItemView, Viewer
-from playhead.services.scanning import FILES_AT_ONCE, LEASE_MS, Progress, Scanner, ScanReport, Tools
+from playhead.services.scanning import FILES_AT_ONCE, LEASE_MS, Progress, Running, Scanner, ScanReport, Tools
 from playhead.storage import scanning, schema
 from playhead.storage.database import Connection, Database
 from support import Clock, Ids
@@ -693,8 +693,26 @@ async def test_a_started_scan_that_is_refused_leaves_the_reason(movies: Shelf) -
 
 
 async def test_progress_is_told_up_to_the_end(movies: Shelf) -> None:
-    for number in range(3):
-        movies.film(f"Film {number} (2000).mkv")
+    films = {f"Film {number} (2000).mkv" for number in range(3)}
+    for film in films:
+        movies.film(film)
     told: list[Progress] = []
-    await movies.scanner.scan(movies.id, progress=told.append)
-    assert told == [Progress(0, 3), Progress(1, 3), Progress(2, 3), Progress(3, 3)]
+    shown: list[Running | None] = []
+
+    def tell(progress: Progress) -> None:
+        told.append(progress)
+        shown.append(movies.scanner.progress_of(movies.id))
+
+    assert movies.scanner.progress_of(movies.id) is None
+    await movies.scanner.scan(movies.id, progress=tell)
+    assert [(each.done, each.total) for each in told] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert told[0].path == ""
+    assert {each.path for each in told[1:]} == films
+    assert shown == [Running(*each) for each in told]
+    assert movies.scanner.progress_of(movies.id) is None
+
+
+async def test_a_scan_that_fails_is_none_that_runs(movies: Shelf) -> None:
+    movies.root.rmdir()
+    await refusal(movies.scan())
+    assert movies.scanner.progress_of(movies.id) is None
