@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -447,7 +448,7 @@ class Playhead:
         )
         return Application(
             rows,
-            StaticFiles(directory=_STATIC_FOLDER),
+            GZipMiddleware(StaticFiles(directory=_STATIC_FOLDER)),
             installation.accounts.authenticate,
             traffic,
             recall=installation.accounts.recall,

@@ -304,3 +304,12 @@ async def test_pages_are_not_kept_framed_or_guessed_at_and_load_only_from_their_
     assert policy["script-src"] == policy["style-src"] == policy["img-src"] == policy["form-action"] == "'self'"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "same-origin"
+
+
+async def test_static_files_are_packed_for_whoever_can_unpack_them(world: World):
+    plain = await world.client.get("/static/playhead.css", headers={"accept-encoding": "identity"})
+    packed = await world.client.get("/static/playhead.css", headers={"accept-encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "accept-encoding" in packed.headers["vary"].lower()
+    assert packed.text == plain.text
+    assert packed.num_bytes_downloaded < plain.num_bytes_downloaded / 2
