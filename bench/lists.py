@@ -55,7 +55,9 @@ def measure_lists(folder: Path, plan: Plan) -> None:
         if len(page["items"]) != 20:  # noqa: PLR2004 - the limit
             raise BenchError(f"continue watching answers {len(page['items'])} items of 20: {page}")
         next_up = client.ask("GET", f"/api/v1/shows/{_LONG_SHOW}/next-up")
-        if next_up["kind"] != "next" or next_up["episode"]["id"] != _episode_id(_LONG_SHOW, LONG_SHOW_EPISODES // 2):
+        if next_up["kind"] != "next" or next_up["episode"]["item"]["id"] != _episode_id(
+            _LONG_SHOW, LONG_SHOW_EPISODES // 2
+        ):
             raise BenchError(f"next up in the middle of a show answers {next_up}")
         watching_ms = _median_ms(plan.asks, lambda: client.ask("GET", "/api/v1/continue-watching?limit=20"))
         next_up_ms = _median_ms(plan.asks, lambda: client.ask("GET", f"/api/v1/shows/{_LONG_SHOW}/next-up"))

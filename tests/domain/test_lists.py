@@ -61,7 +61,7 @@ def cards(
 
 
 def ids(*rows: Viewed, **how: object) -> list[str]:
-    return [card.item_id for card in cards(*rows, **how)]  # type: ignore[arg-type]
+    return [card.row.item_id for card in cards(*rows, **how)]  # type: ignore[arg-type]
 
 
 def after(*rows: Viewed) -> tuple[str, str | None]:
@@ -73,7 +73,7 @@ def after(*rows: Viewed) -> tuple[str, str | None]:
 
 
 def test_a_movie_in_the_middle_is_on_the_list():
-    assert cards(movie()) == [Card(ItemId("movie"), None, NextKind.CONTINUE, Instant(EVENING - HOUR))]
+    assert cards(movie()) == [Card(movie(), NextKind.CONTINUE, Instant(EVENING - HOUR))]
 
 
 @pytest.mark.parametrize("position", [0, 119, 4860, 5400])
@@ -158,12 +158,12 @@ def test_a_dropped_show_stays_away_whatever_happens():
 
 def test_a_show_has_one_card_its_episode_that_was_active_last():
     found = cards(begun(1, 1, ago=3 * HOUR), begun(1, 3, ago=HOUR), begun(1, 2, ago=2 * HOUR))
-    assert found == [Card(ItemId("s1e3"), SHOW, NextKind.CONTINUE, Instant(EVENING - HOUR))]
+    assert found == [Card(begun(1, 3, ago=HOUR), NextKind.CONTINUE, Instant(EVENING - HOUR))]
 
 
 def test_a_show_without_a_begun_episode_has_the_next_one_at_the_time_of_its_last_activity():
     found = cards(played(1, 1, ago=HOUR), episode(1, 2))
-    assert found == [Card(ItemId("s1e2"), SHOW, NextKind.NEXT, Instant(EVENING - HOUR))]
+    assert found == [Card(episode(1, 2), NextKind.NEXT, Instant(EVENING - HOUR))]
 
 
 def test_a_show_that_is_watched_to_its_end_has_no_card():
@@ -180,10 +180,11 @@ def test_a_show_whose_episodes_were_only_marked_has_no_card():
 
 
 def test_shows_come_in_portions_like_movies():
-    candidates = find_candidates([begun(1, 1), movie(ago=2 * DAY)], {}, POLICY, EVENING)
-    assert [(each.id, each.is_show) for each in candidates] == [("show", True), ("movie", False)]
-    portions = [continue_watching([each], {SHOW: [begun(1, 1)]}, POLICY, EVENING) for each in candidates]
-    assert [card.item_id for portion in portions for card in portion] == ["s1e1", "movie"]
+    rows = [played(1, 1), episode(1, 2)]
+    candidates = find_candidates([*rows, movie(ago=2 * DAY)], {}, POLICY, EVENING)
+    assert [(each.id, each.is_settled) for each in candidates] == [("show", False), ("movie", True)]
+    portions = [continue_watching([each], {SHOW: rows}, POLICY, EVENING) for each in candidates]
+    assert [card.row.item_id for portion in portions for card in portion] == ["s1e2", "movie"]
 
 
 # Next up

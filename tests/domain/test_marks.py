@@ -139,7 +139,7 @@ def test_a_restored_point_is_where_to_go_on():
     after = viewer.stored
     assert viewer.resume == 3000
     assert (after.watched, after.armed, after.last_watched_at) == (True, True, viewer.now)
-    assert (after.session, after.device, after.event) == (None, None, None)
+    assert (after.session, after.device, after.event) == (None, None, Event.STOP)
     assert viewer.kept_positions == [3000]
 
 

@@ -80,18 +80,21 @@ class EpisodeCounts(NamedTuple):
 
 
 class Candidate(NamedTuple):
-    """What may have a card: a movie, or a show of which its episodes have to tell. `id` is that movie's or show's."""
+    """What may have a card: a movie, or a show of which its episodes have to tell. `id` is that movie's or show's.
+
+    `row` is the movie's, or of the episode that was active last. `is_settled`: that is begun, and so the card is its.
+    """
 
     id: ItemId
-    is_show: bool
+    is_settled: bool
     active_at: Instant
+    row: Viewed
 
 
 class Card(NamedTuple):
-    """One card of continue watching: the movie or episode to play, and why. `show_id` is None for a movie."""
+    """One card of continue watching: the movie or episode to play, and why; `active_at` is of any episode of a show."""
 
-    item_id: ItemId
-    show_id: ItemId | None
+    row: Viewed
     kind: NextKind
     active_at: Instant
 
@@ -103,26 +106,24 @@ def find_candidates(
 
     `rows` are those that have progress, in any order; `states` are by movie or show. Storage may leave out what cannot
     have a card: rows without `last_watched_at` or with one before `now - policy.activity_ms`, and movies that are not
-    available, stand at 0, or are watched and not armed. It may also hand on only the newest rows, as long as it leaves
-    out none that is newer than one of those. A hidden card comes back by itself, since its activity is then newer.
+    available, stand at 0, or are watched and not armed. Of a show it may hand on the newest row alone, and of all only
+    the newest rows, as long as it leaves out none that is newer than one of those. A hidden card comes back by itself,
+    since its activity is then newer.
     """
     since = now - policy.activity_ms
-    active: dict[ItemId, Instant] = {}
-    shows: set[ItemId] = set()
+    newest: dict[ItemId, Candidate] = {}
     for row in rows:
         at = row.last_watched_at
         if at is None or at < since:
             continue
-        if row.show_id is not None:
-            shows.add(row.show_id)
-            if at > active.get(row.show_id, -1):
-                active[row.show_id] = at
-        elif _is_in_progress(row, policy):
-            active[row.item_id] = at
+        is_settled = _is_in_progress(row, policy)
+        if row.show_id is None and not is_settled:
+            continue
+        id_ = row.show_id or row.item_id
+        if id_ not in newest or (at, _place(row)) > (newest[id_].active_at, _place(newest[id_].row)):
+            newest[id_] = Candidate(id_, is_settled, at, row)
     found = [
-        Candidate(id_, id_ in shows, at)
-        for id_, at in active.items()
-        if id_ not in states or not _is_away(states[id_], at, now)
+        each for each in newest.values() if each.id not in states or not _is_away(states[each.id], each.active_at, now)
     ]
     found.sort(key=lambda each: (-each.active_at, each.id))
     return found
@@ -137,26 +138,29 @@ def continue_watching(
 ) -> list[Card]:
     """Return the cards of the candidates, in their order, at most `limit` (else as the policy says).
 
-    `episodes` are all episodes of a show, by show. A show without any, or with nothing left to play, has no card. Each
-    candidate is looked at by itself: so they can come in portions, with the episodes of a portion's shows, until
-    there are cards enough.
+    `episodes` are those of each show that is not settled, by show, as `next_up` wants them. A show without any, or with
+    nothing left to play, has no card. Each candidate is looked at by itself: so they can come in portions, with the
+    episodes of a portion's shows, until there are cards enough.
     """
     wanted = policy.cards if limit is None else limit
     cards: list[Card] = []
     for candidate in candidates:
         if len(cards) == wanted:
             break
-        if not candidate.is_show:
-            cards.append(Card(candidate.id, None, NextKind.CONTINUE, candidate.active_at))
+        if candidate.is_settled:
+            cards.append(Card(candidate.row, NextKind.CONTINUE, candidate.active_at))
             continue
         kind, episode = next_up(episodes.get(candidate.id, ()), policy, now)
         if episode is not None and kind is not NextKind.START:  # a show never begun is not continued
-            cards.append(Card(episode.item_id, candidate.id, kind, candidate.active_at))
+            cards.append(Card(episode, kind, candidate.active_at))
     return cards
 
 
 def next_up(episodes: Sequence[Viewed], policy: Policy, now: Instant) -> NextUp:
-    """Return what to play of a show, given all of its episodes in any order, removed ones included.
+    """Return what to play of a show, given its episodes in any order, removed ones included.
+
+    Where no episode was played more than once, storage may leave out those that are watched, are not begun once more,
+    and of which the last play is older than another regular episode's: they can neither come next nor tell what does.
 
     An episode that was begun comes first. Else it goes on behind the anchor, the regular episode that was played last:
     on the first watching with the first that is unwatched, else with the first, since none was played after the

@@ -7,7 +7,7 @@ Forgetting needs no rule: progress, plays and kept points of the item go.
 from typing import NamedTuple
 
 from playhead.domain.model import EARLIEST, Instant, ItemId, Milliseconds
-from playhead.domain.playback import MAX_MS, NOTHING, ItemFacts, KeptPoint, Policy, Progress, point_of
+from playhead.domain.playback import MAX_MS, NOTHING, Event, ItemFacts, KeptPoint, Policy, Progress, point_of
 
 
 class Marked(NamedTuple):
@@ -69,8 +69,8 @@ def unwatch(previous: Progress | None, item: ItemFacts, policy: Policy, now: Ins
 def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy: Policy, now: Instant) -> Marked:
     """Go back to a kept point, which stays kept; so is the point that is left, if it is resumable and far enough away.
 
-    It counts as activity of now, so that reports from before cannot undo it. Nobody plays after it, until someone
-    reports. `watched` stays as it is.
+    It counts as activity of now, so that reports from before cannot undo it. Nobody plays after it, as after a stop,
+    until someone reports. `watched` stays as it is.
     """
     before = NOTHING if previous is None else previous
     armed = before.armed or point.position_ms * 100 < point.duration_ms * policy.rearm_percent
@@ -83,7 +83,7 @@ def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy
         changed_at=now,
         session=None,
         device=None,
-        event=None,
+        event=Event.STOP,
     )
     is_far = abs(before.position_ms - point.position_ms) > policy.kept_distance_ms
     kept = point_of(before, item, policy) if is_far else None

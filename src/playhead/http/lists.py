@@ -8,6 +8,7 @@ from msgspec.structs import asdict
 from playhead.domain.lists import NextKind
 from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, instant_of
 from playhead.errors import not_found
+from playhead.http.bodies import check
 from playhead.http.catalogue import Cursor, ItemAnswer, Limit, item_answer
 from playhead.http.marks import Id, TimeText
 from playhead.http.playback import Time, progress_answer, seconds, time_text
@@ -35,10 +36,16 @@ class HistoryQuery(Struct):
 class ChangedQuery(Struct):
     """What of everything is wanted: changed since a time, that one included; only watched or only unwatched."""
 
-    changed_since: Time | None = None
+    changed_since: TimeText | None = None
     watched: Literal["true", "false"] | None = None
     cursor: Cursor | None = None
     limit: Limit = LIMIT_DEFAULT
+
+
+class _Since(Struct):
+    """The time of a ChangedQuery: what comes as text is not read as strictly as a time must be, which is no number."""
+
+    changed_since: Time
 
 
 class PlayingQuery(Struct):
@@ -173,7 +180,9 @@ class ListRoutes:
     async def changed(self, call: Call) -> ChangedItemsAnswer:
         """List everything that the caller has, for clients that synchronise."""
         query = call.query(ChangedQuery)
-        since = EARLIEST if query.changed_since is None else max(EARLIEST, instant_of(query.changed_since))
+        since = EARLIEST
+        if query.changed_since is not None:
+            since = max(since, instant_of(check({"changed_since": query.changed_since}, _Since).changed_since))
         rows, cursor = await self._lists.changed(
             _viewer(call),
             since,
@@ -224,8 +233,7 @@ def _watched_answer(view: WatchedView) -> WatchedAnswer:
 
 
 def _card_answer(each: CardView) -> CardAnswer:
-    card, watched = each
-    return CardAnswer(**asdict(_watched_answer(watched)), kind=card.kind, active_at=time_text(card.active_at))
+    return CardAnswer(**asdict(_watched_answer(each.watched)), kind=each.kind, active_at=time_text(each.active_at))
 
 
 def _play_answer(each: PlayedView) -> HistoryPlayAnswer:

@@ -10,9 +10,19 @@ import msgspec
 
 from playhead.domain.access import may_administer, may_see
 from playhead.domain.events import Change, Publish, Topic
-from playhead.domain.lists import Candidate, Card, NextUp, continue_watching, find_candidates, following, next_up
+from playhead.domain.lists import (
+    Candidate,
+    Card,
+    NextKind,
+    NextUp,
+    Viewed,
+    continue_watching,
+    find_candidates,
+    following,
+    next_up,
+)
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
-from playhead.domain.playback import Policy, Progress, resume_position
+from playhead.domain.playback import ItemFacts, Policy, Progress, Shown, resume_position
 from playhead.errors import access_denied, invalid, not_found
 from playhead.services.catalogue import ItemView, Viewer
 from playhead.services.playback import NOT_FOUND, refusal
@@ -21,8 +31,8 @@ from playhead.storage import lists as storage
 from playhead.storage.database import Connection, Database
 from playhead.storage.lists import Played, Watched
 
-# Rows of progress that are looked at in one go: most lists are made of the newest few.
-_ROWS_AT_ONCE = 500
+# How far back is looked at first: most have been active with more than a page of cards since.
+_LATELY_MS = 14 * 24 * 60 * 60 * 1000
 
 
 T = TypeVar("T")
@@ -33,15 +43,16 @@ class WatchedView(NamedTuple):
 
     view: ItemView
     show: ItemView | None
-    progress: Progress | None
+    progress: Progress | Shown | None
     resume_position_ms: Milliseconds
 
 
 class CardView(NamedTuple):
-    """A card of continue watching: what to play, and why."""
+    """A card of continue watching: what to play, why, and when anything of it was active last."""
 
-    card: Card
     watched: WatchedView
+    kind: NextKind
+    active_at: Instant
 
 
 class PlayedView(NamedTuple):
@@ -94,35 +105,33 @@ class Lists:
 
         def load(connection: Connection) -> list[CardView]:
             cards = self._cards(connection, viewer, now, wanted)
-            watched = self._watched(connection, viewer.user_id, [card.item_id for card in cards])
-            return [CardView(card, watched[card.item_id]) for card in cards if card.item_id in watched]
+            watched = self._watched(connection, [card.row for card in cards])
+            return [CardView(watched[card.row.item_id], card.kind, card.active_at) for card in cards]
 
         return await self._database.read(load)
 
     def _cards(self, connection: Connection, viewer: Viewer, now: Instant, wanted: int) -> list[Card]:
-        """Go back in time, some hundred rows after the other, until there are cards enough."""
+        """Look at what was active lately, and only where that does not make cards enough at all of it."""
         is_admin = may_administer(viewer.role)
         states = storage.list_states(connection, viewer.user_id)
-        since = Instant(now - self._policy.activity_ms)
-        place: storage.Place | None = storage.NEWEST
+        earliest = Instant(now - self._policy.activity_ms)
+        lately = Instant(max(earliest, now - _LATELY_MS))
         seen: set[ItemId] = set()
         cards: list[Card] = []
-        while place is not None and len(cards) < wanted:
-            rows, place = storage.recent(
-                connection, viewer.user_id, is_admin=is_admin, since=since, place=place, limit=_ROWS_AT_ONCE
-            )
+        for since, before in ((lately, LATEST), (earliest, lately)):
+            rows = storage.recent(connection, viewer.user_id, is_admin=is_admin, since=since, before=before)
             found = [each for each in find_candidates(rows, states, self._policy, now) if each.id not in seen]
             seen.update(row.show_id or row.item_id for row in rows)
-            for start in range(0, len(found), wanted):
+            for start in range(0, len(found), max(1, wanted)):
                 if len(cards) >= wanted:
-                    break
+                    return cards
                 cards += self._cards_of(connection, viewer, found[start : start + wanted], now, wanted - len(cards))
         return cards
 
     def _cards_of(
         self, connection: Connection, viewer: Viewer, candidates: Sequence[Candidate], now: Instant, wanted: int
     ) -> list[Card]:
-        shows = [each.id for each in candidates if each.is_show]
+        shows = [each.id for each in candidates if not each.is_settled]
         episodes = storage.episodes(connection, viewer.user_id, shows, is_admin=may_administer(viewer.role))
         return continue_watching(candidates, episodes, self._policy, now, wanted)
 
@@ -133,11 +142,9 @@ class Lists:
         def load(connection: Connection) -> tuple[NextUp, WatchedView | None]:
             _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
             found = storage.episodes(connection, viewer.user_id, [show_id], is_admin=may_administer(viewer.role))
-            following = next_up(found[show_id], self._policy, now)
-            if following.episode is None:
-                return following, None
-            episode_id = following.episode.item_id
-            return following, self._watched(connection, viewer.user_id, [episode_id])[episode_id]
+            following_up = next_up(found[show_id], self._policy, now)
+            row = following_up.episode
+            return following_up, None if row is None else self._watched(connection, [row])[row.item_id]
 
         return await self._database.read(load)
 
@@ -147,9 +154,9 @@ class Lists:
 
         def load(connection: Connection) -> WatchedView | None:
             _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
-            found = storage.episodes(connection, viewer.user_id, [show_id], is_admin=may_administer(viewer.role))
-            row = following(found[show_id], episode_id, self._policy, now)
-            return None if row is None else self._watched(connection, viewer.user_id, [row.item_id])[row.item_id]
+            rows = storage.all_episodes(connection, viewer.user_id, show_id, is_admin=may_administer(viewer.role))
+            row = following(rows, episode_id, self._policy, now)
+            return None if row is None else self._watched(connection, [row])[row.item_id]
 
         return await self._database.read(load)
 
@@ -162,7 +169,7 @@ class Lists:
                 connection, viewer.user_id, is_admin=may_administer(viewer.role), after=after, limit=limit + 1
             )
             shown = plays[:limit]
-            views = _views(connection, [each.item_id for each in shown])
+            views = _views(connection, [(each.item_id, each.show_id) for each in shown])
             last = shown[-1] if len(plays) > limit else None
             return Page(
                 [PlayedView(each, *views[each.item_id]) for each in shown],
@@ -200,7 +207,7 @@ class Lists:
             whose = None if everybody else viewer.user_id
             rows = storage.list_playing(connection, whose, is_admin=is_admin, since=since)
             names = storage.names_of(connection, [row.user_id for row in rows]) if everybody else {}
-            views = _views(connection, [row.item_id for row in rows])
+            views = _views(connection, [(row.item_id, row.show_id) for row in rows])
             return [
                 PlayingView(
                     WatchedView(*views[row.item_id], row.progress, self._resume_position(row)),
@@ -274,21 +281,15 @@ class Lists:
 
     # Showing
 
-    def _watched(
-        self, connection: Connection, user_id: UserId, item_ids: Sequence[ItemId]
-    ) -> dict[ItemId, WatchedView]:
-        """Return items with the user's progress; those that are gone are left out."""
-        views = _views(connection, item_ids)
-        known = playback.load(connection, [(user_id, item_id) for item_id in item_ids])
-        return {
-            item_id: WatchedView(
-                *views[item_id],
-                each.progress,
-                Milliseconds(0) if each.progress is None else resume_position(each.progress, each.facts, self._policy),
-            )
-            for item_id, each in zip(item_ids, known, strict=True)
-            if each is not None and item_id in views
-        }
+    def _watched(self, connection: Connection, rows: Sequence[Viewed]) -> dict[ItemId, WatchedView]:
+        """Return what the rows say of the user, with the items."""
+        views = _views(connection, [(row.item_id, row.show_id) for row in rows])
+        found: dict[ItemId, WatchedView] = {}
+        for row in rows:
+            shown = Shown(row.position_ms, row.duration_ms, bool(row.watched), row.last_watched_at)
+            resume_ms = resume_position(shown, ItemFacts(None, row.credits_ms), self._policy)
+            found[row.item_id] = WatchedView(*views[row.item_id], shown, resume_ms)
+        return found
 
     def _resume_position(self, row: Watched) -> Milliseconds:
         return resume_position(row.progress, row.facts, self._policy)
@@ -302,15 +303,17 @@ def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: Ite
         raise not_found(NOT_FOUND[kind])
 
 
-def _views(connection: Connection, item_ids: Iterable[ItemId]) -> dict[ItemId, tuple[ItemView, ItemView | None]]:
-    """Return items with their library, and beside an episode its show."""
-    items = storage.items_of(connection, set(item_ids))
-    shows = storage.items_of(connection, {item.show_id for item in items.values() if item.show_id is not None})
+def _views(
+    connection: Connection, item_ids: Iterable[tuple[ItemId, ItemId | None]]
+) -> dict[ItemId, tuple[ItemView, ItemView | None]]:
+    """Return items, given with their shows, with their library, and beside an episode its show."""
+    shows = dict(item_ids)
+    wanted = {id_ for pair in shows.items() for id_ in pair if id_ is not None}
+    items = storage.items_of(connection, sorted(wanted))
     libraries = {library.id: library for library in catalogue.list_libraries(connection)}
-    seen = {each.id: ItemView(each, libraries[each.library_id]) for each in (*items.values(), *shows.values())}
+    views = {item_id: ItemView(item, libraries[item.library_id]) for item_id, item in items.items()}
     return {
-        item_id: (seen[item_id], None if item.show_id is None else seen[item.show_id])
-        for item_id, item in items.items()
+        item_id: (views[item_id], None if show_id is None else views[show_id]) for item_id, show_id in shows.items()
     }
 
 

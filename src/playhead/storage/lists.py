@@ -4,22 +4,28 @@ Every query begins with the user's rows, which lie together under the primary ke
 size of the library does not matter. Where a user may not see an item, it is as if it were not there.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Connection,
     Integer,
     Select,
+    Tuple,
     and_,
     bindparam,
     case,
     delete,
+    false,
     func,
     literal,
+    literal_column,
+    not_,
     or_,
     select,
+    true,
     tuple_,
     type_coerce,
 )
@@ -27,12 +33,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.catalogue import Item
 from playhead.domain.lists import ListState, Viewed
-from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
-from playhead.storage.database import Prepared, Row
+from playhead.storage.database import Prepared
 from playhead.storage.playback import Key
-from playhead.storage.schema import account, item, library_access, list_state, play, progress
+from playhead.storage.schema import Id, account, item, library_access, list_state, play, progress
 
 
 class Watched(NamedTuple):
@@ -40,6 +46,7 @@ class Watched(NamedTuple):
 
     user_id: UserId
     item_id: ItemId
+    show_id: ItemId | None
     kind: ItemKind
     facts: ItemFacts
     progress: Progress
@@ -50,8 +57,13 @@ class Played(NamedTuple):
 
     id: str
     item_id: ItemId
+    show_id: ItemId | None
     watched_at: Instant | None
     source: str
+
+
+# Constants stand in the text: a statement that is run for many rows takes no other values than theirs.
+_ZERO, _ONE, _NEVER = literal_column("0", Integer), literal_column("1", Integer), literal_column("-1", BigInteger)
 
 
 def _is_seen(user: ColumnElement[Any], is_admin: ColumnElement[Any]) -> ColumnElement[bool]:
@@ -61,44 +73,28 @@ def _is_seen(user: ColumnElement[Any], is_admin: ColumnElement[Any]) -> ColumnEl
         .where(library_access.c.user_id == user, library_access.c.library_id == item.c.library_id)
         .exists()
     )
-    return or_(is_admin == 1, granted)
+    return or_(is_admin == _ONE, granted)
 
 
 _user = bindparam("user_id", type_=progress.c.user_id.type)
+_show_id = bindparam("show_id", type_=item.c.show_id.type)
 _is_admin = bindparam("is_admin", type_=Integer)
 _since = bindparam("since", type_=progress.c.last_watched_at.type)
 _before = bindparam("before", type_=progress.c.last_watched_at.type)
-_before_id = bindparam("before_id", type_=progress.c.item_id.type)
-_limit = bindparam("limit", type_=Integer)
-
-# The newest rows first, and only then their items: to sort twenty thousand rows is quicker than to look up their items.
-_newest = (
-    select(progress)
-    .where(
-        progress.c.user_id == _user,
-        progress.c.last_watched_at >= _since,
-        or_(
-            progress.c.last_watched_at < _before,
-            and_(progress.c.last_watched_at == _before, progress.c.item_id < _before_id),
-        ),
-    )
-    .order_by(progress.c.last_watched_at.desc(), progress.c.item_id.desc())
-    .limit(_limit)
-    .subquery("newest")
-)
 
 
-def _viewed(rows: Any) -> tuple[ColumnElement[Any], ...]:  # noqa: ANN401 - the columns of progress, under any name
+def _viewed(is_seen: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
+    """Return the columns of Viewed, in its order, so that rows become such as they are. Flags may be 1 and 0."""
     return (
         item.c.id,
         item.c.show_id,
-        type_coerce(case((and_(item.c.removed_at.is_(None), _is_seen(_user, _is_admin)), 1), else_=0), Integer),
-        rows.position_ms,
-        rows.duration_ms,
+        case((and_(item.c.removed_at.is_(None), is_seen), _ONE), else_=_ZERO),
+        func.coalesce(progress.c.position_ms, _ZERO),
+        progress.c.duration_ms,
         item.c.credits_ms,
-        type_coerce(rows.watched, Integer),
-        type_coerce(rows.armed, Integer),
-        rows.last_watched_at,
+        type_coerce(func.coalesce(progress.c.watched, false()), Integer),
+        type_coerce(func.coalesce(progress.c.armed, true()), Integer),
+        progress.c.last_watched_at,
         item.c.season_number,
         item.c.episode_number,
         item.c.episode_end,
@@ -106,68 +102,124 @@ def _viewed(rows: Any) -> tuple[ColumnElement[Any], ...]:  # noqa: ANN401 - the 
     )
 
 
-_RECENT = Prepared(
-    select(*_viewed(_newest.c), _newest.c.last_watched_at.label("at"), _newest.c.item_id.label("key"))
-    .select_from(_newest)
-    .outerjoin(item, item.c.id == _newest.c.item_id)
-)
-
-_plays = select(func.count()).where(play.c.user_id == _user, play.c.item_id == item.c.id).scalar_subquery()
-_played_at = (
-    select(func.max(play.c.watched_at)).where(play.c.user_id == _user, play.c.item_id == item.c.id).scalar_subquery()
-)
-_EPISODES = Prepared(
-    select(*_viewed(progress.c), _plays, case((_plays == 0, None), else_=_played_at))
-    .select_from(item)
-    .outerjoin(progress, and_(progress.c.user_id == _user, progress.c.item_id == item.c.id))
-    .where(item.c.show_id == bindparam("show_id", type_=item.c.show_id.type))
-)
-
-
-class Place(NamedTuple):
-    """Where the newest rows go on: behind the one of this time and item."""
-
-    at: Instant
-    item_id: str
-
-
-NEWEST = Place(LATEST, "ffffffff-ffff-ffff-ffff-ffffffffffff")
-
-
-def recent(  # noqa: PLR0913 - the members of a query
-    connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant, place: Place, limit: int
-) -> tuple[list[Viewed], Place | None]:
-    """Return the user's newest rows behind a place, with an activity at `since` or later; and where they go on."""
-    rows = _RECENT.rows(
-        connection,
-        user_id=user_id,
-        is_admin=int(is_admin),
-        since=since,
-        before=place.at,
-        before_id=place.item_id,
-        limit=limit,
+# The newest row of each show, and the movies that can have a card. Each engine has its own way to say 'of the row with
+# the highest': SQLite takes the other columns from the row of max().
+_card = func.coalesce(item.c.show_id, item.c.id)
+_active = (
+    select(progress.c.item_id)
+    .join_from(progress, item, item.c.id == progress.c.item_id)
+    .where(
+        progress.c.user_id == _user,
+        progress.c.last_watched_at >= _since,
+        progress.c.last_watched_at < _before,
+        or_(
+            item.c.show_id.is_not(None),
+            and_(or_(progress.c.armed, not_(progress.c.watched)), progress.c.position_ms > _ZERO),
+        ),
     )
-    oldest = min(((row[13], row[14]) for row in rows), default=None)
-    found = [_row(row) for row in rows if row[0] is not None]
-    return found, None if len(rows) < limit or oldest is None else Place(*oldest)
+)
+
+
+def _of_cards(active: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    newest = active.subquery("newest")
+    return (
+        select(*_viewed(_is_seen(_user, _is_admin)))
+        .select_from(newest)
+        .outerjoin(progress, and_(progress.c.user_id == _user, progress.c.item_id == newest.c.item_id))
+        .outerjoin(item, item.c.id == newest.c.item_id)
+    )
+
+
+_RECENT = Prepared(
+    _of_cards(_active.add_columns(func.max(progress.c.last_watched_at)).group_by(_card)),
+    postgresql=_of_cards(_active.ext(postgresql.distinct_on(_card)).order_by(_card, progress.c.last_watched_at.desc())),
+)
+
+# The episodes of a show. Each has its own look into the user's rows; outer joins keep SQLite to this order.
+_episode = item.alias("episode")
+_show = item.alias("show")
+_sees_show = or_(
+    _is_admin == _ONE,
+    select(library_access.c.user_id)
+    .join_from(_show, library_access, library_access.c.library_id == _show.c.library_id)
+    .where(_show.c.id == _show_id, library_access.c.user_id == _user)
+    .exists(),
+)
+_of_episode = and_(play.c.user_id == _user, play.c.item_id == item.c.id)
+_episodes = (
+    select(
+        *_viewed(_sees_show),
+        select(func.count()).where(_of_episode).scalar_subquery(),
+        select(func.max(play.c.watched_at)).where(_of_episode).scalar_subquery(),
+    )
+    .select_from(_episode)
+    .outerjoin(progress, and_(progress.c.user_id == _user, progress.c.item_id == _episode.c.id))
+    .outerjoin(item, item.c.id == _episode.c.id)
+    .where(_episode.c.show_id == _show_id)
+)
+_EPISODES = Prepared(_episodes)
+
+_regular = item.alias("regular")
+_play_of_regular = play.alias("newest_play")
+_newest_play_at = (
+    select(func.max(_play_of_regular.c.watched_at))
+    .select_from(_regular)
+    .outerjoin(_play_of_regular, and_(_play_of_regular.c.user_id == _user, _play_of_regular.c.item_id == _regular.c.id))
+    .where(_regular.c.show_id == _show_id, _regular.c.season_number.is_distinct_from(_ZERO))
+    .scalar_subquery()
+)
+_OPEN_EPISODES = Prepared(
+    _episodes.where(
+        or_(
+            progress.c.watched.is_distinct_from(true()),
+            and_(progress.c.armed, progress.c.position_ms > _ZERO),
+            select(play.c.id)
+            .where(
+                play.c.user_id == _user,
+                play.c.item_id == _episode.c.id,
+                func.coalesce(play.c.watched_at, _NEVER) >= func.coalesce(_newest_play_at, _NEVER),
+            )
+            .exists(),
+        )
+    )
+)
+
+
+def recent(connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant, before: Instant) -> list[Viewed]:
+    """Return the newest row of each movie and show that was active in this time, `before` not included.
+
+    Left out are movies that can have no card; see `domain.lists.find_candidates`.
+    """
+    rows = _RECENT.rows(connection, user_id=user_id, is_admin=int(is_admin), since=since, before=before)
+    return [Viewed(*row) for row in rows]
 
 
 def episodes(
-    connection: Connection, user_id: UserId, show_ids: Collection[ItemId], *, is_admin: bool
+    connection: Connection, user_id: UserId, show_ids: Sequence[ItemId], *, is_admin: bool
 ) -> dict[ItemId, list[Viewed]]:
-    """Return all episodes of these shows, removed ones included, with what the user did with each."""
-    found: dict[ItemId, list[Viewed]] = {}
-    for show_id in show_ids:
-        rows = _EPISODES.rows(connection, user_id=user_id, is_admin=int(is_admin), show_id=show_id)
-        found[show_id] = [_row(row)._replace(play_count=row[13], played_at=row[14]) for row in rows]
+    """Return the episodes of these shows, removed ones included, with what the user did with each.
+
+    Left out are those that cannot be what comes next, nor tell what does; see `domain.lists.next_up`.
+    """
+    found = _episodes_of(_OPEN_EPISODES, connection, user_id, show_ids, is_admin=is_admin)
+    again = [show_id for show_id in show_ids if any(row.play_count > 1 for row in found[show_id])]
+    return found | _episodes_of(_EPISODES, connection, user_id, again, is_admin=is_admin)
+
+
+def all_episodes(connection: Connection, user_id: UserId, show_id: ItemId, *, is_admin: bool) -> list[Viewed]:
+    """Return all episodes of a show, removed ones included, with what the user did with each."""
+    return _episodes_of(_EPISODES, connection, user_id, [show_id], is_admin=is_admin)[show_id]
+
+
+def _episodes_of(
+    statement: Prepared, connection: Connection, user_id: UserId, show_ids: Sequence[ItemId], *, is_admin: bool
+) -> dict[ItemId, list[Viewed]]:
+    found: dict[ItemId, list[Viewed]] = {show_id: [] for show_id in show_ids}
+    if not show_ids:
+        return found
+    for row in statement.each(connection, [(int(is_admin), show_id, user_id) for show_id in show_ids]):
+        found[row[1]].append(Viewed(*row))
     return found
-
-
-def _row(row: Row) -> Viewed:
-    if row[3] is None:  # no progress
-        return Viewed(row[0], row[1], row[2] == 1, credits_ms=row[5], season_number=row[9], episode_number=row[10],
-                      episode_end=row[11], air_date=row[12])  # fmt: skip
-    return Viewed(row[0], row[1], row[2] == 1, row[3], row[4], row[5], row[6] == 1, row[7] == 1, *row[8:13])
 
 
 # What users decided about cards
@@ -220,14 +272,14 @@ def list_history(
 
     `after` is time (-1 for none) and id of the play behind which to go on.
     """
-    at = func.coalesce(play.c.watched_at, -1)
+    at = func.coalesce(play.c.watched_at, _NEVER)
     query = (
-        select(play.c.id, play.c.item_id, play.c.watched_at, play.c.source)
+        select(play.c.id, play.c.item_id, item.c.show_id, play.c.watched_at, play.c.source)
         .join(item, item.c.id == play.c.item_id)
         .where(play.c.user_id == user_id, _is_seen(play.c.user_id, _flag(is_admin=is_admin)))
     )
     if after is not None:
-        query = query.where(tuple_(at, play.c.id) < tuple_(literal(after[0]), literal(after[1], play.c.id.type)))
+        query = query.where(tuple_(at, play.c.id) < _place(after))
     return [Played(*row) for row in connection.execute(query.order_by(at.desc(), play.c.id.desc()).limit(limit))]
 
 
@@ -281,9 +333,12 @@ def list_changed(  # noqa: PLR0913 - the members of a query
     if watched is not None:
         query = query.where(progress.c.watched.is_(watched))
     if after is not None:
-        place = tuple_(literal(after[0]), literal(after[1], progress.c.item_id.type))
-        query = query.where(tuple_(progress.c.changed_at, progress.c.item_id) > place)
+        query = query.where(tuple_(progress.c.changed_at, progress.c.item_id) > _place(after))
     return _watched_rows(connection, query.order_by(progress.c.changed_at, progress.c.item_id).limit(limit))
+
+
+def _place(after: tuple[int, str]) -> Tuple:
+    return tuple_(literal(after[0], BigInteger), literal(after[1], Id))
 
 
 def _flag(*, is_admin: bool) -> ColumnElement[Any]:
@@ -291,22 +346,21 @@ def _flag(*, is_admin: bool) -> ColumnElement[Any]:
 
 
 def _watched() -> Select[*tuple[Any, ...]]:
-    return select(item.c.kind, item.c.runtime_ms, item.c.credits_ms, progress).join_from(
+    return select(item.c.show_id, item.c.kind, item.c.runtime_ms, item.c.credits_ms, progress).join_from(
         progress, item, item.c.id == progress.c.item_id
     )
 
 
 def _watched_rows(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Watched]:
     return [
-        Watched(user_id, item_id, ItemKind(kind), ItemFacts(runtime_ms, credits_ms), Progress._make(values))
-        for kind, runtime_ms, credits_ms, user_id, item_id, *values in connection.execute(query)
+        Watched(user_id, item_id, show_id, ItemKind(kind), ItemFacts(runtime_ms, credits_ms), Progress._make(values))
+        for show_id, kind, runtime_ms, credits_ms, user_id, item_id, *values in connection.execute(query)
     ]
 
 
-def items_of(connection: Connection, item_ids: Iterable[str]) -> dict[ItemId, Item]:
+def items_of(connection: Connection, item_ids: Sequence[str]) -> dict[ItemId, Item]:
     """Return these items, a few hundred at most, by id."""
-    wanted = list(item_ids)
-    found = find_items(connection, select(item).where(item.c.id.in_(wanted))) if wanted else []
+    found = find_items(connection, select(item).where(item.c.id.in_(item_ids))) if item_ids else []
     return {each.id: each for each in found}
 
 
