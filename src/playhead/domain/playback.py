@@ -261,7 +261,7 @@ def effective_at(report: Report, policy: Policy, now: Instant) -> Instant:
     return Instant(max(0, min(observed, now)))
 
 
-def resume_position(progress: Progress | Shown, item: ItemFacts, policy: Policy) -> Milliseconds:
+def resume_position(progress: Progress, item: ItemFacts, policy: Policy) -> Milliseconds:
     """Return where to go on: the position if it is resumable, else 0. A finished or barely begun item starts at 0.
 
     So does one that was only marked.

@@ -22,7 +22,7 @@ from playhead.domain.lists import (
     next_up,
 )
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
-from playhead.domain.playback import ItemFacts, Policy, Progress, Shown, resume_position
+from playhead.domain.playback import ItemFacts, Policy, Progress, resume_position
 from playhead.errors import access_denied, invalid, not_found
 from playhead.services.catalogue import ItemView, Viewer
 from playhead.services.playback import NOT_FOUND, refusal
@@ -43,7 +43,7 @@ class WatchedView(NamedTuple):
 
     view: ItemView
     show: ItemView | None
-    progress: Progress | Shown | None
+    progress: Progress | None
     resume_position_ms: Milliseconds
 
 
@@ -105,7 +105,7 @@ class Lists:
 
         def load(connection: Connection) -> list[CardView]:
             cards = self._cards(connection, viewer, now, wanted)
-            watched = self._watched(connection, [card.row for card in cards])
+            watched = self._watched(connection, viewer.user_id, [card.row for card in cards])
             return [CardView(watched[card.row.item_id], card.kind, card.active_at) for card in cards]
 
         return await self._database.read(load)
@@ -144,7 +144,7 @@ class Lists:
             found = storage.episodes(connection, viewer.user_id, [show_id], is_admin=may_administer(viewer.role))
             following_up = next_up(found[show_id], self._policy, now)
             row = following_up.episode
-            return following_up, None if row is None else self._watched(connection, [row])[row.item_id]
+            return following_up, None if row is None else self._watched(connection, viewer.user_id, [row])[row.item_id]
 
         return await self._database.read(load)
 
@@ -156,7 +156,7 @@ class Lists:
             _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
             rows = storage.all_episodes(connection, viewer.user_id, show_id, is_admin=may_administer(viewer.role))
             row = following(rows, episode_id, self._policy, now)
-            return None if row is None else self._watched(connection, [row])[row.item_id]
+            return None if row is None else self._watched(connection, viewer.user_id, [row])[row.item_id]
 
         return await self._database.read(load)
 
@@ -281,14 +281,17 @@ class Lists:
 
     # Showing
 
-    def _watched(self, connection: Connection, rows: Sequence[Viewed]) -> dict[ItemId, WatchedView]:
-        """Return what the rows say of the user, with the items."""
+    def _watched(self, connection: Connection, user_id: UserId, rows: Sequence[Viewed]) -> dict[ItemId, WatchedView]:
+        """Return the items of these rows with the whole progress of each."""
         views = _views(connection, [(row.item_id, row.show_id) for row in rows])
+        known = playback.load(connection, [(user_id, row.item_id) for row in rows])
         found: dict[ItemId, WatchedView] = {}
-        for row in rows:
-            shown = Shown(row.position_ms, row.duration_ms, bool(row.watched), row.last_watched_at)
-            resume_ms = resume_position(shown, ItemFacts(None, row.credits_ms), self._policy)
-            found[row.item_id] = WatchedView(*views[row.item_id], shown, resume_ms)
+        for row, each in zip(rows, known, strict=True):
+            progress = None if each is None else each.progress
+            resume_ms = Milliseconds(0)
+            if progress is not None:
+                resume_ms = resume_position(progress, ItemFacts(None, row.credits_ms), self._policy)
+            found[row.item_id] = WatchedView(*views[row.item_id], progress, resume_ms)
         return found
 
     def _resume_position(self, row: Watched) -> Milliseconds:

@@ -23,7 +23,7 @@ class HomePage:
     async def show(self, visit: Visit) -> Response:
         """Show what is in progress, the shows whose next episode is not begun, and what was added last."""
         cards = [
-            (each.card.kind, self._browsing.seen(each.watched))
+            (each.kind, self._browsing.seen(each.watched))
             for each in await self._lists.continue_watching(visit.viewer, _CARDS)
         ]
         return self._pages.render(
