@@ -239,9 +239,11 @@ async def test_a_stream_that_is_not_read_is_closed(stocked: World, *, own_server
 
 @pytest.fixture
 async def second(stocked: World, settings: Settings) -> AsyncIterator[Playhead]:
-    """A second process, as far as the first can tell, that listens to it already."""
+    """A second process, as far as the first can tell, that listens to it already, and that the first has heard of."""
     playhead = Playhead(settings, clock=stocked.clock)
-    await playhead.open()
+    async with listen(stocked) as near:
+        await playhead.open()
+        assert await near.event() == ("refetch", {})
     async with Listener(playhead, stocked.admin) as device:
         while device.is_silent:
             await stocked.client.post(URL, json=REPORT, headers=stocked.admin)

@@ -263,9 +263,27 @@ async def wire() -> Wire:
 
 
 async def two(wire: Wire) -> tuple[Process, Process]:
+    """Two processes that have begun: each has told the other so."""
     here, there = Process(wire, "here"), Process(wire, "there")
-    assert await told(here.stream) == await told(there.stream) == [Signal.REFETCH]
+    async with asyncio.timeout(WITHIN_S):
+        while len(wire.sent) < 2:  # noqa: ASYNC110 - others' work
+            await asyncio.sleep(0.01)
+    wire.sent.clear()
+    begun = Change(ANNA, Topic.LISTS, (FILM,))
+    for process in (here, there):
+        process.events.deliver([begun])
+        while (notices := await told(process.stream))[-1] != begun:
+            assert set(notices) == {Signal.REFETCH}
     return here, there
+
+
+async def test_a_process_that_begins_tells_the_others_to_refetch(wire: Wire):
+    # The one whose place it takes may have been killed between a commit and telling of it.
+    here, there = await two(wire)
+    third = Process(wire, "third")
+    assert await told(here.stream) == await told(there.stream) == [Signal.REFETCH]
+    for process in (here, there, third):
+        await process.close()
 
 
 async def test_each_process_tells_the_others_and_hears_itself_once(wire: Wire):

@@ -60,7 +60,9 @@ class Relay:
         self._origin = origin
         self._pace_s = pace_s
         self._gathered: _Gathered = {}
-        self._lost_count = False
+        # A process begins by telling the others to look at everything: the one whose place it takes may have been
+        # killed between a commit and telling of it.
+        self._lost_count = True
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -82,6 +84,7 @@ class Relay:
             if events.open_streams:
                 self._hear(text, events)
 
+        self._wake.set()
         # What the others sent while nobody listened is lost.
         listening = self._notifier.listen(heard, events.refetch_all)
         self._tasks = [asyncio.create_task(listening), asyncio.create_task(self._keep_sending())]
