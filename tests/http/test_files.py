@@ -228,6 +228,44 @@ async def everything(world: World) -> list[list[tuple[Any, ...]]]:
     return await world.playhead.installation.database.read(load)
 
 
+async def lists_of(world: World) -> dict[str, Any]:
+    """What the member's lists hold: ids, and why."""
+    found: dict[str, Any] = {}
+    for path in ("continue-watching", "history", "playback"):
+        response = await world.client.get(f"/api/v1/{path}", headers=world.member)
+        found[path] = [
+            (each["id"] if "item" not in each else each["item"]["id"], each.get("kind"), each.get("watched_at"))
+            for each in response.json()["items"]
+        ]
+    return found
+
+
+async def test_lists_change_only_by_what_can_be_played(shows: Folder):
+    third = await shows.episode(THIRD)
+    await (await shows.episode(FIRST)).report(5000)
+    shows.world.clock.advance(MINUTE_MS)
+    await third.report(1000, 2700)
+    before = await lists_of(shows.world)
+    assert before["continue-watching"] == [(third.item_id, "continue", None)]
+    file = shows.root / "Tidal Station" / "Season 1" / "Tidal Station S01E03.mkv"
+    shows.put("Tidal Station/Season 1/Tidal Station S01E04.mkv", 45)
+
+    async def lists_after_a_scan() -> dict[str, Any]:
+        await shows.scan()
+        return await lists_of(shows.world)
+
+    assert await lists_after_a_scan() == before
+    moved = file.rename(file.with_name("Tidal Station 1x03 [720p].mkv"))
+    assert await lists_after_a_scan() == before
+    moved.write_text("46 minutes of a better version")
+    assert await lists_after_a_scan() == before
+    moved.unlink()
+    fourth = await shows.episode((1, 4))
+    assert await lists_after_a_scan() == before | {"continue-watching": [(fourth.item_id, "next", None)]}
+    shows.put("Tidal Station/S01/Tidal Station S01E03.mkv", 45, "bought again")
+    assert await lists_after_a_scan() == before
+
+
 async def test_nothing_that_happens_to_a_films_files_changes_what_was_watched(movies: Folder):
     file = movies.put("Alien (1979)/Alien (1979).mkv")
     await movies.scan()
