@@ -104,6 +104,37 @@ def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path):
     assert is_near(colour_at(picture, 0.95), BLUE)
 
 
+def turned(path: Path, matrix: str) -> Path:
+    """Let an MP4 say that it is to be shown by this matrix (ISO 14496-12, section 8.3.2), as telephones do."""
+    upright = bytes.fromhex("00010000 00000000 00000000 00000000 00010000 00000000 00000000 00000000 40000000")
+    content = bytearray(path.read_bytes())
+    at = content.index(upright, content.index(b"tkhd"))
+    content[at : at + 36] = bytes.fromhex(matrix)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("matrix", "left", "right"),
+    [
+        # Where the left and the right edge of the coded frame are seen: parts of width and height.
+        ("00000000 00010000 00000000 ffff0000 00000000 00000000 00b40000 00000000 40000000", (0.5, 0.03), (0.5, 0.97)),
+        ("00000000 ffff0000 00000000 00010000 00000000 00000000 00000000 01400000 40000000", (0.5, 0.97), (0.5, 0.03)),
+        ("ffff0000 00000000 00000000 00000000 ffff0000 00000000 01400000 00b40000 40000000", (0.97, 0.5), (0.03, 0.5)),
+    ],
+)
+def test_a_film_from_a_telephone_is_shown_the_right_way_up(
+    tmp_path: Path, matrix: str, left: tuple[float, float], right: tuple[float, float]
+):
+    def paint(x: int, y: int) -> tuple[int, int, int]:
+        return RED if x < 100 else BLUE if x >= 220 else checks(x, y)
+
+    path = turned(film(tmp_path / "film.mp4", [paint] * 3), matrix)
+    picture = picture_of_film(path, POSTER if left[0] == right[0] else STILL)
+    assert is_near(colour_at(picture, *left), RED)
+    assert is_near(colour_at(picture, *right), BLUE)
+
+
 @pytest.mark.parametrize("size", [POSTER, STILL])
 @pytest.mark.parametrize("side", ["above", "beside"])
 def test_the_black_bars_of_a_film_of_another_shape_are_cut_off(tmp_path: Path, side: str, size: Size):
