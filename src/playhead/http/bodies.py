@@ -59,7 +59,9 @@ def too_large() -> PlayheadError:
 
 def require_media_type(content_type: str | None, *allowed: str) -> None:
     """Raise UNSUPPORTED_MEDIA_TYPE for another content type. A body without one is taken for what is expected."""
-    if content_type is not None and content_type.partition(";")[0].strip().lower() not in allowed:
+    if content_type is None or content_type in allowed:
+        return
+    if content_type.partition(";")[0].strip().lower() not in allowed:
         raise PlayheadError(Code.UNSUPPORTED_MEDIA_TYPE, "Unsupported media type")
 
 

@@ -4,6 +4,7 @@ Rows stand in the order of `domain.playback.Progress`, so that they go in and ou
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -70,8 +71,8 @@ class _Viewer(NamedTuple):
     granted: bool
 
 
-_REMEMBERED_MAX = 100_000
-"""Items and users that are remembered of a connection: as many as tokens are. A fifth of a kilobyte each."""
+_REMEMBERED_MAX = 150_000
+"""Items and users that are remembered of a connection: more than tokens are. A fifth of a kilobyte each."""
 
 # The columns of Progress, in its order; flags as they come, because they are made booleans below for all engines.
 _PROGRESS = tuple(
@@ -339,6 +340,11 @@ def _recall(memory: Remembered, key: Key) -> tuple[Role, bool, str, ItemFacts] |
     return viewer.role, viewer.granted, kind, facts
 
 
+@cache  # there are few, and many users
+def _viewer(role: str | None, granted: bool) -> _Viewer:  # noqa: FBT001
+    return _Viewer(None if role is None else _ROLES[role], granted)
+
+
 def _remember(memory: Remembered, key: Key, row: Row | None) -> None:
     """Remember what a row says of user and item, if there are both: role, grant, and what belongs to the item."""
     if row is None or row[2] is None:
@@ -348,4 +354,4 @@ def _remember(memory: Remembered, key: Key, row: Row | None) -> None:
     if len(memory) >= _REMEMBERED_MAX:
         memory.clear()
     memory[item_id] = _Item(kind, ItemFacts(runtime_ms, credits_ms), library_id)
-    memory[user_id, library_id] = _Viewer(None if role is None else _ROLES[role], granted == 1)
+    memory[user_id, library_id] = _viewer(role, granted == 1)
