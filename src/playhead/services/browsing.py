@@ -288,10 +288,10 @@ class Browsing:
             show = previous = following = None
             if item.show_id is not None:
                 show = catalogue.find_item(connection, item.show_id)
-                of_show = lists.episodes(
-                    connection, viewer.user_id, [item.show_id], is_admin=may_administer(viewer.role)
+                of_show = lists.all_episodes(
+                    connection, viewer.user_id, item.show_id, is_admin=may_administer(viewer.role)
                 )
-                previous, following = neighbours(of_show[item.show_id], item_id)
+                previous, following = neighbours(of_show, item_id)
             known = storage.list_items(connection, viewer.user_id, [item_id])[item_id]
             states = lists.list_states(connection, viewer.user_id)
             return ItemPage(
@@ -418,7 +418,7 @@ class Browsing:
     def _episodes(self, connection: Connection, viewer: Viewer, show: Item) -> tuple[list[Viewed], list[Seen]]:
         """Return all episodes of a show in their order: for the rules, and for showing."""
         is_admin = may_administer(viewer.role)
-        viewed = in_order(lists.episodes(connection, viewer.user_id, [show.id], is_admin=is_admin)[show.id])
+        viewed = in_order(lists.all_episodes(connection, viewer.user_id, show.id, is_admin=is_admin))
         known = {each.item.id: each for each in storage.list_episodes(connection, viewer.user_id, show.id)}
         return viewed, [self._seen(known[each.item_id], show) for each in viewed]
 

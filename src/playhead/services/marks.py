@@ -185,7 +185,7 @@ class Marks:
         def select(connection: Connection) -> list[ItemId]:
             _require(connection, (user_id, episode_id), ItemKind.EPISODE)
             show_id = lists.card_of(connection, episode_id)
-            episodes = lists.episodes(connection, user_id, [show_id], is_admin=False)[show_id]
+            episodes = lists.all_episodes(connection, user_id, show_id, is_admin=False)
             return up_to(episodes, episode_id, now)
 
         return await self._mark_all(user_id, select, mark, now)
