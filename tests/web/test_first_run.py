@@ -1,6 +1,7 @@
 """The first minutes in a real Chromium: the one-time link, the first library, home; and all with the keyboard alone."""
 
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,14 +18,22 @@ Shot = Callable[[Page, str], None]
 
 
 @pytest.fixture
+def films() -> Iterator[Path]:
+    """A folder of films. Not below `tmp_path`: the chooser shows 500 folders, and all tests make more there."""
+    with tempfile.TemporaryDirectory(prefix="playhead-films-") as place:
+        folder = Path(place) / "films"
+        write_clip(folder / "Arrival Hall (2001).mkv", 2)
+        clip = (folder / "Arrival Hall (2001).mkv").read_bytes()
+        for number in range(1, FILMS):
+            # Another length for each: files of the same content would be one item that moved.
+            (folder / f"Film Number {number} (2002).mkv").write_bytes(clip + bytes(number))
+        (folder / "Broken (2003).mkv").write_bytes(b"no film")
+        yield folder
+
+
+@pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server that nobody has set up, and beside it a folder of films."""
-    write_clip(tmp_path / "films" / "Arrival Hall (2001).mkv", 2)
-    clip = (tmp_path / "films" / "Arrival Hall (2001).mkv").read_bytes()
-    for number in range(1, FILMS):
-        # Another length for each: files of the same content would be one item that moved.
-        (tmp_path / "films" / f"Film Number {number} (2002).mkv").write_bytes(clip + bytes(number))
-    (tmp_path / "films" / "Broken (2003).mkv").write_bytes(b"no film")
+    """A server that nobody has set up."""
     server = Server(tmp_path / "data")
     server.start()
     yield server
@@ -52,13 +61,13 @@ def choose(page: Page, folder: Path) -> None:
     expect(page.get_by_label("Folder on the server")).to_have_value(str(folder))
 
 
-def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, page: Page, tmp_path: Path, shot: Shot):
+def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, page: Page, films: Path, shot: Shot):
     page.goto(setup_link(server))
     shot(page, "first-run-1-welcome")
     make_first_admin(page, server)
     expect(page.get_by_role("heading", name="Add a library")).to_be_visible()
     page.get_by_label("Name").fill("Films")
-    choose(page, tmp_path / "films")
+    choose(page, films)
     expect(page.get_by_label("Name")).to_have_value("Films")  # what was filled in goes along
     shot(page, "first-run-2-library")
     page.get_by_role("button", name="Add the library").click()
@@ -75,12 +84,12 @@ def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, pa
     shot(page, "first-run-4-home")
 
 
-def test_the_page_shows_how_far_a_scan_is_that_began_elsewhere(server: Server, page: Page, tmp_path: Path, shot: Shot):
+def test_the_page_shows_how_far_a_scan_is_that_began_elsewhere(server: Server, page: Page, films: Path, shot: Shot):
     make_first_admin(page, server)
     page.goto(f"{server.url}/admin/libraries")
     expect(page.get_by_text("There is no library yet.")).to_be_visible()
     # Somebody else adds and scans one; this page is not touched.
-    server.command("library", "add", "Films", str(tmp_path / "films"), "--kind", "movies")
+    server.command("library", "add", "Films", str(films), "--kind", "movies")
     expect(page.get_by_text("Not scanned yet")).to_be_visible()
     server.command("scan", "Films")
     expect(page.get_by_text(f"{FILMS} movies")).to_be_visible()
@@ -97,12 +106,12 @@ def test_the_browsers_time_zone_is_taken_at_the_first_sign_in(server: Server, br
     context.close()
 
 
-def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, tmp_path: Path):
+def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, films: Path):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     make_first_admin(page, server)
     page.get_by_label("Name").fill("Films")
-    choose(page, tmp_path / "films")
+    choose(page, films)
     page.get_by_label("Name").press("Enter")  # adds, and chooses no folder
     page.get_by_role("button", name="Scan Films").wait_for()
     for _ in range(60):
