@@ -183,7 +183,7 @@ def film(label: str, part: int | None = None, **what: object) -> MediaFile:
         "audio_codec": "aac",
         "part": part,
     }
-    return MediaFile(**(fields | what))  # type: ignore[arg-type]
+    return MediaFile(**(fields | what))
 
 
 def told(*files: MediaFile) -> list[tuple[str, list[str]]]:

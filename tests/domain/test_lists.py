@@ -61,7 +61,7 @@ def cards(
 
 
 def ids(*rows: Viewed, **how: object) -> list[str]:
-    return [card.row.item_id for card in cards(*rows, **how)]  # type: ignore[arg-type]
+    return [card.row.item_id for card in cards(*rows, **how)]
 
 
 def after(*rows: Viewed) -> tuple[str, str | None]:

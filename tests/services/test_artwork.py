@@ -139,7 +139,7 @@ async def gallery(database: Database, tmp_path: Path) -> AsyncIterator[Gallery]:
 
 async def refusal(awaitable: object) -> tuple[Code, str]:
     with pytest.raises(PlayheadError) as caught:
-        await awaitable  # type: ignore[misc]
+        await awaitable
     return caught.value.code, caught.value.message
 
 

@@ -93,7 +93,7 @@ class Place:
 
     def faults(self) -> list[Any]:
         look = check_file if isinstance(self.place, Path) else check_server
-        return [*look(self.place, lambda _done, _total: None)]  # type: ignore[operator]
+        return [*look(self.place, lambda _done, _total: None)]
 
     def run(self, sql: str) -> None:
         if isinstance(self.place, Path):

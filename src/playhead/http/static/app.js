@@ -8,9 +8,3 @@ followChanges();
 enhanceActs();
 enhanceMenus();
 sendKept();
-
-// A picture that is not there leaves the icon below it. `error` does not bubble, so it is caught on its way down.
-document.addEventListener("error", (event) => event.target.matches?.(".picture img") && event.target.remove(), true);
-for (const image of document.querySelectorAll(".picture img")) {
-  if (image.complete && image.naturalWidth === 0 && image.loading !== "lazy") image.remove();
-}
