@@ -31,6 +31,17 @@ def wait_for_playing(page: Page) -> None:
     page.wait_for_function("() => !video.paused && video.readyState >= 3", polling=50)
 
 
+def wait_for_the_whole_film(page: Page) -> None:
+    """Return once the browser has all of the film, so that it plays on without the server."""
+    page.wait_for_function(
+        """() => {
+            const { buffered, duration } = video;
+            return buffered.length === 1 && buffered.start(0) === 0 && buffered.end(0) >= duration - 0.1;
+        }""",
+        polling=50,
+    )
+
+
 def position_of(page: Page) -> float:
     return page.evaluate("() => video.currentTime")
 

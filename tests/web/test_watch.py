@@ -20,6 +20,7 @@ from surfer import (
     seek,
     sign_in,
     wait_for_playing,
+    wait_for_the_whole_film,
     watch,
     where_it_was_left,
 )
@@ -112,7 +113,8 @@ def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
 
     def hear(sent: Request) -> None:
         if sent.method == "POST" and "/playback/" in sent.url:
-            reports.append(sent.post_data_json)
+            body = sent.post_data_json
+            reports.extend(body.get("reports", [body]))  # what comes while another is on its way follows as a batch
 
     def was_heard(event: str) -> bool:
         page.wait_for_timeout(50)  # what the browser does is told only while Playwright is asked something
@@ -130,7 +132,7 @@ def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
     eventually(lambda: was_heard("stop"))
     events = [report["event"] for report in reports]
     assert events[:5] == ["start", "progress", "pause", "seek", "start"]
-    assert reports[1]["position_seconds"] == pytest.approx(10, abs=3)
+    assert 5 < reports[1]["position_seconds"] < 11  # ten seconds of the clock; a busy machine may have stalled the film
     assert reports[3]["position_seconds"] == 30
     assert reports[-1]["position_seconds"] == pytest.approx(40, abs=0.2)
     assert len({report["session_id"] for report in reports}) == 1
@@ -243,6 +245,7 @@ def test_twenty_seconds_offline_lose_nothing(new_browser: Open, demo: DemoServer
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
     watch(page, demo, path_of(film))
+    wait_for_the_whole_film(page)
     eventually(lambda: state_of(ada, film)["session"] is not None)
     page.context.set_offline(True)
     page.wait_for_timeout(20_000)
@@ -266,9 +269,10 @@ def test_what_was_played_offline_before_the_tab_was_closed_is_sent_by_any_page(
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
     watch(page, demo, path_of(film))
+    wait_for_the_whole_film(page)
     page.context.set_offline(True)
     seek(page, 60)
-    page.wait_for_timeout(3000)
+    page.wait_for_function("() => video.currentTime > 62", polling=50)
     remember_where_it_is_left(page)
     page.close()
     again = page.context.new_page()
