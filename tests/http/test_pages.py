@@ -54,6 +54,27 @@ async def test_whoever_is_not_signed_in_is_led_to_the_form(world: World):
     assert set(Seen((await world.client.get("/sign-in")).text).fields) == {"username", "password"}
 
 
+@pytest.mark.parametrize("path", ["/nowhere", "/movies"])
+async def test_an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_for_programs(world: World, path: str):
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    await enter(world)
+    page = await world.client.get(path, headers=browser)
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert "Not found" in page.text
+    assert ">member<" in page.text
+    world.client.cookies.clear()
+    stranger = await world.client.get(path, headers=browser)
+    assert (stranger.status_code, ">member<" in stranger.text) == (404, False)
+    for method, where, headers in (
+        ("GET", path, {"accept": "*/*"}),
+        ("GET", path, {}),
+        ("POST", path, browser),
+        ("GET", f"/api/v1{path}", browser),
+    ):
+        problem = await world.client.request(method, where, headers=headers)
+        assert (problem.status_code, problem.json()["error"]) == (404, "Not found")
+
+
 async def test_who_signs_in_stays_signed_in_by_a_cookie_that_scripts_cannot_read(world: World):
     answer = await submit(world.client, "/sign-in", username="MEMBER", password=PASSWORD)
     token, attributes = cookie_of(answer)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from starlette.exceptions import HTTPException
@@ -11,10 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.at_once import AtOnce, Recall
-from playhead.http.auth import Authenticate
+from playhead.http.auth import Authenticate, header
 from playhead.http.errors import STATUS, hold_back, send_internal_error, send_problem
 from playhead.http.metrics import NO_ROUTE, Traffic
-from playhead.http.route import Route, respond
+from playhead.http.route import Access, Call, Route, respond
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +54,10 @@ class Application:
             StarletteRoute(path, _PathEndpoint(path, methods, authenticate, traffic, most_under_way))
             for path, methods in paths.items()
         ]
+        home = paths.get("/", {}).get("GET")
+        self._missing_page = None if home is None else replace(home, endpoint=_missing, access=Access.ANYONE)
         self._router = Router(
-            [*routes, Mount("/static", _Static(static, traffic))], redirect_slashes=False, default=_no_such_path
+            [*routes, Mount("/static", _Static(static, traffic))], redirect_slashes=False, default=self._no_such_path
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -84,6 +87,15 @@ class Application:
         del scope, receive
         self._traffic.refused["connections"] += 1
         await self._refuse(send, unavailable(), [(b"connection", b"close")])
+
+    async def _no_such_path(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # A person gets a page like those that they know, a program a problem document.
+        is_person = scope["method"] in {"GET", "HEAD"} and "text/html" in (header(scope, b"accept") or "")
+        of_programs = scope["path"].startswith(scope.get("root_path", "") + "/api/")
+        if self._missing_page is None or not is_person or of_programs:
+            raise not_found()
+        status = await respond(self._missing_page, {}, self._authenticate, scope, receive, send)
+        self._answers[NO_ROUTE, NO_ROUTE, status] += 1
 
     async def _refuse(self, send: Send, error: PlayheadError, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         self._answers[NO_ROUTE, NO_ROUTE, STATUS[error.code]] += 1
@@ -182,6 +194,6 @@ def _below(base_path: str, scope: Scope) -> Scope:
     return {**scope, "root_path": base_path, "path": path}
 
 
-async def _no_such_path(scope: Scope, receive: Receive, send: Send) -> None:
-    del scope, receive, send
+async def _missing(call: Call) -> object:
+    del call
     raise not_found()
