@@ -9,7 +9,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from playhead.http.errors import PAUSE
+from playhead.http.at_once import Later
+from playhead.http.errors import PAUSE, Pause
 from playhead.wire import BODY_STALLS_S, HEAD_WITHIN_S, JoiningTransport, OneWriteProtocol, bounded_protocol
 
 
@@ -98,6 +99,8 @@ def test_closing_sends_what_was_kept_and_aborting_does_not():
 class Line:
     """One connection to an application that answers `ok`, or `full` to who is turned away; bytes go in by hand."""
 
+    stored: asyncio.Future[None]
+
     def __init__(self, state: ServerState, most_connections: int = 10) -> None:
         config = uvicorn.Config(_answer(b"ok"), lifespan="off", log_config=None, ws="none")
         self.socket = Socket()
@@ -105,10 +108,24 @@ class Line:
         self.protocol: OneWriteProtocol = kind(config, state, {}, asyncio.get_running_loop())
         self.protocol.connection_made(self.socket)
 
-    def _answer_at_once(self, target: bytes, headers: object) -> bytes | None:
-        """Answer `/at-once` without the application."""
-        del headers
-        return AT_ONCE_ANSWER if target == b"/at-once" else None
+    def _answer_at_once(
+        self, method: bytes, target: bytes, headers: object, body: bytes, pause: Pause
+    ) -> bytes | Later | None:
+        """Answer `/at-once` without the application; a POST to it once `stored` is done, with what was sent."""
+        del headers, pause
+        if target != b"/at-once":
+            return None
+        if method == b"GET":
+            return AT_ONCE_ANSWER
+
+        def conclude(stored: asyncio.Future[None], pause: Pause) -> bytes:
+            if stored.exception() is not None:
+                pause(0.01)
+                return b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+            return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+        self.stored = asyncio.get_running_loop().create_future()
+        return Later(self.stored, conclude)
 
     async def send(self, data: bytes) -> None:
         self.protocol.data_received(data)
@@ -142,6 +159,7 @@ def _answer(text: bytes) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
 GET = b"GET / HTTP/1.1\r\nHost: playhead.test\r\n\r\n"
 AT_ONCE = b"GET /at-once HTTP/1.1\r\nHost: playhead.test\r\n\r\n"
 AT_ONCE_ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\nat once"
+AWAITED = b"POST /at-once HTTP/1.1\r\nHost: playhead.test\r\nContent-Length: 4\r\n\r\nsave"
 POST = b"POST / HTTP/1.1\r\nHost: playhead.test\r\nContent-Length: 3\r\n\r\n"
 
 
@@ -250,8 +268,8 @@ def test_what_can_be_answered_at_once_is_and_the_connection_goes_on():
 @pytest.mark.parametrize(
     "request_text",
     [
-        AT_ONCE.replace(b"GET", b"HEAD"),
-        AT_ONCE.replace(b"GET", b"POST"),
+        AT_ONCE.replace(b"/at-once", b"/"),
+        AWAITED.replace(b"Content-Length", b"Expect: 100-continue\r\nContent-Length"),
         AT_ONCE.replace(b"1.1", b"1.0"),
         AT_ONCE.replace(b"Host", b"Connection: close\r\nHost"),
         AT_ONCE.replace(b"Host", b"Connection: upgrade\r\nUpgrade: websocket\r\nHost"),
@@ -261,8 +279,8 @@ def test_what_ends_or_changes_the_connection_is_left_to_the_application(request_
     async def scenario() -> None:
         line = Line(ServerState())
         await line.send(request_text)
-        assert b"at once" not in line.answer
-        assert line.answer.startswith(b"HTTP/1.1 200 OK")
+        assert line.answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").startswith(b"HTTP/1.1 200 OK")
+        assert line.answer.endswith(b"ok")
         line.protocol.connection_lost(None)
 
     run(scenario)
@@ -289,5 +307,113 @@ def test_a_connection_too_many_and_one_that_ends_are_answered_by_the_application
         await first.send(AT_ONCE)
         assert b"connection: close" in first.answer
         second.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_what_is_waited_for_is_answered_when_it_is_there_and_nothing_is_owed_meanwhile():
+    async def scenario() -> None:
+        state = ServerState()
+        line = Line(state)
+        for _ in range(2):
+            line.socket.written.clear()
+            line.protocol.data_received(AWAITED)
+            await asyncio.sleep(0)
+            assert (line.answer, line.protocol.tasks) == (b"", {line.stored})
+            assert line.looked_at(1, 1000)
+            assert not line.protocol.waits_for_client
+            line.stored.set_result(None)
+            await line.send(b"")
+            assert line.answer.endswith(b"content-length: 4\r\n\r\nsave")
+        await line.send(AT_ONCE)
+        assert line.answer.endswith(b"at once")
+        assert (state.total_requests, line.protocol.tasks) == (3, set())
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_body_that_comes_later_is_one_for_the_application():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(AWAITED[:-2])
+        assert line.looked_at(0, BODY_STALLS_S - 1)
+        await line.send(AWAITED[-2:])
+        assert line.answer.endswith(b"ok")
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_request_behind_one_that_is_waited_for_keeps_its_place():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(AWAITED + AT_ONCE)
+        await asyncio.sleep(0)
+        assert not line.socket.is_read
+        line.stored.set_result(None)
+        await asyncio.sleep(0)
+        await line.send(b"")
+        assert line.socket.is_read
+        assert [part.rpartition(b"\r\n\r\n")[2] for part in line.answer.split(b"HTTP/1.1 200")[1:]] == [b"save", b"ok"]
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_refusal_that_asks_for_it_lets_the_connection_rest():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(AWAITED)
+        line.stored.set_exception(OSError())
+        await asyncio.sleep(0)
+        await line.send(b"")
+        assert line.answer.startswith(b"HTTP/1.1 503 ")
+        assert not line.socket.is_read
+        await asyncio.wait_for(line.socket.read_again.wait(), 5)
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("ending", [OneWriteProtocol.answer_last, OneWriteProtocol.shutdown])
+def test_a_server_that_ends_answers_what_is_waited_for_and_closes(ending: Callable[[OneWriteProtocol], None]):
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(AWAITED)
+        ending(line.protocol)
+        assert not line.socket.closed
+        line.stored.set_result(None)
+        await line.send(b"")
+        assert line.answer == b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\nsave"
+        assert line.socket.closed
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("end", [lambda stored: stored.set_result(None), lambda stored: stored.cancel()])
+def test_who_is_gone_or_cut_off_is_not_answered(end: Callable[[asyncio.Future[None]], None]):
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(AWAITED)
+        line.protocol.connection_lost(ConnectionResetError())
+        end(line.stored)
+        await asyncio.sleep(0)
+        assert (line.answer, line.protocol.tasks) == (b"", set())
+
+    run(scenario)
+
+
+def test_what_is_no_http_behind_a_request_is_refused_and_the_request_is_not_begun():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(
+            b"POST / HTTP/1.1\r\nHost: playhead.test\r\nTransfer-Encoding: chunked\r\n\r\nthis is no chunk\r\n"
+        )
+        assert line.answer.startswith(b"HTTP/1.1 400 ")
+        assert line.answer.count(b"HTTP/1.1") == 1
+        assert line.socket.closed
+        line.protocol.connection_lost(None)
 
     run(scenario)

@@ -23,6 +23,8 @@ from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.errors import PlayheadError
 from playhead.http.application import Application
+from playhead.http.at_once import Later
+from playhead.http.errors import Headers, Pause
 from playhead.http.metrics import Numbers, Traffic, Worker
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
@@ -351,9 +353,12 @@ class Playhead:
             raise RuntimeError("Playhead is not open")
         await self._application.turn_away(scope, receive, send)
 
-    def answer_at_once(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes | None:
-        """Return the whole answer to a GET, or None where it takes the way of a call. For the server's protocol."""
-        return None if self._application is None else self._application.answer_at_once(target, headers)
+    def answer_at_once(
+        self, method: bytes, target: bytes, headers: Headers, body: bytes, pause: Pause
+    ) -> bytes | Later | None:
+        """Answer a request without ASGI; None where it takes the way of a call. For the server's protocol."""
+        application = self._application
+        return None if application is None else application.answer_at_once(method, target, headers, body, pause)
 
     async def close(self) -> None:
         """Make everything that was accepted durable and let go of the files; idempotent."""

@@ -3,12 +3,14 @@
 import asyncio
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from playhead.http.errors import PAUSE
+from playhead.http.at_once import Later
+from playhead.http.errors import PAUSE, Pause
 from playhead.http.events import CONNECTION
 
 # A part of a film is large enough to be sent by itself.
@@ -24,8 +26,11 @@ BODY_STALLS_S: Final = 30.0
 _STREAM_HOLDS: Final = 16 * 1024
 
 
-AnswerAtOnce = Callable[[bytes, list[tuple[bytes, bytes]]], bytes | None]
-"""Gives the whole answer to a GET by its target and headers, or None where the application has to be called."""
+AnswerAtOnce = Callable[[bytes, bytes, list[tuple[bytes, bytes]], bytes, Pause], bytes | Later | None]
+"""Takes the method, target, headers and body of a request, and what lets its connection rest.
+
+It gives the whole answer, or what it waits for, or None where the application has to be called.
+"""
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -38,6 +43,9 @@ class OneWriteProtocol(HttpToolsProtocol):
     most_connections: int | None = None
     turn_away: ASGIApp | None = None
     answer_at_once: AnswerAtOnce | None = None
+
+    # The body, as far as it has come, of a request that may be answered at once; never kept for longer than a turn.
+    _held: bytes | None = None
 
     _pieces = 0
     _still_since = 0.0
@@ -59,42 +67,98 @@ class OneWriteProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.loop.call_later(seconds, self._read_on)
 
+    def _pause_soon(self, seconds: float) -> None:
+        # The end of an answer lets the connection be read again.
+        self.loop.call_soon(self.pause, seconds)
+
     def _read_on(self) -> None:
         if not self.transport.is_closing():
             self.flow.resume_reading()
 
+    def data_received(self, data: bytes) -> None:
+        """Take what came; a request that has not come whole in it is one for the application."""
+        super().data_received(data)
+        if self._held is not None:
+            if self.transport.is_closing():  # what followed was no HTTP
+                self._held = None
+            else:
+                self._hand_on()
+
     def on_headers_complete(self) -> None:
-        """Answer at once where that can be; else begin a request of the application."""
-        answer = self._answer_at_once()
-        if answer is None:
+        """Wait for the body where a request may be answered at once; else begin a request of the application."""
+        if self._may_be_at_once():
+            self._held = b""
+        else:
             super().on_headers_complete()
-            return
-        self.transport.write(answer)
-        self.on_response_complete()
 
-    def _answer_at_once(self) -> bytes | None:
-        give, cycle, parser = self.answer_at_once, self._cycle, cast("Any", self.parser)
-        if (
-            give is None
-            or parser.get_method() != b"GET"
-            or not (cycle is None or cycle.response_complete)
-            or not parser.should_keep_alive()
-            or parser.should_upgrade()
-            or parser.get_http_version() != "1.1"
-            or self.flow.write_paused
-        ):
-            return None
-        return give(self.url, self.headers)
-
-    def on_message_complete(self) -> None:
-        """Hear that a request is whole. One that was answered at once has nothing that waits for it."""
-        if self._cycle is not None:
-            super().on_message_complete()
+    def _may_be_at_once(self) -> bool:
+        cycle, parser = self._cycle, cast("Any", self.parser)
+        return (
+            self.answer_at_once is not None
+            and (cycle is None or cycle.response_complete)
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and parser.get_http_version() == "1.1"
+            and not self.flow.write_paused
+        )
 
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, and remember that something came."""
         self._pieces += 1
-        super().on_body(body)
+        if self._held is None:
+            super().on_body(body)
+        else:
+            self._held += body
+
+    def on_message_complete(self) -> None:
+        """Hear that a request is whole: answer it at once if that can be."""
+        held, give = self._held, self.answer_at_once
+        if held is not None and give is not None:
+            answer = give(cast("Any", self.parser).get_method(), self.url, self.headers, held, self._pause_soon)
+            if answer is not None:
+                self._held = None
+                if isinstance(answer, bytes):
+                    self.transport.write(answer)
+                    self.on_response_complete()
+                else:
+                    self._await(answer)
+                return
+            self._hand_on()
+        super().on_message_complete()
+
+    def _hand_on(self) -> None:
+        """Begin a request of the application after all."""
+        body, self._held = self._held, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+    def _await(self, answer: Later) -> None:
+        awaited = _Awaited()
+        self.cycle = cast("RequestResponseCycle", awaited)
+        self.tasks.add(cast("asyncio.Task[None]", answer.future))
+        answer.future.add_done_callback(partial(self._conclude, awaited, answer.conclude))
+
+    def _conclude(
+        self,
+        awaited: "_Awaited",
+        conclude: Callable[[asyncio.Future[Any], Pause], bytes],
+        future: asyncio.Future[Any],
+    ) -> None:
+        self.tasks.discard(cast("asyncio.Task[None]", future))
+        if future.cancelled():  # the server ends, and its connections with it
+            return
+        answer = conclude(future, self._pause_soon)
+        awaited.response_complete = True
+        if awaited.disconnected or self.transport.is_closing():
+            return
+        if awaited.keep_alive:
+            self.transport.write(answer)
+        else:
+            self.transport.write(answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+            self.transport.close()
+        self.on_response_complete()
 
     def end_if_still(self, now_s: float) -> None:
         """Break the connection off where the client has owed something for too long. To be called now and then.
@@ -152,6 +216,21 @@ class OneWriteProtocol(HttpToolsProtocol):
     def abort(self) -> None:
         """Close at once. What is not sent is lost, and the request's task hears that its client is gone."""
         self.transport.abort()
+
+
+class _Awaited:
+    """Stands where uvicorn looks for a request that is under way, for one that waits without a task."""
+
+    more_body = response_started = False
+
+    def __init__(self) -> None:
+        self.keep_alive = True
+        self.disconnected = False
+        self.response_complete = False
+        self.message_event = self
+
+    def set(self) -> None:
+        """Nobody waits for a message of it."""
 
 
 def bounded_protocol(

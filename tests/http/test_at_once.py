@@ -1,99 +1,171 @@
-"""What is answered at once: the same bytes as in the usual way, and only where that way would answer with success."""
+"""What is answered without ASGI: the same bytes as in the usual way, refusals too, and only for who is known."""
 
 import asyncio
+from http import HTTPStatus
 
 import httpx
 import pytest
 
 from playhead.bootstrap import Playhead
 from playhead.config import Settings
+from playhead.http.at_once import Later
 from world import EPISODE, MOVIE, NOWHERE, World
 
 pytestmark = pytest.mark.anyio
 
-NOOP = "/api/v1/noop"
+ME = "/api/v1/me"
 MOVIE_PATH, EPISODE_PATH = f"/api/v1/playback/movie/{MOVIE}", f"/api/v1/playback/episode/{EPISODE}"
-REPORT = {"position_seconds": 1250, "duration_seconds": 5400}
+NOWHERE_PATH = f"/api/v1/playback/movie/{NOWHERE}"
+REPORT = b'{"position_seconds": 1250, "duration_seconds": 5400}'
+JSON = {"content-type": "application/json"}
 
 
-def at_once(playhead: Playhead, path: str, headers: dict[str, str]) -> bytes | None:
-    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-    return playhead.answer_at_once(path.encode(), [(b"host", b"playhead.test"), *pairs])
+class Line:
+    """A connection that asks what it can be answered at once, and remembers for how long it was told to rest."""
+
+    def __init__(self, playhead: Playhead) -> None:
+        self.playhead = playhead
+        self.rests: list[float] = []
+
+    async def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes | None:
+        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        answer = self.playhead.answer_at_once(
+            method.encode(), path.encode(), [(b"host", b"playhead.test"), *pairs], body, self.rests.append
+        )
+        if not isinstance(answer, Later):
+            return answer
+        await asyncio.wait([answer.future])
+        return answer.conclude(answer.future, self.rests.append)
 
 
-async def in_the_usual_way(world: World, path: str, headers: dict[str, str]) -> bytes:
-    response = await world.client.get(path, headers=headers)
-    assert response.status_code == 200
+@pytest.fixture
+def line(stocked: World) -> Line:
+    return Line(stocked.playhead)
+
+
+async def in_the_usual_way(world: World, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+    response = await world.client.request(method, path, headers=headers, content=body)
+    status = HTTPStatus(response.status_code)
     head = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
-    return f"HTTP/1.1 200 OK\r\n{head}\r\n".encode() + response.content
-
-
-async def test_a_noop_is_answered_with_the_same_bytes(stocked: World):
-    expected = await in_the_usual_way(stocked, NOOP, stocked.member)
-    assert at_once(stocked.playhead, NOOP, stocked.member) == expected
+    return f"HTTP/1.1 {status.value} {status.phrase}\r\n{head}\r\n".encode() + response.content
 
 
 @pytest.mark.parametrize("path", [MOVIE_PATH, EPISODE_PATH])
 @pytest.mark.parametrize("who", ["member", "admin"])
-async def test_a_read_is_answered_with_the_same_bytes_on_the_engine_that_need_not_wait(
-    stocked: World, engine: str, path: str, who: str
-):
+async def test_saves_and_reads_are_answered_with_the_same_bytes(stocked: World, line: Line, path: str, who: str):
     headers = stocked.member if who == "member" else stocked.admin
-    for saved in (False, True):
-        if saved:
-            assert (await stocked.client.post(path, json=REPORT, headers=headers)).status_code == 200
-        expected = await in_the_usual_way(stocked, path, headers)
+    for request in (("GET", path, headers), ("POST", path, headers | JSON, REPORT), ("GET", path, headers)):
+        expected = await in_the_usual_way(stocked, *request)
         for _ in range(2):  # looked up, and remembered
-            assert at_once(stocked.playhead, path, headers) == (expected if engine == "sqlite" else None)
+            assert await line.ask(*request) == expected
             await asyncio.sleep(0)
+    assert b'"position_seconds":1250,' in expected  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
-async def test_only_success_of_who_is_known_is_answered_at_once(stocked: World):
-    tell = stocked.playhead
-    assert at_once(tell, MOVIE_PATH, stocked.member) is None  # not known yet
-    for headers in (stocked.member, stocked.stranger):
-        await stocked.client.get(NOOP, headers=headers)
-    token = stocked.member["authorization"].removeprefix("Bearer ")
-    for path, headers in (
-        (MOVIE_PATH, stocked.stranger),
-        (f"/api/v1/playback/movie/{NOWHERE}", stocked.member),
-        (f"/api/v1/playback/movie/{EPISODE}", stocked.member),
-        ("/api/v1/playback/movie/", stocked.member),
-        ("/api/v1/playback/movie/%31", stocked.member),
-        (MOVIE_PATH + "?", stocked.member),
-        (NOOP + "/", stocked.member),
-        ("/livez", stocked.member),
-        ("/api/v1/user/me", stocked.member),
-        (NOOP, {}),
-        (NOOP, {"authorization": f"Basic {token}"}),
-        (NOOP, {"authorization": "Bearer " + "0" * 64}),
-        (NOOP, {"cookie": f"playhead_session={token}"}),
-        (NOOP, stocked.member | {"content-length": "2"}),
-        (NOOP, stocked.member | {"transfer-encoding": "chunked"}),
-        (NOOP, stocked.member | {"expect": "100-continue"}),
+async def test_a_save_that_is_answered_at_once_is_stored(stocked: World, line: Line):
+    await stocked.client.get(ME, headers=stocked.member)
+    answer = await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT)
+    assert answer is not None
+    assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+    read = (await stocked.client.get(MOVIE_PATH, headers=stocked.member)).json()
+    assert (read["position_seconds"], read["completion_percentage"]) == (1250, 23.15)
+
+
+async def test_refusals_are_the_same_bytes(stocked: World, line: Line):
+    for who in (stocked.member, stocked.stranger):
+        await stocked.client.get(ME, headers=who)
+    member = stocked.member | JSON
+    for request in (
+        ("GET", MOVIE_PATH, stocked.stranger),
+        ("GET", NOWHERE_PATH, stocked.member),
+        ("GET", f"/api/v1/playback/movie/{EPISODE}", stocked.member),
+        ("GET", "/api/v1/playback/movie/12", stocked.member),
+        ("POST", MOVIE_PATH, stocked.stranger | JSON, REPORT),
+        ("POST", NOWHERE_PATH, member, REPORT),
+        ("POST", f"/api/v1/playback/episode/{MOVIE}", member, REPORT),
+        ("POST", MOVIE_PATH, member, b""),
+        ("POST", MOVIE_PATH, member, b"{"),
+        ("POST", MOVIE_PATH, member, b'{"position_seconds": -1, "duration_seconds": "x"}'),
+        ("POST", MOVIE_PATH, member, b'{"position_seconds": NaN, "duration_seconds": 1}'),
+        ("POST", MOVIE_PATH, stocked.member | {"content-type": "image/png"}, REPORT),
+        ("POST", MOVIE_PATH, member, REPORT + b" " * 65_536),
     ):
-        assert at_once(tell, path, headers) is None, (path, headers)
-    assert at_once(tell, NOOP, stocked.member) is not None
+        expected = await in_the_usual_way(stocked, *request)
+        assert not expected.startswith(b"HTTP/1.1 200")
+        assert await line.ask(*request) == expected, request
+    assert line.rests == []
 
 
-async def test_a_revoked_token_is_not_answered_any_more(stocked: World):
-    await stocked.client.get(NOOP, headers=stocked.member)
-    assert at_once(stocked.playhead, NOOP, stocked.member) is not None
+async def test_a_store_that_is_closed_lets_the_connection_rest(stocked: World, line: Line):
+    await stocked.client.get(ME, headers=stocked.member)
+    await stocked.playhead.installation.playback.close()
+    answer = await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT)
+    assert answer is not None
+    assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+    assert line.rests == [1]
+
+
+async def test_everything_else_takes_the_usual_way(stocked: World, line: Line):
+    assert await line.ask("GET", MOVIE_PATH, stocked.member) is None  # not known yet
+    await stocked.client.get(ME, headers=stocked.member)
+    token = stocked.member["authorization"].removeprefix("Bearer ")
+    for method, path, headers in (
+        ("GET", "/api/v1/playback/movie/", stocked.member),
+        ("GET", "/api/v1/playback/movie/%31", stocked.member),
+        ("GET", MOVIE_PATH + "?", stocked.member),
+        ("GET", MOVIE_PATH + "/", stocked.member),
+        ("GET", MOVIE_PATH + "/state", stocked.member),
+        ("GET", f"/api/v1/playback/show/{MOVIE}", stocked.member),
+        ("GET", "/livez", stocked.member),
+        ("GET", ME, stocked.member),
+        ("HEAD", MOVIE_PATH, stocked.member),
+        ("PUT", MOVIE_PATH, stocked.member),
+        ("DELETE", MOVIE_PATH, stocked.member),
+        ("GET", MOVIE_PATH, {}),
+        ("GET", MOVIE_PATH, {"authorization": f"Basic {token}"}),
+        ("GET", MOVIE_PATH, {"authorization": "Bearer " + "0" * 64}),
+        ("GET", MOVIE_PATH, {"cookie": f"playhead_session={token}"}),
+    ):
+        assert await line.ask(method, path, headers) is None, (method, path, headers)
+    assert await line.ask("GET", MOVIE_PATH, stocked.member) is not None
+
+
+async def test_a_defect_is_told_in_the_log_and_not_to_the_client(
+    stocked: World, line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    await stocked.client.get(ME, headers=stocked.member)
+    monkeypatch.setattr(stocked.playhead.installation.database, "apply", fail)
+    expected = await in_the_usual_way(stocked, "POST", MOVIE_PATH, stocked.member | JSON, REPORT)
+    assert expected.startswith(b"HTTP/1.1 500 ")
+    assert await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT) == expected
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
+
+
+async def test_a_revoked_token_is_not_answered_any_more(stocked: World, line: Line):
+    await stocked.client.get(ME, headers=stocked.member)
+    assert await line.ask("GET", MOVIE_PATH, stocked.member) is not None
     accounts = stocked.playhead.installation.accounts
     await accounts.remove_user(stocked.user_ids["member"])  # pyright: ignore[reportArgumentType]
-    assert at_once(stocked.playhead, NOOP, stocked.member) is None
+    assert await line.ask("GET", MOVIE_PATH, stocked.member) is None
 
 
-async def test_what_is_answered_at_once_is_counted(stocked: World):
-    await stocked.client.get(NOOP, headers=stocked.member)
-    assert at_once(stocked.playhead, NOOP, stocked.member) is not None
+async def test_what_is_answered_at_once_is_counted(stocked: World, line: Line):
+    await stocked.client.get(ME, headers=stocked.member)
+    for path in (MOVIE_PATH, MOVIE_PATH, NOWHERE_PATH):
+        assert await line.ask("GET", path, stocked.member) is not None
     numbers = (await stocked.client.get("/metrics")).text
-    assert 'playhead_requests_total{method="GET",route="/api/v1/noop",status="200"} 2.0' in numbers
+    for status, count in ((200, 2), (404, 1)):
+        name = f'method="GET",route="/api/v1/playback/movie/{{id}}",status="{status}"'
+        assert f"playhead_requests_total{{{name}}} {count}.0" in numbers
 
 
 async def test_behind_a_proxy_both_paths_are_answered(settings: Settings):
     playhead = Playhead(settings.model_copy(update={"base_path": "/playhead"}))
-    assert at_once(playhead, NOOP, {}) is None  # closed
+    line = Line(playhead)
+    assert await line.ask("GET", NOWHERE_PATH, {}) is None  # closed
     await playhead.open()
     signed_in = await playhead.installation.accounts.setup_token()
     assert signed_in is not None
@@ -101,8 +173,10 @@ async def test_behind_a_proxy_both_paths_are_answered(settings: Settings):
     headers = {"authorization": f"Bearer {owner.token}"}
     transport = httpx.ASGITransport(app=playhead)
     async with httpx.AsyncClient(transport=transport, base_url="http://playhead.test") as client:
-        for path in (NOOP, "/playhead" + NOOP):
-            assert (await client.get(path, headers=headers)).status_code == 200
-            assert at_once(playhead, path, headers) is not None
-        assert at_once(playhead, "/other" + NOOP, headers) is None
+        for path in (NOWHERE_PATH, "/playhead" + NOWHERE_PATH):
+            assert (await client.get(path, headers=headers)).status_code == 404
+            answer = await line.ask("GET", path, headers)
+            assert answer is not None
+            assert answer.startswith(b"HTTP/1.1 404 Not Found\r\n")
+        assert await line.ask("GET", "/other" + NOWHERE_PATH, headers) is None
     await playhead.close()

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.at_once import AtOnce, Recall
 from playhead.http.auth import Authenticate, header
-from playhead.http.errors import STATUS, hold_back, send_internal_error, send_problem
+from playhead.http.errors import STATUS, hold_back, pause_of, send_internal_error, send_problem
 from playhead.http.metrics import NO_ROUTE, Traffic
 from playhead.http.route import Access, Call, Route, respond
 
@@ -159,7 +159,7 @@ class _PathEndpoint:
             self._traffic.refused["requests"] += 1
             error = unavailable()
             await send_problem(send, error)
-            hold_back(scope, error)
+            hold_back(pause_of(scope), error)
             status = STATUS[error.code]
         else:
             self._traffic.under_way += 1

@@ -16,6 +16,7 @@ from playhead.errors import Code, PlayheadError, invalid
 T = TypeVar("T")
 
 JSON_MAX_BYTES: Final = 64 * 1024
+JSON_MEDIA_TYPES: Final = ("application/json", "text/plain")
 
 # Integers of more digits than any member allows become floats, so that 5,000 digits cost nothing and are too large.
 _LONGEST_INTEGER: Final = 25

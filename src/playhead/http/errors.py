@@ -1,5 +1,6 @@
 """Translates coded errors to HTTP, once: status, problem document (RFC 9457) and headers."""
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import msgspec
@@ -33,9 +34,11 @@ class Problem(msgspec.Struct, omit_defaults=True):
     details: dict[str, list[str]] | None = None
 
 
-async def send_problem(send: Send, error: PlayheadError, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-    """Answer with the problem document of a coded error; `headers` are added to those that the code calls for."""
-    status = STATUS[error.code]
+Headers = list[tuple[bytes, bytes]]
+
+
+def problem(error: PlayheadError, headers: Headers | None = None) -> tuple[int, Headers, bytes]:
+    """Return status, headers and problem document of a coded error; `headers` are added to those of the code."""
     if error.details is None:
         body = _plain_body(error.code, error.message)
     else:
@@ -45,7 +48,12 @@ async def send_problem(send: Send, error: PlayheadError, headers: list[tuple[byt
         more.append((b"www-authenticate", b"Bearer"))
     if error.retry_after_s is not None:
         more.append((b"retry-after", str(error.retry_after_s).encode()))
-    await _send(send, status, body, more)
+    return STATUS[error.code], [*_about(body), *more], body
+
+
+async def send_problem(send: Send, error: PlayheadError, headers: Headers | None = None) -> None:
+    """Answer with the problem document of a coded error; see `problem`."""
+    await _send(send, *problem(error, headers))
 
 
 def _body(code: Code, message: str, details: dict[str, list[str]] | None) -> bytes:
@@ -57,34 +65,49 @@ def _plain_body(code: Code, message: str) -> bytes:
     return _body(code, message, None)
 
 
-def hold_back(scope: Scope, error: PlayheadError) -> None:
+def hold_back(pause: "Pause | None", error: PlayheadError) -> None:
     """Read no further request from a client before the time at which it was told to try again, if the server can.
 
     Who heeds `Retry-After` does not notice; a crowd that does not would cost more by being refused than by being
     served.
     """
-    if error.code is Code.UNAVAILABLE and error.retry_after_s is not None:
-        pause = scope.get("state", {}).get(PAUSE)
-        if pause is not None:
-            pause(error.retry_after_s)
+    if pause is not None and error.code is Code.UNAVAILABLE and error.retry_after_s is not None:
+        pause(error.retry_after_s)
+
+
+Pause = Callable[[float], None]
+"""Lets a connection rest for some seconds."""
+
+
+def pause_of(scope: Scope) -> Pause | None:
+    """Return what lets the connection of a request rest, where the server is ours."""
+    return scope.get("state", {}).get(PAUSE)
 
 
 PAUSE = "playhead.pause"
-"""What a server of ours puts into the state of a request: a function that lets its connection rest for some seconds."""
+"""Under what name a server of ours puts a `Pause` into the state of a request."""
+
+
+def internal_problem() -> tuple[int, Headers, bytes]:
+    """Return what answers a defect, as `problem` does. What went wrong is in the log, and nothing of it here."""
+    title = "Internal server error"
+    body = msgspec.json.encode(Problem("urn:playhead:error:internal", title, 500, title))
+    return 500, _about(body), body
 
 
 async def send_internal_error(send: Send) -> None:
-    """Answer a defect. What went wrong is in the log, and nothing of it here."""
-    title = "Internal server error"
-    await _send(send, 500, msgspec.json.encode(Problem("urn:playhead:error:internal", title, 500, title)), [])
+    """Answer a defect; see `internal_problem`."""
+    await _send(send, *internal_problem())
 
 
-async def _send(send: Send, status: int, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    start = [
+def _about(body: bytes) -> Headers:
+    return [
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
-        *headers,
     ]
-    await send({"type": "http.response.start", "status": status, "headers": start})
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

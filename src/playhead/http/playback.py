@@ -1,5 +1,6 @@
 """Playback progress: the four frozen routes, and what they are benchmarked against."""
 
+from asyncio import Future
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Literal
@@ -8,10 +9,10 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.accounts import Principal
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
-from playhead.domain.playback import MAX_MS, Event, Progress, Report, Shown, completion_percentage
+from playhead.domain.playback import MAX_MS, Decision, Event, Progress, Report, Shown, completion_percentage
 from playhead.errors import not_found
-from playhead.http.route import Call
-from playhead.services.playback import NOT_FOUND, Playback
+from playhead.http.route import Awaited, Call
+from playhead.services.playback import NOT_FOUND, Known, Playback, progress_of
 
 MAX_SECONDS = MAX_MS // 1000
 
@@ -60,14 +61,20 @@ class PlaybackRoutes:
     async def save(self, call: Call) -> ProgressAnswer:
         """Save a report and answer the progress after it. The answer leaves when the report is durable."""
         report = report_of(await call.json(SaveRequest))
-        decision = await self._playback.save(call.user.user_id, self._kind, self._item_id(call), report)
-        return progress_answer(decision.progress)
+        return _progress_after(await self._playback.save(call.user.user_id, self._kind, self._item_id(call), report))
 
-    def read_at_once(self, user: Principal, parameter: str) -> ProgressAnswer:
-        """Answer as `read` does, without waiting for anything."""
-        return progress_answer(
-            self._playback.read_at_once(user.user_id, user.role, self._kind, self._require_id(parameter))
-        )
+    def read_at_once(self, user: Principal, parameter: str, _: None) -> ProgressAnswer | Awaited:
+        """Do what `read` does, for `AtOnce`."""
+        found = self._playback.read_at_once(user.user_id, user.role, self._kind, self._require_id(parameter))
+        return Awaited(found, self._show_known) if isinstance(found, Future) else progress_answer(found)
+
+    def save_at_once(self, user: Principal, parameter: str, request: SaveRequest) -> Awaited:
+        """Do what `save` does, for `AtOnce`."""
+        report, item_id = report_of(request), self._require_id(parameter)
+        return Awaited(self._playback.save(user.user_id, self._kind, item_id, report), _progress_after)
+
+    def _show_known(self, known: Known | None) -> ProgressAnswer:
+        return progress_answer(progress_of(known, self._kind))
 
     def _item_id(self, call: Call) -> ItemId:
         return self._require_id(call.parameters["id"])
@@ -81,11 +88,6 @@ class PlaybackRoutes:
 
 async def read_noop(_: Call) -> ProgressAnswer:
     """Make an answer like a read's, without the store: what the benchmark compares reads with."""
-    return progress_answer(_NOOP)
-
-
-def read_noop_at_once(_user: Principal, _parameter: str) -> ProgressAnswer:
-    """Answer as `read_noop` does, in the way of `PlaybackRoutes.read_at_once`."""
     return progress_answer(_NOOP)
 
 
@@ -123,6 +125,10 @@ def progress_answer(progress: Progress | Shown | None) -> ProgressAnswer:
         progress.watched,
         time_text(progress.last_watched_at),
     )
+
+
+def _progress_after(decision: Decision) -> ProgressAnswer:
+    return progress_answer(decision.progress)
 
 
 def seconds(length: Milliseconds) -> int | float:

@@ -1,11 +1,12 @@
 """One row of the route table, and how a request that matches it is answered."""
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,8 +17,16 @@ from playhead.domain.access import may_administer
 from playhead.domain.accounts import Principal
 from playhead.errors import Code, PlayheadError, access_denied, invalid, not_authenticated
 from playhead.http.auth import Authenticate, header, identify
-from playhead.http.bodies import JSON_MAX_BYTES, convert, decode, encode, read_body, require_media_type
-from playhead.http.errors import STATUS, hold_back, send_internal_error, send_problem
+from playhead.http.bodies import (
+    JSON_MAX_BYTES,
+    JSON_MEDIA_TYPES,
+    convert,
+    decode,
+    encode,
+    read_body,
+    require_media_type,
+)
+from playhead.http.errors import STATUS, hold_back, pause_of, send_internal_error, send_problem
 
 T = TypeVar("T")
 
@@ -73,12 +82,12 @@ class Call:
 
         Browsers' `sendBeacon` sends strings as `text/plain`.
         """
-        require_media_type(header(self.scope, b"content-type"), "application/json", "text/plain")
+        require_media_type(header(self.scope, b"content-type"), *JSON_MEDIA_TYPES)
         return decode(await read_body(self.scope, self.receive), kind)
 
     async def body(self, limit: int = JSON_MAX_BYTES) -> bytes:
         """Return the body of a request for JSON, which may be none. Raises UNSUPPORTED_MEDIA_TYPE, TOO_LARGE."""
-        require_media_type(header(self.scope, b"content-type"), "application/json", "text/plain")
+        require_media_type(header(self.scope, b"content-type"), *JSON_MEDIA_TYPES)
         return await read_body(self.scope, self.receive, limit)
 
     def query(self, kind: type[T]) -> T:
@@ -97,8 +106,19 @@ class Call:
 
 Endpoint = Callable[[Call], Awaitable[object]]
 
-EndpointAtOnce = Callable[[Principal, str], object]
-"""Answers who asks, and the parameter at the end of the path; see `http/at_once.py`."""
+EndpointAtOnce = Callable[[Principal, str, Any], object]
+"""Answers who asks, the parameter at the end of the path, and the decoded body, if any; see `http/at_once.py`.
+
+It returns an answer, or what has to be awaited for it.
+"""
+
+
+class Awaited(NamedTuple):
+    """What an answer waits for, and how it is made of the result. Both may fail with a coded error."""
+
+    future: asyncio.Future[Any]
+    show: Callable[[Any], object]
+
 
 ShowRefusal = Callable[[Call, PlayheadError], Awaitable[Response]]
 """Shows a person why a page is refused: what problem documents are to programs."""
@@ -112,7 +132,7 @@ class Route:
     `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `request`, gives.
     `body_required`: an empty body is none of the request's type. `more_statuses` are those that are no failures
     either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
-    `hot`: looked up before Starlette's routing. `at_once`: what answers a hot GET where nothing has to be waited for.
+    `hot`: looked up before Starlette's routing. `at_once`: what answers a hot route without ASGI, where that can be.
     `bounded`: only so many are answered at once; not so where an answer
     lasts by its nature, or must come under any load. `documented`: part of the OpenAPI document; pages are not.
     `show_refusal`: how a page shows failures; everything else answers with problem documents.
@@ -172,7 +192,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
             await page(scope, receive, send)
             return page.status_code
         await send_problem(send, error)
-        hold_back(scope, error)
+        hold_back(pause_of(scope), error)
         return STATUS[error.code]
     except ClientDisconnect:
         return 0

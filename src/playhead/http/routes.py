@@ -76,7 +76,7 @@ from playhead.http.pages.libraries import LibraryPages
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
 from playhead.http.pages.watch import WatchPages
-from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, read_noop_at_once, save_noop
+from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
 from playhead.http.route import Access, Route
 from playhead.http.service import ServiceRoutes, StatusAnswer
 from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
@@ -178,12 +178,12 @@ def table(services: Services) -> list[Route]:
               answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=movie.read_at_once),
         Route("POST", "/api/v1/playback/movie/{id}", movie.save, "Save the progress of a movie",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
-              tag="playback", hot=True),
+              tag="playback", hot=True, at_once=movie.save_at_once),
         Route("GET", "/api/v1/playback/episode/{id}", episode.read, "Read the progress of an episode",
               answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=episode.read_at_once),
         Route("POST", "/api/v1/playback/episode/{id}", episode.save, "Save the progress of an episode",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
-              tag="playback", hot=True),
+              tag="playback", hot=True, at_once=episode.save_at_once),
         # Watch state
         *_mark_routes("movie", movie_mark),
         *_mark_routes("episode", episode_mark),
@@ -297,7 +297,7 @@ def table(services: Services) -> list[Route]:
         Route("GET", "/api/openapi.json", service.openapi, "This document",
               access=Access.ANYONE, answer=dict[str, Any], tag="service"),
         Route("GET", "/api/v1/noop", read_noop, "Answer like a read, without the store",
-              answer=ProgressAnswer, tag="service", hot=True, at_once=read_noop_at_once),
+              answer=ProgressAnswer, tag="service", hot=True),
         Route("POST", "/api/v1/noop", save_noop, "Answer like a save, without the store",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True),
         # Pages: for people. Whoever is not signed in is sent to the sign-in page.

@@ -96,25 +96,30 @@ class Playback:
         Raises NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED where the store knows that the user is gone.
         """
         if self._database.gathers_reads:
-            known = await self._reads.submit((user_id, item_id))
-            if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
-                raise refusal(known, kind)
-            return known.progress
+            return progress_of(await self._reads.submit((user_id, item_id)), kind)
         seen = await self._database.peek(lambda connection: storage.show(connection, user_id, item_id))
         return _shown(seen, role, kind)
 
-    def read_at_once(self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId) -> Shown | None:
-        """Do what `read` does where the store answers without waiting; else raises NotAtOnceError."""
+    def read_at_once(
+        self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId
+    ) -> "Shown | asyncio.Future[Known | None] | None":
+        """Do what `read` does without a task.
+
+        Where the store gathers look-ups, the result is to be awaited, and then given to `progress_of`. Raises
+        NotAtOnceError where the store is busy.
+        """
+        if self._database.gathers_reads:
+            return self._reads.submit((user_id, item_id))
         seen = self._database.peek_at_once(lambda connection: storage.show(connection, user_id, item_id))
         return _shown(seen, role, kind)
 
-    async def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> Decision:
-        """Apply a report and return what it did, once that is durable.
+    def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> "asyncio.Future[Decision]":
+        """Apply a report; the future says what it did, once that is durable.
 
-        Raises NOT_AUTHENTICATED for a user that is gone, NOT_FOUND, ACCESS_DENIED, UNAVAILABLE. Saving is idempotent:
-        after UNAVAILABLE, send it again.
+        Raises UNAVAILABLE at once or later, and later NOT_AUTHENTICATED for a user that is gone, NOT_FOUND,
+        ACCESS_DENIED. Saving is idempotent: after UNAVAILABLE, send it again.
         """
-        return await self._saves.submit(Save((user_id, item_id), kind, report, self._clock()))
+        return self._saves.submit(Save((user_id, item_id), kind, report, self._clock()))
 
     async def save_many(
         self, user_id: UserId, reports: Sequence[tuple[ItemKind, ItemId, Report]]
@@ -310,6 +315,13 @@ def _changes(saves: Sequence[Save], decisions: Sequence[Decision | Exception], s
         if is_turned:
             changes.append(Change(user_id, Topic.WATCHED, (item_id,)))
     return changes
+
+
+def progress_of(known: Known | None, kind: ItemKind) -> Progress | None:
+    """Return the progress that was looked up. Raises NOT_AUTHENTICATED, NOT_FOUND, ACCESS_DENIED."""
+    if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
+        raise refusal(known, kind)
+    return known.progress
 
 
 def _shown(seen: Seen, role: Role, kind: ItemKind) -> Shown | None:
