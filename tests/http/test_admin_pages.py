@@ -13,6 +13,7 @@ from playhead.domain.accounts import User
 from playhead.domain.model import LibraryId, LibraryKind, UserId
 from playhead.http.route import Access
 from playhead.services.catalogue import LibraryView, Viewer
+from playhead.storage import scanning
 from world import LIBRARY, MOVIE, NOWHERE, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -190,13 +191,22 @@ async def test_a_scan_begins_from_the_list_and_leads_back_to_it(world: World, fi
     path = f"/admin/libraries/{library.id}/scan"
     answer = await submit(world.client, path, back="/admin/libraries")
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/libraries")
-    again = await submit(world.client, path)
-    assert again.status_code == 409
-    assert "The library Kino is being scanned already." in again.text
     assert "1 added, 1 skipped" in await scanned(world, "/admin/libraries")
     answer = await submit(world.client, path, back="https://elsewhere.test/")
     assert answer.headers["location"] == f"/admin/libraries/{library.id}"
     await scanned(world, "/admin/libraries")
+
+
+async def test_a_library_that_is_being_scanned_is_not_scanned_once_more(world: World, films: Path):
+    installation = world.playhead.installation
+    library = await installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
+    now = world.clock()
+    until = type(now)(now + 60_000)
+    assert await installation.database.write(lambda c: scanning.take_lease(c, library.id, NOWHERE, now, until))
+    await enter(world, "admin")
+    answer = await submit(world.client, f"/admin/libraries/{library.id}/scan")
+    assert answer.status_code == 409
+    assert "The library Kino is being scanned already." in answer.text
 
 
 async def test_a_scan_that_came_to_no_end_says_why(world: World, films: Path):
