@@ -46,6 +46,8 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     # The body, as far as it has come, of a request that may be answered at once; never kept for longer than a turn.
     _held: bytes | None = None
+    # Whether the last request was answered without the application, and nothing has come since.
+    _rests = False
 
     _pieces = 0
     _still_since = 0.0
@@ -77,6 +79,7 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a request that has not come whole in it is one for the application."""
+        self._rests = False
         super().data_received(data)
         if self._held is not None:
             if self.transport.is_closing():  # what followed was no HTTP
@@ -84,12 +87,23 @@ class OneWriteProtocol(HttpToolsProtocol):
             else:
                 self._hand_on()
 
+    def on_message_begin(self) -> None:
+        """Begin a head. What uvicorn makes here for the application is made where that is called."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         """Wait for the body where a request may be answered at once; else begin a request of the application."""
         if self._may_be_at_once():
             self._held = b""
         else:
-            super().on_headers_complete()
+            self._begin_request()
+
+    def _begin_request(self) -> None:
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers += headers  # in place: the scope has this list
+        super().on_headers_complete()
 
     def _may_be_at_once(self) -> bool:
         cycle, parser = self._cycle, cast("Any", self.parser)
@@ -119,8 +133,8 @@ class OneWriteProtocol(HttpToolsProtocol):
             if answer is not None:
                 self._held = None
                 if isinstance(answer, bytes):
-                    self.transport.write(answer)
-                    self.on_response_complete()
+                    self._write(answer)
+                    self._rest()
                 else:
                     self._await(answer)
                 return
@@ -130,7 +144,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     def _hand_on(self) -> None:
         """Begin a request of the application after all."""
         body, self._held = self._held, None
-        super().on_headers_complete()
+        self._begin_request()
         if body:
             super().on_body(body)
 
@@ -154,32 +168,48 @@ class OneWriteProtocol(HttpToolsProtocol):
         if awaited.disconnected or self.transport.is_closing():
             return
         if awaited.keep_alive:
-            self.transport.write(answer)
+            self._write(answer)
         else:
-            self.transport.write(answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+            self._write(answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
             self.transport.close()
-        self.on_response_complete()
+        self._rest()
+
+    def _write(self, answer: bytes) -> None:
+        cast("JoiningTransport", self.transport).write_whole(answer)
+
+    def _rest(self) -> None:
+        """Do what uvicorn does after an answer, without a timer: `end_if_still` sees who rests for too long."""
+        if self.pipeline or self.flow.read_paused or self.transport.is_closing():
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self._rests = True
+            self._pieces += 1
 
     def end_if_still(self, now_s: float) -> None:
         """Break the connection off where the client has owed something for too long. To be called now and then.
 
-        `now_s` are seconds of any clock that never jumps. Nothing is owed while an answer is made or sent, and uvicorn
-        itself ends connections on which no further request is begun.
+        `now_s` are seconds of any clock that never jumps. Nothing is owed while an answer is made or sent. Connections
+        on which no further request is begun end in uvicorn's own time, by itself where the application has answered.
         """
         owed = self._owed()
         if owed is None or owed != self._stands_at:
             self._stands_at, self._still_since = owed, now_s
             return
-        cycle = owed[0]
-        is_head = cycle is None or cycle.response_complete
-        if now_s - self._still_since >= (HEAD_WITHIN_S if is_head else BODY_STALLS_S):
+        still_s, cycle = now_s - self._still_since, owed[0]
+        if self._rests:
+            if still_s >= self.timeout_keep_alive:
+                self.transport.close()
+        elif still_s >= (HEAD_WITHIN_S if cycle is None or cycle.response_complete else BODY_STALLS_S):
             self.transport.abort()
 
     def _owed(self) -> tuple[RequestResponseCycle | None, int] | None:
         """Return what changes when something comes that the client owes, or None where it owes nothing."""
         cycle = self._cycle
+        if self._rests:
+            return cycle, self._pieces  # the next request
         if cycle is None or cycle.response_complete:
-            # A request's head, unless the connection rests between two requests.
+            # A request's head, unless uvicorn waits for the next request.
             return (cycle, 0) if self.timeout_keep_alive_task is None else None
         return (cycle, self._pieces) if cycle.more_body and not self.flow.read_paused else None
 
@@ -282,6 +312,13 @@ class JoiningTransport(asyncio.Transport):
         self._waiting.append(cast("bytes", data))
         if len(data) >= _SEND_AT_ONCE:
             self._flush()
+
+    def write_whole(self, data: bytes) -> None:
+        """Send a whole answer, after what was kept."""
+        if self._waiting:
+            self._waiting.append(data)
+        else:
+            self._transport.write(data)
 
     def close(self) -> None:
         """Send what was kept, then close."""

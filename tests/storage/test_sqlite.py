@@ -13,12 +13,12 @@ from queue import SimpleQueue
 
 import apsw
 import pytest
-from sqlalchemy import Connection, exc, func, insert, select
+from sqlalchemy import Connection, bindparam, exc, func, insert, select
 
 from disks import faulty_disk
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.storage import apsw_dbapi, sqlite
-from playhead.storage.database import StorageRefused
+from playhead.storage.database import Prepared, StorageRefused
 from playhead.storage.schema import account, library_access, login
 from playhead.storage.sqlite import SQLiteDatabase, filesystem_type, is_wal_sound
 
@@ -30,8 +30,11 @@ def engine() -> str:
     return "sqlite"
 
 
+ADD = Prepared(insert(login).values(name=bindparam("name"), user_id=bindparam("user_id")))
+
+
 def add(name: str, user_id: str = "u") -> Callable[[Connection], None]:
-    return lambda connection: connection.execute(insert(login).values(name=name, user_id=user_id)) and None
+    return lambda connection: ADD.run(connection, name=name, user_id=user_id) and None
 
 
 def names(connection: Connection) -> list[str]:

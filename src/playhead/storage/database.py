@@ -62,7 +62,7 @@ class Database(Protocol):
         ...
 
     async def apply(self, fn: Callable[[Connection], T]) -> T:
-        """Do what `write` does, by the shortest way the engine has, for a few statements of microseconds.
+        """Do what `write` does, by the shortest way the engine has, for a few `Prepared` statements of microseconds.
 
         `fn` must be idempotent over transactions, not only within one: it is run again also where the outcome of a
         commit is unknown. On SQLite it may run on the calling thread. It changes nothing that is remembered of a

@@ -13,10 +13,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import apsw
-from sqlalchemy import URL, Connection, Pool, RootTransaction, create_engine
+from sqlalchemy import URL, Connection, Pool, create_engine
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.base import SQLiteDialect
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -377,12 +377,12 @@ class SQLiteDatabase:
         self._require_running()
         if self._wal_pages < self._limits.most and self._writer_free.acquire(blocking=False):
             try:
-                transaction = self._begin_at_once()
+                has_begun = self._begin_at_once()
             except BaseException:
                 self._writer_free.release()
                 raise
-            if transaction is not None:
-                return await self._apply(transaction, fn)
+            if has_begun:
+                return await self._apply(fn)
             self._writer_free.release()
         write = partial(self._write, changes_anything=False)
         return await asyncio.wrap_future(self._submit(self._writing, write, fn))
@@ -511,44 +511,60 @@ class SQLiteDatabase:
         self._keep_log_small_soon()
         return result
 
-    def _begin_at_once(self) -> RootTransaction | None:
-        """Begin on the calling thread, or return None where another process is writing. The writer must be held."""
+    def _begin_at_once(self) -> bool:
+        """Begin on the calling thread, and say whether that was possible: another process may be writing.
+
+        The writer must be held. What follows goes past SQLAlchemy, whose own transactions cost more than a statement.
+        """
         self._patience.limit_s, usual = 0.0, self._patience.limit_s
         try:
-            return self._writer.begin()
+            self._log.begin()
         except Exception as error:
             if _code(error) in _WAITING_CODES:
-                return None
+                return False
             self._judge_write(error)
             raise
         finally:
             self._patience.limit_s = usual
+        return True
 
-    async def _apply(self, transaction: RootTransaction, fn: Callable[[Connection], T]) -> T:
+    async def _apply(self, fn: Callable[[Connection], T]) -> T:
+        loop = asyncio.get_running_loop()
+        committed: asyncio.Future[None] = loop.create_future()
         try:
-            result = self._run(transaction, fn)
-            committed = self._committing.submit(self._commit_and_release, transaction)
+            result = self._run(self._log, fn)
+            self._committing.submit(self._commit_and_tell, loop, committed)
         except BaseException as error:
-            if transaction.is_active:
-                self._undo(transaction)
+            self._undo(self._log)
             self._writer_free.release()
             if isinstance(error, Exception):
                 self._judge_write(error)
             raise
-        await asyncio.wrap_future(committed)
+        await committed
         return result
 
-    def _commit_and_release(self, transaction: RootTransaction) -> None:
+    def _commit_and_tell(self, loop: asyncio.AbstractEventLoop, committed: "asyncio.Future[None]") -> None:
+        # By hand, because the future of the thread's pool and the one that waits for it cost as much as the statements.
+        failure: Exception | None = None
         try:
-            self._commit(transaction)
+            self._commit_and_release()
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+            failure = error
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+            loop.call_soon_threadsafe(_settle, committed, failure)
+        if failure is None:
+            self._keep_log_small_soon()
+
+    def _commit_and_release(self) -> None:
+        try:
+            self._commit(self._log)
         except Exception as error:
             self._judge_write(error)
             raise
         finally:
             self._writer_free.release()
-        self._keep_log_small_soon()
 
-    def _run(self, transaction: RootTransaction, fn: Callable[[Connection], T]) -> T:
+    def _run(self, transaction: "_Transaction", fn: Callable[[Connection], T]) -> T:
         try:
             self._of_writer.forget_where_changed()
             result = fn(self._writer)
@@ -560,7 +576,7 @@ class SQLiteDatabase:
             raise
         return result
 
-    def _commit(self, transaction: RootTransaction) -> None:
+    def _commit(self, transaction: "_Transaction") -> None:
         try:
             transaction.commit()
         except BaseException as error:
@@ -574,7 +590,7 @@ class SQLiteDatabase:
             self._fail(f"the database can no longer be written: {error}")
         self._judge(self._writer, error)
 
-    def _undo(self, transaction: RootTransaction) -> None:
+    def _undo(self, transaction: "_Transaction") -> None:
         try:
             transaction.rollback()
             self._log.rollback()  # SQLAlchemy holds a transaction for ended whose commit has failed
@@ -636,6 +652,23 @@ class SQLiteDatabase:
                 self._checkpoint_due = self._limits.checkpoint
         finally:
             self._patience.limit_s = usual
+
+
+class _Transaction(Protocol):
+    """SQLAlchemy's, or a connection that has begun one by itself."""
+
+    def commit(self) -> None: ...
+
+    def rollback(self) -> None: ...
+
+
+def _settle(future: "asyncio.Future[None]", failure: Exception | None) -> None:
+    if future.done():  # who waited was cancelled
+        return
+    if failure is None:
+        future.set_result(None)
+    else:
+        future.set_exception(failure)
 
 
 class _Memory:
