@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 
 from playhead.http.at_once import Later
 from playhead.http.errors import PAUSE, Pause
-from playhead.wire import BODY_STALLS_S, HEAD_WITHIN_S, JoiningTransport, OneWriteProtocol, bounded_protocol
+from playhead.wire import BODY_STALLS_S, HEAD_WITHIN_S, JoiningTransport, OneWriteProtocol, Outbox, bounded_protocol
 
 
 class Socket(asyncio.Transport):
@@ -47,7 +47,7 @@ class Socket(asyncio.Transport):
 def with_transport(scenario: Callable[[Socket, JoiningTransport], Awaitable[None]]) -> None:
     async def run() -> None:
         socket = Socket()
-        await scenario(socket, JoiningTransport(socket, asyncio.get_running_loop()))
+        await scenario(socket, JoiningTransport(socket, Outbox(asyncio.get_running_loop())))
 
     asyncio.run(run())
 
@@ -86,7 +86,7 @@ def test_closing_sends_what_was_kept_and_aborting_does_not():
         assert transport.is_closing()
 
         other = Socket()
-        aborted = JoiningTransport(other, asyncio.get_running_loop())
+        aborted = JoiningTransport(other, Outbox(asyncio.get_running_loop()))
         aborted.write(b"lost")
         aborted.abort()
         await asyncio.sleep(0)
@@ -104,16 +104,22 @@ class Line:
     def __init__(self, state: ServerState, most_connections: int = 10) -> None:
         config = uvicorn.Config(_answer(b"ok"), lifespan="off", log_config=None, ws="none")
         self.socket = Socket()
-        kind = bounded_protocol(most_connections, _answer(b"full"), self._answer_at_once)
+        kind = bounded_protocol(most_connections, self)
         self.protocol: OneWriteProtocol = kind(config, state, {}, asyncio.get_running_loop())
         self.protocol.connection_made(self.socket)
 
-    def _answer_at_once(
+    async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _answer(b"full")(scope, receive, send)
+
+    def may_answer_at_once(self, method: bytes, target: bytes) -> bool:
+        return method in {b"GET", b"POST"} and target in {b"/at-once", b"/perhaps"}
+
+    def answer_at_once(
         self, method: bytes, target: bytes, headers: object, body: bytes, pause: Pause
     ) -> bytes | Later | None:
         """Answer `/at-once` without the application; a POST to it once `stored` is done, with what was sent."""
         del headers, pause
-        if target != b"/at-once":
+        if target == b"/perhaps":
             return None
         if method == b"GET":
             return AT_ONCE_ANSWER
@@ -280,6 +286,8 @@ def test_what_can_be_answered_at_once_is_and_the_connection_goes_on():
 @pytest.mark.parametrize(
     "request_text",
     [
+        AT_ONCE.replace(b"/at-once", b"/perhaps"),
+        AWAITED.replace(b"/at-once", b"/perhaps"),
         AT_ONCE.replace(b"/at-once", b"/"),
         AWAITED.replace(b"Content-Length", b"Expect: 100-continue\r\nContent-Length"),
         AT_ONCE.replace(b"1.1", b"1.0"),
@@ -421,7 +429,7 @@ def test_what_is_no_http_behind_a_request_is_refused_and_the_request_is_not_begu
     async def scenario() -> None:
         line = Line(ServerState())
         await line.send(
-            b"POST / HTTP/1.1\r\nHost: playhead.test\r\nTransfer-Encoding: chunked\r\n\r\nthis is no chunk\r\n"
+            b"POST /at-once HTTP/1.1\r\nHost: playhead.test\r\nTransfer-Encoding: chunked\r\n\r\nthis is no chunk\r\n"
         )
         assert line.answer.startswith(b"HTTP/1.1 400 ")
         assert line.answer.count(b"HTTP/1.1") == 1

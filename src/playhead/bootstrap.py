@@ -353,6 +353,10 @@ class Playhead:
             raise RuntimeError("Playhead is not open")
         await self._application.turn_away(scope, receive, send)
 
+    def may_answer_at_once(self, method: bytes, target: bytes) -> bool:
+        """Say whether a request may be one for `answer_at_once`. For the server's protocol."""
+        return self._application is not None and self._application.answer_at_once.may(method, target)
+
     def answer_at_once(
         self, method: bytes, target: bytes, headers: Headers, body: bytes, pause: Pause
     ) -> bytes | Later | None:

@@ -266,7 +266,7 @@ class _Server:
                 self._playhead,
                 lifespan="off",  # opened and closed here, so that a refusal is told in one line
                 loop="uvloop",
-                http=bounded_protocol(_most_connections(), self._playhead.turn_away, self._playhead.answer_at_once),
+                http=bounded_protocol(_most_connections(), self._playhead),
                 ws="none",
                 access_log=False,
                 log_config=None,

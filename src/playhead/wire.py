@@ -4,13 +4,13 @@ import asyncio
 import socket
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from playhead.http.at_once import Later
-from playhead.http.errors import PAUSE, Pause
+from playhead.http.errors import PAUSE, Headers, Pause
 from playhead.http.events import CONNECTION
 
 # A part of a film is large enough to be sent by itself.
@@ -26,11 +26,25 @@ BODY_STALLS_S: Final = 30.0
 _STREAM_HOLDS: Final = 16 * 1024
 
 
-AnswerAtOnce = Callable[[bytes, bytes, list[tuple[bytes, bytes]], bytes, Pause], bytes | Later | None]
-"""Takes the method, target, headers and body of a request, and what lets its connection rest.
+class Host(Protocol):
+    """What a connection asks beside the application."""
 
-It gives the whole answer, or what it waits for, or None where the application has to be called.
-"""
+    async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of a connection for which there is no room."""
+        ...
+
+    def may_answer_at_once(self, method: bytes, target: bytes) -> bool:
+        """Say whether a request may be one for `answer_at_once`, so that its body is waited for."""
+        ...
+
+    def answer_at_once(
+        self, method: bytes, target: bytes, headers: Headers, body: bytes, pause: Pause
+    ) -> bytes | Later | None:
+        """Return the whole answer, or what it waits for, or None where the application has to be called.
+
+        `pause` lets the connection rest.
+        """
+        ...
 
 
 class OneWriteProtocol(HttpToolsProtocol):
@@ -41,8 +55,9 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     # Set by `bounded_protocol`; by itself the protocol has no bounds.
     most_connections: int | None = None
-    turn_away: ASGIApp | None = None
-    answer_at_once: AnswerAtOnce | None = None
+    host: Host | None = None
+    # Of all connections; made with the first, which is where the loop is known.
+    outbox: "Outbox | None" = None
 
     # The body, as far as it has come, of a request that may be answered at once; never kept for longer than a turn.
     _held: bytes | None = None
@@ -55,13 +70,19 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin with a transport that joins; a connection too many will be told so."""
-        super().connection_made(JoiningTransport(transport, self.loop))
-        most, turn_away = self.most_connections, self.turn_away
-        if most is not None and turn_away is not None and len(self.connections) > most:
+        super().connection_made(JoiningTransport(transport, self._outbox()))
+        most, host = self.most_connections, self.host
+        if most is not None and host is not None and len(self.connections) > most:
             # To close it at once would show the client a broken connection, and no reason.
-            self.app = cast("Any", turn_away)
-            self.answer_at_once = None
+            self.app = cast("Any", host.turn_away)
+            self.host = None
         self.app_state = {**self.app_state, CONNECTION: self, PAUSE: self.pause}
+
+    def _outbox(self) -> "Outbox":
+        kind = type(self)
+        if kind.outbox is None:
+            kind.outbox = Outbox(self.loop)
+        return kind.outbox
 
     def pause(self, seconds: float) -> None:
         """Read nothing more for so long; what comes meanwhile waits in the client's own buffers."""
@@ -106,9 +127,10 @@ class OneWriteProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def _may_be_at_once(self) -> bool:
-        cycle, parser = self._cycle, cast("Any", self.parser)
+        host, cycle, parser = self.host, self._cycle, cast("Any", self.parser)
         return (
-            self.answer_at_once is not None
+            host is not None
+            and host.may_answer_at_once(parser.get_method(), self.url)
             and (cycle is None or cycle.response_complete)
             and parser.should_keep_alive()
             and not parser.should_upgrade()
@@ -127,13 +149,13 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hear that a request is whole: answer it at once if that can be."""
-        held, give = self._held, self.answer_at_once
-        if held is not None and give is not None:
-            answer = give(cast("Any", self.parser).get_method(), self.url, self.headers, held, self._pause_soon)
+        held, host, parser = self._held, self.host, cast("Any", self.parser)
+        if held is not None and host is not None:
+            answer = host.answer_at_once(parser.get_method(), self.url, self.headers, held, self._pause_soon)
             if answer is not None:
                 self._held = None
                 if isinstance(answer, bytes):
-                    self._write(answer)
+                    self.transport.write(answer)
                     self._rest()
                 else:
                     self._await(answer)
@@ -168,14 +190,11 @@ class OneWriteProtocol(HttpToolsProtocol):
         if awaited.disconnected or self.transport.is_closing():
             return
         if awaited.keep_alive:
-            self._write(answer)
+            self.transport.write(answer)
         else:
-            self._write(answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
+            self.transport.write(answer.replace(b"\r\n", b"\r\nconnection: close\r\n", 1))
             self.transport.close()
         self._rest()
-
-    def _write(self, answer: bytes) -> None:
-        cast("JoiningTransport", self.transport).write_whole(answer)
 
     def _rest(self) -> None:
         """Do what uvicorn does after an answer, without a timer: `end_if_still` sees who rests for too long."""
@@ -230,7 +249,7 @@ class OneWriteProtocol(HttpToolsProtocol):
             cycle.keep_alive = False
         else:
             self.app = cast("Any", _closing(cast("ASGIApp", self.app)))
-            self.answer_at_once = None
+            self.host = None
 
     def dedicate(self) -> None:
         """Let the connection end with the answer that is made, and hold little of what its client does not read.
@@ -263,17 +282,14 @@ class _Awaited:
         """Nobody waits for a message of it."""
 
 
-def bounded_protocol(
-    most_connections: int, turn_away: ASGIApp, answer_at_once: AnswerAtOnce | None = None
-) -> type[OneWriteProtocol]:
-    """Return the protocol for at most so many connections; `turn_away` answers the requests of all further ones."""
+def bounded_protocol(most_connections: int, host: Host) -> type[OneWriteProtocol]:
+    """Return the protocol for at most so many connections; the requests of all further ones are turned away."""
 
     class Bounded(OneWriteProtocol):
         pass
 
     Bounded.most_connections = most_connections
-    Bounded.turn_away = staticmethod(turn_away)
-    Bounded.answer_at_once = None if answer_at_once is None else staticmethod(answer_at_once)
+    Bounded.host = host
     return Bounded
 
 
@@ -289,13 +305,35 @@ def _closing(app: ASGIApp) -> ASGIApp:
     return answer
 
 
+class Outbox:
+    """The connections that have something to send at the end of this turn of the loop.
+
+    What leaves together is answered together: the next requests come in few turns, and share what each turn costs.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: list[JoiningTransport] = []
+
+    def put(self, transport: "JoiningTransport") -> None:
+        """Let a connection send at the end of the turn."""
+        if not self._due:
+            self._loop.call_soon(self._send)
+        self._due.append(transport)
+
+    def _send(self) -> None:
+        due, self._due = self._due, []
+        for transport in due:
+            transport.flush()
+
+
 class JoiningTransport(asyncio.Transport):
     """Hands to `transport`, at the end of a turn of the loop, all that was written in it."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: asyncio.Transport, outbox: "Outbox") -> None:
         super().__init__()
         self._transport = transport
-        self._loop = loop
+        self._outbox = outbox
         self._waiting: list[bytes] = []
         # These are asked for at every request, and need nothing from here.
         self.get_extra_info = transport.get_extra_info
@@ -308,21 +346,14 @@ class JoiningTransport(asyncio.Transport):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Keep what is small until the end of the turn; send what is large, after what was kept."""
         if not self._waiting and len(data) < _SEND_AT_ONCE:
-            self._loop.call_soon(self._flush)
+            self._outbox.put(self)
         self._waiting.append(cast("bytes", data))
         if len(data) >= _SEND_AT_ONCE:
-            self._flush()
-
-    def write_whole(self, data: bytes) -> None:
-        """Send a whole answer, after what was kept."""
-        if self._waiting:
-            self._waiting.append(data)
-        else:
-            self._transport.write(data)
+            self.flush()
 
     def close(self) -> None:
         """Send what was kept, then close."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
     def abort(self) -> None:
@@ -330,7 +361,8 @@ class JoiningTransport(asyncio.Transport):
         self._waiting.clear()
         self._transport.abort()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what was kept."""
         if self._waiting:
             data = b"".join(self._waiting)
             self._waiting.clear()

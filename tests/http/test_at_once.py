@@ -29,6 +29,8 @@ class Line:
 
     async def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes | None:
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+        if not self.playhead.may_answer_at_once(method.encode(), path.encode()):
+            return None
         answer = self.playhead.answer_at_once(
             method.encode(), path.encode(), [(b"host", b"playhead.test"), *pairs], body, self.rests.append
         )

@@ -56,6 +56,10 @@ class AtOnce:
             for base in {"", base_path}:  # a proxy may hand on its own path, or not
                 of_method[(base + route.path.removesuffix("{id}")).encode()] = route
 
+    def may(self, method: bytes, target: bytes) -> bool:
+        """Say whether this may be a request to answer."""
+        return target[: target.rfind(b"/") + 1] in self._routes.get(method, _OF_NOTHING)
+
     def __call__(
         self, method: bytes, target: bytes, headers: Headers, body: bytes, pause: Pause
     ) -> bytes | Later | None:
