@@ -421,7 +421,7 @@ def db_check(data: Data = None, database: Database = None) -> None:
         typer.echo(f"{fault.table}{f' ({fault.key})' if fault.key else ''}: {fault.text}")
         typer.echo(f"    {fault.remedy}")
     if faults:
-        _fail(f"{len(faults)} faults in {name}")
+        _fail(f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in {name}")
     typer.echo(f"Nothing is wrong in {name}")
 
 
