@@ -77,6 +77,28 @@ def test_what_arrives_while_a_batch_commits_makes_up_the_next():
     with_store(scenario)
 
 
+def test_who_comes_back_soon_after_an_answer_shares_the_batch_of_those_who_wait():
+    async def scenario(store: Store) -> None:
+        group = GroupCommit(store.commit)
+
+        async def save_twice(first: int, second: int) -> None:
+            await group.submit(first)
+            for _ in range(3):  # the way to the client and back
+                await asyncio.sleep(0)
+            await group.submit(second)
+
+        store.gate.clear()
+        clients = [asyncio.create_task(save_twice(1, 3))]
+        await asyncio.sleep(0.01)
+        clients.append(asyncio.create_task(save_twice(2, 4)))
+        await asyncio.sleep(0.01)
+        store.gate.set()
+        await asyncio.gather(*clients)
+        assert store.batches == [[1], [2, 3], [4]]
+
+    with_store(scenario)
+
+
 def test_a_batch_holds_no_more_than_its_limit():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit, max_batch=2)
