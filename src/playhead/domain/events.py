@@ -47,13 +47,14 @@ class Gathered:
 
     def add(self, change: Change) -> None:
         """Take in a change."""
-        items = self._topics.setdefault(change.topic, {})
+        _, topic, item_ids, progress = change
+        items = self._topics.setdefault(topic, {})
         if items is None:
             return
-        for item_id in change.item_ids:
-            items[item_id] = change.progress
-        if not change.item_ids or len(items) > NAMED_MAX:
-            self._topics[change.topic] = None
+        for item_id in item_ids:
+            items[item_id] = progress
+        if not item_ids or len(items) > NAMED_MAX:
+            self._topics[topic] = None
 
     def changes(self, user_id: UserId) -> tuple[Change, ...]:
         """Return what it comes to: a change for each item whose progress is shown, and one a topic for the others."""

@@ -34,7 +34,7 @@ class Pace(NamedTuple):
     the WHATWG's advice against proxies that close what is silent.
     """
 
-    round_s: float = 0.75
+    round_s: float = 0.85
     tick_s: float = 1.0
     heartbeat_s: float = 15.0
     stalled_s: float = 10.0
@@ -132,10 +132,11 @@ class _Audience:
     def _is_outdated(self, item_id: ItemId, version: int) -> bool:
         # Two processes tell of their commits in any order. What a device saw last must not be the older of them; but a
         # progress that was forgotten begins anew with version 1, so that the device is told, and asks.
-        known = self._versions.pop(item_id, 0)
-        if len(self._versions) >= _VERSIONS_MAX:
-            self._versions.clear()
-        self._versions[item_id] = version
+        versions = self._versions
+        known = versions.get(item_id, 0)
+        if len(versions) >= _VERSIONS_MAX:
+            versions.clear()
+        versions[item_id] = version
         return version < known
 
     def _tell(self) -> None:
