@@ -96,6 +96,21 @@ def test_closing_sends_what_was_kept_and_aborting_does_not():
     with_transport(scenario)
 
 
+def test_a_connection_that_is_gone_or_fails_takes_no_others_answer_along(caplog: pytest.LogCaptureFixture):
+    async def run() -> None:
+        outbox = Outbox(asyncio.get_running_loop())
+        gone, failing, fine = Socket(), Socket(), Socket()
+        failing.write = None  # pyright: ignore[reportAttributeAccessIssue]
+        for socket in (gone, failing, fine):
+            JoiningTransport(socket, outbox).write(b"answer")
+        gone.closed = True
+        await asyncio.sleep(0)
+        assert (gone.written, fine.written) == ([], [b"answer"])
+
+    asyncio.run(run())
+    assert [record.message for record in caplog.records] == ["An answer could not be sent"]
+
+
 class Line:
     """One connection to an application that answers `ok`, or `full` to who is turned away; bytes go in by hand."""
 

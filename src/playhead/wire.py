@@ -1,6 +1,7 @@
 """Between HTTP and the socket: answers leave in one piece, and connections and silent clients have bounds."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +13,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from playhead.http.at_once import Later
 from playhead.http.errors import PAUSE, Headers, Pause
 from playhead.http.events import CONNECTION
+
+log = logging.getLogger(__name__)
 
 # A part of a film is large enough to be sent by itself.
 _SEND_AT_ONCE: Final = 16 * 1024
@@ -324,7 +327,10 @@ class Outbox:
     def _send(self) -> None:
         due, self._due = self._due, []
         for transport in due:
-            transport.flush()
+            try:
+                transport.flush()
+            except Exception:  # one connection must not take the answers of the others along
+                log.exception("An answer could not be sent")
 
 
 class JoiningTransport(asyncio.Transport):
@@ -366,7 +372,8 @@ class JoiningTransport(asyncio.Transport):
         if self._waiting:
             data = b"".join(self._waiting)
             self._waiting.clear()
-            self._transport.write(data)
+            if not self._transport.is_closing():  # uvloop's raises where its client is gone
+                self._transport.write(data)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever else a transport has
         return getattr(self._transport, name)
