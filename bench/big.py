@@ -50,6 +50,7 @@ def measure_big(folder: Path, keep_in: Path | None, plan: Plan) -> None:
         _Case(f"big, {SMALL_USERS} users", "big", SMALL_USERS),
     )
     results: dict[tuple[str, str], list[Result]] = {(case.name, load): [] for load in _LOADS for case in cases}
+    requests = plan.big_users * _REQUESTS_A_USER
     with contextlib.ExitStack() as stack:
         servers: dict[str, Server] = {}
         for name, (data, users) in stores.items():
@@ -59,13 +60,15 @@ def measure_big(folder: Path, keep_in: Path | None, plan: Plan) -> None:
             servers[name] = stack.enter_context(running(playhead_program(data), folder))
             check_noops(servers[name], token_of(users - 1))
         for case in cases:
-            write_requests(folder / case.name, case.users, plan.big_users * _REQUESTS_A_USER)
+            write_requests(folder / case.name, case.users, requests)
             run_load(servers[case.store], SAVE, CONNECTIONS, plan.seconds, folder / case.name)
         # As in operation: whoever reports has reported ten seconds ago, and the server knows the token.
-        say("Letting every user ask once")
-        asked = 0
-        while asked < plan.big_users:
-            asked += run_load(servers["big"], READ, CONNECTIONS, _WARM_S, folder / "big store").requests
+        say("Letting every user read and save")
+        for load in (READ, SAVE):
+            seconds = _WARM_S
+            # Each run begins anywhere among the requests, so that only a long one has been everywhere.
+            while run_load(servers["big"], load, CONNECTIONS, seconds, folder / "big store").requests < requests:
+                seconds *= 2
         for number in range(plan.rounds):
             for load, case in itertools.product(_LOADS, cases if number % 2 == 0 else cases[::-1]):
                 result = run_load(servers[case.store], load, CONNECTIONS, plan.seconds, folder / case.name)
