@@ -31,13 +31,20 @@ def wait_for_playing(page: Page) -> None:
     page.wait_for_function("() => !video.paused && video.readyState >= 3", polling=50)
 
 
-def wait_for_the_whole_film(page: Page) -> None:
-    """Return once the browser has all of the film, so that it plays on without the server."""
+def wait_for_loaded(page: Page, begin: float, end: float) -> None:
+    """Return once the browser has the film between two seconds, so that it plays them without the server.
+
+    Browsers load no more than some seconds ahead of where they play.
+    """
     page.wait_for_function(
-        """() => {
-            const { buffered, duration } = video;
-            return buffered.length === 1 && buffered.start(0) === 0 && buffered.end(0) >= duration - 0.1;
+        """([begin, end]) => {
+            const loaded = video.buffered;
+            for (let number = 0; number < loaded.length; number += 1) {
+                if (loaded.start(number) <= begin && end <= loaded.end(number)) return true;
+            }
+            return false;
         }""",
+        arg=[begin, end],
         polling=50,
     )
 

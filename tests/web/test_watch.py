@@ -19,8 +19,8 @@ from surfer import (
     remember_where_it_is_left,
     seek,
     sign_in,
+    wait_for_loaded,
     wait_for_playing,
-    wait_for_the_whole_film,
     watch,
     where_it_was_left,
 )
@@ -245,7 +245,7 @@ def test_twenty_seconds_offline_lose_nothing(new_browser: Open, demo: DemoServer
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
     watch(page, demo, path_of(film))
-    wait_for_the_whole_film(page)
+    wait_for_loaded(page, 1, 30)
     eventually(lambda: state_of(ada, film)["session"] is not None)
     page.context.set_offline(True)
     page.wait_for_timeout(20_000)
@@ -269,7 +269,8 @@ def test_what_was_played_offline_before_the_tab_was_closed_is_sent_by_any_page(
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
     watch(page, demo, path_of(film))
-    wait_for_the_whole_film(page)
+    seek(page, 58)
+    wait_for_loaded(page, 60, 65)
     page.context.set_offline(True)
     seek(page, 60)
     page.wait_for_function("() => video.currentTime > 62", polling=50)
@@ -290,18 +291,19 @@ def test_whose_session_has_ended_is_asked_to_sign_in_and_nothing_is_lost(
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
     watch(page, demo, path_of(film))
+    wait_for_loaded(page, 1, 45)
     page.context.clear_cookies()
-    seek(page, 70)
+    seek(page, 40)
     expect(notice(page, "signed-out")).to_contain_text("You are signed out")
     shot(page, "watch-signed-out")
     assert page.evaluate(KEPT) >= 1
-    assert state_of(ada, film)["position_seconds"] < 60
+    assert state_of(ada, film)["position_seconds"] < 40
     notice(page, "signed-out").get_by_role("link", name="Sign in").click()
     page.fill("input[name=username]", "ada")
     page.fill("input[name=password]", demo.passwords["ada"])
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/watch/{path_of(film)}")
-    eventually(lambda: state_of(ada, film)["position_seconds"] >= 70)
+    eventually(lambda: state_of(ada, film)["position_seconds"] >= 40)
 
 
 def test_what_somebody_played_is_not_sent_as_somebody_elses(new_browser: Open, demo: DemoServer, ada: httpx.Client):
