@@ -119,6 +119,8 @@ async def test_everything_else_takes_the_usual_way(stocked: World, line: Line):
         ("GET", MOVIE_PATH + "/state", stocked.member),
         ("GET", f"/api/v1/playback/show/{MOVIE}", stocked.member),
         ("GET", "/livez", stocked.member),
+        ("GET", "/api/v1/noop", stocked.member),
+        ("POST", "/api/v1/noop", stocked.member),
         ("GET", ME, stocked.member),
         ("HEAD", MOVIE_PATH, stocked.member),
         ("PUT", MOVIE_PATH, stocked.member),
