@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.at_once import AtOnce, Recall
 from playhead.http.auth import Authenticate, header
-from playhead.http.errors import STATUS, hold_back, pause_of, send_internal_error, send_problem
+from playhead.http.errors import STATUS, Headers, hold_back, pause_of, send_internal_error, send_problem
 from playhead.http.metrics import NO_ROUTE, Traffic
 from playhead.http.route import Access, Call, Route, respond
 
@@ -97,7 +97,7 @@ class Application:
         status = await respond(self._missing_page, {}, self._authenticate, scope, receive, send)
         self._answers[NO_ROUTE, NO_ROUTE, status] += 1
 
-    async def _refuse(self, send: Send, error: PlayheadError, headers: list[tuple[bytes, bytes]] | None = None) -> None:
+    async def _refuse(self, send: Send, error: PlayheadError, headers: Headers | None = None) -> None:
         self._answers[NO_ROUTE, NO_ROUTE, STATUS[error.code]] += 1
         await send_problem(send, error, headers)
 
