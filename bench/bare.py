@@ -8,8 +8,8 @@ from typing import Any
 
 import uvicorn
 
-from playhead.server import SWITCH_INTERVAL_S
-from playhead.wire import OneWriteProtocol
+from playhead.server.run import SWITCH_INTERVAL_S
+from playhead.server.wire import OneWriteProtocol
 
 BODY = (
     b'{"position_seconds":1250,"duration_seconds":5400,"completion_percentage":23.15,"watched":false,'

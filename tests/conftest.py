@@ -7,11 +7,11 @@ import pytest
 
 from playhead.config import Settings
 from playhead.domain.model import Instant
-from playhead.storage.database import Database
+from playhead.storage.engine.database import Database
+from playhead.storage.engine.postgres import PostgresDatabase
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.migrations import postgres as postgres_migrations
 from playhead.storage.migrations.upgrade import upgrade
-from playhead.storage.postgres import PostgresDatabase
-from playhead.storage.sqlite import SQLiteDatabase
 from postgres import Cluster, empty
 
 ENGINES = ("sqlite", "postgresql")

@@ -17,8 +17,8 @@ import httpx
 
 from playhead.domain.model import Instant, Milliseconds, instant_of
 from playhead.domain.playback import ItemFacts, Policy, Progress, Report, advance
+from playhead.http.api.formats import progress_answer
 from playhead.http.bodies import encode
-from playhead.http.playback import progress_answer
 from server import Server
 
 DURATION_S = 5400

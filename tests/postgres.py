@@ -14,7 +14,7 @@ import psycopg
 from sqlalchemy import delete
 
 from playhead.storage import schema
-from playhead.storage.postgres import make_engine
+from playhead.storage.engine.postgres import make_engine
 
 _START_WITHIN_S = 30
 

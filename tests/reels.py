@@ -6,7 +6,7 @@ from pathlib import Path
 
 import av
 
-from playhead.media.demo import Clip, make_clips
+from playhead.demo.films import Clip, make_clips
 
 FRAMES_PER_SECOND = 10
 SAMPLES_PER_SECOND = 48_000

@@ -9,7 +9,7 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from playhead.workers import READY
+from playhead.server.workers import READY
 
 
 def obey(place: int, listener: socket.socket, line: Connection) -> None:

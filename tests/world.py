@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import httpx
 from sqlalchemy import Connection, insert
 
-from playhead.bootstrap import Playhead
+from playhead.asgi import Playhead
 from playhead.storage import schema
 from support import Clock
 

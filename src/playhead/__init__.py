@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playhead.bootstrap import create_app
+    from playhead.asgi import create_app
 
 __all__ = ["create_app"]
 
@@ -11,7 +11,7 @@ __all__ = ["create_app"]
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - a module's attribute can be anything
     """Import the application only where it is asked for: `playhead --help` needs none of it."""
     if name == "create_app":
-        from playhead.bootstrap import create_app  # noqa: PLC0415
+        from playhead.asgi import create_app  # noqa: PLC0415
 
         return create_app
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

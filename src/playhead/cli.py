@@ -69,7 +69,7 @@ def serve(  # noqa: PLR0913 - as many as there are flags
     demo: Annotated[bool, typer.Option("--demo", help="Serve a small library made on the spot.")] = False,
 ) -> None:
     """Run the server."""
-    from playhead import server
+    from playhead.server import run as server
 
     settings = _settings(host=host, port=port, data=data, database=database, workers=workers)
     try:
@@ -260,8 +260,8 @@ def items(
     database: Database = None,
 ) -> None:
     """Show the ids and titles of what there is."""
+    from playhead.http.api.catalogue import item_answer
     from playhead.http.bodies import encode
-    from playhead.http.catalogue import item_answer
 
     page = _run(
         data,
@@ -364,8 +364,8 @@ def db_backup(
     database: Database = None,
 ) -> None:
     """Copy the database to FILE, while the server runs or not, and check the copy."""
-    from playhead.storage.copying import back_up
-    from playhead.storage.database import StorageRefused
+    from playhead.storage.engine.database import StorageRefused
+    from playhead.storage.upkeep.copying import back_up
     from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
@@ -391,8 +391,8 @@ def db_copy(
     target: Annotated[str, typer.Option("--to", metavar="URL", help="As --from. Nothing may be there yet.")],
 ) -> None:
     """Copy an installation to another database, from one engine to the other too, and compare every row."""
-    from playhead.storage.database import StorageRefused
-    from playhead.storage.moving import move
+    from playhead.storage.engine.database import StorageRefused
+    from playhead.storage.upkeep.moving import move
     from playhead.terminal import progress_bar
 
     before, after = (_place(url) for url in (source, target))
@@ -407,7 +407,7 @@ def db_copy(
 @db.command("check")
 def db_check(data: Data = None, database: Database = None) -> None:
     """Look for damage and for rows that break a rule; changes nothing. Exits with 1 where something is found."""
-    from playhead.storage.checking import check_file, check_server
+    from playhead.storage.upkeep.checking import check_file, check_server
     from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
@@ -428,7 +428,8 @@ def db_check(data: Data = None, database: Database = None) -> None:
 @app.command()
 def doctor(data: Data = None, database: Database = None) -> None:
     """Look for what endangers the installation and say what to do. Exits with 1 where something is bad."""
-    from playhead.bootstrap import VERSION, examine_installation
+    from playhead.asgi import VERSION
+    from playhead.doctor import examine_installation
     from playhead.domain.health import Level, worst
 
     findings = examine_installation(_settings(data=data, database=database))
@@ -476,7 +477,7 @@ def _print_report(title: str, report: "ScanReport") -> None:
 def _run(data: Path | None, database: str | None, call: Callable[["Installation"], Awaitable[T]]) -> T:
     """Open the installation, make one call, close it."""
     from playhead.bootstrap import open_installation
-    from playhead.storage.database import StorageRefused
+    from playhead.storage.engine.database import StorageRefused
 
     settings = _settings(data=data, database=database)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from device import Device, listening
-from playhead.storage.postgres import PostgresDatabase
-from playhead.storage.sqlite import SQLiteDatabase
+from playhead.storage.engine.postgres import PostgresDatabase
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from server import Server
 from world import MOVIE, stock_library
 

@@ -21,7 +21,7 @@ from sqlalchemy import Connection, insert, literal, select
 from clips import write_clip
 from ledger import Line, report, stock
 from playhead.storage import schema
-from playhead.storage.sqlite import SQLiteDatabase
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from server import Server
 from world import LIBRARY
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from playhead.storage.sqlite import SQLiteDatabase
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from server import Server
 from world import MOVIE, stock_library
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, insert
 
 from clips import write_clip
 from playhead.storage import schema
-from playhead.storage.sqlite import SQLiteDatabase
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from server import Server
 from world import LIBRARY, MOVIE, stock_library
 

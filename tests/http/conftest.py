@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from playhead.bootstrap import Playhead
+from playhead.asgi import Playhead
 from playhead.config import Settings
 from playhead.domain.model import Instant, Role
 from support import Clock

@@ -77,7 +77,7 @@ OWN = {
     "/api/v1/stream/file/{id}/subtitles/{index}",
 }
 
-# Its answer never ends: whoever is let in asks for the head only. tests/http/test_events.py has what comes after it.
+# Its answer never ends: a client that is let in only checks the head. tests/http/api/test_events.py tests the rest.
 ENDLESS = "/api/v1/events"
 
 # Enough for every route whose body is checked before its path is looked up.

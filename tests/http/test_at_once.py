@@ -6,7 +6,7 @@ from http import HTTPStatus
 import httpx
 import pytest
 
-from playhead.bootstrap import Playhead
+from playhead.asgi import Playhead
 from playhead.config import Settings
 from playhead.http.at_once import Later
 from world import EPISODE, MOVIE, NOWHERE, World

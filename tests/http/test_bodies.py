@@ -3,8 +3,8 @@
 import pytest
 
 from playhead.errors import Code, PlayheadError
+from playhead.http.api.playback import SaveRequest
 from playhead.http.bodies import decode
-from playhead.http.playback import SaveRequest
 
 RIGHT = '"duration_seconds": 5400'
 

@@ -12,10 +12,10 @@ from player import Player
 from playhead.bootstrap import new_id
 from playhead.domain.catalogue import MediaInfo, Stream
 from playhead.domain.model import LibraryId, LibraryKind, Milliseconds
-from playhead.media import filenames
+from playhead.media.names import filenames
 from playhead.services.scanning import Scanner, Tools
 from playhead.storage import schema
-from playhead.storage.database import Connection
+from playhead.storage.engine.database import Connection
 from world import World
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from playhead import create_app
-from playhead.bootstrap import Playhead
+from playhead.asgi import Playhead
 from playhead.domain.model import Role
 from world import MOVIE, PASSWORD, stock_library
 

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from pages import OWN, Seen, enter, submit
-from playhead.bootstrap import Playhead
+from playhead.asgi import Playhead
 from playhead.config import Settings
 from support import Clock
 from world import PASSWORD, World

@@ -16,7 +16,7 @@ from playhead.services import trusted
 from playhead.services.accounts import SIGN_INS_MAX, Accounts
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from support import Clock, Ids
 
 T = TypeVar("T")

@@ -19,7 +19,7 @@ from playhead.media.contents import Unusable
 from playhead.services.artwork import Artwork, Picture, Tools
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.storage import scanning, schema
-from playhead.storage.database import Database
+from playhead.storage.engine.database import Database
 from playhead.storage.scanning import FileChange
 from support import Clock, Ids
 

@@ -15,7 +15,7 @@ from playhead.domain.scanning import Changes, FoundFile, Link
 from playhead.errors import Code, PlayheadError
 from playhead.services.catalogue import SORTS, Catalogue, ItemPage, Viewer
 from playhead.storage import scanning, schema
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange
 from support import Clock, Ids
 

@@ -18,7 +18,7 @@ from playhead.services.events import Events, Pace, Signal, Stream
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.storage.accounts import add_user
-from playhead.storage.sqlite import SQLiteDatabase
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from support import Clock, Ids
 from world import MOVIE, stock_library
 

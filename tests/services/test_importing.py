@@ -12,8 +12,8 @@ from playhead.domain.model import ItemId, ItemKind
 from playhead.errors import Code, PlayheadError
 from playhead.services.importing import Importer, ImportReport
 from playhead.storage import schema
-from playhead.storage.database import Database
-from playhead.storage.sqlite import SQLiteDatabase
+from playhead.storage.engine.database import Database
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio

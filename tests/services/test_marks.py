@@ -17,8 +17,8 @@ from playhead.services.marks import Mark, Marks
 from playhead.services.playback import Playback
 from playhead.services.undoing import decode, encode
 from playhead.storage import schema
-from playhead.storage.checking import Fault, check_file, check_server
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
+from playhead.storage.upkeep.checking import Fault, check_file, check_server
 from support import Clock, Ids
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, stock_library
 

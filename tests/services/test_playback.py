@@ -16,7 +16,7 @@ from playhead.errors import Code, PlayheadError
 from playhead.services.events import Events
 from playhead.services.playback import Playback
 from playhead.storage import playback as storage
-from playhead.storage.database import Database
+from playhead.storage.engine.database import Database
 from playhead.storage.schema import account, item, library_access
 from support import Clock, Ids
 from world import LIBRARY, MOVIE, RUNTIME_MS, stock_library

@@ -13,7 +13,7 @@ from playhead.domain.playback import Policy, Report
 from playhead.services.events import Events
 from playhead.services.playback import Playback
 from playhead.storage import schema
-from playhead.storage.postgres import PostgresDatabase
+from playhead.storage.engine.postgres import PostgresDatabase
 from support import Clock
 from world import LIBRARY, stock_library
 

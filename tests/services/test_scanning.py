@@ -16,12 +16,12 @@ from sqlalchemy import func, insert, select
 from playhead.domain.catalogue import MediaInfo, ParsedName, Stream
 from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.errors import Code, PlayheadError
-from playhead.media import filenames
+from playhead.media.names import filenames
 from playhead.media.probe import Unreadable
 from playhead.services.catalogue import Catalogue, ItemDetail, ItemView, Viewer
 from playhead.services.scanning import FILES_AT_ONCE, LEASE_MS, Progress, Running, Scanner, ScanReport, Tools
 from playhead.storage import scanning, schema
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio

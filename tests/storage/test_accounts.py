@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 from playhead.domain.accounts import Token, TokenKind, User
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.storage import accounts
-from playhead.storage.database import Database
+from playhead.storage.engine.database import Database
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from playhead.domain.catalogue import Item, Library, MediaInfo, Stream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.domain.scanning import Changes, FoundFile, Link
 from playhead.storage import catalogue, scanning
-from playhead.storage.database import Connection
+from playhead.storage.engine.database import Connection
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.scanning import FileChange
-from playhead.storage.sqlite import SQLiteDatabase
 from support import Ids
 
 INFO = MediaInfo(

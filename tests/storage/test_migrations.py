@@ -17,9 +17,9 @@ from sqlalchemy import Connection, create_engine
 
 from playhead.storage import migrations as history
 from playhead.storage import schema
-from playhead.storage.database import Database, StorageRefused
+from playhead.storage.engine.database import Database, StorageRefused
+from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.migrations.upgrade import Migrations, Upgrade, upgrade
-from playhead.storage.sqlite import SQLiteDatabase
 from support import Clock
 
 NOW = Clock().now
@@ -107,7 +107,7 @@ def test_opening_an_up_to_date_database_does_not_load_alembic(path: Path):
 import sys
 from pathlib import Path
 from playhead.storage.migrations.upgrade import upgrade
-from playhead.storage.sqlite import SQLiteDatabase
+from playhead.storage.engine.sqlite import SQLiteDatabase
 upgrade(Path(sys.argv[1]), now=0)
 SQLiteDatabase(Path(sys.argv[1])).close_blocking()
 sys.exit("alembic" in sys.modules)

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, insert, text
 from playhead.domain.model import Instant, ItemId, Milliseconds, Role, UserId
 from playhead.domain.playback import ItemFacts, Policy, Progress, Report, advance
 from playhead.storage import playback, schema
-from playhead.storage.database import Database
-from playhead.storage.postgres import PostgresDatabase
+from playhead.storage.engine.database import Database
+from playhead.storage.engine.postgres import PostgresDatabase
 from world import EPISODE, MOVIE, NOWHERE, RUNTIME_MS, stock_library
 
 ANNA = UserId("55555555-5555-4555-8555-555555555555")

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, inspect
 
 from playhead.storage import migrations as history
 from playhead.storage import schema
-from playhead.storage.database import StorageRefused
+from playhead.storage.engine.database import StorageRefused
 from playhead.storage.migrations.postgres import upgrade
 from playhead.storage.migrations.upgrade import Migrations, Upgrade
 from postgres import Cluster

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Page, Response
 
 from demo import DemoServer, serve_demo, stop
-from playhead.media.demo import FONT
+from playhead.demo.films import FONT
 from surfer import sign_in
 
 DURATION_S = 90

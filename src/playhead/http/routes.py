@@ -7,7 +7,7 @@ from typing import Any
 
 from playhead.domain.model import Instant, ItemKind
 from playhead.errors import Code
-from playhead.http.accounts import (
+from playhead.http.api.accounts import (
     AccountRoutes,
     MeAnswer,
     NewTokenAnswer,
@@ -22,9 +22,9 @@ from playhead.http.accounts import (
     UsersAnswer,
     UsersQuery,
 )
-from playhead.http.artwork import ArtworkQuery, ArtworkRoutes
-from playhead.http.batch import BatchAnswer, BatchRequest, BatchRoutes
-from playhead.http.catalogue import (
+from playhead.http.api.artwork import ArtworkQuery, ArtworkRoutes
+from playhead.http.api.batch import BatchAnswer, BatchRequest, BatchRoutes
+from playhead.http.api.catalogue import (
     CatalogueRoutes,
     EpisodesQuery,
     ItemDetailAnswer,
@@ -34,10 +34,11 @@ from playhead.http.catalogue import (
     LibraryAnswer,
     LibraryRequest,
 )
-from playhead.http.events import MEDIA_TYPE as EVENTS_MEDIA_TYPE
-from playhead.http.events import ChangeAnswer, EventRoutes
-from playhead.http.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
-from playhead.http.lists import (
+from playhead.http.api.events import MEDIA_TYPE as EVENTS_MEDIA_TYPE
+from playhead.http.api.events import ChangeAnswer, EventRoutes
+from playhead.http.api.formats import ProgressAnswer
+from playhead.http.api.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
+from playhead.http.api.lists import (
     CardsAnswer,
     CardsQuery,
     ChangedItemsAnswer,
@@ -50,7 +51,7 @@ from playhead.http.lists import (
     PlayingQuery,
     SnoozeRequest,
 )
-from playhead.http.marks import (
+from playhead.http.api.marks import (
     ChangedAnswer,
     MarkRoutes,
     PlaysAnswer,
@@ -59,6 +60,10 @@ from playhead.http.marks import (
     StateAnswer,
     WatchedRequest,
 )
+from playhead.http.api.playback import PlaybackRoutes, SaveRequest, read_noop, save_noop
+from playhead.http.api.service import ServiceRoutes, StatusAnswer
+from playhead.http.api.streaming import MEDIA_TYPES, StreamRoutes
+from playhead.http.api.subtitles import SubtitleRoutes
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsRoutes, Numbers, Worker
 from playhead.http.openapi import document
@@ -76,11 +81,7 @@ from playhead.http.pages.libraries import LibraryPages
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
 from playhead.http.pages.watch import WatchPages
-from playhead.http.playback import PlaybackRoutes, ProgressAnswer, SaveRequest, read_noop, save_noop
 from playhead.http.route import Access, Route
-from playhead.http.service import ServiceRoutes, StatusAnswer
-from playhead.http.streaming import MEDIA_TYPES, StreamRoutes
-from playhead.http.subtitles import SubtitleRoutes
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork

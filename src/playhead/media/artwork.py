@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from playhead.domain.artwork import ArtworkKind
 from playhead.domain.model import ItemKind
-from playhead.media.filenames import VIDEO_EXTENSIONS, episode_folders, is_extra
+from playhead.media.names.filenames import VIDEO_EXTENSIONS, episode_folders, is_extra
 
 _EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "tbn")  # of two files with one name, the first
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
-from playhead.media.ids import external_id
+from playhead.media.names.ids import external_id
 
 _LARGEST = 1_000_000  # characters; a real one has a few thousand, most of them a list of actors
 _DECLARATION = re.compile(r"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from playhead.domain.tracks import SubtitleTrack
 from playhead.media.contents import Unusable, read_content
-from playhead.media.filenames import VIDEO_EXTENSIONS
 from playhead.media.languages import language_tag
+from playhead.media.names.filenames import VIDEO_EXTENSIONS
 from playhead.media.probe import open_film
 from playhead.media.webvtt import Cue, cue_of, write_webvtt
 

@@ -44,7 +44,7 @@ from playhead.errors import (
 from playhead.services.passwords import Passwords
 from playhead.services.trusted import Trusted
 from playhead.storage import accounts as storage
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 
 T = TypeVar("T")
 

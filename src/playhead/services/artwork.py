@@ -24,7 +24,7 @@ from playhead.media.pictures import MEDIA_TYPE
 from playhead.services.catalogue import Viewer, visible_item
 from playhead.services.workshop import Bounds, Workshop
 from playhead.storage import artwork, catalogue
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 
 __all__ = ["MEDIA_TYPE", "Artwork", "Picture", "Tools"]
 

@@ -39,7 +39,7 @@ from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
 from playhead.storage.catalogue import ItemOrder, Place
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from playhead.storage.marks import Play
 
 SHELF_LENGTH = 60

@@ -30,7 +30,7 @@ from playhead.media.tracks import Tracks, list_tracks
 from playhead.services.scanning import ScanSummary
 from playhead.storage import accounts, catalogue
 from playhead.storage.catalogue import EpisodePlace, ItemOrder, LibraryNameTakenError, Place
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 
 # No year, number or time in milliseconds comes near it; SQLite's and PostgreSQL's bigint end at 2**63.
 _INTEGER_MAX = 1 << 62

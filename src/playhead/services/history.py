@@ -19,7 +19,7 @@ from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserI
 from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
 from playhead.storage import history as storage
 from playhead.storage import playback
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from playhead.storage.history import Belongings, Play
 
 _LINES_AT_ONCE = 500

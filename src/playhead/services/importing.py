@@ -10,7 +10,7 @@ from playhead.domain.importing import FAULTS_MAX, Entry, Fault, Plan, Stored, Wa
 from playhead.domain.model import Instant
 from playhead.errors import invalid
 from playhead.storage import importing
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from playhead.storage.importing import ItemRows
 
 

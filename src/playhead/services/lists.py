@@ -28,7 +28,7 @@ from playhead.services.catalogue import ItemView, Viewer
 from playhead.services.playback import NOT_FOUND, refusal
 from playhead.storage import catalogue, playback
 from playhead.storage import lists as storage
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from playhead.storage.lists import Played, Watched
 
 # How far back is looked at first: most have been active with more than a page of cards since.

@@ -17,7 +17,7 @@ from playhead.errors import conflict, not_found
 from playhead.services.playback import refusal
 from playhead.storage import lists, playback
 from playhead.storage import marks as storage
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from playhead.storage.marks import MARKED, Play, PlayCount
 from playhead.storage.playback import Key, Known
 

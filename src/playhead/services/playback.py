@@ -25,8 +25,8 @@ from playhead.errors import Code, PlayheadError, access_denied, not_authenticate
 from playhead.services.events import Events
 from playhead.services.measures import Commits
 from playhead.storage import playback as storage
-from playhead.storage.batching import GroupCommit
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
+from playhead.storage.engine.group_commit import GroupCommit
 from playhead.storage.playback import AUTOMATIC, Key, Known, Seen
 
 NOT_FOUND = {

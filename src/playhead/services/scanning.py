@@ -21,12 +21,12 @@ from playhead.domain.catalogue import Library, MediaInfo, ParsedName, version_la
 from playhead.domain.model import FileId, Instant, LibraryId, LibraryKind
 from playhead.domain.scanning import Changes, Comparison, KnownFile, Lost, Reading, Shelf, Task, compare
 from playhead.errors import PlayheadError, conflict, not_found
-from playhead.media import filenames
 from playhead.media import probe as media_probe
 from playhead.media.folders import Beside, Skipped, Walk, contained, fingerprint, walk
+from playhead.media.names import filenames
 from playhead.media.reading import describe
 from playhead.storage import catalogue, scanning
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange
 
 log = logging.getLogger(__name__)

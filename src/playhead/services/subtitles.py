@@ -25,7 +25,7 @@ from playhead.media.webvtt import MEDIA_TYPE
 from playhead.services.catalogue import Viewer, require_visible
 from playhead.services.workshop import Bounds, Workshop
 from playhead.storage import catalogue
-from playhead.storage.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database
 
 __all__ = ["MEDIA_TYPE", "Subtitle", "Subtitles", "Tools"]
 

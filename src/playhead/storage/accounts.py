@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from playhead.domain.accounts import Token, TokenKind, User
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
-from playhead.storage.database import Prepared
+from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import (
     account,
     credential_epoch,

@@ -36,7 +36,7 @@ from playhead.domain.lists import ListState, Viewed
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
-from playhead.storage.database import Prepared
+from playhead.storage.engine.database import Prepared
 from playhead.storage.playback import Key
 from playhead.storage.schema import Id, account, item, library_access, list_state, play, progress
 

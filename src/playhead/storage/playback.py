@@ -29,7 +29,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import ItemFacts, KeptPoint, Progress, Shown
-from playhead.storage.database import Prepared, PreparedMany, Remembered, Row, remembered
+from playhead.storage.engine.database import Prepared, PreparedMany, Remembered, Row, remembered
 from playhead.storage.schema import Id, account, item, kept_position, library_access, play, progress
 
 Key = tuple[UserId, ItemId]

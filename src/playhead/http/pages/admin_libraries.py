@@ -7,7 +7,7 @@ from starlette.responses import Response
 from playhead.domain.accounts import NAME_LENGTH_MAX
 from playhead.domain.model import LibraryKind
 from playhead.errors import Code, PlayheadError
-from playhead.http.accounts import library_id_of
+from playhead.http.api.accounts import library_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect, way_back
 from playhead.services.catalogue import Catalogue

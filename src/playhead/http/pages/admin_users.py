@@ -7,7 +7,7 @@ from starlette.responses import Response
 from playhead.domain.accounts import NAME_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, User
 from playhead.domain.model import LibraryId, Role
 from playhead.errors import Code, PlayheadError
-from playhead.http.accounts import user_id_of
+from playhead.http.api.accounts import user_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.services.accounts import Accounts

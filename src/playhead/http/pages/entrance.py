@@ -6,7 +6,7 @@ from starlette.responses import HTMLResponse, Response
 
 from playhead.domain.accounts import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, TokenKind
 from playhead.errors import Code, PlayheadError
-from playhead.http.accounts import address_of, device_of
+from playhead.http.api.accounts import address_of, device_of
 from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, base, read_form, redirect, way_back

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from playhead.domain.accounts import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.errors import Code, PlayheadError
-from playhead.http.accounts import address_of, token_id_of
+from playhead.http.api.accounts import address_of, token_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.http.pages.text import patience

@@ -11,9 +11,9 @@ from playhead.domain.catalogue import Item, MediaFile, Version, versions
 from playhead.domain.model import FileId, ItemId, ItemKind, Milliseconds, canonical_id
 from playhead.domain.tracks import SubtitleTrack
 from playhead.errors import not_found
+from playhead.http.api.formats import MAX_SECONDS, seconds
+from playhead.http.api.streaming import FILE_NOT_FOUND, media_type_of
 from playhead.http.pages.page import Pages, Visit, base
-from playhead.http.playback import MAX_SECONDS, seconds
-from playhead.http.streaming import FILE_NOT_FOUND, media_type_of
 from playhead.services.catalogue import NOT_FOUND, Catalogue, ItemDetail
 from playhead.services.lists import Lists, WatchedView
 from playhead.services.marks import Marks

@@ -3,9 +3,9 @@
 from sqlalchemy import Connection, bindparam, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from playhead.storage.database import StorageRefused
+from playhead.storage.engine.database import StorageRefused
+from playhead.storage.engine.postgres import described, make_engine, reason
 from playhead.storage.migrations.upgrade import Migrations, Upgrade, migrate, require_known
-from playhead.storage.postgres import described, make_engine, reason
 
 # Whoever migrates holds this advisory lock until its transaction ends: any number that nobody else here uses.
 _MIGRATING = 7_329_004_411

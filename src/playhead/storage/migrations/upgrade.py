@@ -14,17 +14,12 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from playhead.domain.model import Instant, moment_of
-from playhead.storage import apsw_dbapi
-from playhead.storage.copying import copy_database
-from playhead.storage.database import StorageRefused
+from playhead.storage.engine import apsw_dbapi
+from playhead.storage.engine.database import StorageRefused
+from playhead.storage.engine.sqlite import Patience, engine_connections, open_writer
+from playhead.storage.engine.sqlite_requirements import require_local_folder, require_sound_library
 from playhead.storage.migrations import HEAD
-from playhead.storage.sqlite import (
-    Patience,
-    engine_connections,
-    open_writer,
-    require_local_folder,
-    require_sound_library,
-)
+from playhead.storage.upkeep.copying import copy_database
 
 KEPT_BACKUPS = 3
 

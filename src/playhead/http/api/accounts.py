@@ -1,0 +1,257 @@
+"""Users, sessions, tokens and grants over HTTP: decode, call the service, encode."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from playhead.domain.accounts import (
+    NAME_LENGTH_MAX,
+    NAME_PATTERN,
+    PASSWORD_LENGTH_MAX,
+    PASSWORD_LENGTH_MIN,
+    Principal,
+    Token,
+    User,
+    login_key,
+)
+from playhead.domain.devices import device_name
+from playhead.domain.model import LibraryId, Role, TokenId, UserId, canonical_id
+from playhead.errors import not_found
+from playhead.http.api.formats import time_text
+from playhead.http.route import Call
+from playhead.services.accounts import Accounts
+
+# The service checks names and passwords, with the faults in words; the schema only states what it will say.
+Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": NAME_PATTERN})]
+Password = Annotated[
+    str,
+    Meta(
+        extra_json_schema={
+            "minLength": PASSWORD_LENGTH_MIN,
+            "maxLength": PASSWORD_LENGTH_MAX,
+            "format": "password",
+            "writeOnly": True,
+        }
+    ),
+]
+Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class SignInRequest(Struct):
+    """Who signs in, in any case, and with which password."""
+
+    username: str
+    password: str
+
+
+class UserRequest(Struct):
+    """A new user."""
+
+    username: Name
+    password: Password
+    role: Role = Role.MEMBER
+
+
+class UserChange(Struct):
+    """What is to change of a user; what is left out stays. A new password ends the user's sessions."""
+
+    username: Name | UnsetType = UNSET
+    password: Password | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+
+
+class TokenRequest(Struct):
+    """A new API token: what its owner will know it by."""
+
+    name: Name
+
+
+class UsersQuery(Struct):
+    """Which part of the list is wanted."""
+
+    cursor: str = ""
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+
+
+class MeAnswer(Struct):
+    """Who makes the request."""
+
+    id: Id
+    username: str
+    role: Role
+
+
+class UserAnswer(Struct):
+    """A user."""
+
+    id: Id
+    username: str
+    role: Role
+    created_at: Time
+
+
+class UsersAnswer(Struct):
+    """Users ordered by name, whatever its case. `next_cursor` is null at the end."""
+
+    items: list[UserAnswer]
+    next_cursor: str | None
+
+
+class SessionAnswer(Struct):
+    """A new session. Its token is shown this once; it ends 90 days after its last use."""
+
+    token: str
+    user: UserAnswer
+
+
+class TokenAnswer(Struct):
+    """An API token without its secret. `last_used_at` is the beginning of the day of its last use."""
+
+    id: Id
+    name: str
+    created_at: Time
+    last_used_at: Time | None
+
+
+class NewTokenAnswer(Struct):
+    """A new API token. `token` is shown this once; it is valid until it is revoked."""
+
+    id: Id
+    name: str
+    created_at: Time
+    last_used_at: Time | None
+    token: str
+
+
+class TokensAnswer(Struct):
+    """The caller's API tokens, newest first."""
+
+    items: list[TokenAnswer]
+    next_cursor: str | None
+
+
+class AccountRoutes:
+    """The endpoints of accounts. Which of them are an admin's only, the route table says."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+
+    async def sign_in(self, call: Call) -> SessionAnswer:
+        """Open a session with a name and a password. Ten failures in 15 minutes close the door for a while."""
+        request = await call.json(SignInRequest)
+        signed_in = await self._accounts.sign_in(request.username, request.password, address_of(call), device_of(call))
+        return SessionAnswer(signed_in.token, _user_answer(signed_in.user))
+
+    async def sign_out(self, call: Call) -> None:
+        """End the session that makes the request. An API token is no session: revoke it."""
+        await self._accounts.sign_out(call.user)
+
+    async def me(self, call: Call) -> MeAnswer:
+        """Answer who makes the request."""
+        user: Principal = call.user
+        return MeAnswer(user.user_id, user.name, user.role)
+
+    async def list_tokens(self, call: Call) -> TokensAnswer:
+        """List the caller's API tokens, newest first."""
+        tokens = await self._accounts.list_tokens(call.user.user_id)
+        return TokensAnswer([_token_answer(token) for token in tokens], None)
+
+    async def create_token(self, call: Call) -> NewTokenAnswer:
+        """Make an API token for the caller. It is shown this once."""
+        request = await call.json(TokenRequest)
+        secret, token = await self._accounts.create_token(call.user.user_id, request.name)
+        shown = _token_answer(token)
+        return NewTokenAnswer(shown.id, shown.name, shown.created_at, shown.last_used_at, secret)
+
+    async def read_token(self, call: Call) -> TokenAnswer:
+        """Answer one of the caller's API tokens, without its secret."""
+        return _token_answer(await self._accounts.find_token(call.user.user_id, token_id_of(call)))
+
+    async def revoke_token(self, call: Call) -> None:
+        """Revoke one of the caller's API tokens, with effect within a second."""
+        await self._accounts.revoke_token(call.user.user_id, token_id_of(call))
+
+    async def list_users(self, call: Call) -> UsersAnswer:
+        """List users, ordered by name."""
+        query = call.query(UsersQuery)
+        users = await self._accounts.list_users(after=_behind(query.cursor), limit=query.limit + 1)
+        shown = users[: query.limit]
+        next_cursor = login_key(shown[-1].name) if len(users) > len(shown) else None
+        return UsersAnswer([_user_answer(user) for user in shown], next_cursor)
+
+    async def create_user(self, call: Call) -> UserAnswer:
+        """Make a user, who sees no library until one is granted."""
+        request = await call.json(UserRequest)
+        return _user_answer(await self._accounts.create_user(request.username, request.password, request.role))
+
+    async def change_user(self, call: Call) -> UserAnswer:
+        """Change a user's name, password or role: all that is given, or nothing."""
+        request = await call.json(UserChange)
+        return _user_answer(
+            await self._accounts.change_user(
+                user_id_of(call, "id"),
+                name=None if request.username is UNSET else request.username,
+                password=None if request.password is UNSET else request.password,
+                role=None if request.role is UNSET else request.role,
+            )
+        )
+
+    async def remove_user(self, call: Call) -> None:
+        """Remove a user, with all that they watched. The last admin stays."""
+        await self._accounts.remove_user(user_id_of(call, "id"))
+
+    async def grant(self, call: Call) -> None:
+        """Let a user see a library."""
+        await self._accounts.grant(library_id_of(call), user_id_of(call, "user_id"))
+
+    async def revoke(self, call: Call) -> None:
+        """Let a user no longer see a library. What they watched stays."""
+        await self._accounts.revoke(library_id_of(call), user_id_of(call, "user_id"))
+
+
+def address_of(call: Call) -> str:
+    """Return where the request comes from; "" where the server cannot know, as behind a Unix socket."""
+    client = call.scope.get("client")
+    return client[0] if client else ""
+
+
+def device_of(call: Call) -> str:
+    """Return what a session goes by that this request opens, such as "Firefox on Windows"; "" where nothing is told."""
+    return device_name(call.header(b"user-agent") or "")
+
+
+def user_id_of(call: Call, parameter: str) -> UserId:
+    """Return the user that the path names. Raises NOT_FOUND for what is no UUID."""
+    return UserId(_id_of(call, parameter, "User not found"))
+
+
+def token_id_of(call: Call) -> TokenId:
+    """Return the token that the path names. Raises NOT_FOUND for what is no UUID."""
+    return TokenId(_id_of(call, "id", "Token not found"))
+
+
+def library_id_of(call: Call) -> LibraryId:
+    """Return the library that the path names. Raises NOT_FOUND for what is no UUID."""
+    return LibraryId(_id_of(call, "id", "Library not found"))
+
+
+def _id_of(call: Call, parameter: str, otherwise: str) -> str:
+    found = canonical_id(call.parameters[parameter])
+    if found is None:
+        raise not_found(otherwise)
+    return found
+
+
+def _behind(cursor: str) -> str:
+    """Any text is a place in the alphabet, once it is one that every database can store."""
+    return cursor.encode("utf-8", "replace").decode().replace("\0", "")
+
+
+def _user_answer(user: User) -> UserAnswer:
+    return UserAnswer(user.id, user.name, user.role, time_text(user.created_at))
+
+
+def _token_answer(token: Token) -> TokenAnswer:
+    used_at = None if token.last_used_at is None else time_text(token.last_used_at)
+    return TokenAnswer(token.id, token.name, time_text(token.created_at), used_at)

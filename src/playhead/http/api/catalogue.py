@@ -1,0 +1,355 @@
+"""Libraries, items and episodes over HTTP: decode, call the services, encode."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from playhead.domain.access import may_administer
+from playhead.domain.accounts import NAME_LENGTH_MAX, NAME_PATTERN
+from playhead.domain.catalogue import MediaFile
+from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, canonical_id
+from playhead.errors import not_found
+from playhead.http.api.formats import ProgressAnswer, progress_answer, seconds, time_text
+from playhead.http.route import Call
+from playhead.services.catalogue import (
+    LIMIT_DEFAULT,
+    LIMIT_MAX,
+    NOT_FOUND,
+    Catalogue,
+    ItemPage,
+    ItemView,
+    LibraryView,
+    Tracks,
+    Viewer,
+)
+from playhead.services.playback import Playback
+from playhead.services.scanning import Scanner, ScanSummary
+
+# The service checks names, with the faults in words; the schema only states what it will say.
+LibraryName = Annotated[
+    str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": NAME_PATTERN})
+]
+_STORABLE = r"^[^\x00\ud800-\udfff]*$"
+Word = Annotated[str, Meta(min_length=1, max_length=200, pattern=_STORABLE)]
+FolderPath = Annotated[str, Meta(min_length=1, max_length=4096, pattern=_STORABLE)]
+Cursor = Annotated[str, Meta(min_length=1, max_length=2000, pattern=_STORABLE)]
+Limit = Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
+Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+Day = Annotated[str, Meta(extra_json_schema={"format": "date"})]
+
+
+class LibraryRequest(Struct):
+    """A new library: a folder on the server, or, with `path` null, a catalogue that is imported."""
+
+    name: LibraryName
+    kind: LibraryKind
+    path: FolderPath | None = None
+
+
+class ItemsQuery(Struct):
+    """Which items are wanted. `library` is a name or an id; every word of `query` occurs in the title."""
+
+    library: Word | None = None
+    kind: ItemKind | None = None
+    query: Word | None = None
+    sort: Literal["title", "-title", "year", "-year", "added", "-added"] = "title"
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_DEFAULT
+
+
+class EpisodesQuery(Struct):
+    """Which episodes are wanted. Season 0 holds the specials."""
+
+    season: Annotated[int, Meta(ge=0, le=100_000)] | None = None
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_DEFAULT
+
+
+class SkippedAnswer(Struct):
+    """Something in a library's folder that is not in the catalogue, and why."""
+
+    path: str
+    reason: str
+
+
+class ScanAnswer(Struct):
+    """What the last scan did, in numbers of files, and the first of the files that it skipped.
+
+    `failure` says why it came to no end, and is null where it did.
+    """
+
+    added: int
+    changed: int
+    moved: int
+    removed: int
+    restored: int
+    unchanged: int
+    skipped: int
+    skipped_files: list[SkippedAnswer]
+    failure: str | None
+
+
+class LibraryAnswer(Struct):
+    """A library and how much is in it. `path` and `last_scan` are shown to admins only."""
+
+    id: Id
+    name: str
+    kind: LibraryKind
+    movies: int
+    shows: int
+    episodes: int
+    scanning: bool
+    scanned_at: Time | None
+    path: str | UnsetType | None = UNSET
+    last_scan: ScanAnswer | UnsetType | None = UNSET
+
+
+class LibrariesAnswer(Struct):
+    """All libraries that the caller may see, by name. `next_cursor` is always null."""
+
+    items: list[LibraryAnswer]
+    next_cursor: None = None
+
+
+class ItemAnswer(Struct, kw_only=True):
+    """An item; the last five members only for an episode. `library` is the library's name."""
+
+    id: Id
+    kind: ItemKind
+    title: str
+    year: int | None
+    library: str
+    external_ids: dict[str, str]
+    available: bool
+    runtime_seconds: int | float | None
+    show_id: Id | UnsetType | None = UNSET
+    season_number: int | UnsetType | None = UNSET
+    episode_number: int | UnsetType | None = UNSET
+    episode_end: int | UnsetType | None = UNSET
+    air_date: Day | UnsetType | None = UNSET
+
+
+class ItemsAnswer(Struct):
+    """A part of a list of items; `next_cursor` gets the next part and is null at the end."""
+
+    items: list[ItemAnswer]
+    next_cursor: str | None
+
+
+class SoundAnswer(Struct):
+    """A sound track. `language` is a BCP 47 tag, `codec` FFmpeg's name."""
+
+    language: str | None
+    title: str | None
+    codec: str
+    channels: int | None
+    default: bool
+
+
+class SubtitleAnswer(Struct):
+    """Subtitles inside a file or beside it. `url` gives them as WebVTT, and is null where they are pictures."""
+
+    index: int
+    language: str | None
+    title: str | None
+    codec: str
+    forced: bool
+    default: bool
+    url: str | None
+
+
+class FileAnswer(Struct):
+    """A file of an item. `size` is in bytes; `part` is counted from 1 where the item is cut into several files.
+
+    Container and codecs are FFmpeg's names. What is not known is null.
+    """
+
+    id: Id
+    label: str
+    duration_seconds: int | float | None
+    size: int
+    part: int | None
+    container: str | None
+    video_codec: str | None
+    audio_codec: str | None
+    width: int | None
+    height: int | None
+    audio: list[SoundAnswer]
+    subtitles: list[SubtitleAnswer]
+
+
+class ItemDetailAnswer(ItemAnswer, kw_only=True):
+    """An item with its files and the caller's progress of it, which is null for a show."""
+
+    files: list[FileAnswer]
+    state: ProgressAnswer | None
+
+
+class CatalogueRoutes:
+    """The endpoints of libraries and items."""
+
+    def __init__(self, catalogue: Catalogue, scanner: Scanner, playback: Playback) -> None:
+        self._catalogue = catalogue
+        self._scanner = scanner
+        self._playback = playback
+
+    async def list_libraries(self, call: Call) -> LibrariesAnswer:
+        """List the libraries that the caller may see."""
+        views = await self._catalogue.list_libraries(_viewer(call))
+        return LibrariesAnswer([library_answer(view, admin=may_administer(call.user.role)) for view in views])
+
+    async def add_library(self, call: Call) -> LibraryAnswer:
+        """Add a library. Nothing is in it before it is scanned, and only admins see it before it is granted."""
+        request = await call.json(LibraryRequest)
+        added = await self._catalogue.add_library(request.name, request.kind, request.path)
+        return library_answer(LibraryView(added, {}, scanning=False, report=None), admin=True)
+
+    async def scan(self, call: Call) -> LibraryAnswer:
+        """Begin a scan, which goes on by itself; the list of libraries shows when it ends and what it did."""
+        library_id = canonical_id(call.parameters["id"])
+        if library_id is None:
+            raise not_found("Library not found")
+        await self._scanner.start(LibraryId(library_id))
+        view = await self._catalogue.get_library(_viewer(call), LibraryId(library_id))
+        return library_answer(view, admin=True)
+
+    async def list_items(self, call: Call) -> ItemsAnswer:
+        """List the available items that the caller may see."""
+        query = call.query(ItemsQuery)
+        page = await self._catalogue.list_items(
+            _viewer(call),
+            library=query.library,
+            kind=query.kind,
+            query=query.query,
+            sort=query.sort,
+            cursor=query.cursor,
+            limit=query.limit,
+        )
+        return _page_answer(page)
+
+    async def read_item(self, call: Call) -> ItemDetailAnswer:
+        """Show an item, whether available or not, with its files and the caller's progress."""
+        item_id = _item_id(call, ItemKind.MOVIE)
+        detail = await self._catalogue.get_item(_viewer(call), item_id)
+        kind, state = detail.view.item.kind, None
+        if kind is not ItemKind.SHOW:
+            state = progress_answer(await self._playback.read(call.user.user_id, call.user.role, kind, item_id))
+        base = call.scope.get("root_path", "").rstrip("/")
+        files = [_file_answer(file, detail.tracks[file.id], base) for file in detail.files]
+        return ItemDetailAnswer(**asdict(item_answer(detail.view)), files=files, state=state)
+
+    async def list_episodes(self, call: Call) -> ItemsAnswer:
+        """List the available episodes of a show by season and number."""
+        query = call.query(EpisodesQuery)
+        page = await self._catalogue.list_episodes(
+            _viewer(call),
+            _item_id(call, ItemKind.SHOW),
+            season=query.season,
+            cursor=query.cursor,
+            limit=query.limit,
+        )
+        return _page_answer(page)
+
+
+def item_answer(view: ItemView) -> ItemAnswer:
+    """Show an item."""
+    item = view.item
+    answer = ItemAnswer(
+        id=item.id,
+        kind=item.kind,
+        title=item.title,
+        year=item.year,
+        library=view.library.name,
+        external_ids=dict(item.external_ids),
+        available=view.available,
+        runtime_seconds=None if item.runtime_ms is None else seconds(item.runtime_ms),
+    )
+    if item.kind is ItemKind.EPISODE:
+        answer.show_id = item.show_id
+        answer.season_number = item.season_number
+        answer.episode_number = item.episode_number
+        answer.episode_end = item.episode_end
+        answer.air_date = None if item.air_date is None else item.air_date.isoformat()
+    return answer
+
+
+def library_answer(view: LibraryView, *, admin: bool) -> LibraryAnswer:
+    """Show a library; to an admin also where it lies and what the last scan did."""
+    library = view.library
+    answer = LibraryAnswer(
+        id=library.id,
+        name=library.name,
+        kind=library.kind,
+        movies=view.counts.get(ItemKind.MOVIE, 0),
+        shows=view.counts.get(ItemKind.SHOW, 0),
+        episodes=view.counts.get(ItemKind.EPISODE, 0),
+        scanning=view.scanning,
+        scanned_at=None if library.scanned_at is None else time_text(library.scanned_at),
+    )
+    if admin:
+        answer.path = library.path
+        answer.last_scan = None if view.report is None else _scan_answer(view.report)
+    return answer
+
+
+def _page_answer(page: ItemPage) -> ItemsAnswer:
+    return ItemsAnswer([item_answer(view) for view in page.items], page.next_cursor)
+
+
+def _file_answer(file: MediaFile, tracks: Tracks, base: str) -> FileAnswer:
+    """Show a file; `base` is the path under which Playhead is mounted."""
+    return FileAnswer(
+        id=file.id,
+        label=file.label,
+        duration_seconds=None if file.duration_ms is None else seconds(file.duration_ms),
+        size=file.size,
+        part=file.part,
+        container=file.container,
+        video_codec=file.video_codec,
+        audio_codec=file.audio_codec,
+        width=file.width,
+        height=file.height,
+        audio=[
+            SoundAnswer(track.language, track.title, track.codec, track.channels, track.default)
+            for track in tracks.sound
+        ],
+        subtitles=[
+            SubtitleAnswer(
+                index=index,
+                language=track.language,
+                title=track.title,
+                codec=track.codec,
+                forced=track.forced,
+                default=track.default,
+                url=f"{base}/api/v1/stream/file/{file.id}/subtitles/{index}" if track.is_text else None,
+            )
+            for index, track in enumerate(tracks.subtitles)
+        ],
+    )
+
+
+def _scan_answer(summary: ScanSummary) -> ScanAnswer:
+    return ScanAnswer(
+        added=summary.added,
+        changed=summary.changed,
+        moved=summary.moved,
+        removed=summary.removed,
+        restored=summary.restored,
+        unchanged=summary.unchanged,
+        skipped=summary.skipped,
+        skipped_files=[SkippedAnswer(path, reason) for path, reason in summary.skipped_files],
+        failure=summary.failure,
+    )
+
+
+def _viewer(call: Call) -> Viewer:
+    return Viewer(call.user.user_id, call.user.role)
+
+
+def _item_id(call: Call, kind: ItemKind) -> ItemId:
+    item_id = canonical_id(call.parameters["id"])
+    if item_id is None:
+        raise not_found(NOT_FOUND[kind])
+    return ItemId(item_id)

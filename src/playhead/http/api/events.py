@@ -1,0 +1,151 @@
+"""Live changes as server-sent events (the WHATWG's HTML standard, section 9.2): one endless answer a device."""
+
+import asyncio
+from functools import lru_cache
+from typing import Any, Final, Protocol, cast
+
+from msgspec import UNSET, Struct, UnsetType
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from playhead.domain.events import Change
+from playhead.http.api.formats import ProgressAnswer, progress_answer
+from playhead.http.bodies import encode
+from playhead.http.route import Call
+from playhead.services.events import Events, Notice, Signal, Stream
+
+MEDIA_TYPE: Final = "text/event-stream"
+
+CONNECTION: Final = "playhead.connection"
+"""Where a server's state, in the scope, has the `Connection`. Other servers than ours have none."""
+
+# nginx, and what took after it, sends on at once what is marked so; no-transform keeps others from compressing, and so
+# from gathering it.
+_HEADERS: Final = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+
+# After a restart not all come back at the same moment.
+_RETRY_MS: Final = 1000
+_RETRY_STEP_MS: Final = 100
+_RETRY_STEPS: Final = 20
+
+_SIGNALS: Final = {Signal.REFETCH: b"event: refetch\ndata: {}\n\n", Signal.HEARTBEAT: b":\n\n"}
+
+
+class ChangeAnswer(Struct):
+    """The data of an event. `items` are the ids of what to look at again; null means more than are named: everything.
+
+    `progress`, and the session and device that reported it, are there where the progress of a single item changed.
+    """
+
+    items: list[str] | None
+    progress: ProgressAnswer | UnsetType = UNSET
+    session_id: str | UnsetType | None = UNSET
+    device: str | UnsetType | None = UNSET
+
+
+class Connection(Protocol):
+    """What a server of ours lets an endless answer do with its connection."""
+
+    def dedicate(self) -> None:
+        """Let the connection end with this answer, and hold little of what its client does not read."""
+        ...
+
+    def abort(self) -> None:
+        """Close at once; what is not sent is lost."""
+        ...
+
+
+class EventRoutes:
+    """The endpoint that sends changes."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+
+    async def listen(self, call: Call) -> Response:
+        """Send the caller's own changes from any of their devices, as they happen, until the caller goes away.
+
+        Events are `progress`, `watched` and `lists`, and `refetch` where changes may have been missed: look at
+        everything again. A stream that comes back (`Last-Event-ID`) begins with it.
+        """
+        if call.scope["method"] == "HEAD":
+            return _Endless()
+        stream = self._events.open(call.user)
+        if call.header(b"last-event-id") is not None:
+            stream.put(Signal.REFETCH)
+        return _EventStream(self._events, stream)
+
+
+class _Endless(Response):
+    """An answer whose length nobody knows; by itself it is none but its head."""
+
+    media_type = MEDIA_TYPE
+
+    def __init__(self) -> None:
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
+
+
+class _EventStream(_Endless):
+    """The answer. One task sends, and another only waits for the client to go away."""
+
+    def __init__(self, events: Events, stream: Stream) -> None:
+        super().__init__()
+        self._events = events
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        watching = asyncio.create_task(_end_with_client(self._stream, receive))
+        sending = cast("asyncio.Task[None]", asyncio.current_task())
+        connection = cast("Connection | None", scope.get("state", {}).get(CONNECTION))
+        stalled = False
+
+        def give_up() -> None:
+            nonlocal stalled
+            stalled = True
+            if connection is not None:
+                connection.abort()
+            sending.cancel()
+
+        self._stream.on_stalled = give_up
+        if connection is not None:
+            connection.dedicate()
+        try:
+            await self._send(send)
+        except asyncio.CancelledError:
+            if not stalled or sending.uncancel():
+                raise
+        finally:
+            self._events.leave(self._stream)
+            watching.cancel()
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        retry_ms = _RETRY_MS + self._events.open_streams % _RETRY_STEPS * _RETRY_STEP_MS
+        # An id, so that whoever comes back says so. Nothing can be told apart by it: no history is kept.
+        text = b"retry: %d\nid: 0\n\n" % retry_ms
+        while text:
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+            text = b"".join(map(_text, await self._stream.next()))
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def _end_with_client(stream: Stream, receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.end()
+
+
+def _text(notice: Notice) -> bytes:
+    return _SIGNALS[notice] if isinstance(notice, Signal) else _changes_text(notice)
+
+
+@lru_cache(maxsize=64)  # the devices of a user are sent the same one after the other
+def _changes_text(changes: tuple[Change, ...]) -> bytes:
+    return b"".join(b"event: %s\ndata: %s\n\n" % (change.topic.encode(), encode(_answer(change))) for change in changes)
+
+
+def _answer(change: Change) -> ChangeAnswer:
+    items = cast("list[Any]", list(change.item_ids)) or None
+    if change.progress is None:
+        return ChangeAnswer(items)
+    return ChangeAnswer(items, progress_answer(change.progress), change.progress.session, change.progress.device)

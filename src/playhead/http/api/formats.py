@@ -1,0 +1,59 @@
+"""How values look in the API, wherever they appear: seconds, times, texts, and the five members of a progress."""
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from playhead.domain.model import Instant, Milliseconds, moment_of
+from playhead.domain.playback import MAX_MS, Progress, Shown, completion_percentage
+
+MAX_SECONDS = MAX_MS // 1000
+
+Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class ProgressAnswer(Struct):
+    """A progress. Where nothing is saved yet, `duration_seconds` is null and there is no `last_watched_at`."""
+
+    position_seconds: int | float
+    duration_seconds: int | float | None
+    completion_percentage: int | float
+    watched: bool
+    last_watched_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})] | UnsetType = UNSET
+
+
+NOTHING_SAVED = ProgressAnswer(0, None, 0, watched=False)
+
+
+def progress_answer(progress: Progress | Shown | None) -> ProgressAnswer:
+    """Show a progress, or that there is none."""
+    if progress is None:
+        return NOTHING_SAVED
+    if progress.duration_ms is None or progress.last_watched_at is None:  # marked, and never reported
+        return ProgressAnswer(0, None, 0, progress.watched)
+    return ProgressAnswer(
+        seconds(progress.position_ms),
+        seconds(progress.duration_ms),
+        completion_percentage(progress.position_ms, progress.duration_ms),
+        progress.watched,
+        time_text(progress.last_watched_at),
+    )
+
+
+def seconds(length: Milliseconds) -> int | float:
+    """Show milliseconds as seconds: whole numbers as integers."""
+    whole, rest = divmod(length, 1000)
+    return length / 1000 if rest else whole
+
+
+def time_text(instant: Instant) -> str:
+    """Show an instant as RFC 3339 UTC, cut to the second."""
+    return _second_text(instant // 1000)
+
+
+@lru_cache(maxsize=4096)  # most answers of a moment show the same few seconds
+def _second_text(second: int) -> str:
+    return moment_of(Instant(second * 1000)).strftime("%Y-%m-%dT%H:%M:%SZ")

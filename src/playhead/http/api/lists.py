@@ -1,0 +1,285 @@
+"""Lists over HTTP: continue watching, next up, history, now playing, everything; what users decide about them."""
+
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from playhead.domain.lists import NextKind
+from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, instant_of
+from playhead.errors import not_found
+from playhead.http.api.catalogue import Cursor, ItemAnswer, Limit, item_answer
+from playhead.http.api.formats import Time, progress_answer, seconds, time_text
+from playhead.http.api.marks import Id, TimeText
+from playhead.http.bodies import check
+from playhead.http.route import Call
+from playhead.services.catalogue import LIMIT_DEFAULT, Viewer
+from playhead.services.lists import CardView, ChangedView, Lists, PlayedView, PlayingView, WatchedView
+from playhead.services.playback import NOT_FOUND
+
+CARDS_MAX = 200
+
+
+class CardsQuery(Struct):
+    """How many cards are wanted."""
+
+    limit: Annotated[int, Meta(ge=1, le=CARDS_MAX)] | None = None
+
+
+class HistoryQuery(Struct):
+    """Which part of the history is wanted."""
+
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_DEFAULT
+
+
+class ChangedQuery(Struct):
+    """What of everything is wanted: changed since a time, that one included; only watched or only unwatched."""
+
+    changed_since: TimeText | None = None
+    watched: Literal["true", "false"] | None = None
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_DEFAULT
+
+
+class _Since(Struct):
+    """The time of a ChangedQuery: what comes as text is not read as strictly as a time must be, which is no number."""
+
+    changed_since: Time
+
+
+class PlayingQuery(Struct):
+    """Whose: one's own, or, for an admin, everybody's."""
+
+    all: Literal["true", "false"] = "false"
+
+
+class SnoozeRequest(Struct):
+    """Until when a card stays off continue watching."""
+
+    until: Time
+
+
+class WatchedAnswer(Struct, kw_only=True):
+    """An item with the caller's progress. `show` is an episode's show, and null for a movie."""
+
+    item: ItemAnswer
+    show: ItemAnswer | None
+    position_seconds: int | float
+    duration_seconds: int | float | None
+    completion_percentage: int | float
+    watched: bool
+    last_watched_at: TimeText | None
+    resume_position_seconds: int | float
+
+
+class CardAnswer(WatchedAnswer, kw_only=True):
+    """A card of continue watching. `kind` says why: continue, next, rewatch. `active_at` is what it is sorted by."""
+
+    kind: Annotated[str, Meta(extra_json_schema={"enum": ["continue", "next", "rewatch"]})]
+    active_at: TimeText
+
+
+class CardsAnswer(Struct):
+    """What to go on with, newest activity first. `next_cursor` is always null."""
+
+    items: list[CardAnswer]
+    next_cursor: None = None
+
+
+class NextUpAnswer(Struct):
+    """What to play of a show; `episode` is null where nothing is left, and the kind is done."""
+
+    kind: NextKind
+    episode: WatchedAnswer | None
+
+
+class HistoryPlayAnswer(Struct):
+    """One completed watching; `watched_at` is null where nobody knows when. `source` is what added it."""
+
+    id: Id
+    watched_at: TimeText | None
+    source: Annotated[str, Meta(extra_json_schema={"enum": ["automatic", "marked", "imported"]})]
+    item: ItemAnswer
+    show: ItemAnswer | None
+
+
+class HistoryAnswer(Struct):
+    """A part of the history, newest first; `next_cursor` gets the next part and is null at the end."""
+
+    items: list[HistoryPlayAnswer]
+    next_cursor: str | None
+
+
+class PlayingAnswer(WatchedAnswer, kw_only=True):
+    """What is being played. `user` is the name of who plays, shown where everybody's was asked for."""
+
+    event: str | None
+    device: str | None
+    session: str | None
+    user: str | UnsetType = UNSET
+
+
+class PlayingListAnswer(Struct):
+    """What is being played just now, newest report first. `next_cursor` is always null."""
+
+    items: list[PlayingAnswer]
+    next_cursor: None = None
+
+
+class ChangedItemAnswer(Struct):
+    """The progress of one item: the frozen five members, where to go on, and when the server changed it."""
+
+    id: Id
+    kind: ItemKind
+    position_seconds: int | float
+    duration_seconds: int | float | None
+    completion_percentage: int | float
+    watched: bool
+    last_watched_at: TimeText | None
+    resume_position_seconds: int | float
+    version: int
+    changed_at: TimeText
+
+
+class ChangedItemsAnswer(Struct):
+    """A part of everything, in the order of the changes; `next_cursor` gets the next part and is null at the end."""
+
+    items: list[ChangedItemAnswer]
+    next_cursor: str | None
+
+
+class ListRoutes:
+    """The endpoints of the lists."""
+
+    def __init__(self, lists: Lists) -> None:
+        self._lists = lists
+
+    async def continue_watching(self, call: Call) -> CardsAnswer:
+        """List what to go on with: a card for each movie and each show."""
+        cards = await self._lists.continue_watching(_viewer(call), call.query(CardsQuery).limit)
+        return CardsAnswer([_card_answer(card) for card in cards])
+
+    async def next_up(self, call: Call) -> NextUpAnswer:
+        """Answer what to play of a show."""
+        following, view = await self._lists.next_up(_viewer(call), _item_id(call, ItemKind.SHOW))
+        return NextUpAnswer(following.kind, None if view is None else _watched_answer(view))
+
+    async def history(self, call: Call) -> HistoryAnswer:
+        """List what was watched, newest first; plays without a time come last."""
+        query = call.query(HistoryQuery)
+        plays, cursor = await self._lists.history(_viewer(call), query.cursor, query.limit)
+        return HistoryAnswer([_play_answer(each) for each in plays], cursor)
+
+    async def now_playing(self, call: Call) -> PlayingListAnswer:
+        """List what is being played just now."""
+        everybody = call.query(PlayingQuery).all == "true"
+        playing = await self._lists.now_playing(_viewer(call), everybody=everybody)
+        return PlayingListAnswer([_playing_answer(each) for each in playing])
+
+    async def changed(self, call: Call) -> ChangedItemsAnswer:
+        """List everything that the caller has, for clients that synchronise."""
+        query = call.query(ChangedQuery)
+        since = EARLIEST
+        if query.changed_since is not None:
+            since = max(since, instant_of(check({"changed_since": query.changed_since}, _Since).changed_since))
+        rows, cursor = await self._lists.changed(
+            _viewer(call),
+            since,
+            watched=None if query.watched is None else query.watched == "true",
+            cursor=query.cursor,
+            limit=query.limit,
+        )
+        return ChangedItemsAnswer([_changed_answer(each) for each in rows], cursor)
+
+    async def hide(self, call: Call) -> None:
+        """Take a card off continue watching until the next activity."""
+        await self._lists.hide(_viewer(call), _item_id(call, ItemKind.MOVIE), hidden=True)
+
+    async def show(self, call: Call) -> None:
+        """Put a hidden card back."""
+        await self._lists.hide(_viewer(call), _item_id(call, ItemKind.MOVIE), hidden=False)
+
+    async def snooze(self, call: Call) -> None:
+        """Take a card off continue watching until a time."""
+        request = await call.json(SnoozeRequest)
+        await self._lists.snooze(_viewer(call), _item_id(call, ItemKind.MOVIE), instant_of(request.until))
+
+    async def wake(self, call: Call) -> None:
+        """Put a snoozed card back."""
+        await self._lists.snooze(_viewer(call), _item_id(call, ItemKind.MOVIE), None)
+
+    async def drop(self, call: Call) -> None:
+        """Give a show up."""
+        await self._lists.drop(_viewer(call), _item_id(call, ItemKind.SHOW), dropped=True)
+
+    async def take_up(self, call: Call) -> None:
+        """Take a show up again."""
+        await self._lists.drop(_viewer(call), _item_id(call, ItemKind.SHOW), dropped=False)
+
+
+def _watched_answer(view: WatchedView) -> WatchedAnswer:
+    shown = progress_answer(view.progress)
+    return WatchedAnswer(
+        item=item_answer(view.view),
+        show=None if view.show is None else item_answer(view.show),
+        position_seconds=shown.position_seconds,
+        duration_seconds=shown.duration_seconds,
+        completion_percentage=shown.completion_percentage,
+        watched=shown.watched,
+        last_watched_at=None if isinstance(shown.last_watched_at, UnsetType) else shown.last_watched_at,
+        resume_position_seconds=seconds(view.resume_position_ms),
+    )
+
+
+def _card_answer(each: CardView) -> CardAnswer:
+    return CardAnswer(**asdict(_watched_answer(each.watched)), kind=each.kind, active_at=time_text(each.active_at))
+
+
+def _play_answer(each: PlayedView) -> HistoryPlayAnswer:
+    play = each.play
+    return HistoryPlayAnswer(
+        play.id,
+        None if play.watched_at is None else time_text(play.watched_at),
+        play.source,
+        item_answer(each.view),
+        None if each.show is None else item_answer(each.show),
+    )
+
+
+def _playing_answer(each: PlayingView) -> PlayingAnswer:
+    watched, progress, user = each
+    return PlayingAnswer(
+        **asdict(_watched_answer(watched)),
+        event=progress.event,
+        device=progress.device,
+        session=progress.session,
+        user=UNSET if user is None else user,
+    )
+
+
+def _changed_answer(each: ChangedView) -> ChangedItemAnswer:
+    shown, progress = progress_answer(each.progress), each.progress
+    return ChangedItemAnswer(
+        each.item_id,
+        each.kind,
+        shown.position_seconds,
+        shown.duration_seconds,
+        shown.completion_percentage,
+        shown.watched,
+        None if isinstance(shown.last_watched_at, UnsetType) else shown.last_watched_at,
+        seconds(each.resume_position_ms),
+        progress.version,
+        time_text(progress.changed_at),
+    )
+
+
+def _viewer(call: Call) -> Viewer:
+    return Viewer(call.user.user_id, call.user.role)
+
+
+def _item_id(call: Call, kind: ItemKind) -> ItemId:
+    item_id = canonical_id(call.parameters["id"])
+    if item_id is None:
+        raise not_found(NOT_FOUND[kind])
+    return ItemId(item_id)

@@ -1,0 +1,212 @@
+"""Marks over HTTP: the whole watch state of an item, watched and unwatched, plays, kept points; and forgetting."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, instant_of
+from playhead.errors import not_found
+from playhead.http.api.formats import Time, progress_answer, seconds, time_text
+from playhead.http.bodies import decode
+from playhead.http.route import Call
+from playhead.services.marks import Mark, Marks, WatchState
+from playhead.services.playback import NOT_FOUND
+
+_SEASON_DIGITS_MAX = 6
+
+Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+
+
+class WatchedRequest(Struct):
+    """When it was watched: at a time, or, with null, nobody knows; left out, now. All of it may be left out.
+
+    `new_play`: add a play even to what is watched already.
+    """
+
+    watched_at: Time | UnsetType | None = UNSET
+    new_play: bool = False
+
+
+class StateAnswer(Struct):
+    """All that is known of an item for the caller. Where nothing is saved, `version` is 0.
+
+    `session` and `device` are those of the report that last said who plays. `last_played_at` is the latest play that
+    has a time. `hidden`: off continue watching until the next activity; an episode is where its show is.
+    """
+
+    position_seconds: int | float
+    duration_seconds: int | float | None
+    completion_percentage: int | float
+    watched: bool
+    last_watched_at: TimeText | None
+    resume_position_seconds: int | float
+    play_count: int
+    last_played_at: TimeText | None
+    session: str | None
+    device: str | None
+    hidden: bool
+    version: int
+
+
+class ChangedAnswer(Struct):
+    """How many episodes were changed."""
+
+    changed: int
+
+
+class PlayAnswer(Struct):
+    """One completed watching; `watched_at` is null where nobody knows when. `source` is what added it."""
+
+    id: Id
+    watched_at: TimeText | None
+    source: Annotated[str, Meta(extra_json_schema={"enum": ["automatic", "marked", "imported"]})]
+
+
+class PlaysAnswer(Struct):
+    """All plays of an item, newest first, those without a time last. `next_cursor` is always null."""
+
+    items: list[PlayAnswer]
+    next_cursor: None = None
+
+
+class PositionAnswer(Struct):
+    """A point that was left behind. `kept_at` is when it had been reached."""
+
+    id: Id
+    position_seconds: int | float
+    kept_at: TimeText
+    device: str | None
+
+
+class PositionsAnswer(Struct):
+    """The kept points of an item, newest first. `next_cursor` is always null."""
+
+    items: list[PositionAnswer]
+    next_cursor: None = None
+
+
+class MarkRoutes:
+    """The endpoints of one kind of item: `movie` or `episode`."""
+
+    def __init__(self, marks: Marks, kind: ItemKind) -> None:
+        self._marks = marks
+        self._kind = kind
+
+    async def read(self, call: Call) -> StateAnswer:
+        """Answer all that is known of the item for the caller."""
+        return _state_answer(await self._marks.read(call.user.user_id, self._kind, self._item_id(call)))
+
+    async def forget(self, call: Call) -> None:
+        """Remove the caller's progress, plays and kept points of the item; also where there are none."""
+        await self._marks.forget(call.user.user_id, self._kind, self._item_id(call))
+
+    async def mark(self, call: Call) -> StateAnswer:
+        """Mark the item as watched; it starts at the beginning again. Changes nothing where it is watched already."""
+        mark = await _mark(call)
+        return _state_answer(await self._marks.mark(call.user.user_id, self._kind, self._item_id(call), mark))
+
+    async def unwatch(self, call: Call) -> StateAnswer:
+        """Take the mark and the position away; the plays stay."""
+        return _state_answer(await self._marks.mark(call.user.user_id, self._kind, self._item_id(call), None))
+
+    async def list_plays(self, call: Call) -> PlaysAnswer:
+        """List how often the item was watched."""
+        plays = await self._marks.list_plays(call.user.user_id, self._kind, self._item_id(call))
+        return PlaysAnswer(
+            [
+                PlayAnswer(play.id, None if play.watched_at is None else time_text(play.watched_at), play.source)
+                for play in plays
+            ]
+        )
+
+    async def remove_play(self, call: Call) -> None:
+        """Remove one play; whether the item is watched stays."""
+        item_id = self._item_id(call)
+        play_id = canonical_id(call.parameters["play_id"])
+        if play_id is None:
+            raise not_found("Play not found")
+        await self._marks.remove_play(call.user.user_id, self._kind, item_id, play_id)
+
+    async def list_positions(self, call: Call) -> PositionsAnswer:
+        """List the points to which one can go back."""
+        points = await self._marks.list_points(call.user.user_id, self._kind, self._item_id(call))
+        return PositionsAnswer(
+            [
+                PositionAnswer(point_id, seconds(point.position_ms), time_text(point.kept_at), point.device)
+                for point_id, point in points
+            ]
+        )
+
+    async def restore(self, call: Call) -> StateAnswer:
+        """Go back to a kept point, which stays kept."""
+        item_id = self._item_id(call)
+        point_id = canonical_id(call.parameters["position_id"])
+        if point_id is None:
+            raise not_found("Position not found")
+        return _state_answer(await self._marks.restore(call.user.user_id, self._kind, item_id, point_id))
+
+    def _item_id(self, call: Call) -> ItemId:
+        return _item_id(call, self._kind)
+
+
+class ShowMarkRoutes:
+    """The endpoints of shows and their seasons."""
+
+    def __init__(self, marks: Marks) -> None:
+        self._marks = marks
+
+    async def mark(self, call: Call) -> ChangedAnswer:
+        """Mark every episode that has aired and is not watched; with `new_play`, add a play to each that has aired."""
+        mark = await _mark(call)
+        return ChangedAnswer(len(await self._marks.mark_show(call.user.user_id, *_episodes(call), mark)))
+
+    async def unwatch(self, call: Call) -> ChangedAnswer:
+        """Take marks and positions of all these episodes away; the plays stay."""
+        return ChangedAnswer(len(await self._marks.mark_show(call.user.user_id, *_episodes(call), None)))
+
+
+def _item_id(call: Call, kind: ItemKind) -> ItemId:
+    item_id = canonical_id(call.parameters["id"])
+    if item_id is None:
+        raise not_found(NOT_FOUND[kind])
+    return ItemId(item_id)
+
+
+def _episodes(call: Call) -> tuple[ItemId, int | None]:
+    """Return the show, and the season where the path names one."""
+    show_id = _item_id(call, ItemKind.SHOW)
+    text = call.parameters.get("season")
+    if text is None:
+        return show_id, None
+    if not (text.isascii() and text.isdigit() and len(text) <= _SEASON_DIGITS_MAX):
+        raise not_found("Season not found")
+    return show_id, int(text)
+
+
+async def _mark(call: Call) -> Mark:
+    body = await call.body()
+    request = decode(body, WatchedRequest) if body else WatchedRequest()
+    if isinstance(request.watched_at, UnsetType):
+        return Mark(new_play=request.new_play)
+    at = None if request.watched_at is None else max(EARLIEST, instant_of(request.watched_at))
+    return Mark(at, new_play=request.new_play)
+
+
+def _state_answer(state: WatchState) -> StateAnswer:
+    shown = progress_answer(state.progress)
+    progress, plays = state.progress, state.plays
+    return StateAnswer(
+        shown.position_seconds,
+        shown.duration_seconds,
+        shown.completion_percentage,
+        shown.watched,
+        None if isinstance(shown.last_watched_at, UnsetType) else shown.last_watched_at,
+        seconds(state.resume_position_ms),
+        plays.number,
+        None if plays.last_at is None else time_text(plays.last_at),
+        None if progress is None else progress.session,
+        None if progress is None else progress.device,
+        state.hidden,
+        0 if progress is None else progress.version,
+    )

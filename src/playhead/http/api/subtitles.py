@@ -1,0 +1,39 @@
+"""Subtitles over HTTP, as a `<track>` of a page asks for them."""
+
+from typing import Final
+
+from starlette.responses import Response
+
+from playhead.domain.model import FileId, canonical_id
+from playhead.errors import not_found
+from playhead.http.api.streaming import FILE_NOT_FOUND, has_tag
+from playhead.http.route import Call
+from playhead.services.catalogue import Viewer
+from playhead.services.subtitles import MEDIA_TYPE, Subtitles
+
+_LONGEST_INDEX: Final = 5  # digits
+
+
+class SubtitleRoutes:
+    """The endpoint of subtitles."""
+
+    def __init__(self, subtitles: Subtitles) -> None:
+        self._subtitles = subtitles
+
+    async def read(self, call: Call) -> Response:
+        """Send subtitles of a file as WebVTT, by the `index` that an item's answer gives them."""
+        file_id, index = canonical_id(call.parameters["id"]), call.parameters["index"]
+        if file_id is None:
+            raise not_found(FILE_NOT_FOUND)
+        viewer = Viewer(call.user.user_id, call.user.role)
+        is_number = index.isascii() and index.isdigit() and len(index) <= _LONGEST_INDEX
+        found = await self._subtitles.find(viewer, FileId(file_id), int(index) if is_number else 10**_LONGEST_INDEX)
+        headers = {
+            "etag": f'"{found.tag}"',
+            # A place in a list may be another file's by tomorrow, so a browser must ask.
+            "cache-control": "private, no-cache",
+        }
+        if has_tag(call.header(b"if-none-match"), headers["etag"]):
+            return Response(status_code=304, headers=headers)
+        headers |= {"content-type": f"{MEDIA_TYPE}; charset=utf-8", "x-content-type-options": "nosniff"}
+        return Response(await self._subtitles.content(found), headers=headers)

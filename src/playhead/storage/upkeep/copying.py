@@ -1,0 +1,114 @@
+"""Copies of an SQLite database that may be in use: whole, checked, durable, or none at all."""
+
+import os
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import apsw
+
+from playhead.storage.engine import apsw_dbapi
+from playhead.storage.engine.database import StorageRefused
+from playhead.storage.engine.sqlite import Patience
+
+# How long a copy waits for somebody who migrates, or recovers the log: longer than that takes with a large file.
+_PATIENCE_S = 120.0
+
+_PAGES_AT_ONCE = 4096
+
+_SUFFIXES = ("", "-wal", "-shm", "-journal")
+
+
+def back_up(
+    source: Path,
+    target: Path,
+    *,
+    force: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> int:
+    """Copy a database that may be in use to `target`, check the copy thoroughly, and return its size in bytes.
+
+    The source is not upgraded. Raises StorageRefused where there is no database, where `target` exists already and not
+    `force`, is the database itself, or cannot be written, and where the copy is not sound.
+    """
+    if not source.is_file():
+        raise StorageRefused(f"There is no database at {source}")
+    own = {source.with_name(source.name + suffix).resolve() for suffix in _SUFFIXES}
+    if target.resolve() in own:
+        raise StorageRefused(f"{target} is the database itself. Choose another file.")
+    if target.is_dir():
+        raise StorageRefused(f"{target} is a folder. Name a file in it.")
+    if target.exists() and not force:
+        raise StorageRefused(f"{target} exists already. Choose another file, or replace it with --force.")
+    try:
+        copy_database(source, target, thorough=True, progress=progress)
+        return target.stat().st_size
+    except OSError as error:
+        raise StorageRefused(f"{target} cannot be written: {error.strerror}") from error
+    except apsw_dbapi.Error as error:
+        raise StorageRefused(f"{source} cannot be copied to {target}: {error}") from error
+
+
+def copy_database(
+    source: Path,
+    target: Path,
+    *,
+    thorough: bool = False,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> None:
+    """Copy a database that may be in use to `target`, replacing it; on return the copy is whole, checked and durable.
+
+    The copy is that of one moment, and nobody waits for it: whoever writes goes on, into a log that grows meanwhile.
+    `target` has its name only when it is complete, and is one file that needs no log beside it. Readable by its owner
+    only. `thorough`: every index is compared with its table, too, which takes some times as long. `progress` is told
+    how many pages are copied, of how many. Raises `apsw_dbapi.Error`, OSError, or StorageRefused where the copy does
+    not pass SQLite's check.
+    """
+    partial = target.with_name(target.name + ".partial")
+    remove_files(partial)  # of an earlier attempt that was cut off
+    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        with closing(apsw_dbapi.connect(str(partial))) as writer:
+            # What is lost in a crash is only the partial file, and all of it is synced below, when nobody's log waits.
+            writer.rows("PRAGMA synchronous = OFF")
+            _copy(source, writer, progress)
+            writer.rows("PRAGMA journal_mode = DELETE")
+            found = writer.rows(f"PRAGMA {'integrity_check' if thorough else 'quick_check'}(1)")
+        if found != [("ok",)]:
+            raise StorageRefused(f"{source} is damaged: {found[0][0]}")
+        sync(partial)
+        partial.replace(target)
+        sync(target.parent)
+    except BaseException:
+        remove_files(partial)
+        raise
+
+
+def _copy(source: Path, writer: apsw_dbapi.Connection, progress: Callable[[int, int], None]) -> None:
+    with closing(apsw_dbapi.connect(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reader:
+        reader.driver.set_busy_handler(Patience(_PATIENCE_S))
+        # Without a transaction around all steps, the copy would begin anew whenever somebody writes between two.
+        reader.begin()
+        reader.rows("SELECT count(*) FROM sqlite_schema")
+        try:
+            with writer.driver.backup("main", reader.driver, "main") as backup:
+                while not backup.done:
+                    backup.step(_PAGES_AT_ONCE)
+                    progress(backup.page_count - backup.remaining, backup.page_count)
+        except apsw_dbapi.FAILURES as error:
+            raise writer.failed(error) from error
+
+
+def remove_files(database: Path) -> None:
+    """Remove a database with its log, where there is any."""
+    for suffix in _SUFFIXES:
+        database.with_name(database.name + suffix).unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Make a file, or the names in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,194 @@
+"""What can be said of a database from outside, without upgrading or changing it. Decides nothing."""
+
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+from sqlalchemy import Connection, delete, false, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
+
+from playhead.domain.model import Instant
+from playhead.storage.engine import apsw_dbapi
+from playhead.storage.engine.database import StorageRefused
+from playhead.storage.engine.sqlite_requirements import filesystem_type, is_network_filesystem, is_wal_sound
+from playhead.storage.migrations import HEAD
+from playhead.storage.schema import account, library, progress, sign_in_failure
+
+_PATIENCE_MS = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFacts:
+    """A database file and what lies under it; sizes in bytes.
+
+    `revision` is the schema's, None where there is no database yet; `fault` says why the file cannot be read.
+    `newest_at` is the latest time of receipt that it holds, `library_folders` are those that scans look through.
+    """
+
+    sqlite_version: str
+    is_sqlite_sound: bool
+    filesystem: str | None
+    is_network: bool
+    exists: bool
+    size: int
+    log_size: int
+    head: str
+    revision: str | None = None
+    fault: str | None = None
+    newest_at: Instant | None = None
+    library_folders: tuple[str, ...] = ()
+
+
+def touch(connection: Connection) -> None:
+    """Write, and change nothing: fails where the store cannot be written."""
+    connection.execute(delete(sign_in_failure).where(false()))
+
+
+def inspect_file(path: Path) -> StoreFacts:
+    """Look at the database file at `path`, which need not exist. Never raises for what it finds."""
+    folder = next(parent for parent in path.parents if parent.exists())
+    try:
+        mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    except OSError:
+        mountinfo = ""
+    filesystem = filesystem_type(folder.resolve(), mountinfo)
+    content, fault = _Content(), None
+    if path.exists():
+        try:
+            content = _read(path)
+        except apsw_dbapi.Error as error:
+            fault = str(error)
+    return StoreFacts(
+        sqlite_version=apsw_dbapi.sqlite_version,
+        is_sqlite_sound=is_wal_sound(apsw_dbapi.sqlite_version_info),
+        filesystem=filesystem,
+        is_network=is_network_filesystem(filesystem),
+        exists=path.exists(),
+        size=_size(path),
+        log_size=log_size(path),
+        head=HEAD,
+        revision=content.revision,
+        fault=fault,
+        newest_at=content.newest_at,
+        library_folders=content.library_folders,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStoreFacts:
+    """A PostgreSQL database and its server; what only the server can tell is empty where `fault` says why it did not.
+
+    `unsafe_settings` are those without which nothing that it keeps is safe, and which are off.
+    """
+
+    server: str
+    head: str
+    fault: str | None = None
+    version: str = ""
+    is_new_enough: bool = True
+    unsafe_settings: tuple[str, ...] = ()
+    is_read_only: bool = False
+    connections_free: int = 0
+    connections_max: int = 0
+    clock: Instant | None = None
+    revision: str | None = None
+    newest_at: Instant | None = None
+    library_folders: tuple[str, ...] = ()
+
+
+_SERVER = text(
+    "SELECT current_setting('server_version'), current_setting('server_version_num')::int / 10000, "
+    "current_setting('fsync'), current_setting('full_page_writes'), "
+    "pg_is_in_recovery() OR current_setting('default_transaction_read_only') = 'on', "
+    "current_setting('max_connections')::int, "
+    "(SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'), "
+    "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+)
+
+
+def inspect_server(url: str) -> ServerStoreFacts:
+    """Look at a PostgreSQL database. Never raises for what it finds."""
+    # Loaded only where it is used, as everywhere.
+    from playhead.storage.engine.postgres import described, make_engine, reason  # noqa: PLC0415
+    from playhead.storage.migrations.postgres import OLDEST_MAJOR  # noqa: PLC0415
+
+    try:
+        server, engine = described(url), make_engine(url)
+    except StorageRefused as error:
+        return ServerStoreFacts("", HEAD, str(error))
+    try:
+        with engine.connect() as connection:
+            version, major, fsync, full_pages, is_read_only, most, used, clock = connection.execute(_SERVER).one()
+            content = _read_server(connection)
+    except DBAPIError as error:
+        return ServerStoreFacts(server, HEAD, reason(error))
+    finally:
+        engine.dispose()
+    return ServerStoreFacts(
+        server,
+        HEAD,
+        content.fault,
+        version,
+        major >= OLDEST_MAJOR,
+        tuple(name for name, value in (("fsync", fsync), ("full_page_writes", full_pages)) if value != "on"),
+        is_read_only,
+        most - used,
+        most,
+        Instant(clock),
+        content.revision,
+        content.newest_at,
+        content.library_folders,
+    )
+
+
+def log_size(path: Path) -> int:
+    """Return how many bytes the write-ahead log of the database at `path` takes; 0 where there is none."""
+    return _size(path.with_name(f"{path.name}-wal"))
+
+
+class _Content(NamedTuple):
+    revision: str | None = None
+    newest_at: Instant | None = None
+    library_folders: tuple[str, ...] = ()
+    fault: str | None = None
+
+
+def _read_server(connection: Connection) -> _Content:
+    tables = set(inspect(connection).get_table_names())
+    if not {"alembic_version", "account", "progress", "library"} <= tables:
+        return _Content(fault="it is no database of Playhead's" if tables else None)
+    times = (select(func.max(account.c.created_at)), select(func.max(progress.c.last_watched_at)))
+    known = [at for each in times if (at := connection.execute(each).scalar()) is not None]
+    return _Content(
+        connection.execute(text("SELECT version_num FROM alembic_version")).scalar(),
+        max(known) if known else None,
+        tuple(connection.scalars(select(library.c.path).where(library.c.path.is_not(None)))),
+    )
+
+
+def _read(path: Path) -> _Content:
+    with closing(apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READONLY)) as connection:
+        connection.driver.set_busy_timeout(_PATIENCE_MS)
+        tables = {name for (name,) in connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+        if not {"alembic_version", "account", "progress", "library"} <= tables:
+            if tables:
+                raise apsw_dbapi.DatabaseError("it is no database of Playhead's")
+            return _Content()
+        times = connection.rows(
+            "SELECT max(created_at) FROM account UNION ALL SELECT max(last_watched_at) FROM progress"
+        )
+        known = [Instant(at) for (at,) in times if at is not None]
+        return _Content(
+            connection.rows("SELECT version_num FROM alembic_version")[0][0],
+            max(known) if known else None,
+            tuple(folder for (folder,) in connection.rows("SELECT path FROM library WHERE path IS NOT NULL")),
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0

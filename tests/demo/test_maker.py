@@ -1,0 +1,164 @@
+"""The demo: made once, found again, and mended where somebody has changed it. Its films are short here."""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from playhead.demo.films import FILMS, SERIES, Clip
+from playhead.demo.maker import ADMIN, MEMBER, Demo, DemoMaker, welcome
+from playhead.domain.model import ItemKind, Role
+from playhead.errors import PlayheadError
+from playhead.services.accounts import Accounts
+from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.passwords import Passwords
+from playhead.services.scanning import Scanner
+from playhead.storage.engine.sqlite import SQLiteDatabase
+from support import Clock, Ids
+
+pytestmark = pytest.mark.anyio
+
+CLIPS = (
+    Clip(f"{FILMS}/Tide (2020)/Tide (2020) - 360p.mp4", "Tide", "2020", 2, 200, 220, captions={"en": ("High water",)}),
+    Clip(f"{FILMS}/Tide (2020)/Tide (2020) - 180p.mp4", "Tide", "2020", 2, 200, 220, width=320, height=180),
+    Clip(f"{SERIES}/Moor (2021)/Season 1/Moor S01E01.mp4", "Moor", "Season 1", seconds=1, hue=100, pitch_hz=330),
+)
+
+
+@pytest.fixture
+def maker(database: SQLiteDatabase, tmp_path: Path) -> Iterator[DemoMaker]:
+    clock, ids, numbers = Clock(), Ids(), count(1)
+    passwords = Passwords()
+
+    def new_token() -> str:
+        return f"{next(numbers):064x}"[::-1]
+
+    accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_token=new_token)
+    catalogue = Catalogue(database, clock=clock, new_id=ids)
+    scanner = Scanner(database, clock=clock, new_id=ids)
+    yield DemoMaker(accounts, catalogue, scanner, tmp_path / "demo", new_token, CLIPS)
+    passwords.close()
+
+
+async def titles(maker: DemoMaker, demo: Demo, token: str) -> list[str]:
+    principal = await maker.accounts.authenticate(token)
+    assert principal is not None
+    page = await maker.catalogue.list_items(Viewer(principal.user_id, principal.role))
+    assert demo.movie_id in [view.item.id for view in page.items]
+    return [view.item.title for view in page.items]
+
+
+async def test_an_admin_sees_all_of_the_demo_and_a_member_only_the_films(maker: DemoMaker):
+    demo = await maker.prepare()
+    assert (demo.admin.role, demo.member.role) == (Role.ADMIN, Role.MEMBER)
+    assert demo.admin.libraries == (FILMS, SERIES)
+    assert demo.member.libraries == (FILMS,)
+    assert set(await titles(maker, demo, demo.admin.credentials.token)) > {"Tide", "Moor"}
+    assert await titles(maker, demo, demo.member.credentials.token) == ["Tide"]
+    assert (demo.movie_title, demo.movie_seconds) == ("Tide", 2)
+
+
+async def test_both_can_sign_in_by_what_is_shown(maker: DemoMaker):
+    demo = await maker.prepare()
+    for user in (demo.admin, demo.member):
+        signed_in = await maker.accounts.sign_in(user.name, user.credentials.password, "test")
+        assert signed_in.user.role is user.role
+
+
+async def test_the_two_versions_of_a_film_are_one_item(maker: DemoMaker):
+    demo = await maker.prepare()
+    admin = await maker.accounts.find_user_named(ADMIN)
+    detail = await maker.catalogue.get_item(Viewer(admin.id, admin.role), demo.movie_id)
+    assert detail.view.item.kind is ItemKind.MOVIE
+    assert [file.label.split()[0] for file in detail.files] == ["360p", "180p"]
+
+
+async def test_films_have_posters_and_subtitles_and_whoever_takes_them_away_gets_them_back(maker: DemoMaker):
+    await maker.prepare()
+    media = maker.folder / "media"
+    beside = {path.relative_to(media) for path in media.rglob("*") if path.suffix in {".jpg", ".srt"}}
+    assert {str(path) for path in beside} == {
+        f"{FILMS}/Tide (2020)/poster.jpg",
+        f"{FILMS}/Tide (2020)/fanart.jpg",
+        f"{FILMS}/Tide (2020)/Tide (2020) - 360p.en.srt",
+        f"{SERIES}/Moor (2021)/poster.jpg",
+        f"{SERIES}/Moor (2021)/fanart.jpg",
+        f"{SERIES}/Moor (2021)/season01-poster.jpg",
+        f"{SERIES}/Moor (2021)/Season 1/Moor S01E01-thumb.jpg",
+    }
+    for path in beside:
+        (media / path).unlink()
+    await maker.prepare()
+    assert all((media / path).is_file() for path in beside)
+
+
+async def test_preparing_again_makes_nothing_new(maker: DemoMaker):
+    told: list[tuple[int, int]] = []
+    first = await maker.prepare(lambda done, total: told.append((done, total)))
+    assert told[-1] == (5, 5)
+    told.clear()
+    again = await maker.prepare(lambda done, total: told.append((done, total)))
+    assert again == first
+    assert told == []
+    for name in (ADMIN, MEMBER):
+        user = await maker.accounts.find_user_named(name)
+        assert len(await maker.accounts.list_tokens(user.id)) == 1
+
+
+async def test_preparing_again_does_not_end_sessions(maker: DemoMaker):
+    demo = await maker.prepare()
+    session = await maker.accounts.sign_in(demo.member.name, demo.member.credentials.password, "test")
+    await maker.prepare()
+    assert await maker.accounts.authenticate(session.token) is not None
+
+
+async def test_what_was_changed_in_the_demo_is_mended_so_that_what_is_shown_is_true(maker: DemoMaker):
+    demo = await maker.prepare()
+    member = await maker.accounts.find_user_named(MEMBER)
+    admin = await maker.accounts.find_user_named(ADMIN)
+    await maker.accounts.change_user(member.id, password="something else", role=Role.ADMIN)
+    await maker.accounts.change_user(admin.id, role=Role.MEMBER)
+    (token,) = await maker.accounts.list_tokens(member.id)
+    await maker.accounts.revoke_token(member.id, token.id)
+    (maker.folder / "media" / CLIPS[0].path).unlink()
+    again = await maker.prepare()
+    assert again.movie_id == demo.movie_id
+    assert again.admin == demo.admin
+    assert again.member.role is Role.MEMBER
+    assert await titles(maker, again, again.member.credentials.token) == ["Tide"]
+    await maker.accounts.sign_in(MEMBER, again.member.credentials.password, "test")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b'{"ada": 1}'])
+async def test_lost_credentials_are_replaced_by_new_ones(maker: DemoMaker, content: bytes | None):
+    demo = await maker.prepare()
+    file = maker.folder / "demo.json"
+    file.unlink() if content is None else file.write_bytes(content)
+    again = await maker.prepare()
+    assert again.member.credentials != demo.member.credentials
+    await maker.accounts.sign_in(MEMBER, again.member.credentials.password, "test")
+    with pytest.raises(PlayheadError):
+        await maker.accounts.sign_in(MEMBER, demo.member.credentials.password, "test")
+
+
+async def test_only_the_owner_can_read_the_credentials(maker: DemoMaker):
+    await maker.prepare()
+    assert (maker.folder / "demo.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_welcome_shows_credentials_and_three_commands_with_real_ids(maker: DemoMaker):
+    demo = await maker.prepare()
+    text = welcome(demo, "http://127.0.0.1:8765")
+    for user in (demo.admin, demo.member):
+        assert user.credentials.password in text
+        assert user.credentials.token in text
+    commands = re.findall(r"^  (curl .*)$", text, re.MULTILINE)
+    assert len(commands) == 3
+    assert all(demo.member.credentials.token in command for command in commands)
+    assert sum(f"http://127.0.0.1:8765/api/v1/playback/movie/{demo.movie_id}" in command for command in commands) == 2
+    (body,) = re.findall(r"-d '(.*?)'", text)
+    assert json.loads(body) == {"position_seconds": 1, "duration_seconds": 2}

@@ -1,0 +1,160 @@
+"""Who looks after the workers: starts them, replaces them, ends them, and says whether all ended in order."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import work
+from playhead.server.workers import Work, Workers, listen
+
+WITHIN_S = 20.0
+COUNT = 2
+
+
+@pytest.fixture(autouse=True)
+def signals_hurt_nobody() -> Iterator[None]:
+    """A signal that comes after its run has ended must not end the tests."""
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+class Run:
+    """One run on this thread, and what is done to it meanwhile on another one."""
+
+    def __init__(self, does: Work, act: Callable[["Run"], object], give_up_s: float = WITHIN_S) -> None:
+        self.sockets = listen("127.0.0.1", 0, COUNT)
+        self.address = self.sockets[0].getsockname()
+        self.ready = threading.Event()
+        self.times_ready = 0
+        self._workers = Workers(self.sockets, does, self._note_ready, give_up_s)
+        self._act = act
+
+    def _note_ready(self) -> None:
+        self.times_ready += 1
+        self.ready.set()
+
+    def __call__(self) -> int:
+        acting = threading.Thread(target=self._act_when_ready)
+        acting.start()
+        status = self._workers.run()
+        self.ready.set()
+        acting.join()
+        return status
+
+    def _act_when_ready(self) -> None:
+        self.ready.wait()
+        if self.times_ready:
+            self._act(self)
+
+    def processes(self) -> dict[int, int]:
+        """The processes that answer, by their places."""
+        found: dict[int, int] = {}
+        deadline = time.monotonic() + WITHIN_S
+        while len(found) < COUNT and time.monotonic() < deadline:
+            with socket.create_connection(self.address, timeout=WITHIN_S) as connection:
+                place, pid = connection.recv(100).split()
+                found[int(place)] = int(pid)
+        return found
+
+
+def end(_: Run, *, times: int = 1) -> None:
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+
+
+def test_they_share_a_port_and_end_at_a_signal_with_status_0():
+    found: list[dict[int, int]] = []
+
+    def look_and_end(run: Run) -> None:
+        found.append(run.processes())
+        end(run)
+
+    run = Run(work.obey, look_and_end)
+    assert run() == 0
+    assert run.times_ready == 1
+    assert found[0].keys() == {0, 1}
+    assert os.getpid() not in found[0].values()
+
+
+def test_one_that_dies_is_replaced_and_its_callers_wait_meanwhile():
+    answers: list[bytes] = []
+
+    def kill_and_call(run: Run) -> None:
+        before = run.processes()
+        os.kill(before[1], signal.SIGKILL)
+        for _ in range(20):  # half of them are handed to the socket of the dead one
+            with socket.create_connection(run.address, timeout=WITHIN_S) as connection:
+                answers.append(connection.recv(100))
+        assert before[1] not in run.processes().values()
+        end(run)
+
+    assert Run(work.obey, kill_and_call)() == 0
+    assert {answer.split()[0] for answer in answers} == {b"0", b"1"}
+
+
+def test_one_that_dies_young_again_and_again_is_started_ever_more_slowly(tmp_path: Path):
+    deaths = tmp_path / "deaths"
+
+    def wait_and_end(run: Run) -> None:
+        deaths.touch()
+        os.kill(run.processes()[1], signal.SIGKILL)
+        deadline = time.monotonic() + WITHIN_S
+        while len(deaths.read_text().splitlines()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        end(run)
+
+    assert Run(partial(work.die_young, deaths), wait_and_end)() == 0
+    times = [float(line) for line in deaths.read_text().splitlines()]
+    pauses_s = [after - before for before, after in pairwise(times)]
+    assert all(pause_s >= least_s for pause_s, least_s in zip(pauses_s, (1.0, 2.0), strict=True))
+
+
+def test_where_one_cannot_start_at_first_all_end_with_a_failure():
+    run = Run(work.fail_to_start, end)
+    assert run() == 1
+    assert run.times_ready == 0
+
+
+def test_a_second_signal_is_handed_on():
+    assert Run(work.insist, partial(end, times=2))() == 0
+
+
+def test_what_does_not_end_in_time_is_killed_and_that_is_a_failure():
+    began = time.monotonic()
+    assert Run(work.hear_nothing, end, give_up_s=1.0)() == 1
+    assert time.monotonic() - began < WITHIN_S
+
+
+def test_one_that_fails_while_it_ends_is_a_failure():
+    assert Run(work.break_down, end)() == 1
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("sockets", [1, 2])
+def test_an_address_that_is_taken_is_refused(taken: int, sockets: int):
+    with pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", taken, sockets)
+
+
+def test_an_address_that_several_share_is_refused_to_others():
+    sockets = listen("127.0.0.1", 0, 2)
+    sockets[0].listen()
+    with pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", sockets[0].getsockname()[1], 2)
+    for each in sockets:
+        each.close()

@@ -1,0 +1,87 @@
+"""Texts between processes, over a wire that falls silent: whoever listens finds out, though nothing tells."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from playhead.errors import Code, PlayheadError
+from playhead.storage.engine.notifying import PostgresNotifier
+from postgres import Cluster
+from proxy import Fault, Moment, Proxy
+
+SILENCE_S = 0.3
+WITHIN_S = 20
+
+
+class Listener:
+    """What one process hears, and how often it began to listen."""
+
+    def __init__(self, notifier: PostgresNotifier) -> None:
+        self.heard: list[str] = []
+        self.began = 0
+        self._task = asyncio.create_task(notifier.listen(self.heard.append, self._begin))
+
+    def _begin(self) -> None:
+        self.began += 1
+
+    async def until_begun(self, times: int) -> None:
+        await self._until(lambda: self.began >= times)
+
+    async def until_heard(self, text: str) -> None:
+        await self._until(lambda: text in self.heard)
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not condition():  # noqa: ASYNC110 - simpler than an event for each
+                await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+
+@pytest.mark.anyio
+async def test_a_listener_in_silence_asks_and_stays(cluster: Cluster):
+    notifier = PostgresNotifier(cluster.url(), "calm", silence_s=SILENCE_S)
+    listener = Listener(notifier)
+    await listener.until_begun(1)
+    await asyncio.sleep(3 * SILENCE_S)
+    await notifier.notify(["a", "b"])
+    await listener.until_heard("b")
+    assert listener.heard == ["a", "b"]
+    assert listener.began == 1
+    await listener.end()
+    await notifier.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("fault", Fault)
+async def test_a_listener_whose_wire_fails_listens_again_and_says_so(cluster: Cluster, fault: Fault):
+    direct = PostgresNotifier(cluster.url(), "failing")
+    with Proxy(cluster.port) as proxy:
+        url = cluster.url().replace(f":{cluster.port}/", f":{proxy.port}/")
+        listener = Listener(PostgresNotifier(url, "failing", silence_s=SILENCE_S))
+        await listener.until_begun(1)
+        proxy.strike(fault, Moment.ANY)
+        await listener.until_begun(2)
+        await direct.notify(["then"])
+        await listener.until_heard("then")
+        await listener.end()
+    await direct.close()
+
+
+@pytest.mark.anyio
+async def test_what_is_sent_into_silence_is_refused_and_the_next_is_sent(cluster: Cluster):
+    with Proxy(cluster.port) as proxy:
+        url = cluster.url().replace(f":{cluster.port}/", f":{proxy.port}/")
+        notifier = PostgresNotifier(url, "failing", silence_s=SILENCE_S)
+        await notifier.notify(["before"])
+        proxy.strike(Fault.STALL, Moment.ANY)
+        with pytest.raises(PlayheadError) as caught:
+            await notifier.notify(["never"])
+        assert caught.value.code is Code.UNAVAILABLE
+        await notifier.notify(["then"])
+        await notifier.close()
