@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvicorn
@@ -13,6 +13,7 @@ from playhead.http.at_once import Later
 from playhead.http.errors import PAUSE, Pause
 from playhead.server.wire import (
     BODY_STALLS_S,
+    HEAD_MAX_BYTES,
     HEAD_WITHIN_S,
     JoiningTransport,
     OneWriteProtocol,
@@ -463,6 +464,114 @@ def test_what_is_no_http_behind_a_request_is_refused_and_the_request_is_not_begu
         assert line.answer.startswith(b"HTTP/1.1 400 ")
         assert line.answer.count(b"HTTP/1.1") == 1
         assert line.socket.closed
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_request_to_upgrade_is_answered_and_nothing_behind_its_head_is_read():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(
+            b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: %d\r\n\r\n"
+            % len(AT_ONCE)
+        )
+        line.protocol.data_received(AT_ONCE)
+        await line.send(AT_ONCE)
+        assert line.answer.count(b"HTTP/1.1") == 1
+        assert b"\r\nconnection: close\r\n" in line.answer
+        assert line.socket.closed
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_request_to_upgrade_in_the_same_packet_as_what_follows_is_answered_alone():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        await line.send(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n" + AT_ONCE)
+        assert line.bodies == [b"ok"]
+        assert line.socket.closed
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+HEAD_BEGINS = b"POST / HTTP/1.1\r\nHost: a\r\n"
+CHUNKED = HEAD_BEGINS + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n"
+
+
+@pytest.mark.parametrize("begin", [HEAD_BEGINS, CHUNKED], ids=["head", "trailers"])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"X: y\r\n" * 102],
+        [b"X: y\r\n"] * 102,
+        [b"X: " + b"y" * HEAD_MAX_BYTES + b"\r\n"],
+        [b"X: ", *[b"y" * 1024] * 33],
+        [b"y" * 1024] * 33,
+        [b"X: " + b"y" * 8000 + b"\r\n"] * 5,
+    ],
+    ids=["many fields", "many fields one by one", "long value", "endless value", "endless name", "long together"],
+)
+def test_a_head_and_trailers_have_limits(begin: bytes, pieces: list[bytes]):
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(begin)
+        for piece in pieces:
+            line.protocol.data_received(piece)
+        await asyncio.sleep(0)
+        assert line.answer.startswith(b"HTTP/1.1 431 ")
+        assert line.answer.count(b"HTTP/1.1") == 1
+        assert line.socket.closed
+        line.protocol.connection_lost(None)
+        await asyncio.gather(*line.protocol.tasks, return_exceptions=True)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("pieces", [[b"x" * 8192], [b"x" * 1024] * 8, [b"x"] * 8192], ids=["whole", "parts", "bytes"])
+def test_a_target_has_a_limit(pieces: list[bytes]):
+    async def scenario() -> None:
+        line = Line(ServerState())
+        line.protocol.data_received(b"GET /")
+        for piece in pieces:
+            line.protocol.data_received(piece)
+        await asyncio.sleep(0)
+        assert line.answer.startswith(b"HTTP/1.1 414 ")
+        assert line.socket.closed
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_many_requests_of_a_connection_are_not_counted_together():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        fields = b"X: %b\r\n" % (b"y" * 900)
+        for request in [GET, AT_ONCE, AWAITED.replace(b"/at-once", b"/")] * 3:
+            await line.send(request.replace(b"\r\n\r\n", b"\r\n" + fields * 30 + b"\r\n"))
+        assert line.answer.count(b"HTTP/1.1 200") == 9
+        line.protocol.connection_lost(None)
+
+    run(scenario)
+
+
+def test_a_chunked_body_with_trailers_is_taken_and_its_trailers_are_no_headers():
+    async def scenario() -> None:
+        line = Line(ServerState())
+        seen: list[list[tuple[bytes, bytes]]] = []
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            while (await receive()).get("more_body"):
+                pass
+            seen.append([*scope["headers"]])
+            await _answer(b"ok")({**scope, "method": "GET"}, receive, send)
+
+        line.protocol.app = cast("Any", app)
+        await line.send(CHUNKED + b"Authorization: Bearer x\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n")
+        assert line.bodies == [b"ok"]
+        assert [name for name, _ in seen[0]] == [b"host", b"transfer-encoding"]
         line.protocol.connection_lost(None)
 
     run(scenario)

@@ -5,6 +5,7 @@ import logging
 import socket
 from collections.abc import Callable
 from functools import partial
+from http import HTTPStatus
 from typing import Any, Final, Protocol, cast
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +28,20 @@ BODY_STALLS_S: Final = 30.0
 
 
 _STREAM_HOLDS: Final = 16 * 1024
+
+TARGET_MAX_BYTES: Final = 8 * 1024
+"""RFC 9112, section 3, recommends to support at least 8,000."""
+
+HEAD_MAX_BYTES: Final = 32 * 1024
+"""Of a head from its first byte to its end, and of what follows a chunked body."""
+
+FIELDS_MAX: Final = 100
+"""Of a head, and of a trailer section."""
+
+
+_HEAD_TOO_LARGE: Final = (431, "The head of the request is too large.")
+_TARGET_TOO_LONG: Final = (414, "The target of the request is too long.")
+_FIELD_OVERHEAD: Final = len(": \r\n")
 
 
 class Host(Protocol):
@@ -67,6 +82,16 @@ class OneWriteProtocol(HttpToolsProtocol):
     # Whether the last request was answered without the application, and nothing has come since.
     _rests = False
 
+    # Whether a head is expected or has begun: everything between the end of one message and the end of the next head.
+    _in_head = True
+    # Of the head, or of what follows the last piece of a body: bytes and fields so far.
+    _section_bytes = 0
+    _fields = 0
+    _field_bytes = 0
+    # What answers a request that the parser gives up, where that is not 400.
+    _refusal: tuple[int, str] | None = None
+    _reads_no_more = False
+
     _pieces = 0
     _still_since = 0.0
     _stands_at: tuple[RequestResponseCycle | None, int] | None = None
@@ -103,20 +128,78 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what came; a request that has not come whole in it is one for the application."""
+        if self._reads_no_more:
+            return
         self._rests = False
+        pieces = self._pieces
         super().data_received(data)
+        if pieces == self._pieces:
+            # Nothing but a part of a head, or of what surrounds a body: the parser keeps an unfinished field, however
+            # long it grows.
+            self._count(len(data))
         if self._held is not None:
             if self.transport.is_closing():  # what followed was no HTTP
                 self._held = None
             else:
                 self._hand_on()
 
+    def _count(self, length: int) -> None:
+        """Count bytes that are no body; refuse where they are too many after the parser took them."""
+        self._section_bytes += length
+        if self._section_bytes > HEAD_MAX_BYTES and not self.transport.is_closing():
+            self._refusal = _HEAD_TOO_LARGE
+            self.send_400_response("")
+
+    def _refuse(self, refusal: tuple[int, str]) -> None:
+        """Let the parser give up. Only for its callbacks: it turns what they raise into an error of its own."""
+        self._refusal = refusal
+        raise ValueError(refusal[1])
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what was received last, and read nothing more. `msg` is uvicorn's."""
+        status, text = self._refusal or (400, msg)
+        self._reads_no_more = True
+        cycle = self._cycle
+        if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
+            lines = [b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())]
+            lines += [b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"]
+            self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (b"".join(lines), len(text), text.encode()))
+            self.transport.close()
+        elif cycle.more_body or self.pipeline:
+            self.transport.abort()  # the head of another answer has left, or others are answered first
+        else:
+            cycle.keep_alive = False  # what is under way is in order, and is answered
+
     def on_message_begin(self) -> None:
         """Begin a head. What uvicorn makes here for the application is made where that is called."""
         self.url, self.headers, self.expect_100_continue = b"", [], False
+        self._fields = self._field_bytes = 0
+        if not self._in_head:  # else the bytes before are counted: this is where a connection, or a head, begins
+            self._in_head = True
+            self._section_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Take a part of the target."""
+        if len(self.url) + len(url) > TARGET_MAX_BYTES:
+            self._refuse(_TARGET_TOO_LONG)
+        self.url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of a head; those of a trailer section count for nothing, and towards its limits."""
+        self._fields += 1
+        self._field_bytes += len(name) + len(value) + _FIELD_OVERHEAD
+        if self._fields > FIELDS_MAX or self._field_bytes > HEAD_MAX_BYTES:
+            self._refuse(_HEAD_TOO_LARGE)
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Wait for the body where a request may be answered at once; else begin a request of the application."""
+        self._in_head = False
+        self._pieces += 1
+        self._fields = self._field_bytes = self._section_bytes = 0
+        if cast("Any", self.parser).should_upgrade():
+            self._reads_no_more = True
         if self._may_be_at_once():
             self._held = b""
         else:
@@ -128,6 +211,12 @@ class OneWriteProtocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers += headers  # in place: the scope has this list
         super().on_headers_complete()
+        if self._reads_no_more:
+            # We never upgrade, and neither does uvicorn without a WebSocket library. But where a request asks for it,
+            # httptools ends the message with its head, and takes what follows for the next request, its body included;
+            # uvicorn logs that, and keeps the connection. So the sender of a body would write requests on a connection
+            # that a proxy then shares with others (CWE-444). Nothing behind such a head may be read.
+            self.cycle.keep_alive = False
 
     def _may_be_at_once(self) -> bool:
         host, cycle, parser = self.host, self._cycle, cast("Any", self.parser)
@@ -145,6 +234,7 @@ class OneWriteProtocol(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         """Take a piece of a body, and remember that something came."""
         self._pieces += 1
+        self._section_bytes = 0
         if self._held is None:
             super().on_body(body)
         else:
@@ -152,6 +242,9 @@ class OneWriteProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Hear that a request is whole: answer it at once if that can be."""
+        self._in_head = True
+        self._pieces += 1
+        self._section_bytes = 0
         held, host, parser = self._held, self.host, cast("Any", self.parser)
         if held is not None and host is not None:
             answer = host.answer_at_once(parser.get_method(), self.url, self.headers, held, self._pause_soon)
@@ -165,6 +258,9 @@ class OneWriteProtocol(HttpToolsProtocol):
                 return
             self._hand_on()
         super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: two lines for each request that asks for an upgrade would let anybody fill the log."""
 
     def _hand_on(self) -> None:
         """Begin a request of the application after all."""

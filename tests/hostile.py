@@ -1,0 +1,70 @@
+"""A server under attack: raw connections to it, and the memory that it takes."""
+
+import re
+import socket
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from server import Server
+
+MEMORY_MAX_BYTES = 32 * 1024 * 1024
+"""What no attack may cost the server beyond what it takes while idle."""
+
+HOST = b"Host: playhead.test\r\n"
+
+
+class Target:
+    """A running server with the admin `anna`, whose token is `token`."""
+
+    def __init__(self, data: Path) -> None:
+        self.server = Server(data)
+        self.server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse battery\n")
+        self.token = self.server.command("token", "create", "anna").stdout.strip()
+        self.server.start()
+        self.bearer = b"Authorization: Bearer %b\r\n" % self.token.encode()
+        for _ in range(3):  # so that what is loaded at first use is not taken for growth
+            assert self.exchange(b"GET /api/v1/me HTTP/1.1\r\n" + HOST + self.bearer + b"Connection: close\r\n\r\n")
+        self.idle_bytes = self.memory_bytes()
+
+    def connect(self) -> socket.socket:
+        address = urlsplit(self.server.url)
+        connection = socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=30)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
+
+    def exchange(self, *pieces: bytes) -> bytes:
+        """Send the pieces on a connection of their own and return all that comes until the server closes it."""
+        with self.connect() as connection:
+            with suppress(ConnectionError):  # the server may have refused what it has seen of it
+                for piece in pieces:
+                    connection.sendall(piece)
+            return received(connection)
+
+    def memory_bytes(self) -> int:
+        status = Path(f"/proc/{self.server.pid}/status").read_text()
+        found = re.search(r"VmRSS:\s+(\d+) kB", status)
+        assert found
+        return int(found[1]) * 1024
+
+    def reset_peak(self) -> None:
+        Path(f"/proc/{self.server.pid}/clear_refs").write_text("5")
+
+    def peak_growth_bytes(self) -> int:
+        """Return how far memory rose over that of the idle server since `reset_peak`."""
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.server.pid}/status").read_text())
+        assert found
+        return int(found[1]) * 1024 - self.idle_bytes
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return all that comes until the other side closes or resets the connection."""
+    parts: list[bytes] = []
+    with suppress(ConnectionError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) ", answers)]
