@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import typer
 
 from playhead.config import Settings, load_settings
-from playhead.domain.model import ItemKind, LibraryKind, Role, UserId
+from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role
 from playhead.errors import PlayheadError
 
 if TYPE_CHECKING:
@@ -444,10 +444,10 @@ def doctor(data: Data = None, database: Database = None) -> None:
 
 
 def _operator() -> "Viewer":
-    """Whoever may open the database's file sees everything in it."""
+    """Return an admin without an account: whoever can open the database sees everything in it."""
     from playhead.services.catalogue import Viewer
 
-    return Viewer(UserId(""), Role.ADMIN)
+    return Viewer(NOBODY, Role.ADMIN)
 
 
 def _title(item: "Item") -> str:

@@ -12,6 +12,9 @@ LibraryId = NewType("LibraryId", str)
 FileId = NewType("FileId", str)
 TokenId = NewType("TokenId", str)
 
+NOBODY = UserId("00000000-0000-0000-0000-000000000000")
+"""The nil UUID of RFC 9562, section 5.9: an id that the store can look up and that no account has."""
+
 Milliseconds = NewType("Milliseconds", int)
 """A length of time or a position in an item, in whole milliseconds."""
 

@@ -49,7 +49,7 @@ _WRONG_KIND = {**NOT_FOUND, ItemKind.MOVIE: "Media item is not a movie"}
 
 
 class Viewer(NamedTuple):
-    """Who looks. The command line looks as an admin, and needs no user for it."""
+    """Who is looking. The command line is an admin without an account: its user id is `NOBODY`."""
 
     user_id: UserId
     role: Role

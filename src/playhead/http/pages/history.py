@@ -86,10 +86,9 @@ class HistoryPages:
         """Remove a play from the history. One that is gone already is as good."""
         form = await read_form(visit.call)
         kind = form.get("kind")
-        item_id = canonical_id(form.get("item", ""))
-        if kind not in {ItemKind.MOVIE, ItemKind.EPISODE} or item_id is None:
+        item_id, play_id = canonical_id(form.get("item", "")), canonical_id(visit.call.parameters["id"])
+        if kind not in {ItemKind.MOVIE, ItemKind.EPISODE} or item_id is None or play_id is None:
             raise not_found("Play not found")
-        play_id = visit.call.parameters["id"]
         try:
             await self._marks.remove_play(visit.user.user_id, ItemKind(kind), ItemId(item_id), play_id)
         except PlayheadError as error:

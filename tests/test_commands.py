@@ -1,0 +1,96 @@
+"""Every command that does something, in this process, on both engines. The server itself is started in tests/e2e."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from clips import write_clip
+from playhead.cli import app
+from playhead.config import Settings
+from playhead.storage.migrations import postgres as postgres_migrations
+from postgres import Cluster
+from test_docs import commands
+
+
+class Operator:
+    """Runs commands on one installation and remembers which."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._installation = ["--data", str(settings.data), *_database(settings)]
+        self.ran: set[str] = set()
+
+    def __call__(self, *arguments: str, stdin: str = "", status: int = 0, whole: bool = True) -> str:
+        """Run a command and return what it printed on standard output, or, where it fails, on standard error."""
+        installation = self._installation if whole else []
+        result: Result = CliRunner().invoke(app, [*arguments, *installation], input=stdin)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+        assert result.exit_code == status, result.output
+        line = " ".join(("playhead", *arguments))
+        self.ran |= {words for words in commands() if line == words or line.startswith(f"{words} ")}
+        return result.stderr if status else result.stdout
+
+
+def _database(settings: Settings) -> list[str]:
+    return ["--database", settings.database] if settings.database else []
+
+
+@pytest.fixture
+def operator(settings: Settings, tmp_path: Path) -> Operator:
+    """An operator of an installation with an admin, a member, and a library of one scanned film."""
+    write_clip(tmp_path / "films" / "Harbour Lights (2019)" / "Harbour Lights (2019).mp4")
+    operator = Operator(settings)
+    operator("db", "upgrade")
+    operator("user", "add", "root", "--admin", "--password-stdin", stdin="anchor-rope-42\n")
+    operator("user", "add", "anna", "--password-stdin", stdin="anchor-rope-42\n")
+    operator("library", "add", "Films", str(tmp_path / "films"), "--kind", "movies")
+    assert "1 added" in operator("scan")
+    return operator
+
+
+def test_an_operator_lists_grants_and_revokes(operator: Operator):
+    films = operator("library", "list")
+    assert films.splitlines()[1].split()[:3] == ["Films", "movies", "1"]
+    assert operator("library", "grant", "Films", "anna") == "anna sees Films\n"
+    assert operator("library", "revoke", "Films", "anna") == "anna no longer sees Films\n"
+    assert "Library not found" in operator("library", "revoke", "Nowhere", "anna", status=1)
+    assert "User not found" in operator("library", "revoke", "Films", "nobody", status=1)
+
+
+def test_an_operator_scans_and_lists_items(operator: Operator):
+    assert "1 unchanged" in operator("scan", "Films")
+    assert "Library not found" in operator("scan", "Nowhere", status=1)
+    assert operator("items").splitlines()[1].endswith("movie  Harbour Lights (2019)")
+    [film] = json.loads(operator("items", "--library", "Films", "--json"))
+    assert film["title"] == "Harbour Lights"
+
+
+def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Path, cluster: Cluster):
+    assert "anna" in operator("user", "list")
+    operator("user", "password", "anna", "--password-stdin", stdin="lantern-quay-17\n")
+    assert operator("token", "create", "anna").strip()
+    operator("library", "list")
+    operator("library", "grant", "Films", "anna")
+    operator("library", "revoke", "Films", "anna")
+    operator("items")
+    history = tmp_path / "anna.jsonl"
+    assert "Exported 0 items" in operator("history", "export", str(history), "--user", "anna")
+    assert "0 items changed" in operator("history", "import", str(history), "--user", "anna")
+    assert "Nothing is wrong" in operator("db", "check")
+    operator("user", "remove", "anna")
+    backup = tmp_path / "backup.db"
+    if settings.database:
+        assert "pg_dump" in operator("db", "backup", str(backup), status=1)
+        target = f"sqlite:///{tmp_path / 'copy.db'}"
+        source = settings.database
+    else:
+        assert "whole and sound" in operator("db", "backup", str(backup))
+        target = cluster.create("copied-by-a-command")
+        postgres_migrations.upgrade(target)
+        source = f"sqlite:///{settings.data / 'playhead.db'}"
+    assert "each compared" in operator("db", "copy", "--from", source, "--to", target, whole=False)
+    doctor = CliRunner().invoke(app, ["doctor", "--data", str(settings.data), *_database(settings)])
+    assert doctor.exception is None or isinstance(doctor.exception, SystemExit)  # a throw-away server does not sync
+    assert "Playhead" in doctor.stdout
+    assert set(commands()) - operator.ran == {"playhead serve", "playhead doctor"}
