@@ -1,6 +1,6 @@
 """One user and one item, for tests of the rules: reports and marks go in, progress, plays and kept points stay."""
 
-from playhead.domain.marks import Marked, Undo, mark_watched, restore, take_back, unwatch
+from playhead.domain.marks import MarkDecision, UndoStep, mark_watched, restore, take_back, unwatch
 from playhead.domain.model import Instant, Milliseconds
 from playhead.domain.playback import (
     Decision,
@@ -65,25 +65,25 @@ class Viewer:
             self.kept.append(decision.kept)
         return decision
 
-    def mark(self, watched_at: int | None, *, new_play: bool = False) -> Marked | None:
+    def mark(self, watched_at: int | None, *, new_play: bool = False) -> MarkDecision | None:
         at = None if watched_at is None else Instant(watched_at)
         return self._take(mark_watched(self.progress, self.item, POLICY, self.now, at, new_play=new_play))
 
-    def unwatch(self) -> Marked | None:
+    def unwatch(self) -> MarkDecision | None:
         return self._take(unwatch(self.progress, self.item, POLICY, self.now))
 
-    def restore(self, point: KeptPoint) -> Marked:
+    def restore(self, point: KeptPoint) -> MarkDecision:
         marked = restore(self.progress, point, self.item, POLICY, self.now)
         self._take(marked)
         return marked
 
-    def undo(self, undo: Undo) -> bool:
+    def undo(self, undo: UndoStep) -> bool:
         """Take a mark back, as far as progress goes; False where something has changed it since."""
         progress = take_back(self.progress, undo, self.now)
         self.progress = progress or self.progress
         return progress is not None
 
-    def _take(self, marked: Marked | None) -> Marked | None:
+    def _take(self, marked: MarkDecision | None) -> MarkDecision | None:
         if marked is not None:
             self.progress = marked.progress
             if marked.adds_play and marked.play_at is None:

@@ -22,7 +22,7 @@ from playhead.errors import PlayheadError
 from playhead.http.application import Application
 from playhead.http.at_once import Later
 from playhead.http.errors import Headers, Pause
-from playhead.http.metrics import Numbers, Traffic, Worker
+from playhead.http.metrics import MetricsCollector, RequestStats, WorkerLabel
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.sampling import Counters, Sampler
@@ -37,7 +37,7 @@ _READY_WITHIN_S = 1.0
 log = logging.getLogger(__name__)
 
 
-def _count(traffic: Traffic, installation: Installation, log_bytes: int | None) -> Counters:
+def _count(traffic: RequestStats, installation: Installation, log_bytes: int | None) -> Counters:
     """Read what this process has counted so far, and what is so just now."""
     commits, failed, refused = installation.playback.commits, 0, 0
     for (_, _, status), count in traffic.answers.items():
@@ -81,7 +81,7 @@ class Playhead:
         *,
         clock: Callable[[], Instant] = now,
         on_failure: Callable[[str], None] = lambda _: None,
-        worker: Worker | None = None,
+        worker: WorkerLabel | None = None,
     ) -> None:
         self.settings = settings
         self._worker = worker
@@ -89,7 +89,7 @@ class Playhead:
         self._on_failure = on_failure
         self._stack: AsyncExitStack | None = None
         self._application: Application | None = None
-        self._numbers: Numbers | None = None
+        self._numbers: MetricsCollector | None = None
         self._opening = asyncio.Lock()
         self._installation: Installation | None = None
         self._sampler: Sampler | None = None
@@ -212,11 +212,11 @@ class Playhead:
         async def examined() -> list[Finding]:
             return await asyncio.to_thread(examine_installation, self.settings, self._clock)
 
-        traffic = Traffic()
+        traffic = RequestStats()
         self._sampler = Sampler(
             lambda: _count(traffic, installation, log_bytes()), clock=self._clock, monotonic=time.monotonic
         )
-        self._numbers = Numbers(
+        self._numbers = MetricsCollector(
             traffic,
             lambda: installation.playback.commits,
             waiting=lambda: installation.playback.waiting,

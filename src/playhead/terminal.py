@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-Show = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 """Tells how much is done, of how much."""
 
 _STEP = 10  # percent between two lines
 
 
 @contextmanager
-def progress_bar(title: str) -> Generator[Show]:
+def progress_bar(title: str) -> Generator[ReportProgress]:
     """Show how far the work is that the block does. What it yields may be called from any thread."""
     if not sys.stderr.isatty():
         yield _lines(title)
@@ -25,7 +25,7 @@ def progress_bar(title: str) -> Generator[Show]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def _lines(title: str) -> Show:
+def _lines(title: str) -> ReportProgress:
     shown = -1
 
     def show(done: int, total: int) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from playhead.demo.films import CLIPS, FILMS, FONT, SERIES, Clip
 from playhead.demo.pictures import make_pictures, paintings_of
-from playhead.domain.artwork import ArtworkKind, Size
+from playhead.domain.artwork import ArtworkKind, PixelSize
 from playhead.domain.model import ItemKind
 from playhead.media.artwork import Subject, find_images
 from playhead.media.pictures import picture_of_image
@@ -69,7 +69,7 @@ def test_no_two_of_the_demo_look_the_same_and_each_can_be_shown(tmp_path: Path):
     assert len(made) == len(paintings_of(CLIPS)) == 13
     assert len(set(made.values())) == len(made)
     for path in made:
-        assert shape_of(picture_of_image(path, Size(240, 360))) == (240, 360)
+        assert shape_of(picture_of_image(path, PixelSize(240, 360))) == (240, 360)
 
 
 def test_every_letter_that_is_painted_is_in_the_font():

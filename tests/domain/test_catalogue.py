@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.domain.catalogue import MediaFile, MediaInfo, Stream, identity, sort_title, version_label, versions
+from playhead.domain.catalogue import MediaFile, MediaInfo, MediaStream, identity, sort_title, version_label, versions
 from playhead.domain.model import FileId, Milliseconds
 
 
@@ -114,8 +114,8 @@ def test_digits_beyond_every_number_still_sort():
 
 
 def info(width: int | None, height: int | None, codec: str = "h264", *, hdr: bool = False) -> MediaInfo:
-    audio = Stream("audio", "aac", channels=2)
-    return MediaInfo(Milliseconds(1), "mov", (audio, Stream("video", codec, width=width, height=height, hdr=hdr)))
+    audio = MediaStream("audio", "aac", channels=2)
+    return MediaInfo(Milliseconds(1), "mov", (audio, MediaStream("video", codec, width=width, height=height, hdr=hdr)))
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,14 @@ from datetime import date
 
 import pytest
 
-from playhead.domain.history import Candidate, Name, match, merge
+from playhead.domain.history import ItemName, MatchCandidate, match, merge
 from playhead.domain.model import Instant, ItemKind, Milliseconds
 from playhead.domain.playback import Progress
 
 NOW = Instant(9_000)
 
 
-def candidate(item_id: str = "a", **known: object) -> Candidate:
+def candidate(item_id: str = "a", **known: object) -> MatchCandidate:
     facts: dict[str, object] = {
         "kind": ItemKind.MOVIE,
         "identity": "film|1999|",
@@ -22,11 +22,13 @@ def candidate(item_id: str = "a", **known: object) -> Candidate:
         "is_seen": True,
         "library": "Films",
     }
-    return Candidate(item_id=item_id, **(facts | known))  # pyright: ignore[reportArgumentType]
+    return MatchCandidate(item_id=item_id, **(facts | known))  # pyright: ignore[reportArgumentType]
 
 
-FILM = Name(ItemKind.MOVIE, "Film", 1999)
-EPISODE = Name(ItemKind.EPISODE, "Ebb", show_title="Show", show_ids={"tvdb": "7"}, season_number=2, episode_number=3)
+FILM = ItemName(ItemKind.MOVIE, "Film", 1999)
+EPISODE = ItemName(
+    ItemKind.EPISODE, "Ebb", show_title="Show", show_ids={"tvdb": "7"}, season_number=2, episode_number=3
+)
 
 
 def test_a_film_is_found_by_title_and_year():
@@ -38,13 +40,13 @@ def test_another_kind_or_another_year_is_another_item():
 
 
 def test_an_external_id_comes_before_the_title():
-    name = Name(ItemKind.MOVIE, "Film", 1999, {"tmdb": "603"})
+    name = ItemName(ItemKind.MOVIE, "Film", 1999, {"tmdb": "603"})
     found = [candidate("by title"), candidate("by id", identity="other||", external_ids={"tmdb": "603"})]
     assert match(name, found) == "by id"
 
 
 def test_an_external_id_that_contradicts_rules_an_item_out():
-    name = Name(ItemKind.MOVIE, "Film", 1999, {"tmdb": "603"})
+    name = ItemName(ItemKind.MOVIE, "Film", 1999, {"tmdb": "603"})
     assert match(name, [candidate(external_ids={"tmdb": "604"})]) is None
 
 
@@ -61,7 +63,7 @@ def test_an_episode_of_a_show_with_another_id_is_another_one():
 
 
 def test_an_episode_without_numbers_is_known_by_its_date():
-    name = Name(ItemKind.EPISODE, "Monday", show_title="News", air_date=date(2024, 1, 15))
+    name = ItemName(ItemKind.EPISODE, "Monday", show_title="News", air_date=date(2024, 1, 15))
     assert match(name, [candidate(kind=ItemKind.EPISODE, identity="news||2024-01-15")]) == "a"
 
 

@@ -7,7 +7,17 @@ from datetime import date
 import pytest
 
 from playhead.domain.catalogue import Item, Library
-from playhead.domain.importing import FAULTS_MAX, Entry, Fault, Plan, ShowName, Stored, details, plan, wanted
+from playhead.domain.importing import (
+    FAULTS_MAX,
+    ImportEntry,
+    ImportPlan,
+    LineFault,
+    ShowName,
+    StoredItems,
+    details,
+    plan,
+    wanted,
+)
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind
 from support import Ids
 
@@ -20,17 +30,17 @@ OTHER_OWN = ItemId("aaaaaaaa-0000-4000-8000-000000000002")
 TIDAL = ShowName(title="Tidal Station", year=2021)
 
 
-def movie(line: int = 1, title: str = "Harbour Lights", year: int | None = 2019, **members: object) -> Entry:
-    return Entry(line, "Films", ItemKind.MOVIE, title, year=year, **members)
+def movie(line: int = 1, title: str = "Harbour Lights", year: int | None = 2019, **members: object) -> ImportEntry:
+    return ImportEntry(line, "Films", ItemKind.MOVIE, title, year=year, **members)
 
 
-def show(line: int = 1, title: str = "Tidal Station", year: int | None = 2021, **members: object) -> Entry:
-    return Entry(line, "Series", ItemKind.SHOW, title, year=year, **members)
+def show(line: int = 1, title: str = "Tidal Station", year: int | None = 2021, **members: object) -> ImportEntry:
+    return ImportEntry(line, "Series", ItemKind.SHOW, title, year=year, **members)
 
 
-def episode(line: int = 2, season: int | None = 1, number: int | None = 1, **members: object) -> Entry:
+def episode(line: int = 2, season: int | None = 1, number: int | None = 1, **members: object) -> ImportEntry:
     common: dict[str, object] = {"title": "Ebb", "show": TIDAL, "season_number": season, "episode_number": number}
-    return Entry(line, "Series", ItemKind.EPISODE, **common | members)
+    return ImportEntry(line, "Series", ItemKind.EPISODE, **common | members)
 
 
 class Store:
@@ -41,13 +51,13 @@ class Store:
         self.now = 0
         self._ids = Ids()
 
-    def plan(self, *entries: Entry, in_doubt: bool = False) -> Plan:
+    def plan(self, *entries: ImportEntry, in_doubt: bool = False) -> ImportPlan:
         self.now += 1
-        stored = Stored([FILMS, SERIES, DISK, OTHER], dict(self.items))
+        stored = StoredItems([FILMS, SERIES, DISK, OTHER], dict(self.items))
         identities = wanted(entries).identities
         return plan(entries, stored, identities, in_doubt=in_doubt, now=Instant(self.now), new_id=self._ids)
 
-    def take(self, *entries: Entry) -> tuple[int, int]:
+    def take(self, *entries: ImportEntry) -> tuple[int, int]:
         """Import, and return how many lines were added and changed."""
         planned = self.plan(*entries)
         assert planned.faults == []
@@ -58,7 +68,7 @@ class Store:
         (item,) = self.items.values()
         return item
 
-    def faults(self, *entries: Entry, in_doubt: bool = False) -> dict[str, list[str]]:
+    def faults(self, *entries: ImportEntry, in_doubt: bool = False) -> dict[str, list[str]]:
         return details(self.plan(*entries, in_doubt=in_doubt).faults)
 
 
@@ -85,7 +95,7 @@ def test_an_own_id_becomes_the_id_of_the_item():
         movie(title="Hafenlichter", external_ids={"tmdb": "603", "imdb": "tt1"}),
     ],
 )
-def test_a_movie_is_known_by_title_and_year_or_by_an_external_id(again: Entry):
+def test_a_movie_is_known_by_title_and_year_or_by_an_external_id(again: ImportEntry):
     store = Store()
     store.take(movie(external_ids={"tmdb": "603"}))
     first = store.only().id
@@ -243,7 +253,7 @@ def test_an_episode_can_move_to_other_numbers_by_its_external_id():
         ),
     ],
 )
-def test_a_faulty_line_is_named_with_its_fault(entry: Entry, fault: dict[str, list[str]]):
+def test_a_faulty_line_is_named_with_its_fault(entry: ImportEntry, fault: dict[str, list[str]]):
     assert Store().faults(entry) == fault
 
 
@@ -261,7 +271,7 @@ def test_a_library_is_named_by_its_id_too():
         (movie(3, external_ids={"tmdb": "1"}), movie(8, external_ids={"imdb": "tt1"})),
     ],
 )
-def test_two_lines_that_mean_the_same_item_are_a_fault_of_the_later(first: Entry, second: Entry):
+def test_two_lines_that_mean_the_same_item_are_a_fault_of_the_later(first: ImportEntry, second: ImportEntry):
     assert Store().faults(first, second) == {"line 8": ["means the same item as line 3"]}
 
 
@@ -283,7 +293,7 @@ def test_an_id_of_another_kind_or_library_is_a_fault():
 
 
 @pytest.mark.parametrize("again", [movie(4, id=OTHER_OWN), movie(4, "Dawn", id=OTHER_OWN, external_ids={"tmdb": "1"})])
-def test_an_item_is_not_taken_in_again_under_another_id(again: Entry):
+def test_an_item_is_not_taken_in_again_under_another_id(again: ImportEntry):
     store = Store()
     store.take(movie(id=OWN, external_ids={"tmdb": "1"}))
     assert store.faults(again) == {
@@ -312,7 +322,7 @@ def test_an_episode_is_not_blamed_while_its_show_may_be_a_line_at_fault(faults: 
 
 
 def test_details_name_the_first_faults_by_line_and_say_when_there_are_more():
-    faults = [Fault(line, "title", "must not be blank") for line in range(FAULTS_MAX + 1, 0, -1)]
+    faults = [LineFault(line, "title", "must not be blank") for line in range(FAULTS_MAX + 1, 0, -1)]
     named = details(faults)
     assert len(named) == FAULTS_MAX + 1
     assert next(iter(named)) == "line 1: title"

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from playhead.domain.lists import (
     Card,
     EpisodeCounts,
+    ItemState,
     ListState,
     NextKind,
-    Viewed,
     continue_watching,
     find_candidates,
     following,
@@ -29,42 +29,42 @@ SHOW = ItemId("show")
 NEVER = ListState()
 
 
-def movie(id_: str = "movie", *, ago: int = HOUR, position: float = 3000, **what: object) -> Viewed:
-    row = Viewed(ItemId(id_), None, True, ms(position), ms(5400), last_watched_at=Instant(EVENING - ago))  # noqa: FBT003
+def movie(id_: str = "movie", *, ago: int = HOUR, position: float = 3000, **what: object) -> ItemState:
+    row = ItemState(ItemId(id_), None, True, ms(position), ms(5400), last_watched_at=Instant(EVENING - ago))  # noqa: FBT003
     return row._replace(**what)
 
 
-def episode(season: int | None, number: int | None, **what: object) -> Viewed:
-    row = Viewed(ItemId(f"s{season}e{number}"), SHOW, True)  # noqa: FBT003
+def episode(season: int | None, number: int | None, **what: object) -> ItemState:
+    row = ItemState(ItemId(f"s{season}e{number}"), SHOW, True)  # noqa: FBT003
     return row._replace(season_number=season, episode_number=number, **what)
 
 
-def played(season: int, number: int, *, ago: int = DAY, plays: int = 1, **what: object) -> Viewed:
+def played(season: int, number: int, *, ago: int = DAY, plays: int = 1, **what: object) -> ItemState:
     at = Instant(EVENING - ago)
     row = episode(season, number, watched=True, armed=False, last_watched_at=at, play_count=plays, played_at=at)
     return row._replace(**{"position_ms": ms(1500), "duration_ms": ms(1500), **what})
 
 
-def begun(season: int, number: int, *, ago: int = DAY) -> Viewed:
+def begun(season: int, number: int, *, ago: int = DAY) -> ItemState:
     return episode(season, number, position_ms=ms(700), duration_ms=ms(1500), last_watched_at=Instant(EVENING - ago))
 
 
 def cards(
-    *rows: Viewed, limit: int | None = None, states: dict[ItemId, ListState] | None = None, now: int = EVENING
+    *rows: ItemState, limit: int | None = None, states: dict[ItemId, ListState] | None = None, now: int = EVENING
 ) -> list[Card]:
     candidates = find_candidates(rows, states or {}, POLICY, Instant(now))
-    shows: dict[ItemId, list[Viewed]] = {}
+    shows: dict[ItemId, list[ItemState]] = {}
     for row in rows:
         if row.show_id is not None:
             shows.setdefault(row.show_id, []).append(row)
     return continue_watching(candidates, shows, POLICY, Instant(now), limit)
 
 
-def ids(*rows: Viewed, **how: object) -> list[str]:
+def ids(*rows: ItemState, **how: object) -> list[str]:
     return [card.row.item_id for card in cards(*rows, **how)]
 
 
-def after(*rows: Viewed) -> tuple[str, str | None]:
+def after(*rows: ItemState) -> tuple[str, str | None]:
     found = next_up(rows, POLICY, EVENING)
     return found.kind.value, None if found.episode is None else found.episode.item_id
 
@@ -274,7 +274,7 @@ def test_episodes_that_have_dates_instead_of_numbers_follow_by_date():
 # What a player goes on with
 
 
-def behind(current: str, *rows: Viewed) -> str | None:
+def behind(current: str, *rows: ItemState) -> str | None:
     found = following(rows, ItemId(current), POLICY, EVENING)
     return None if found is None else found.item_id
 
@@ -331,7 +331,7 @@ many = st.lists(
 
 
 @given(many, st.randoms())
-def test_the_order_of_the_rows_does_not_matter(rows: list[Viewed], random):  # noqa: ANN001
+def test_the_order_of_the_rows_does_not_matter(rows: list[ItemState], random):  # noqa: ANN001
     shuffled = list(rows)
     random.shuffle(shuffled)
     assert next_up(rows, POLICY, EVENING) == next_up(shuffled, POLICY, EVENING)
@@ -339,14 +339,14 @@ def test_the_order_of_the_rows_does_not_matter(rows: list[Viewed], random):  # n
 
 
 @given(many, st.data())
-def test_what_a_player_goes_on_with_can_be_played_and_is_another_episode(rows: list[Viewed], data: st.DataObject):
+def test_what_a_player_goes_on_with_can_be_played_and_is_another_episode(rows: list[ItemState], data: st.DataObject):
     current = data.draw(st.sampled_from(rows)).item_id if rows else ItemId("none")
     found = following(rows, current, POLICY, EVENING)
     assert found is None or (found.available and found.item_id != current)
 
 
 @given(many)
-def test_what_comes_next_can_be_played(rows: list[Viewed]):
+def test_what_comes_next_can_be_played(rows: list[ItemState]):
     found = next_up(rows, POLICY, EVENING)
     assert (found.episode is None) == (found.kind is NextKind.DONE)
     assert found.episode is None or found.episode.available
@@ -355,7 +355,7 @@ def test_what_comes_next_can_be_played(rows: list[Viewed]):
 # A show in its order
 
 
-def up_to_here(number: str, *rows: Viewed) -> set[str]:
+def up_to_here(number: str, *rows: ItemState) -> set[str]:
     return {*up_to(rows, ItemId(number), EVENING)}
 
 

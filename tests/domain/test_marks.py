@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from playhead.domain.marks import Undo, is_possible
+from playhead.domain.marks import UndoStep, is_possible
 from playhead.domain.model import Instant, ItemId, Milliseconds
 from playhead.domain.playback import (
     MAX_MS,
@@ -181,8 +181,8 @@ def test_a_point_can_be_restored_where_nothing_else_is_known():
 # Taking back
 
 
-def undo_of(viewer: Viewer, before: Progress | None) -> Undo:
-    return Undo(ItemId("movie"), before, viewer.stored.version)
+def undo_of(viewer: Viewer, before: Progress | None) -> UndoStep:
+    return UndoStep(ItemId("movie"), before, viewer.stored.version)
 
 
 def test_a_mark_that_is_taken_back_leaves_what_was_there():

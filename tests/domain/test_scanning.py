@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from playhead.domain.catalogue import Item, MediaInfo, ParsedName
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
-from playhead.domain.scanning import FoundFile, KnownFile, Link, Lost, Reading, Shelf, compare, measure
+from playhead.domain.scanning import (
+    FileLink,
+    FileReading,
+    FoundFile,
+    KnownFile,
+    MissingFiles,
+    ScanIndex,
+    compare,
+    measure,
+)
 from support import Ids
 
 LIBRARY = LibraryId("lib")
@@ -24,10 +33,10 @@ class Folder:
     def __init__(self) -> None:
         self.items: dict[ItemId, Item] = {}
         self._ids = Ids()
-        self.shelf = Shelf(LIBRARY, (), now=NOW, new_id=self._ids)
+        self.shelf = ScanIndex(LIBRARY, (), now=NOW, new_id=self._ids)
 
-    def scan(self) -> Shelf:
-        self.shelf = Shelf(LIBRARY, self.items.values(), now=NOW, new_id=self._ids)
+    def scan(self) -> ScanIndex:
+        self.shelf = ScanIndex(LIBRARY, self.items.values(), now=NOW, new_id=self._ids)
         return self.shelf
 
     def finish(self) -> None:
@@ -40,12 +49,12 @@ class Folder:
             self.items[item.id] = item
         return len(changes.new) + len(changes.changed)
 
-    def place(self, reading: Reading, before: KnownFile | None = None, *, same: bool = False) -> KnownFile:
+    def place(self, reading: FileReading, before: KnownFile | None = None, *, same: bool = False) -> KnownFile:
         """Place a file and return it as the next scan will know it."""
         links = self.shelf.place(reading, before, same_content=same)
         return known(links=links, duration_ms=reading.info.duration_ms)
 
-    def first(self, *readings: Reading) -> list[KnownFile]:
+    def first(self, *readings: FileReading) -> list[KnownFile]:
         """Scan an empty library that gets these files."""
         self.scan()
         files = [self.place(reading) for reading in readings]
@@ -63,7 +72,9 @@ class Folder:
         return sorted(item.title for item in self.items.values() if item.removed_at is None)
 
 
-def known(path: str = "a.mkv", *, links: Iterable[Link] = (), duration_ms: int = HOUR, **changed: object) -> KnownFile:
+def known(
+    path: str = "a.mkv", *, links: Iterable[FileLink] = (), duration_ms: int = HOUR, **changed: object
+) -> KnownFile:
     file = KnownFile(FileId(path), path, 1, 1, "1", "print", Milliseconds(duration_ms), links=tuple(links))
     return replace(file, **changed)
 
@@ -72,12 +83,12 @@ def found(path: str = "a.mkv", size: int = 1, mtime_ns: int = 1, evidence: str =
     return FoundFile(path, size, mtime_ns, evidence)
 
 
-def reading(name: ParsedName, *, minutes: float = 60, **members: object) -> Reading:
+def reading(name: ParsedName, *, minutes: float = 60, **members: object) -> FileReading:
     info = MediaInfo(Milliseconds(round(minutes * 60_000)), "mov", ())
-    return replace(Reading(name, info, "print", "1080p"), **members)
+    return replace(FileReading(name, info, "print", "1080p"), **members)
 
 
-def movie(title: str = "Heat", year: int | None = 1995, *, minutes: float = 60, **members: object) -> Reading:
+def movie(title: str = "Heat", year: int | None = 1995, *, minutes: float = 60, **members: object) -> FileReading:
     nfo = bool(members.pop("from_nfo", False))
     return reading(
         replace(ParsedName(ItemKind.MOVIE, title, year), **members),
@@ -86,7 +97,7 @@ def movie(title: str = "Heat", year: int | None = 1995, *, minutes: float = 60, 
     )
 
 
-def episode(number: int | None = 1, *, show: str = "Dark", season: int | None = 1, **members: object) -> Reading:
+def episode(number: int | None = 1, *, show: str = "Dark", season: int | None = 1, **members: object) -> FileReading:
     ids = members.pop("episode_ids", {})
     name = ParsedName(ItemKind.EPISODE, show, season_number=season, episode_number=number)
     return reading(replace(name, **members), episode_ids=ids)
@@ -139,10 +150,10 @@ def test_what_lies_in_a_folder_that_cannot_be_read_counts_as_it_was() -> None:
 
 
 def test_a_lost_file_is_claimed_once_and_by_the_same_name_first() -> None:
-    lost = Lost([known("x/a.mkv"), known("x/b.mkv"), known("x/c.mkv", fingerprint=None)])
+    lost = MissingFiles([known("x/a.mkv"), known("x/b.mkv"), known("x/c.mkv", fingerprint=None)])
     claimed = [lost.claim("print", "y/b.mkv"), lost.claim("print", "y/b.mkv"), lost.claim("print", "y/b.mkv")]
     assert [file and file.path for file in claimed] == ["x/b.mkv", "x/a.mkv", None]
-    assert Lost([]).claim("print", "a") is None
+    assert MissingFiles([]).claim("print", "a") is None
 
 
 # Movies
@@ -529,7 +540,9 @@ names = st.one_of(
 
 
 @given(st.lists(names, max_size=8), st.lists(names, max_size=8))
-def test_no_item_is_ever_lost_and_a_second_scan_changes_nothing(before: list[Reading], after: list[Reading]) -> None:
+def test_no_item_is_ever_lost_and_a_second_scan_changes_nothing(
+    before: list[FileReading], after: list[FileReading]
+) -> None:
     folder = Folder()
     folder.first(*before)
     ids = set(folder.items)

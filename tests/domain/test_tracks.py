@@ -1,14 +1,14 @@
 """Tracks out of streams."""
 
-from playhead.domain.catalogue import Stream
+from playhead.domain.catalogue import MediaStream
 from playhead.domain.tracks import SoundTrack, SubtitleTrack, embedded_subtitles, sound_tracks
 
 STREAMS = (
-    Stream("video", "h264", width=1920, height=1080),
-    Stream("audio", "aac", language="eng", channels=6, default=True),
-    Stream("subtitle", "subrip", language="ger", title="Full"),
-    Stream("audio", "ac3", language="deu", title="Commentary", channels=2),
-    Stream("subtitle", "hdmv_pgs_subtitle", forced=True),
+    MediaStream("video", "h264", width=1920, height=1080),
+    MediaStream("audio", "aac", language="eng", channels=6, default=True),
+    MediaStream("subtitle", "subrip", language="ger", title="Full"),
+    MediaStream("audio", "ac3", language="deu", title="Commentary", channels=2),
+    MediaStream("subtitle", "hdmv_pgs_subtitle", forced=True),
 )
 
 

@@ -141,7 +141,7 @@ async def test_a_defect_is_told_in_the_log_and_not_to_the_client(
         raise ZeroDivisionError
 
     await stocked.client.get(ME, headers=stocked.member)
-    monkeypatch.setattr(stocked.playhead.installation.database, "apply", fail)
+    monkeypatch.setattr(stocked.playhead.installation.database, "commit_batch", fail)
     expected = await in_the_usual_way(stocked, "POST", MOVIE_PATH, stocked.member | JSON, REPORT)
     assert expected.startswith(b"HTTP/1.1 500 ")
     assert await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT) == expected

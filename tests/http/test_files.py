@@ -10,10 +10,10 @@ from sqlalchemy import select, update
 
 from player import Player
 from playhead.bootstrap import new_id
-from playhead.domain.catalogue import MediaInfo, Stream
+from playhead.domain.catalogue import MediaInfo, MediaStream
 from playhead.domain.model import LibraryId, LibraryKind, Milliseconds
 from playhead.media.names import filenames
-from playhead.services.scanning import Scanner, Tools
+from playhead.services.scanning import Scanner, ScanTools
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection
 from world import World
@@ -31,7 +31,9 @@ def probe(path: Path) -> MediaInfo:
     """Read how long the film is from what `Folder.put` has written."""
     minutes = re.match(r"\d+", path.read_text())
     assert minutes is not None
-    return MediaInfo(Milliseconds(int(minutes[0]) * MINUTE_MS), "matroska", (Stream("video", "h264", height=1080),))
+    return MediaInfo(
+        Milliseconds(int(minutes[0]) * MINUTE_MS), "matroska", (MediaStream("video", "h264", height=1080),)
+    )
 
 
 class Folder:
@@ -42,7 +44,10 @@ class Folder:
         self.root = root
         self._library_id = library_id
         self._scanner = Scanner(
-            world.playhead.installation.database, clock=world.clock, new_id=new_id, tools=Tools(filenames.parse, probe)
+            world.playhead.installation.database,
+            clock=world.clock,
+            new_id=new_id,
+            tools=ScanTools(filenames.parse, probe),
         )
 
     def put(self, path: str, minutes: int = 90, version: str = "") -> Path:

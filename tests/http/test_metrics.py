@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from playhead.errors import unavailable
 from playhead.http.application import Application
-from playhead.http.metrics import MetricsRoutes, Numbers, Traffic, Worker
+from playhead.http.metrics import MetricsCollector, MetricsRoutes, RequestStats, WorkerLabel
 from playhead.http.route import Access, Call, Route
 from playhead.services.measures import Commits
 from world import MOVIE, World
@@ -91,17 +91,17 @@ async def test_no_metric_names_a_user_an_item_or_what_somebody_called(stocked: W
 
 
 async def test_of_several_workers_whichever_is_asked_tells_the_numbers_of_all():
-    def numbers_after(answers: int) -> Numbers:
-        traffic = Traffic()
+    def numbers_after(answers: int) -> MetricsCollector:
+        traffic = RequestStats()
         traffic.answers["GET", "/livez", 200] = answers
-        return Numbers(
+        return MetricsCollector(
             traffic, Commits, waiting=dict[str, int], refused=dict[str, int], log_bytes=lambda: None, version="1"
         )
 
     async def ask_others() -> dict[int, bytes | None]:
         return {2: None, 0: numbers_after(3).encode()}
 
-    answer = await MetricsRoutes(numbers_after(4), Worker(1, ask_others)).read(cast("Call", None))
+    answer = await MetricsRoutes(numbers_after(4), WorkerLabel(1, ask_others)).read(cast("Call", None))
     families = {family.name: family for family in text_string_to_metric_families(bytes(answer.body).decode())}
     up = [(sample.labels["worker"], sample.value) for sample in families["playhead_worker_up"].samples]
     assert up == [("0", 1), ("1", 1), ("2", 0)]
@@ -117,7 +117,7 @@ class Doors:
     def __init__(self) -> None:
         self.opened = asyncio.Event()
         self.inside = asyncio.Semaphore(0)
-        self.traffic = Traffic()
+        self.traffic = RequestStats()
         rows = [
             Route("GET", "/held", self.hold, "", access=Access.ANYONE),
             Route("GET", "/free", self.pass_by, "", access=Access.ANYONE, bounded=False),

@@ -6,12 +6,12 @@ from pathlib import Path
 import av
 import pytest
 
-from playhead.domain.artwork import Size
+from playhead.domain.artwork import PixelSize
 from playhead.media.contents import Unusable
 from playhead.media.pictures import picture_of_film, picture_of_image
 from screen import BLACK, BLUE, GREEN, RED, WHITE, checks, colour_at, film, image, is_near, painted, shape_of
 
-POSTER, STILL = Size(240, 360), Size(240, 135)
+POSTER, STILL = PixelSize(240, 360), PixelSize(240, 135)
 
 
 # Images
@@ -42,7 +42,10 @@ def test_of_an_image_of_another_shape_the_middle_is_shown_undistorted(tmp_path: 
 
 
 def test_small_images_become_as_large_as_any_other(tmp_path: Path):
-    assert shape_of(picture_of_image(image(tmp_path / "dot.png", RED, (2, 3), "png"), Size(960, 1440))) == (960, 1440)
+    assert shape_of(picture_of_image(image(tmp_path / "dot.png", RED, (2, 3), "png"), PixelSize(960, 1440))) == (
+        960,
+        1440,
+    )
 
 
 @pytest.mark.parametrize(
@@ -137,7 +140,7 @@ def test_a_film_from_a_telephone_is_shown_the_right_way_up(
 
 @pytest.mark.parametrize("size", [POSTER, STILL])
 @pytest.mark.parametrize("side", ["above", "beside"])
-def test_the_black_bars_of_a_film_of_another_shape_are_cut_off(tmp_path: Path, side: str, size: Size):
+def test_the_black_bars_of_a_film_of_another_shape_are_cut_off(tmp_path: Path, side: str, size: PixelSize):
     def paint(x: int, y: int) -> tuple[int, int, int]:
         is_bar = not 22 <= y < 158 if side == "above" else not 40 <= x < 280
         return BLACK if is_bar else checks(x, y)

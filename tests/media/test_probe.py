@@ -9,7 +9,7 @@ from typing import Any
 import av
 import pytest
 
-from playhead.domain.catalogue import Stream, version_label
+from playhead.domain.catalogue import MediaStream, version_label
 from playhead.media.probe import Unreadable, probe
 
 RATE = 10
@@ -81,8 +81,8 @@ def test_an_mp4_tells_its_length_and_its_streams(tmp_path: Path):
     assert 4000 <= info.duration_ms <= 4100
     assert info.container == "mov"
     assert info.streams == (
-        Stream("video", "h264", width=320, height=180, default=True),
-        Stream("audio", "aac", language="deu", channels=2, default=True),
+        MediaStream("video", "h264", width=320, height=180, default=True),
+        MediaStream("audio", "aac", language="deu", channels=2, default=True),
     )
     assert info.credits_ms is None
     assert version_label(info) == "180p H.264"
@@ -91,7 +91,7 @@ def test_an_mp4_tells_its_length_and_its_streams(tmp_path: Path):
 def test_hevc_in_matroska_with_a_pq_transfer_is_hdr(tmp_path: Path):
     info = probe(film(tmp_path / "film.mkv", video="libx265", transfer=16, size=(1280, 536)))
     assert info.container == "matroska"
-    assert info.streams[0] == Stream("video", "hevc", width=1280, height=536, hdr=True)
+    assert info.streams[0] == MediaStream("video", "hevc", width=1280, height=536, hdr=True)
     assert version_label(info) == "720p HEVC HDR"
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, select
 from playhead.domain.accounts import Principal, TokenKind, User, login_key, token_hash
 from playhead.domain.model import LibraryId, Role, TokenId, UserId
 from playhead.errors import Code, PlayheadError, unavailable
-from playhead.services import trusted
+from playhead.services import credential_cache
 from playhead.services.accounts import SIGN_INS_MAX, Accounts
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
@@ -39,12 +39,12 @@ class Stopwatch:
         return self.seconds
 
 
-class Watched:
+class CountingDatabase:
     """A database that counts what is asked of it, may be full, and can be overtaken before a look-up comes back."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self.peeks = 0
+        self.inline_reads = 0
         self.writes = 0
         self.is_full = False
         self.overtaken_by: Callable[[], Awaitable[object]] | None = None
@@ -52,9 +52,9 @@ class Watched:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         return await self._database.read(fn)
 
-    async def peek(self, fn: Callable[[Connection], T]) -> T:
-        self.peeks += 1
-        found = await self._database.peek(fn)
+    async def read_inline(self, fn: Callable[[Connection], T]) -> T:
+        self.inline_reads += 1
+        found = await self._database.read_inline(fn)
         if self.overtaken_by is not None:
             await self.overtaken_by()
             self.overtaken_by = None
@@ -76,7 +76,7 @@ class Process:
     def __init__(
         self, database: Database, passwords: Passwords, clock: Clock, ids: Ids, numbers: Iterator[int]
     ) -> None:
-        self.database = Watched(database)
+        self.database = CountingDatabase(database)
         self.passwords = passwords
         self.clock = clock
         self.stopwatch = Stopwatch()
@@ -544,12 +544,12 @@ async def test_an_api_token_cannot_sign_out(accounts: Accounts):
 @pytest.mark.parametrize("text", ["", "a" * 63, "A" * 64, "é" * 64, "a" * 64 + "\n", "a" * 10_000])
 async def test_what_is_no_token_never_reaches_the_store(process: Process, text: str):
     assert await process.accounts.authenticate(text) is None
-    assert process.database.peeks == 0
+    assert process.database.inline_reads == 0
 
 
 async def test_an_unknown_token_is_nobody(process: Process):
     assert await process.accounts.authenticate("a" * 64) is None
-    assert process.database.peeks == 2  # the epoch of credentials, and the token
+    assert process.database.inline_reads == 2  # the epoch of credentials, and the token
 
 
 async def test_a_token_is_looked_up_once_and_then_only_whether_anything_was_revoked(process: Process):
@@ -557,11 +557,11 @@ async def test_a_token_is_looked_up_once_and_then_only_whether_anything_was_revo
     secret, _ = await process.accounts.create_token(ana.id, "phone")
     for _ in range(5):
         await process.accounts.authenticate(secret)
-    assert process.database.peeks == 2
+    assert process.database.inline_reads == 2
     process.stopwatch.seconds += 0.9
     for _ in range(5):
         await process.accounts.authenticate(secret)
-    assert process.database.peeks == 3
+    assert process.database.inline_reads == 3
 
 
 async def test_a_token_that_ends_while_it_is_remembered_is_nobodys(process: Process):
@@ -614,7 +614,7 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_believed_afterwards(
 async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(
     process: Process, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(trusted, "TRUSTED_MAX", 20)
+    monkeypatch.setattr(credential_cache, "CREDENTIALS_MAX", 20)
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     secrets = [f"{number:064x}" for number in range(21)]
     today = process.clock.now - process.clock.now % DAY_MS
@@ -632,11 +632,11 @@ async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(
     await database.write(lambda connection: connection.execute(insert(schema.token), rows))
     for secret in secrets:
         await process.accounts.authenticate(secret)
-    looked_up = process.database.peeks
+    looked_up = process.database.inline_reads
     await process.accounts.authenticate(secrets[1])
-    assert process.database.peeks == looked_up
+    assert process.database.inline_reads == looked_up
     await process.accounts.authenticate(secrets[0])
-    assert process.database.peeks == looked_up + 1
+    assert process.database.inline_reads == looked_up + 1
 
 
 # The first admin

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, update
 
-from playhead.domain.artwork import ArtworkKind, Size
-from playhead.domain.catalogue import Item, MediaInfo, Stream, identity
+from playhead.domain.artwork import ArtworkKind, PixelSize
+from playhead.domain.catalogue import Item, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
-from playhead.domain.scanning import Changes, FoundFile, Link
+from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.errors import Code, PlayheadError
 from playhead.media.contents import Unusable
-from playhead.services.artwork import Artwork, Picture, Tools
+from playhead.services.artwork import Artwork, ArtworkTools, Picture
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Database
@@ -39,13 +39,13 @@ class Studio:
         self.gate.set()
         self.started = threading.Semaphore(0)
 
-    def of_image(self, path: Path, size: Size) -> bytes:
+    def of_image(self, path: Path, size: PixelSize) -> bytes:
         return self._make("image", path, size)
 
-    def of_film(self, path: Path, size: Size) -> bytes:
+    def of_film(self, path: Path, size: PixelSize) -> bytes:
         return self._make("frame", path, size)
 
-    def _make(self, what: str, path: Path, size: Size) -> bytes:
+    def _make(self, what: str, path: Path, size: PixelSize) -> bytes:
         self.started.release()
         assert self.gate.wait(20)
         self.made.append(path.name)
@@ -69,7 +69,7 @@ class Gallery:
         self.artwork = self.open()
 
     def open(self) -> Artwork:
-        tools = Tools(self.studio.of_image, self.studio.of_film)
+        tools = ArtworkTools(self.studio.of_image, self.studio.of_film)
         return Artwork(self.database, self.kept, monotonic=lambda: self.seconds, tools=tools)
 
     async def begin(self) -> None:
@@ -87,16 +87,16 @@ class Gallery:
 
     async def put(self, item: Item, *paths: str) -> ItemId:
         """Put an item with its files, which are laid too, into the catalogue."""
-        await self.database.write(lambda connection: scanning.store_items(connection, Changes([item], [])))
+        await self.database.write(lambda connection: scanning.store_items(connection, ItemChanges([item], [])))
         for path in paths:
             self.lay(path)
             change = FileChange(
                 FileId(self.ids()),
                 is_new=True,
                 found=FoundFile(path, 5, 5, "1"),
-                info=MediaInfo(Milliseconds(1000), "mov", (Stream("video", "h264", width=640, height=360),)),
+                info=MediaInfo(Milliseconds(1000), "mov", (MediaStream("video", "h264", width=640, height=360),)),
                 label="360p",
-                links=(Link(item.id),),
+                links=(FileLink(item.id),),
             )
 
             def store(connection: Connection, change: FileChange = change) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
-from playhead.domain.catalogue import Item, MediaInfo, Stream, identity
+from playhead.domain.catalogue import Item, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
-from playhead.domain.scanning import Changes, FoundFile, Link
+from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.errors import Code, PlayheadError
-from playhead.services.catalogue import SORTS, Catalogue, ItemPage, Viewer
+from playhead.services.catalogue import SORTS, Catalogue, ItemListPage, Viewer
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange
@@ -47,7 +47,7 @@ class Shop:
         connection.execute(insert(schema.library_access).values(grant))
 
     async def put(self, *items: Item) -> None:
-        await self.database.write(lambda connection: scanning.store_items(connection, Changes(list(items), [])))
+        await self.database.write(lambda connection: scanning.store_items(connection, ItemChanges(list(items), [])))
 
     def item(self, library_id: LibraryId, title: str = "Heat", kind: ItemKind = ItemKind.MOVIE) -> Item:
         return Item(ItemId(self.ids()), library_id, kind, title, identity(title), self.clock.now)
@@ -74,14 +74,16 @@ class Shop:
     async def file(
         self, item: Item, path: str, *, height: int = 1080, codec: str = "h264", part: int | None = None
     ) -> FileId:
-        info = MediaInfo(Milliseconds(1000), "matroska", (Stream("video", codec, width=height * 2, height=height),))
+        info = MediaInfo(
+            Milliseconds(1000), "matroska", (MediaStream("video", codec, width=height * 2, height=height),)
+        )
         change = FileChange(
             FileId(self.ids()),
             is_new=True,
             found=FoundFile(path, 5, 5, "1"),
             info=info,
             label=f"{height}p",
-            links=(Link(item.id, part),),
+            links=(FileLink(item.id, part),),
         )
         await self.database.write(
             lambda connection: scanning.store_files(connection, item.library_id, [change], self.clock.now)
@@ -100,7 +102,7 @@ async def refusal(awaitable: object) -> PlayheadError:
     return caught.value
 
 
-def titles(page: ItemPage) -> list[str]:
+def titles(page: ItemListPage) -> list[str]:
     return [view.item.title for view in page.items]
 
 

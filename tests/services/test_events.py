@@ -14,7 +14,7 @@ from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, Role,
 from playhead.domain.playback import Event, Policy, Progress, Report
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.services import events as hub
-from playhead.services.events import Events, Pace, Signal, Stream
+from playhead.services.events import Events, EventStream, StreamSignal, StreamTiming
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.storage.accounts import add_user
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 ANNA, BEN = UserId("a0000000-0000-4000-8000-000000000000"), UserId("b0000000-0000-4000-8000-000000000000")
 FILM, OTHER_FILM = ItemId("f0000000-0000-4000-8000-000000000000"), ItemId("f1000000-0000-4000-8000-000000000000")
 NOW = Instant(1_762_639_200_000)
-QUICK = Pace(round_s=0.02, tick_s=0.01)
+QUICK = StreamTiming(round_s=0.02, tick_s=0.01)
 WITHIN_S = 5.0
 
 
@@ -79,11 +79,11 @@ async def events() -> Events:
     return Events(monotonic=Seconds(), ended_tokens=Tokens(), pace=QUICK)
 
 
-async def told(stream: Stream) -> list[Change | Signal]:
+async def told(stream: EventStream) -> list[Change | StreamSignal]:
     """Return what the stream is told next; no more than one round."""
     async with asyncio.timeout(WITHIN_S):
         notices = await stream.next()
-    return [each for notice in notices for each in ([notice] if isinstance(notice, Signal) else notice)]
+    return [each for notice in notices for each in ([notice] if isinstance(notice, StreamSignal) else notice)]
 
 
 # Who is told what
@@ -138,7 +138,7 @@ async def test_nobody_listening_costs_no_more_than_a_question(events: Events):
 async def test_everybody_is_told_to_refetch_where_something_was_missed(events: Events):
     anna, ben = events.open(principal()), events.open(principal(BEN))
     events.refetch_all()
-    assert await told(anna) == await told(ben) == [Signal.REFETCH]
+    assert await told(anna) == await told(ben) == [StreamSignal.REFETCH]
 
 
 # How long a stream lasts
@@ -151,7 +151,7 @@ async def test_silence_is_broken_by_a_heartbeat():
     waiting = asyncio.create_task(told(stream))
     await asyncio.sleep(0)
     seconds.now += QUICK.heartbeat_s
-    assert await waiting == [Signal.HEARTBEAT]
+    assert await waiting == [StreamSignal.HEARTBEAT]
     await events.close()
 
 
@@ -179,7 +179,7 @@ async def test_a_stream_that_takes_nothing_for_too_long_is_given_up():
 async def test_a_stream_for_which_too_much_waits_is_ended(events: Events):
     stream = events.open(principal())
     for _ in range(hub.WAITING_MAX + 1):
-        stream.put(Signal.REFETCH)
+        stream.put(StreamSignal.REFETCH)
     assert await told(stream) == []
 
 
@@ -273,7 +273,7 @@ async def two(wire: Wire) -> tuple[Process, Process]:
     for process in (here, there):
         process.events.deliver([begun])
         while (notices := await told(process.stream))[-1] != begun:
-            assert set(notices) == {Signal.REFETCH}
+            assert set(notices) == {StreamSignal.REFETCH}
     return here, there
 
 
@@ -281,7 +281,7 @@ async def test_a_process_that_begins_tells_the_others_to_refetch(wire: Wire):
     # The one whose place it takes may have been killed between a commit and telling of it.
     here, there = await two(wire)
     third = Process(wire, "third")
-    assert await told(here.stream) == await told(there.stream) == [Signal.REFETCH]
+    assert await told(here.stream) == await told(there.stream) == [StreamSignal.REFETCH]
     for process in (here, there, third):
         await process.close()
 
@@ -319,7 +319,7 @@ async def test_who_could_not_be_told_is_told_to_refetch_as_soon_as_it_can(wire: 
     here.events.publish([moved(100)])
     assert await told(here.stream) == [moved(100)]
     wire.cut = False
-    assert await told(there.stream) == [Signal.REFETCH]
+    assert await told(there.stream) == [StreamSignal.REFETCH]
     await here.close()
     await there.close()
 
@@ -327,7 +327,7 @@ async def test_who_could_not_be_told_is_told_to_refetch_as_soon_as_it_can(wire: 
 async def test_what_another_version_says_is_a_reason_to_refetch(wire: Wire):
     here, there = await two(wire)
     await wire.notify(['{"language": "of the future"}'])
-    assert await told(here.stream) == await told(there.stream) == [Signal.REFETCH]
+    assert await told(here.stream) == await told(there.stream) == [StreamSignal.REFETCH]
     await here.close()
     await there.close()
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import Connection, func, insert, select
 
-from playhead.domain.importing import FAULTS_MAX, Entry, Fault, ShowName
+from playhead.domain.importing import FAULTS_MAX, ImportEntry, LineFault, ShowName
 from playhead.domain.model import ItemId, ItemKind
 from playhead.errors import Code, PlayheadError
 from playhead.services.importing import Importer, ImportReport
@@ -36,18 +36,18 @@ def importer(database: Database) -> Importer:
     return Importer(database, clock=Clock(), new_id=Ids())
 
 
-def movies(count: int, **members: object) -> list[Entry]:
+def movies(count: int, **members: object) -> list[ImportEntry]:
     return [
-        Entry(number, "Films", ItemKind.MOVIE, f"Film {number}", external_ids={"tmdb": str(number)}, **members)  # pyright: ignore[reportArgumentType]
+        ImportEntry(number, "Films", ItemKind.MOVIE, f"Film {number}", external_ids={"tmdb": str(number)}, **members)  # pyright: ignore[reportArgumentType]
         for number in range(1, count + 1)
     ]
 
 
-def series(episodes: int) -> list[Entry]:
+def series(episodes: int) -> list[ImportEntry]:
     name = ShowName(title="Tidal Station", year=2021)
-    lines = [Entry(1, "Series", ItemKind.SHOW, "Tidal Station", year=2021)]
+    lines = [ImportEntry(1, "Series", ItemKind.SHOW, "Tidal Station", year=2021)]
     lines += [
-        Entry(1 + number, "Series", ItemKind.EPISODE, "Ebb", show=name, season_number=1, episode_number=number)
+        ImportEntry(1 + number, "Series", ItemKind.EPISODE, "Ebb", show=name, season_number=1, episode_number=number)
         for number in range(1, episodes + 1)
     ]
     return lines
@@ -61,7 +61,7 @@ def count(connection: Connection) -> tuple[int, int]:
 
 async def test_an_import_is_stored_and_said_again_it_changes_nothing(store: SQLiteDatabase):
     entries = [*movies(7), *(series(5))]
-    entries = [Entry(**{**_members(entry), "line": line}) for line, entry in enumerate(entries, 1)]
+    entries = [ImportEntry(**{**_members(entry), "line": line}) for line, entry in enumerate(entries, 1)]
     service = importer(store)
     assert await service.run(entries) == ImportReport(13, 0, 0)
     assert await store.read(count) == (13, 7)
@@ -69,14 +69,14 @@ async def test_an_import_is_stored_and_said_again_it_changes_nothing(store: SQLi
     assert await store.read(count) == (13, 7)
 
 
-def _members(entry: Entry) -> dict[str, object]:
-    return {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+def _members(entry: ImportEntry) -> dict[str, object]:
+    return {name: getattr(entry, name) for name in ImportEntry.__dataclass_fields__}
 
 
 async def test_nothing_that_no_line_names_is_touched(store: SQLiteDatabase):
     service = importer(store)
     await service.run(movies(3))
-    changed = Entry(1, "Films", ItemKind.MOVIE, "Film Two", external_ids={"tmdb": "2", "imdb": "tt2"})
+    changed = ImportEntry(1, "Films", ItemKind.MOVIE, "Film Two", external_ids={"tmdb": "2", "imdb": "tt2"})
     assert await service.run([changed]) == ImportReport(0, 1, 0)
     rows = await store.read(
         lambda connection: connection.execute(select(schema.item.c.title, schema.item.c.removed_at)).all()
@@ -86,16 +86,16 @@ async def test_nothing_that_no_line_names_is_touched(store: SQLiteDatabase):
 
 
 async def test_with_one_faulty_line_nothing_is_imported(store: SQLiteDatabase):
-    entries = [*movies(3), Entry(4, "Nowhere", ItemKind.MOVIE, "Film 4")]
+    entries = [*movies(3), ImportEntry(4, "Nowhere", ItemKind.MOVIE, "Film 4")]
     with pytest.raises(PlayheadError) as refused:
-        await importer(store).run(entries, [Fault(9, None, "is no JSON")])
+        await importer(store).run(entries, [LineFault(9, None, "is no JSON")])
     assert refused.value.code is Code.INVALID
     assert refused.value.details == {"line 4: library": ["there is no such library"], "line 9": ["is no JSON"]}
     assert await store.read(count) == (0, 0)
 
 
 async def test_faults_without_end_are_cut(store: SQLiteDatabase):
-    faults = [Fault(line, None, "is no JSON") for line in range(FAULTS_MAX + 5)]
+    faults = [LineFault(line, None, "is no JSON") for line in range(FAULTS_MAX + 5)]
     with pytest.raises(PlayheadError) as refused:
         await importer(store).run([], faults)
     assert len(refused.value.details or {}) == FAULTS_MAX + 1
@@ -115,7 +115,7 @@ async def test_imports_at_the_same_time_know_of_each_other(store: SQLiteDatabase
 class Overtaken:
     """A database in which somebody else writes, just before the import comes to write what it has decided."""
 
-    def __init__(self, database: SQLiteDatabase, meanwhile: Sequence[Entry]) -> None:
+    def __init__(self, database: SQLiteDatabase, meanwhile: Sequence[ImportEntry]) -> None:
         self._database = database
         self._meanwhile = meanwhile
 
@@ -146,7 +146,7 @@ async def test_what_another_process_changed_meanwhile_is_looked_at_again(store: 
 
 async def test_an_item_that_another_process_made_meanwhile_under_another_id_is_a_fault(store: SQLiteDatabase):
     service = importer(Overtaken(store, movies(1)))  # pyright: ignore[reportArgumentType]
-    own = Entry(1, "Films", ItemKind.MOVIE, "Film 1", id=ItemId("aaaaaaaa-0000-4000-8000-000000000001"))
+    own = ImportEntry(1, "Films", ItemKind.MOVIE, "Film 1", id=ItemId("aaaaaaaa-0000-4000-8000-000000000001"))
     with pytest.raises(PlayheadError) as refused:
         await service.run([own])
     assert list(refused.value.details or {}) == ["line 1: id"]

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, insert
 
 from playhead.bootstrap import Installation, open_installation
 from playhead.config import Settings
-from playhead.domain.lists import ListState, Viewed, continue_watching, find_candidates, next_up
+from playhead.domain.lists import ItemState, ListState, continue_watching, find_candidates, next_up
 from playhead.domain.model import Instant, ItemId, LibraryId, Milliseconds, Role, UserId
 from playhead.domain.playback import Policy
 from playhead.services.catalogue import Viewer
@@ -31,7 +31,7 @@ class Store:
         self.installation = installation
         self.viewer = viewer
         self.now = now
-        self.rows: list[Viewed] = []
+        self.rows: list[ItemState] = []
         self.states: dict[ItemId, ListState] = {}
         self._random = random
         self._ids = Ids()
@@ -95,12 +95,12 @@ class Store:
                 self.states[item_id] = state
                 self._write("list_state", user_id=self.viewer.user_id, item_id=item_id, **state._asdict())
         if kind != "show":
-            row = Viewed(item_id, more["show_id"], removed_at is None and library == granted)
+            row = ItemState(item_id, more["show_id"], removed_at is None and library == granted)
             del more["show_id"]
             self.rows.append(self._watch(row._replace(**more)))
         return item_id
 
-    def _watch(self, row: Viewed) -> Viewed:
+    def _watch(self, row: ItemState) -> ItemState:
         mine = {"user_id": self.viewer.user_id, "item_id": row.item_id}
         times = [
             self._at() if self._random.random() < 0.7 else None for _ in range(self._random.choice((0, 0, 1, 1, 2)))
@@ -136,7 +136,7 @@ async def store(request: pytest.FixtureRequest, settings: Settings, anyio_backen
 
 
 async def test_lists_are_what_the_rules_say_of_all_rows(store: Store):
-    shows: dict[ItemId, list[Viewed]] = {}
+    shows: dict[ItemId, list[ItemState]] = {}
     for row in store.rows:
         if row.show_id is not None:
             shows.setdefault(row.show_id, []).append(row)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from playhead.domain.events import Change, Topic
-from playhead.domain.marks import Undo
+from playhead.domain.marks import UndoStep
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import Policy, Report
 from playhead.errors import Code, PlayheadError
@@ -18,7 +18,7 @@ from playhead.services.playback import Playback
 from playhead.services.undoing import decode, encode
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
-from playhead.storage.upkeep.checking import Fault, check_file, check_server
+from playhead.storage.upkeep.checking import IntegrityFault, check_file, check_server
 from support import Clock, Ids
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, stock_library
 
@@ -174,7 +174,7 @@ async def test_a_show_is_marked_whole_or_not_at_all(database: Database, clock: C
 # Back again
 
 
-async def faults(engine: str, request: pytest.FixtureRequest) -> list[Fault]:
+async def faults(engine: str, request: pytest.FixtureRequest) -> list[IntegrityFault]:
     """What `db check` finds in what users write."""
     if engine == "sqlite":
         found = check_file(request.getfixturevalue("database_path"), lambda _done, _all: None)
@@ -245,7 +245,7 @@ async def test_one_of_two_processes_takes_a_mark_back(
 async def test_nothing_of_a_show_itself_or_of_nobody_is_taken_back(here: Installation):
     for item_id, code in ((SHOW, Code.CONFLICT), (NOWHERE, Code.NOT_FOUND)):
         with pytest.raises(PlayheadError) as refused:
-            await here.marks.undo(USER, [Undo(ItemId(item_id), None, 1)])
+            await here.marks.undo(USER, [UndoStep(ItemId(item_id), None, 1)])
         assert refused.value.code is code
 
 

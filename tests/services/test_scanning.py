@@ -13,13 +13,21 @@ from pathlib import Path, PurePosixPath
 import pytest
 from sqlalchemy import func, insert, select
 
-from playhead.domain.catalogue import MediaInfo, ParsedName, Stream
+from playhead.domain.catalogue import MediaInfo, MediaStream, ParsedName
 from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.errors import Code, PlayheadError
 from playhead.media.names import filenames
 from playhead.media.probe import Unreadable
 from playhead.services.catalogue import Catalogue, ItemDetail, ItemView, Viewer
-from playhead.services.scanning import FILES_AT_ONCE, LEASE_MS, Progress, Running, Scanner, ScanReport, Tools
+from playhead.services.scanning import (
+    FILES_AT_ONCE,
+    LEASE_MS,
+    RunningScan,
+    Scanner,
+    ScanProgress,
+    ScanReport,
+    ScanTools,
+)
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
 from support import Clock, Ids
@@ -57,7 +65,10 @@ def probe(path: Path) -> MediaInfo:
     if minutes is None:
         raise Unreadable("it holds no film")
     height = int((re.search(r"height=(\d+)", text) or ["", "1080"])[1])
-    streams = (Stream("video", "h264", width=height * 16 // 9, height=height), Stream("audio", "aac", language="eng"))
+    streams = (
+        MediaStream("video", "h264", width=height * 16 // 9, height=height),
+        MediaStream("audio", "aac", language="eng"),
+    )
     return MediaInfo(Milliseconds(int(minutes[1]) * 60_000), "matroska", streams)
 
 
@@ -76,7 +87,7 @@ class Shelf:
         self.scanner = self.new_scanner()
 
     def new_scanner(self, parse: Callable[..., ParsedName | None] = filenames.parse) -> Scanner:
-        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=Tools(parse, probe))
+        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=ScanTools(parse, probe))
 
     async def open(self) -> None:
         self.id = (await self.catalogue.add_library(self.kind, self.kind, self.root)).id
@@ -237,7 +248,7 @@ async def test_of_ten_thousand_unchanged_files_none_is_opened(movies: Shelf) -> 
     def parse(path: PurePosixPath, _: LibraryKind) -> ParsedName:
         return ParsedName(ItemKind.MOVIE, path.stem)
 
-    tools = Tools(parse, lambda _: MediaInfo(Milliseconds(1), "matroska", ()))
+    tools = ScanTools(parse, lambda _: MediaInfo(Milliseconds(1), "matroska", ()))
     movies.scanner = Scanner(movies.database, clock=movies.clock, new_id=movies.ids, tools=tools)
     assert len((await movies.scan()).added) == 10_000
     (movies.root / "0/Film 0.mkv").write_text("minutes=91 another size")
@@ -450,7 +461,7 @@ async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_sc
     def fail(_: Path) -> MediaInfo:
         raise PermissionError(13, "Permission denied")
 
-    movies.scanner = Scanner(movies.database, clock=movies.clock, new_id=movies.ids, tools=Tools(probe=fail))
+    movies.scanner = Scanner(movies.database, clock=movies.clock, new_id=movies.ids, tools=ScanTools(probe=fail))
     report = await movies.scan()
     assert report.skipped == [
         ("Heat (1995).mkv", "it cannot be read: Permission denied"),
@@ -558,7 +569,7 @@ async def test_a_scan_broken_off_leaves_what_it_has_stored_and_the_next_goes_on(
     for number in range(FILES_AT_ONCE + 20):
         movies.film(f"Film {number:03} (2000).mkv")
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: ScanProgress) -> None:
         if progress.done == FILES_AT_ONCE + 10:
             task.cancel()
 
@@ -696,10 +707,10 @@ async def test_progress_is_told_up_to_the_end(movies: Shelf) -> None:
     films = {f"Film {number} (2000).mkv" for number in range(3)}
     for film in films:
         movies.film(film)
-    told: list[Progress] = []
-    shown: list[Running | None] = []
+    told: list[ScanProgress] = []
+    shown: list[RunningScan | None] = []
 
-    def tell(progress: Progress) -> None:
+    def tell(progress: ScanProgress) -> None:
         told.append(progress)
         shown.append(movies.scanner.progress_of(movies.id))
 
@@ -708,7 +719,7 @@ async def test_progress_is_told_up_to_the_end(movies: Shelf) -> None:
     assert [(each.done, each.total) for each in told] == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert told[0].path == ""
     assert {each.path for each in told[1:]} == films
-    assert shown == [Running(*each) for each in told]
+    assert shown == [RunningScan(*each) for each in told]
     assert movies.scanner.progress_of(movies.id) is None
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from playhead.domain.marks import Undo
+from playhead.domain.marks import UndoStep
 from playhead.domain.model import Instant, ItemId, Milliseconds
 from playhead.domain.playback import NOTHING, Event, Progress
 from playhead.errors import Code, PlayheadError
@@ -41,12 +41,12 @@ SOUND: list[Any] = [3000, 5400, True, False, 1, "s", "d", "pause", None, "s", 54
 @pytest.mark.parametrize(
     "undos",
     [
-        [Undo(ITEM, None, 1)],
-        [Undo(ITEM, REPORTED, 7, PLAY, PLAY)],
-        [Undo(ITEM, NOTHING._replace(watched=True, armed=False), 2, None, PLAY), Undo(ItemId(PLAY), None, 1)],
+        [UndoStep(ITEM, None, 1)],
+        [UndoStep(ITEM, REPORTED, 7, PLAY, PLAY)],
+        [UndoStep(ITEM, NOTHING._replace(watched=True, armed=False), 2, None, PLAY), UndoStep(ItemId(PLAY), None, 1)],
     ],
 )
-def test_a_text_says_what_it_was_made_of(undos: list[Undo]):
+def test_a_text_says_what_it_was_made_of(undos: list[UndoStep]):
     text = encode(undos)
     assert text is not None
     assert decode(text, NOW) == undos
@@ -55,7 +55,7 @@ def test_a_text_says_what_it_was_made_of(undos: list[Undo]):
 def test_nothing_or_too_much_is_no_text():
     ids = Ids()
     assert encode([]) is None
-    some = [Undo(ItemId(ids()), None, 1, ids()) for _ in range(700)]
+    some = [UndoStep(ItemId(ids()), None, 1, ids()) for _ in range(700)]
     text = encode(some)
     assert text is not None
     assert len(text) <= LONGEST
@@ -105,7 +105,7 @@ def test_what_is_sound_comes_in():
         forged(changed(9, None)),
         forged(changed(11, NOW + 1)),
         forged(changed(2, False)),  # noqa: FBT003
-        encode([Undo(ITEM, None, 1), Undo(ITEM, None, 2)]),
+        encode([UndoStep(ITEM, None, 1), UndoStep(ITEM, None, 2)]),
     ],
 )
 def test_what_no_mark_can_have_made_does_not(text: str):

@@ -48,14 +48,14 @@ async def test_a_token_is_found_by_its_hash_together_with_its_account(database: 
     session = token_of(ANA, TokenKind.SESSION, 1, Instant(5))
     await database.write(add_ana_and_ben)
     await database.write(lambda connection: accounts.add_token(connection, "digest", session))
-    found = await database.peek(lambda connection: accounts.find_bearer(connection, "digest"))
+    found = await database.read_inline(lambda connection: accounts.find_bearer(connection, "digest"))
     assert found == (accounts.StoredToken(ANA.id, TokenKind.SESSION, Instant(5), None), ANA)
-    assert await database.peek(lambda connection: accounts.find_bearer(connection, "another")) is None
+    assert await database.read_inline(lambda connection: accounts.find_bearer(connection, "another")) is None
 
 
 async def test_a_token_whose_account_is_gone_is_not_found(database: Database):
     await database.write(lambda connection: accounts.add_token(connection, "digest", token_of(ANA, TokenKind.API, 1)))
-    assert await database.peek(lambda connection: accounts.find_bearer(connection, "digest")) is None
+    assert await database.read_inline(lambda connection: accounts.find_bearer(connection, "digest")) is None
 
 
 async def test_the_day_of_use_never_goes_back(database: Database):

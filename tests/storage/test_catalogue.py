@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from playhead.domain.catalogue import Item, Library, MediaInfo, Stream, identity
+from playhead.domain.catalogue import Item, Library, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
-from playhead.domain.scanning import Changes, FoundFile, Link
+from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.storage import catalogue, scanning
 from playhead.storage.engine.database import Connection
 from playhead.storage.engine.sqlite import SQLiteDatabase
@@ -17,8 +17,8 @@ INFO = MediaInfo(
     Milliseconds(90_000),
     "matroska",
     (
-        Stream("video", "hevc", title="Картина", width=3840, height=2160, hdr=True, default=True),
-        Stream("audio", "aac", language="eng", channels=6),
+        MediaStream("video", "hevc", title="Картина", width=3840, height=2160, hdr=True, default=True),
+        MediaStream("audio", "aac", language="eng", channels=6),
     ),
     Milliseconds(80_000),
 )
@@ -42,11 +42,11 @@ class Store:
         return replace(item, **members)
 
     def store(self, *new: Item, changed: tuple[Item, ...] = ()) -> None:
-        changes = Changes(list(new), list(changed))
+        changes = ItemChanges(list(new), list(changed))
         self.database.write_blocking(lambda connection: scanning.store_items(connection, changes))
 
     def file(self, *items: Item, path: str = "a.mkv") -> FileChange:
-        links = tuple(Link(item.id) for item in items)
+        links = tuple(FileLink(item.id) for item in items)
         found = FoundFile(path, 10, 1_700_000_000_123_456_789, "1")
         return FileChange(
             FileId(self.ids()), is_new=True, found=found, info=INFO, label="2160p", fingerprint="p", links=links
@@ -117,7 +117,7 @@ def test_a_file_is_known_again_with_what_was_read_of_it(store: Store) -> None:
     store.store_files(file)
     (known,) = store.database.read_blocking(lambda c: scanning.load_files(c, store.library_id))
     assert (known.size, known.mtime_ns, known.fingerprint) == (10, 1_700_000_000_123_456_789, "p")
-    assert (known.duration_ms, known.credits_ms, known.links) == (90_000, 80_000, (Link(film.id),))
+    assert (known.duration_ms, known.credits_ms, known.links) == (90_000, 80_000, (FileLink(film.id),))
     infos = store.database.read_blocking(lambda c: scanning.load_infos(c, [file.id]))
     assert infos == {file.id: INFO}
 
@@ -129,7 +129,7 @@ def test_a_file_that_becomes_faulty_keeps_its_links_and_cannot_be_played(store: 
     store.store_files(file)
     store.store_files(FileChange(file.id, is_new=False, found=file.found, fault="broken"))
     (known,) = store.database.read_blocking(lambda c: scanning.load_files(c, store.library_id))
-    assert (known.fault, known.links) == ("broken", (Link(film.id),))
+    assert (known.fault, known.links) == ("broken", (FileLink(film.id),))
     assert store.database.read_blocking(lambda c: catalogue.list_files(c, film.id)) == []
     assert store.database.read_blocking(lambda c: catalogue.find_file(c, file.id)) is None
     assert store.database.read_blocking(lambda c: scanning.load_infos(c, [file.id])) == {}
@@ -140,7 +140,7 @@ def test_a_changed_file_gives_up_its_old_links(store: Store) -> None:
     store.store(heat, ronin)
     file = store.file(heat)
     store.store_files(file)
-    store.store_files(replace(file, is_new=False, links=(Link(ronin.id, 2),)))
+    store.store_files(replace(file, is_new=False, links=(FileLink(ronin.id, 2),)))
     assert store.database.read_blocking(lambda c: catalogue.list_files(c, heat.id)) == []
     (played,) = store.database.read_blocking(lambda c: catalogue.list_files(c, ronin.id))
     assert played.part == 2

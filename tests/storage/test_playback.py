@@ -53,7 +53,7 @@ def store(*rows: tuple[playback.Key, Progress]) -> Callable[[Connection], list[p
     return lambda connection: playback.store(connection, sorted(rows))
 
 
-def load(*keys: playback.Key) -> Callable[[Connection], list[playback.Known | None]]:
+def load(*keys: playback.Key) -> Callable[[Connection], list[playback.SaveLookup | None]]:
     return lambda connection: playback.load(connection, keys)
 
 

@@ -29,7 +29,7 @@ FRAMES_PER_SECOND: Final = 10  # the clock shows tenths
 KEYFRAME_EVERY_S: Final = 1  # a browser starts a seek at a keyframe
 SAMPLES_PER_SECOND: Final = 24_000
 
-Progress = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ CLIPS: Final = (
 
 
 def make_clips(
-    folder: Path, clips: Sequence[Clip] = CLIPS, *, on_progress: Progress = lambda _done, _all: None
+    folder: Path, clips: Sequence[Clip] = CLIPS, *, on_progress: ReportProgress = lambda _done, _all: None
 ) -> None:
     """Make the clips that are not there yet, two at a time: seconds of work the first time, none after that.
 
@@ -113,7 +113,7 @@ class _Stopped(Exception):  # noqa: N818 - says to one thread that another one h
 class _Tally:
     """What all threads have made together."""
 
-    def __init__(self, total: int, on_progress: Progress) -> None:
+    def __init__(self, total: int, on_progress: ReportProgress) -> None:
         self._total = total
         self._done = 0
         self._stopped = False

@@ -31,10 +31,10 @@ _MEDIA_FOLDER: Final = "media"
 _CREDENTIALS_FILE: Final = "demo.json"
 _PASSWORD_LENGTH: Final = 16  # hexadecimal digits
 
-Progress = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 
-class Credentials(msgspec.Struct, frozen=True):
+class DemoCredentials(msgspec.Struct, frozen=True):
     """How somebody gets into the demo. Kept in a file that only its owner can read, so that a next start shows them."""
 
     password: str
@@ -48,7 +48,7 @@ class DemoUser:
     name: str
     role: Role
     libraries: tuple[str, ...]
-    credentials: Credentials
+    credentials: DemoCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class DemoMaker:
     new_token: Callable[[], str]
     clips: Sequence[Clip] = CLIPS
 
-    async def prepare(self, on_progress: Progress = lambda _done, _all: None) -> Demo:
+    async def prepare(self, on_progress: ReportProgress = lambda _done, _all: None) -> Demo:
         """Make what is missing and return what to show: some ten seconds the first time, under one after that.
 
         `on_progress` is told, from another thread, how many seconds of film are made and how many there will be; it is
@@ -102,12 +102,12 @@ class DemoMaker:
             (movie.runtime_ms or 0) // 1000,
         )
 
-    async def _make_films(self, on_progress: Progress) -> None:
+    async def _make_films(self, on_progress: ReportProgress) -> None:
         given_up = threading.Event()
 
         def tell(done: int, total: int) -> None:
             if given_up.is_set():
-                raise _GivenUpError
+                raise _CancelledError
             on_progress(done, total)
 
         try:
@@ -116,7 +116,7 @@ class DemoMaker:
         finally:
             given_up.set()  # a server that is stopped now must not wait for the films
 
-    async def _user(self, name: str, role: Role, kept: Credentials | None) -> tuple[User, Credentials]:
+    async def _user(self, name: str, role: Role, kept: DemoCredentials | None) -> tuple[User, DemoCredentials]:
         password = self.new_token()[:_PASSWORD_LENGTH] if kept is None else kept.password
         try:
             user = await self.accounts.find_user_named(name)
@@ -131,7 +131,7 @@ class DemoMaker:
         principal = None if token is None else await self.accounts.authenticate(token)
         if token is None or principal is None or principal.user_id != user.id:
             token = (await self.accounts.create_token(user.id, "demo")).secret
-        return user, Credentials(password, token)
+        return user, DemoCredentials(password, token)
 
     async def _is_password(self, name: str, password: str) -> bool:
         try:
@@ -145,7 +145,7 @@ class DemoMaker:
             await self.accounts.sign_out(principal)
         return True
 
-    async def _introduce(self, user: User, credentials: Credentials) -> DemoUser:
+    async def _introduce(self, user: User, credentials: DemoCredentials) -> DemoUser:
         seen = await self.catalogue.list_libraries(Viewer(user.id, user.role))
         return DemoUser(user.name, user.role, tuple(view.library.name for view in seen), credentials)
 
@@ -155,13 +155,13 @@ class DemoMaker:
         except PlayheadError:
             return await self.catalogue.add_library(name, kind, self.folder / _MEDIA_FOLDER / name)
 
-    def _read_credentials(self) -> dict[str, Credentials]:
+    def _read_credentials(self) -> dict[str, DemoCredentials]:
         try:
-            return msgspec.json.decode((self.folder / _CREDENTIALS_FILE).read_bytes(), type=dict[str, Credentials])
+            return msgspec.json.decode((self.folder / _CREDENTIALS_FILE).read_bytes(), type=dict[str, DemoCredentials])
         except (FileNotFoundError, msgspec.DecodeError):
             return {}
 
-    def _write_credentials(self, credentials: dict[str, Credentials]) -> None:
+    def _write_credentials(self, credentials: dict[str, DemoCredentials]) -> None:
         path = self.folder / _CREDENTIALS_FILE
         unfinished = path.with_suffix(".part")
         unfinished.unlink(missing_ok=True)
@@ -170,7 +170,7 @@ class DemoMaker:
         unfinished.replace(path)
 
 
-class _GivenUpError(Exception):
+class _CancelledError(Exception):
     """Nobody waits for the films any more."""
 
 

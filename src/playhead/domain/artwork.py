@@ -17,16 +17,16 @@ class ArtworkKind(Enum):
     STILL = "still"
 
 
-class Size(NamedTuple):
+class PixelSize(NamedTuple):
     """Width and height in pixels."""
 
     width: int
     height: int
 
 
-def size_of(kind: ArtworkKind, width: int) -> Size:
+def size_of(kind: ArtworkKind, width: int) -> PixelSize:
     """Return how large a picture of this width is: its shape says only what kind it is, never whose it is."""
-    return Size(width, width * 3 // 2 if kind is ArtworkKind.POSTER else width * 9 // 16)
+    return PixelSize(width, width * 3 // 2 if kind is ArtworkKind.POSTER else width * 9 // 16)
 
 
 def usual_kind(kind: ItemKind) -> ArtworkKind:

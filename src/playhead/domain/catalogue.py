@@ -33,7 +33,7 @@ class ParsedName:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class MediaStream:
     """One stream of a media file. `kind` is video, audio or subtitle; `codec` is FFmpeg's name of it."""
 
     kind: str
@@ -54,7 +54,7 @@ class MediaInfo:
 
     duration_ms: Milliseconds
     container: str
-    streams: tuple[Stream, ...]
+    streams: tuple[MediaStream, ...]
     credits_ms: Milliseconds | None = None
 
 
@@ -118,7 +118,7 @@ class MediaFile:
     video_codec: str | None
     audio_codec: str | None
     part: int | None
-    streams: tuple[Stream, ...] = ()
+    streams: tuple[MediaStream, ...] = ()
 
 
 # --- Names that mean the same -------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ Publish = Callable[[Sequence[Change]], None]
 """Hands changes on; never blocks, never raises. Called on the event loop, after the commit."""
 
 
-class Gathered:
+class PendingChanges:
     """The changes of one user since somebody last looked: of the same item only the newest. Bounded, whatever comes."""
 
     def __init__(self) -> None:

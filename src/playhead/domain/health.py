@@ -41,7 +41,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class InstallationFacts:
     """What is known of every installation.
 
     `revision` is that of the schema, None before there is one, `head` this program's; `fault` says why the database
@@ -59,7 +59,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts(Facts):
+class FileFacts(InstallationFacts):
     """What is known of an installation on SQLite, and of the disk under it; sizes in bytes."""
 
     sqlite_version: str
@@ -71,7 +71,7 @@ class FileFacts(Facts):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerFacts(Facts):
+class ServerFacts(InstallationFacts):
     """What is known of an installation on PostgreSQL. What only the server can tell is empty where there is a fault.
 
     `server_version` is 15.4 and the like. `unsafe_settings` are those without which the server keeps nothing safe, and
@@ -130,7 +130,7 @@ def _library(facts: FileFacts) -> Finding:
     )
 
 
-def _folder(facts: Facts) -> Finding:
+def _folder(facts: InstallationFacts) -> Finding:
     if facts.is_folder_writable:
         return Finding(Level.OK, f"Data folder {facts.folder}")
     return Finding(
@@ -157,7 +157,7 @@ def _free_space(facts: FileFacts) -> Finding:
     return Finding(Level.WARNING, f"Only {text}", "Make room: saves are refused once the disk is full.")
 
 
-def _database(facts: Facts, mend: str) -> Finding:
+def _database(facts: InstallationFacts, mend: str) -> Finding:
     if facts.fault is not None:
         return Finding(Level.BAD, f"The database cannot be read: {facts.fault}", mend)
     if facts.revision is None:
@@ -188,7 +188,7 @@ def _log(facts: FileFacts) -> Finding:
     )
 
 
-def _clock(facts: Facts) -> Finding:
+def _clock(facts: InstallationFacts) -> Finding:
     text = f"The clock shows {moment_of(facts.now):%Y-%m-%d %H:%M:%S} UTC"
     remedy = "Set the clock, and keep it set by NTP: times decide which report is the later one."
     if facts.now < PLAYHEAD_BEGAN:

@@ -11,7 +11,7 @@ from playhead.domain.playback import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class ItemName:
     """What an item is called everywhere: by external ids, and by title, year and numbers.
 
     For an episode, `show_title`, `show_year` and `show_ids` are the show's. A movie and a show have none of these.
@@ -42,7 +42,7 @@ class Name:
         )
 
 
-class Candidate(NamedTuple):
+class MatchCandidate(NamedTuple):
     """An item of the catalogue that a name may mean.
 
     `numbers` are season and episode, `show_ids` the external ids of its show, `is_seen` whether the user may see it.
@@ -59,7 +59,7 @@ class Candidate(NamedTuple):
     library: str
 
 
-def match(name: Name, candidates: list[Candidate]) -> str | None:
+def match(name: ItemName, candidates: list[MatchCandidate]) -> str | None:
     """Return the id of the item that a name means, or None.
 
     The item's own external ids count first, then those of its show with its numbers, then title, year and numbers,
@@ -74,7 +74,7 @@ def match(name: Name, candidates: list[Candidate]) -> str | None:
     )[1].item_id
 
 
-def _rank(name: Name, candidate: Candidate) -> int | None:
+def _rank(name: ItemName, candidate: MatchCandidate) -> int | None:
     if candidate.kind is not name.kind:
         return None
     if _shares(name.external_ids, candidate.external_ids):

@@ -21,7 +21,7 @@ FAULTS_MAX = 1000
 _KINDS = {LibraryKind.MOVIES: {ItemKind.MOVIE}, LibraryKind.SHOWS: {ItemKind.SHOW, ItemKind.EPISODE}}
 
 
-class Fault(NamedTuple):
+class LineFault(NamedTuple):
     """What is wrong with a line, counted from 1; `member` None: with all of it."""
 
     line: int
@@ -40,7 +40,7 @@ class ShowName:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ImportEntry:
     """One line of an import. `library` is a library's name or id; numbers, date and `show` belong to an episode."""
 
     line: int
@@ -60,14 +60,14 @@ class Entry:
     air_date: date | None = None
 
 
-class Stored(NamedTuple):
+class StoredItems(NamedTuple):
     """What the store has: all libraries, and of the items at least those that are `wanted`."""
 
     libraries: Sequence[Library]
     items: Mapping[ItemId, Item]
 
 
-class Wanted(NamedTuple):
+class LookupKeys(NamedTuple):
     """What must be known of the store: items by id, by external id or by identity; of all shows their episodes.
 
     `external_ids` maps each source to values, `identities` titles and years to what they come to.
@@ -79,7 +79,7 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ImportPlan:
     """What an import does. `written` are the lines behind `new` and `changed`.
 
     `added_lines` and `changed_lines` are numbers of lines. `changed` may hold more than that: shows that come back
@@ -90,11 +90,11 @@ class Plan:
     changed: Sequence[Item]
     added_lines: int
     changed_lines: int
-    written: Sequence[Entry]
-    faults: Sequence[Fault]
+    written: Sequence[ImportEntry]
+    faults: Sequence[LineFault]
 
 
-def details(faults: Iterable[Fault]) -> dict[str, list[str]]:
+def details(faults: Iterable[LineFault]) -> dict[str, list[str]]:
     """Return the first faults by line, as `line 3: title` or `line 3`; where there are more, an entry says so."""
     ordered = sorted(faults, key=lambda fault: fault.line)
     named: dict[str, list[str]] = {}
@@ -105,7 +105,7 @@ def details(faults: Iterable[Fault]) -> dict[str, list[str]]:
     return named
 
 
-def wanted(entries: Iterable[Entry]) -> Wanted:
+def wanted(entries: Iterable[ImportEntry]) -> LookupKeys:
     """Return what must be known of the store to decide on these lines."""
     ids: dict[ItemId, None] = {}
     external_ids: dict[str, dict[str, None]] = defaultdict(dict)
@@ -120,7 +120,7 @@ def wanted(entries: Iterable[Entry]) -> Wanted:
                     external_ids[source][value] = None
                 if name.title is not None:
                     names[name.title, name.year] = None
-    return Wanted(
+    return LookupKeys(
         list(ids),
         {source: list(values) for source, values in external_ids.items()},
         {name: identity(*name) for name in names},
@@ -128,14 +128,14 @@ def wanted(entries: Iterable[Entry]) -> Wanted:
 
 
 def plan(  # noqa: PLR0913 - a decision, and all that it depends on
-    entries: Sequence[Entry],
-    stored: Stored,
+    entries: Sequence[ImportEntry],
+    stored: StoredItems,
     identities: Mapping[tuple[str, int | None], str],
     *,
     in_doubt: bool,
     now: Instant,
     new_id: Callable[[], str],
-) -> Plan:
+) -> ImportPlan:
     """Decide on all lines, with what was `wanted` for them.
 
     `in_doubt`: further lines are known to be faulty, and one of them may be a show.
@@ -149,10 +149,10 @@ _Key = tuple[str, ...]
 _Likeness = tuple[frozenset[str], bool]
 
 
-class _Line(NamedTuple):
+class _ImportLine(NamedTuple):
     """A line, where it belongs, its identity, and the names under which its item is looked for."""
 
-    entry: Entry
+    entry: ImportEntry
     library_id: LibraryId
     show_id: ItemId | None
     identity: str
@@ -193,7 +193,7 @@ class _Names:
         self._by_id: dict[_Key, int] = {}
         self._by_name: dict[_Key, dict[frozenset[str], int]] = defaultdict(dict)
 
-    def add(self, line: _Line) -> int | None:
+    def add(self, line: _ImportLine) -> int | None:
         """Return the number of the earlier line that means the same; else remember this one."""
         entry, keys = line.entry, line.id_keys
         sources = frozenset(entry.external_ids)
@@ -215,7 +215,7 @@ class _Planner:
 
     def __init__(
         self,
-        stored: Stored,
+        stored: StoredItems,
         identities: Mapping[tuple[str, int | None], str],
         *,
         in_doubt: bool,
@@ -227,7 +227,7 @@ class _Planner:
         self._in_doubt = in_doubt
         self._now = now
         self._new_id = new_id
-        self._faults: list[Fault] = []
+        self._faults: list[LineFault] = []
         self._claims: dict[ItemId, int] = {}
         self._names = _Names()
         self._by_id: dict[_Key, list[Item]] = defaultdict(list)
@@ -240,10 +240,10 @@ class _Planner:
         self._final: dict[ItemId, Item] = {}
         self._new: list[Item] = []
         self._changed: dict[ItemId, None] = {}
-        self._written: list[Entry] = []
+        self._written: list[ImportEntry] = []
         self._identities = dict(identities)
 
-    def plan(self, entries: Sequence[Entry]) -> Plan:
+    def plan(self, entries: Sequence[ImportEntry]) -> ImportPlan:
         """Decide on all lines."""
         sound = [(entry, library) for entry in entries if (library := self._check(entry)) is not None]
         self._settle([self._describe(*each) for each in sound if each[0].kind is not ItemKind.EPISODE])
@@ -253,7 +253,7 @@ class _Planner:
         self._settle([line for each in episodes if (line := self._describe_episode(*each, shows)) is not None])
         self._bring_back_shows()
         changed = [self._final[item_id] for item_id in self._changed]
-        return Plan(
+        return ImportPlan(
             self._new,
             changed,
             added_lines=len(self._new),
@@ -264,7 +264,7 @@ class _Planner:
 
     # What a line says by itself
 
-    def _check(self, entry: Entry) -> Library | None:
+    def _check(self, entry: ImportEntry) -> Library | None:
         """Return the library of a line without faults; name the faults of any other."""
         library = self._libraries.get(canonical_id(entry.library) or clean_name(entry.library))
         faults = list(_faults(entry))
@@ -278,14 +278,14 @@ class _Planner:
             self._fault(entry, member, text)
         return None if faults else library
 
-    def _fault(self, entry: Entry, member: str | None, text: str, line: int | None = None) -> None:
-        self._faults.append(Fault(line or entry.line, member, text))
+    def _fault(self, entry: ImportEntry, member: str | None, text: str, line: int | None = None) -> None:
+        self._faults.append(LineFault(line or entry.line, member, text))
         self._in_doubt |= entry.kind is ItemKind.SHOW
 
-    def _describe(self, entry: Entry, library: Library) -> _Line:
+    def _describe(self, entry: ImportEntry, library: Library) -> _ImportLine:
         return _line(entry, library.id, self._identity(entry.title, entry.year))
 
-    def _describe_episode(self, entry: Entry, library: Library, shows: "_Shows") -> _Line | None:
+    def _describe_episode(self, entry: ImportEntry, library: Library, shows: "_Shows") -> _ImportLine | None:
         name = entry.show or ShowName()
         found = shows.find(library.id, name, None if name.title is None else self._identity(name.title, name.year))
         if len(found) == 1:
@@ -309,8 +309,8 @@ class _Planner:
 
     # Which item a line means
 
-    def _settle(self, lines: Sequence[_Line]) -> None:
-        waiting: list[_Line] = []
+    def _settle(self, lines: Sequence[_ImportLine]) -> None:
+        waiting: list[_ImportLine] = []
         for line in lines:
             earlier = self._names.add(line)
             if earlier is None:
@@ -326,10 +326,10 @@ class _Planner:
             self._new.append(item)
             self._written.append(line.entry)
 
-    def _find_by_own_id(self, line: _Line) -> Item | None:
+    def _find_by_own_id(self, line: _ImportLine) -> Item | None:
         return None if line.entry.id is None else self._stored.get(line.entry.id)
 
-    def _find_by_external_ids(self, line: _Line) -> Item | None:
+    def _find_by_external_ids(self, line: _ImportLine) -> Item | None:
         candidates = {item.id: item for key in line.id_keys for item in self._by_id.get(key, ())}
         if line.entry.id is not None:
             # What another line names by its id is that line's.
@@ -345,7 +345,7 @@ class _Planner:
             default=None,
         )
 
-    def _find_by_name(self, line: _Line) -> Item | None:
+    def _find_by_name(self, line: _ImportLine) -> Item | None:
         free: list[Item] = []
         for (sources, _), items in self._by_name.get(line.name_key, {}).items():
             if sources.isdisjoint(line.entry.external_ids):
@@ -354,7 +354,7 @@ class _Planner:
                 free += items[:1]
         return min(free, key=lambda item: _preference(item, line), default=None)
 
-    def _take(self, line: _Line, found: Item | None) -> bool:
+    def _take(self, line: _ImportLine, found: Item | None) -> bool:
         """Let a line have the item that was found for it; say whether the line is done with, be it by a fault."""
         if found is None:
             return False
@@ -426,7 +426,7 @@ class _Shows:
         return list(found.values())
 
 
-def _faults(entry: Entry) -> Iterator[tuple[str, str]]:
+def _faults(entry: ImportEntry) -> Iterator[tuple[str, str]]:
     """Name what a line says wrong, whatever the store has."""
     if not entry.title.strip():
         yield "title", "must not be blank"
@@ -435,7 +435,7 @@ def _faults(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "credits_start_seconds", "must be less than or equal to runtime_seconds"
 
 
-def _faults_of_others(entry: Entry) -> Iterator[tuple[str, str]]:
+def _faults_of_others(entry: ImportEntry) -> Iterator[tuple[str, str]]:
     for member in ("show", "season_number", "episode_number", "episode_end", "air_date"):
         if getattr(entry, member) is not None:
             yield member, "belongs to an episode"
@@ -445,7 +445,7 @@ def _faults_of_others(entry: Entry) -> Iterator[tuple[str, str]]:
                 yield member, "does not belong to a show"
 
 
-def _faults_of_episode(entry: Entry) -> Iterator[tuple[str, str]]:
+def _faults_of_episode(entry: ImportEntry) -> Iterator[tuple[str, str]]:
     if entry.show is None:
         yield "show", "is required for an episode"
     elif entry.show.id is None and not entry.show.external_ids and entry.show.title is None:
@@ -458,8 +458,8 @@ def _faults_of_episode(entry: Entry) -> Iterator[tuple[str, str]]:
         yield "episode_end", "must be greater than or equal to episode_number"
 
 
-def _line(entry: Entry, library_id: LibraryId, key: str, show_id: ItemId | None = None) -> _Line:
-    return _Line(
+def _line(entry: ImportEntry, library_id: LibraryId, key: str, show_id: ItemId | None = None) -> _ImportLine:
+    return _ImportLine(
         entry,
         library_id,
         show_id,
@@ -482,7 +482,7 @@ def _likeness(item: Item) -> _Likeness:
     return frozenset(item.external_ids), item.removed_at is None
 
 
-def _preference(item: Item, line: _Line) -> tuple[bool, int, str]:
+def _preference(item: Item, line: _ImportLine) -> tuple[bool, int, str]:
     # What the line has made of an item is most like it; so the same line always finds the same item.
     likeness = frozenset(line.entry.external_ids), line.entry.available
     return _likeness(item) != likeness, item.added_at, item.id

@@ -8,7 +8,7 @@ from playhead.domain.model import Instant, ItemId, Milliseconds, moment_of
 from playhead.domain.playback import ItemFacts, Policy, Progress, is_resumable
 
 
-class Viewed(NamedTuple):
+class ItemState(NamedTuple):
     """A movie or an episode, and what one user did with it; without progress it is as if never reported.
 
     `available`: there is a file of it, or a front end keeps one, and the user may see it. `air_date` is an ISO 8601
@@ -54,10 +54,10 @@ class NextUp(NamedTuple):
     """What to play of a show; `episode` is None where the kind is DONE, and only there."""
 
     kind: NextKind
-    episode: Viewed | None
+    episode: ItemState | None
 
 
-class Shelf(StrEnum):
+class WatchFilter(StrEnum):
     """Which part of a library somebody wants to see."""
 
     ALL = "all"
@@ -79,7 +79,7 @@ class EpisodeCounts(NamedTuple):
         return self.episodes - self.watched
 
 
-class Candidate(NamedTuple):
+class CardCandidate(NamedTuple):
     """What may have a card: a movie, or a show of which its episodes have to tell. `id` is that movie's or show's.
 
     `row` is the movie's, or of the episode that was active last. `is_settled`: that is begun, and so the card is its.
@@ -88,20 +88,20 @@ class Candidate(NamedTuple):
     id: ItemId
     is_settled: bool
     active_at: Instant
-    row: Viewed
+    row: ItemState
 
 
 class Card(NamedTuple):
     """One card of continue watching: the movie or episode to play, and why; `active_at` is of any episode of a show."""
 
-    row: Viewed
+    row: ItemState
     kind: NextKind
     active_at: Instant
 
 
 def find_candidates(
-    rows: Iterable[Viewed], states: Mapping[ItemId, ListState], policy: Policy, now: Instant
-) -> list[Candidate]:
+    rows: Iterable[ItemState], states: Mapping[ItemId, ListState], policy: Policy, now: Instant
+) -> list[CardCandidate]:
     """Return what may have a card, one for each movie and show, newest activity first, then by id.
 
     `rows` are those that have progress, in any order; `states` are by movie or show. Storage may leave out what cannot
@@ -111,7 +111,7 @@ def find_candidates(
     since its activity is then newer.
     """
     since = now - policy.activity_ms
-    newest: dict[ItemId, Candidate] = {}
+    newest: dict[ItemId, CardCandidate] = {}
     for row in rows:
         at = row.last_watched_at
         if at is None or at < since:
@@ -121,7 +121,7 @@ def find_candidates(
             continue
         id_ = row.show_id or row.item_id
         if id_ not in newest or (at, _place(row)) > (newest[id_].active_at, _place(newest[id_].row)):
-            newest[id_] = Candidate(id_, is_settled, at, row)
+            newest[id_] = CardCandidate(id_, is_settled, at, row)
     found = [
         each for each in newest.values() if each.id not in states or not _is_away(states[each.id], each.active_at, now)
     ]
@@ -130,8 +130,8 @@ def find_candidates(
 
 
 def continue_watching(
-    candidates: Iterable[Candidate],
-    episodes: Mapping[ItemId, Sequence[Viewed]],
+    candidates: Iterable[CardCandidate],
+    episodes: Mapping[ItemId, Sequence[ItemState]],
     policy: Policy,
     now: Instant,
     limit: int | None = None,
@@ -156,7 +156,7 @@ def continue_watching(
     return cards
 
 
-def next_up(episodes: Sequence[Viewed], policy: Policy, now: Instant) -> NextUp:
+def next_up(episodes: Sequence[ItemState], policy: Policy, now: Instant) -> NextUp:
     """Return what to play of a show, given its episodes in any order, removed ones included.
 
     Where no episode was played more than once, storage may leave out those that are watched, are not begun once more,
@@ -184,7 +184,7 @@ def next_up(episodes: Sequence[Viewed], policy: Policy, now: Instant) -> NextUp:
     return _first(NextKind.NEXT, [row for row in following if not row.watched])
 
 
-def following(episodes: Sequence[Viewed], current_id: ItemId, policy: Policy, now: Instant) -> Viewed | None:
+def following(episodes: Sequence[ItemState], current_id: ItemId, policy: Policy, now: Instant) -> ItemState | None:
     """Return the episode that a player goes on with behind the current one, given all of its show; None for none.
 
     It is what comes next once the current one has been played to its end: on the first watching the first behind it
@@ -202,7 +202,7 @@ def following(episodes: Sequence[Viewed], current_id: ItemId, policy: Policy, no
     return min(behind, key=_place, default=None)
 
 
-def up_to(episodes: Sequence[Viewed], item_id: ItemId, now: Instant) -> list[ItemId]:
+def up_to(episodes: Sequence[ItemState], item_id: ItemId, now: Instant) -> list[ItemId]:
     """Return the regular episodes up to one of a show, that one and what follows it in its file included.
 
     What has not aired yet is left out. Specials have no place among the others, so a special stands for itself.
@@ -218,12 +218,12 @@ def up_to(episodes: Sequence[Viewed], item_id: ItemId, now: Instant) -> list[Ite
     ]
 
 
-def in_order(episodes: Iterable[Viewed]) -> list[Viewed]:
+def in_order(episodes: Iterable[ItemState]) -> list[ItemState]:
     """Return episodes in the order in which they are watched, specials first."""
     return sorted(episodes, key=lambda row: (_place(row), row.item_id))
 
 
-def neighbours(episodes: Iterable[Viewed], item_id: ItemId) -> tuple[ItemId | None, ItemId | None]:
+def neighbours(episodes: Iterable[ItemState], item_id: ItemId) -> tuple[ItemId | None, ItemId | None]:
     """Return the playable episodes before and after one of a show; specials are a row of their own."""
     row = in_order(each for each in episodes if each.available or each.item_id == item_id)
     place = next(number for number, each in enumerate(row) if each.item_id == item_id)
@@ -233,7 +233,7 @@ def neighbours(episodes: Iterable[Viewed], item_id: ItemId) -> tuple[ItemId | No
     return (before[-1] if before else None, after[0] if after else None)
 
 
-def is_in_progress(known: Progress | Viewed, item: ItemFacts, policy: Policy) -> bool:
+def is_in_progress(known: Progress | ItemState, item: ItemFacts, policy: Policy) -> bool:
     """Say whether something can be gone on with: for the first time, or once more since its last play."""
     return (known.armed or not known.watched) and is_resumable(known.position_ms, known.duration_ms, item, policy)
 
@@ -248,7 +248,7 @@ def is_hidden(hidden_at: Instant | None, active_at: Instant | None) -> bool:
     return hidden_at is not None and (active_at is None or active_at <= hidden_at)
 
 
-def _playable(episodes: Sequence[Viewed], now: Instant) -> list[Viewed]:
+def _playable(episodes: Sequence[ItemState], now: Instant) -> list[ItemState]:
     """Return the regular episodes that have been shown and that there is a file of."""
     return [row for row in episodes if row.season_number != 0 and row.available and has_aired(row.air_date, now)]
 
@@ -257,7 +257,7 @@ def _today(now: Instant) -> str:
     return moment_of(now).date().isoformat()
 
 
-def _is_in_progress(row: Viewed, policy: Policy) -> bool:
+def _is_in_progress(row: ItemState, policy: Policy) -> bool:
     return row.available and is_in_progress(row, ItemFacts(None, row.credits_ms), policy)
 
 
@@ -269,11 +269,11 @@ def _is_away(state: ListState, active_at: Instant, now: Instant) -> bool:
     )
 
 
-def _first(kind: NextKind, rows: Sequence[Viewed]) -> NextUp:
+def _first(kind: NextKind, rows: Sequence[ItemState]) -> NextUp:
     return NextUp(kind, min(rows, key=_place)) if rows else NextUp(NextKind.DONE, None)
 
 
-def _place(row: Viewed) -> tuple[int, int, str]:
+def _place(row: ItemState) -> tuple[int, int, str]:
     """Order by numbers; episodes that have a date instead are one season, in the order of their dates."""
     season = 1 if row.season_number is None else row.season_number
     if row.episode_number is None:
@@ -281,7 +281,7 @@ def _place(row: Viewed) -> tuple[int, int, str]:
     return season, row.episode_number, ""
 
 
-def _last_place(row: Viewed) -> tuple[int, int, str]:
+def _last_place(row: ItemState) -> tuple[int, int, str]:
     """A file that holds several episodes is watched to its last."""
     season, number, date = _place(row)
     return season, max(number, row.episode_end or 0), date

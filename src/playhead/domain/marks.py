@@ -10,7 +10,7 @@ from playhead.domain.model import EARLIEST, Instant, ItemId, Milliseconds
 from playhead.domain.playback import MAX_MS, NOTHING, Event, ItemFacts, KeptPoint, Policy, Progress, point_of
 
 
-class Marked(NamedTuple):
+class MarkDecision(NamedTuple):
     """What a mark does: the new progress, whether a play is added and of what time, and a point to keep.
 
     `play_at` is None where no play is added, and where one is added whose time nobody knows.
@@ -22,7 +22,7 @@ class Marked(NamedTuple):
     kept: KeptPoint | None
 
 
-class Undo(NamedTuple):
+class UndoStep(NamedTuple):
     """What takes one mark back: what was known before it, the version that it made, and what it added beside that."""
 
     item_id: ItemId
@@ -40,7 +40,7 @@ def mark_watched(  # noqa: PLR0913 - a mark names everything that it rests on
     watched_at: Instant | None,
     *,
     new_play: bool = False,
-) -> Marked | None:
+) -> MarkDecision | None:
     """Mark an item as watched at a time, which counts as now where it lies ahead; None is an unknown time.
 
     Returns None, and changes nothing, where it is watched already and no new play is asked for. The item starts at the
@@ -51,10 +51,10 @@ def mark_watched(  # noqa: PLR0913 - a mark names everything that it rests on
         return None
     progress = _by_hand(before, now)._replace(watched=True, armed=False)
     play_at = None if watched_at is None else min(watched_at, now)
-    return Marked(progress, adds_play=True, play_at=play_at, kept=point_of(before, item, policy))
+    return MarkDecision(progress, adds_play=True, play_at=play_at, kept=point_of(before, item, policy))
 
 
-def unwatch(previous: Progress | None, item: ItemFacts, policy: Policy, now: Instant) -> Marked | None:
+def unwatch(previous: Progress | None, item: ItemFacts, policy: Policy, now: Instant) -> MarkDecision | None:
     """Take the mark and the position away; plays stay. A resumable point is kept.
 
     Returns None, and changes nothing, where there is no progress. Where there is one, the time is remembered even if
@@ -63,10 +63,10 @@ def unwatch(previous: Progress | None, item: ItemFacts, policy: Policy, now: Ins
     if previous is None:
         return None
     progress = _by_hand(previous, now)._replace(watched=False, armed=True, unwatched_at=now)
-    return Marked(progress, adds_play=False, play_at=None, kept=point_of(previous, item, policy))
+    return MarkDecision(progress, adds_play=False, play_at=None, kept=point_of(previous, item, policy))
 
 
-def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy: Policy, now: Instant) -> Marked:
+def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy: Policy, now: Instant) -> MarkDecision:
     """Go back to a kept point, which stays kept; so is the point that is left, if it is resumable and far enough away.
 
     It counts as activity of now, so that reports from before cannot undo it. Nobody plays after it, as after a stop,
@@ -87,10 +87,10 @@ def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy
     )
     is_far = abs(before.position_ms - point.position_ms) > policy.kept_distance_ms
     kept = point_of(before, item, policy) if is_far else None
-    return Marked(progress, adds_play=False, play_at=None, kept=kept)
+    return MarkDecision(progress, adds_play=False, play_at=None, kept=kept)
 
 
-def take_back(stored: Progress | None, undo: Undo, now: Instant) -> Progress | None:
+def take_back(stored: Progress | None, undo: UndoStep, now: Instant) -> Progress | None:
     """Return the progress as it was before a mark, or None where something has changed it since, which must not go.
 
     Where nothing was known before, that is what is known again, as one version more: whoever synchronises hears of it.

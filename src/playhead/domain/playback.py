@@ -102,7 +102,7 @@ class Progress(NamedTuple):
     completed_marked: bool = False
 
 
-class Shown(NamedTuple):
+class FrozenProgress(NamedTuple):
     """What the frozen contract shows of a progress; the names are those of Progress."""
 
     position_ms: Milliseconds

@@ -34,7 +34,7 @@ class FoundFile:
     evidence: str
 
 
-class Link(NamedTuple):
+class FileLink(NamedTuple):
     """That a file belongs to an item; `part`, from 1, where the item's timeline is cut into several files."""
 
     item_id: ItemId
@@ -55,11 +55,11 @@ class KnownFile:
     credits_ms: Milliseconds | None = None
     fault: str | None = None
     removed: bool = False
-    links: tuple[Link, ...] = ()
+    links: tuple[FileLink, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class FileReading:
     """What a file says of itself: name and NFO files (`from_nfo`: some of it), and its content.
 
     `episode_ids` are the external ids of the episode; those of the movie or the show are in `name`.
@@ -73,7 +73,7 @@ class Reading:
     episode_ids: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-class Task(NamedTuple):
+class ProbeTask(NamedTuple):
     """A file that must be looked at. `known` is what the same path was; `open` is False where only its NFO changed."""
 
     found: FoundFile
@@ -82,16 +82,16 @@ class Task(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class FolderDiff:
     """A folder beside what was known of it. `absent` holds what is not there now, whether noticed before or not."""
 
     kept: list[KnownFile]
     returned: list[KnownFile]
-    tasks: list[Task]
+    tasks: list[ProbeTask]
     absent: list[KnownFile]
 
 
-def compare(found: Iterable[FoundFile], known: Iterable[KnownFile], unread: Iterable[str] = ()) -> Comparison:
+def compare(found: Iterable[FoundFile], known: Iterable[KnownFile], unread: Iterable[str] = ()) -> FolderDiff:
     """Compare by path, size and time of change. What is `unread`, or lies in such a folder, counts as it was.
 
     A folder that cannot be listed is no proof that its files are gone, nor is a file that cannot be looked at. `unread`
@@ -99,15 +99,15 @@ def compare(found: Iterable[FoundFile], known: Iterable[KnownFile], unread: Iter
     """
     rest = {file.path: file for file in known}
     hidden = tuple(f"{folder}/" for folder in unread)
-    result = Comparison([], [], [], [])
+    result = FolderDiff([], [], [], [])
     for file in found:
         before = rest.pop(file.path, None)
         if before is None:
-            result.tasks.append(Task(file, None, open=True))
+            result.tasks.append(ProbeTask(file, None, open=True))
         elif (file.size, file.mtime_ns) != (before.size, before.mtime_ns):
-            result.tasks.append(Task(file, before, open=True))
+            result.tasks.append(ProbeTask(file, before, open=True))
         elif file.evidence != before.evidence:
-            result.tasks.append(Task(file, before, open=before.fault is not None))
+            result.tasks.append(ProbeTask(file, before, open=before.fault is not None))
         else:
             (result.returned if before.removed else result.kept).append(before)
     for file in rest.values():
@@ -116,7 +116,7 @@ def compare(found: Iterable[FoundFile], known: Iterable[KnownFile], unread: Iter
     return result
 
 
-class Lost:
+class MissingFiles:
     """The files that are not there now, to be found again by their content under another name."""
 
     def __init__(self, absent: Iterable[KnownFile]) -> None:
@@ -147,7 +147,7 @@ class _Placed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
+class ItemChanges:
     """Items to store. Shows come before their episodes."""
 
     new: list[Item]
@@ -157,7 +157,7 @@ class Changes:
 _Key = tuple[str, ...]
 
 
-class Shelf:
+class ScanIndex:
     """The items of one library while a scan puts its files in order.
 
     `keep` every file that is as it was, then `place` the others one by one, then `finish`. `items` may hold removed
@@ -194,7 +194,7 @@ class Shelf:
         self._settle(links, file.duration_ms, file.credits_ms)
         return True
 
-    def place(self, reading: Reading, before: KnownFile | None, *, same_content: bool) -> tuple[Link, ...]:
+    def place(self, reading: FileReading, before: KnownFile | None, *, same_content: bool) -> tuple[FileLink, ...]:
         """Find or make the items of a file, and return which they are, the first of several episodes first.
 
         `before` is what the file was, under this or another name; `same_content` says that only its name changed.
@@ -216,7 +216,7 @@ class Shelf:
                 self._change(replace(item, removed_at=self._now))
                 self.removed.append(item)
 
-    def take_changes(self) -> Changes:
+    def take_changes(self) -> ItemChanges:
         """Return what is new or changed since the last call."""
         touched = [self._items[item_id] for item_id in self._touched]
         touched.sort(key=lambda item: item.kind is ItemKind.EPISODE)
@@ -224,20 +224,20 @@ class Shelf:
         changed = [item for item in touched if self._stored.get(item.id, item) != item]
         self._stored |= {item.id: item for item in touched}
         self._touched.clear()
-        return Changes(new, changed)
+        return ItemChanges(new, changed)
 
     # Which item a file is
 
-    def _place_movie(self, reading: Reading, priors: Sequence[Item], *, same_content: bool) -> list[Link]:
+    def _place_movie(self, reading: FileReading, priors: Sequence[Item], *, same_content: bool) -> list[FileLink]:
         name = reading.name
         if name.kind is not ItemKind.MOVIE:
             return []
         draft = self._draft(ItemKind.MOVIE, name.title, identity(name.title, name.year), name.external_ids)
         draft = replace(draft, year=name.year)
         item = self._take(draft, priors, same_content=same_content, certain=reading.from_nfo)
-        return [Link(item.id, name.part)]
+        return [FileLink(item.id, name.part)]
 
-    def _place_episodes(self, reading: Reading, priors: Sequence[Item], *, same_content: bool) -> list[Link]:
+    def _place_episodes(self, reading: FileReading, priors: Sequence[Item], *, same_content: bool) -> list[FileLink]:
         name = reading.name
         draft = self._draft(ItemKind.SHOW, name.title, identity(name.title, name.year), name.external_ids)
         shows = {item.show_id: self._items[item.show_id] for item in priors if item.show_id is not None}
@@ -247,7 +247,7 @@ class Shelf:
             same_content=same_content,
             certain=reading.from_nfo,
         )
-        links: list[Link] = []
+        links: list[FileLink] = []
         for number in _numbers(name):
             first = not links
             draft = self._draft(
@@ -272,7 +272,7 @@ class Shelf:
             # The n-th episode of a file may have been its n-th item before, under other numbers.
             prior = priors[len(links) : len(links) + 1]
             item = self._take(draft, prior, same_content=same_content, certain=reading.from_nfo)
-            links.append(Link(item.id, name.part))
+            links.append(FileLink(item.id, name.part))
         return links
 
     def _draft(self, kind: ItemKind, title: str, key: str, external_ids: Mapping[str, str]) -> Item:
@@ -361,7 +361,9 @@ class Shelf:
     def _is_settled(self, item: Item) -> bool:
         return self._files_of_show[item.id] > 0 if item.kind is ItemKind.SHOW else bool(self._files[item.id])
 
-    def _settle(self, links: Sequence[Link], duration_ms: Milliseconds | None, credits_ms: Milliseconds | None) -> None:
+    def _settle(
+        self, links: Sequence[FileLink], duration_ms: Milliseconds | None, credits_ms: Milliseconds | None
+    ) -> None:
         last = self._items[links[-1].item_id].episode_number
         for link in links:
             self._files[link.item_id].append(_Placed(links[0].item_id, last, link.part, duration_ms, credits_ms))

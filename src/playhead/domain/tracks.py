@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from playhead.domain.catalogue import Stream
+from playhead.domain.catalogue import MediaStream
 
 # FFmpeg's names of subtitles that are text. All others are pictures, or coded for a television.
 TEXT_CODECS: Final = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
@@ -43,7 +43,7 @@ class SubtitleTrack:
         return self.codec in TEXT_CODECS
 
 
-def sound_tracks(streams: Iterable[Stream]) -> list[SoundTrack]:
+def sound_tracks(streams: Iterable[MediaStream]) -> list[SoundTrack]:
     """Return the sound tracks among a file's streams, in their order, languages as the file has them."""
     return [
         SoundTrack(stream.codec, stream.language, stream.title, stream.channels, stream.default)
@@ -52,7 +52,7 @@ def sound_tracks(streams: Iterable[Stream]) -> list[SoundTrack]:
     ]
 
 
-def embedded_subtitles(streams: Iterable[Stream]) -> list[SubtitleTrack]:
+def embedded_subtitles(streams: Iterable[MediaStream]) -> list[SubtitleTrack]:
     """Return the subtitles among a file's streams, in their order, languages as the file has them."""
     found = [stream for stream in streams if stream.kind == "subtitle"]
     return [

@@ -14,7 +14,7 @@ from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.at_once import AtOnce, Recall
 from playhead.http.auth import Authenticate, header
 from playhead.http.errors import STATUS, Headers, hold_back, pause_of, send_internal_error, send_problem
-from playhead.http.metrics import NO_ROUTE, Traffic
+from playhead.http.metrics import NO_ROUTE, RequestStats
 from playhead.http.route import Access, Call, Route, respond
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class Application:
         table: Sequence[Route],
         static: ASGIApp,
         authenticate: Authenticate,
-        traffic: Traffic,
+        traffic: RequestStats,
         *,
         recall: Recall = lambda _token: None,
         base_path: str = "",
@@ -133,7 +133,7 @@ class _PathEndpoint:
     """All methods of one path. HEAD is GET without a body, which the server leaves out."""
 
     def __init__(
-        self, path: str, methods: Mapping[str, Route], authenticate: Authenticate, traffic: Traffic, most: int
+        self, path: str, methods: Mapping[str, Route], authenticate: Authenticate, traffic: RequestStats, most: int
     ) -> None:
         self._path = path
         self._methods = methods
@@ -173,7 +173,7 @@ class _PathEndpoint:
 class _Static:
     """The static files, whose answers are counted as those of one route."""
 
-    def __init__(self, files: ASGIApp, traffic: Traffic) -> None:
+    def __init__(self, files: ASGIApp, traffic: RequestStats) -> None:
         self._files = files
         self._traffic = traffic
 

@@ -11,7 +11,7 @@ from playhead.domain.accounts import Principal
 from playhead.errors import PlayheadError
 from playhead.http.bodies import JSON_MAX_BYTES, JSON_MEDIA_TYPES, decode, encode, require_media_type, too_large
 from playhead.http.errors import Headers, Pause, hold_back, internal_problem, problem
-from playhead.http.metrics import Traffic
+from playhead.http.metrics import RequestStats
 from playhead.http.route import JSON_HEADERS, Access, Awaited, Route
 
 log = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class AtOnce:
     that is busy. What is refused is refused here as there: credentials, bodies and errors are judged by one code.
     """
 
-    def __init__(self, table: Sequence[Route], recall: Recall, traffic: Traffic, *, base_path: str) -> None:
+    def __init__(self, table: Sequence[Route], recall: Recall, traffic: RequestStats, *, base_path: str) -> None:
         self._recall = recall
         self._answers = traffic.answers
         self._routes: dict[bytes, dict[bytes, Route]] = {}

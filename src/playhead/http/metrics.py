@@ -26,7 +26,7 @@ NO_ROUTE: Final = "other"
 """Stands for the method and the path of what is no route: whatever people call must not become a label."""
 
 
-class Traffic:
+class RequestStats:
     """What was answered so far, by method, path of the table and status, and how much is under way just now.
 
     `refused` counts by queue what was answered with 503 because there was no room.
@@ -38,7 +38,7 @@ class Traffic:
         self.under_way = 0
 
 
-class Worker(NamedTuple):
+class WorkerLabel(NamedTuple):
     """Which of several workers this process is, and how the others are asked for their `Numbers`, as bytes.
 
     One that does not answer has None.
@@ -48,7 +48,7 @@ class Worker(NamedTuple):
     ask_others: Callable[[], Awaitable[Mapping[int, bytes | None]]]
 
 
-class Numbers(Collector):
+class MetricsCollector(Collector):
     """All numbers of this process, made when they are asked for. `waiting` and `refused` say it of each queue by name.
 
     `log_bytes` is the size of the store's log, None where it has none of its own.
@@ -56,7 +56,7 @@ class Numbers(Collector):
 
     def __init__(  # noqa: PLR0913 - each number comes from where it is known
         self,
-        traffic: Traffic,
+        traffic: RequestStats,
         commits: Callable[[], Commits],
         *,
         waiting: Callable[[], Mapping[str, int]],
@@ -122,7 +122,7 @@ class Numbers(Collector):
 class MetricsRoutes:
     """The endpoint for Prometheus. Where there are several workers, `worker` says which one this is."""
 
-    def __init__(self, numbers: Numbers, worker: Worker | None) -> None:
+    def __init__(self, numbers: MetricsCollector, worker: WorkerLabel | None) -> None:
         self._numbers = numbers
         self._worker = worker
 
@@ -153,7 +153,7 @@ class _Joined(Collector):
         yield self._up
 
 
-async def _ask_all(numbers: Numbers, worker: Worker) -> _Joined:
+async def _ask_all(numbers: MetricsCollector, worker: WorkerLabel) -> _Joined:
     told = dict(await worker.ask_others())
     told[worker.place] = numbers.encode()
     joined = _Joined()

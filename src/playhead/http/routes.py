@@ -65,7 +65,7 @@ from playhead.http.api.service import ServiceRoutes, StatusAnswer
 from playhead.http.api.streaming import MEDIA_TYPES, StreamRoutes
 from playhead.http.api.subtitles import SubtitleRoutes
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
-from playhead.http.metrics import MetricsRoutes, Numbers, Worker
+from playhead.http.metrics import MetricsCollector, MetricsRoutes, WorkerLabel
 from playhead.http.openapi import document
 from playhead.http.pages.acts import ActPages
 from playhead.http.pages.admin import AdminPages
@@ -118,10 +118,10 @@ class Services:
     browsing: Browsing
     events: Events
     is_ready: Callable[[], Awaitable[bool]]
-    numbers: Numbers
+    numbers: MetricsCollector
     sampler: Sampler
     examine: Examine
-    worker: Worker | None
+    worker: WorkerLabel | None
     clock: Callable[[], Instant]
     version: str
 

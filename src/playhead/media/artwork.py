@@ -110,17 +110,17 @@ def _season_names(number: int, kind: ArtworkKind) -> list[str]:
 # Folders
 
 
-class _Listing(NamedTuple):
+class _FolderPictures(NamedTuple):
     """A folder: paths of its pictures by their name in lower case without the extension, and of its videos."""
 
     images: dict[str, str]
     videos: frozenset[str]
 
 
-_NOTHING: Final = _Listing({}, frozenset())
+_NOTHING: Final = _FolderPictures({}, frozenset())
 
 
-def _listing(root: Path, folder: str) -> _Listing:
+def _listing(root: Path, folder: str) -> _FolderPictures:
     try:
         changed_ns = (root / folder).stat().st_mtime_ns
         if abs(time.time_ns() - changed_ns) < _SETTLED_AFTER_NS:
@@ -131,12 +131,12 @@ def _listing(root: Path, folder: str) -> _Listing:
 
 
 @lru_cache(maxsize=64)  # a page asks for pictures of many films, which may lie in one large folder
-def _listed(root: Path, folder: str, changed_ns: int) -> _Listing:
+def _listed(root: Path, folder: str, changed_ns: int) -> _FolderPictures:
     del changed_ns  # it stands for what the folder holds
     return _list(root, folder)
 
 
-def _list(root: Path, folder: str) -> _Listing:
+def _list(root: Path, folder: str) -> _FolderPictures:
     images: dict[str, tuple[int, str]] = {}
     videos: set[str] = set()
     with os.scandir(root / folder) as entries:
@@ -148,4 +148,4 @@ def _list(root: Path, folder: str) -> _Listing:
             elif ending in _EXTENSIONS and stem:
                 found = (_EXTENSIONS.index(ending), path)
                 images[stem] = min(found, images.get(stem, found))
-    return _Listing({name: path for name, (_, path) in images.items()}, frozenset(videos))
+    return _FolderPictures({name: path for name, (_, path) in images.items()}, frozenset(videos))

@@ -11,7 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from playhead.domain.artwork import Size
+from playhead.domain.artwork import PixelSize
 from playhead.media.contents import Unusable, read_content
 from playhead.media.probe import is_cover, open_film
 
@@ -61,7 +61,7 @@ _FOR_JPEG: Final = (("scale", "out_range=full:out_color_matrix=bt601"), ("format
 _TURNS: Final = {-90: ("clock",), 90: ("cclock",), 180: ("clock", "clock"), -180: ("clock", "clock")}
 
 
-def picture_of_image(path: Path, size: Size) -> bytes:
+def picture_of_image(path: Path, size: PixelSize) -> bytes:
     """Return an image file (JPEG, PNG or WebP, by its content) as a JPEG of this size: its middle, if shapes differ.
 
     Raises Unusable, and nothing else.
@@ -75,7 +75,7 @@ def picture_of_image(path: Path, size: Size) -> bytes:
         raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
 
 
-def picture_of_film(path: Path, size: Size) -> bytes:
+def picture_of_film(path: Path, size: PixelSize) -> bytes:
     """Return a telling frame of a film as a JPEG of this size: neither black nor blurred, where the film has such.
 
     Of several frames the one with the most detail is taken. Upright pictures take the cover inside the file instead, if
@@ -138,7 +138,7 @@ class _Bars(NamedTuple):
 _NO_BARS: Final = _Bars()
 
 
-class _Seen(NamedTuple):
+class _Frame(NamedTuple):
     frame: "VideoFrame"
     detail: float  # 0: nothing is to be seen
     bars: _Bars
@@ -155,7 +155,7 @@ def _cover(opened: "InputContainer") -> "VideoFrame | None":
     return None
 
 
-def _telling_frame(opened: "InputContainer") -> tuple[_Seen, Fraction]:
+def _telling_frame(opened: "InputContainer") -> tuple[_Frame, Fraction]:
     stream = next((stream for stream in opened.streams.video if not is_cover(stream)), None)
     if stream is None:
         raise Unusable("it has no moving picture")
@@ -163,7 +163,7 @@ def _telling_frame(opened: "InputContainer") -> tuple[_Seen, Fraction]:
     stream.codec_context.options = {"max_pixels": str(_PIXELS_MAX)}
     stream.codec_context.skip_frame = "NONKEY"
     give_up_at = time.monotonic() + _SEARCH_S
-    best: _Seen | None = None
+    best: _Frame | None = None
     for places in _PLACES:
         for frame in _frames_at(opened, stream, places, give_up_at):
             seen = _look_at(frame)
@@ -204,7 +204,7 @@ def _next_frame(opened: "InputContainer", stream: "VideoStream", give_up_at: flo
     return None
 
 
-def _look_at(frame: "VideoFrame") -> _Seen:
+def _look_at(frame: "VideoFrame") -> _Frame:
     """Judge a frame: the more a picture shows, and the sharper it is, the less it can be compressed."""
     height = max(2, _SAMPLE_WIDTH * frame.height // frame.width)
     sample = _filtered(frame, [("scale", f"w={_SAMPLE_WIDTH}:h={height}"), *_FOR_JPEG])
@@ -213,9 +213,9 @@ def _look_at(frame: "VideoFrame") -> _Seen:
     luma = b"".join(rows)
     bars = _Bars(_dark_edge([bytes(column) for column in zip(*rows, strict=True)]), _dark_edge(rows))
     if max(luma) - min(luma) < _PLAIN_RANGE:
-        return _Seen(frame, 0, bars)
+        return _Frame(frame, 0, bars)
     mean = sum(luma) / len(luma)
-    return _Seen(frame, len(encode(sample)) * (1.0 if _DARK <= mean <= _BRIGHT else 0.25), bars)
+    return _Frame(frame, len(encode(sample)) * (1.0 if _DARK <= mean <= _BRIGHT else 0.25), bars)
 
 
 def _dark_edge(lines: Sequence[bytes]) -> float:
@@ -230,7 +230,9 @@ def _dark_edge(lines: Sequence[bytes]) -> float:
 # Shape
 
 
-def _fitted(frame: "VideoFrame", size: Size, aspect: Fraction = Fraction(1), bars: _Bars = _NO_BARS) -> "VideoFrame":
+def _fitted(
+    frame: "VideoFrame", size: PixelSize, aspect: Fraction = Fraction(1), bars: _Bars = _NO_BARS
+) -> "VideoFrame":
     """Cut the middle out of a frame, without its bars, and scale it; HDR is made fit for screens that have none.
 
     `aspect` is that of a pixel.

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from playhead.domain.catalogue import MediaInfo, Stream
+from playhead.domain.catalogue import MediaInfo, MediaStream
 from playhead.domain.model import Milliseconds
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def is_cover(stream: "AvStream") -> bool:
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def _stream(stream: "AvStream") -> Stream:
+def _stream(stream: "AvStream") -> MediaStream:
     from av.audio.stream import AudioStream  # noqa: PLC0415 - as in `probe`
     from av.stream import Disposition  # noqa: PLC0415
     from av.video.stream import VideoStream  # noqa: PLC0415
@@ -147,7 +147,7 @@ def _stream(stream: "AvStream") -> Stream:
     language = stream.language
     video = stream if context and isinstance(stream, VideoStream) else None
     audio = stream if context and isinstance(stream, AudioStream) else None
-    return Stream(
+    return MediaStream(
         kind=stream.type,
         codec=context.codec.canonical_name if context else "unknown",
         language=None if language in (None, "", "und") else language,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from playhead.domain.catalogue import Stream
+from playhead.domain.catalogue import MediaStream
 from playhead.domain.tracks import SoundTrack, SubtitleTrack, embedded_subtitles, sound_tracks
 from playhead.media.languages import language_tag
 from playhead.media.subtitles import find_sidecars
@@ -18,7 +18,7 @@ class Tracks:
     subtitles: Sequence[SubtitleTrack] = ()
 
 
-def list_tracks(root: Path | None, path: str, streams: Sequence[Stream]) -> Tracks:
+def list_tracks(root: Path | None, path: str, streams: Sequence[MediaStream]) -> Tracks:
     """Return the tracks of a file by its streams, and by what lies beside it in the library's folder, if it has one."""
     beside = [] if root is None else find_sidecars(root, path)
     return Tracks(

@@ -26,7 +26,7 @@ from playhead.bootstrap import new_token, open_installation
 from playhead.config import Settings
 from playhead.demo.maker import Demo, DemoMaker, welcome
 from playhead.errors import PlayheadError
-from playhead.http.metrics import Worker
+from playhead.http.metrics import WorkerLabel
 from playhead.server.peers import Peers
 from playhead.server.wire import OneWriteProtocol, bounded_protocol
 from playhead.server.workers import END, HURRY, READY, Workers, listen
@@ -259,7 +259,7 @@ class _Server:
         self._status = 0
         self._is_open = False
         self._is_ending = False
-        worker = None if post is None else Worker(post.peers.place, post.peers.ask)
+        worker = None if post is None else WorkerLabel(post.peers.place, post.peers.ask)
         self._playhead = Playhead(settings, on_failure=self._stop_failed, worker=worker)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._uvicorn = _Uvicorn(

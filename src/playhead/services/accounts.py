@@ -41,8 +41,8 @@ from playhead.errors import (
     too_many_attempts,
     unavailable,
 )
+from playhead.services.credential_cache import CredentialCache
 from playhead.services.passwords import Passwords
-from playhead.services.trusted import Trusted
 from playhead.storage import accounts as storage
 from playhead.storage.engine.database import Connection, Database
 
@@ -59,7 +59,7 @@ class SignedIn(NamedTuple):
     user: User
 
 
-class Session(NamedTuple):
+class SessionView(NamedTuple):
     """A session of somebody's. `is_current`: it is the one that asks."""
 
     token: Token
@@ -95,7 +95,7 @@ class Accounts:
         self._clock = clock
         self._new_id = new_id
         self._new_token = new_token
-        self._trusted = Trusted(monotonic)
+        self._credentials = CredentialCache(monotonic)
         self._checking = asyncio.Lock()
         self._signing_in = 0
         self.refused_sign_ins = 0
@@ -107,30 +107,30 @@ class Accounts:
 
         A revocation here takes effect at once, one by another process within 1 s.
         """
-        if self._trusted.is_stale():
+        if self._credentials.is_stale():
             if not is_token(token):
                 return None
             await self._check_epoch()
-        principal = self._trusted.get(token, self._clock())
+        principal = self._credentials.get(token, self._clock())
         if principal is not None:
             return principal
         return await self._look_up(token) if is_token(token) else None
 
     def recall(self, token: str) -> Principal | None:
         """Return whose token this is where that is known without asking the store; None says nothing."""
-        return None if self._trusted.is_stale() else self._trusted.get(token, self._clock())
+        return None if self._credentials.is_stale() else self._credentials.get(token, self._clock())
 
     async def _check_epoch(self) -> None:
         """Forget everybody where another process has revoked something since it was asked last."""
         async with self._checking:
-            if self._trusted.is_stale():
-                ticket = self._trusted.ticket()
-                self._trusted.check(await self._database.peek(storage.read_epoch), ticket)
+            if self._credentials.is_stale():
+                ticket = self._credentials.generation()
+                self._credentials.check(await self._database.read_inline(storage.read_epoch), ticket)
 
     async def _look_up(self, token: str) -> Principal | None:
         digest = token_hash(token)
-        ticket = self._trusted.ticket()
-        found = await self._database.peek(lambda connection: storage.find_bearer(connection, digest))
+        ticket = self._credentials.generation()
+        found = await self._database.read_inline(lambda connection: storage.find_bearer(connection, digest))
         if found is None:
             return None
         stored, user = found
@@ -140,7 +140,7 @@ class Accounts:
         principal = Principal(user.id, user.name, user.role, stored.kind, digest)
         today = day_of(now)
         ends_at = Instant(today + DAY_MS)  # the use of each day is noted
-        self._trusted.put(token, principal, min(ends_at, stored.expires_at or ends_at), ticket)
+        self._credentials.put(token, principal, min(ends_at, stored.expires_at or ends_at), ticket)
         if stored.last_used_at is None or stored.last_used_at < today:
             expires_at = token_expiry(stored.kind, now)
             # A disk that is full refuses this, too; it must not cost a request that only reads.
@@ -217,15 +217,15 @@ class Accounts:
             raise not_found("Session not found")
         await self._revoke(lambda connection: storage.remove_token(connection, principal.token_hash))
 
-    async def list_sessions(self, principal: Principal) -> list[Session]:
+    async def list_sessions(self, principal: Principal) -> list[SessionView]:
         """Return the sessions of who asks that have not ended, newest first."""
         now = self._clock()
 
-        def load(connection: Connection) -> list[Session]:
+        def load(connection: Connection) -> list[SessionView]:
             current = storage.find_token_id(connection, principal.token_hash)
             tokens = storage.list_tokens(connection, principal.user_id, TokenKind.SESSION)
             live = [token for token in tokens if token_is_live(token.kind, token.expires_at, now)]
-            return [Session(token, token.id == current) for token in live]
+            return [SessionView(token, token.id == current) for token in live]
 
         return await self._database.read(load)
 
@@ -380,7 +380,7 @@ class Accounts:
 
     async def time_zone(self, user_id: UserId) -> ZoneInfo:
         """Return the time zone in which somebody sees days and times; UTC until they choose one."""
-        name = await self._database.peek(lambda connection: storage.find_time_zone(connection, user_id))
+        name = await self._database.read_inline(lambda connection: storage.find_time_zone(connection, user_id))
         return ZoneInfo(name or "UTC")
 
     async def set_time_zone(self, user_id: UserId, name: str) -> None:
@@ -501,7 +501,7 @@ class Accounts:
         try:
             return await self._database.write(revoke)
         finally:
-            self._trusted.clear()
+            self._credentials.clear()
 
 
 @lru_cache(maxsize=1)

@@ -11,29 +11,29 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from playhead.domain.artwork import ArtworkKind, Size, size_of, usual_kind
+from playhead.domain.artwork import ArtworkKind, PixelSize, size_of, usual_kind
 from playhead.domain.catalogue import version_preference
 from playhead.domain.model import ItemId, ItemKind
 from playhead.errors import PlayheadError, invalid, not_found
 from playhead.media import pictures
 from playhead.media.artwork import Subject, find_images
 from playhead.media.contents import Unusable
+from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
-from playhead.media.keeping import Keeper
 from playhead.media.pictures import MEDIA_TYPE
 from playhead.services.catalogue import Viewer, visible_item
-from playhead.services.workshop import Bounds, Workshop
+from playhead.services.single_flight import SingleFlight, WorkLimits
 from playhead.storage import artwork, catalogue
 from playhead.storage.engine.database import Connection, Database
 
-__all__ = ["MEDIA_TYPE", "Artwork", "Picture", "Tools"]
+__all__ = ["MEDIA_TYPE", "Artwork", "ArtworkTools", "Picture"]
 
 log = logging.getLogger(__name__)
 
 # Part of every key. Raise it when pictures are made differently: all are then made anew.
 _VERSION = 1
 
-_BOUNDS = Bounds(at_once=2, waiting=128)
+_BOUNDS = WorkLimits(threads=2, waiting=128)
 
 # How much is kept on the disk: some 15,000 pictures.
 BYTES_MAX = 512 * 1024 * 1024
@@ -57,23 +57,23 @@ class Picture:
     """A picture that can be had, made or not. `tag` is the same for the same picture, and another for another."""
 
     tag: str
-    size: Size
+    size: PixelSize
     sources: Sequence[_Source]
 
 
-class Make(Protocol):
+class MakePicture(Protocol):
     """What makes a JPEG of a file. Raises Unusable."""
 
-    def __call__(self, path: Path, size: Size) -> bytes:
+    def __call__(self, path: Path, size: PixelSize) -> bytes:
         """Make it."""
         ...
 
 
-class Tools(NamedTuple):
+class ArtworkTools(NamedTuple):
     """What pictures are made by."""
 
-    of_image: Make = pictures.picture_of_image
-    of_film: Make = pictures.picture_of_film
+    of_image: MakePicture = pictures.picture_of_image
+    of_film: MakePicture = pictures.picture_of_film
 
 
 class Artwork:
@@ -86,11 +86,13 @@ class Artwork:
         *,
         monotonic: Callable[[], float],
         bytes_max: int = BYTES_MAX,
-        tools: Tools | None = None,
+        tools: ArtworkTools | None = None,
     ) -> None:
         self._database = database
-        self._workshop = Workshop("playhead-artwork", Keeper(folder, bytes_max), _BOUNDS, monotonic=monotonic)
-        self._tools = tools or Tools()
+        self._single_flight = SingleFlight(
+            "playhead-artwork", DiskCache(folder, bytes_max), _BOUNDS, monotonic=monotonic
+        )
+        self._tools = tools or ArtworkTools()
 
     async def find(
         self, viewer: Viewer, item_id: ItemId, kind: ArtworkKind | None, width: int, season: int | None = None
@@ -127,14 +129,14 @@ class Artwork:
         Raises NOT_FOUND where nothing can be made of its sources, which is remembered, and UNAVAILABLE where too many
         pictures wait to be made.
         """
-        content = await self._workshop.get(picture.tag, lambda: self._make(picture))
+        content = await self._single_flight.get(picture.tag, lambda: self._make(picture))
         if content is None:
             raise _no_artwork()
         return content
 
     async def close(self) -> None:
         """Make no further picture."""
-        await self._workshop.close()
+        await self._single_flight.close()
 
     def _make(self, picture: Picture) -> bytes | None:
         for source in picture.sources:

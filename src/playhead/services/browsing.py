@@ -10,10 +10,10 @@ from playhead.domain.access import may_administer
 from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
 from playhead.domain.lists import (
     EpisodeCounts,
+    ItemState,
     ListState,
     NextUp,
-    Shelf,
-    Viewed,
+    WatchFilter,
     has_aired,
     in_order,
     is_in_progress,
@@ -38,7 +38,7 @@ from playhead.services.lists import WatchedView
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
-from playhead.storage.catalogue import ItemOrder, Place
+from playhead.storage.catalogue import ItemOrder, ListPosition
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.marks import Play
 
@@ -54,7 +54,7 @@ RECENT_MAX = 18
 _ADDED_TOGETHER_MS = 24 * 60 * 60 * 1000
 
 
-class Seen(NamedTuple):
+class ItemWithState(NamedTuple):
     """A movie or an episode, and where its user is. `show` is an episode's show.
 
     `is_begun`: it can be gone on with, at `resume_position_ms`.
@@ -91,7 +91,7 @@ class Seen(NamedTuple):
         return self.item.runtime_ms
 
 
-class ShowSeen(NamedTuple):
+class ShowWithState(NamedTuple):
     """A show, and how much of it its user has watched."""
 
     item: Item
@@ -102,8 +102,8 @@ class RecentView(NamedTuple):
     """What was added last: a movie or a single episode to play, or a show of which several episodes are new."""
 
     added_at: Instant
-    seen: Seen | None
-    show: ShowSeen | None
+    seen: ItemWithState | None
+    show: ShowWithState | None
     new_episodes: int = 0
 
 
@@ -111,24 +111,24 @@ class ShelfPage(NamedTuple):
     """A part of a library: movies or shows. `next_cursor` gets the next part, None at the end."""
 
     library: Library
-    movies: Sequence[Seen]
-    shows: Sequence[ShowSeen]
+    movies: Sequence[ItemWithState]
+    shows: Sequence[ShowWithState]
     next_cursor: str | None
 
 
 class FoundPage(NamedTuple):
     """What a search finds, some of each kind; `is_cut` says that there is more."""
 
-    movies: Sequence[Seen]
-    shows: Sequence[ShowSeen]
-    episodes: Sequence[Seen]
+    movies: Sequence[ItemWithState]
+    shows: Sequence[ShowWithState]
+    episodes: Sequence[ItemWithState]
     is_cut: bool
 
 
-class ItemPage(NamedTuple):
+class ItemPageView(NamedTuple):
     """A movie or an episode with all that its page shows. `files` are its versions, the preferred one first."""
 
-    seen: Seen
+    seen: ItemWithState
     library: Library
     files: Sequence[MediaFile]
     plays: Sequence[Play]
@@ -138,12 +138,12 @@ class ItemPage(NamedTuple):
     next: ItemId | None
 
 
-class Season(NamedTuple):
+class SeasonView(NamedTuple):
     """A season of a show; number 0 are the specials."""
 
     number: int
     counts: EpisodeCounts
-    begun: Seen | None
+    begun: ItemWithState | None
 
 
 class ShowPage(NamedTuple):
@@ -152,10 +152,10 @@ class ShowPage(NamedTuple):
     item: Item
     library: Library
     counts: EpisodeCounts
-    seasons: Sequence[Season]
+    seasons: Sequence[SeasonView]
     following: NextUp
-    next_episode: Seen | None
-    first: Seen | None
+    next_episode: ItemWithState | None
+    first: ItemWithState | None
     state: ListState
 
 
@@ -166,7 +166,7 @@ class SeasonPage(NamedTuple):
     library: Library
     number: int
     numbers: Sequence[int]
-    episodes: Sequence[Seen]
+    episodes: Sequence[ItemWithState]
     counts: EpisodeCounts
 
 
@@ -186,7 +186,7 @@ class Browsing:
         viewer: Viewer,
         library_id: LibraryId,
         *,
-        shelf: Shelf = Shelf.ALL,
+        shelf: WatchFilter = WatchFilter.ALL,
         query: str = "",
         sort: str = "title",
         cursor: str | None = None,
@@ -201,7 +201,7 @@ class Browsing:
         by_title = ItemOrder(sort.lstrip("-")) is ItemOrder.TITLE
         if after is not None and (after.sort != sort or isinstance(after.key, str) != by_title):
             raise bad_cursor()
-        place = None if after is None else Place(after.key, after.id)
+        place = None if after is None else ListPosition(after.key, after.id)
         today = _today(self._clock())
 
         def load(connection: Connection) -> ShelfPage:
@@ -229,7 +229,7 @@ class Browsing:
                 kind: [
                     browsed
                     for browsed, _ in self._rows(
-                        connection, viewer, libraries, kind, Shelf.ALL, query, "title", None, FOUND_MAX + 1
+                        connection, viewer, libraries, kind, WatchFilter.ALL, query, "title", None, FOUND_MAX + 1
                     )
                 ]
                 for kind in ItemKind
@@ -268,7 +268,7 @@ class Browsing:
         self,
         added: storage.Added,
         card: Browsed,
-        shows: dict[ItemId, ShowSeen],
+        shows: dict[ItemId, ShowWithState],
         new: dict[ItemId, list[ItemId]],
         episodes: dict[ItemId, Browsed],
     ) -> RecentView:
@@ -279,10 +279,10 @@ class Browsing:
             return RecentView(added.added_at, self._seen(episodes[of_show[0]], card.item), shows[added.id], 1)
         return RecentView(added.added_at, None, shows[added.id], len(of_show))
 
-    async def item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> ItemPage:
+    async def item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> ItemPageView:
         """Return a movie or an episode, removed or not, with all that is known of it."""
 
-        def load(connection: Connection) -> ItemPage:
+        def load(connection: Connection) -> ItemPageView:
             view = visible_item(connection, viewer, item_id, kind)
             item, key = view.item, (viewer.user_id, item_id)
             show = previous = following = None
@@ -294,7 +294,7 @@ class Browsing:
                 previous, following = neighbours(of_show, item_id)
             known = storage.list_items(connection, viewer.user_id, [item_id])[item_id]
             states = lists.list_states(connection, viewer.user_id)
-            return ItemPage(
+            return ItemPageView(
                 self._seen(known._replace(item=item), show),
                 view.library,
                 sorted(catalogue.list_files(connection, item_id), key=version_preference),
@@ -350,7 +350,7 @@ class Browsing:
 
         return await self._database.read(load)
 
-    def seen(self, watched: WatchedView) -> Seen:
+    def seen(self, watched: WatchedView) -> ItemWithState:
         """Return what a list shows, as pages show it."""
         show = None if watched.show is None else watched.show.item
         return self._seen(Browsed(watched.view.item, watched.progress), show)
@@ -363,14 +363,14 @@ class Browsing:
         viewer: Viewer,
         libraries: Sequence[LibraryId],
         kind: ItemKind,
-        shelf: Shelf,
+        shelf: WatchFilter,
         query: str,
         sort: str,
-        after: Place | None,
+        after: ListPosition | None,
         wanted: int,
-    ) -> list[tuple[Browsed, Place]]:
+    ) -> list[tuple[Browsed, ListPosition]]:
         """Return so many rows of a list. Of what has a position, the rules say which can be gone on with."""
-        found: list[tuple[Browsed, Place]] = []
+        found: list[tuple[Browsed, ListPosition]] = []
         while True:
             rows = storage.list_shelf(
                 connection,
@@ -385,18 +385,18 @@ class Browsing:
                 limit=wanted,
                 today=_today(self._clock()),
             )
-            picks = shelf is Shelf.IN_PROGRESS and kind is not ItemKind.SHOW
+            picks = shelf is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW
             found += [row for row in rows if not picks or self._seen(row[0]).is_begun]
             if len(rows) < wanted or len(found) >= wanted:
                 return found[:wanted]
             after = rows[-1][1]
 
-    def _seen(self, browsed: Browsed, show: Item | None = None) -> Seen:
+    def _seen(self, browsed: Browsed, show: Item | None = None) -> ItemWithState:
         item, progress = browsed
         if progress is None:
-            return Seen(item, show, None, Milliseconds(0), is_begun=False)
+            return ItemWithState(item, show, None, Milliseconds(0), is_begun=False)
         facts = ItemFacts(item.runtime_ms, item.credits_ms)
-        return Seen(
+        return ItemWithState(
             item,
             show,
             progress,
@@ -404,18 +404,22 @@ class Browsing:
             is_in_progress(progress, facts, self._policy),
         )
 
-    def _shows(self, connection: Connection, viewer: Viewer, shows: Sequence[Browsed], today: str) -> list[ShowSeen]:
+    def _shows(
+        self, connection: Connection, viewer: Viewer, shows: Sequence[Browsed], today: str
+    ) -> list[ShowWithState]:
         counts = storage.count_episodes(connection, viewer.user_id, [each.item.id for each in shows], today)
-        return [ShowSeen(each.item, counts.get(each.item.id, EpisodeCounts())) for each in shows]
+        return [ShowWithState(each.item, counts.get(each.item.id, EpisodeCounts())) for each in shows]
 
-    def _with_shows(self, connection: Connection, viewer: Viewer, episodes: Sequence[Browsed]) -> list[Seen]:
+    def _with_shows(self, connection: Connection, viewer: Viewer, episodes: Sequence[Browsed]) -> list[ItemWithState]:
         show_ids = {each.item.show_id for each in episodes if each.item.show_id is not None}
         shows = storage.list_items(connection, viewer.user_id, show_ids)
         return [
             self._seen(each, None if each.item.show_id is None else shows[each.item.show_id].item) for each in episodes
         ]
 
-    def _episodes(self, connection: Connection, viewer: Viewer, show: Item) -> tuple[list[Viewed], list[Seen]]:
+    def _episodes(
+        self, connection: Connection, viewer: Viewer, show: Item
+    ) -> tuple[list[ItemState], list[ItemWithState]]:
         """Return all episodes of a show in their order: for the rules, and for showing."""
         is_admin = may_administer(viewer.role)
         viewed = in_order(lists.all_episodes(connection, viewer.user_id, show.id, is_admin=is_admin))
@@ -431,17 +435,17 @@ def _specials_last(number: int) -> tuple[bool, int]:
     return number == 0, number
 
 
-def _season_of(number: int, seen: Iterable[Seen], now: Instant) -> Season:
+def _season_of(number: int, seen: Iterable[ItemWithState], now: Instant) -> SeasonView:
     mine = [each for each in seen if _season(each.item) == number]
     begun = max(
         (each for each in mine if each.is_begun and each.is_available),
         key=lambda each: 0 if each.progress is None else each.progress.last_watched_at or 0,
         default=None,
     )
-    return Season(number, _count(mine, now), begun)
+    return SeasonView(number, _count(mine, now), begun)
 
 
-def _count(seen: Iterable[Seen], now: Instant) -> EpisodeCounts:
+def _count(seen: Iterable[ItemWithState], now: Instant) -> EpisodeCounts:
     there = [each for each in seen if each.is_available and has_aired(_date(each.item), now)]
     return EpisodeCounts(
         len(there),

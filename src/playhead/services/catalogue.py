@@ -29,7 +29,7 @@ from playhead.media.folders import contained, nested
 from playhead.media.tracks import Tracks, list_tracks
 from playhead.services.scanning import ScanSummary
 from playhead.storage import accounts, catalogue
-from playhead.storage.catalogue import EpisodePlace, ItemOrder, LibraryNameTakenError, Place
+from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition
 from playhead.storage.engine.database import Connection, Database
 
 # No year, number or time in milliseconds comes near it; SQLite's and PostgreSQL's bigint end at 2**63.
@@ -91,7 +91,7 @@ class ItemDetail:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemPage:
+class ItemListPage:
     """A part of a list; `next_cursor` None at its end."""
 
     items: list[ItemView]
@@ -115,7 +115,7 @@ class ItemCursor(NamedTuple):
 
 
 P = TypeVar("P", bound=tuple[object, ...])
-C = TypeVar("C", ItemCursor, EpisodePlace)
+C = TypeVar("C", ItemCursor, EpisodePosition)
 
 
 class Catalogue:
@@ -212,7 +212,7 @@ class Catalogue:
         sort: str = "title",
         cursor: str | None = None,
         limit: int | None = LIMIT_DEFAULT,
-    ) -> ItemPage:
+    ) -> ItemListPage:
         """Return available items of one library (by id or name) or of all that somebody may see.
 
         `query`: every word of it occurs in the title, whatever case and accents. `sort` is one of SORTS. `limit` None
@@ -226,7 +226,7 @@ class Catalogue:
             raise bad_cursor()
         words = search_title(query).split() if query else []
 
-        def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, Place]]]:
+        def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, ListPosition]]]:
             found = visible(connection, viewer) if library is None else [_library_named(connection, viewer, library)]
             libraries = {each.id: each for each in found}
             items = catalogue.list_items(
@@ -236,7 +236,7 @@ class Catalogue:
                 words=words,
                 order=order,
                 descending=descending,
-                after=None if after is None else Place(after.key, after.id),
+                after=None if after is None else ListPosition(after.key, after.id),
                 limit=None if limit is None else limit + 1,
             )
             return libraries, items
@@ -263,14 +263,14 @@ class Catalogue:
         season: int | None = None,
         cursor: str | None = None,
         limit: int | None = LIMIT_DEFAULT,
-    ) -> ItemPage:
+    ) -> ItemListPage:
         """Return the available episodes of a show, or of one season of it (0: the specials), in their order.
 
         Raises INVALID (`cursor`), NOT_FOUND also where the item is no show, ACCESS_DENIED.
         """
-        after = None if cursor is None else decode_cursor(cursor, EpisodePlace)
+        after = None if cursor is None else decode_cursor(cursor, EpisodePosition)
 
-        def load(connection: Connection) -> tuple[Library, list[tuple[Item, EpisodePlace]]]:
+        def load(connection: Connection) -> tuple[Library, list[tuple[Item, EpisodePosition]]]:
             show = visible_item(connection, viewer, show_id, ItemKind.SHOW)
             more = None if limit is None else limit + 1
             return show.library, catalogue.list_episodes(connection, show_id, season, after, more)
@@ -386,12 +386,12 @@ def _page(
     limit: int | None,
     libraries: dict[LibraryId, Library],
     cursor_of: Callable[[P], tuple[object, ...]],
-) -> ItemPage:
+) -> ItemListPage:
     """Cut off the one row too many that was asked for: it says that the list goes on."""
     shown = rows if limit is None else rows[:limit]
     items = [ItemView(item, libraries[item.library_id]) for item, _ in shown]
     goes_on = len(shown) < len(rows)
-    return ItemPage(items, encode_cursor(cursor_of(shown[-1][1])) if goes_on else None)
+    return ItemListPage(items, encode_cursor(cursor_of(shown[-1][1])) if goes_on else None)
 
 
 def encode_cursor(place: tuple[object, ...]) -> str:

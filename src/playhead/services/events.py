@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from playhead.domain.accounts import Principal
-from playhead.domain.events import Change, Gathered
+from playhead.domain.events import Change, PendingChanges
 from playhead.domain.model import ItemId, UserId
 from playhead.errors import PlayheadError, unavailable
 
@@ -26,7 +26,7 @@ STREAMS_OF_USER_MAX: Final = 1024
 _VERSIONS_MAX: Final = 1000
 
 
-class Pace(NamedTuple):
+class StreamTiming(NamedTuple):
     """How often a stream is looked after, in seconds.
 
     The first change after a quiet while leaves at once, what follows it with the next round: together with the way from
@@ -40,26 +40,26 @@ class Pace(NamedTuple):
     stalled_s: float = 10.0
 
 
-PACE: Final = Pace()
+PACE: Final = StreamTiming()
 
 
-class Signal(Enum):
+class StreamSignal(Enum):
     """What a stream is told beside changes: look at everything again; nothing new, the connection lives."""
 
     REFETCH = "refetch"
     HEARTBEAT = "heartbeat"
 
 
-Notice = tuple[Change, ...] | Signal
+Notice = tuple[Change, ...] | StreamSignal
 
 
-class Stream:
+class EventStream:
     """What one open stream is to be sent. `monotonic` gives seconds that never jump. Belongs to one event loop.
 
     `on_stalled` is called where what was handed out last has not been taken for too long: whoever sends must give up.
     """
 
-    def __init__(self, principal: Principal, monotonic: Callable[[], float], pace: Pace) -> None:
+    def __init__(self, principal: Principal, monotonic: Callable[[], float], pace: StreamTiming) -> None:
         self.user_id = principal.user_id
         self.token_hash = principal.token_hash
         self.on_stalled: Callable[[], object] = lambda: None
@@ -104,7 +104,7 @@ class Stream:
         silent_s = self._monotonic() - self._active_at
         if self._idle:
             if silent_s >= self._pace.heartbeat_s:
-                self.put(Signal.HEARTBEAT)
+                self.put(StreamSignal.HEARTBEAT)
         elif silent_s >= self._pace.stalled_s:
             self.end()
             self.on_stalled()
@@ -114,11 +114,11 @@ class _Audience:
     """All streams of one user, and what they are to hear in the next round."""
 
     def __init__(self, user_id: UserId, round_s: float) -> None:
-        self.streams: dict[Stream, None] = {}
+        self.streams: dict[EventStream, None] = {}
         self._user_id = user_id
         self._round_s = round_s
         self._versions: dict[ItemId, int] = {}
-        self._gathered = Gathered()
+        self._gathered = PendingChanges()
         self._timer: asyncio.Handle | None = None
         self._next_round_at = 0.0
 
@@ -142,7 +142,7 @@ class _Audience:
     def _tell(self) -> None:
         self._timer = None
         self._next_round_at = asyncio.get_running_loop().time() + self._round_s
-        gathered, self._gathered = self._gathered, Gathered()
+        gathered, self._gathered = self._gathered, PendingChanges()
         changes = gathered.changes(self._user_id)
         for stream in self.streams:
             stream.put(changes)
@@ -165,7 +165,7 @@ class Events:
         monotonic: Callable[[], float],
         ended_tokens: Callable[[Collection[str]], Awaitable[Collection[str]]],
         relay: Callable[[Sequence[Change]], None] | None = None,
-        pace: Pace = PACE,
+        pace: StreamTiming = PACE,
     ) -> None:
         self._monotonic = monotonic
         self._ended_tokens = ended_tokens
@@ -195,9 +195,9 @@ class Events:
     def refetch_all(self) -> None:
         """Tell every stream of this process that changes may have been missed."""
         for stream in self._streams():
-            stream.put(Signal.REFETCH)
+            stream.put(StreamSignal.REFETCH)
 
-    def open(self, principal: Principal) -> Stream:
+    def open(self, principal: Principal) -> EventStream:
         """Return a new stream of a user; `leave` it at its end. Raises UNAVAILABLE where there are too many."""
         audience = self._audiences.get(principal.user_id)
         of_user = 0 if audience is None else len(audience.streams)
@@ -206,7 +206,7 @@ class Events:
             raise unavailable(retry_after_s=5)
         if audience is None:
             audience = self._audiences[principal.user_id] = _Audience(principal.user_id, self._pace.round_s)
-        stream = Stream(principal, self._monotonic, self._pace)
+        stream = EventStream(principal, self._monotonic, self._pace)
         audience.streams[stream] = None
         self.open_streams += 1
         self.is_heard = True
@@ -214,7 +214,7 @@ class Events:
             self._ticking = asyncio.create_task(self._tick())
         return stream
 
-    def leave(self, stream: Stream) -> None:
+    def leave(self, stream: EventStream) -> None:
         """Forget a stream; idempotent."""
         audience = self._audiences.get(stream.user_id)
         if audience is None or stream not in audience.streams:
@@ -240,7 +240,7 @@ class Events:
             with suppress(asyncio.CancelledError):
                 await self._ticking
 
-    def _streams(self) -> list[Stream]:
+    def _streams(self) -> list[EventStream]:
         return [stream for audience in self._audiences.values() for stream in audience.streams]
 
     async def _tick(self) -> None:

@@ -17,7 +17,7 @@ class Folder(NamedTuple):
     path: str
 
 
-class Place(NamedTuple):
+class FolderListing(NamedTuple):
     """A folder and those in it. `above` leads up, None at the top; `fault` says why another one is shown than asked."""
 
     path: str
@@ -26,12 +26,12 @@ class Place(NamedTuple):
     fault: str | None
 
 
-async def look_around(path: str) -> Place:
+async def look_around(path: str) -> FolderListing:
     """Return what lies in a folder; "" is the top. What cannot be read leads to the nearest folder above that can."""
     return await asyncio.to_thread(_look_around, path)
 
 
-def _look_around(path: str) -> Place:
+def _look_around(path: str) -> FolderListing:
     folder, fault = Path(Path.home().anchor), None
     try:
         if path:
@@ -50,4 +50,4 @@ def _look_around(path: str) -> Place:
                 break
             folder = folder.parent
     above = None if folder == folder.parent else str(folder.parent)
-    return Place(str(folder), above, [Folder(name, str(folder / name)) for name in names], fault)
+    return FolderListing(str(folder), above, [Folder(name, str(folder / name)) for name in names], fault)

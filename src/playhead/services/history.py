@@ -13,83 +13,83 @@ from typing import Annotated, NamedTuple, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from playhead.domain.history import Name, match, merge
+from playhead.domain.history import ItemName, match, merge
 from playhead.domain.lists import ListState
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
 from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
 from playhead.storage import history as storage
 from playhead.storage import playback
 from playhead.storage.engine.database import Connection, Database
-from playhead.storage.history import Belongings, Play
+from playhead.storage.history import Belongings, ExportedPlay
 
 _LINES_AT_ONCE = 500
 LONGEST_LINE = 1_000_000
 """Bytes; a line that is longer is none of ours."""
 
-Time = Annotated[datetime, Meta(tz=True)]
-Length = Annotated[int, Meta(ge=0, le=MAX_MS)]
-Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
-Id = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
+MomentField = Annotated[datetime, Meta(tz=True)]
+LengthMs = Annotated[int, Meta(ge=0, le=MAX_MS)]
+HistoryText = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
+ItemUuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
 
 
-class _Show(Struct, omit_defaults=True):
-    title: Text
+class _HistoryShow(Struct, omit_defaults=True):
+    title: HistoryText
     year: int | None = None
-    external_ids: dict[Text, Text] = {}
+    external_ids: dict[HistoryText, HistoryText] = {}
 
 
-class _Item(Struct, omit_defaults=True):
-    id: Id | None = None  # only where the catalogue has lost the item
+class _HistoryItem(Struct, omit_defaults=True):
+    id: ItemUuid | None = None  # only where the catalogue has lost the item
     kind: ItemKind | None = None
-    title: Text = ""
+    title: HistoryText = ""
     year: int | None = None
-    external_ids: dict[Text, Text] = {}
-    show: _Show | None = None
+    external_ids: dict[HistoryText, HistoryText] = {}
+    show: _HistoryShow | None = None
     season_number: int | None = None
     episode_number: int | None = None
     air_date: date | None = None
 
 
-class _Progress(Struct, omit_defaults=True):
-    position_ms: Length
+class _HistoryProgress(Struct, omit_defaults=True):
+    position_ms: LengthMs
     watched: bool
     armed: bool
     duration_ms: Annotated[int, Meta(gt=0, le=MAX_MS)] | None = None
-    last_watched_at: Time | None = None
-    session: Text | None = None
-    device: Text | None = None
+    last_watched_at: MomentField | None = None
+    session: HistoryText | None = None
+    device: HistoryText | None = None
     event: Event | None = None
-    unwatched_at: Time | None = None
-    completed_session: Text | None = None
-    completed_duration_ms: Length | None = None
-    completed_at: Time | None = None
+    unwatched_at: MomentField | None = None
+    completed_session: HistoryText | None = None
+    completed_duration_ms: LengthMs | None = None
+    completed_at: MomentField | None = None
     completed_marked: bool = False
 
 
-class _Play(Struct, omit_defaults=True):
-    id: Id
-    source: Text
-    watched_at: Time | None = None
+class _HistoryPlay(Struct, omit_defaults=True):
+    id: ItemUuid
+    source: HistoryText
+    watched_at: MomentField | None = None
 
 
 class _Point(Struct, omit_defaults=True):
-    id: Id
-    position_ms: Length
+    id: ItemUuid
+    position_ms: LengthMs
     duration_ms: Annotated[int, Meta(gt=0, le=MAX_MS)]
-    kept_at: Time
-    device: Text | None = None
+    kept_at: MomentField
+    device: HistoryText | None = None
 
 
 class _List(Struct, omit_defaults=True):
-    hidden_at: Time | None = None
-    snoozed_until: Time | None = None
-    dropped_at: Time | None = None
+    hidden_at: MomentField | None = None
+    snoozed_until: MomentField | None = None
+    dropped_at: MomentField | None = None
 
 
-class _Line(Struct, omit_defaults=True):
-    item: _Item
-    progress: _Progress | UnsetType = UNSET
-    plays: list[_Play] = []
+class _HistoryLine(Struct, omit_defaults=True):
+    item: _HistoryItem
+    progress: _HistoryProgress | UnsetType = UNSET
+    plays: list[_HistoryPlay] = []
     positions: list[_Point] = []
     list: _List | UnsetType = UNSET
 
@@ -197,11 +197,11 @@ def _export(connection: Connection, user_id: UserId, progress: Callable[[int, in
     return lines
 
 
-def _line(item_id: ItemId, name: Name | None, mine: Belongings) -> _Line:
-    line = _Line(_Item(id=item_id) if name is None else _item(name))
+def _line(item_id: ItemId, name: ItemName | None, mine: Belongings) -> _HistoryLine:
+    line = _HistoryLine(_HistoryItem(id=item_id) if name is None else _item(name))
     if mine.progress is not None:
         line.progress = _progress(mine.progress)
-    line.plays = [_Play(play.id, play.source, _moment(play.watched_at)) for play in mine.plays]
+    line.plays = [_HistoryPlay(play.id, play.source, _moment(play.watched_at)) for play in mine.plays]
     line.positions = [
         _Point(point_id, point.position_ms, point.duration_ms, cast("datetime", _moment(point.kept_at)), point.device)
         for point_id, point in mine.kept
@@ -211,11 +211,11 @@ def _line(item_id: ItemId, name: Name | None, mine: Belongings) -> _Line:
     return line
 
 
-def _item(name: Name) -> _Item:
+def _item(name: ItemName) -> _HistoryItem:
     show = None
     if name.show_title is not None:
-        show = _Show(name.show_title, name.show_year, dict(sorted(name.show_ids.items())))
-    return _Item(
+        show = _HistoryShow(name.show_title, name.show_year, dict(sorted(name.show_ids.items())))
+    return _HistoryItem(
         None,
         name.kind,
         name.title,
@@ -228,8 +228,8 @@ def _item(name: Name) -> _Item:
     )
 
 
-def _progress(progress: Progress) -> _Progress:
-    return _Progress(
+def _progress(progress: Progress) -> _HistoryProgress:
+    return _HistoryProgress(
         progress.position_ms,
         progress.watched,
         progress.armed,
@@ -258,8 +258,8 @@ def _moment(instant: int | None) -> datetime | None:
 
 def _parse(
     lines: Sequence[tuple[int, bytes]], reject: Callable[[Rejected], object]
-) -> Iterator[tuple[int, _Line, bytes]]:
-    decode = msgspec.json.Decoder(_Line).decode
+) -> Iterator[tuple[int, _HistoryLine, bytes]]:
+    decode = msgspec.json.Decoder(_HistoryLine).decode
     for number, text in lines:
         if not text.strip():
             continue
@@ -275,10 +275,10 @@ def _parse(
             yield number, line, text
 
 
-def _match(user_id: UserId, lines: Sequence[_Line], connection: Connection) -> list[ItemId | None]:
+def _match(user_id: UserId, lines: Sequence[_HistoryLine], connection: Connection) -> list[ItemId | None]:
     names = [_name(line.item) for line in lines]
     candidates = storage.find_candidates(connection, user_id, [name for name in names if name is not None])
-    by_key: dict[object, list[storage.Candidate]] = {}
+    by_key: dict[object, list[storage.MatchCandidate]] = {}
     for candidate in candidates:
         for key in {candidate.identity, *candidate.external_ids.items(), *candidate.show_ids.items()}:
             by_key.setdefault(key, []).append(candidate)
@@ -296,11 +296,11 @@ def _match(user_id: UserId, lines: Sequence[_Line], connection: Connection) -> l
     return found
 
 
-def _name(item: _Item) -> Name | None:
+def _name(item: _HistoryItem) -> ItemName | None:
     if item.kind is None:
         return None
     show = item.show
-    return Name(
+    return ItemName(
         item.kind,
         item.title,
         item.year,
@@ -314,7 +314,7 @@ def _name(item: _Item) -> Name | None:
     )
 
 
-def _belongings(line: _Line) -> Belongings:
+def _belongings(line: _HistoryLine) -> Belongings:
     progress = None
     if line.progress is not UNSET:
         brought = line.progress
@@ -338,7 +338,7 @@ def _belongings(line: _Line) -> Belongings:
         )
     return Belongings(
         progress,
-        [Play(play.id, _instant(play.watched_at), play.source) for play in line.plays],
+        [ExportedPlay(play.id, _instant(play.watched_at), play.source) for play in line.plays],
         [
             (
                 point.id,

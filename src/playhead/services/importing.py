@@ -6,7 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 
 from playhead.domain.catalogue import Library
-from playhead.domain.importing import FAULTS_MAX, Entry, Fault, Plan, Stored, Wanted, details, plan, wanted
+from playhead.domain.importing import (
+    FAULTS_MAX,
+    ImportEntry,
+    ImportPlan,
+    LineFault,
+    LookupKeys,
+    StoredItems,
+    details,
+    plan,
+    wanted,
+)
 from playhead.domain.model import Instant
 from playhead.errors import invalid
 from playhead.storage import importing
@@ -32,7 +42,7 @@ class Importer:
         self._new_id = new_id
         self._turn = asyncio.Lock()
 
-    async def run(self, entries: Sequence[Entry], faults: Sequence[Fault] = ()) -> ImportReport:
+    async def run(self, entries: Sequence[ImportEntry], faults: Sequence[LineFault] = ()) -> ImportReport:
         """Import all lines in one transaction. Idempotent; nothing that no line names is removed.
 
         `faults` are those of lines that could not be read. Raises INVALID with them and with all others, by line, and
@@ -51,7 +61,9 @@ class Importer:
         unchanged = len(entries) - decided.added_lines - decided.changed_lines
         return ImportReport(decided.added_lines, decided.changed_lines, unchanged)
 
-    def _decide(self, entries: Sequence[Entry], stored: Stored, needed: Wanted, faults: Sequence[Fault] = ()) -> Plan:
+    def _decide(
+        self, entries: Sequence[ImportEntry], stored: StoredItems, needed: LookupKeys, faults: Sequence[LineFault] = ()
+    ) -> ImportPlan:
         decided = plan(
             entries, stored, needed.identities, in_doubt=bool(faults), now=self._clock(), new_id=self._new_id
         )
@@ -60,8 +72,13 @@ class Importer:
         return decided
 
     def _store(
-        self, entries: Sequence[Entry], stored: Stored, decided: Plan, rows: ItemRows, connection: Connection
-    ) -> Plan:
+        self,
+        entries: Sequence[ImportEntry],
+        stored: StoredItems,
+        decided: ImportPlan,
+        rows: ItemRows,
+        connection: Connection,
+    ) -> ImportPlan:
         """Store what was decided, or, where another process came in between, what is right now."""
         needed = wanted(decided.written)
         needed = needed._replace(ids=[*needed.ids, *(item.id for item in decided.changed)])
@@ -77,5 +94,5 @@ class Importer:
         return decided
 
 
-def _libraries(stored: Stored) -> list[Library]:
+def _libraries(stored: StoredItems) -> list[Library]:
     return [library for library in stored.libraries if library.path is None]

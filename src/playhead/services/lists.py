@@ -11,11 +11,11 @@ import msgspec
 from playhead.domain.access import may_administer, may_see
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.lists import (
-    Candidate,
     Card,
+    CardCandidate,
+    ItemState,
     NextKind,
     NextUp,
-    Viewed,
     continue_watching,
     find_candidates,
     following,
@@ -29,7 +29,7 @@ from playhead.services.playback import NOT_FOUND, refusal
 from playhead.storage import catalogue, playback
 from playhead.storage import lists as storage
 from playhead.storage.engine.database import Connection, Database
-from playhead.storage.lists import Played, Watched
+from playhead.storage.lists import PlayedRow, WatchedRow
 
 # How far back is looked at first: most have been active with more than a page of cards since.
 _LATELY_MS = 14 * 24 * 60 * 60 * 1000
@@ -58,7 +58,7 @@ class CardView(NamedTuple):
 class PlayedView(NamedTuple):
     """A play of the history, with its item."""
 
-    play: Played
+    play: PlayedRow
     view: ItemView
     show: ItemView | None
 
@@ -129,7 +129,7 @@ class Lists:
         return cards
 
     def _cards_of(
-        self, connection: Connection, viewer: Viewer, candidates: Sequence[Candidate], now: Instant, wanted: int
+        self, connection: Connection, viewer: Viewer, candidates: Sequence[CardCandidate], now: Instant, wanted: int
     ) -> list[Card]:
         shows = [each.id for each in candidates if not each.is_settled]
         episodes = storage.episodes(connection, viewer.user_id, shows, is_admin=may_administer(viewer.role))
@@ -281,7 +281,7 @@ class Lists:
 
     # Showing
 
-    def _watched(self, connection: Connection, user_id: UserId, rows: Sequence[Viewed]) -> dict[ItemId, WatchedView]:
+    def _watched(self, connection: Connection, user_id: UserId, rows: Sequence[ItemState]) -> dict[ItemId, WatchedView]:
         """Return the items of these rows with the whole progress of each."""
         views = _views(connection, [(row.item_id, row.show_id) for row in rows])
         known = playback.load(connection, [(user_id, row.item_id) for row in rows])
@@ -294,7 +294,7 @@ class Lists:
             found[row.item_id] = WatchedView(*views[row.item_id], progress, resume_ms)
         return found
 
-    def _resume_position(self, row: Watched) -> Milliseconds:
+    def _resume_position(self, row: WatchedRow) -> Milliseconds:
         return resume_position(row.progress, row.facts, self._policy)
 
 

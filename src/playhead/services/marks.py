@@ -10,7 +10,7 @@ from typing import NamedTuple
 from playhead.domain.access import may_see
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.lists import has_aired, is_hidden, up_to
-from playhead.domain.marks import Marked, Undo, mark_watched, restore, take_back, unwatch
+from playhead.domain.marks import MarkDecision, UndoStep, mark_watched, restore, take_back, unwatch
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import KeptPoint, Policy, Progress, resume_position
 from playhead.errors import conflict, not_found
@@ -19,7 +19,7 @@ from playhead.storage import lists, playback
 from playhead.storage import marks as storage
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.marks import MARKED, Play, PlayCount
-from playhead.storage.playback import Key, Known
+from playhead.storage.playback import Key, SaveLookup
 
 
 class WatchState(NamedTuple):
@@ -150,7 +150,9 @@ class Marks:
 
     # Several at once, and back again
 
-    async def mark_item(self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None) -> Sequence[Undo]:
+    async def mark_item(
+        self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None
+    ) -> Sequence[UndoStep]:
         """Mark an item as `mark` does. Returns what takes that back."""
 
         def select(connection: Connection) -> list[ItemId]:
@@ -161,7 +163,7 @@ class Marks:
 
     async def mark_show(
         self, user_id: UserId, show_id: ItemId, season_number: int | None, mark: Mark | None
-    ) -> Sequence[Undo]:
+    ) -> Sequence[UndoStep]:
         """Mark every episode of a show or season that has aired; without a mark, take all marks away.
 
         Returns, for each episode that this changed, what takes it back. Raises NOT_FOUND also for a season without any
@@ -178,7 +180,7 @@ class Marks:
 
         return await self._mark_all(user_id, select, mark, now)
 
-    async def mark_up_to(self, user_id: UserId, episode_id: ItemId, mark: Mark) -> Sequence[Undo]:
+    async def mark_up_to(self, user_id: UserId, episode_id: ItemId, mark: Mark) -> Sequence[UndoStep]:
         """Mark an episode and every regular one before it that has aired. Returns what takes that back."""
         now = self._clock()
 
@@ -190,7 +192,7 @@ class Marks:
 
         return await self._mark_all(user_id, select, mark, now)
 
-    async def undo(self, user_id: UserId, undos: Sequence[Undo]) -> None:
+    async def undo(self, user_id: UserId, undos: Sequence[UndoStep]) -> None:
         """Take marks back, all or none of them: progress is as before, and the plays and points that they added go.
 
         Raises CONFLICT where something else has changed one of the items since.
@@ -217,8 +219,8 @@ class Marks:
 
     async def _mark_all(
         self, user_id: UserId, select: Callable[[Connection], list[ItemId]], mark: Mark | None, now: Instant
-    ) -> Sequence[Undo]:
-        def run(connection: Connection) -> list[Undo]:
+    ) -> Sequence[UndoStep]:
+        def run(connection: Connection) -> list[UndoStep]:
             keys = [(user_id, item_id) for item_id in sorted(select(connection))]
             return self._change(connection, keys, lambda known: self._marked(known, mark, now))
 
@@ -229,15 +231,15 @@ class Marks:
 
     # How it is done
 
-    def _marked(self, known: Known, mark: Mark | None, now: Instant) -> Marked | None:
+    def _marked(self, known: SaveLookup, mark: Mark | None, now: Instant) -> MarkDecision | None:
         if mark is None:
             return unwatch(known.progress, known.facts, self._policy, now)
         watched_at, new_play = mark
         return mark_watched(known.progress, known.facts, self._policy, now, watched_at, new_play=new_play)
 
     def _change(
-        self, connection: Connection, keys: Sequence[Key], decide: Callable[[Known], Marked | None]
-    ) -> list[Undo]:
+        self, connection: Connection, keys: Sequence[Key], decide: Callable[[SaveLookup], MarkDecision | None]
+    ) -> list[UndoStep]:
         """Change the progress of these keys, which are sorted: unsorted rows of two processes deadlock.
 
         Returns what takes it back, for those of which something shows: not where only the time of taking a mark away
@@ -254,7 +256,7 @@ class Marks:
             connection, [(*key, id_, kept) for key, (id_, kept) in points.items()], self._policy.kept_points
         )
         changed = [
-            Undo(
+            UndoStep(
                 key[1],
                 known_of[key].progress,
                 marked.progress.version,
@@ -280,7 +282,7 @@ class Marks:
         )
 
 
-def _require(connection: Connection, key: Key, kind: ItemKind) -> Known:
+def _require(connection: Connection, key: Key, kind: ItemKind) -> SaveLookup:
     known = playback.load(connection, [key])[0]
     if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
         raise refusal(known, kind)
@@ -291,7 +293,7 @@ def _changed_meanwhile() -> Exception:
     return conflict("It was changed meanwhile")
 
 
-def _shows(before: Progress | None, marked: Marked) -> bool:
+def _shows(before: Progress | None, marked: MarkDecision) -> bool:
     after = marked.progress
     return (
         marked.adds_play or before is None or (before.watched, before.position_ms) != (after.watched, after.position_ms)

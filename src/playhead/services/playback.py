@@ -9,12 +9,12 @@ from playhead.domain.events import Change, Topic
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import (
     Decision,
+    FrozenProgress,
     ItemFacts,
     KeptPoint,
     Policy,
     Progress,
     Report,
-    Shown,
     advance,
     completes,
     concerns_whole_file,
@@ -27,7 +27,7 @@ from playhead.services.measures import Commits
 from playhead.storage import playback as storage
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.engine.group_commit import GroupCommit
-from playhead.storage.playback import AUTOMATIC, Key, Known, Seen
+from playhead.storage.playback import AUTOMATIC, Key, ReadLookup, SaveLookup
 
 NOT_FOUND = {
     ItemKind.MOVIE: "Media item not found",
@@ -39,7 +39,7 @@ _WRONG_KIND = {**NOT_FOUND, ItemKind.MOVIE: "Media item is not a movie"}
 _OF_ONE_REPORT = (Code.NOT_FOUND, Code.ACCESS_DENIED)
 
 
-class First(NamedTuple):
+class FirstEpisode(NamedTuple):
     """What is known of the first episode of a file, and what a report did to it that is handed on to the others."""
 
     facts: ItemFacts
@@ -56,7 +56,7 @@ class Save(NamedTuple):
     kind: ItemKind
     report: Report
     received_at: Instant
-    first: First | None = None
+    first: FirstEpisode | None = None
 
 
 _Stored = dict[Key, tuple[Progress, bool]]
@@ -86,23 +86,25 @@ class Playback:
             lane_of=lambda save: database.lane_of(save.key[0]),
             observe=self.commits.add,
         )
-        self._reads: GroupCommit[Key, Known | None] = GroupCommit(
+        self._reads: GroupCommit[Key, SaveLookup | None] = GroupCommit(
             self._load, lanes=database.lanes, lane_of=lambda key: database.lane_of(key[0])
         )
 
-    async def read(self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId) -> Progress | Shown | None:
+    async def read(
+        self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId
+    ) -> Progress | FrozenProgress | None:
         """Return a user's progress of an item, None where nothing is saved.
 
         Raises NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED where the store knows that the user is gone.
         """
         if self._database.gathers_reads:
             return progress_of(await self._reads.submit((user_id, item_id)), kind)
-        seen = await self._database.peek(lambda connection: storage.show(connection, user_id, item_id))
+        seen = await self._database.read_inline(lambda connection: storage.show(connection, user_id, item_id))
         return _shown(seen, role, kind)
 
     def read_at_once(
         self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId
-    ) -> "Shown | asyncio.Future[Known | None] | None":
+    ) -> "FrozenProgress | asyncio.Future[SaveLookup | None] | None":
         """Do what `read` does without a task.
 
         Where the store gathers look-ups, the result is to be awaited, and then given to `progress_of`. Raises
@@ -110,7 +112,7 @@ class Playback:
         """
         if self._database.gathers_reads:
             return self._reads.submit((user_id, item_id))
-        seen = self._database.peek_at_once(lambda connection: storage.show(connection, user_id, item_id))
+        seen = self._database.read_nowait(lambda connection: storage.show(connection, user_id, item_id))
         return _shown(seen, role, kind)
 
     def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> "asyncio.Future[Decision]":
@@ -158,8 +160,8 @@ class Playback:
         await self._saves.close()
         await self._reads.close()
 
-    async def _load(self, keys: list[Key]) -> list[Known | Exception | None]:
-        return await self._database.peek(lambda connection: [*storage.load(connection, keys)])
+    async def _load(self, keys: list[Key]) -> list[SaveLookup | Exception | None]:
+        return await self._database.read_inline(lambda connection: [*storage.load(connection, keys)])
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
         stored: _Stored = {}
@@ -168,13 +170,13 @@ class Playback:
             stored.clear()  # of a run before, that was rolled back
             return self._store(connection, saves, stored)
 
-        decisions = await self._database.apply(store)
+        decisions = await self._database.commit_batch(store)
         if self._events.is_heard:
             self._events.publish(_changes(saves, decisions, stored))
         return decisions
 
     def _store(self, connection: Connection, saves: Sequence[Save], stored: _Stored) -> list[Decision | Exception]:
-        batch = _Batch(connection, saves, self._policy)
+        batch = _BatchState(connection, saves, self._policy)
         results = [batch.decide(save) for save in saves]
         lost = storage.store(connection, batch.changed())
         if lost:  # another process was quicker: decide these anew upon what it stored
@@ -194,7 +196,7 @@ class Playback:
             stored |= batch.stored(lost)
         return results
 
-    def _hand_on(self, connection: Connection, firsts: Sequence[tuple[Save, First]], stored: _Stored) -> None:
+    def _hand_on(self, connection: Connection, firsts: Sequence[tuple[Save, FirstEpisode]], stored: _Stored) -> None:
         """Hand reports that concern all episodes of their file to those behind the first."""
         following: dict[ItemId, list[ItemId]] = {}
         for first_id, item_id in storage.list_following(connection, sorted({save.key[1] for save, _ in firsts})):
@@ -208,7 +210,7 @@ class Playback:
             self._store(connection, saves, stored)
 
 
-class _Batch:
+class _BatchState:
     """What is known of the keys of one batch. Later reports on a key see what earlier ones decided."""
 
     def __init__(self, connection: Connection, saves: Sequence[Save], policy: Policy) -> None:
@@ -220,7 +222,7 @@ class _Batch:
         self.new_plays: list[tuple[Key, Instant]] = []
         self.taken_back: list[tuple[UserId, ItemId, Instant]] = []
         self.kept: list[tuple[Key, KeptPoint]] = []
-        self.firsts: list[tuple[Save, First]] = []
+        self.firsts: list[tuple[Save, FirstEpisode]] = []
 
     def _keys_completed(self, saves: Sequence[Save]) -> list[Key]:
         """Plays so far are looked up only where a report completes an item: a few in a hundred."""
@@ -246,7 +248,7 @@ class _Batch:
         decision = advance(previous, report, facts, self._policy, received_at, self._plays.get(key, ()))
         if kind is ItemKind.EPISODE and concerns_whole_file(previous, decision):
             if first is None:
-                self.firsts.append((save, First(facts, decision)))
+                self.firsts.append((save, FirstEpisode(facts, decision)))
         elif first is not None:
             return decision
         return self._take(key, known.progress, previous, decision)
@@ -297,7 +299,7 @@ class _Batch:
         self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
 
 
-def _was_watched(known: Known | None) -> bool:
+def _was_watched(known: SaveLookup | None) -> bool:
     return known is not None and known.progress is not None and known.progress.watched
 
 
@@ -317,21 +319,21 @@ def _changes(saves: Sequence[Save], decisions: Sequence[Decision | Exception], s
     return changes
 
 
-def progress_of(known: Known | None, kind: ItemKind) -> Progress | None:
+def progress_of(known: SaveLookup | None, kind: ItemKind) -> Progress | None:
     """Return the progress that was looked up. Raises NOT_AUTHENTICATED, NOT_FOUND, ACCESS_DENIED."""
     if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
         raise refusal(known, kind)
     return known.progress
 
 
-def _shown(seen: Seen, role: Role, kind: ItemKind) -> Shown | None:
+def _shown(seen: ReadLookup, role: Role, kind: ItemKind) -> FrozenProgress | None:
     granted, found, shown = seen
     if found != kind or not may_see(role, granted=granted):
         raise _item_refusal(found, kind, seen=may_see(role, granted=granted))
     return shown
 
 
-def refusal(known: Known | None, kind: ItemKind) -> PlayheadError:
+def refusal(known: SaveLookup | None, kind: ItemKind) -> PlayheadError:
     """Say why somebody cannot be told of an item: the user or item is gone, is of another kind, or not to be seen."""
     if known is None:
         return not_authenticated()

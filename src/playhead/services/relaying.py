@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from playhead.domain.events import Change, Gathered
+from playhead.domain.events import Change, PendingChanges
 from playhead.domain.model import UserId
 from playhead.errors import PlayheadError
 from playhead.services.events import Events
@@ -39,7 +39,7 @@ class Notifier(Protocol):
         ...
 
 
-_Gathered = dict[UserId, Gathered]
+_Gathered = dict[UserId, PendingChanges]
 
 
 class _Message(msgspec.Struct, array_like=True):
@@ -71,7 +71,7 @@ class Relay:
         for change in changes:
             gathered = self._gathered.get(change.user_id)
             if gathered is None:
-                gathered = self._gathered[change.user_id] = Gathered()
+                gathered = self._gathered[change.user_id] = PendingChanges()
             gathered.add(change)
         if len(self._gathered) > USERS_MAX:
             self._lose_count()

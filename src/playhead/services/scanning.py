@@ -19,7 +19,16 @@ import msgspec
 
 from playhead.domain.catalogue import Library, MediaInfo, ParsedName, version_label
 from playhead.domain.model import FileId, Instant, LibraryId, LibraryKind
-from playhead.domain.scanning import Changes, Comparison, KnownFile, Lost, Reading, Shelf, Task, compare
+from playhead.domain.scanning import (
+    FileReading,
+    FolderDiff,
+    ItemChanges,
+    KnownFile,
+    MissingFiles,
+    ProbeTask,
+    ScanIndex,
+    compare,
+)
 from playhead.errors import PlayheadError, conflict, not_found
 from playhead.media import probe as media_probe
 from playhead.media.folders import Beside, Skipped, Walk, contained, fingerprint, walk
@@ -45,7 +54,7 @@ _RENEWAL_S = 4.0
 SKIPPED_KEPT = 200
 
 
-class Progress(NamedTuple):
+class ScanProgress(NamedTuple):
     """How far a scan has come: `done` of `total` files that must be looked into; `path` is the one looked into last."""
 
     done: int
@@ -53,7 +62,7 @@ class Progress(NamedTuple):
     path: str = ""
 
 
-class Running(NamedTuple):
+class RunningScan(NamedTuple):
     """A scan that this process makes just now; `total` None while the folder is being listed."""
 
     done: int
@@ -61,7 +70,7 @@ class Running(NamedTuple):
     path: str
 
 
-class Move(NamedTuple):
+class FileMove(NamedTuple):
     """A file that was found again under another name."""
 
     before: str
@@ -77,7 +86,7 @@ class ScanReport:
 
     added: list[str] = field(default_factory=list[str])
     changed: list[str] = field(default_factory=list[str])
-    moved: list[Move] = field(default_factory=list[Move])
+    moved: list[FileMove] = field(default_factory=list[FileMove])
     removed: list[str] = field(default_factory=list[str])
     restored: list[str] = field(default_factory=list[str])
     skipped: list[Skipped] = field(default_factory=list[Skipped])
@@ -100,7 +109,7 @@ class ScanSummary(msgspec.Struct):
     failure: str | None = None
 
 
-class Tools(NamedTuple):
+class ScanTools(NamedTuple):
     """What names and contents of files are read by."""
 
     parse: Callable[[PurePosixPath, LibraryKind], ParsedName | None] = filenames.parse
@@ -114,20 +123,25 @@ class Scanner:
     """
 
     def __init__(
-        self, database: Database, *, clock: Callable[[], Instant], new_id: Callable[[], str], tools: Tools | None = None
+        self,
+        database: Database,
+        *,
+        clock: Callable[[], Instant],
+        new_id: Callable[[], str],
+        tools: ScanTools | None = None,
     ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._tools = tools or Tools()
+        self._tools = tools or ScanTools()
         self._running: set[asyncio.Task[None]] = set()
-        self._progress: dict[LibraryId, Running] = {}
+        self._progress: dict[LibraryId, RunningScan] = {}
 
     async def scan(
         self,
         library_id: LibraryId,
         *,
-        progress: Callable[[Progress], None] = lambda _: None,
+        progress: Callable[[ScanProgress], None] = lambda _: None,
         allow_empty: bool = False,
     ) -> ScanReport:
         """Scan a library to the end and return what was done. Scanning again changes nothing more.
@@ -149,7 +163,7 @@ class Scanner:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def progress_of(self, library_id: LibraryId) -> Running | None:
+    def progress_of(self, library_id: LibraryId) -> RunningScan | None:
         """Return how far the scan of a library has come; None where this process makes none."""
         return self._progress.get(library_id)
 
@@ -183,13 +197,13 @@ class Scanner:
             log.exception("The scan of %s came to no end", library.name)
 
     async def _scan(
-        self, library: Library, scan_id: str, progress: Callable[[Progress], None], *, allow_empty: bool
+        self, library: Library, scan_id: str, progress: Callable[[ScanProgress], None], *, allow_empty: bool
     ) -> ScanReport:
-        def note(done: Progress) -> None:
-            self._progress[library.id] = Running(*done)
+        def note(done: ScanProgress) -> None:
+            self._progress[library.id] = RunningScan(*done)
             progress(done)
 
-        self._progress[library.id] = Running(0, None, "")
+        self._progress[library.id] = RunningScan(0, None, "")
         scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, note)
         async with self._lease(library.id, scan_id):
             try:
@@ -225,11 +239,11 @@ class Scanner:
                 )
 
 
-class _Seen(NamedTuple):
+class _ProbedFile(NamedTuple):
     """A file that was looked into: what it is, or why it is skipped. `passing`: another look may find it well."""
 
-    task: Task
-    reading: Reading | None
+    task: ProbeTask
+    reading: FileReading | None
     fault: str = ""
     passing: bool = False
 
@@ -244,8 +258,8 @@ class _Scan:
         scan_id: str,
         clock: Callable[[], Instant],
         new_id: Callable[[], str],
-        tools: Tools,
-        progress: Callable[[Progress], None],
+        tools: ScanTools,
+        progress: Callable[[ScanProgress], None],
     ) -> None:
         self._database = database
         self._library = library
@@ -257,8 +271,8 @@ class _Scan:
         self._report = ScanReport()
         self._root = Path(library.path or "")
         self._beside: dict[str, Beside] = {}
-        self._lost = Lost(())
-        self._shelf = Shelf(library.id, (), now=clock(), new_id=new_id)
+        self._lost = MissingFiles(())
+        self._shelf = ScanIndex(library.id, (), now=clock(), new_id=new_id)
         self._moved: set[FileId] = set()
         self._done = 0
 
@@ -278,8 +292,10 @@ class _Scan:
                 f"The folder {self._root} holds no video any more, but {known} are known. Nothing was changed: "
                 "is the disk mounted?"
             )
-        self._shelf = await asyncio.to_thread(Shelf, self._library.id, items, now=self._clock(), new_id=self._new_id)
-        self._lost = Lost(comparison.absent)
+        self._shelf = await asyncio.to_thread(
+            ScanIndex, self._library.id, items, now=self._clock(), new_id=self._new_id
+        )
+        self._lost = MissingFiles(comparison.absent)
         self._beside = found.beside
         self._report.skipped += found.skipped
         astray = await self._keep(comparison, found)
@@ -295,7 +311,7 @@ class _Scan:
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
             raise conflict(f"The folder {self._root} cannot be read: {reason}") from error
 
-    async def _keep(self, comparison: Comparison, found: Walk) -> list[Task]:
+    async def _keep(self, comparison: FolderDiff, found: Walk) -> list[ProbeTask]:
         """Take what is as it was, and return what must be read again all the same: its item went to another library."""
         same = [*comparison.kept, *comparison.returned]
         astray = await asyncio.to_thread(self._keep_all, same)
@@ -308,15 +324,15 @@ class _Scan:
         if returned:
             await self._write(lambda connection: scanning.mark_files(connection, returned, None))
         listed = {file.path: file for file in found.files} if astray else {}
-        return [Task(listed[file.path], file, open=False) for file in astray if file.path in listed]
+        return [ProbeTask(listed[file.path], file, open=False) for file in astray if file.path in listed]
 
     def _keep_all(self, files: Iterable[KnownFile]) -> list[KnownFile]:
         return [file for file in files if not self._shelf.keep(file)]
 
-    async def _look(self, tasks: Sequence[Task]) -> None:
+    async def _look(self, tasks: Sequence[ProbeTask]) -> None:
         # What is at its old place comes first: an item whose file is still there is not taken for a renamed one.
         ordered = sorted(tasks, key=lambda task: task.known is None)
-        self._progress(Progress(0, len(ordered)))
+        self._progress(ScanProgress(0, len(ordered)))
         pool = ThreadPoolExecutor(OPEN_AT_ONCE, "playhead-scan")
         try:
             for start in range(0, len(ordered), FILES_AT_ONCE):
@@ -327,20 +343,22 @@ class _Scan:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _look_into_some(self, pool: ThreadPoolExecutor, tasks: Sequence[Task], total: int) -> list[_Seen]:
+    async def _look_into_some(
+        self, pool: ThreadPoolExecutor, tasks: Sequence[ProbeTask], total: int
+    ) -> list[_ProbedFile]:
         unopened = [task.known.id for task in tasks if task.known is not None and not task.open]
         infos = await self._database.read(lambda connection: scanning.load_infos(connection, unopened))
 
-        async def look(task: Task) -> _Seen:
+        async def look(task: ProbeTask) -> _ProbedFile:
             info = infos.get(task.known.id) if task.known is not None else None
             seen = await asyncio.get_running_loop().run_in_executor(pool, self._look_into, task, info)
             self._done += 1
-            self._progress(Progress(self._done, total, task.found.path))
+            self._progress(ScanProgress(self._done, total, task.found.path))
             return seen
 
         return list(await asyncio.gather(*map(look, tasks)))
 
-    def _look_into(self, task: Task, info: MediaInfo | None) -> _Seen:
+    def _look_into(self, task: ProbeTask, info: MediaInfo | None) -> _ProbedFile:
         """Read one file, on a thread of the pool. `info` is what is known of its content, where that is as it was."""
         path = task.found.path
         try:
@@ -348,25 +366,27 @@ class _Scan:
                 self._root, path, self._beside.get(path, Beside()), self._library.kind, self._tools.parse
             )
             if described is None:
-                return _Seen(task, None, f"by its name it is no {_KINDS[self._library.kind]}, or an extra of one")
+                return _ProbedFile(task, None, f"by its name it is no {_KINDS[self._library.kind]}, or an extra of one")
             real = contained(self._root, path)
             if real is None:
-                return _Seen(task, None, "it has gone", passing=True)
+                return _ProbedFile(task, None, "it has gone", passing=True)
             content = None if task.known is None else task.known.fingerprint
             if info is None or content is None:
                 content = fingerprint(real)
                 info = self._tools.probe(real)
         except OSError as error:
-            return _Seen(task, None, f"it cannot be read: {error.strerror or error}", passing=True)
+            return _ProbedFile(task, None, f"it cannot be read: {error.strerror or error}", passing=True)
         except media_probe.Unreadable as error:
-            return _Seen(task, None, str(error))
+            return _ProbedFile(task, None, str(error))
         label = version_label(info, described.name.edition)
-        return _Seen(task, Reading(described.name, info, content, label, described.from_nfo, described.episode_ids))
+        return _ProbedFile(
+            task, FileReading(described.name, info, content, label, described.from_nfo, described.episode_ids)
+        )
 
-    def _decide_all(self, seen: Iterable[_Seen]) -> list[FileChange]:
+    def _decide_all(self, seen: Iterable[_ProbedFile]) -> list[FileChange]:
         return [file for file in map(self._decide, seen) if file is not None]
 
-    def _decide(self, seen: _Seen) -> FileChange | None:
+    def _decide(self, seen: _ProbedFile) -> FileChange | None:
         (found, known, _), reading = seen.task, seen.reading
         if reading is None:
             self._report.skipped.append(Skipped(found.path, seen.fault))
@@ -396,11 +416,11 @@ class _Scan:
             (self._report.restored if known.removed else self._report.changed).append(path)
         elif twin is not None:
             self._moved.add(twin.id)
-            self._report.moved.append(Move(twin.path, path))
+            self._report.moved.append(FileMove(twin.path, path))
         else:
             self._report.added.append(path)
 
-    async def _finish(self, comparison: Comparison) -> None:
+    async def _finish(self, comparison: FolderDiff) -> None:
         gone = [file for file in comparison.absent if not file.removed and file.id not in self._moved]
         ids, now = [file.id for file in gone], self._clock()
         await asyncio.to_thread(self._shelf.finish)
@@ -421,10 +441,10 @@ class _Scan:
     async def _store_items(self) -> None:
         changes = self._shelf.take_changes()
         for start in range(0, len(changes.changed), FILES_AT_ONCE):
-            some = Changes([], changes.changed[start : start + FILES_AT_ONCE])
+            some = ItemChanges([], changes.changed[start : start + FILES_AT_ONCE])
             await self._write(partial(scanning.store_items, changes=some))
 
-    def _store(self, changes: Changes, files: Sequence[FileChange], now: Instant, connection: Connection) -> None:
+    def _store(self, changes: ItemChanges, files: Sequence[FileChange], now: Instant, connection: Connection) -> None:
         scanning.store_items(connection, changes)
         scanning.store_files(connection, self._library.id, files, now)
 

@@ -18,16 +18,16 @@ from playhead.domain.tracks import SubtitleTrack
 from playhead.errors import PlayheadError, not_found
 from playhead.media import subtitles
 from playhead.media.contents import Unusable
+from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
-from playhead.media.keeping import Keeper
 from playhead.media.tracks import list_tracks
 from playhead.media.webvtt import MEDIA_TYPE
 from playhead.services.catalogue import Viewer, require_visible
-from playhead.services.workshop import Bounds, Workshop
+from playhead.services.single_flight import SingleFlight, WorkLimits
 from playhead.storage import catalogue
 from playhead.storage.engine.database import Connection, Database
 
-__all__ = ["MEDIA_TYPE", "Subtitle", "Subtitles", "Tools"]
+__all__ = ["MEDIA_TYPE", "Subtitle", "SubtitleTools", "Subtitles"]
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _VERSION = 1
 
 # A film without an index of its subtitles is read through, which is a disk's work for minutes.
-_BOUNDS = Bounds(at_once=2, waiting=64)
+_BOUNDS = WorkLimits(threads=2, waiting=64)
 
 # How much is kept on the disk: some 1,000 films' subtitles.
 BYTES_MAX = 64 * 1024 * 1024
@@ -50,7 +50,7 @@ class Subtitle:
     track: SubtitleTrack
 
 
-class OfFile(Protocol):
+class ConvertFile(Protocol):
     """Converts a subtitle file. Raises Unusable."""
 
     def __call__(self, path: Path, codec: str, language: str | None) -> bytes:
@@ -58,7 +58,7 @@ class OfFile(Protocol):
         ...
 
 
-class OfFilm(Protocol):
+class ConvertStream(Protocol):
     """Converts a film's subtitles, the stream of this number among them. Raises Unusable."""
 
     def __call__(self, path: Path, number: int) -> bytes:
@@ -66,11 +66,11 @@ class OfFilm(Protocol):
         ...
 
 
-class Tools(NamedTuple):
+class SubtitleTools(NamedTuple):
     """What subtitles are converted by."""
 
-    of_file: OfFile = subtitles.webvtt_of_file
-    of_film: OfFilm = subtitles.webvtt_of_film
+    of_file: ConvertFile = subtitles.webvtt_of_file
+    of_film: ConvertStream = subtitles.webvtt_of_film
 
 
 class Subtitles:
@@ -83,11 +83,13 @@ class Subtitles:
         *,
         monotonic: Callable[[], float],
         bytes_max: int = BYTES_MAX,
-        tools: Tools | None = None,
+        tools: SubtitleTools | None = None,
     ) -> None:
         self._database = database
-        self._workshop = Workshop("playhead-subtitles", Keeper(folder, bytes_max), _BOUNDS, monotonic=monotonic)
-        self._tools = tools or Tools()
+        self._single_flight = SingleFlight(
+            "playhead-subtitles", DiskCache(folder, bytes_max), _BOUNDS, monotonic=monotonic
+        )
+        self._tools = tools or SubtitleTools()
 
     async def find(self, viewer: Viewer, file_id: FileId, index: int) -> Subtitle:
         """Return the subtitles of a file at this place of its list; looks at folders, and converts nothing.
@@ -112,14 +114,14 @@ class Subtitles:
 
         Raises NOT_FOUND where they cannot be read, which is remembered, and UNAVAILABLE where too many wait.
         """
-        content = await self._workshop.get(subtitle.tag, partial(self._convert, subtitle))
+        content = await self._single_flight.get(subtitle.tag, partial(self._convert, subtitle))
         if content is None:
             raise _no_subtitles()
         return content
 
     async def close(self) -> None:
         """Convert nothing further."""
-        await self._workshop.close()
+        await self._single_flight.close()
 
     def _convert(self, subtitle: Subtitle) -> bytes | None:
         track = subtitle.track

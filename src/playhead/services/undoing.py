@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta, Struct
 
-from playhead.domain.marks import Undo, is_possible
+from playhead.domain.marks import UndoStep, is_possible
 from playhead.domain.model import Instant, ItemId, Milliseconds
 from playhead.domain.playback import Event, Progress
 from playhead.errors import invalid
@@ -21,29 +21,29 @@ from playhead.errors import invalid
 LONGEST = 48_000
 """Characters; a form of ours takes 64 KiB. The marks of some 700 untouched episodes fit in."""
 
-Text = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
-Number = Annotated[int, Meta(ge=0, le=1 << 53)]
+UndoText = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
+UndoNumber = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
 class _Before(Struct, array_like=True):
-    position_ms: Number
-    duration_ms: Number | None
+    position_ms: UndoNumber
+    duration_ms: UndoNumber | None
     watched: bool
     armed: bool
-    last_watched_at: Number | None
-    session: Text | None
-    device: Text | None
+    last_watched_at: UndoNumber | None
+    session: UndoText | None
+    device: UndoText | None
     event: Event | None
-    unwatched_at: Number | None
-    completed_session: Text | None
-    completed_duration_ms: Number | None
-    completed_at: Number | None
+    unwatched_at: UndoNumber | None
+    completed_session: UndoText | None
+    completed_duration_ms: UndoNumber | None
+    completed_at: UndoNumber | None
     completed_marked: bool
 
 
 class _Step(Struct, array_like=True):
     item: UUID
-    version: Number
+    version: UndoNumber
     play: UUID | None
     point: UUID | None
     before: _Before | None
@@ -53,7 +53,7 @@ _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _decoder = msgspec.msgpack.Decoder(list[_Step])
 
 
-def encode(undos: Sequence[Undo]) -> str | None:
+def encode(undos: Sequence[UndoStep]) -> str | None:
     """Return what takes marks back as a text, or None where there are none, or too many to carry."""
     steps = [
         _Step(UUID(undo.item_id), undo.version, _uuid(undo.play_id), _uuid(undo.point_id), _before(undo.before))
@@ -63,7 +63,7 @@ def encode(undos: Sequence[Undo]) -> str | None:
     return text if steps and len(text) <= LONGEST else None
 
 
-def decode(text: str, now: Instant) -> list[Undo]:
+def decode(text: str, now: Instant) -> list[UndoStep]:
     """Return what a text takes back. Raises INVALID where no mark of up to `now` can have made it."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
@@ -71,7 +71,7 @@ def decode(text: str, now: Instant) -> list[Undo]:
     except (binascii.Error, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         raise _no_undo() from None
     undos = [
-        Undo(ItemId(str(step.item)), _progress(step.before), step.version, _text(step.play), _text(step.point))
+        UndoStep(ItemId(str(step.item)), _progress(step.before), step.version, _text(step.play), _text(step.point))
         for step in steps
     ]
     befores = [undo.before for undo in undos if undo.before is not None]

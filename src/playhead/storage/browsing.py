@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 
 from playhead.domain.catalogue import Item
-from playhead.domain.lists import EpisodeCounts, Shelf
+from playhead.domain.lists import EpisodeCounts, WatchFilter
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, UserId
 from playhead.domain.playback import Progress
-from playhead.storage.catalogue import ItemOrder, Place, continued, item_of, searched
+from playhead.storage.catalogue import ItemOrder, ListPosition, continued, item_of, searched
 from playhead.storage.schema import item, progress
 
 _ITEM_WIDTH = len(item.c)
@@ -53,14 +53,14 @@ def list_shelf(  # noqa: PLR0913 - the members of a search
     libraries: Collection[LibraryId],
     *,
     kind: ItemKind,
-    shelf: Shelf,
+    shelf: WatchFilter,
     words: Sequence[str],
     order: ItemOrder,
     descending: bool,
-    after: Place | None,
+    after: ListPosition | None,
     limit: int,
     today: str,
-) -> list[tuple[Browsed, Place]]:
+) -> list[tuple[Browsed, ListPosition]]:
     """Return items of one kind that are not removed, each with its place in the list.
 
     Of movies in progress these are too many: all that have a position, and are not finished with. `words` are folded as
@@ -68,11 +68,11 @@ def list_shelf(  # noqa: PLR0913 - the members of a search
     """
     source: FromClause = item.outerjoin(progress, _is_mine(user_id))
     condition: ColumnElement[bool] | None = None
-    if shelf is not Shelf.ALL and kind is ItemKind.SHOW:
+    if shelf is not WatchFilter.ALL and kind is ItemKind.SHOW:
         counts = _counts(user_id, today).where(item.c.library_id.in_(sorted(libraries))).subquery("counts")
         source = source.join(counts, counts.c.show_id == item.c.id)
         condition = _show_stands_on(shelf, counts)
-    elif shelf is not Shelf.ALL:
+    elif shelf is not WatchFilter.ALL:
         condition = _movie_stands_on(shelf)
     query = select(*item.c, *progress.c).select_from(source)
     query = query.where(
@@ -81,21 +81,21 @@ def list_shelf(  # noqa: PLR0913 - the members of a search
     if condition is not None:
         query = query.where(condition)
     query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
-    return [(_browsed(row), Place(row[-1], row[0])) for row in connection.execute(query)]
+    return [(_browsed(row), ListPosition(row[-1], row[0])) for row in connection.execute(query)]
 
 
-def _movie_stands_on(shelf: Shelf) -> ColumnElement[bool]:
-    if shelf is Shelf.WATCHED:
+def _movie_stands_on(shelf: WatchFilter) -> ColumnElement[bool]:
+    if shelf is WatchFilter.WATCHED:
         return and_(progress.c.watched)
-    if shelf is Shelf.UNWATCHED:
+    if shelf is WatchFilter.UNWATCHED:
         return or_(progress.c.watched.is_(None), not_(progress.c.watched))
     return and_(progress.c.position_ms > 0, or_(progress.c.armed, not_(progress.c.watched)))
 
 
-def _show_stands_on(shelf: Shelf, counts: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a subquery with its columns
-    if shelf is Shelf.WATCHED:
+def _show_stands_on(shelf: WatchFilter, counts: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a subquery with its columns
+    if shelf is WatchFilter.WATCHED:
         return counts.c.watched == counts.c.episodes
-    if shelf is Shelf.UNWATCHED:
+    if shelf is WatchFilter.UNWATCHED:
         return counts.c.watched < counts.c.episodes
     return and_(counts.c.begun > 0, counts.c.watched < counts.c.episodes)
 

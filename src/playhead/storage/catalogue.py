@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, lit
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import Tuple
 
-from playhead.domain.catalogue import Item, Library, MediaFile, Stream, search_title, sort_title
+from playhead.domain.catalogue import Item, Library, MediaFile, MediaStream, search_title, sort_title
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.storage.schema import external_id, file_item, item, library, media_file
 
@@ -18,7 +18,7 @@ from playhead.storage.schema import external_id, file_item, item, library, media
 IDS_AT_ONCE = 5_000
 
 
-decode_streams = msgspec.json.Decoder(tuple[Stream, ...]).decode
+decode_streams = msgspec.json.Decoder(tuple[MediaStream, ...]).decode
 
 
 class LibraryNameTakenError(Exception):
@@ -33,14 +33,14 @@ class ItemOrder(Enum):
     ADDED = "added"
 
 
-class Place(NamedTuple):
+class ListPosition(NamedTuple):
     """Where a list goes on: behind the item with this id, whose sort key was `key`."""
 
     key: str | int
     id: ItemId
 
 
-class EpisodePlace(NamedTuple):
+class EpisodePosition(NamedTuple):
     """Where a list of episodes goes on."""
 
     season_number: int
@@ -134,9 +134,9 @@ def list_items(  # noqa: PLR0913 - the members of a search
     words: Sequence[str],
     order: ItemOrder,
     descending: bool,
-    after: Place | None,
+    after: ListPosition | None,
     limit: int | None,
-) -> list[tuple[Item, Place]]:
+) -> list[tuple[Item, ListPosition]]:
     """Return items of these libraries that are not removed, each with its place in the list.
 
     `words` are folded as `search_title` does it; each must occur somewhere in the title.
@@ -147,7 +147,7 @@ def list_items(  # noqa: PLR0913 - the members of a search
     query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])
-    return [(item_of(row, ids), Place(row.sort_key, row.id)) for row in rows]
+    return [(item_of(row, ids), ListPosition(row.sort_key, row.id)) for row in rows]
 
 
 def searched(query: Select[*tuple[Any, ...]], words: Sequence[str]) -> Select[*tuple[Any, ...]]:
@@ -158,7 +158,7 @@ def searched(query: Select[*tuple[Any, ...]], words: Sequence[str]) -> Select[*t
 
 
 def continued(
-    query: Select[*tuple[Any, ...]], order: ItemOrder, *, descending: bool, after: Place | None
+    query: Select[*tuple[Any, ...]], order: ItemOrder, *, descending: bool, after: ListPosition | None
 ) -> Select[*tuple[Any, ...]]:
     """Sort a query of items, go on behind a place, and add the sort key as its last column, `sort_key`."""
     key = _SORT_KEYS[order]
@@ -170,8 +170,8 @@ def continued(
 
 
 def list_episodes(
-    connection: Connection, show_id: ItemId, season_number: int | None, after: EpisodePlace | None, limit: int | None
-) -> list[tuple[Item, EpisodePlace]]:
+    connection: Connection, show_id: ItemId, season_number: int | None, after: EpisodePosition | None, limit: int | None
+) -> list[tuple[Item, EpisodePosition]]:
     """Return the episodes of a show that are not removed, by season, number and date, each with its place."""
     query = select(item).where(item.c.show_id == show_id, item.c.removed_at.is_(None))
     if season_number is not None:
@@ -183,7 +183,7 @@ def list_episodes(
     return [
         (
             item_of(row, ids),
-            EpisodePlace(row.season_number or 0, row.episode_number or 0, row.air_date or "", row.id),
+            EpisodePosition(row.season_number or 0, row.episode_number or 0, row.air_date or "", row.id),
         )
         for row in rows
     ]

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Table, and_, delete, func, insert, select, tuple_, union
 from sqlalchemy.dialects import postgresql, sqlite
 
-from playhead.domain.history import Candidate, Name
+from playhead.domain.history import ItemName, MatchCandidate
 from playhead.domain.lists import ListState
 from playhead.domain.model import ItemId, ItemKind, UserId
 from playhead.domain.playback import KeptPoint, Progress
@@ -24,7 +24,7 @@ from playhead.storage.schema import (
 )
 
 
-class Play(NamedTuple):
+class ExportedPlay(NamedTuple):
     """A play, with its own id."""
 
     id: str
@@ -36,7 +36,7 @@ class Belongings(NamedTuple):
     """What a user has of one item. Kept points stand beside their ids."""
 
     progress: Progress | None
-    plays: list[Play]
+    plays: list[ExportedPlay]
     kept: list[tuple[str, KeptPoint]]
     state: ListState | None
 
@@ -45,7 +45,7 @@ _HOLDING = (progress, play, kept_position, list_state)
 _show = item.alias("show")
 
 
-def list_items(connection: Connection, user_id: UserId) -> list[tuple[ItemId, Name | None]]:
+def list_items(connection: Connection, user_id: UserId) -> list[tuple[ItemId, ItemName | None]]:
     """Return the items of which the user has anything, by name; without one those that the catalogue has lost.
 
     The order is that of the names, so that it is the same in every installation.
@@ -75,8 +75,8 @@ def list_items(connection: Connection, user_id: UserId) -> list[tuple[ItemId, Na
     return [(ItemId(row.item_id), None if row.title is None else _name(row, named)) for row in rows]
 
 
-def _name(row: Any, named: Mapping[str, Mapping[str, str]]) -> Name:  # noqa: ANN401 - a row of Core
-    return Name(
+def _name(row: Any, named: Mapping[str, Mapping[str, str]]) -> ItemName:  # noqa: ANN401 - a row of Core
+    return ItemName(
         ItemKind(row.kind),
         row.title,
         row.year,
@@ -101,7 +101,7 @@ def belongings(connection: Connection, user_id: UserId, item_ids: Sequence[ItemI
     for _, item_id, *values in rows(progress):
         found[item_id] = found[item_id]._replace(progress=Progress._make(values))
     for row in rows(play, func.coalesce(play.c.watched_at, 0), play.c.id):
-        found[row.item_id].plays.append(Play(row.id, row.watched_at, row.source))
+        found[row.item_id].plays.append(ExportedPlay(row.id, row.watched_at, row.source))
     for row in rows(kept_position, kept_position.c.kept_at, kept_position.c.id):
         point = KeptPoint(row.position_ms, row.duration_ms, row.kept_at, row.device)
         found[row.item_id].kept.append((row.id, point))
@@ -112,7 +112,7 @@ def belongings(connection: Connection, user_id: UserId, item_ids: Sequence[ItemI
     return found
 
 
-def find_candidates(connection: Connection, user_id: UserId, names: Sequence[Name]) -> list[Candidate]:
+def find_candidates(connection: Connection, user_id: UserId, names: Sequence[ItemName]) -> list[MatchCandidate]:
     """Return all items that one of these names may mean: by an external id of its own or its show's, or by identity."""
     ids: dict[str, None] = {}
     external = {(source, value) for name in names for source, value in name.external_ids.items()}
@@ -130,13 +130,13 @@ def find_candidates(connection: Connection, user_id: UserId, names: Sequence[Nam
             )
     identities = list({name.identity for name in names})
     ids.update(dict.fromkeys(connection.scalars(select(item.c.id).where(item.c.identity.in_(identities)))))
-    found: list[Candidate] = []
+    found: list[MatchCandidate] = []
     for some in chunks(list(ids)):
         found += _candidates(connection, user_id, some)
     return found
 
 
-def _candidates(connection: Connection, user_id: UserId, item_ids: Sequence[str]) -> list[Candidate]:
+def _candidates(connection: Connection, user_id: UserId, item_ids: Sequence[str]) -> list[MatchCandidate]:
     query = (
         select(item, library.c.name.label("library"), library_access.c.user_id)
         .join(library, library.c.id == item.c.library_id)
@@ -148,7 +148,7 @@ def _candidates(connection: Connection, user_id: UserId, item_ids: Sequence[str]
     rows = connection.execute(query).all()
     named = external_ids_of(connection, [*{each for row in rows for each in (row.id, row.show_id) if each}])
     return [
-        Candidate(
+        MatchCandidate(
             row.id,
             ItemKind(row.kind),
             row.identity,

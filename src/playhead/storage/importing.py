@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, inser
 from sqlalchemy.sql.dml import UpdateBase
 
 from playhead.domain.catalogue import Item
-from playhead.domain.importing import Stored, Wanted
+from playhead.domain.importing import LookupKeys, StoredItems
 from playhead.domain.model import ItemId
 from playhead.storage.catalogue import chunks, find_items, item_row, list_libraries
 from playhead.storage.schema import external_id, item
@@ -27,7 +27,7 @@ class ItemRows(NamedTuple):
     external_ids: _Rows
 
 
-def load(connection: Connection, wanted: Wanted) -> Stored:
+def load(connection: Connection, wanted: LookupKeys) -> StoredItems:
     """Return all libraries, and the items that may be meant; of every show among them all episodes."""
     ids: dict[str, None] = {}
 
@@ -49,7 +49,7 @@ def load(connection: Connection, wanted: Wanted) -> Stored:
     found = [
         each for some in chunks(list(ids)) for each in find_items(connection, select(item).where(item.c.id.in_(some)))
     ]
-    return Stored(libraries, {each.id: each for each in found})
+    return StoredItems(libraries, {each.id: each for each in found})
 
 
 def rows_of(new: Sequence[Item], changed: Sequence[Item], stored: Mapping[ItemId, Item]) -> ItemRows:

@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.catalogue import Item
-from playhead.domain.lists import ListState, Viewed
+from playhead.domain.lists import ItemState, ListState
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
@@ -41,7 +41,7 @@ from playhead.storage.playback import Key
 from playhead.storage.schema import Id, account, item, library_access, list_state, play, progress
 
 
-class Watched(NamedTuple):
+class WatchedRow(NamedTuple):
     """A progress of somebody, with what one must know of its item."""
 
     user_id: UserId
@@ -52,7 +52,7 @@ class Watched(NamedTuple):
     progress: Progress
 
 
-class Played(NamedTuple):
+class PlayedRow(NamedTuple):
     """A play of the history. `watched_at` is None where nobody knows when."""
 
     id: str
@@ -185,18 +185,20 @@ _OPEN_EPISODES = Prepared(
 )
 
 
-def recent(connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant, before: Instant) -> list[Viewed]:
+def recent(
+    connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant, before: Instant
+) -> list[ItemState]:
     """Return the newest row of each movie and show that was active in this time, `before` not included.
 
     Left out are movies that can have no card; see `domain.lists.find_candidates`.
     """
     rows = _RECENT.rows(connection, user_id=user_id, is_admin=int(is_admin), since=since, before=before)
-    return [Viewed(*row) for row in rows]
+    return [ItemState(*row) for row in rows]
 
 
 def episodes(
     connection: Connection, user_id: UserId, show_ids: Sequence[ItemId], *, is_admin: bool
-) -> dict[ItemId, list[Viewed]]:
+) -> dict[ItemId, list[ItemState]]:
     """Return the episodes of these shows, removed ones included, with what the user did with each.
 
     Left out are those that cannot be what comes next, nor tell what does; see `domain.lists.next_up`.
@@ -206,19 +208,19 @@ def episodes(
     return found | _episodes_of(_EPISODES, connection, user_id, again, is_admin=is_admin)
 
 
-def all_episodes(connection: Connection, user_id: UserId, show_id: ItemId, *, is_admin: bool) -> list[Viewed]:
+def all_episodes(connection: Connection, user_id: UserId, show_id: ItemId, *, is_admin: bool) -> list[ItemState]:
     """Return all episodes of a show, removed ones included, with what the user did with each."""
     return _episodes_of(_EPISODES, connection, user_id, [show_id], is_admin=is_admin)[show_id]
 
 
 def _episodes_of(
     statement: Prepared, connection: Connection, user_id: UserId, show_ids: Sequence[ItemId], *, is_admin: bool
-) -> dict[ItemId, list[Viewed]]:
-    found: dict[ItemId, list[Viewed]] = {show_id: [] for show_id in show_ids}
+) -> dict[ItemId, list[ItemState]]:
+    found: dict[ItemId, list[ItemState]] = {show_id: [] for show_id in show_ids}
     if not show_ids:
         return found
     for row in statement.each(connection, [(int(is_admin), show_id, user_id) for show_id in show_ids]):
-        found[row[1]].append(Viewed(*row))
+        found[row[1]].append(ItemState(*row))
     return found
 
 
@@ -267,7 +269,7 @@ def card_of(connection: Connection, item_id: ItemId) -> ItemId:
 
 def list_history(
     connection: Connection, user_id: UserId, *, is_admin: bool, after: tuple[int, str] | None, limit: int
-) -> list[Played]:
+) -> list[PlayedRow]:
     """Return plays of items that the user may see, newest first, then by id; those without a time come last.
 
     `after` is time (-1 for none) and id of the play behind which to go on.
@@ -280,7 +282,7 @@ def list_history(
     )
     if after is not None:
         query = query.where(tuple_(at, play.c.id) < _place(after))
-    return [Played(*row) for row in connection.execute(query.order_by(at.desc(), play.c.id.desc()).limit(limit))]
+    return [PlayedRow(*row) for row in connection.execute(query.order_by(at.desc(), play.c.id.desc()).limit(limit))]
 
 
 def list_watched_times(
@@ -303,7 +305,7 @@ def list_watched_times(
     return [(Instant(at), Milliseconds(length)) for at, length in connection.execute(query)]
 
 
-def list_playing(connection: Connection, user_id: UserId | None, *, is_admin: bool, since: Instant) -> list[Watched]:
+def list_playing(connection: Connection, user_id: UserId | None, *, is_admin: bool, since: Instant) -> list[WatchedRow]:
     """Return progress whose last report came since then and was no stop, newest first; of everybody without a user.
 
     For everybody all rows are looked at, because no heartbeat pays for an index: for administration only.
@@ -323,7 +325,7 @@ def list_changed(  # noqa: PLR0913 - the members of a query
     watched: bool | None,
     after: tuple[int, str] | None,
     limit: int,
-) -> list[Watched]:
+) -> list[WatchedRow]:
     """Return the user's progress that was changed at `since` or later, in the order of the changes, then by item."""
     query = _watched().where(
         progress.c.user_id == user_id,
@@ -351,9 +353,9 @@ def _watched() -> Select[*tuple[Any, ...]]:
     )
 
 
-def _watched_rows(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Watched]:
+def _watched_rows(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[WatchedRow]:
     return [
-        Watched(user_id, item_id, show_id, ItemKind(kind), ItemFacts(runtime_ms, credits_ms), Progress._make(values))
+        WatchedRow(user_id, item_id, show_id, ItemKind(kind), ItemFacts(runtime_ms, credits_ms), Progress._make(values))
         for show_id, kind, runtime_ms, credits_ms, user_id, item_id, *values in connection.execute(query)
     ]
 

@@ -28,8 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
-from playhead.domain.playback import ItemFacts, KeptPoint, Progress, Shown
-from playhead.storage.engine.database import Prepared, PreparedMany, Remembered, Row, remembered
+from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
+from playhead.storage.engine.database import ConnectionCache, Prepared, PreparedMany, Row, connection_cache
 from playhead.storage.schema import Id, account, item, kept_position, library_access, play, progress
 
 Key = tuple[UserId, ItemId]
@@ -38,7 +38,7 @@ AUTOMATIC = "automatic"
 """The source of a play that a report completed."""
 
 
-class Known(NamedTuple):
+class SaveLookup(NamedTuple):
     """What one look-up says of a user and an item. `kind` is None where there is no such item."""
 
     role: Role
@@ -48,15 +48,15 @@ class Known(NamedTuple):
     progress: Progress | None
 
 
-class Seen(NamedTuple):
+class ReadLookup(NamedTuple):
     """What the shorter look-up of a read says. `kind` is None where there is no such item."""
 
     granted: bool
     kind: str | None
-    shown: Shown | None
+    shown: FrozenProgress | None
 
 
-class _Item(NamedTuple):
+class _CachedItem(NamedTuple):
     """What is remembered of an item, under its id."""
 
     kind: str
@@ -64,7 +64,7 @@ class _Item(NamedTuple):
     library_id: LibraryId
 
 
-class _Viewer(NamedTuple):
+class _CachedViewer(NamedTuple):
     """What is remembered of a user in a library, under the ids of both. A read does not ask for the role."""
 
     role: Role | None
@@ -215,26 +215,26 @@ _ADD_KEPT = Prepared(insert(kept_position).values(_values(kept_position)))
 _REMOVE_KEPT = Prepared(delete(kept_position).where(_KEPT_OF_KEY, kept_position.c.id == bindparam("id")))
 
 
-def show(connection: Connection, user_id: UserId, item_id: ItemId) -> Seen:
+def show(connection: Connection, user_id: UserId, item_id: ItemId) -> ReadLookup:
     """Look up one item for a user who is there, and what is shown of their progress."""
-    memory = remembered(connection)
+    memory = connection_cache(connection)
     if memory is not None:
-        of_item: _Item | None = memory.get(item_id)
-        viewer: _Viewer | None = None if of_item is None else memory.get((user_id, of_item.library_id))
+        of_item: _CachedItem | None = memory.get(item_id)
+        viewer: _CachedViewer | None = None if of_item is None else memory.get((user_id, of_item.library_id))
         if of_item is not None and viewer is not None:
             shown = _SHOW_PROGRESS.one(connection, (user_id, item_id))
-            return Seen(viewer.granted, of_item.kind, None if shown is None else _shown(shown))
+            return ReadLookup(viewer.granted, of_item.kind, None if shown is None else _shown(shown))
     row = _SHOW.one(connection, (user_id, item_id))
     if row is None:
-        return Seen(granted=False, kind=None, shown=None)
+        return ReadLookup(granted=False, kind=None, shown=None)
     if memory is not None:
         _remember(memory, (user_id, item_id), (None, *row))
-    return Seen(row[0] == 1, row[1], None if row[5] is None else _shown(row[6:]))
+    return ReadLookup(row[0] == 1, row[1], None if row[5] is None else _shown(row[6:]))
 
 
-def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
+def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]:
     """Look up many keys; the answer is in their order, None where there is no such user."""
-    memory = remembered(connection)
+    memory = connection_cache(connection)
     if memory is None:
         return [_known(row) for row in _LOAD.look_up(connection, keys)]
     recalled = [(key, _recall(memory, key)) for key in keys]
@@ -244,7 +244,8 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[Known | None]:
         _remember(memory, key, row)
     rows = iter(_LOAD_PROGRESS.each(connection, [key for key, facts in recalled if facts is not None]))
     return [
-        _known(looked_up[key]) if facts is None else Known(*facts, _progress(next(rows))) for key, facts in recalled
+        _known(looked_up[key]) if facts is None else SaveLookup(*facts, _progress(next(rows)))
+        for key, facts in recalled
     ]
 
 
@@ -308,10 +309,10 @@ def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, s
 _ROLES = {role.value: role for role in Role}
 
 
-def _known(row: Row | None) -> Known | None:
+def _known(row: Row | None) -> SaveLookup | None:
     if row is None or row[0] is None:
         return None
-    return Known(_ROLES[row[0]], row[1] == 1, row[2], ItemFacts(row[3], row[4]), _progress(row[6:21]))
+    return SaveLookup(_ROLES[row[0]], row[1] == 1, row[2], ItemFacts(row[3], row[4]), _progress(row[6:21]))
 
 
 def _progress(row: Row) -> Progress | None:
@@ -322,30 +323,30 @@ def _progress(row: Row) -> Progress | None:
     return Progress._make((row[0], row[1], row[2] == 1, row[3] == 1, *row[4:14], row[14] == 1))
 
 
-def _shown(row: Row) -> Shown:
+def _shown(row: Row) -> FrozenProgress:
     position_ms, duration_ms, watched, last_watched_at = row
-    return Shown(position_ms, duration_ms, watched == 1, last_watched_at)
+    return FrozenProgress(position_ms, duration_ms, watched == 1, last_watched_at)
 
 
-def _recall(memory: Remembered, key: Key) -> tuple[Role, bool, str, ItemFacts] | None:
+def _recall(memory: ConnectionCache, key: Key) -> tuple[Role, bool, str, ItemFacts] | None:
     """Return the first members of Known, where they are remembered."""
     user_id, item_id = key
-    of_item: _Item | None = memory.get(item_id)
+    of_item: _CachedItem | None = memory.get(item_id)
     if of_item is None:
         return None
     kind, facts, library_id = of_item
-    viewer: _Viewer | None = memory.get((user_id, library_id))
+    viewer: _CachedViewer | None = memory.get((user_id, library_id))
     if viewer is None or viewer.role is None:
         return None
     return viewer.role, viewer.granted, kind, facts
 
 
 @cache  # there are few, and many users
-def _viewer(role: str | None, granted: bool) -> _Viewer:  # noqa: FBT001
-    return _Viewer(None if role is None else _ROLES[role], granted)
+def _viewer(role: str | None, granted: bool) -> _CachedViewer:  # noqa: FBT001
+    return _CachedViewer(None if role is None else _ROLES[role], granted)
 
 
-def _remember(memory: Remembered, key: Key, row: Row | None) -> None:
+def _remember(memory: ConnectionCache, key: Key, row: Row | None) -> None:
     """Remember what a row says of user and item, if there are both: role, grant, and what belongs to the item."""
     if row is None or row[2] is None:
         return
@@ -353,5 +354,5 @@ def _remember(memory: Remembered, key: Key, row: Row | None) -> None:
     user_id, item_id = key
     if len(memory) >= _REMEMBERED_MAX:
         memory.clear()
-    memory[item_id] = _Item(kind, ItemFacts(runtime_ms, credits_ms), library_id)
+    memory[item_id] = _CachedItem(kind, ItemFacts(runtime_ms, credits_ms), library_id)
     memory[user_id, library_id] = _viewer(role, granted == 1)

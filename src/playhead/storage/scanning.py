@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, inser
 
 from playhead.domain.catalogue import Item, MediaInfo
 from playhead.domain.model import FileId, Instant, LibraryId
-from playhead.domain.scanning import Changes, FoundFile, KnownFile, Link
+from playhead.domain.scanning import FileLink, FoundFile, ItemChanges, KnownFile
 from playhead.storage.catalogue import chunks, decode_streams, external_ids_of, find_items, item_row
 from playhead.storage.schema import external_id, file_item, item, library, media_file
 
@@ -24,7 +24,7 @@ class FileChange:
     info: MediaInfo | None = None
     label: str = ""
     fingerprint: str | None = None
-    links: tuple[Link, ...] = ()
+    links: tuple[FileLink, ...] = ()
 
 
 # What is known
@@ -32,14 +32,14 @@ class FileChange:
 
 def load_files(connection: Connection, library_id: LibraryId) -> list[KnownFile]:
     """Return all files of a library, removed ones included, with the items that they belong to."""
-    links: dict[str, list[Link]] = {}
+    links: dict[str, list[FileLink]] = {}
     query = (
         select(file_item.c.file_id, file_item.c.item_id, file_item.c.part)
         .join(media_file, media_file.c.id == file_item.c.file_id)
         .where(media_file.c.library_id == library_id)
     )
     for file_id, item_id, part in connection.execute(query):
-        links.setdefault(file_id, []).append(Link(item_id, part))
+        links.setdefault(file_id, []).append(FileLink(item_id, part))
     columns = media_file.c
     rows = connection.execute(
         select(
@@ -98,7 +98,7 @@ def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileI
 # What has changed
 
 
-def store_items(connection: Connection, changes: Changes) -> None:
+def store_items(connection: Connection, changes: ItemChanges) -> None:
     """Insert and update items with their external ids. Shows must come before their episodes."""
     if changes.new:
         connection.execute(insert(item), [item_row(new) for new in changes.new])

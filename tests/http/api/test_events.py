@@ -16,7 +16,7 @@ from playhead.domain.events import Change, Topic
 from playhead.domain.model import ItemId
 from playhead.http.api.events import CONNECTION, EventRoutes
 from playhead.http.route import Call
-from playhead.services.events import Events, Pace
+from playhead.services.events import Events, StreamTiming
 from world import EPISODE, MOVIE, World
 
 pytestmark = pytest.mark.anyio
@@ -211,7 +211,7 @@ async def test_a_stream_that_is_not_read_is_closed(stocked: World, *, own_server
     events = Events(
         monotonic=time.monotonic,
         ended_tokens=stocked.playhead.installation.accounts.ended_tokens,
-        pace=Pace(round_s=0.01, tick_s=0.02, stalled_s=0.1),
+        pace=StreamTiming(round_s=0.01, tick_s=0.02, stalled_s=0.1),
     )
     connection = Connected()
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from captions import SRT, VTT, film_with_subtitles
-from playhead.domain.catalogue import Stream
+from playhead.domain.catalogue import MediaStream
 from playhead.http.auth import SESSION_COOKIE
 from playhead.media.probe import probe
 from playhead.storage import schema
@@ -31,7 +31,13 @@ class Cinema:
         self.world = world
         self.root = root
 
-    async def show(self, path: str, streams: tuple[Stream, ...] | None, file_id: str = FILE, **columns: Any) -> None:  # noqa: ANN401 - any column
+    async def show(
+        self,
+        path: str,
+        streams: tuple[MediaStream, ...] | None,
+        file_id: str = FILE,
+        **columns: Any,  # noqa: ANN401 - any column
+    ) -> None:
         row = {"id": file_id, "library_id": LIBRARY, "path": path, "size": 1, "mtime_ns": 0, "label": "36p"}
         row |= {"evidence": "", "added_at": 0, "streams": None, **columns}
         if streams is not None:
@@ -103,10 +109,10 @@ async def test_a_file_says_what_is_in_it_and_beside_it(cinema: Cinema):
 
 async def test_sound_tracks_and_subtitles_that_are_pictures_are_listed_without_an_address(cinema: Cinema):
     streams = (
-        Stream("video", "h264"),
-        Stream("audio", "aac", language="eng", title="Stereo", channels=2, default=True),
-        Stream("audio", "ac3", channels=6),
-        Stream("subtitle", "hdmv_pgs_subtitle", language="fre", title="Full", forced=True, default=True),
+        MediaStream("video", "h264"),
+        MediaStream("audio", "aac", language="eng", title="Stereo", channels=2, default=True),
+        MediaStream("audio", "ac3", channels=6),
+        MediaStream("subtitle", "hdmv_pgs_subtitle", language="fre", title="Full", forced=True, default=True),
     )
     await cinema.show("Blu-ray.mkv", streams, OTHER)
     (file,) = [file for file in await cinema.files() if file["id"] == OTHER]

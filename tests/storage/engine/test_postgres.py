@@ -114,11 +114,11 @@ class Counted:
 
 
 @pytest.mark.anyio
-async def test_what_is_written_is_read_and_peeked_and_applied(database: PostgresDatabase):
+async def test_what_is_written_is_read_also_inline_and_in_batches(database: PostgresDatabase):
     await database.write(note("a"))
-    await database.apply(note("b"))
+    await database.commit_batch(note("b"))
     assert await database.read(notes) == ["a", "b"]
-    assert await database.peek(notes) == ["a", "b"]
+    assert await database.read_inline(notes) == ["a", "b"]
 
 
 def test_what_raises_is_rolled_back_whole_and_raised_to_the_caller(database: PostgresDatabase):
@@ -250,7 +250,7 @@ async def test_what_is_applied_is_repeated_where_the_commits_outcome_is_unknown(
     run(url, DROP_AT_COMMIT)
     run(url, "SELECT setval('dropped', -2)")  # twice
     applied = Counted(note("a"))
-    await database.apply(applied)
+    await database.commit_batch(applied)
     assert applied.times == 3
     assert await database.read(notes) == ["a"]
 
@@ -270,7 +270,7 @@ async def test_what_fails_again_and_again_is_given_up(hurried: PostgresDatabase,
     run(url, DROP_AT_COMMIT.replace("-10", "-1000"))
     applied = Counted(note("a"))
     with pytest.raises(PlayheadError) as caught:
-        await hurried.apply(applied)
+        await hurried.commit_batch(applied)
     assert caught.value.code is Code.UNAVAILABLE
     assert applied.times > 2
 
@@ -335,9 +335,9 @@ async def test_where_all_connections_are_busy_it_is_unavailable(hurried: Postgre
         held = [threads.submit(hurried.write_blocking, hold) for _ in range(50)]
         await asyncio.to_thread(wait, held, 10, FIRST_COMPLETED)  # of those that got no connection
         with pytest.raises(PlayheadError) as caught:
-            await hurried.peek(notes)
+            await hurried.read_inline(notes)
         assert caught.value.code is Code.UNAVAILABLE
-    assert await hurried.peek(notes) == []
+    assert await hurried.read_inline(notes) == []
 
 
 @pytest.mark.anyio
@@ -345,7 +345,7 @@ async def test_after_closing_everything_is_refused(url: str):
     database = PostgresDatabase(url)
     await database.close()
     await database.close()
-    for way in (database.read, database.peek, database.write, database.apply):
+    for way in (database.read, database.read_inline, database.write, database.commit_batch):
         with pytest.raises(PlayheadError) as caught:
             await way(notes)
         assert caught.value.code is Code.UNAVAILABLE

@@ -78,14 +78,14 @@ def strike(proxy: Proxy, fault: Fault, moment: Moment) -> None:
 async def test_what_is_idempotent_is_done_whatever_happens_to_its_connection(
     database: PostgresDatabase, proxy: Proxy, notes: Callable[[], list[str]], fault: Fault, moment: Moment
 ):
-    await database.apply(Note("before"))
+    await database.commit_batch(Note("before"))
     strike(proxy, fault, moment)
     note = Note("meanwhile")
-    assert await database.apply(note) == "meanwhile"
+    assert await database.commit_batch(note) == "meanwhile"
     assert proxy.struck
     assert note.times > 1
     assert notes() == ["before", "meanwhile"]
-    assert await database.apply(Note("then")) == "then"
+    assert await database.commit_batch(Note("then")) == "then"
 
 
 class PipelinedNotes:
@@ -111,10 +111,12 @@ async def test_where_one_connection_has_failed_none_of_its_age_is_taken(
         connection.execute(text("SELECT 1"))
         together.wait()
 
-    await asyncio.gather(*(database.apply(meet) for _ in range(together.parties)))  # so there are three connections
+    await asyncio.gather(
+        *(database.commit_batch(meet) for _ in range(together.parties))
+    )  # so there are three connections
     strike(proxy, fault, Moment.ANY)
     write = PipelinedNotes()
-    assert await database.apply(write) == 2
+    assert await database.commit_batch(write) == 2
     assert write.times == 2
     assert notes() == ["a", "b"]
 
@@ -134,9 +136,9 @@ def test_what_is_not_idempotent_is_not_done_again_once_a_commit_was_sent(
 
 @pytest.mark.anyio
 async def test_a_look_up_in_silence_is_made_again(database: PostgresDatabase, proxy: Proxy):
-    await database.peek(lambda connection: connection.execute(text("SELECT 1")))
+    await database.read_inline(lambda connection: connection.execute(text("SELECT 1")))
     strike(proxy, Fault.STALL, Moment.ANY)
-    assert await database.peek(lambda connection: connection.execute(text("SELECT 2")).scalar()) == 2
+    assert await database.read_inline(lambda connection: connection.execute(text("SELECT 2")).scalar()) == 2
 
 
 @pytest.mark.anyio
@@ -157,12 +159,12 @@ async def test_while_nothing_passes_everything_is_refused_and_then_works_again(
 ):
     hurried = LIMITS._replace(patience_s=1.0)
     database = PostgresDatabase(url.replace(f":{cluster.port}/", f":{proxy.port}/"), limits=hurried)
-    await database.apply(Note("before"))
+    await database.commit_batch(Note("before"))
     proxy.cut()
     with pytest.raises(PlayheadError) as caught:
-        await database.apply(Note("meanwhile"))
+        await database.commit_batch(Note("meanwhile"))
     assert caught.value.code is Code.UNAVAILABLE
     proxy.mend()
-    await database.apply(Note("then"))
+    await database.commit_batch(Note("then"))
     assert notes() == ["before", "then"]
     await database.close()

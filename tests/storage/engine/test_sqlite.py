@@ -77,12 +77,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.anyio
-async def test_what_is_written_is_read_and_peeked(database: SQLiteDatabase):
+async def test_what_is_written_is_read_also_inline(database: SQLiteDatabase):
     await database.write(add("ana"))
     assert await database.read(names) == ["ana"]
-    assert await database.peek(names) == ["ana"]
+    assert await database.read_inline(names) == ["ana"]
     await database.write(add("ben"))
-    assert await database.peek(names) == ["ana", "ben"]
+    assert await database.read_inline(names) == ["ana", "ben"]
 
 
 @pytest.mark.anyio
@@ -126,7 +126,7 @@ def test_commits_are_synchronous_and_foreign_keys_enforced(blocking_database: SQ
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("way", ["read", "peek"])
+@pytest.mark.parametrize("way", ["read", "read_inline"])
 async def test_readers_cannot_write(database: SQLiteDatabase, way: str):
     with pytest.raises(exc.OperationalError, match="READONLY"):
         await getattr(database, way)(add("ana"))
@@ -179,8 +179,8 @@ async def test_a_caller_that_gives_up_does_not_undo_a_write_that_has_begun(datab
 
 
 @pytest.mark.anyio
-async def test_peeking_runs_on_the_calling_thread_and_from_a_second_thread_elsewhere(database: SQLiteDatabase):
-    assert await database.peek(lambda _connection: threading.current_thread()) is threading.current_thread()
+async def test_an_inline_read_runs_on_the_calling_thread_and_from_a_second_thread_elsewhere(database: SQLiteDatabase):
+    assert await database.read_inline(lambda _connection: threading.current_thread()) is threading.current_thread()
     await asyncio.sleep(0)  # a snapshot is held for one turn of the loop
     inside, go_on = threading.Event(), threading.Event()
 
@@ -190,16 +190,16 @@ async def test_peeking_runs_on_the_calling_thread_and_from_a_second_thread_elsew
         return threading.current_thread().name
 
     with ThreadPoolExecutor(1, "other-loop") as pool:
-        other = pool.submit(lambda: asyncio.run(database.peek(stay)))
+        other = pool.submit(lambda: asyncio.run(database.read_inline(stay)))
         inside.wait(10)
-        elsewhere = await database.peek(lambda _connection: threading.current_thread().name)
+        elsewhere = await database.read_inline(lambda _connection: threading.current_thread().name)
         go_on.set()
         assert other.result().startswith("other-loop")
     assert elsewhere.startswith("playhead-reader")
 
 
 @pytest.mark.anyio
-async def test_a_peek_that_meets_a_lock_is_repeated_on_a_reader_thread(database: SQLiteDatabase):
+async def test_an_inline_read_that_meets_a_lock_is_repeated_on_a_reader_thread(database: SQLiteDatabase):
     here = threading.current_thread()
 
     def busy_here(_connection: Connection) -> str:
@@ -207,7 +207,7 @@ async def test_a_peek_that_meets_a_lock_is_repeated_on_a_reader_thread(database:
             raise apsw_dbapi.translated(apsw.exception_for(apsw.SQLITE_BUSY_RECOVERY))
         return "read"
 
-    assert await database.peek(busy_here) == "read"
+    assert await database.read_inline(busy_here) == "read"
 
 
 @pytest.mark.anyio
@@ -215,7 +215,7 @@ async def test_a_peek_at_half_of_a_result_keeps_no_snapshot_beyond_its_turn(
     database: SQLiteDatabase, database_path: Path
 ):
     await database.write(lambda connection: [add(name)(connection) for name in "abc"])
-    kept = await database.peek(lambda connection: connection.execute(select(login)))
+    kept = await database.read_inline(lambda connection: connection.execute(select(login)))
     await asyncio.sleep(0)
     with closing(apsw.Connection(str(database_path))) as other:
         other.execute("SELECT count(*) FROM login").fetchall()
@@ -225,18 +225,18 @@ async def test_a_peek_at_half_of_a_result_keeps_no_snapshot_beyond_its_turn(
 
 @pytest.mark.anyio
 async def test_whoever_waited_for_a_write_peeks_at_what_was_written(database: SQLiteDatabase):
-    async def write_and_peek(name: str) -> bool:
+    async def write_and_read_inline(name: str) -> bool:
         await database.write(add(name))
-        return name in await database.peek(names)
+        return name in await database.read_inline(names)
 
     async def peek_all_the_time() -> None:
         for _ in range(300):
-            await database.peek(names)
+            await database.read_inline(names)
             await asyncio.sleep(0)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(peek_all_the_time())
-        seen = [group.create_task(write_and_peek(f"{number}")) for number in range(50)]
+        seen = [group.create_task(write_and_read_inline(f"{number}")) for number in range(50)]
     assert all(task.result() for task in seen)
 
 
@@ -246,9 +246,9 @@ async def test_what_is_applied_is_durable_and_rolled_back_whole_where_it_fails(d
         add("ben")(connection)
         raise LookupError
 
-    await database.apply(add("ana"))
+    await database.commit_batch(add("ana"))
     with pytest.raises(LookupError):
-        await database.apply(add_and_fail)
+        await database.commit_batch(add_and_fail)
     assert await database.read(names) == ["ana"]
 
 
@@ -258,29 +258,29 @@ async def test_applying_waits_its_turn_behind_another_process_without_holding_up
 ):
     with closing(apsw.Connection(str(database_path))) as other:
         other.execute("BEGIN IMMEDIATE")
-        waiting = asyncio.create_task(database.apply(add("ana")))
+        waiting = asyncio.create_task(database.commit_batch(add("ana")))
         for _ in range(20):
             await asyncio.sleep(0.004)
         assert not waiting.done()
         other.execute("ROLLBACK")
         await waiting
-    assert await database.peek(names) == ["ana"]
+    assert await database.read_inline(names) == ["ana"]
 
 
 @pytest.mark.anyio
 async def test_applying_and_writing_side_by_side_lose_nothing(database: SQLiteDatabase):
     async with asyncio.TaskGroup() as group:
         for number in range(100):
-            group.create_task((database.apply if number % 3 else database.write)(add(f"{number:03}")))
+            group.create_task((database.commit_batch if number % 3 else database.write)(add(f"{number:03}")))
     assert await database.read(names) == [f"{number:03}" for number in range(100)]
 
 
 @pytest.mark.anyio
 async def test_who_gives_up_while_it_is_applied_leaves_the_writer_free(database: SQLiteDatabase):
-    given_up = asyncio.create_task(database.apply(add("ana")))
+    given_up = asyncio.create_task(database.commit_batch(add("ana")))
     await asyncio.sleep(0)
     given_up.cancel()
-    await database.apply(add("ben"))
+    await database.commit_batch(add("ben"))
     assert "ben" in await database.read(names)
 
 
@@ -293,7 +293,7 @@ async def test_after_closing_everything_is_refused_and_nothing_is_left_beside_th
     await asyncio.sleep(0)
     await database.close()
     await asyncio.gather(*waiting)
-    for method in (database.read, database.peek, database.write):
+    for method in (database.read, database.read_inline, database.write):
         with pytest.raises(PlayheadError) as caught:
             await method(names)
         assert caught.value.code is Code.UNAVAILABLE
@@ -327,7 +327,7 @@ async def test_several_processes_write_at_the_same_time_and_none_sees_a_lock(
     written = 0
     while any(process.returncode is None for process in others) or written < 200:
         await database.write(add(f"own-{written}"))
-        await database.peek(names) if written % 20 == 0 else None
+        await database.read_inline(names) if written % 20 == 0 else None
         written += 1
     assert [await process.wait() for process in others] == [0, 0]
     assert await database.read(lambda c: c.scalar(select(func.count()).select_from(login))) == written + 400
@@ -345,7 +345,7 @@ async def test_waiting_for_another_process_does_not_hold_up_the_event_loop(
         assert not waiting.done()
         other.execute("ROLLBACK")
         await waiting
-    assert await database.peek(names) == ["ana"]
+    assert await database.read_inline(names) == ["ana"]
 
 
 def test_a_lock_that_is_never_given_back_is_unavailable_after_the_timeout(database_path: Path):
@@ -447,7 +447,7 @@ async def test_a_failed_commit_stops_the_database_once_and_for_all(database_path
         # A disk that works again changes nothing: what it lost is lost.
         disk.sync_error = disk.write_error = None
         synced = disk.syncs
-        for method in (database.read, database.peek, database.write):
+        for method in (database.read, database.read_inline, database.write):
             with pytest.raises(PlayheadError):
                 await method(names)
         await database.close()
@@ -507,7 +507,7 @@ async def test_a_full_disk_refuses_and_saving_goes_on_when_there_is_room(databas
             with pytest.raises(PlayheadError) as caught:
                 await database.write(add("ben"))
             assert caught.value.code is Code.UNAVAILABLE
-        assert await database.peek(names) == ["ana"]
+        assert await database.read_inline(names) == ["ana"]
         disk.write_error = None
         await database.write(add("ben"))
         assert await database.read(names) == ["ana", "ben"]
@@ -534,7 +534,7 @@ async def test_an_error_of_the_service_passes_through(database: SQLiteDatabase):
     def refuse(_connection: Connection) -> None:
         raise unavailable(7)
 
-    for method in (database.read, database.write, database.peek):
+    for method in (database.read, database.write, database.read_inline):
         with pytest.raises(PlayheadError) as caught:
             await method(refuse)
         assert caught.value.retry_after_s == 7

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, insert, text
 from playhead.storage import schema
 from playhead.storage.engine.postgres import PostgresDatabase
 from playhead.storage.engine.sqlite import SQLiteDatabase
-from playhead.storage.upkeep.checking import Fault, check_file, check_server
+from playhead.storage.upkeep.checking import IntegrityFault, check_file, check_server
 from world import EPISODE, MOVIE, SHOW, stock_library
 
 ANNA = "55555555-5555-4555-8555-555555555555"
@@ -74,7 +74,7 @@ def spoil(path: Path, sql: str) -> None:
         connection.execute(sql)
 
 
-def check(path: Path) -> list[Fault]:
+def check(path: Path) -> list[IntegrityFault]:
     return list(check_file(path, lambda _done, _total: None))
 
 

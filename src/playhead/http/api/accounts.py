@@ -34,8 +34,8 @@ Password = Annotated[
         }
     ),
 ]
-Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
-Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+UuidText = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class SignInRequest(Struct):
@@ -77,7 +77,7 @@ class UsersQuery(Struct):
 class MeAnswer(Struct):
     """Who makes the request."""
 
-    id: Id
+    id: UuidText
     username: str
     role: Role
 
@@ -85,10 +85,10 @@ class MeAnswer(Struct):
 class UserAnswer(Struct):
     """A user."""
 
-    id: Id
+    id: UuidText
     username: str
     role: Role
-    created_at: Time
+    created_at: TimeText
 
 
 class UsersAnswer(Struct):
@@ -108,19 +108,19 @@ class SessionAnswer(Struct):
 class TokenAnswer(Struct):
     """An API token without its secret. `last_used_at` is the beginning of the day of its last use."""
 
-    id: Id
+    id: UuidText
     name: str
-    created_at: Time
-    last_used_at: Time | None
+    created_at: TimeText
+    last_used_at: TimeText | None
 
 
 class NewTokenAnswer(Struct):
     """A new API token. `token` is shown this once; it is valid until it is revoked."""
 
-    id: Id
+    id: UuidText
     name: str
-    created_at: Time
-    last_used_at: Time | None
+    created_at: TimeText
+    last_used_at: TimeText | None
     token: str
 
 

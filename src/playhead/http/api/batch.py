@@ -39,7 +39,7 @@ class BatchRequest(Struct):
 _DECODER = msgspec.json.Decoder(BatchRequest)
 
 
-class _Batch(Struct):
+class _BatchBody(Struct):
     """A batch before each of its reports is looked at."""
 
     reports: Annotated[list[Any], Meta(max_length=REPORTS_MAX)]
@@ -100,7 +100,7 @@ def _decode_each(body: bytes) -> tuple[Instant | None, list[BatchReport | Playhe
     raw = parse_leniently(body)
     if not isinstance(raw, dict):
         raise invalid({"body": ["must be an object"]})
-    batch = check(cast("dict[str, object]", raw), _Batch)
+    batch = check(cast("dict[str, object]", raw), _BatchBody)
     return _instant(batch), [_checked(report) for report in batch.reports]
 
 
@@ -113,7 +113,7 @@ def _checked(report: object) -> BatchReport | PlayheadError:
         return error
 
 
-def _instant(batch: BatchRequest | _Batch) -> Instant | None:
+def _instant(batch: BatchRequest | _BatchBody) -> Instant | None:
     return None if batch.client_now is None else instant_of(batch.client_now)
 
 

@@ -17,7 +17,7 @@ from playhead.services.catalogue import (
     LIMIT_MAX,
     NOT_FOUND,
     Catalogue,
-    ItemPage,
+    ItemListPage,
     ItemView,
     LibraryView,
     Tracks,
@@ -35,8 +35,8 @@ Word = Annotated[str, Meta(min_length=1, max_length=200, pattern=_STORABLE)]
 FolderPath = Annotated[str, Meta(min_length=1, max_length=4096, pattern=_STORABLE)]
 Cursor = Annotated[str, Meta(min_length=1, max_length=2000, pattern=_STORABLE)]
 Limit = Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
-Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
-Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+UuidText = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Day = Annotated[str, Meta(extra_json_schema={"format": "date"})]
 
 
@@ -94,14 +94,14 @@ class ScanAnswer(Struct):
 class LibraryAnswer(Struct):
     """A library and how much is in it. `path` and `last_scan` are shown to admins only."""
 
-    id: Id
+    id: UuidText
     name: str
     kind: LibraryKind
     movies: int
     shows: int
     episodes: int
     scanning: bool
-    scanned_at: Time | None
+    scanned_at: TimeText | None
     path: str | UnsetType | None = UNSET
     last_scan: ScanAnswer | UnsetType | None = UNSET
 
@@ -116,7 +116,7 @@ class LibrariesAnswer(Struct):
 class ItemAnswer(Struct, kw_only=True):
     """An item; the last five members only for an episode. `library` is the library's name."""
 
-    id: Id
+    id: UuidText
     kind: ItemKind
     title: str
     year: int | None
@@ -124,7 +124,7 @@ class ItemAnswer(Struct, kw_only=True):
     external_ids: dict[str, str]
     available: bool
     runtime_seconds: int | float | None
-    show_id: Id | UnsetType | None = UNSET
+    show_id: UuidText | UnsetType | None = UNSET
     season_number: int | UnsetType | None = UNSET
     episode_number: int | UnsetType | None = UNSET
     episode_end: int | UnsetType | None = UNSET
@@ -166,7 +166,7 @@ class FileAnswer(Struct):
     Container and codecs are FFmpeg's names. What is not known is null.
     """
 
-    id: Id
+    id: UuidText
     label: str
     duration_seconds: int | float | None
     size: int
@@ -294,7 +294,7 @@ def library_answer(view: LibraryView, *, admin: bool) -> LibraryAnswer:
     return answer
 
 
-def _page_answer(page: ItemPage) -> ItemsAnswer:
+def _page_answer(page: ItemListPage) -> ItemsAnswer:
     return ItemsAnswer([item_answer(view) for view in page.items], page.next_cursor)
 
 

@@ -12,7 +12,7 @@ from playhead.domain.events import Change
 from playhead.http.api.formats import ProgressAnswer, progress_answer
 from playhead.http.bodies import encode
 from playhead.http.route import Call
-from playhead.services.events import Events, Notice, Signal, Stream
+from playhead.services.events import Events, EventStream, Notice, StreamSignal
 
 MEDIA_TYPE: Final = "text/event-stream"
 
@@ -28,7 +28,7 @@ _RETRY_MS: Final = 1000
 _RETRY_STEP_MS: Final = 100
 _RETRY_STEPS: Final = 20
 
-_SIGNALS: Final = {Signal.REFETCH: b"event: refetch\ndata: {}\n\n", Signal.HEARTBEAT: b":\n\n"}
+_SIGNALS: Final = {StreamSignal.REFETCH: b"event: refetch\ndata: {}\n\n", StreamSignal.HEARTBEAT: b":\n\n"}
 
 
 class ChangeAnswer(Struct):
@@ -43,7 +43,7 @@ class ChangeAnswer(Struct):
     device: str | UnsetType | None = UNSET
 
 
-class Connection(Protocol):
+class StreamConnection(Protocol):
     """What a server of ours lets an endless answer do with its connection."""
 
     def dedicate(self) -> None:
@@ -71,7 +71,7 @@ class EventRoutes:
             return _Endless()
         stream = self._events.open(call.user)
         if call.header(b"last-event-id") is not None:
-            stream.put(Signal.REFETCH)
+            stream.put(StreamSignal.REFETCH)
         return _EventStream(self._events, stream)
 
 
@@ -88,7 +88,7 @@ class _Endless(Response):
 class _EventStream(_Endless):
     """The answer. One task sends, and another only waits for the client to go away."""
 
-    def __init__(self, events: Events, stream: Stream) -> None:
+    def __init__(self, events: Events, stream: EventStream) -> None:
         super().__init__()
         self._events = events
         self._stream = stream
@@ -96,7 +96,7 @@ class _EventStream(_Endless):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         watching = asyncio.create_task(_end_with_client(self._stream, receive))
         sending = cast("asyncio.Task[None]", asyncio.current_task())
-        connection = cast("Connection | None", scope.get("state", {}).get(CONNECTION))
+        connection = cast("StreamConnection | None", scope.get("state", {}).get(CONNECTION))
         stalled = False
 
         def give_up() -> None:
@@ -129,14 +129,14 @@ class _EventStream(_Endless):
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _end_with_client(stream: Stream, receive: Receive) -> None:
+async def _end_with_client(stream: EventStream, receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     stream.end()
 
 
 def _text(notice: Notice) -> bytes:
-    return _SIGNALS[notice] if isinstance(notice, Signal) else _changes_text(notice)
+    return _SIGNALS[notice] if isinstance(notice, StreamSignal) else _changes_text(notice)
 
 
 @lru_cache(maxsize=64)  # the devices of a user are sent the same one after the other

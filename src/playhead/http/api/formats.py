@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.model import Instant, Milliseconds, moment_of
-from playhead.domain.playback import MAX_MS, Progress, Shown, completion_percentage
+from playhead.domain.playback import MAX_MS, FrozenProgress, Progress, completion_percentage
 
 MAX_SECONDS = MAX_MS // 1000
 
@@ -28,7 +28,7 @@ class ProgressAnswer(Struct):
 NOTHING_SAVED = ProgressAnswer(0, None, 0, watched=False)
 
 
-def progress_answer(progress: Progress | Shown | None) -> ProgressAnswer:
+def progress_answer(progress: Progress | FrozenProgress | None) -> ProgressAnswer:
     """Show a progress, or that there is none."""
     if progress is None:
         return NOTHING_SAVED

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from msgspec import Meta, Struct
 
-from playhead.domain.importing import FAULTS_MAX, Entry, Fault, ShowName
+from playhead.domain.importing import FAULTS_MAX, ImportEntry, LineFault, ShowName
 from playhead.domain.model import ItemId, ItemKind, Milliseconds, canonical_id
 from playhead.errors import PlayheadError
 from playhead.http.api.formats import MAX_SECONDS
@@ -28,15 +28,15 @@ _TEXT = r"^[^\x00\ud800-\udfff]*$"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NUMBER_MAX = 100_000
 
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=_TEXT)]
+ImportText = Annotated[str, Meta(min_length=1, max_length=200, pattern=_TEXT)]
 Title = Annotated[str, Meta(min_length=1, max_length=1000, pattern=_TEXT)]
 Year = Annotated[int, Meta(ge=1, le=9999)]
-Number = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
+EpisodeNumberField = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
 Uuid = Annotated[str, Meta(max_length=200, extra_json_schema={"format": "uuid"})]
 Day = Annotated[str, Meta(max_length=200, extra_json_schema={"format": "date"})]
 Source = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[a-z0-9_.-]*$")]
-ExternalIds = Annotated[dict[Source, Text], Meta(max_length=50)]
+ExternalIds = Annotated[dict[Source, ImportText], Meta(max_length=50)]
 
 
 class ShowLine(Struct):
@@ -54,7 +54,7 @@ class ImportLine(Struct, kw_only=True):
     What a line leaves out or gives as null is unknown from then on. `available` false: the item cannot be played now.
     """
 
-    library: Text
+    library: ImportText
     kind: ItemKind
     title: Title
     id: Uuid | None = None
@@ -64,9 +64,9 @@ class ImportLine(Struct, kw_only=True):
     credits_start_seconds: Seconds | None = None
     available: bool = True
     show: ShowLine | None = None
-    season_number: Number | None = None
-    episode_number: Number | None = None
-    episode_end: Number | None = None
+    season_number: EpisodeNumberField | None = None
+    episode_number: EpisodeNumberField | None = None
+    episode_end: EpisodeNumberField | None = None
     air_date: Day | None = None
 
 
@@ -109,8 +109,8 @@ class Lines:
     """
 
     def __init__(self) -> None:
-        self.entries: list[Entry] = []
-        self.faults: list[Fault] = []
+        self.entries: list[ImportEntry] = []
+        self.faults: list[LineFault] = []
         self._number = 0
         self._begun = b""
         self._is_overlong = False
@@ -133,7 +133,7 @@ class Lines:
         if len(self.faults) > FAULTS_MAX:
             return
         if self._is_overlong or len(line) > LINE_MAX_BYTES:
-            self.faults.append(Fault(self._number, None, f"must have at most {LINE_MAX_BYTES} bytes"))
+            self.faults.append(LineFault(self._number, None, f"must have at most {LINE_MAX_BYTES} bytes"))
         elif line.strip():
             self._decode(line)
         if len(self.entries) > LINES_MAX:
@@ -147,7 +147,7 @@ class Lines:
         else:
             faults = self._convert(decoded)
         for member, texts in faults.items():
-            self.faults += [Fault(self._number, None if member == "body" else member, text) for text in texts]
+            self.faults += [LineFault(self._number, None if member == "body" else member, text) for text in texts]
 
     def _convert(self, line: ImportLine) -> dict[str, list[str]]:
         """Add a line that is sound by itself, or return its faults."""
@@ -163,7 +163,7 @@ class Lines:
             faults["air_date"] = ["must be a date such as 2024-01-15"]
         if not faults:
             self.entries.append(
-                Entry(
+                ImportEntry(
                     line=self._number,
                     library=line.library,
                     kind=line.kind,

@@ -10,7 +10,7 @@ from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, inst
 from playhead.errors import not_found
 from playhead.http.api.catalogue import Cursor, ItemAnswer, Limit, item_answer
 from playhead.http.api.formats import Time, progress_answer, seconds, time_text
-from playhead.http.api.marks import Id, TimeText
+from playhead.http.api.marks import TimeText, UuidText
 from playhead.http.bodies import check
 from playhead.http.route import Call
 from playhead.services.catalogue import LIMIT_DEFAULT, Viewer
@@ -97,7 +97,7 @@ class NextUpAnswer(Struct):
 class HistoryPlayAnswer(Struct):
     """One completed watching; `watched_at` is null where nobody knows when. `source` is what added it."""
 
-    id: Id
+    id: UuidText
     watched_at: TimeText | None
     source: Annotated[str, Meta(extra_json_schema={"enum": ["automatic", "marked", "imported"]})]
     item: ItemAnswer
@@ -130,7 +130,7 @@ class PlayingListAnswer(Struct):
 class ChangedItemAnswer(Struct):
     """The progress of one item: the frozen five members, where to go on, and when the server changed it."""
 
-    id: Id
+    id: UuidText
     kind: ItemKind
     position_seconds: int | float
     duration_seconds: int | float | None

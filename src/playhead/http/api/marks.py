@@ -14,7 +14,7 @@ from playhead.services.playback import NOT_FOUND
 
 _SEASON_DIGITS_MAX = 6
 
-Id = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
+UuidText = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
@@ -58,7 +58,7 @@ class ChangedAnswer(Struct):
 class PlayAnswer(Struct):
     """One completed watching; `watched_at` is null where nobody knows when. `source` is what added it."""
 
-    id: Id
+    id: UuidText
     watched_at: TimeText | None
     source: Annotated[str, Meta(extra_json_schema={"enum": ["automatic", "marked", "imported"]})]
 
@@ -73,7 +73,7 @@ class PlaysAnswer(Struct):
 class PositionAnswer(Struct):
     """A point that was left behind. `kept_at` is when it had been reached."""
 
-    id: Id
+    id: UuidText
     position_seconds: int | float
     kept_at: TimeText
     device: str | None

@@ -7,11 +7,11 @@ from msgspec import Meta, Struct
 
 from playhead.domain.accounts import Principal
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of
-from playhead.domain.playback import Decision, Event, Progress, Report, Shown
+from playhead.domain.playback import Decision, Event, FrozenProgress, Progress, Report
 from playhead.errors import not_found
 from playhead.http.api.formats import MAX_SECONDS, ProgressAnswer, Text, Time, progress_answer
 from playhead.http.route import Awaited, Call
-from playhead.services.playback import NOT_FOUND, Known, Playback, progress_of
+from playhead.services.playback import NOT_FOUND, Playback, SaveLookup, progress_of
 
 
 class SaveRequest(Struct):
@@ -54,7 +54,7 @@ class PlaybackRoutes:
         report, item_id = report_of(request), self._require_id(parameter)
         return Awaited(self._playback.save(user.user_id, self._kind, item_id, report), _progress_after)
 
-    def _show_known(self, known: Known | None) -> ProgressAnswer:
+    def _show_known(self, known: SaveLookup | None) -> ProgressAnswer:
         return progress_answer(progress_of(known, self._kind))
 
     def _item_id(self, call: Call) -> ItemId:
@@ -98,4 +98,4 @@ def _progress_after(decision: Decision) -> ProgressAnswer:
 
 
 _THEN = Instant(1_762_639_200_000)
-_NOOP = Shown(Milliseconds(1_250_000), Milliseconds(5_400_000), False, _THEN)  # noqa: FBT003
+_NOOP = FrozenProgress(Milliseconds(1_250_000), Milliseconds(5_400_000), False, _THEN)  # noqa: FBT003

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 from starlette.responses import Response
 
-from playhead.domain.marks import Undo
+from playhead.domain.marks import UndoStep
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id
 from playhead.errors import invalid, not_found
-from playhead.http.pages.page import Pages, Show, Visit, WayBack, read_form
+from playhead.http.pages.page import Pages, RenderPage, Visit, WayBack, read_form
 from playhead.http.pages.text import clock as position
 from playhead.http.pages.text import counted
 from playhead.services import undoing
@@ -59,7 +59,7 @@ class ActPages:
         self._marks = marks
         self._lists = lists
 
-    def on(self, kind: ItemKind) -> Show:
+    def on(self, kind: ItemKind) -> RenderPage:
         """Return what a form about an item of this kind is sent to."""
 
         async def act(visit: Visit) -> Response:
@@ -170,7 +170,7 @@ _ACTS: Final[dict[ItemKind, dict[str, Act]]] = {
 }
 
 
-def _marked(undos: Sequence[Undo], mark: Mark | None, what: str | None) -> Done:
+def _marked(undos: Sequence[UndoStep], mark: Mark | None, what: str | None) -> Done:
     if not undos:
         return Done("Nothing to change")
     words = "Marked as not watched" if mark is None else "Marked as watched"

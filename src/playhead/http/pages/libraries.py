@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from playhead.domain.lists import Shelf
+from playhead.domain.lists import WatchFilter
 from playhead.domain.model import LibraryId, canonical_id
 from playhead.errors import not_found
 from playhead.http.pages.page import Pages, Visit
@@ -14,10 +14,10 @@ from playhead.services.browsing import Browsing
 _QUERY_LENGTH_MAX = 200
 
 SHELVES: Final = {
-    Shelf.ALL: "All",
-    Shelf.UNWATCHED: "Unwatched",
-    Shelf.IN_PROGRESS: "In progress",
-    Shelf.WATCHED: "Watched",
+    WatchFilter.ALL: "All",
+    WatchFilter.UNWATCHED: "Unwatched",
+    WatchFilter.IN_PROGRESS: "In progress",
+    WatchFilter.WATCHED: "Watched",
 }
 ORDERS: Final = {
     "title": "Title",
@@ -43,7 +43,7 @@ class LibraryPages:
             raise not_found("Library not found")
         asked = visit.call.request.query_params
         shelf, sort, query = asked.get("show", ""), asked.get("sort", ""), _query(asked.get("find"))
-        shelf = Shelf(shelf) if shelf in SHELVES else Shelf.ALL
+        shelf = WatchFilter(shelf) if shelf in SHELVES else WatchFilter.ALL
         sort = sort if sort in ORDERS else "title"
         page = await self._browsing.shelf(
             visit.viewer, LibraryId(library_id), shelf=shelf, query=query, sort=sort, cursor=asked.get("cursor")
@@ -51,7 +51,7 @@ class LibraryPages:
 
         def link(**change: str) -> str:
             members = {"show": shelf.value, "sort": sort, "find": query} | change
-            plain = {"show": Shelf.ALL.value, "sort": "title", "find": ""}
+            plain = {"show": WatchFilter.ALL.value, "sort": "title", "find": ""}
             text = urlencode({name: value for name, value in members.items() if value != plain.get(name)})
             return f"/libraries/{library_id}" + (f"?{text}" if text else "")
 

@@ -89,7 +89,7 @@ class Visit:
         return Viewer(self.user.user_id, self.user.role)
 
 
-Show = Callable[[Visit], Awaitable[Response]]
+RenderPage = Callable[[Visit], Awaitable[Response]]
 """A page for somebody who is signed in."""
 
 
@@ -109,7 +109,7 @@ class Pages:
         )
         self._templates.filters |= FILTERS
 
-    def visited(self, show: Show) -> Callable[[Call], Awaitable[Response]]:
+    def visited(self, show: RenderPage) -> Callable[[Call], Awaitable[Response]]:
         """Turn a page for somebody who is signed in into an endpoint. A change must come from a page of our own."""
 
         async def endpoint(call: Call) -> Response:

@@ -345,7 +345,7 @@ def _prefix(stem: str, end: int) -> str:
     return stem[:end].rstrip(".") if " " in stem[:end] else stem[:end]
 
 
-def _season_and_episode(numbers: numbering.Numbers, season: int | None) -> tuple[int | None, int | None]:
+def _season_and_episode(numbers: numbering.EpisodeNumbers, season: int | None) -> tuple[int | None, int | None]:
     """Join what the file says with what its folder says. Without either, numbers count through season 1."""
     if numbers.air_date is not None:
         return None, None

@@ -99,7 +99,7 @@ _MOST_IN_A_FILE = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class EpisodeNumbers:
     """What a name says of an episode, and where in the name it says so; `leading` if the name begins with it."""
 
     start: int
@@ -118,7 +118,7 @@ def _value(text: str) -> int:
     return int(text)
 
 
-def _numbers(match: re.Match[str], season: int | None = None, *, leading: bool = False) -> Numbers:
+def _numbers(match: re.Match[str], season: int | None = None, *, leading: bool = False) -> EpisodeNumbers:
     named = match.groupdict()
     if named.get("season"):
         season = _value(named["season"])
@@ -129,27 +129,27 @@ def _numbers(match: re.Match[str], season: int | None = None, *, leading: bool =
         last = None
         if named.get("range"):
             end = match.start("range")
-    return Numbers(match.start(), end, season, episode, last, leading=leading)
+    return EpisodeNumbers(match.start(), end, season, episode, last, leading=leading)
 
 
-def explicit(name: str) -> Numbers | None:
+def explicit(name: str) -> EpisodeNumbers | None:
     """Find season and episode in so many words, such as S01E02, 1x02 or 第1季第2集."""
     found = (match for pattern in _EXPLICIT if (match := pattern.search(name)))
     return next((_numbers(match) for match in found), None)
 
 
-def dated(name: str) -> Numbers | None:
+def dated(name: str) -> EpisodeNumbers | None:
     """Find an air date: year first, else day first, else month first; only one that the calendar has."""
     for match in (match for pattern in _DATES for match in pattern.finditer(name)):
         try:
             day = date(int(match["year"]), int(match["month"]), int(match["day"]))
         except ValueError:
             continue
-        return Numbers(match.start(), match.end(), air_date=day)
+        return EpisodeNumbers(match.start(), match.end(), air_date=day)
     return None
 
 
-def episode_only(name: str) -> Numbers | None:
+def episode_only(name: str) -> EpisodeNumbers | None:
     """Find an episode's number with a word to it, such as E02, 第5話, SP1 or OVA (a special is season 0)."""
     for pattern in _SPECIAL:
         if match := pattern.search(name):
@@ -158,7 +158,7 @@ def episode_only(name: str) -> Numbers | None:
     return next((_numbers(match) for match in found), None)
 
 
-def bare(name: str, begin: int, end: int, *, leading: bool) -> Numbers | None:
+def bare(name: str, begin: int, end: int, *, leading: bool) -> EpisodeNumbers | None:
     """Find a number that stands alone in `name[begin:end]`: behind a dash, in brackets, or last of the words.
 
     `leading` also takes one that begins there, as where the folder has told the show already. Years are no episodes.

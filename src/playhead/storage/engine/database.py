@@ -25,7 +25,7 @@ class StorageRefused(Exception):  # noqa: N818 - a refusal, not a defect; the me
     """
 
 
-class NotAtOnceError(Exception):
+class WouldBlockError(Exception):
     """What was asked for at once has to be waited for: ask for it in the usual way."""
 
 
@@ -42,7 +42,7 @@ class Database(Protocol):
         """Run `fn` on a reader thread, in a read-only transaction: one snapshot for all its statements."""
         ...
 
-    async def peek(self, fn: Callable[[Connection], T]) -> T:
+    async def read_inline(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` for one statement of microseconds, by the shortest way the engine has; no transaction around it.
 
         On SQLite it runs on the calling thread, so it must not do anything else that takes time. Where that way is
@@ -50,8 +50,8 @@ class Database(Protocol):
         """
         ...
 
-    def peek_at_once(self, fn: Callable[[Connection], T]) -> T:
-        """Do what `peek` does, without waiting for anything. Raises NotAtOnceError where that cannot be."""
+    def read_nowait(self, fn: Callable[[Connection], T]) -> T:
+        """Do what `read_inline` does, without waiting for anything. Raises NotAtOnceError where that cannot be."""
         ...
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
@@ -61,12 +61,12 @@ class Database(Protocol):
         """
         ...
 
-    async def apply(self, fn: Callable[[Connection], T]) -> T:
+    async def commit_batch(self, fn: Callable[[Connection], T]) -> T:
         """Do what `write` does, by the shortest way the engine has, for a few `Prepared` statements of microseconds.
 
         `fn` must be idempotent over transactions, not only within one: it is run again also where the outcome of a
         commit is unknown. On SQLite it may run on the calling thread. It changes nothing that is remembered of a
-        connection, see `remembered`.
+        connection, see `connection_cache`.
         """
         ...
 
@@ -97,24 +97,24 @@ class Database(Protocol):
         ...
 
 
-_REMEMBERED = "playhead.remembered"
+_CACHE = "playhead.cache"
 
-Remembered = dict[Any, Any]
+ConnectionCache = dict[Any, Any]
 """What was looked up before and still holds: whoever fills it bounds it."""
 
 
-def remembered(connection: Connection) -> Remembered | None:
-    """Return what may be remembered of rows that `Database.apply` never changes, or None where nothing may be.
+def connection_cache(connection: Connection) -> ConnectionCache | None:
+    """Return the cache of rows that `Database.commit_batch` never changes, or None where nothing may be cached.
 
-    The engine empties it as soon as the connection sees a change that anybody has made by another way than `apply`: it
-    may also do so where nothing has changed.
+    The engine clears it as soon as the connection sees a change made by anything but `commit_batch`; it may also clear
+    it without one.
     """
-    return connection.info.get(_REMEMBERED)
+    return connection.info.get(_CACHE)
 
 
-def let_remember(connection: Connection) -> Remembered:
+def enable_connection_cache(connection: Connection) -> ConnectionCache:
     """Let functions remember something of a connection; the engine that calls this promises to empty it in time."""
-    return connection.info.setdefault(_REMEMBERED, {})
+    return connection.info.setdefault(_CACHE, {})
 
 
 class Direct(Protocol):
@@ -231,7 +231,8 @@ class Prepared:
     Rows are plain tuples, converted by the column types as Core would; a `type_coerce` to a type of the driver
     (an Integer for a Boolean) saves that. Errors are the same `sqlalchemy.exc` classes as Core's.
 
-    Runs in whatever transaction the connection is in, and begins none: use it inside `Database.read`, `write`, `peek`.
+    Runs in whatever transaction the connection is in, and begins none: use it inside
+    `Database.read`, `write` or `read_inline`.
     """
 
     def __init__(self, statement: ClauseElement, **of_dialect: ClauseElement) -> None:

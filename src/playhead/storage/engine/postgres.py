@@ -21,7 +21,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from playhead.errors import unavailable
-from playhead.storage.engine.database import NotAtOnceError, Row, StorageRefused
+from playhead.storage.engine.database import Row, StorageRefused, WouldBlockError
 
 T = TypeVar("T")
 
@@ -215,21 +215,21 @@ class PostgresDatabase:
         """See Database.read."""
         return await self._off_loop(self._reading, self.read_blocking, fn)
 
-    def peek_at_once(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.peek_at_once: here everything is waited for."""
+    def read_nowait(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_nowait: here everything is waited for."""
         del fn
-        raise NotAtOnceError
+        raise WouldBlockError
 
-    async def peek(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.peek. Runs on a reader thread, each statement by itself."""
-        return await self._off_loop(self._reading, self._peek, fn)
+    async def read_inline(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_inline. Runs on a reader thread, each statement by itself."""
+        return await self._off_loop(self._reading, self._read_inline, fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         """See Database.write."""
         return await self._off_loop(self._writing, self.write_blocking, fn)
 
-    async def apply(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.apply."""
+    async def commit_batch(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.commit_batch."""
         return await self._off_loop(self._writing, self._apply, fn)
 
     def read_blocking(self, fn: Callable[[Connection], T]) -> T:
@@ -262,7 +262,7 @@ class PostgresDatabase:
             raise unavailable() from error
         return await asyncio.wrap_future(future)
 
-    def _peek(self, fn: Callable[[Connection], T]) -> T:
+    def _read_inline(self, fn: Callable[[Connection], T]) -> T:
         return self._run(self._single, fn, self._limits.silence_s, idempotent=True)
 
     def _apply(self, fn: Callable[[Connection], T]) -> T:

@@ -24,7 +24,7 @@ from playhead.errors import PlayheadError, unavailable
 from playhead.storage.engine import (
     apsw_dbapi,
 )
-from playhead.storage.engine.database import NotAtOnceError, Remembered, StorageRefused, let_remember
+from playhead.storage.engine.database import ConnectionCache, StorageRefused, WouldBlockError, enable_connection_cache
 from playhead.storage.engine.sqlite_requirements import require_local_folder, require_sound_library
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ _RESTART_PATIENCE_S = 0.05
 _LIMIT_PATIENCE_S = 5.0
 
 _READERS = 4
-_PEEKER_CACHE_KIB = 8192
+_INLINE_CACHE_KIB = 8192
 _READER_PATIENCE_S = 5.0
 
 # Nothing is wrong with the file or the program: another try, or room on the disk, will help.
@@ -183,7 +183,7 @@ def engine_connections(*connections: apsw_dbapi.Connection) -> list[Connection]:
 
 
 class SQLiteDatabase:
-    """The `Database` on one SQLite file: a writer on its own thread, readers on theirs, and one for `peek`.
+    """The `Database` on one SQLite file: a writer on its own thread, readers on theirs, and one for `read_inline`.
 
     Other processes may read and write the same file. The file must exist, with its tables: see
     `playhead.storage.migrations.upgrade`. Raises StorageRefused where library, folder or file cannot be used.
@@ -217,18 +217,18 @@ class SQLiteDatabase:
             self._log.driver.set_wal_hook(self._on_commit)
             [self._writer] = engine_connections(self._log)
             # Its transactions are begun and ended below, past SQLAlchemy, whose own cost more than a look-up.
-            self._peeked = _open_reader(path, None, vfs=vfs, begin_mode=None, cache_kib=_PEEKER_CACHE_KIB)
+            self._inline_driver = _open_reader(path, None, vfs=vfs, begin_mode=None, cache_kib=_INLINE_CACHE_KIB)
             readers = [_open_reader(path, Patience(_READER_PATIENCE_S), vfs=vfs) for _ in range(_READERS)]
-            self._peeker, *idle = engine_connections(self._peeked, *readers)
-            self._of_writer = _Memory(self._log, let_remember(self._writer))
-            self._of_peeker = _Memory(self._peeked, let_remember(self._peeker))
+            self._inline_reader, *idle = engine_connections(self._inline_driver, *readers)
+            self._of_writer = _Memory(self._log, enable_connection_cache(self._writer))
+            self._inline_memory = _Memory(self._inline_driver, enable_connection_cache(self._inline_reader))
         except (apsw_dbapi.Error, DBAPIError) as error:
             raise StorageRefused(f"The database {path} cannot be opened: {error}") from error
         self._idle: SimpleQueue[Connection] = SimpleQueue()
         for connection in idle:
             self._idle.put(connection)
-        self._peek_free = threading.Lock()
-        self._peeking: asyncio.AbstractEventLoop | None = None
+        self._inline_free = threading.Lock()
+        self._snapshot_of: asyncio.AbstractEventLoop | None = None
         self._writer_free = threading.Lock()
         self._writing = ThreadPoolExecutor(1, "playhead-writer")
         # Apart, because what runs there holds the writer already, and a function that waits for it may be in the queue.
@@ -256,8 +256,8 @@ class SQLiteDatabase:
         """See Database.write_blocking."""
         return self._submit(self._writing, self._write, fn).result()
 
-    async def apply(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.apply. Everything but the commit runs on the calling thread.
+    async def commit_batch(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.commit_batch. Everything but the commit runs on the calling thread.
 
         A thread that runs statements of microseconds passes the interpreter's lock back and forth with the event loop,
         which costs more than the statements: docs/decisions/0016-the-batch-runs-on-the-loop.md. Where the writer or
@@ -284,51 +284,51 @@ class SQLiteDatabase:
         del user_id
         return 0
 
-    async def peek(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.peek. Two loops that peek at the same time, or a file that is busy, take the way of `read`.
+    async def read_inline(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_inline. Falls back to `read` for concurrent loops and for a busy file.
 
-        All that peek in one turn of a loop share a snapshot, because beginning one costs as much as a look-up. It is
-        let go of before the loop hears of anything new, so whoever waited for a write sees it.
+        All inline reads of one loop iteration share a snapshot, because beginning one costs as much as a look-up.
+        It ends before the loop sees the next event, so a read that follows an awaited write sees it.
         """
         try:
-            return self.peek_at_once(fn)
-        except NotAtOnceError:
+            return self.read_nowait(fn)
+        except WouldBlockError:
             return await self.read(fn)
 
-    def peek_at_once(self, fn: Callable[[Connection], T]) -> T:
-        """See Database.peek_at_once."""
+    def read_nowait(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_nowait."""
         self._require_running()
         loop = asyncio.get_running_loop()
         try:
-            if self._peeking is loop or self._begin_peeking(loop):
-                return fn(self._peeker)
+            if self._snapshot_of is loop or self._begin_snapshot(loop):
+                return fn(self._inline_reader)
         except Exception as error:
             if _code(error) not in _WAITING_CODES:
-                self._judge(self._peeker, error)
+                self._judge(self._inline_reader, error)
                 raise
-        raise NotAtOnceError
+        raise WouldBlockError
 
-    def _begin_peeking(self, loop: asyncio.AbstractEventLoop) -> bool:
-        if not self._peek_free.acquire(blocking=False):
+    def _begin_snapshot(self, loop: asyncio.AbstractEventLoop) -> bool:
+        if not self._inline_free.acquire(blocking=False):
             return False
         try:
-            self._peeked.rows("BEGIN")
-            self._of_peeker.forget_where_changed()
+            self._inline_driver.rows("BEGIN")
+            self._inline_memory.forget_where_changed()
         except BaseException:
-            self._end_peeking()
+            self._end_snapshot()
             raise
-        self._peeking = loop
-        loop.call_soon(self._end_peeking)
+        self._snapshot_of = loop
+        loop.call_soon(self._end_snapshot)
         return True
 
-    def _end_peeking(self) -> None:
-        self._peeking = None
+    def _end_snapshot(self) -> None:
+        self._snapshot_of = None
         try:
-            self._peeked.rollback()
-            if self._peeker.in_transaction():  # a function has used it in SQLAlchemy's way
-                self._peeker.rollback()
+            self._inline_driver.rollback()
+            if self._inline_reader.in_transaction():  # a function has used it in SQLAlchemy's way
+                self._inline_reader.rollback()
         finally:
-            self._peek_free.release()
+            self._inline_free.release()
 
     async def close(self) -> None:
         """See Database.close."""
@@ -345,8 +345,8 @@ class SQLiteDatabase:
         self._committing.shutdown()
         while not self._idle.empty():
             self._idle.get().close()
-        with self._peek_free:
-            self._peeker.close()
+        with self._inline_free:
+            self._inline_reader.close()
         if self._failure:
             # The log is left as it is, for the next process to recover by its checksums.
             self._log.driver.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -563,7 +563,7 @@ def _settle(future: "asyncio.Future[None]", failure: Exception | None) -> None:
 class _Memory:
     """What is remembered of a connection, and when it has to be forgotten."""
 
-    def __init__(self, connection: apsw_dbapi.Connection, memory: Remembered) -> None:
+    def __init__(self, connection: apsw_dbapi.Connection, memory: ConnectionCache) -> None:
         self._connection = connection
         self._memory = memory
         self._version = -1

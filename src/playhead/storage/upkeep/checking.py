@@ -56,7 +56,7 @@ from playhead.storage.schema import (
     token,
 )
 
-Show = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 # Where more rows than this have faults, the table is lost, and no list of its rows helps anybody.
 _ROWS_SHOWN = 1000
@@ -73,7 +73,7 @@ _UNREACHABLE = "Nobody can reach the row. Delete it, or restore a backup from be
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class IntegrityFault:
     """One thing that is wrong: in which row of which table, and what to do. `key` is empty for what concerns no row."""
 
     table: str
@@ -92,7 +92,7 @@ class _Question(NamedTuple):
     """Text and remedy."""
 
 
-def check_file(path: Path, show: Show) -> Iterator[Fault]:
+def check_file(path: Path, show: ReportProgress) -> Iterator[IntegrityFault]:
     """Give every fault of an SQLite database, which may be in use. `show` is told how much is looked at, of how much.
 
     Where its pages are damaged, or its schema is not this program's, nothing else is asked of it. Raises nothing for
@@ -104,7 +104,9 @@ def check_file(path: Path, show: Show) -> Iterator[Fault]:
             reader.rows("PRAGMA query_only = ON")
             tables = [name for (name,) in reader.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
             if "alembic_version" not in tables:
-                yield Fault("alembic_version", "", "the file is no database of Playhead's", "Choose another file.")
+                yield IntegrityFault(
+                    "alembic_version", "", "the file is no database of Playhead's", "Choose another file."
+                )
                 return
             [connection] = engine_connections(reader)
             with connection:
@@ -113,10 +115,10 @@ def check_file(path: Path, show: Show) -> Iterator[Fault]:
                 if not damage:
                     yield from _check(connection, show, done=len(tables))
     except (apsw_dbapi.Error, DBAPIError) as error:
-        yield Fault("the database", "", f"cannot be read: {error}", _RESTORE)
+        yield IntegrityFault("the database", "", f"cannot be read: {error}", _RESTORE)
 
 
-def check_server(url: str, show: Show) -> Iterator[Fault]:
+def check_server(url: str, show: ReportProgress) -> Iterator[IntegrityFault]:
     """Give every fault of the rows of a PostgreSQL database, in one snapshot; otherwise as `check_file`.
 
     Its pages, types and foreign keys are the server's to keep, and are asked for all the same where that costs little.
@@ -131,16 +133,20 @@ def check_server(url: str, show: Show) -> Iterator[Fault]:
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             yield from _check(connection, show, done=0)
     except DBAPIError as error:
-        yield Fault("the database", "", f"cannot be read: {reason(error)}", "Ask the server's log for the cause.")
+        yield IntegrityFault(
+            "the database", "", f"cannot be read: {reason(error)}", "Ask the server's log for the cause."
+        )
     finally:
         engine.dispose()
 
 
-def _check(connection: Connection, show: Show, done: int) -> Iterator[Fault]:
+def _check(connection: Connection, show: ReportProgress, done: int) -> Iterator[IntegrityFault]:
     revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if revision != HEAD:
         found = f"the schema is {revision}, and this program knows {HEAD}"
-        yield Fault("alembic_version", "", found, "Run `playhead db upgrade` of the newest version, then check again.")
+        yield IntegrityFault(
+            "alembic_version", "", found, "Run `playhead db upgrade` of the newest version, then check again."
+        )
         return
     questions = _questions(connection.dialect.name)
     for number, question in enumerate(questions, 1):
@@ -148,27 +154,29 @@ def _check(connection: Connection, show: Show, done: int) -> Iterator[Fault]:
         show(done + number, done + len(questions))
 
 
-def _damage(reader: apsw_dbapi.Connection, tables: Sequence[str], further: int, show: Show) -> list[Fault]:
+def _damage(
+    reader: apsw_dbapi.Connection, tables: Sequence[str], further: int, show: ReportProgress
+) -> list[IntegrityFault]:
     """Compare every table with its indexes, page by page: one after the other, so that no log grows for long."""
-    faults: list[Fault] = []
+    faults: list[IntegrityFault] = []
     for number, table in enumerate(tables, 1):
         quoted = table.replace('"', '""')
         rows = reader.rows(f'PRAGMA integrity_check("{quoted}")')
-        faults += [Fault(table, "", str(row[0]), _RESTORE) for row in rows if row != ("ok",)]
+        faults += [IntegrityFault(table, "", str(row[0]), _RESTORE) for row in rows if row != ("ok",)]
         show(number, len(tables) + further)
     return faults
 
 
-def _ask(connection: Connection, question: _Question) -> Iterator[Fault]:
+def _ask(connection: Connection, question: _Question) -> Iterator[IntegrityFault]:
     width = len(question.keys)
     rows = connection.execute(question.statement.limit(_ROWS_SHOWN)).all()
     for row in rows:
         key = ", ".join(f"{name}={value}" for name, value in zip(question.keys, row[:width], strict=True))
         for (found, remedy), is_so in zip(question.faults, row[width:], strict=True):
             if is_so:
-                yield Fault(question.table.name, key, found, remedy)
+                yield IntegrityFault(question.table.name, key, found, remedy)
     if len(rows) == _ROWS_SHOWN:
-        yield Fault(
+        yield IntegrityFault(
             question.table.name, "", f"more than {_ROWS_SHOWN} rows are faulty; the rest is not shown", _RESTORE
         )
 

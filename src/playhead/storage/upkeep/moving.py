@@ -24,16 +24,16 @@ from playhead.storage.migrations.upgrade import upgrade
 from playhead.storage.schema import metadata, token
 from playhead.storage.upkeep.copying import remove_files, sync
 
-Place = Path | str
+Location = Path | str
 """Where a database is: a file of SQLite's, or the URL of one of PostgreSQL's."""
 
-Show = Callable[[int, int], None]
+ReportProgress = Callable[[int, int], None]
 
 _PATIENCE_S = 120.0
 _ROWS_AT_ONCE = 2000
 
 
-def move(source: Place, target: Place, show: Show) -> int:
+def move(source: Location, target: Location, show: ReportProgress) -> int:
     """Copy every row of one database into another, compare each, and return how many there are.
 
     The source may be in use, and is not changed; the copy is that of one moment. The target must be a file that does
@@ -63,7 +63,7 @@ def move(source: Place, target: Place, show: Show) -> int:
     return rows
 
 
-def _name(place: Place) -> str:
+def _name(place: Location) -> str:
     return described(place) if isinstance(place, str) else str(place)
 
 
@@ -71,7 +71,7 @@ def _name(place: Place) -> str:
 
 
 @contextmanager
-def _reading(place: Place) -> Generator[Connection]:
+def _reading(place: Location) -> Generator[Connection]:
     """Give a connection in a transaction that sees one moment of a database with this program's schema."""
     opened = _reading_server(place) if isinstance(place, str) else _reading_file(place)
     with opened as connection:
@@ -121,7 +121,7 @@ def _connected(url: str, begin: str) -> Generator[Connection]:
 
 
 @contextmanager
-def _writing(place: Place) -> Generator[Connection]:
+def _writing(place: Location) -> Generator[Connection]:
     """Give a connection to an empty database in a transaction; what was written is there at the end, and durable."""
     opened = _writing_server(place) if isinstance(place, str) else _writing_file(place)
     with opened as connection:

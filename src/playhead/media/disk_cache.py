@@ -24,7 +24,7 @@ class _Entry(NamedTuple):
     path: Path
 
 
-class Keeper:
+class DiskCache:
     """Keeps contents under keys, which are hexadecimal digits. Blocks; may be called from any thread."""
 
     def __init__(self, folder: Path, bytes_max: int) -> None:
@@ -33,7 +33,7 @@ class Keeper:
         self._bytes: int | None = None  # unknown until the folder is listed
         self._lock = threading.Lock()
 
-    def find(self, key: str) -> bytes | None:
+    def get(self, key: str) -> bytes | None:
         """Return what is kept under a key, or None."""
         path = self._path(key)
         try:
@@ -44,7 +44,7 @@ class Keeper:
             return None
         return content or None  # an empty file is what a failure of the power may have left
 
-    def keep(self, key: str, content: bytes) -> None:
+    def put(self, key: str, content: bytes) -> None:
         """Keep a content, whole or not at all, and make room where there is too much. Raises OSError."""
         path = self._path(key)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

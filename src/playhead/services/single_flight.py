@@ -1,4 +1,4 @@
-"""Work on files that many may ask for at once: done once, on few threads that yield to saves, and its result kept."""
+"""Single-flight work on files: once per key, on low-priority threads, with a disk cache and a negative cache."""
 
 import asyncio
 import logging
@@ -12,41 +12,41 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from playhead.errors import unavailable
-from playhead.media.keeping import Keeper
+from playhead.media.disk_cache import DiskCache
 
 log = logging.getLogger(__name__)
 
 _NICENESS = 10
-_VAIN_MAX = 10_000
+_FAILURES_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
-    """How much is worked on at once, how much may be under way or wait, and how long what was in vain is remembered."""
+class WorkLimits:
+    """Worker threads, the most keys that may be running or queued, and how long a failure is remembered."""
 
-    at_once: int
+    threads: int
     waiting: int
-    vain_for_s: float = 3600.0
+    failure_ttl_s: float = 3600.0
 
 
-class Workshop:
-    """Does each piece of work once. `name` is that of its threads, `monotonic` gives seconds that never go back."""
+class SingleFlight:
+    """Runs the work for a key once however many callers want it, and keeps the result; `name` names the threads."""
 
-    def __init__(self, name: str, keeper: Keeper, bounds: Bounds, *, monotonic: Callable[[], float]) -> None:
-        self._keeper = keeper
+    def __init__(self, name: str, cache: DiskCache, bounds: WorkLimits, *, monotonic: Callable[[], float]) -> None:
+        self._cache = cache
         self._bounds = bounds
         self._monotonic = monotonic
-        self._pool = ThreadPoolExecutor(bounds.at_once, name, _yield_to_others)
+        self._pool = ThreadPoolExecutor(bounds.threads, name, _yield_to_others)
         self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
-        self._in_vain: OrderedDict[str, float] = OrderedDict()
+        self._failures: OrderedDict[str, float] = OrderedDict()
 
     async def get(self, key: str, make: Callable[[], bytes | None]) -> bytes | None:
         """Return what is kept under a key, else what `make` makes, on a thread; who asks meanwhile waits for the same.
 
         None means that nothing can be made, and is remembered for a while. Raises UNAVAILABLE where too much waits.
         """
-        content = await asyncio.to_thread(self._keeper.find, key)
-        if content is not None or self._in_vain.get(key, 0) > self._monotonic():
+        content = await asyncio.to_thread(self._cache.get, key)
+        if content is not None or self._failures.get(key, 0) > self._monotonic():
             return content
         # Whoever began it may go away; the others wait on.
         return await asyncio.shield(self._begin(key, make))
@@ -72,16 +72,16 @@ class Workshop:
     async def _work(self, key: str, make: Callable[[], bytes | None]) -> bytes | None:
         content = await asyncio.get_running_loop().run_in_executor(self._pool, self._make_and_keep, key, make)
         if content is None:
-            self._in_vain[key] = self._monotonic() + self._bounds.vain_for_s
-            if len(self._in_vain) > _VAIN_MAX:
-                self._in_vain.popitem(last=False)
+            self._failures[key] = self._monotonic() + self._bounds.failure_ttl_s
+            if len(self._failures) > _FAILURES_MAX:
+                self._failures.popitem(last=False)
         return content
 
     def _make_and_keep(self, key: str, make: Callable[[], bytes | None]) -> bytes | None:
         content = make()
         if content is not None:
             try:
-                self._keeper.keep(key, content)
+                self._cache.put(key, content)
             except OSError as error:
                 log.warning("What was made of a file could not be kept: %s", error.strerror or error)
         return content

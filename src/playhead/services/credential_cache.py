@@ -7,16 +7,16 @@ from playhead.domain.model import Instant
 
 # How long it is believed that no other process has revoked anything. A revocation must take effect within 1 s; the rest
 # is for the way of the request.
-TRUST_S = 0.75
+CREDENTIAL_TTL_S = 0.75
 
 # Tokens whose principals are remembered, for a player reports every ten seconds; half a kilobyte each.
-TRUSTED_MAX = 100_000
+CREDENTIALS_MAX = 100_000
 
 
-class Trusted:
+class CredentialCache:
     """Looked-up principals by their token. They are believed as long as the epoch of credentials stays the same.
 
-    That is asked again after TRUST_S, counted from before the question.
+    That is asked again after CREDENTIAL_TTL_S, counted from before the question.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -35,9 +35,9 @@ class Trusted:
         entry = self._entries.get(token)
         return entry[1] if entry is not None and now < entry[0] else None
 
-    def ticket(self) -> tuple[float, int]:
+    def generation(self) -> tuple[float, int]:
         """Begin a look-up or a question. What `clear` revokes meanwhile is not believed when it comes back."""
-        return self._monotonic() + TRUST_S, self._cleared
+        return self._monotonic() + CREDENTIAL_TTL_S, self._cleared
 
     def check(self, epoch: int, ticket: tuple[float, int]) -> None:
         """Believe everybody for another while, or nobody where the epoch is another one."""
@@ -52,7 +52,7 @@ class Trusted:
             return
         # Entries lie in the order in which they were looked up, so the first is the one to give way.
         self._entries.pop(token, None)
-        if len(self._entries) >= TRUSTED_MAX:
+        if len(self._entries) >= CREDENTIALS_MAX:
             del self._entries[next(iter(self._entries))]
         self._entries[token] = (until, principal)
 
