@@ -15,6 +15,7 @@ from typer.main import get_command
 
 from playhead.cli import app
 from playhead.config import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings
+from playhead.domain import limits
 from playhead.errors import Code
 from playhead.http.errors import STATUS
 from playhead.http.routes import Services, table
@@ -259,6 +260,30 @@ def test_every_page_can_be_reached_from_the_readme():
 @pages
 def test_no_page_names_a_folder_of_somebodys_machine(sheet: Path):
     assert re.findall(r"/(?:home|Users|root|work|tmp)/\S*", sheet.read_text("utf-8")) == []
+
+
+# Limits
+
+
+def limit_rows() -> list[list[str]]:
+    return [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in sections(text_of("docs/limits.md"))["Numbers"].splitlines()
+        if line.startswith("| ") and not line.startswith("| what ")
+    ]
+
+
+def test_every_limit_is_documented_with_its_number_and_no_other():
+    table = {(each.what, f"{each.most:,}") for each in vars(limits).values() if isinstance(each, limits.Limit)}
+    assert {(what, number) for what, number, *_ in limit_rows()} == table
+
+
+def test_every_limit_has_a_test_of_its_own():
+    named = [row[-1].strip("`") for row in limit_rows()]
+    assert len(set(named)) == len(named)
+    for place in named:
+        file, _, test = place.partition("::")
+        assert re.search(rf"^(async )?def {test}\(", text_of(file), re.MULTILINE), place
 
 
 # Examples

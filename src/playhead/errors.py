@@ -15,6 +15,7 @@ class Code(Enum):
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type"
     INVALID = "invalid"
     CONFLICT = "conflict"
+    LIMIT_REACHED = "limit-reached"
     TOO_MANY_ATTEMPTS = "too-many-attempts"
     UNAVAILABLE = "unavailable"
     METHOD_NOT_ALLOWED = "method-not-allowed"
@@ -66,6 +67,11 @@ def invalid(details: Mapping[str, Sequence[str]]) -> PlayheadError:
 def conflict(message: str) -> PlayheadError:
     """The request contradicts what exists already, such as a name that is taken."""
     return PlayheadError(Code.CONFLICT, message)
+
+
+def limit_reached(message: str) -> PlayheadError:
+    """The request would add more of something than there may be; `message` names the limit. Nothing was changed."""
+    return PlayheadError(Code.LIMIT_REACHED, message)
 
 
 def too_many_attempts(retry_after_s: int) -> PlayheadError:

@@ -13,12 +13,12 @@ from playhead.domain.playback import (
     Reason,
     Report,
     advance,
-    completes,
     completion_percentage,
     concerns_whole_file,
     effective_at,
     in_whole_file,
     resume_position,
+    viewing_span,
 )
 from viewer import DAY, EVENING, HOUR, ITEM, MINUTE, POLICY, SECOND, Viewer, ms
 
@@ -331,6 +331,26 @@ def test_a_late_completion_disarms_unless_what_is_stored_lies_under_70_percent()
     assert low.stored.armed
 
 
+def test_without_room_for_another_play_a_completion_does_everything_else():
+    report = Report(ms(5400), ms(5400), session="A")
+    decision = advance(None, report, ITEM, POLICY, EVENING, None)
+    assert decision.applied
+    assert decision.play_at is None
+    assert decision.progress.watched
+    assert not decision.progress.armed
+    assert decision.progress.position_ms == ms(5400)
+    assert (decision.progress.completed_at, decision.progress.completed_marked) == (None, True)
+    again = advance(decision.progress, report, ITEM, POLICY, Instant(EVENING + DAY), [])
+    assert again.play_at is None  # of the same viewing, even where a play was removed meanwhile
+
+
+def test_a_late_completion_without_room_marks_and_adds_no_play():
+    before = advance(None, Report(ms(100), ms(5400)), ITEM, POLICY, EVENING).progress
+    late = Report(ms(5400), ms(5400), observed_at=Instant(EVENING - HOUR))
+    decision = advance(before, late, ITEM, POLICY, Instant(EVENING + MINUTE), None)
+    assert (decision.reason, decision.play_at, decision.progress.watched) == (Reason.LATE, None, True)
+
+
 # Rule 3: superseded
 
 
@@ -632,7 +652,10 @@ progresses = st.builds(
 def test_no_report_raises_and_only_rule_8_clears_watched(previous, report, item, now, plays):  # noqa: ANN001
     decision = advance(previous, report, item, POLICY, now, plays)
     after = decision.progress
-    assert decision.play_at is None or completes(report, item, POLICY)
+    span = viewing_span(report, item, POLICY, now)
+    assert decision.play_at is None or (span is not None and span.first <= decision.play_at <= span.last)
+    matters = [] if span is None else [play for play in plays if span.first <= play <= span.last][:1]
+    assert advance(previous, report, item, POLICY, now, matters) == decision
     assert decision.applied == (decision.reason is None)
     if previous is None:
         assert decision.applied
@@ -689,5 +712,5 @@ def test_any_order_of_arrival_ends_in_the_same_position_and_mark(observations, i
 @given(reports, items)
 def test_whether_a_report_completes_is_what_it_does(report, item):  # noqa: ANN001
     after = advance(None, report, item, POLICY, EVENING).progress
-    assert completes(report, item, POLICY) == after.watched
+    assert (viewing_span(report, item, POLICY, EVENING) is not None) == after.watched
     assert resume_position(after, item, POLICY) in (0, after.position_ms)

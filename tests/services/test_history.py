@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, insert
 
 from playhead.bootstrap import Installation, open_installation
 from playhead.config import Settings
+from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import Event, Report
 from playhead.services.history import Rejected
@@ -219,3 +220,23 @@ async def test_an_export_whose_connection_is_lost_writes_each_line_once(home: Ho
     await home.installation.history.export(home.user_id, lines.append, drop_once)
     assert len(looked) > 1
     assert b"".join(lines) == whole
+
+
+async def test_a_line_that_would_give_an_item_too_many_plays_is_rejected_whole(home: Home):
+    watched = {"position_ms": 0, "watched": True, "armed": False}
+    new_id = Ids()
+
+    def line(number: int, **more: object) -> bytes:
+        plays = [{"id": new_id(), "source": "marked"} for _ in range(number)]
+        item = {"kind": "movie", "title": "Film", "year": 1999}
+        return json.dumps({"item": item, "plays": plays, **more}).encode() + b"\n"
+
+    first = line(PLAYS_OF_ITEM.most - 1)
+    assert await home.bring(first) == (1, 0, [])
+    second = line(2, progress=watched)
+    changed, unchanged, rejected = await home.bring(second)
+    assert (changed, unchanged) == (0, 0)
+    assert [each.reason for each in rejected] == [f"would give its item more than {PLAYS_OF_ITEM.most:,} plays"]
+    assert b'"progress"' not in await home.export()
+    assert await home.bring(first) == (0, 1, [])  # what is there already is no further play
+    assert await home.bring(line(1)) == (1, 0, [])

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Iterator
+from uuid import UUID
 
 import pytest
 from sqlalchemy import Connection, insert, text
 
+from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, Milliseconds, Role, UserId
 from playhead.domain.playback import ItemFacts, Policy, Progress, Report, advance
 from playhead.storage import playback, schema
@@ -113,3 +115,54 @@ def test_a_batch_is_loaded_by_its_users_and_keys_alone(server: PostgresDatabase)
     for table in ("account", "item", "library_access", "progress"):
         assert re.search(rf"Index (Only )?Scan (using|on) pk_{table}\b", plan), plan
     assert "Seq Scan" not in plan
+
+
+def add_plays(*times: int, key: playback.Key = KEYS[0]) -> Callable[[Connection], None]:
+    rows = [(*key, str(UUID(int=number + 1)), Instant(at), "marked") for number, at in enumerate(times)]
+    return lambda connection: playback.add_plays(connection, rows)
+
+
+def span(first: int, last: int, key: playback.Key = KEYS[0]) -> tuple[UserId, ItemId, Instant, Instant]:
+    return (*key, Instant(first), Instant(last))
+
+
+def test_plays_are_found_by_their_time_both_ends_included(stocked: Database):
+    stocked.write_blocking(add_plays(100, 200, 300))
+    spans = [span(100, 100), span(150, 250), span(301, 400), span(0, 400, KEYS[1])]
+    found = stocked.read_blocking(lambda connection: playback.find_plays(connection, spans))
+    assert {key: sorted(times) for key, times in found.items()} == {KEYS[0]: [100, 200]}
+
+
+def test_of_many_plays_within_a_span_two_are_read(stocked: Database):
+    stocked.write_blocking(add_plays(*range(1000)))
+    found = stocked.read_blocking(lambda connection: playback.find_plays(connection, [span(0, 1000)]))
+    assert len(found[KEYS[0]]) == 2
+
+
+def test_plays_are_found_without_reading_the_others_of_the_item(stocked: Database):
+    stocked.write_blocking(add_plays(*range(1000)))
+
+    def explain(connection: Connection) -> str:
+        statement = playback.FIND_PLAYS.sql(connection)
+        values = dict(zip(("user_id", "item_id", "first", "last"), span(5, 6), strict=True))
+        if connection.dialect.name == "postgresql":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            arrays = {name: [value] for name, value in values.items()}
+            rows = connection.exec_driver_sql(f"EXPLAIN {statement}", arrays).all()
+        else:
+            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(values.values())).all()
+        return str(rows)
+
+    assert "ix_play_user_id_item_id_watched_at" in stocked.read_blocking(explain)
+
+
+def test_plays_are_counted_for_each_key_also_where_there_are_none(stocked: Database):
+    stocked.write_blocking(add_plays(1, 2, 3))
+    counts = stocked.read_blocking(lambda connection: playback.count_plays(connection, KEYS))
+    assert counts == {KEYS[0]: 3, KEYS[1]: 0, KEYS[2]: 0}
+
+
+def test_the_count_of_plays_ends_at_the_limit(stocked: Database):
+    stocked.write_blocking(add_plays(*range(PLAYS_OF_ITEM.most + 5)))
+    counts = stocked.read_blocking(lambda connection: playback.count_plays(connection, KEYS[:1]))
+    assert counts == {KEYS[0]: PLAYS_OF_ITEM.most}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from playhead.domain.limits import KEPT_POSITIONS_OF_ITEM
 from playhead.domain.model import Instant, Milliseconds
 
 MAX_MS = Milliseconds(10_000_000 * 1000)
@@ -34,7 +35,7 @@ class Policy:
     session_ms: int = 60_000
     growth_percent: int = 110
     kept_distance_ms: int = 60_000
-    kept_points: int = 20
+    kept_points: int = KEPT_POSITIONS_OF_ITEM.most
     activity_ms: int = 90 * 24 * 60 * 60 * 1000
     cards: int = 20
     playing_ms: int = 2 * 60 * 1000
@@ -161,11 +162,13 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
     item: ItemFacts,
     policy: Policy,
     now: Instant,
-    plays: Sequence[Instant] = (),
+    plays: Sequence[Instant] | None = (),
 ) -> Decision:
     """Decide what one report does to one progress. Total: no input of these types raises. Idempotent.
 
-    `now` is the time of receipt. `plays` are the times of the plays so far; they matter only where `completes` says so.
+    `now` is the time of receipt. `plays` matter only to a report that has a `viewing_span`: the times of the plays
+    within it, others being harmless; None where the item has as many plays as it can have (`limits.PLAYS_OF_ITEM`).
+    The report then does everything but add a play.
     """
     before = NOTHING if previous is None else previous
     session = report.session
@@ -221,12 +224,25 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
     return Decision(progress, play_at, taken_back, kept, applied=True, reason=None)
 
 
-def completes(report: Report, item: ItemFacts, policy: Policy) -> bool:
-    """Say whether a report completes its item (rule 6), so that the plays so far decide whether it adds one."""
+class Span(NamedTuple):
+    """A time, from its first to its last instant."""
+
+    first: Instant
+    last: Instant
+
+
+def viewing_span(report: Report, item: ItemFacts, policy: Policy, now: Instant) -> Span | None:
+    """Return the time within which an earlier play is one of the same viewing (rule 6): half a duration to each side.
+
+    None where the report does not complete its item, so that no play matters.
+    """
     if item.credits_ms is None and report.position_ms * 100 < report.duration_ms * policy.watched_percent:
-        return False  # nearly always; the duration that is believed is never shorter than the reported one
+        return None  # nearly always; the duration that is believed is never shorter than the reported one
     duration = _believed_duration(report, item, policy)
-    return _is_completed(Milliseconds(min(report.position_ms, duration)), duration, item, policy)
+    if not _is_completed(Milliseconds(min(report.position_ms, duration)), duration, item, policy):
+        return None
+    at, half = effective_at(report, policy, now), duration // 2
+    return Span(Instant(at - half), Instant(at + half))
 
 
 def concerns_whole_file(previous: Progress | None, decision: Decision) -> bool:
@@ -358,11 +374,11 @@ def _with_player(before: Progress, report: Report, at: Instant, now: Instant) ->
     return before if _is_the_same(before, progress) else progress
 
 
-def _play_at(before: Progress, duration: Milliseconds, plays: Sequence[Instant], at: Instant) -> Instant | None:
+def _play_at(before: Progress, duration: Milliseconds, plays: Sequence[Instant] | None, at: Instant) -> Instant | None:
     """Rule 6: threshold, credits and end of one viewing count one play, not three."""
-    if before.armed and all(abs(at - play) * 2 > duration for play in plays):
-        return at
-    return None
+    if plays is None or not before.armed:
+        return None
+    return at if all(abs(at - play) * 2 > duration for play in plays) else None
 
 
 def _completion(
@@ -406,7 +422,7 @@ def _with_late(  # noqa: PLR0913 - a report and what it meets
     at: Instant,
     now: Instant,
     policy: Policy,
-    plays: Sequence[Instant],
+    plays: Sequence[Instant] | None,
 ) -> tuple[Progress, Instant | None]:
     """Rule 2, for a completion: it is told, though late; not so where the mark was taken away by hand since.
 

@@ -17,6 +17,7 @@ STATUS: dict[Code, int] = {
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.INVALID: 422,
     Code.CONFLICT: 409,
+    Code.LIMIT_REACHED: 409,
     Code.TOO_MANY_ATTEMPTS: 429,
     Code.UNAVAILABLE: 503,
     Code.METHOD_NOT_ALLOWED: 405,

@@ -98,6 +98,7 @@ from playhead.services.subtitles import MEDIA_TYPE as SUBTITLES_MEDIA_TYPE
 from playhead.services.subtitles import Subtitles
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
+_LIMITED = (*_ITEM, Code.LIMIT_REACHED)
 _STREAM = (*_ITEM, Code.RANGE_NOT_SATISFIABLE)
 _JSON_OR_BEACON = ("application/json", "text/plain")
 
@@ -190,12 +191,12 @@ def table(services: Services) -> list[Route]:
         *_mark_routes("episode", episode_mark),
         Route("PUT", "/api/v1/playback/show/{id}/watched", show_mark.mark, "Mark a show as watched",
               request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=ChangedAnswer,
-              problems=_ITEM, tag="watch state"),
+              problems=_LIMITED, tag="watch state"),
         Route("DELETE", "/api/v1/playback/show/{id}/watched", show_mark.unwatch, "Mark a show as not watched",
               answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
         Route("PUT", "/api/v1/playback/show/{id}/season/{season}/watched", show_mark.mark, "Mark a season as watched",
               request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=ChangedAnswer,
-              problems=_ITEM, tag="watch state"),
+              problems=_LIMITED, tag="watch state"),
         Route("DELETE", "/api/v1/playback/show/{id}/season/{season}/watched", show_mark.unwatch,
               "Mark a season as not watched", answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
         Route("POST", "/api/v1/playback/batch", batch.save, "Save the reports of a device that was offline",
@@ -368,7 +369,7 @@ def _mark_routes(kind: str, mark: MarkRoutes) -> list[Route]:
         Route("DELETE", path, mark.forget, f"Forget {item}", status=204, problems=_ITEM, tag="watch state"),
         Route("PUT", f"{path}/watched", mark.mark, f"Mark {item} as watched",
               request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=StateAnswer,
-              problems=_ITEM, tag="watch state"),
+              problems=_LIMITED, tag="watch state"),
         Route("DELETE", f"{path}/watched", mark.unwatch, f"Mark {item} as not watched",
               answer=StateAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", f"{path}/plays", mark.list_plays, f"List the plays of {item}",

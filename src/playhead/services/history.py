@@ -4,7 +4,7 @@ The format is told in docs/history.md. Lengths are milliseconds, times RFC 3339 
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import islice
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.history import ItemName, match, merge
+from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.lists import ListState
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
 from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
@@ -25,6 +26,7 @@ from playhead.storage.history import Belongings, ExportedPlay
 _LINES_AT_ONCE = 500
 LONGEST_LINE = 1_000_000
 """Bytes; a line that is longer is none of ours."""
+_TOO_MANY_PLAYS = f"would give its item more than {PLAYS_OF_ITEM.most:,} plays"
 
 MomentField = Annotated[datetime, Meta(tz=True)]
 LengthMs = Annotated[int, Meta(ge=0, le=MAX_MS)]
@@ -138,8 +140,8 @@ class History:
     ) -> HistoryReport:
         """Bring lines in, some hundred in a transaction. Idempotent; nothing that is there is lost.
 
-        `reject` is told of each line that is no such line, or names no item here. `progress` is told how many lines
-        have been looked at. Bringing in is no activity: it moves no time and opens no session.
+        `reject` gets each line that is no such line, names no item here, or would give one too many plays; `progress`
+        gets the number of lines done. Bringing in is no activity: it moves no time and opens no session.
         """
         changed = unchanged = 0
         numbered = enumerate(lines, start=1)
@@ -152,14 +154,23 @@ class History:
                     reject(Rejected(number, "names no item here", text))
                 else:
                     brought.setdefault(item_id, []).append(_belongings(line))
-            moved = await self._database.write(partial(self._store, user_id, brought)) if brought else 0
-            changed += moved
-            unchanged += len(brought) - moved
+            if brought:
+                moved, full = await self._database.write(partial(self._store, user_id, brought))
+                changed += moved
+                unchanged += len(brought) - moved - len(full)
+                for (number, _, text), item_id in zip(parsed, found, strict=True):
+                    if item_id in full:
+                        reject(Rejected(number, _TOO_MANY_PLAYS, text))
             progress(some[-1][0])
         return HistoryReport(changed, unchanged)
 
-    def _store(self, user_id: UserId, brought: dict[ItemId, list[Belongings]], connection: Connection) -> int:
+    def _store(
+        self, user_id: UserId, brought: Mapping[ItemId, list[Belongings]], connection: Connection
+    ) -> tuple[int, frozenset[ItemId]]:
+        """Return how many items were changed, and those that would have too many plays, which were not."""
         now = self._clock()
+        full = _full(connection, user_id, brought)
+        brought = {item_id: several for item_id, several in brought.items() if item_id not in full}
         changed: set[ItemId] = set()
         keys = [(user_id, item_id) for item_id in sorted(brought)]
         while keys:
@@ -178,7 +189,20 @@ class History:
             for each in several:
                 if storage.add(connection, user_id, {item_id: each}, self._policy.kept_points):
                     changed.add(item_id)
-        return len(changed)
+        return len(changed), full
+
+
+def _full(connection: Connection, user_id: UserId, brought: Mapping[ItemId, list[Belongings]]) -> frozenset[ItemId]:
+    """Return the items that would have more plays than an item can have. Plays that are there already count once."""
+    keys = [(user_id, item_id) for item_id in brought]
+    full: set[ItemId] = set()
+    for (_, item_id), number in playback.count_plays(connection, keys).items():
+        new = {play.id for each in brought[item_id] for play in each.plays}
+        if number + len(new) > PLAYS_OF_ITEM.most:
+            there = {play.id for play in storage.belongings(connection, user_id, [item_id])[item_id].plays}
+            if len(there | new) > PLAYS_OF_ITEM.most and new - there:
+                full.add(item_id)
+    return frozenset(full)
 
 
 # Out

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from playhead.domain.events import Change, Publish, Topic
+from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.lists import has_aired, is_hidden, up_to
 from playhead.domain.marks import MarkDecision, UndoStep, mark_watched, restore, take_back, unwatch
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
@@ -47,8 +48,8 @@ class Marks:
     """The marks of users. `clock` gives the time, `new_id` a random UUID, `publish` hands on what was changed.
 
     Methods of an item raise NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED for a user that is gone. The
-    kind is what the caller takes the item for, a movie or an episode. Repeating any of them is harmless, but for marks
-    that ask for a new play.
+    kind is what the caller takes the item for, a movie or an episode. Repeating any of them is harmless, except for
+    marks that ask for a new play. Marks raise LIMIT_REACHED where an item cannot have another play.
     """
 
     def __init__(
@@ -239,6 +240,7 @@ class Marks:
     ) -> list[UndoStep]:
         """Change the progress of these keys, which are sorted: unsorted rows of two processes deadlock.
 
+        Raises LIMIT_REACHED where one of the items cannot have another play.
         Returns what takes it back, for those of which something shows: not where only the time of taking a mark away
         has moved on.
         """
@@ -247,6 +249,8 @@ class Marks:
         lost = playback.store(connection, [(key, marked.progress) for key, marked in marked_of.items()])
         done = {key: marked for key, marked in marked_of.items() if key not in lost}
         plays = {key: self._new_id() for key, marked in done.items() if marked.adds_play}
+        if any(number >= PLAYS_OF_ITEM.most for number in playback.count_plays(connection, [*plays]).values()):
+            raise PLAYS_OF_ITEM.refusal()
         playback.add_plays(connection, [(*key, id_, done[key].play_at, MARKED) for key, id_ in plays.items()])
         points = {key: (self._new_id(), marked.kept) for key, marked in done.items() if marked.kept is not None}
         playback.keep_points(

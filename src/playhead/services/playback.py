@@ -1,10 +1,12 @@
 """Saving and reading progress: load, decide by the domain's rules, store. Many reports share one transaction."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from playhead.domain.events import Change, Topic
+from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import (
     Decision,
@@ -15,10 +17,10 @@ from playhead.domain.playback import (
     Progress,
     Report,
     advance,
-    completes,
     concerns_whole_file,
     effective_at,
     in_whole_file,
+    viewing_span,
 )
 from playhead.errors import Code, PlayheadError, not_authenticated
 from playhead.services.access import refusal, require_item, require_readable
@@ -210,24 +212,39 @@ class _BatchState:
         self._policy = policy
         keys = sorted({save.key for save in saves})  # neighbours lie on the same pages
         self._known = dict(zip(keys, storage.load(connection, keys), strict=True))
-        self._plays = storage.list_plays(connection, self._keys_completed(saves))
+        self._plays, self._room = self._load_plays(connection, saves)
         self._progress: dict[Key, Progress] = {}
         self.new_plays: list[tuple[Key, Instant]] = []
         self.taken_back: list[tuple[UserId, ItemId, Instant]] = []
         self.kept: list[tuple[Key, KeptPoint]] = []
         self.firsts: list[tuple[Save, FirstEpisode]] = []
 
-    def _keys_completed(self, saves: Sequence[Save]) -> list[Key]:
-        """Plays so far are looked up only where a report completes an item: a few in a hundred."""
-        keys: dict[Key, None] = {}
-        for save in saves:
-            known = self._known[save.key]
+    def _load_plays(
+        self, connection: Connection, saves: Sequence[Save]
+    ) -> tuple[dict[Key, list[Instant]], dict[Key, int]]:
+        """Return the plays that may be of the same viewing as a report, and how many more an item can have.
+
+        They are looked up only for reports that may add a play: a few in a thousand.
+        """
+        spans: dict[tuple[UserId, ItemId, Instant, Instant], None] = {}
+        repeated = _repeated([save.key for save in saves]) if len(self._known) < len(saves) else frozenset[Key]()
+        for key, _, report, received_at, first in saves:
+            known = self._known[key]
             if known is None:
                 continue
-            facts = known.facts if save.first is None else save.first.facts
-            if completes(save.report, facts, self._policy):
-                keys[save.key] = None
-        return list(keys)
+            # A report adds a play only where the item is armed, which an earlier report of the batch may do.
+            progress = known.progress
+            if progress is not None and not progress.armed and key not in repeated and first is None:
+                continue
+            facts = known.facts if first is None else first.facts
+            span = viewing_span(report, facts, self._policy, received_at)
+            if span is not None:
+                spans[*key, *span] = None
+        if not spans:
+            return {}, {}
+        counts = storage.count_plays(connection, [*dict.fromkeys(span[:2] for span in spans)])
+        room = {key: PLAYS_OF_ITEM.most - number for key, number in counts.items()}
+        return storage.find_plays(connection, [*spans]), room
 
     def decide(self, save: Save) -> Decision | Exception:
         key, kind, report, received_at, first = save
@@ -239,7 +256,8 @@ class _BatchState:
         facts = known.facts
         if first is not None:
             previous, facts = in_whole_file(previous, first.decision), first.facts
-        decision = advance(previous, report, facts, self._policy, received_at, self._plays.get(key, ()))
+        plays = None if self._room.get(key, 1) <= 0 else self._plays.get(key, ())
+        decision = advance(previous, report, facts, self._policy, received_at, plays)
         if kind is ItemKind.EPISODE and concerns_whole_file(previous, decision):
             if first is None:
                 self.firsts.append((save, FirstEpisode(facts, decision)))
@@ -259,6 +277,7 @@ class _BatchState:
         if play_at is not None:
             self.new_plays.append((key, play_at))
             self._plays.setdefault(key, []).append(play_at)
+            self._room[key] -= 1
         if taken_back is not None:
             self._take_back(key, taken_back)
         if kept is not None:
@@ -272,6 +291,8 @@ class _BatchState:
             self.taken_back.append((*key, at))
         if at in self._plays.get(key, ()):
             self._plays[key].remove(at)
+        if key in self._room:
+            self._room[key] += 1
 
     def changed(self) -> list[tuple[Key, Progress]]:
         """Return what is to be stored, sorted by key: unsorted rows of two processes deadlock."""
@@ -291,6 +312,10 @@ class _BatchState:
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
         self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
+
+
+def _repeated(keys: Sequence[Key]) -> frozenset[Key]:
+    return frozenset(key for key, number in Counter(keys).items() if number > 1)
 
 
 def _was_watched(known: SaveLookup | None) -> bool:

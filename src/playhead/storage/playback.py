@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
+    BigInteger,
     BindParameter,
     Connection,
     Integer,
@@ -23,10 +24,12 @@ from sqlalchemy import (
     literal_column,
     null,
     select,
+    true,
     type_coerce,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
 from playhead.storage.engine.database import ConnectionCache, Prepared, PreparedMany, Row, connection_cache
@@ -172,15 +175,65 @@ _STORE = PreparedMany(
     ),
 )
 
-_LIST_PLAYS = PreparedMany(
-    select(play.c.user_id, play.c.item_id, play.c.watched_at).where(
+# A batch takes back at most one stored play of an item, so one of the two that are found is there all through it.
+_ENOUGH_PLAYS = literal_column("2", Integer)
+_ZERO = literal_column("0", Integer)  # without it, SQLite is given an offset as a parameter
+_spans = (
+    func.unnest(
+        bindparam("user_id", type_=postgresql.ARRAY(Id)),
+        bindparam("item_id", type_=postgresql.ARRAY(Id)),
+        bindparam("first", type_=postgresql.ARRAY(BigInteger)),
+        bindparam("last", type_=postgresql.ARRAY(BigInteger)),
+    )
+    .table_valued("user_id", "item_id", "first", "last", name="s")
+    .render_derived()
+)
+_play_within = (
+    select(play.c.watched_at)
+    .where(
+        play.c.user_id == _spans.c.user_id,
+        play.c.item_id == _spans.c.item_id,
+        play.c.watched_at.between(_spans.c.first, _spans.c.last),
+    )
+    .limit(_ENOUGH_PLAYS)
+    .offset(_ZERO)
+    .lateral("within")
+)
+FIND_PLAYS = PreparedMany(
+    select(play.c.user_id, play.c.item_id, play.c.watched_at)
+    .where(
         play.c.user_id == bindparam("user_id"),
         play.c.item_id == bindparam("item_id"),
-        play.c.watched_at.is_not(None),
+        play.c.watched_at.between(bindparam("first"), bindparam("last")),
+    )
+    .limit(_ENOUGH_PLAYS)
+    .offset(_ZERO),
+    select(_spans.c.user_id, _spans.c.item_id, _play_within.c.watched_at).select_from(
+        _spans.join(_play_within, true())
     ),
-    select(play.c.user_id, play.c.item_id, play.c.watched_at)
-    .join_from(_keys, play, and_(play.c.user_id == _keys.c.user_id, play.c.item_id == _keys.c.item_id))
-    .where(play.c.watched_at.is_not(None)),
+)
+
+_most_plays = literal_column(str(PLAYS_OF_ITEM.most), Integer)
+_some_plays_of_key = (
+    select(play.c.id)
+    .where(play.c.user_id == bindparam("user_id"), play.c.item_id == bindparam("item_id"))
+    .limit(_most_plays)
+    .offset(_ZERO)
+    .subquery("some_plays")
+)
+_counted_plays = (
+    select(play.c.id)
+    .where(play.c.user_id == _keys.c.user_id, play.c.item_id == _keys.c.item_id)
+    .limit(_most_plays)
+    .offset(_ZERO)
+    .correlate(_keys)
+    .subquery("some_plays")
+)
+_COUNT_PLAYS = PreparedMany(
+    select(type_coerce(bindparam("user_id"), Text), type_coerce(bindparam("item_id"), Text), func.count()).select_from(
+        _some_plays_of_key
+    ),
+    select(_keys.c.user_id, _keys.c.item_id, select(func.count()).select_from(_counted_plays).scalar_subquery()),
 )
 _ADD_PLAYS = PreparedMany(insert(play).values(_values(play)), insert(play).from_select(list(play.c), _from_json(play)))
 _TAKE_BACK_PLAYS = Prepared(
@@ -261,13 +314,25 @@ def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> li
     return [] if stored is None else [key for key, _ in changed if key not in stored]
 
 
-def list_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, list[Instant]]:
-    """Return the times of the dated plays of these keys; keys without any are left out."""
+def find_plays(
+    connection: Connection, spans: Sequence[tuple[UserId, ItemId, Instant, Instant]]
+) -> dict[Key, list[Instant]]:
+    """Return times of plays within these spans, both ends included: of each span two, if it holds as many.
+
+    Keys without any are left out. However many plays an item has, this reads no more than it returns.
+    """
     plays: dict[Key, list[Instant]] = {}
-    if keys:
-        for user_id, item_id, watched_at in _LIST_PLAYS.rows(connection, keys):
+    if spans:
+        for user_id, item_id, watched_at in FIND_PLAYS.rows(connection, spans):
             plays.setdefault((user_id, item_id), []).append(watched_at)
     return plays
+
+
+def count_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
+    """Return how many plays these keys have; the count ends at the limit, whatever there is beyond it."""
+    if not keys:
+        return {}
+    return {(user_id, item_id): number for user_id, item_id, number in _COUNT_PLAYS.rows(connection, keys)}
 
 
 def list_following(connection: Connection, item_ids: Sequence[ItemId]) -> list[tuple[ItemId, ItemId]]:

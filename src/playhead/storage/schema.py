@@ -234,6 +234,8 @@ play = Table(
     Column("watched_at", BigInteger),  # null: at an unknown time
     Column("source", Text, nullable=False),  # automatic, marked, imported
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    # Whether a report completes a viewing that is counted already is asked for by its time (rule 6).
+    Index("ix_play_user_id_item_id_watched_at", "user_id", "item_id", "watched_at"),
     sqlite_with_rowid=False,
 )
 

@@ -366,6 +366,10 @@ class PreparedMany:
         self._each = Prepared(each)
         self._together = Prepared(together)
 
+    def sql(self, connection: Connection) -> str:
+        """Return the text that the driver gets; for tests and for EXPLAIN."""
+        return (self._together if connection.dialect.name == "postgresql" else self._each).sql(connection)
+
     def look_up(self, connection: Connection, many: Sequence[Row]) -> list[Row | None]:
         """Return one row for each of `many`, in their order; None where `together` has none.
 

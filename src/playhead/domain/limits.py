@@ -1,0 +1,24 @@
+"""The limits of everything that users can add to: numbers, and the refusal beyond them. Counts nothing itself.
+
+docs/limits.md says for each row what happens beyond the limit, why it is there, and which test proves it; a test holds
+the page and this table together.
+"""
+
+from typing import Final, NamedTuple
+
+from playhead.errors import PlayheadError, limit_reached
+
+
+class Limit(NamedTuple):
+    """`most` of `what` are allowed; `what` names the thing in the plural, and whose it is."""
+
+    what: str
+    most: int
+
+    def refusal(self) -> PlayheadError:
+        """Return the error for a request that would exceed the limit; the message names the limit."""
+        return limit_reached(f"There can be at most {self.most:,} {self.what}")
+
+
+PLAYS_OF_ITEM: Final = Limit("plays of one item per user", 10_000)
+KEPT_POSITIONS_OF_ITEM: Final = Limit("kept positions of one item per user", 20)
