@@ -27,3 +27,13 @@ class Ids:
     def __call__(self) -> str:
         self._last += 1
         return str(UUID(int=self._last, version=4))
+
+
+class Stopwatch:
+    """Seconds that never jump, moved by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __call__(self) -> float:
+        return self.seconds

@@ -8,10 +8,12 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, cast
 
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from playhead.bootstrap import Installation, now, open_installation
 from playhead.config import Settings, load_settings
@@ -21,8 +23,10 @@ from playhead.domain.model import Instant
 from playhead.errors import PlayheadError
 from playhead.http.application import Application
 from playhead.http.at_once import Later
+from playhead.http.auth import Authentication
 from playhead.http.errors import Headers, Pause
 from playhead.http.metrics import MetricsCollector, RequestStats, WorkerLabel
+from playhead.http.proxies import PEER, IdentityHeader
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
 from playhead.services.sampling import Counters, Sampler
@@ -89,6 +93,7 @@ class Playhead:
         self._on_failure = on_failure
         self._stack: AsyncExitStack | None = None
         self._application: Application | None = None
+        self._entry: ASGIApp | None = None
         self._numbers: MetricsCollector | None = None
         self._opening = asyncio.Lock()
         self._installation: Installation | None = None
@@ -128,6 +133,7 @@ class Playhead:
                 self._stack = stack.pop_all()
             self._installation = installation
             self._application = self._build(installation)
+            self._entry = _behind(self.settings.trusted_proxies, self._application)
             self.sampler.start()
 
     def drain(self) -> None:
@@ -163,7 +169,7 @@ class Playhead:
         """Make everything that was accepted durable and let go of the files; idempotent."""
         stack, self._stack = self._stack, None
         sampler, self._sampler = self._sampler, None
-        self._application = self._installation = self._numbers = None
+        self._application = self._entry = self._installation = self._numbers = None
         self._is_draining = False
         if sampler is not None:
             await sampler.close()
@@ -175,9 +181,10 @@ class Playhead:
         if scope["type"] == "http":
             if self._application is None:
                 await self.open()
-            application = self._application
-            if application is not None:
-                await application(scope, receive, send)
+            entry = self._entry
+            if entry is not None:
+                scope[PEER] = scope.get("client")
+                await entry(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._follow_lifespan(receive, send)
         else:
@@ -228,9 +235,13 @@ class Playhead:
             log_bytes=log_bytes,
             version=VERSION,
         )
+        header = self._identity_header(installation)
         rows = table(
             Services(
                 accounts=installation.accounts,
+                identities=installation.identities,
+                identity_header=header,
+                remote_sign_out_url=self.settings.remote_sign_out_url,
                 catalogue=installation.catalogue,
                 artwork=installation.artwork,
                 subtitles=installation.subtitles,
@@ -253,15 +264,33 @@ class Playhead:
         return Application(
             rows,
             GZipMiddleware(StaticFiles(directory=_STATIC_FOLDER)),
-            installation.accounts.authenticate,
+            Authentication(installation.accounts.authenticate, header),
             traffic,
             recall=installation.accounts.recall,
             base_path=self.settings.base_path,
         )
 
+    def _identity_header(self, installation: Installation) -> IdentityHeader | None:
+        settings = self.settings
+        if not settings.remote_user_header:
+            return None
+        return IdentityHeader(
+            settings.trusted_proxies,
+            settings.remote_user_header,
+            settings.remote_groups_header,
+            installation.proxy_identities.authenticate,
+        )
+
     def _failed(self, reason: str) -> None:
         log.critical("The store failed; no further save is accepted: %s", reason)
         self._on_failure(reason)
+
+
+def _behind(trusted_proxies: Sequence[str], application: Application) -> ASGIApp:
+    """Return the application as it is called through trusted proxies, whose `X-Forwarded-*` headers count."""
+    if not trusted_proxies:
+        return application
+    return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", application), [*trusted_proxies]))
 
 
 def create_app(data: Path | str | None = None, **settings: object) -> Playhead:

@@ -6,9 +6,11 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from uuid import uuid4
 
 from playhead.config import Settings
+from playhead.domain.identity import GroupRules
 from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.services.accounts import Accounts
@@ -17,6 +19,7 @@ from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
 from playhead.services.history import History
+from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
@@ -38,6 +41,8 @@ class Installation:
 
     database: Database
     accounts: Accounts
+    identities: Identities
+    proxy_identities: ProxyIdentities
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -80,6 +85,8 @@ async def open_installation(
         accounts = Accounts(
             database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_token=new_token
         )
+        identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
+        proxy_identities = ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic)
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         artwork = Artwork(database, settings.data.absolute() / "artwork", monotonic=time.monotonic)
         subtitles = Subtitles(database, settings.data.absolute() / "subtitles", monotonic=time.monotonic)
@@ -88,7 +95,7 @@ async def open_installation(
         relay = _make_relay(settings)
         events = Events(
             monotonic=time.monotonic,
-            ended_tokens=accounts.ended_tokens,
+            ended_tokens=partial(ended_credentials, tokens=accounts.ended_tokens, identities=identities),
             relay=None if relay is None else relay.send,
         )
         if relay is not None:
@@ -101,6 +108,8 @@ async def open_installation(
             yield Installation(
                 database=database,
                 accounts=accounts,
+                identities=identities,
+                proxy_identities=proxy_identities,
                 catalogue=catalogue,
                 artwork=artwork,
                 subtitles=subtitles,
@@ -137,6 +146,15 @@ def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure:
 
     migrations.upgrade(url)
     return PostgresDatabase(url)
+
+
+def _account_rules(settings: Settings) -> AccountRules:
+    groups = GroupRules(
+        admins=frozenset(settings.admin_groups),
+        members=frozenset(settings.member_groups),
+        libraries={group: frozenset(names) for group, names in settings.library_groups.items()},
+    )
+    return AccountRules(settings.create_accounts, groups)
 
 
 def _make_relay(settings: Settings) -> Relay | None:

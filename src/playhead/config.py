@@ -3,9 +3,9 @@
 import os
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -18,6 +18,12 @@ ENVIRONMENT_PREFIX = "PLAYHEAD_"
 
 # Read before any setting is: it names the file that holds the others.
 CONFIG_VARIABLE = "PLAYHEAD_CONFIG"
+
+
+# A field name of HTTP (RFC 9110, 5.1) without the characters that proxies rewrite or drop.
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=100)]
+
+WebAddress = Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+[^\s]*)?$", max_length=2000)]
 
 
 def default_data_folder() -> Path:
@@ -60,7 +66,31 @@ class Settings(BaseSettings):
         "away before it hands a request on.",
     )
 
-    @field_validator("trusted_proxies", mode="before")
+    remote_user_header: HeaderName = Field(
+        default="",
+        description="Header in which a trusted proxy names the user who is signed in with it, such as `Remote-User`. "
+        "When empty, no header is believed.",
+    )
+    remote_groups_header: HeaderName = Field(
+        default="Remote-Groups", description="Header in which it lists the user's groups."
+    )
+    remote_sign_out_url: WebAddress = Field(
+        default="", description="Where signing out of Playhead leads, so that one signs out of the proxy's service too."
+    )
+    create_accounts: bool = Field(
+        default=False, description="Whether who is signed in elsewhere and has no account here is given one."
+    )
+    admin_groups: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Groups whose people are admins; when set, nobody else who signs in elsewhere is one."
+    )
+    member_groups: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Groups whose people may sign in; when empty, everybody may."
+    )
+    library_groups: dict[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="Which libraries, by name, the people of a group see."
+    )
+
+    @field_validator("trusted_proxies", "admin_groups", "member_groups", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -71,6 +101,12 @@ class Settings(BaseSettings):
         for address in value:
             ip_network(address, strict=False)
         return value
+
+    @model_validator(mode="after")
+    def _believe_only_proxies(self) -> Self:
+        if self.remote_user_header and not self.trusted_proxies:
+            raise ValueError("remote_user_header needs trusted_proxies: from anybody else the header is a claim")
+        return self
 
     @field_validator("database")
     @classmethod

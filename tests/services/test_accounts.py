@@ -17,7 +17,7 @@ from playhead.services.accounts import SIGN_INS_MAX, Accounts
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
-from support import Clock, Ids
+from support import Clock, Ids, Stopwatch
 
 T = TypeVar("T")
 
@@ -27,16 +27,6 @@ PASSWORD = "correct horse"
 HERE = "192.0.2.1"
 NOBODY = UserId("99999999-0000-4000-8000-000000000000")
 DAY_MS = 86_400_000
-
-
-class Stopwatch:
-    """Seconds that never jump, moved by hand."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
 
 
 class CountingDatabase:

@@ -33,11 +33,19 @@ _IPV6_PREFIX = 64
 
 
 class TokenKind(StrEnum):
-    """A session ends by itself, an api token only by revocation; a setup token makes the first admin, no more."""
+    """A session ends by itself, an api token only by revocation; a setup token makes the first admin, no more.
+
+    PROXY is never stored: a trusted proxy vouches for each request.
+    """
 
     SESSION = "session"
     API = "api"
     SETUP = "setup"
+    PROXY = "proxy"
+
+
+NO_PASSWORD = "!"  # noqa: S105 - the opposite of one
+"""Stands for the hash of a password where an account has none: no password matches it."""
 
 
 @dataclass(frozen=True, slots=True)

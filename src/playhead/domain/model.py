@@ -11,6 +11,7 @@ ItemId = NewType("ItemId", str)
 LibraryId = NewType("LibraryId", str)
 FileId = NewType("FileId", str)
 TokenId = NewType("TokenId", str)
+IdentityId = NewType("IdentityId", str)
 
 NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 """The nil UUID of RFC 9562, section 5.9: an id that the store can look up and that no account has."""

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.at_once import AtOnce, Recall
-from playhead.http.auth import Authenticate, header
+from playhead.http.auth import Authentication, header
 from playhead.http.errors import STATUS, Headers, hold_back, pause_of, send_internal_error, send_problem
 from playhead.http.metrics import NO_ROUTE, RequestStats
 from playhead.http.route import Access, Call, Route, respond
@@ -33,7 +33,7 @@ class Application:
         self,
         table: Sequence[Route],
         static: ASGIApp,
-        authenticate: Authenticate,
+        authentication: Authentication,
         traffic: RequestStats,
         *,
         recall: Recall = lambda _token: None,
@@ -43,7 +43,7 @@ class Application:
         self.table = table
         self.answer_at_once = AtOnce(table, recall, traffic, base_path=base_path)
         self._base_path = base_path
-        self._authenticate = authenticate
+        self._authentication = authentication
         self._traffic = traffic
         self._answers = traffic.answers
         self._lane = _Lane(table)
@@ -51,7 +51,7 @@ class Application:
         for route in table:
             paths.setdefault(route.path, {})[route.method] = route
         routes: list[BaseRoute] = [
-            StarletteRoute(path, _PathEndpoint(path, methods, authenticate, traffic, most_under_way))
+            StarletteRoute(path, _PathEndpoint(path, methods, authentication, traffic, most_under_way))
             for path, methods in paths.items()
         ]
         home = paths.get("/", {}).get("GET")
@@ -67,7 +67,7 @@ class Application:
         found = self._lane.match(scope)
         if found is not None:
             route, parameters = found
-            status = await respond(route, parameters, self._authenticate, scope, receive, send)
+            status = await respond(route, parameters, self._authentication, scope, receive, send)
             self._answers[route.method, route.path, status] += 1
             return
         try:
@@ -94,7 +94,7 @@ class Application:
         of_programs = scope["path"].startswith(scope.get("root_path", "") + "/api/")
         if self._missing_page is None or not is_person or of_programs:
             raise not_found()
-        status = await respond(self._missing_page, {}, self._authenticate, scope, receive, send)
+        status = await respond(self._missing_page, {}, self._authentication, scope, receive, send)
         self._answers[NO_ROUTE, NO_ROUTE, status] += 1
 
     async def _refuse(self, send: Send, error: PlayheadError, headers: Headers | None = None) -> None:
@@ -133,11 +133,16 @@ class _PathEndpoint:
     """All methods of one path. HEAD is GET without a body, which the server leaves out."""
 
     def __init__(
-        self, path: str, methods: Mapping[str, Route], authenticate: Authenticate, traffic: RequestStats, most: int
+        self,
+        path: str,
+        methods: Mapping[str, Route],
+        authentication: Authentication,
+        traffic: RequestStats,
+        most: int,
     ) -> None:
         self._path = path
         self._methods = methods
-        self._authenticate = authenticate
+        self._authentication = authentication
         self._traffic = traffic
         self._most = most
 
@@ -154,7 +159,7 @@ class _PathEndpoint:
             await send_problem(send, error, [(b"allow", self._allowed)])
             return
         if not route.bounded:
-            status = await respond(route, scope["path_params"], self._authenticate, scope, receive, send)
+            status = await respond(route, scope["path_params"], self._authentication, scope, receive, send)
         elif self._traffic.under_way >= self._most:
             self._traffic.refused["requests"] += 1
             error = unavailable()
@@ -164,7 +169,7 @@ class _PathEndpoint:
         else:
             self._traffic.under_way += 1
             try:
-                status = await respond(route, scope["path_params"], self._authenticate, scope, receive, send)
+                status = await respond(route, scope["path_params"], self._authentication, scope, receive, send)
             finally:
                 self._traffic.under_way -= 1
         self._traffic.answers[route.method, route.path, status] += 1

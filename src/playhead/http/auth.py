@@ -1,6 +1,10 @@
-"""Who makes a request: a bearer token or the session cookie, and what a cookie may not do from another site."""
+"""Who makes a request: a bearer token, a trusted proxy's word or the session cookie.
+
+What a browser sends by itself, the latter two, must not change anything for another site.
+"""
 
 from collections.abc import Awaitable, Callable, Iterable
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.requests import cookie_parser
@@ -8,6 +12,7 @@ from starlette.types import Scope
 
 from playhead.domain.accounts import Principal
 from playhead.errors import access_denied
+from playhead.http.proxies import IdentityHeader
 
 SESSION_COOKIE = "playhead_session"
 
@@ -24,11 +29,19 @@ def header(scope: Scope, name: bytes) -> str | None:
     return None
 
 
-async def identify(scope: Scope, authenticate: Authenticate) -> Principal | None:
+class Authentication(NamedTuple):
+    """How requests are authenticated: by tokens, and by the header of a trusted proxy where that is configured."""
+
+    by_token: Authenticate
+    by_proxy: IdentityHeader | None = None
+
+
+async def identify(scope: Scope, authentication: Authentication) -> Principal | None:
     """Return who makes the request; None without a valid credential.
 
-    A request that names a bearer token is judged by it alone. A request that changes something by a cookie must come
-    from the same origin: raises ACCESS_DENIED.
+    A request that names a bearer token is judged by it alone. Else the word of a trusted proxy counts, and the session
+    cookie where the proxy names nobody who has an account. A request that changes something by either must come from
+    the same origin: raises ACCESS_DENIED. Raises MALFORMED for a repeated identity header.
     """
     authorization = cookie = None
     for name, value in scope["headers"]:
@@ -40,11 +53,12 @@ async def identify(scope: Scope, authenticate: Authenticate) -> Principal | None
         scheme, _, credential = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             return None
-        return await authenticate(credential.strip().decode("latin-1"))
-    if cookie is None:
-        return None
-    token = cookie_parser(cookie.decode("latin-1")).get(SESSION_COOKIE)
-    principal = None if token is None else await authenticate(token)
+        return await authentication.by_token(credential.strip().decode("latin-1"))
+    by_proxy = authentication.by_proxy
+    principal = None if by_proxy is None else await by_proxy.identify(scope)
+    if principal is None and cookie is not None:
+        token = cookie_parser(cookie.decode("latin-1")).get(SESSION_COOKIE)
+        principal = None if token is None else await authentication.by_token(token)
     if principal is not None and scope["method"] not in _SAFE_METHODS:
         require_same_origin(scope)
     return principal

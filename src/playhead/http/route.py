@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from playhead.domain.access import may_administer
 from playhead.domain.accounts import Principal
 from playhead.errors import Code, PlayheadError, access_denied, invalid, not_authenticated
-from playhead.http.auth import Authenticate, header, identify
+from playhead.http.auth import Authentication, header, identify
 from playhead.http.bodies import (
     JSON_MAX_BYTES,
     JSON_MEDIA_TYPES,
@@ -165,7 +165,7 @@ JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-
 async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered by
     route: Route,
     parameters: Mapping[str, str],
-    authenticate: Authenticate,
+    authentication: Authentication,
     scope: Scope,
     receive: Receive,
     send: Send,
@@ -176,7 +176,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     """
     principal = None
     try:
-        principal = await identify(scope, authenticate)
+        principal = await identify(scope, authentication)
         if principal is None and route.access is not Access.ANYONE:
             raise not_authenticated()
         if route.access is Access.ADMIN and not may_administer(cast("Principal", principal).role):

@@ -80,7 +80,9 @@ from playhead.http.pages.items import ItemPages
 from playhead.http.pages.libraries import LibraryPages
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
+from playhead.http.pages.sign_in_settings import SignInSettings
 from playhead.http.pages.watch import WatchPages
+from playhead.http.proxies import IdentityHeader
 from playhead.http.route import Access, Route
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
@@ -88,6 +90,7 @@ from playhead.services.artwork import Artwork
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
 from playhead.services.events import Events
+from playhead.services.identity import Identities
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
@@ -108,6 +111,9 @@ class Services:
     """What the routes call: built by bootstrap."""
 
     accounts: Accounts
+    identities: Identities
+    identity_header: IdentityHeader | None
+    remote_sign_out_url: str
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -152,13 +158,14 @@ def table(services: Services) -> list[Route]:
     metrics = MetricsRoutes(services.numbers, services.worker)
     pages = Pages(services.accounts, services.catalogue, services.clock)
     api = APIPages(pages, describe)
-    entrance = EntrancePages(pages, services.accounts)
+    entrance = EntrancePages(pages, services.accounts, services.remote_sign_out_url)
     home = HomePage(pages, services.lists, services.browsing)
     history = HistoryPages(pages, services.lists, services.marks)
     shelf = LibraryPages(pages, services.browsing)
     item = ItemPages(pages, services.browsing)
     act = ActPages(pages, services.marks, services.lists)
     settings = SettingsPages(pages, services.accounts)
+    sign_in_settings = SignInSettings(pages, services.identities, services.identity_header)
     watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal)
     admin_page = partial(page, access=Access.ADMIN)
@@ -327,6 +334,11 @@ def table(services: Services) -> list[Route]:
              "Sign all other devices out"),
         page("POST", "/settings/tokens", pages.visited(settings.create_token), "Make an API token"),
         page("POST", "/settings/tokens/{id}/revoke", pages.visited(settings.revoke_token), "Revoke an API token"),
+        page("GET", "/settings/sign-in", pages.visited(sign_in_settings.show), "How one signs in"),
+        page("POST", "/settings/sign-in/proxy", pages.visited(sign_in_settings.link_proxy),
+             "Link whom the proxy names"),
+        page("POST", "/settings/sign-in/identities/{id}/unlink", pages.visited(sign_in_settings.unlink),
+             "Unlink an identity"),
         admin_page("GET", "/admin", pages.visited(admin.show), "What there is to look after"),
         admin_page("GET", "/admin/playing", pages.visited(admin.show_playing), "What everybody is playing"),
         admin_page("GET", "/admin/health", pages.visited(health.show), "How the server is, and its last hour"),

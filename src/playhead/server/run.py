@@ -273,8 +273,7 @@ class _Server:
                 log_config=None,
                 server_header=False,
                 date_header=False,
-                proxy_headers=bool(settings.trusted_proxies),
-                forwarded_allow_ips=list(settings.trusted_proxies),
+                proxy_headers=False,  # the application reads them itself, because it must know the proxy's own address
             ),
             self._announce,
             self._begin_to_end,

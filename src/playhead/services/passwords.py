@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
-from playhead.domain.accounts import password_bytes
+from playhead.domain.accounts import NO_PASSWORD, password_bytes
 
 T = TypeVar("T")
 
@@ -45,7 +45,10 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(password_bytes(password)))
 
     async def verify(self, stored: str | None, password: str) -> bool:
-        """Say whether the password has the stored hash. Without one (an unknown user) it takes the same time."""
+        """Say whether the password has the stored hash.
+
+        Without one (an unknown user, an account without a password) it takes the same time.
+        """
         return await self._run(lambda: self._verify(stored, password))
 
     def needs_rehash(self, stored: str) -> bool:
@@ -57,6 +60,8 @@ class Passwords:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _verify(self, stored: str | None, password: str) -> bool:
+        if stored == NO_PASSWORD:
+            stored = None
         try:
             matches = self._hasher.verify(self._nobody if stored is None else stored, password_bytes(password))
         except (VerificationError, InvalidHashError):

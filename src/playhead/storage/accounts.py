@@ -7,12 +7,13 @@ from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
-from playhead.domain.accounts import Token, TokenKind, User
+from playhead.domain.accounts import NO_PASSWORD, Token, TokenKind, User
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import (
     account,
     credential_epoch,
+    identity,
     library,
     library_access,
     login,
@@ -193,19 +194,23 @@ def replace_password_hash(connection: Connection, user_id: UserId, verified: str
 
 
 def remove_user(connection: Connection, user_id: UserId) -> None:
-    """Remove an account, its login and its tokens; its grants, progress and plays go by cascade."""
+    """Remove an account, its login, its tokens and its identities; its grants, progress and plays go by cascade."""
     connection.execute(delete(account).where(account.c.id == user_id))
     connection.execute(delete(login).where(login.c.user_id == user_id))
     connection.execute(delete(token).where(token.c.user_id == user_id))
+    connection.execute(delete(identity).where(identity.c.user_id == user_id))
 
 
 def lock_admins(connection: Connection) -> list[UserId]:
-    """Return the ids of all admins, and keep other processes from changing who is one until the transaction ends.
+    """Return the ids of all admins who have a password, and keep other processes from changing who is one.
+
+    Admins without one depend on an identity provider or a proxy, so they do not count where the last admin is kept.
+    The locks last until the transaction ends.
 
     The locks are taken on the logins, a replicated table, because a distributed engine cannot lock rows of several
     shards; SQLite has one writer and needs none. So the accounts are read again behind the locks.
     """
-    admins = select(account.c.id).where(account.c.role == Role.ADMIN.value)
+    admins = select(account.c.id).where(account.c.role == Role.ADMIN.value, account.c.password_hash != NO_PASSWORD)
     before = connection.execute(admins).scalars().all()
     connection.execute(
         select(login.c.name).where(login.c.user_id.in_(before)).order_by(login.c.name).with_for_update()

@@ -145,7 +145,7 @@ account = Table(
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False),  # as it was typed
     Column("role", Text, nullable=False),  # admin, member
-    Column("password_hash", Text, nullable=False),
+    Column("password_hash", Text, nullable=False),  # "!": none
     Column("created_at", BigInteger, nullable=False),
     Column("time_zone", Text),  # a name of the IANA database; null: UTC
     sqlite_with_rowid=False,
@@ -163,6 +163,21 @@ token = Table(
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),  # to the day: refreshing it must not cost a write a request
     Index("ix_token_user_id", "user_id"),
+    sqlite_with_rowid=False,
+)
+
+# Who an issuer says somebody is, and whose account that is. Looked up by issuer and subject: not sharded by user.
+identity = Table(
+    "identity",
+    metadata,
+    Column("issuer", Text, primary_key=True),  # the URL of an OpenID provider, or "proxy"
+    Column("subject", Text, primary_key=True),
+    Column("id", Id, nullable=False, unique=True),
+    Column("user_id", Id, nullable=False),
+    Column("name", Text, nullable=False),  # as the issuer last told it
+    Column("linked_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False),  # to the day
+    Index("ix_identity_user_id", "user_id"),
     sqlite_with_rowid=False,
 )
 

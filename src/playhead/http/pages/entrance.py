@@ -1,6 +1,7 @@
 """The way in and out: the first admin, signing in and signing out."""
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
 
@@ -25,11 +26,15 @@ _REFUSALS = {
 
 
 class EntrancePages:
-    """Forms for those who are not signed in."""
+    """Forms for those who are not signed in.
 
-    def __init__(self, pages: Pages, accounts: Accounts) -> None:
+    `remote_sign_out_url` is where somebody whom a proxy vouches for signs out of it; "" where nobody said.
+    """
+
+    def __init__(self, pages: Pages, accounts: Accounts, remote_sign_out_url: str) -> None:
         self._pages = pages
         self._accounts = accounts
+        self._remote_sign_out_url = remote_sign_out_url
 
     async def show_setup(self, call: Call) -> Response:
         """Show the form that makes the first admin, where the link is still good."""
@@ -86,14 +91,26 @@ class EntrancePages:
         return _enter(call, signed_in, wanted)
 
     async def sign_out(self, call: Call) -> Response:
-        """End the session and forget its cookie."""
+        """End the session and forget its cookie; whom a proxy vouches for is led to where they sign out of it."""
         require_same_origin(call.scope)
         user = call.known_user
+        response: Response = redirect(call, "/sign-in")
         if user is not None and user.token_kind is TokenKind.SESSION:
             await self._accounts.sign_out(user)
-        response = redirect(call, "/sign-in")
+        elif user is not None and user.token_kind is TokenKind.PROXY:
+            response = self._farewell(call, self._remote_sign_out_url)
         response.delete_cookie(SESSION_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
         return response
+
+    def _farewell(self, call: Call, leads_to: str) -> Response:
+        # A page, not a redirect: browsers let a form lead to another host only where the policy of all pages allows it.
+        return self._pages.render_plain(
+            call,
+            "signed_out.html",
+            headline="Signing out" if leads_to else "Still signed in",
+            leads_to=leads_to,
+            place=urlsplit(leads_to).hostname,
+        )
 
     def _setup_page(self, call: Call, token: str, name: str, details: Mapping[str, Sequence[str]]) -> HTMLResponse:
         return self._pages.render_plain(

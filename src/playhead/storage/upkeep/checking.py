@@ -44,6 +44,7 @@ from playhead.storage.engine.sqlite import Patience, engine_connections
 from playhead.storage.migrations import HEAD
 from playhead.storage.schema import (
     account,
+    identity,
     item,
     kept_position,
     library,
@@ -234,6 +235,8 @@ def _lost_owners() -> Iterator[_Question]:
     # A setup token names the user that it will make.
     owned = _lone(token, token.c.user_id, account, account.c.id == token.c.user_id, account.c.id, "it is of no account")
     yield owned._replace(statement=owned.statement.where(token.c.kind != TokenKind.SETUP.value))
+    of_nobody = "it is of no account"
+    yield _lone(identity, identity.c.user_id, account, account.c.id == identity.c.user_id, account.c.id, of_nobody)
     for table in (play, kept_position):
         owner = and_(progress.c.user_id == table.c.user_id, progress.c.item_id == table.c.item_id)
         yield _lone(table, table.c.user_id, progress, owner, progress.c.user_id, "there is no progress of the item")

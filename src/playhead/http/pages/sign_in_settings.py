@@ -1,0 +1,86 @@
+"""The page of settings on which somebody decides how they sign in."""
+
+from starlette.responses import Response
+
+from playhead.domain.accounts import TokenKind
+from playhead.domain.identity import PROXY_ISSUER
+from playhead.domain.model import IdentityId, canonical_id
+from playhead.errors import Code, PlayheadError, not_found
+from playhead.http.errors import STATUS
+from playhead.http.pages.page import Pages, Visit, read_form, redirect
+from playhead.http.proxies import IdentityHeader
+from playhead.services.identity import Identities, proxy_identity
+
+_DONE = {
+    "linked": "The identity is linked. It signs in to this account from now on.",
+    "unlinked": "The identity is unlinked.",
+}
+
+
+class SignInSettings:
+    """Linked identities. `header` is where a trusted proxy names the user, if one does."""
+
+    def __init__(self, pages: Pages, identities: Identities, header: IdentityHeader | None) -> None:
+        self._pages = pages
+        self._identities = identities
+        self._header = header
+
+    async def show(self, visit: Visit) -> Response:
+        """Show how somebody signs in."""
+        return await self._page(visit)
+
+    async def link_proxy(self, visit: Visit) -> Response:
+        """Link the identity that the proxy names on this very request."""
+        await read_form(visit.call)
+        named = None if self._header is None else self._header.read(visit.call.scope)
+        if named is None:
+            raise not_found("Identity not found")
+        try:
+            await self._identities.link(visit.user.user_id, proxy_identity(*named))
+        except PlayheadError as error:
+            return await self._refuse(visit, error)
+        return redirect(visit.call, "/settings/sign-in?done=linked")
+
+    async def unlink(self, visit: Visit) -> Response:
+        """Unlink an identity. One that is gone already is as good."""
+        await read_form(visit.call)
+        identity_id = canonical_id(visit.call.parameters["id"])
+        try:
+            if identity_id is not None:
+                await self._identities.unlink(visit.user.user_id, IdentityId(identity_id))
+        except PlayheadError as error:
+            if error.code is not Code.NOT_FOUND:
+                return await self._refuse(visit, error)
+        return redirect(visit.call, "/settings/sign-in?done=unlinked")
+
+    async def _refuse(self, visit: Visit, error: PlayheadError) -> Response:
+        if error.code is not Code.CONFLICT:
+            raise error
+        return await self._page(visit, refusal=error.message, status=STATUS[error.code])
+
+    async def _page(self, visit: Visit, *, status: int = 200, refusal: str | None = None) -> Response:
+        user_id = visit.user.user_id
+        linked = await self._identities.list_of(user_id)
+        return self._pages.render(
+            visit,
+            "settings_sign_in.html",
+            status=status,
+            done=_DONE.get(visit.call.request.query_params.get("done", "")),
+            refusal=refusal,
+            has_password=await self._identities.has_password(user_id),
+            identities=[(each, _issuer(each.issuer)) for each in linked],
+            named=await self._unlinked(visit),
+        )
+
+    async def _unlinked(self, visit: Visit) -> str | None:
+        """Return whom the proxy names, where that identity is linked to nobody."""
+        if self._header is None or visit.user.token_kind is TokenKind.PROXY:
+            return None
+        named = self._header.read(visit.call.scope)
+        if named is None or await self._identities.find(proxy_identity(*named)) is not None:
+            return None
+        return named.user
+
+
+def _issuer(issuer: str) -> str:
+    return "Your proxy" if issuer == PROXY_ISSUER else issuer

@@ -1,0 +1,81 @@
+"""What a trusted proxy says in headers: who makes a request. Whoever is no trusted proxy says nothing.
+
+The peer is the address that the connection comes from, not the one that `X-Forwarded-For` names: whoever calls must
+set `PEER` in the scope before anything rewrites `client`.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from playhead.domain.accounts import Principal
+from playhead.errors import Code, PlayheadError
+
+PEER = "playhead.peer"
+"""Under what name the scope has the address and port at the other end of the connection, or None."""
+
+Vouch = Callable[[str, str], Awaitable[Principal | None]]
+"""Returns whose account a user name and a list of groups belong to."""
+
+
+class Named(NamedTuple):
+    """Whom a proxy names, and the groups as its header has them."""
+
+    user: str
+    groups: str
+
+
+class IdentityHeader:
+    """The header in which a trusted proxy names the user, and the one with their groups ("" for none).
+
+    `networks` are addresses or networks of the proxies.
+    """
+
+    def __init__(self, networks: Sequence[str], user_header: str, groups_header: str, vouch: Vouch) -> None:
+        self._networks = [ip_network(network, strict=False) for network in networks]
+        self._user_header = user_header
+        self._names = {user_header.lower().encode(): 0, groups_header.lower().encode(): 1}
+        self._vouch = vouch
+
+    def read(self, scope: Scope) -> Named | None:
+        """Return whom the request's proxy names; None where nobody is named, or not by a trusted proxy.
+
+        Raises MALFORMED where a trusted proxy passes a header on twice: one of the two may be its client's.
+        """
+        if not self._is_trusted(scope.get(PEER)):
+            return None
+        found: list[str | None] = [None, None]
+        for name, value in scope["headers"]:
+            place = self._names.get(name)
+            if place is None:
+                continue
+            if found[place] is not None:
+                raise PlayheadError(Code.MALFORMED, "Repeated identity header")
+            found[place] = _text(value)
+        user, groups = found
+        return Named(user, groups or "") if user else None
+
+    async def identify(self, scope: Scope) -> Principal | None:
+        """Return who makes the request, by the word of a trusted proxy. Raises MALFORMED as `read` does."""
+        named = self.read(scope)
+        return None if named is None else await self._vouch(named.user, named.groups)
+
+    def _is_trusted(self, peer: tuple[str, int] | None) -> bool:
+        if peer is None:
+            return False
+        try:
+            address: IPv4Address | IPv6Address = ip_address(peer[0].partition("%")[0])
+        except ValueError:
+            return False
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        return any(address in network for network in self._networks)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        return value.decode("latin-1").strip()

@@ -1,0 +1,82 @@
+"""Identities of other issuers and the accounts that they sign in to. Decides nothing."""
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, delete, insert, select, update
+
+from playhead.domain.accounts import NO_PASSWORD
+from playhead.domain.identity import LinkedIdentity
+from playhead.domain.model import IdentityId, Instant, LibraryId, UserId
+from playhead.storage.schema import account, identity, library
+
+
+def find_identity(connection: Connection, issuer: str, subject: str) -> LinkedIdentity | None:
+    """Return the identity with this subject, which an account is linked to."""
+    own = and_(identity.c.issuer == issuer, identity.c.subject == subject)
+    row = connection.execute(select(identity).where(own)).first()
+    return None if row is None else _linked(row)
+
+
+def list_identities(connection: Connection, user_id: UserId) -> list[LinkedIdentity]:
+    """Return the identities that sign in to an account, oldest first."""
+    rows = connection.execute(
+        select(identity).where(identity.c.user_id == user_id).order_by(identity.c.linked_at, identity.c.id)
+    )
+    return [_linked(row) for row in rows]
+
+
+def list_present(connection: Connection, identity_ids: Collection[str]) -> frozenset[str]:
+    """Return those of these identities that are still linked to an account."""
+    found = select(identity.c.id).join(account, account.c.id == identity.c.user_id)
+    return frozenset(connection.execute(found.where(identity.c.id.in_(identity_ids))).scalars())
+
+
+def add_identity(connection: Connection, linked: LinkedIdentity) -> None:
+    """Link an identity to an account. One that is linked already raises IntegrityError: find it first."""
+    connection.execute(
+        insert(identity).values(
+            issuer=linked.issuer,
+            subject=linked.subject,
+            id=linked.id,
+            user_id=linked.user_id,
+            name=linked.name,
+            linked_at=linked.linked_at,
+            used_at=linked.used_at,
+        )
+    )
+
+
+def note_identity(connection: Connection, identity_id: IdentityId, name: str, day: Instant) -> None:
+    """Keep what an issuer calls somebody now, and the day on which they came."""
+    connection.execute(update(identity).where(identity.c.id == identity_id).values(name=name, used_at=day))
+
+
+def remove_identity(connection: Connection, user_id: UserId, identity_id: IdentityId) -> bool:
+    """Unlink an identity if it is this user's, and say whether it was."""
+    own = and_(identity.c.user_id == user_id, identity.c.id == identity_id)
+    return connection.execute(delete(identity).where(own)).rowcount > 0
+
+
+def has_password(connection: Connection, user_id: UserId) -> bool:
+    """Say whether somebody can sign in with a password."""
+    found = select(account.c.id).where(account.c.id == user_id, account.c.password_hash != NO_PASSWORD)
+    return connection.execute(found).first() is not None
+
+
+def list_libraries_named(connection: Connection, names: Collection[str]) -> frozenset[LibraryId]:
+    """Return the libraries of these names; names of none are left out."""
+    found = connection.execute(select(library.c.id).where(library.c.name.in_(names))).scalars()
+    return frozenset(LibraryId(each) for each in found)
+
+
+def _linked(row: Row[Any]) -> LinkedIdentity:
+    return LinkedIdentity(
+        IdentityId(row.id),
+        UserId(row.user_id),
+        row.issuer,
+        row.subject,
+        row.name,
+        Instant(row.linked_at),
+        Instant(row.used_at),
+    )

@@ -1,0 +1,265 @@
+"""Accounts by identities on a real database: found by issuer and subject, with role and grants as groups say."""
+
+import logging
+
+import pytest
+
+from playhead.domain.accounts import Principal, TokenKind
+from playhead.domain.identity import GroupRules, Identity, IdentityRefusedError, Refusal
+from playhead.domain.model import LibraryId, Role, UserId
+from playhead.errors import Code, PlayheadError
+from playhead.services.accounts import Accounts
+from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
+from playhead.services.passwords import Passwords
+from playhead.storage.engine.database import Database
+from support import Clock, Ids, Stopwatch
+from world import LIBRARY, stock_library
+
+pytestmark = pytest.mark.anyio
+
+PASSWORD = "correct horse"
+ISSUER = "https://id.example.org"
+DAY_MS = 86_400_000
+
+
+class House:
+    """An installation with a local admin, and identities under some rules."""
+
+    def __init__(self, database: Database, rules: AccountRules) -> None:
+        self.database = database
+        self.clock = Clock()
+        self.watch = Stopwatch()
+        ids = Ids()
+        tokens = (f"{number:064x}" for number in range(1, 1000))
+        self.accounts = Accounts(
+            database,
+            Passwords(threads=1, memory_kib=64),
+            clock=self.clock,
+            monotonic=self.watch,
+            new_id=ids,
+            new_token=lambda: next(tokens),
+        )
+        self.identities = Identities(database, rules, clock=self.clock, new_id=ids)
+        self.proxy = ProxyIdentities(database, self.identities, clock=self.clock, monotonic=self.watch)
+
+    async def refusal(self, identity: Identity) -> Refusal:
+        with pytest.raises(IdentityRefusedError) as caught:
+            await self.identities.admit(identity)
+        return caught.value.refusal
+
+    async def role_of(self, name: str) -> Role:
+        return (await self.accounts.find_user_named(name)).role
+
+
+def identity(name: str = "anna", subject: str = "1", *groups: str, issuer: str = ISSUER) -> Identity:
+    return Identity(issuer, subject, name, frozenset(groups))
+
+
+async def house(database: Database, **rules: object) -> House:
+    made = House(database, AccountRules(**rules))  # pyright: ignore[reportArgumentType]
+    await made.accounts.create_user("boss", PASSWORD, Role.ADMIN)
+    return made
+
+
+async def test_an_account_is_made_at_first_sight_and_found_by_subject_ever_after(database: Database):
+    here = await house(database, creates=True)
+    made, _ = await here.identities.admit(identity("Anna", "1"))
+    again, linked = await here.identities.admit(identity("Anna Bell", "1"))
+    assert again == made
+    assert made.role is Role.MEMBER
+    assert linked.user_id == made.id
+    assert [each.name for each in await here.identities.list_of(made.id)] == ["Anna Bell"]
+    other, _ = await here.identities.admit(identity("Anja", "1", issuer="https://other.example.org"))
+    assert other.id != made.id
+
+
+async def test_nobody_gets_an_account_where_none_may_be_made(database: Database):
+    here = await house(database, creates=False)
+    assert await here.refusal(identity()) is Refusal.UNKNOWN
+    assert [user.name for user in await here.accounts.list_users()] == ["boss"]
+
+
+async def test_the_first_account_of_an_installation_is_never_made_by_an_identity(database: Database):
+    here = House(database, AccountRules(creates=True))
+    assert await here.refusal(identity()) is Refusal.UNKNOWN
+    assert not await here.accounts.has_users()
+
+
+async def test_a_name_that_an_account_has_is_not_taken_over(database: Database):
+    here = await house(database, creates=True)
+    assert await here.refusal(identity("BOSS")) is Refusal.NAME_TAKEN
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 65, "\u202eanna"])
+async def test_a_name_that_no_account_may_have_is_refused(database: Database, name: str):
+    here = await house(database, creates=True)
+    assert await here.refusal(identity(name)) is Refusal.NAME_UNUSABLE
+
+
+@pytest.mark.parametrize("subject", ["", "x" * 256, "a\0b"])
+async def test_a_subject_that_the_standard_does_not_allow_is_refused(database: Database, subject: str):
+    here = await house(database, creates=True)
+    assert await here.refusal(identity("anna", subject)) is Refusal.NAME_UNUSABLE
+
+
+async def test_who_is_in_none_of_the_groups_that_may_sign_in_is_refused_even_with_an_account(database: Database):
+    here = await house(database, creates=True, groups=GroupRules(members=frozenset({"family"})))
+    await here.identities.admit(identity("anna", "1", "family"))
+    assert await here.refusal(identity("anna", "1", "guests")) is Refusal.NOT_ALLOWED
+
+
+async def test_role_and_libraries_follow_the_groups_at_each_sign_in(database: Database):
+    rules = GroupRules(admins=frozenset({"root"}), libraries={"family": frozenset({"Films", "Nowhere"})})
+    here = await house(database, creates=True, groups=rules)
+    await database.write(lambda connection: stock_library(connection, None))
+    anna, _ = await here.identities.admit(identity("anna", "1", "root", "family"))
+    assert await here.role_of("anna") is Role.ADMIN
+    assert await here.accounts.list_grants(anna.id) == {LibraryId(LIBRARY)}
+    returned, _ = await here.identities.admit(identity("anna", "1"))
+    assert returned.role is await here.role_of("anna") is Role.MEMBER
+    assert await here.accounts.list_grants(anna.id) == frozenset()
+
+
+async def test_role_and_libraries_stay_as_an_admin_made_them_where_groups_decide_nothing(database: Database):
+    here = await house(database, creates=True)
+    await database.write(lambda connection: stock_library(connection, None))
+    anna, _ = await here.identities.admit(identity("anna", "1", "whatever"))
+    await here.accounts.change_user(anna.id, role=Role.ADMIN)
+    await here.accounts.grant(LibraryId(LIBRARY), anna.id)
+    await here.identities.admit(identity("anna", "1", "whatever"))
+    assert await here.role_of("anna") is Role.ADMIN
+    assert await here.accounts.list_grants(anna.id) == {LibraryId(LIBRARY)}
+
+
+async def test_groups_never_demote_the_last_admin_with_a_password(database: Database, caplog: pytest.LogCaptureFixture):
+    here = await house(database, creates=True, groups=GroupRules(admins=frozenset({"root"})))
+    await here.identities.admit(identity("carl", "2", "root"))  # an admin who depends on the provider
+    boss = await here.accounts.find_user_named("boss")
+    await here.identities.link(boss.id, identity("boss", "9"))
+    with caplog.at_level(logging.WARNING):
+        user, _ = await here.identities.admit(identity("boss", "9"))
+    assert user.role is await here.role_of("boss") is Role.ADMIN
+    assert "boss stays an admin" in caplog.text
+
+
+async def test_the_last_admin_with_a_password_can_be_neither_demoted_nor_removed_by_others(database: Database):
+    here = await house(database, creates=True, groups=GroupRules(admins=frozenset({"root"})))
+    await here.identities.admit(identity("carl", "2", "root"))
+    boss = await here.accounts.find_user_named("boss")
+    for attempt in (here.accounts.change_user(boss.id, role=Role.MEMBER), here.accounts.remove_user(boss.id)):
+        with pytest.raises(PlayheadError) as caught:
+            await attempt
+        assert caught.value.code is Code.CONFLICT
+
+
+async def test_no_password_signs_in_to_an_account_without_one(database: Database):
+    here = await house(database, creates=True)
+    await here.identities.admit(identity("anna"))
+    for guess in ("!", "", "anna"):
+        with pytest.raises(PlayheadError) as caught:
+            await here.accounts.sign_in("anna", guess, "192.0.2.1")
+        assert caught.value.code is Code.NOT_AUTHENTICATED
+
+
+async def test_an_identity_is_linked_to_one_account_and_no_second(database: Database):
+    here = await house(database)
+    boss = await here.accounts.find_user_named("boss")
+    member = await here.accounts.create_user("member", PASSWORD, Role.MEMBER)
+    await here.identities.link(boss.id, identity())
+    await here.identities.link(boss.id, identity())
+    with pytest.raises(PlayheadError) as caught:
+        await here.identities.link(member.id, identity())
+    assert caught.value.code is Code.CONFLICT
+    user, _ = await here.identities.admit(identity())
+    assert user.id == boss.id
+
+
+async def test_the_only_way_in_to_an_account_is_not_unlinked(database: Database):
+    here = await house(database, creates=True)
+    anna, linked = await here.identities.admit(identity())
+    with pytest.raises(PlayheadError) as caught:
+        await here.identities.unlink(anna.id, linked.id)
+    assert caught.value.code is Code.CONFLICT
+    await here.accounts.change_user(anna.id, password=PASSWORD)
+    await here.identities.unlink(anna.id, linked.id)
+    assert await here.identities.list_of(anna.id) == []
+
+
+async def test_nobody_unlinks_an_identity_of_somebody_else(database: Database):
+    here = await house(database, creates=True)
+    anna, linked = await here.identities.admit(identity())
+    boss = await here.accounts.find_user_named("boss")
+    with pytest.raises(PlayheadError) as caught:
+        await here.identities.unlink(boss.id, linked.id)
+    assert caught.value.code is Code.NOT_FOUND
+    assert len(await here.identities.list_of(anna.id)) == 1
+
+
+async def test_the_identities_of_a_removed_account_are_nobodys(database: Database):
+    here = await house(database, creates=True)
+    anna, _ = await here.identities.admit(identity())
+    await here.accounts.remove_user(anna.id)
+    again, _ = await here.identities.admit(identity())
+    assert again.id != anna.id
+
+
+# Proxies
+
+
+async def by_proxy(here: House, name: str = "anna", groups: str = "") -> Principal | None:
+    return await here.proxy.authenticate(name, groups)
+
+
+async def test_whom_a_proxy_names_is_authenticated_without_a_session(database: Database):
+    here = await house(database, creates=True)
+    principal = await by_proxy(here)
+    assert principal is not None
+    assert (principal.name, principal.role, principal.token_kind) == ("anna", Role.MEMBER, TokenKind.PROXY)
+    assert await here.accounts.list_sessions(principal) == []
+
+
+async def test_what_a_proxy_said_is_remembered_and_another_group_is_looked_at_at_once(database: Database):
+    here = await house(database, creates=True, groups=GroupRules(admins=frozenset({"root"})))
+    first = await by_proxy(here)
+    assert await by_proxy(here) is first
+    promoted = await by_proxy(here, groups="root")
+    assert promoted is not None
+    assert promoted.role is Role.ADMIN
+    here.watch.seconds += 1  # the change of the role counts in all processes within a second
+    demoted = await by_proxy(here)
+    assert demoted is not None
+    assert demoted.role is Role.MEMBER
+
+
+async def test_an_unlinked_or_removed_account_is_believed_for_less_than_a_second(database: Database):
+    here = await house(database, creates=True)
+    principal = await by_proxy(here)
+    assert principal is not None
+    hashes = [principal.token_hash, "0" * 64]
+    ended = {"tokens": here.accounts.ended_tokens, "identities": here.identities}
+    assert await ended_credentials(hashes, **ended) == {"0" * 64}  # pyright: ignore[reportArgumentType]
+    await here.accounts.remove_user(principal.user_id)
+    here.watch.seconds += 1
+    again = await by_proxy(here)
+    assert again is not None
+    assert again.user_id != principal.user_id
+    assert await ended_credentials(hashes, **ended) == set(hashes)  # pyright: ignore[reportArgumentType]
+
+
+async def test_whom_nobody_knows_is_nobody_and_is_logged_once(database: Database, caplog: pytest.LogCaptureFixture):
+    here = await house(database)
+    with caplog.at_level(logging.INFO, logger="playhead.services.identity"):
+        for _ in range(3):
+            assert await by_proxy(here, "ann\nInjected line") is None
+    assert len(caplog.records) == 1
+    assert "\n" not in caplog.records[0].getMessage()
+
+
+async def test_an_identity_of_a_proxy_can_be_linked_to_an_account_that_exists(database: Database):
+    here = await house(database)
+    assert await by_proxy(here, "boss") is None
+    boss = await here.accounts.find_user_named("boss")
+    await here.identities.link(UserId(boss.id), Identity("proxy", "boss", "boss"))
+    principal = await by_proxy(here, "boss")
+    assert principal is not None
+    assert principal.user_id == boss.id
