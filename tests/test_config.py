@@ -67,3 +67,17 @@ def test_a_faulty_file_is_named(text: str, words: str, tmp_path: Path, monkeypat
     monkeypatch.setenv("PLAYHEAD_CONFIG", str(file))
     with pytest.raises(SettingsError, match=words):
         load_settings()
+
+
+def test_a_header_that_names_the_user_needs_proxies_that_are_trusted():
+    with pytest.raises(SettingsError, match="remote_user_header needs trusted_proxies"):
+        load_settings(remote_user_header="Remote-User")
+    assert load_settings(remote_user_header="Remote-User", trusted_proxies="10.0.0.1").remote_user_header
+
+
+def test_groups_come_with_commas_between_and_libraries_as_json(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PLAYHEAD_ADMIN_GROUPS", "root, wheel")
+    monkeypatch.setenv("PLAYHEAD_LIBRARY_GROUPS", '{"family": ["Films", "Shows"]}')
+    settings = load_settings()
+    assert settings.admin_groups == ("root", "wheel")
+    assert settings.library_groups == {"family": ("Films", "Shows")}

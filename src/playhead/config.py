@@ -171,7 +171,7 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks t
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
         raise SettingsError("; ".join(faults)) from None
     except ValueError as error:  # of the file, which is no TOML
         raise SettingsError(f"{file}: {error}") from None
