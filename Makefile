@@ -1,15 +1,16 @@
 # Every target says what it does after '##'; `make help` shows it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test soak check format bench clean
+.PHONY: help setup run test-fast test test-long test-all test-packages soak check format bench clean
 
 PYTHON ?= python3
 UV := .tools/bin/uv
 BIN := .venv/bin
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal --durations 25
 export UV_PYTHON_DOWNLOADS := never
 export UV_COMPILE_BYTECODE := 1
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/.ready ## Install everything that development needs, into this folder
 
@@ -22,14 +23,25 @@ setup: .venv/.ready ## Install everything that development needs, into this fold
 run: setup ## Start a demo: a small library, two users, three curl lines to try
 	@$(BIN)/playhead serve --demo
 
-test: setup ## Run every test
+test-fast: setup ## Test rules, media, services, storage and HTTP on SQLite; a minute
+	@$(PYTEST) -m 'not long and not postgresql' tests/domain tests/media tests/services tests/storage tests/http
+
+# Only the rules have to be covered completely, by their own tests: measuring everything would take a quarter longer.
+test: setup test-packages ## Run every test but the long ones, on both engines; six minutes
+	@$(PYTEST) tests/domain --cov=playhead.domain --cov-report=term-missing:skip-covered --cov-fail-under=100
+	@$(PYTEST) -m 'not long' --ignore tests/domain
+
+test-long: setup test-packages ## Run the long tests only: fuzzing, faults, races, households
+	@$(PYTEST) -m long --timeout 900
+
+test-all: test test-long ## Run every test
+
+test-packages:
 	@scripts/system-packages chromium=chromium nginx=nginx-light strace=strace pg_ctlcluster=postgresql
-	@$(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered --cov-config=pyproject.toml
-	@$(BIN)/coverage report --include 'src/playhead/domain/*' --fail-under 100 --skip-covered
 
 soak: setup ## Prove at length that nothing is lost: power, kills, faults, races, load; half an hour
 	@scripts/system-packages strace=strace pg_ctlcluster=postgresql
-	@$(BIN)/pytest --soak tests/storage/engine/test_power_loss.py tests/e2e/test_durability.py tests/e2e/test_failing_disks.py \
+	@$(BIN)/pytest --soak --timeout 7200 tests/storage/engine/test_power_loss.py tests/e2e/test_durability.py tests/e2e/test_failing_disks.py \
 		tests/e2e/test_failing_wires.py tests/e2e/test_races.py tests/e2e/test_no_lock_errors.py tests/e2e/test_workers.py \
 		tests/e2e/test_household.py
 

@@ -16,9 +16,22 @@ from postgres import Cluster, empty
 
 ENGINES = ("sqlite", "postgresql")
 
+# Whoever asks for one of these starts a PostgreSQL server.
+_POSTGRES_FIXTURES = {"cluster", "durable_cluster", "migrated_url", "postgres_url"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak", action="store_true", help="Prove durability at length: many more losses, kills, races.")
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that need a PostgreSQL server, so that `-m "not postgresql"` leaves them out."""
+    for item in items:
+        if isinstance(item, pytest.Function):
+            engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
+            if engine == "postgresql" or _POSTGRES_FIXTURES & set(item.fixturenames):
+                item.add_marker("postgresql")
 
 
 @pytest.fixture(scope="session")
@@ -118,8 +131,11 @@ def blocking_database(open_database: Callable[[], Any]) -> Iterator[Database]:
 
 @pytest.fixture
 def settings(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    """The settings of an installation on either engine, which nobody has opened yet."""
+    """The settings of an installation on either engine, whose database is migrated and empty."""
     data = tmp_path / "data"
     if engine == "sqlite":
-        return Settings(data=data)
+        prepared = Settings(data=data)
+        data.mkdir(mode=0o700)
+        shutil.copy(request.getfixturevalue("migrated_file"), prepared.database_path)
+        return prepared
     return Settings(data=data, database=request.getfixturevalue("postgres_url"))

@@ -29,6 +29,7 @@ from playhead.http.metrics import MetricsCollector, RequestStats, WorkerLabel
 from playhead.http.proxies import PEER, IdentityHeader
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
+from playhead.services.passwords import MEMORY_KIB
 from playhead.services.sampling import Counters, Sampler
 from playhead.storage.upkeep.inspection import log_size, touch
 
@@ -86,8 +87,10 @@ class Playhead:
         clock: Callable[[], Instant] = now,
         on_failure: Callable[[str], None] = lambda _: None,
         worker: WorkerLabel | None = None,
+        password_memory_kib: int = MEMORY_KIB,
     ) -> None:
         self.settings = settings
+        self._password_memory_kib = password_memory_kib
         self._worker = worker
         self._clock = clock
         self._on_failure = on_failure
@@ -128,7 +131,12 @@ class Playhead:
                 return
             async with AsyncExitStack() as stack:
                 installation = await stack.enter_async_context(
-                    open_installation(self.settings, on_failure=self._failed, clock=self._clock)
+                    open_installation(
+                        self.settings,
+                        on_failure=self._failed,
+                        clock=self._clock,
+                        password_memory_kib=self._password_memory_kib,
+                    )
                 )
                 self._stack = stack.pop_all()
             self._installation = installation

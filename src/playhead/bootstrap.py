@@ -23,7 +23,7 @@ from playhead.services.identity import AccountRules, Identities, ProxyIdentities
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
-from playhead.services.passwords import Passwords
+from playhead.services.passwords import MEMORY_KIB, Passwords
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.services.scanning import Scanner
@@ -73,15 +73,20 @@ def new_token() -> str:
 
 @asynccontextmanager
 async def open_installation(
-    settings: Settings, *, on_failure: Callable[[str], None], clock: Callable[[], Instant] = now
+    settings: Settings,
+    *,
+    on_failure: Callable[[str], None],
+    clock: Callable[[], Instant] = now,
+    password_memory_kib: int = MEMORY_KIB,
 ) -> AsyncGenerator[Installation]:
     """Upgrade and open the database, and build the services; close all of it at the end, nothing accepted lost.
 
-    `on_failure` is told once, from any thread, why the store can no longer be trusted. Raises StorageRefused.
+    `on_failure` is told once, from any thread, why the store can no longer be trusted. `password_memory_kib` is what
+    hashing one password costs. Raises StorageRefused.
     """
     database = await asyncio.to_thread(_open_database, settings, clock, on_failure)
     try:
-        passwords = Passwords()
+        passwords = Passwords(memory_kib=password_memory_kib)
         accounts = Accounts(
             database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_token=new_token
         )

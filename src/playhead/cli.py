@@ -18,7 +18,7 @@ from playhead.errors import PlayheadError
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
     from playhead.domain.catalogue import Item
-    from playhead.services.access import Viewer
+    from playhead.services.catalogue import Viewer
     from playhead.services.scanning import ScanReport
 
 T = TypeVar("T")
@@ -445,7 +445,7 @@ def doctor(data: Data = None, database: Database = None) -> None:
 
 def _operator() -> "Viewer":
     """Return an admin without an account: whoever can open the database sees everything in it."""
-    from playhead.services.access import Viewer
+    from playhead.services.catalogue import Viewer
 
     return Viewer(NOBODY, Role.ADMIN)
 

@@ -13,9 +13,8 @@ from playhead.demo.films import FILMS, SERIES, Clip
 from playhead.demo.maker import ADMIN, MEMBER, Demo, DemoMaker, welcome
 from playhead.domain.model import ItemKind, Role
 from playhead.errors import PlayheadError
-from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
-from playhead.services.catalogue import Catalogue
+from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.passwords import Passwords
 from playhead.services.scanning import Scanner
 from playhead.storage.engine.sqlite import SQLiteDatabase

@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from playhead.domain.catalogue import MediaFile, MediaInfo, MediaStream, identity, sort_title, version_label, versions
+from playhead.domain.catalogue import (
+    MediaFile,
+    MediaInfo,
+    MediaStream,
+    identity,
+    search_title,
+    sort_title,
+    version_label,
+    versions,
+)
 from playhead.domain.model import FileId, Milliseconds
 
 
@@ -111,6 +120,13 @@ def test_numbers_in_titles_sort_by_value(one: int, other: int):
 def test_digits_beyond_every_number_still_sort():
     assert sort_title("9" * 5000) == "9" * 5000
     assert sort_title("0" * 5000) == "0" * 8
+
+
+@pytest.mark.parametrize(
+    ("title", "words"), [("  Amélie  ", "amelie"), ("Mission: Impossible", "mission impossible"), ("???", "???")]
+)
+def test_a_title_is_searched_without_case_accents_and_punctuation_where_it_has_words(title: str, words: str):
+    assert search_title(title) == words
 
 
 def info(width: int | None, height: int | None, codec: str = "h264", *, hdr: bool = False) -> MediaInfo:

@@ -1,6 +1,6 @@
 """Full load, and beside it scans, backups and new users, each a process of its own: no client ever hears 'locked'.
 
-It takes 30 seconds in `make soak`, and 8 in `make test`, after which all three commands have been run some times.
+It takes 30 seconds in `make soak`, and 8 in `make test-long`, after which all three commands have been run some times.
 """
 
 import asyncio

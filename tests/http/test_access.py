@@ -8,7 +8,7 @@ import pytest
 from playhead.http.route import Access, Route
 from world import EPISODE, LIBRARY, MOVIE, SHOW, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 # What stands for a parameter, by the path up to it: things that exist, in a library that the stranger may not see.
 PARAMETERS = {

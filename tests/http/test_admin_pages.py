@@ -12,8 +12,7 @@ from pages import Seen, enter, submit
 from playhead.domain.accounts import User
 from playhead.domain.model import LibraryId, LibraryKind, UserId
 from playhead.http.route import Access
-from playhead.services.access import Viewer
-from playhead.services.catalogue import LibraryView
+from playhead.services.catalogue import LibraryView, Viewer
 from playhead.storage import scanning
 from world import LIBRARY, MOVIE, NOWHERE, PASSWORD, World
 
@@ -376,6 +375,7 @@ async def test_what_everybody_is_playing_is_shown_with_who_and_how_far(stocked: 
 # Health
 
 
+@pytest.mark.both_engines
 async def test_health_shows_what_the_doctor_finds_and_what_this_process_did(stocked: World):
     report = {"position_seconds": 730, "duration_seconds": 5400}
     await stocked.client.post(f"/api/v1/playback/movie/{MOVIE}", json=report, headers=stocked.member)

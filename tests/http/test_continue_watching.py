@@ -6,7 +6,7 @@ from listener import Listener
 from shelf import DAY_MS, HOUR_MS, MINUTE_MS, Shelf, id_of
 from world import NOWHERE, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 
 @pytest.fixture

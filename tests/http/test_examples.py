@@ -10,7 +10,7 @@ from player import Player
 from playhead.storage import schema
 from world import MOVIE, RUNTIME_MS, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 MINUTE_MS = 60_000
 EIGHT = 1_762_632_000_000  # 2025-11-08T20:00:00Z

@@ -7,7 +7,7 @@ import pytest
 from playhead.http.route import Route
 from world import MOVIE, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 NO_IDS = ("none", "11111111-1111-4111-8111-11111111111", "%27", MOVIE.upper())
 

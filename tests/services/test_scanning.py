@@ -18,8 +18,7 @@ from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Mill
 from playhead.errors import Code, PlayheadError
 from playhead.media.names import filenames
 from playhead.media.probe import Unreadable
-from playhead.services.access import Viewer
-from playhead.services.catalogue import Catalogue, ItemDetail, ItemView
+from playhead.services.catalogue import Catalogue, ItemDetail, ItemView, Viewer
 from playhead.services.scanning import (
     FILES_AT_ONCE,
     LEASE_MS,

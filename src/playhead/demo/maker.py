@@ -18,9 +18,8 @@ from playhead.domain.accounts import User
 from playhead.domain.catalogue import Library
 from playhead.domain.model import ItemId, ItemKind, LibraryKind, Role
 from playhead.errors import Code, PlayheadError
-from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
-from playhead.services.catalogue import Catalogue
+from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.scanning import Scanner
 
 ADMIN: Final = "ada"

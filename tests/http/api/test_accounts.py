@@ -10,7 +10,7 @@ from sqlalchemy import insert
 from playhead.storage import schema
 from world import PASSWORD, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 NOBODY = "99999999-0000-4000-8000-000000000000"
 

@@ -9,7 +9,7 @@ import pytest
 from player import Player
 from world import EPISODE, MOVIE, NOWHERE, SHOW, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 URL = "/api/v1/playback/batch"
 

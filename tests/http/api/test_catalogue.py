@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert
 from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 MOVIE_ANSWER = {
     "id": MOVIE,

@@ -15,7 +15,7 @@ from playhead.http.api.importing import BODY_MAX_BYTES, LINE_MAX_BYTES, LINES_MA
 from playhead.storage import schema
 from world import World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 PATH = "/api/v1/catalogue/import"
 OWN = "aaaaaaaa-0000-4000-8000-000000000001"

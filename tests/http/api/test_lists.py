@@ -7,7 +7,7 @@ import pytest
 from shelf import DAY_MS, HOUR_MS, MINUTE_MS, Shelf, id_of
 from world import World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 
 @pytest.fixture

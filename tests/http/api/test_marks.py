@@ -9,7 +9,7 @@ from player import Player
 from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, SHOW, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from world import EPISODE, MOVIE, NOWHERE, SHOW, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 NOTHING_SAVED = {"position_seconds": 0, "duration_seconds": None, "completion_percentage": 0, "watched": False}
 MINUTE_MS = 60_000
