@@ -1,4 +1,4 @@
-"""The facts that are published once they are durable, to every device of the user whom they concern."""
+"""Change notifications: published after the commit to every device of the user concerned."""
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
@@ -8,14 +8,14 @@ from playhead.domain.model import ItemId, UserId
 from playhead.domain.playback import Progress
 
 NAMED_MAX = 100
-"""So many items a change names. Of more it says only that there are many: a device then looks at all it shows."""
+"""The most items that one change names. Beyond that it names none, and a device refreshes everything it shows."""
 
 SHOWN_MAX = 10
-"""So many changes at a time bring their progress with them: more devices of one user do not play at once."""
+"""The most changes of one round that carry their progress; a user seldom plays on more devices at a time."""
 
 
 class Topic(StrEnum):
-    """What a change is about. `lists` is what changes continue watching and next up, and no progress."""
+    """The subject of a change. `lists`: continue watching or next up changed, but no progress."""
 
     PROGRESS = "progress"
     WATCHED = "watched"
@@ -23,10 +23,10 @@ class Topic(StrEnum):
 
 
 class Change(NamedTuple):
-    """Something of one user's has changed: look at these items again. A bulk mark is one change of many items.
+    """Some of a user's items changed and should be fetched again. A bulk mark is one change of many items.
 
-    No items at all means more than are named: look at everything. `progress` is what is now known of the one item, for
-    a device that shows or plays it.
+    No items means too many to name: refresh everything. `progress` is the new progress of a single item, for devices
+    that show or play it.
     """
 
     user_id: UserId
@@ -36,17 +36,17 @@ class Change(NamedTuple):
 
 
 Publish = Callable[[Sequence[Change]], None]
-"""Hands changes on; never blocks, never raises. Called on the event loop, after the commit."""
+"""Publishes changes; never blocks, never raises. Called on the event loop, after the commit."""
 
 
 class PendingChanges:
-    """The changes of one user since somebody last looked: of the same item only the newest. Bounded, whatever comes."""
+    """A user's changes since the last round, only the newest of each item. Bounded in size."""
 
     def __init__(self) -> None:
         self._topics: dict[Topic, dict[ItemId, Progress | None] | None] = {}
 
     def add(self, change: Change) -> None:
-        """Take in a change."""
+        """Add a change."""
         _, topic, item_ids, progress = change
         items = self._topics.setdefault(topic, {})
         if items is None:
@@ -57,7 +57,7 @@ class PendingChanges:
             self._topics[topic] = None
 
     def changes(self, user_id: UserId) -> tuple[Change, ...]:
-        """Return what it comes to: a change for each item whose progress is shown, and one a topic for the others."""
+        """Return the merged changes: one per item that carries its progress, and one per topic for the others."""
         return tuple(change for topic, items in self._topics.items() for change in _of_topic(user_id, topic, items))
 
 

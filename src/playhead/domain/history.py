@@ -1,4 +1,4 @@
-"""Taking one's history along: how items are named outside, and how two histories become one. Pure."""
+"""History import and export: matching named items to the catalogue, and merging two progresses. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,9 +12,9 @@ from playhead.domain.playback import Progress
 
 @dataclass(frozen=True, slots=True)
 class ItemName:
-    """What an item is called everywhere: by external ids, and by title, year and numbers.
+    """The portable name of an item: external ids, and title, year and numbers.
 
-    For an episode, `show_title`, `show_year` and `show_ids` are the show's. A movie and a show have none of these.
+    `show_title`, `show_year` and `show_ids` are set for episodes only.
     """
 
     kind: ItemKind
@@ -30,7 +30,7 @@ class ItemName:
 
     @property
     def identity(self) -> str:
-        """Return the key under which the catalogue knows an item of this title, year and numbers."""
+        """Return the catalogue's key for an item of this title, year and numbers."""
         if self.kind is not ItemKind.EPISODE:
             return identity(self.title, self.year)
         return identity(
@@ -43,9 +43,9 @@ class ItemName:
 
 
 class MatchCandidate(NamedTuple):
-    """An item of the catalogue that a name may mean.
+    """A catalogue item that may match a name.
 
-    `numbers` are season and episode, `show_ids` the external ids of its show, `is_seen` whether the user may see it.
+    `numbers` are season and episode, `show_ids` the external ids of its show; `is_seen`: the user may see it.
     """
 
     item_id: str
@@ -60,10 +60,10 @@ class MatchCandidate(NamedTuple):
 
 
 def match(name: ItemName, candidates: list[MatchCandidate]) -> str | None:
-    """Return the id of the item that a name means, or None.
+    """Return the id of the item that matches a name, or None.
 
-    The item's own external ids count first, then those of its show with its numbers, then title, year and numbers,
-    as long as no external id contradicts. Of several, what the user may see comes first, then what has files.
+    The item's own external ids come first, then its show's ids with its numbers, then title, year and numbers unless an
+    external id contradicts. Among equals, items that the user may see come first, then items with files.
     """
     found = [(rank, candidate) for candidate in candidates if (rank := _rank(name, candidate)) is not None]
     if not found:
@@ -98,10 +98,10 @@ def _contradicts(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 
 def merge(stored: Progress | None, brought: Progress, now: Instant) -> Progress:
-    """Return what is stored after a progress was brought along; it is `stored` itself where nothing changes.
+    """Merge an imported progress into the stored one; returns `stored` itself if nothing changes.
 
-    Whichever side was active last tells the position. `watched` is kept, and falls only where the mark was taken away
-    by hand later. Bringing a history along is no activity: no time but `changed_at` is of now. Idempotent.
+    The side that was active last decides the position. `watched` stays unless the item was marked as unwatched later.
+    An import is not activity: only `changed_at` becomes `now`. Idempotent.
     """
     if stored is None:
         return brought._replace(version=1, changed_at=now)

@@ -9,10 +9,10 @@ from playhead.domain.playback import ItemFacts, Policy, Progress, is_resumable
 
 
 class ItemState(NamedTuple):
-    """A movie or an episode, and what one user did with it; without progress it is as if never reported.
+    """A movie or an episode and one user's state of it; the defaults stand for an item that was never reported.
 
-    `available`: there is a file of it, or a front end keeps one, and the user may see it. `air_date` is an ISO 8601
-    calendar date. `play_count` counts all plays, `played_at` is the latest that has a time.
+    `available`: a file exists, or a front end keeps one, and the user may see it. `air_date` is an ISO 8601 calendar
+    date. `play_count` counts all plays, `played_at` is the time of the latest dated one.
     """
 
     item_id: ItemId
@@ -33,7 +33,7 @@ class ItemState(NamedTuple):
 
 
 class ListState(NamedTuple):
-    """What a user decided about the card of a movie or a show. None of it touches a position."""
+    """A user's decisions about the card of a movie or a show. None of them touches a position."""
 
     hidden_at: Instant | None = None
     snoozed_until: Instant | None = None
@@ -41,7 +41,7 @@ class ListState(NamedTuple):
 
 
 class NextKind(StrEnum):
-    """Why an episode comes next: it was begun, it follows, nothing was begun, it follows once more; or none does."""
+    """Why an episode is next: it is begun, it follows, the show is unbegun, it is a rewatch; or nothing is left."""
 
     CONTINUE = "continue"
     NEXT = "next"
@@ -51,14 +51,14 @@ class NextKind(StrEnum):
 
 
 class NextUp(NamedTuple):
-    """What to play of a show; `episode` is None where the kind is DONE, and only there."""
+    """The episode of a show to play next; `episode` is None exactly if `kind` is DONE."""
 
     kind: NextKind
     episode: ItemState | None
 
 
 class WatchFilter(StrEnum):
-    """Which part of a library somebody wants to see."""
+    """Which items of a library to list, by watch state."""
 
     ALL = "all"
     UNWATCHED = "unwatched"
@@ -67,7 +67,7 @@ class WatchFilter(StrEnum):
 
 
 class EpisodeCounts(NamedTuple):
-    """How many episodes there are, how many of them are watched, and how many watched or begun."""
+    """How many episodes a show has, how many are watched, and how many are watched or begun."""
 
     episodes: int = 0
     watched: int = 0
@@ -75,14 +75,15 @@ class EpisodeCounts(NamedTuple):
 
     @property
     def unwatched(self) -> int:
-        """Return how many are left."""
+        """Return how many episodes are left to watch."""
         return self.episodes - self.watched
 
 
 class CardCandidate(NamedTuple):
-    """What may have a card: a movie, or a show of which its episodes have to tell. `id` is that movie's or show's.
+    """A movie or show that may get a card. `id` is the movie's or the show's.
 
-    `row` is the movie's, or of the episode that was active last. `is_settled`: that is begun, and so the card is its.
+    `row` is the movie, or the episode that was active last. `is_settled`: that one is in progress, so the card is for
+    it; else the show's episodes decide.
     """
 
     id: ItemId
@@ -92,7 +93,7 @@ class CardCandidate(NamedTuple):
 
 
 class Card(NamedTuple):
-    """One card of continue watching: the movie or episode to play, and why; `active_at` is of any episode of a show."""
+    """One card of continue watching: what to play, and why. For a show, `active_at` is its latest activity."""
 
     row: ItemState
     kind: NextKind
@@ -102,13 +103,12 @@ class Card(NamedTuple):
 def find_candidates(
     rows: Iterable[ItemState], states: Mapping[ItemId, ListState], policy: Policy, now: Instant
 ) -> list[CardCandidate]:
-    """Return what may have a card, one for each movie and show, newest activity first, then by id.
+    """Return the movies and shows that may get a card, newest activity first, then by id.
 
-    `rows` are those that have progress, in any order; `states` are by movie or show. Storage may leave out what cannot
-    have a card: rows without `last_watched_at` or with one before `now - policy.activity_ms`, and movies that are not
-    available, stand at 0, or are watched and not armed. Of a show it may hand on the newest row alone, and of all only
-    the newest rows, as long as it leaves out none that is newer than one of those. A hidden card comes back by itself,
-    since its activity is then newer.
+    `rows` are the rows with progress, in any order; `states` are keyed by movie or show. Storage may omit rows that
+    cannot lead to a card: rows without `last_watched_at` or with one before `now - policy.activity_ms`, and movies that
+    are unavailable, at 0, or watched and not armed. It may pass only the newest row of a show, and only the newest rows
+    overall, as long as it omits none that is newer than a row it passes. A hidden card comes back with new activity.
     """
     since = now - policy.activity_ms
     newest: dict[ItemId, CardCandidate] = {}
@@ -136,11 +136,11 @@ def continue_watching(
     now: Instant,
     limit: int | None = None,
 ) -> list[Card]:
-    """Return the cards of the candidates, in their order, at most `limit` (else as the policy says).
+    """Return the cards of the candidates, in their order, at most `limit` (default: the policy's).
 
-    `episodes` are those of each show that is not settled, by show, as `next_up` wants them. A show without any, or with
-    nothing left to play, has no card. Each candidate is looked at by itself: so they can come in portions, with the
-    episodes of a portion's shows, until there are cards enough.
+    `episodes` holds the episodes of each show that is not settled, as `next_up` takes them. A show without episodes, or
+    with nothing left to play, gets no card. Candidates are independent of each other, so callers can pass them in
+    chunks, with the episodes of a chunk's shows, until there are enough cards.
     """
     wanted = policy.cards if limit is None else limit
     cards: list[Card] = []
@@ -157,14 +157,14 @@ def continue_watching(
 
 
 def next_up(episodes: Sequence[ItemState], policy: Policy, now: Instant) -> NextUp:
-    """Return what to play of a show, given its episodes in any order, removed ones included.
+    """Return the episode of a show to play next, given its episodes in any order, removed ones included.
 
-    Where no episode was played more than once, storage may leave out those that are watched, are not begun once more,
-    and of which the last play is older than another regular episode's: they can neither come next nor tell what does.
+    If no episode was played more than once, storage may omit episodes that are watched, not begun again, and last
+    played before another regular episode: they can neither be next nor decide which one is.
 
-    An episode that was begun comes first. Else it goes on behind the anchor, the regular episode that was played last:
-    on the first watching with the first that is unwatched, else with the first, since none was played after the
-    anchor. Specials, which are season 0, never follow, because nothing says where they belong.
+    An episode in progress comes first. Otherwise playback goes on after the anchor, the regular episode played last:
+    with the first unwatched episode on a first watching, else with the first one, since none was played after the
+    anchor. Specials (season 0) never follow, because nothing says where they belong.
     """
     begun = [row for row in episodes if row.position_ms and row.last_watched_at is not None]
     begun = [row for row in begun if _is_in_progress(row, policy)]
@@ -185,10 +185,10 @@ def next_up(episodes: Sequence[ItemState], policy: Policy, now: Instant) -> Next
 
 
 def following(episodes: Sequence[ItemState], current_id: ItemId, policy: Policy, now: Instant) -> ItemState | None:
-    """Return the episode that a player goes on with behind the current one, given all of its show; None for none.
+    """Return the episode to play after the current one, given all episodes of its show, or None.
 
-    It is what comes next once the current one has been played to its end: on the first watching the first behind it
-    that is unwatched, on a further one simply the first. Behind a special it is what the show itself says.
+    On a first watching it is the first unwatched episode after the current one, on a rewatch the first one. After a
+    special it is the show's next up.
     """
     current = next((row for row in episodes if row.item_id == current_id), None)
     if current is None:
@@ -203,9 +203,9 @@ def following(episodes: Sequence[ItemState], current_id: ItemId, policy: Policy,
 
 
 def up_to(episodes: Sequence[ItemState], item_id: ItemId, now: Instant) -> list[ItemId]:
-    """Return the regular episodes up to one of a show, that one and what follows it in its file included.
+    """Return the regular episodes of a show up to and including one, and the others of its file.
 
-    What has not aired yet is left out. Specials have no place among the others, so a special stands for itself.
+    Episodes that have not aired are left out. Specials have no place in the order, so a special yields only itself.
     """
     last = next(row for row in episodes if row.item_id == item_id)
     if last.season_number == 0:
@@ -219,12 +219,12 @@ def up_to(episodes: Sequence[ItemState], item_id: ItemId, now: Instant) -> list[
 
 
 def in_order(episodes: Iterable[ItemState]) -> list[ItemState]:
-    """Return episodes in the order in which they are watched, specials first."""
+    """Return episodes in watching order, specials first."""
     return sorted(episodes, key=lambda row: (_place(row), row.item_id))
 
 
 def neighbours(episodes: Iterable[ItemState], item_id: ItemId) -> tuple[ItemId | None, ItemId | None]:
-    """Return the playable episodes before and after one of a show; specials are a row of their own."""
+    """Return the playable episodes before and after one of a show; specials are a sequence of their own."""
     row = in_order(each for each in episodes if each.available or each.item_id == item_id)
     place = next(number for number, each in enumerate(row) if each.item_id == item_id)
     is_special = row[place].season_number == 0
@@ -234,22 +234,22 @@ def neighbours(episodes: Iterable[ItemState], item_id: ItemId) -> tuple[ItemId |
 
 
 def is_in_progress(known: Progress | ItemState, item: ItemFacts, policy: Policy) -> bool:
-    """Say whether something can be gone on with: for the first time, or once more since its last play."""
+    """Return whether an item is in progress: on its first viewing, or on another one since its last play."""
     return (known.armed or not known.watched) and is_resumable(known.position_ms, known.duration_ms, item, policy)
 
 
 def has_aired(air_date: str | None, now: Instant) -> bool:
-    """Say whether an episode has been shown, by the calendar in UTC. Without a date it has."""
+    """Return whether an episode has aired, by the UTC calendar. One without a date has."""
     return air_date is None or air_date <= _today(now)
 
 
 def is_hidden(hidden_at: Instant | None, active_at: Instant | None) -> bool:
-    """Say whether a card that was hidden still is: nothing of it was active since."""
+    """Return whether a card is still hidden: there was no activity since it was hidden."""
     return hidden_at is not None and (active_at is None or active_at <= hidden_at)
 
 
 def _playable(episodes: Sequence[ItemState], now: Instant) -> list[ItemState]:
-    """Return the regular episodes that have been shown and that there is a file of."""
+    """Return the regular episodes that have aired and have a file."""
     return [row for row in episodes if row.season_number != 0 and row.available and has_aired(row.air_date, now)]
 
 
@@ -274,7 +274,7 @@ def _first(kind: NextKind, rows: Sequence[ItemState]) -> NextUp:
 
 
 def _place(row: ItemState) -> tuple[int, int, str]:
-    """Order by numbers; episodes that have a date instead are one season, in the order of their dates."""
+    """Order by season and episode number; episodes numbered by date form one season, ordered by date."""
     season = 1 if row.season_number is None else row.season_number
     if row.episode_number is None:
         return season, 0, row.air_date or ""
@@ -282,6 +282,6 @@ def _place(row: ItemState) -> tuple[int, int, str]:
 
 
 def _last_place(row: ItemState) -> tuple[int, int, str]:
-    """A file that holds several episodes is watched to its last."""
+    """Return the position of the last episode in a row's file, which may hold several."""
     season, number, date = _place(row)
     return season, max(number, row.episode_end or 0), date

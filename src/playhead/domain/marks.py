@@ -1,7 +1,7 @@
-"""What people say of an item by hand: watched, not watched, back to a point. Pure; no clock, no I/O.
+"""Marks made by hand: watched, unwatched, restored position. Pure; no clock, no I/O.
 
-A mark is no report: it is no activity and opens no session. Going back to a point is activity, though no report either.
-Forgetting needs no rule: progress, plays and kept points of the item go.
+A mark is not a report: it is not activity and opens no session. Restoring a position is activity, but not a report.
+Forgetting needs no rule: progress, plays and kept points of the item are deleted.
 """
 
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from playhead.domain.playback import MAX_MS, NOTHING, Event, ItemFacts, KeptPoin
 
 
 class MarkDecision(NamedTuple):
-    """What a mark does: the new progress, whether a play is added and of what time, and a point to keep.
+    """The effect of a mark: the new progress, whether a play is added and its time, and a point to keep.
 
-    `play_at` is None where no play is added, and where one is added whose time nobody knows.
+    `play_at` is None if no play is added, or one whose time is unknown.
     """
 
     progress: Progress
@@ -23,7 +23,7 @@ class MarkDecision(NamedTuple):
 
 
 class UndoStep(NamedTuple):
-    """What takes one mark back: what was known before it, the version that it made, and what it added beside that."""
+    """How to undo one mark: the progress before it, the version that it made, and the play and point that it added."""
 
     item_id: ItemId
     before: Progress | None
@@ -41,10 +41,10 @@ def mark_watched(  # noqa: PLR0913 - a mark names everything that it rests on
     *,
     new_play: bool = False,
 ) -> MarkDecision | None:
-    """Mark an item as watched at a time, which counts as now where it lies ahead; None is an unknown time.
+    """Mark an item as watched at a time; a future time counts as now, None means that the time is unknown.
 
-    Returns None, and changes nothing, where it is watched already and no new play is asked for. The item starts at the
-    beginning again; a resumable point is kept. No report takes a mark back (rule 8).
+    Returns None, changing nothing, if the item is already watched and `new_play` is False. The position becomes 0; a
+    resumable one is kept as a point. No report takes a mark back (rule 8).
     """
     before = NOTHING if previous is None else previous
     if before.watched and not new_play:
@@ -55,10 +55,10 @@ def mark_watched(  # noqa: PLR0913 - a mark names everything that it rests on
 
 
 def unwatch(previous: Progress | None, item: ItemFacts, policy: Policy, now: Instant) -> MarkDecision | None:
-    """Take the mark and the position away; plays stay. A resumable point is kept.
+    """Mark an item as unwatched and reset its position; plays stay. A resumable position is kept as a point.
 
-    Returns None, and changes nothing, where there is no progress. Where there is one, the time is remembered even if
-    the item is not watched: reports from before it, which are still under way, change nothing any more (rule 2).
+    Returns None, changing nothing, if there is no progress. Otherwise the time is stored even if the item is not
+    watched: earlier reports that are still in flight must change nothing (rule 2).
     """
     if previous is None:
         return None
@@ -67,10 +67,10 @@ def unwatch(previous: Progress | None, item: ItemFacts, policy: Policy, now: Ins
 
 
 def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy: Policy, now: Instant) -> MarkDecision:
-    """Go back to a kept point, which stays kept; so is the point that is left, if it is resumable and far enough away.
+    """Restore a kept point, which stays kept; so does the current position, if it is resumable and far enough away.
 
-    It counts as activity of now, so that reports from before cannot undo it. Nobody plays after it, as after a stop,
-    until someone reports. `watched` stays as it is.
+    This counts as activity now, so that earlier reports cannot undo it. No session is active afterwards, as after a
+    stop, until the next report. `watched` does not change.
     """
     before = NOTHING if previous is None else previous
     armed = before.armed or point.position_ms * 100 < point.duration_ms * policy.rearm_percent
@@ -91,9 +91,9 @@ def restore(previous: Progress | None, point: KeptPoint, item: ItemFacts, policy
 
 
 def take_back(stored: Progress | None, undo: UndoStep, now: Instant) -> Progress | None:
-    """Return the progress as it was before a mark, or None where something has changed it since, which must not go.
+    """Return the progress as it was before a mark, or None if something changed since, which must not be lost.
 
-    Where nothing was known before, that is what is known again, as one version more: whoever synchronises hears of it.
+    If there was no progress before, an empty one is returned with the next version, so that sync clients see it.
     """
     if stored is None or stored.version != undo.version:
         return None
@@ -102,7 +102,7 @@ def take_back(stored: Progress | None, undo: UndoStep, now: Instant) -> Progress
 
 
 def is_possible(progress: Progress, now: Instant) -> bool:
-    """Say whether a progress that comes from outside may be stored: whether the rules could have made it by now."""
+    """Return whether an imported progress may be stored: whether the rules could have produced it by `now`."""
     duration, at = progress.duration_ms, progress.last_watched_at
     times = (at, progress.unwatched_at, progress.completed_at)
     return (
@@ -124,7 +124,7 @@ def _is_possible_completion(progress: Progress) -> bool:
 
 
 def _by_hand(before: Progress, now: Instant) -> Progress:
-    """Start at the beginning, and leave nothing that rule 8 could take back."""
+    """Reset the position and everything that rule 8 could take back."""
     return before._replace(
         position_ms=Milliseconds(0),
         version=before.version + 1,

@@ -1,4 +1,4 @@
-"""What a report means: the rules that turn what players send into progress and plays. Pure; no clock, no I/O.
+"""The rules that turn a player's reports into progress and plays. Pure; no clock, no I/O.
 
 The rules are numbered as in docs/semantics.md. Times are milliseconds since the epoch, lengths milliseconds.
 """
@@ -12,18 +12,18 @@ from playhead.domain.limits import KEPT_POSITIONS_OF_ITEM
 from playhead.domain.model import Instant, Milliseconds
 
 MAX_MS = Milliseconds(10_000_000 * 1000)
-"""The longest position or duration that is believed: ten million seconds, 115 days."""
+"""The longest position or duration that is accepted: ten million seconds, 115 days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The numbers of the rules. Percentages are whole, so that comparing them is exact.
+    """The numbers of the rules. Percentages are whole numbers, so that comparisons are exact.
 
-    `session_ms` is how long a session stays the one that plays after its last report (rule 3), `growth_percent` how far
-    a duration must have grown for a completion to be taken back (rule 8), `kept_distance_ms` how far a point must be
-    left behind to be kept, and `kept_points` how many of an item are (rule 9). `activity_ms` is how long something
-    stays on continue watching, `cards` how many there are where nobody says. What reported in the last `playing_ms` is
-    being played just now.
+    `session_ms`: how long a session remains the active one after its last report (rule 3). `growth_percent`: how far a
+    duration must grow before a completion is taken back (rule 8). `kept_distance_ms`: how far a jump must be for the
+    old point to be kept; `kept_points`: how many points are kept per item (rule 9). `activity_ms`: how long an item
+    stays on continue watching; `cards`: the default length of that list. An item that reported within the last
+    `playing_ms` is playing now.
     """
 
     watched_percent: int = 90
@@ -42,7 +42,7 @@ class Policy:
 
 
 class Event(StrEnum):
-    """What made a player report."""
+    """The player action that caused a report."""
 
     START = "start"
     PROGRESS = "progress"
@@ -52,9 +52,9 @@ class Event(StrEnum):
 
 
 class Report(NamedTuple):
-    """What a player sends: where it is, in how much. `observed_at` is when it was there, where it did not send at once.
+    """A player's position within a duration. `observed_at`: when it was reached, if the report was sent later.
 
-    `client_now` is what the client's clock showed when it sent. `session` is one playing of one file on one device.
+    `client_now`: the client's clock when it sent the report. `session`: one playback of one file on one device.
     """
 
     position_ms: Milliseconds
@@ -67,23 +67,23 @@ class Report(NamedTuple):
 
 
 class ItemFacts(NamedTuple):
-    """What the catalogue knows of an item: the shortest of its files, and where the closing credits begin."""
+    """What the catalogue knows about an item: the length of its shortest file, and where the closing credits begin."""
 
     runtime_ms: Milliseconds | None = None
     credits_ms: Milliseconds | None = None
 
 
 class Progress(NamedTuple):
-    """What is known of one user and one item.
+    """The state of one item for one user.
 
-    `duration_ms` and `last_watched_at` are None where the item was only marked, and never reported. `armed`: the next
-    completion counts as a play. `version` counts the changes, from 1; `changed_at` is when the last was made.
-    `session`, `device` and `event` are those of the report that last said who plays (rule 3). `unwatched_at` is when
-    the mark was taken away by hand.
+    `duration_ms` and `last_watched_at` are None if the item was only marked and never reported. `armed`: the next
+    completion counts as a play. `version` counts changes, from 1; `changed_at` is the time of the last one. `session`,
+    `device` and `event` belong to the report that last named the active session (rule 3). `unwatched_at` is when the
+    item was last marked as unwatched.
 
-    `completed_session` completed the item by itself, when it reported `completed_duration_ms`; `completed_at` is the
-    time of the play that this added, and `completed_marked` says whether it set `watched`. Rule 8 takes these two back,
-    and leaves session and duration as a trace, by which the same completion is known if it comes once more.
+    `completed_session` completed the item automatically, reporting `completed_duration_ms`. `completed_at` is the time
+    of the play that this added, and `completed_marked` says whether it set `watched`. Rule 8 takes these two back and
+    keeps session and duration, by which it recognises the same completion if it arrives again.
     """
 
     position_ms: Milliseconds
@@ -104,7 +104,7 @@ class Progress(NamedTuple):
 
 
 class FrozenProgress(NamedTuple):
-    """What the frozen contract shows of a progress; the names are those of Progress."""
+    """The part of Progress that the frozen contract shows, under the same names."""
 
     position_ms: Milliseconds
     duration_ms: Milliseconds | None
@@ -115,13 +115,14 @@ class FrozenProgress(NamedTuple):
 NOTHING = Progress(
     Milliseconds(0), None, watched=False, armed=True, last_watched_at=None, version=0, changed_at=Instant(0)
 )
-"""What is known of an item before anything is: the next change makes version 1 of it. It is never stored."""
+"""The state before the first change, which makes version 1 of it. Never stored."""
 
 
 class KeptPoint(NamedTuple):
-    """A point that was left behind, to go back to (rule 9). `kept_at` is when it had been reached.
+    """An earlier position that can be restored (rule 9). `kept_at` is when the position was reached.
 
-    It is not when it was replaced: so a report that comes twice names the same point, and people find their evening.
+    It is not when it was replaced: a report that arrives twice then names the same point, and people recognise the
+    evening.
     """
 
     position_ms: Milliseconds
@@ -142,10 +143,10 @@ class Reason(StrEnum):
 
 
 class Decision(NamedTuple):
-    """What one report does.
+    """The effect of one report.
 
-    `play_at` is the time of the play that it adds, `taken_back` the time of the automatic play that goes, `kept` a
-    point to keep; None where there is none. Where nothing changes, `progress` is the previous object itself.
+    `play_at`: the time of a play to add. `taken_back`: the time of an automatic play to remove. `kept`: a point to
+    keep. Each is None if there is none. If nothing changes, `progress` is the previous object itself.
     """
 
     progress: Progress
@@ -177,7 +178,7 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
     position = min(report.position_ms, duration)  # rule 5
     completed = _is_completed(position, duration, item, policy)
 
-    # A stored time in the future is a clock that was set back since; it must not make every later report late.
+    # A stored time in the future means that the clock was set back; it must not make every later report late.
     if at < now and _is_late(before, at):
         counts = completed and not _is_known_as_false(before, session, duration, item, policy)
         late, play_at = _with_late(before, session, duration, at, now, policy, plays) if counts else (before, None)
@@ -190,7 +191,7 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
                 _with_player(before, report, at, now), None, None, None, applied=False, reason=Reason.BELOW_FLOOR
             )
 
-    watched, armed, completion = before.watched, before.armed, before[11:]
+    watched, armed, completion = before.watched, before.armed, _completion_of(before)
     play_at = taken_back = None
     if completed:
         play_at = _play_at(before, duration, plays, at)
@@ -237,7 +238,7 @@ def viewing_span(report: Report, item: ItemFacts, policy: Policy, now: Instant) 
     None where the report does not complete its item, so that no play matters.
     """
     if item.credits_ms is None and report.position_ms * 100 < report.duration_ms * policy.watched_percent:
-        return None  # nearly always; the duration that is believed is never shorter than the reported one
+        return None  # the common case; the duration used is never shorter than the reported one
     duration = _believed_duration(report, item, policy)
     if not _is_completed(Milliseconds(min(report.position_ms, duration)), duration, item, policy):
         return None
@@ -246,21 +247,21 @@ def viewing_span(report: Report, item: ItemFacts, policy: Policy, now: Instant) 
 
 
 def concerns_whole_file(previous: Progress | None, decision: Decision) -> bool:
-    """Say whether what was decided for an episode holds for all episodes of its file, which reports as the first.
+    """Return whether a decision about a file's first episode, to which players report, concerns its other episodes too.
 
-    It does where the report completed that one or was a reason to take this back: the others are then to be handed the
-    same report, and what it does to one of them counts only where the same holds of that one. `previous` is what was
-    known of the first before it.
+    It does if the report completed the episode or took its completion back. The other episodes then get the same
+    report, and its effect on one of them counts only if the same is true there. `previous` is the first episode's
+    progress before the report.
     """
     was_watched = previous is not None and previous.watched
     return decision.play_at is not None or decision.taken_back is not None or decision.progress.watched != was_watched
 
 
 def in_whole_file(previous: Progress | None, decision: Decision) -> Progress | None:
-    """Return what a report meets that is handed to another episode of its file, given what it did to the first.
+    """Return the progress on which a report acts that is passed on to another episode of its file.
 
-    Where it added a play to the first, it does so to the others: they are armed as the first was, which alone is told
-    where a viewing begins.
+    If the report added a play to the first episode, it adds one to the others: they count as armed like the first,
+    because only the first one's reports show where a viewing begins.
     """
     if previous is None or decision.play_at is None:
         return previous
@@ -278,16 +279,13 @@ def effective_at(report: Report, policy: Policy, now: Instant) -> Instant:
 
 
 def resume_position(progress: Progress, item: ItemFacts, policy: Policy) -> Milliseconds:
-    """Return where to go on: the position if it is resumable, else 0. A finished or barely begun item starts at 0.
-
-    So does one that was only marked.
-    """
+    """Return the position if it is resumable, else 0: finished, barely begun and only marked items start at 0."""
     resumable = is_resumable(progress.position_ms, progress.duration_ms, item, policy)
     return progress.position_ms if resumable else NOTHING.position_ms
 
 
 def is_resumable(position: Milliseconds, duration: Milliseconds | None, item: ItemFacts, policy: Policy) -> bool:
-    """Say whether a point is one to go on from: neither barely begun nor finished. A marked item has no duration."""
+    """Return whether playback can resume at a position: neither barely begun nor finished. Marks have no duration."""
     return (
         duration is not None
         and not _is_under_floor(position, duration, policy)
@@ -296,7 +294,7 @@ def is_resumable(position: Milliseconds, duration: Milliseconds | None, item: It
 
 
 def point_of(progress: Progress, item: ItemFacts, policy: Policy) -> KeptPoint | None:
-    """Return the point at which a progress stands, as it would be kept, or None where that is not resumable."""
+    """Return the current position as a kept point, or None if it is not resumable."""
     at, duration = progress.last_watched_at, progress.duration_ms
     if at is None or duration is None or not is_resumable(progress.position_ms, duration, item, policy):
         return None
@@ -304,7 +302,7 @@ def point_of(progress: Progress, item: ItemFacts, policy: Policy) -> KeptPoint |
 
 
 def completion_percentage(position_ms: Milliseconds, duration_ms: Milliseconds) -> float:
-    """Return the percentage for showing, rounded half up to 2 decimals, at most 100. Never compare this one."""
+    """Return the percentage for display, rounded half up to 2 decimals, at most 100. Never compare it."""
     hundredths = min(10_000, (20_000 * position_ms + duration_ms) // (2 * duration_ms))
     whole, rest = divmod(hundredths, 100)
     return hundredths / 100 if rest else whole
@@ -329,14 +327,14 @@ def _is_under_floor(position: Milliseconds, duration: Milliseconds, policy: Poli
 
 
 def _is_late(before: Progress, at: Instant) -> bool:
-    """Rule 2; taking a mark away counts like a report, since reports from before it must change nothing."""
+    """Rule 2. Marking as unwatched counts like a report, because reports from before it must change nothing."""
     return (before.last_watched_at is not None and at < before.last_watched_at) or (
         before.unwatched_at is not None and at < before.unwatched_at
     )
 
 
 def _is_superseded(before: Progress, event: Event | None, at: Instant, policy: Policy) -> bool:
-    """Rule 3: a forgotten tab must not drag the position back. Who names no session is no other session."""
+    """Rule 3: a forgotten tab must not drag the position back. A report without a session supersedes nothing."""
     return (
         before.session is not None
         and before.last_watched_at is not None
@@ -345,7 +343,7 @@ def _is_superseded(before: Progress, event: Event | None, at: Instant, policy: P
     )
 
 
-def _is_failed_start(  # noqa: PLR0913 - a report and what it meets
+def _is_failed_start(  # noqa: PLR0913 - a report and the state it acts on
     before: Progress,
     event: Event | None,
     position: Milliseconds,
@@ -353,7 +351,7 @@ def _is_failed_start(  # noqa: PLR0913 - a report and what it meets
     item: ItemFacts,
     policy: Policy,
 ) -> bool:
-    """Rule 4: a player that dies at 0 s, or sends 0 when it is switched off, must not erase the point."""
+    """Rule 4: a player that dies at 0 s, or sends 0 when it is switched off, must not erase the position."""
     return (
         event != Event.SEEK
         and _is_under_floor(position, duration, policy)
@@ -362,7 +360,7 @@ def _is_failed_start(  # noqa: PLR0913 - a report and what it meets
 
 
 def _with_player(before: Progress, report: Report, at: Instant, now: Instant) -> Progress:
-    """Rule 4 keeps the point; yet who plays, and when, is remembered, or the session left behind would take it back."""
+    """Rule 4 keeps the position but records session and time, or the abandoned session could supersede this one."""
     progress = before._replace(
         last_watched_at=at,
         version=before.version + 1,
@@ -381,15 +379,33 @@ def _play_at(before: Progress, duration: Milliseconds, plays: Sequence[Instant] 
     return at if all(abs(at - play) * 2 > duration for play in plays) else None
 
 
+class _Completion(NamedTuple):
+    """The members of Progress that rule 8 can take back, under their names there and in their order."""
+
+    completed_session: str | None = None
+    completed_duration_ms: Milliseconds | None = None
+    completed_at: Instant | None = None
+    completed_marked: bool = False
+
+
+def _completion_of(progress: Progress) -> _Completion:
+    return _Completion(
+        progress.completed_session,
+        progress.completed_duration_ms,
+        progress.completed_at,
+        progress.completed_marked,
+    )
+
+
 def _completion(
     session: str | None, duration: Milliseconds | None, play_at: Instant | None, *, marked: bool
-) -> tuple[str | None, Milliseconds | None, Instant | None, bool]:
-    """Return the last four members of Progress: what rule 8 can take back. Without a session that is nothing."""
-    return (None, None, None, False) if session is None else (session, duration, play_at, marked)
+) -> _Completion:
+    """Return what rule 8 can take back of a completion: nothing without a session."""
+    return _Completion() if session is None else _Completion(session, duration, play_at, marked)
 
 
 def _is_refuted(before: Progress, duration: Milliseconds, policy: Policy) -> bool:
-    """Rule 8, for the session that completed: there is something to take back, and the duration has grown too far."""
+    """Rule 8, for the completing session: there is something to take back, and the duration has grown too far."""
     return (before.completed_marked or before.completed_at is not None) and _has_grown(
         before.completed_duration_ms, duration, policy
     )
@@ -402,7 +418,7 @@ def _has_grown(earlier: Milliseconds | None, later: Milliseconds | None, policy:
 def _is_known_as_false(
     before: Progress, session: str | None, duration: Milliseconds, item: ItemFacts, policy: Policy
 ) -> bool:
-    """Say whether a late completion would be, or was, taken back by what its own session reported since (rule 8)."""
+    """Return whether later reports of the same session would take, or took, a late completion back (rule 8)."""
     if session is None:
         return False
     if session == before.completed_session and before.completed_at is None and not before.completed_marked:
@@ -415,7 +431,7 @@ def _is_known_as_false(
     )
 
 
-def _with_late(  # noqa: PLR0913 - a report and what it meets
+def _with_late(  # noqa: PLR0913 - a report and the state it acts on
     before: Progress,
     session: str | None,
     duration: Milliseconds,
@@ -424,7 +440,7 @@ def _with_late(  # noqa: PLR0913 - a report and what it meets
     policy: Policy,
     plays: Sequence[Instant] | None,
 ) -> tuple[Progress, Instant | None]:
-    """Rule 2, for a completion: it is told, though late; not so where the mark was taken away by hand since.
+    """Rule 2, for a completion: it counts although it is late, unless the item was marked as unwatched since.
 
     An offline phone that comes back must not undo the evening's watching on the television.
     """
@@ -433,10 +449,10 @@ def _with_late(  # noqa: PLR0913 - a report and what it meets
     play_at = _play_at(before, duration, plays, at)
     if play_at is None and before.watched:
         return before, None
-    # Disarmed by the completion, and armed again if what is stored, which came after it, lies under the line.
+    # The completion disarms; the stored report, which is newer, arms again if it is below the threshold of rule 7.
     rearmed = before.duration_ms is not None and before.position_ms * 100 < before.duration_ms * policy.rearm_percent
     if not before.watched:
-        before = before._make((*before[:11], *_completion(session, duration, play_at, marked=True)))
+        before = before._replace(**_completion(session, duration, play_at, marked=True)._asdict())
     return before._replace(
         watched=True, armed=before.armed and rearmed, version=before.version + 1, changed_at=now
     ), play_at
@@ -445,7 +461,7 @@ def _with_late(  # noqa: PLR0913 - a report and what it meets
 def _left_behind(
     before: Progress, after: Progress, item: ItemFacts, policy: Policy, *, completed: bool
 ) -> KeptPoint | None:
-    """Rule 9: return the point to keep, which is lost where someone fell asleep. Going on in one session loses none."""
+    """Rule 9: return the old position if it would be lost, as when someone falls asleep. Playing on loses none."""
     other = after.session is not None and before.session is not None and after.session != before.session
     if completed or other or after.position_ms < before.position_ms:
         return point_of(before, item, policy)
@@ -453,5 +469,5 @@ def _left_behind(
 
 
 def _is_the_same(before: Progress, after: Progress) -> bool:
-    """Compare all that a report tells; not the version, and not when it was changed."""
-    return before[:5] == after[:5] and before[7:] == after[7:]
+    """Compare everything that a report sets: all but `version` and `changed_at`."""
+    return before == after._replace(version=before.version, changed_at=before.changed_at)
