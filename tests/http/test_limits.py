@@ -6,10 +6,19 @@ import httpx
 import pytest
 from sqlalchemy import Table, func, insert, select
 
-from playhead.domain.limits import KEPT_POSITIONS_OF_ITEM, PLAYS_OF_ITEM, Limit
+from playhead.domain.accounts import TokenKind
+from playhead.domain.limits import (
+    DECISIONS_OF_USER,
+    KEPT_POSITIONS_OF_ITEM,
+    LIBRARIES,
+    PLAYS_OF_ITEM,
+    SESSIONS_OF_USER,
+    TOKENS_OF_USER,
+    Limit,
+)
 from playhead.storage import schema
 from support import Ids
-from world import EPISODE, MOVIE, SHOW, World
+from world import EPISODE, MOVIE, PASSWORD, SHOW, World
 
 pytestmark = pytest.mark.anyio
 
@@ -106,3 +115,82 @@ async def test_of_the_kept_positions_of_an_item_the_newest_stay(stocked: World):
     kept = (await stocked.client.get(f"{MOVIE_URL}/positions", headers=stocked.member)).json()["items"]
     assert len(kept) == KEPT_POSITIONS_OF_ITEM.most
     assert kept[0]["position_seconds"] == 1000 + KEPT_POSITIONS_OF_ITEM.most + 2
+
+
+# Hidden, snoozed, dropped
+
+
+async def test_a_decision_beyond_the_limit_is_refused_until_one_is_taken_back(stocked: World):
+    rows = [{"item_id": new_id(), "hidden_at": 1} for _ in range(DECISIONS_OF_USER.most)]
+    await fill(stocked, schema.list_state, *rows)
+    for method, url, body in (
+        ("PUT", f"/api/v1/continue-watching/{MOVIE}/hidden", None),
+        ("PUT", f"/api/v1/items/{MOVIE}/snoozed", {"until": "2025-11-20T22:00:00Z"}),
+        ("PUT", f"/api/v1/shows/{SHOW}/dropped", None),
+    ):
+        assert_refused(await stocked.client.request(method, url, json=body, headers=stocked.member), DECISIONS_OF_USER)
+    assert await count(stocked, schema.list_state) == DECISIONS_OF_USER.most
+
+
+async def test_snoozes_that_are_over_make_room_for_a_decision(stocked: World):
+    rows = [{"item_id": new_id(), "snoozed_until": 1} for _ in range(DECISIONS_OF_USER.most)]
+    await fill(stocked, schema.list_state, *rows)
+    answer = await stocked.client.put(f"/api/v1/shows/{SHOW}/dropped", headers=stocked.member)
+    assert answer.status_code == 204
+    assert await count(stocked, schema.list_state) == 1
+
+
+# Tokens and sessions
+
+
+async def fill_tokens(world: World, kind: TokenKind, number: int) -> None:
+    common = {"kind": kind.value, "name": "", "expires_at": None, "last_used_at": None}
+    rows = [common | {"hash": f"{kind}-{each}", "id": new_id(), "created_at": each} for each in range(number)]
+    await fill(world, schema.token, *rows)
+
+
+async def test_a_token_beyond_the_limit_is_refused(world: World):
+    await fill_tokens(world, TokenKind.API, TOKENS_OF_USER.most - 1)  # the world has made one
+    assert_refused(await world.client.post("/api/v1/tokens", json={"name": "n"}, headers=world.member), TOKENS_OF_USER)
+    await fill_tokens(world, TokenKind.SESSION, 1)  # which is none of these
+    first = (await world.client.get("/api/v1/tokens", headers=world.member)).json()["items"][-1]
+    await world.client.delete(f"/api/v1/tokens/{first['id']}", headers=world.member)
+    assert (await world.client.post("/api/v1/tokens", json={"name": "n"}, headers=world.member)).status_code == 201
+
+
+async def test_the_settings_page_says_that_there_are_too_many_tokens(world: World):
+    await fill_tokens(world, TokenKind.API, TOKENS_OF_USER.most - 1)
+    answer = await world.client.post(
+        "/settings/tokens", data={"name": "n"}, headers=world.member | {"sec-fetch-site": "same-origin"}
+    )
+    assert answer.status_code == 409
+    assert "There can be at most 200 API tokens of one user" in answer.text
+
+
+async def test_a_session_beyond_the_limit_ends_the_one_that_was_idle_longest(world: World):
+    await fill_tokens(world, TokenKind.SESSION, SESSIONS_OF_USER.most - 1)
+    credentials = {"username": "member", "password": PASSWORD}
+    first = (await world.client.post("/api/v1/sessions", json=credentials)).json()["token"]
+    world.clock.advance(DAY_MS)
+    second = (await world.client.post("/api/v1/sessions", json=credentials)).json()["token"]
+    query = select(schema.token.c.hash).where(schema.token.c.kind == TokenKind.SESSION.value)
+    hashes = await world.playhead.installation.database.read(lambda c: {*c.execute(query).scalars()})
+    assert len(hashes) == SESSIONS_OF_USER.most
+    assert "session-0" not in hashes
+    assert "session-1" in hashes
+    for token in (first, second):
+        answer = await world.client.get("/api/v1/me", headers={"authorization": f"Bearer {token}"})
+        assert answer.status_code == 200
+
+
+# Libraries
+
+
+async def test_a_library_beyond_the_limit_is_refused(world: World):
+    rows = [
+        {"id": new_id(), "name": f"Library {number}", "kind": "movies", "created_at": 0}
+        for number in range(LIBRARIES.most)
+    ]
+    await world.playhead.installation.database.write(lambda c: c.execute(insert(schema.library), rows))
+    answer = await world.client.post("/api/v1/libraries", json={"name": "N", "kind": "movies"}, headers=world.admin)
+    assert_refused(answer, LIBRARIES)

@@ -10,10 +10,10 @@ import pytest
 from disks import faulty_disk
 from playhead.domain.accounts import Principal, TokenKind, User
 from playhead.domain.events import NAMED_MAX, SHOWN_MAX, Change, Topic
+from playhead.domain.limits import EVENT_STREAMS, EVENT_STREAMS_OF_USER, NOTICES_OF_STREAM
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, Role, UserId
 from playhead.domain.playback import Event, Policy, Progress, Report
 from playhead.errors import Code, PlayheadError, unavailable
-from playhead.services import events as hub
 from playhead.services.events import Events, EventStream, StreamSignal, StreamTiming
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
@@ -178,7 +178,7 @@ async def test_a_stream_that_takes_nothing_for_too_long_is_given_up():
 
 async def test_a_stream_for_which_too_much_waits_is_ended(events: Events):
     stream = events.open(principal())
-    for _ in range(hub.WAITING_MAX + 1):
+    for _ in range(NOTICES_OF_STREAM.most + 1):
         stream.put(StreamSignal.REFETCH)
     assert await told(stream) == []
 
@@ -197,17 +197,25 @@ async def test_a_stream_ends_with_its_token_even_if_the_store_could_not_say_so_a
     await events.close()
 
 
-async def test_streams_have_a_bound_for_one_user_and_for_all(events: Events):
-    for _ in range(hub.STREAMS_OF_USER_MAX):
-        events.open(principal())
+async def test_a_stream_beyond_those_of_a_user_is_refused_until_one_ends(events: Events):
+    streams = [events.open(principal()) for _ in range(EVENT_STREAMS_OF_USER.most)]
     with pytest.raises(PlayheadError) as refused:
         events.open(principal())
     assert refused.value.code is Code.UNAVAILABLE
-    for number in range(hub.STREAMS_MAX - hub.STREAMS_OF_USER_MAX):
+    assert refused.value.retry_after_s
+    events.open(principal(BEN))
+    events.leave(streams[0])
+    events.open(principal())
+    assert events.refused == 1
+    await events.close()
+
+
+async def test_a_stream_beyond_those_of_a_process_is_refused(events: Events):
+    for number in range(EVENT_STREAMS.most):
         events.open(principal(UserId(f"user {number}")))
     with pytest.raises(PlayheadError):
         events.open(principal(BEN))
-    assert (events.refused, events.open_streams) == (2, hub.STREAMS_MAX)
+    assert (events.refused, events.open_streams) == (1, EVENT_STREAMS.most)
     await events.close()
     with pytest.raises(PlayheadError):
         events.open(principal(BEN))

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, insert
 
 from playhead.bootstrap import Installation, open_installation
 from playhead.config import Settings
-from playhead.domain.limits import PLAYS_OF_ITEM
+from playhead.domain.limits import DECISIONS_OF_USER, PLAYS_OF_ITEM
 from playhead.domain.model import ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import Event, Report
 from playhead.services.history import Rejected
@@ -240,3 +240,23 @@ async def test_a_line_that_would_give_an_item_too_many_plays_is_rejected_whole(h
     assert b'"progress"' not in await home.export()
     assert await home.bring(first) == (0, 1, [])  # what is there already is no further play
     assert await home.bring(line(1)) == (1, 0, [])
+
+
+async def test_a_line_that_would_hide_more_than_a_user_may_is_rejected_whole(home: Home):
+    rows = [{"item_id": each, "user_id": home.user_id, "hidden_at": 1} for each in _ids(DECISIONS_OF_USER.most - 1)]
+    await home.installation.database.write(lambda c: c.execute(insert(schema.list_state), rows))
+    hidden = "2025-11-08T22:00:00Z"
+    lines = [
+        {"item": {"kind": "movie", "title": title, "year": year}, "list": {"hidden_at": hidden}}
+        for title, year in (("Film", 1999), ("Other", 2001))
+    ]
+    text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+    changed, unchanged, rejected = await home.bring(text)
+    assert (changed, unchanged) == (1, 0)
+    assert [each.reason for each in rejected] == ["would hide, snooze or drop more than 10,000 movies and shows"]
+    assert await home.bring(text.splitlines(keepends=True)[0]) == (0, 1, [])
+
+
+def _ids(number: int) -> list[str]:
+    new_id = Ids()
+    return [new_id().replace("0000-4000", "1111-4000") for _ in range(number)]

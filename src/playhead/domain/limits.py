@@ -22,3 +22,10 @@ class Limit(NamedTuple):
 
 PLAYS_OF_ITEM: Final = Limit("plays of one item per user", 10_000)
 KEPT_POSITIONS_OF_ITEM: Final = Limit("kept positions of one item per user", 20)
+DECISIONS_OF_USER: Final = Limit("movies and shows that one user has hidden, snoozed or dropped", 10_000)
+TOKENS_OF_USER: Final = Limit("API tokens of one user", 200)
+SESSIONS_OF_USER: Final = Limit("sessions of one user", 500)
+LIBRARIES: Final = Limit("libraries", 500)
+EVENT_STREAMS_OF_USER: Final = Limit("event streams of one user in one process", 64)
+EVENT_STREAMS: Final = Limit("event streams of one process", 4_096)
+NOTICES_OF_STREAM: Final = Limit("notices that wait for one event stream", 64)

@@ -30,6 +30,7 @@ from playhead.domain.accounts import (
     token_hash,
     token_is_live,
 )
+from playhead.domain.limits import TOKENS_OF_USER
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.errors import (
     Code,
@@ -158,7 +159,9 @@ class Accounts:
     # Signing in and out
 
     async def sign_in(self, name: str, password: str, address: str, device: str = "") -> SignedIn:
-        """Open a session. `address` is where the request comes from, `device` what the session goes by in a list.
+        """Open a session; beyond the limit, the user's session that was idle longest ends.
+
+        `address` is where the request comes from, `device` what the session goes by in a list.
 
         Raises NOT_AUTHENTICATED, the same and after the same time for a wrong password and an unknown name;
         TOO_MANY_ATTEMPTS after ten failures of this name from this address within 15 minutes; UNAVAILABLE when too
@@ -413,12 +416,17 @@ class Accounts:
     # API tokens
 
     async def create_token(self, user_id: UserId, name: str) -> NewToken:
-        """Make an API token. It does not expire. Raises INVALID for `name`, NOT_FOUND for the user."""
+        """Make an API token. It does not expire.
+
+        Raises INVALID for `name`, NOT_FOUND for the user, LIMIT_REACHED.
+        """
         _refuse_faults(name=name_faults(name))
         secret, token = self._make_token(user_id, TokenKind.API, clean_name(name))
 
         def create(connection: Connection) -> None:
             _user(connection, user_id)
+            if storage.count_tokens(connection, user_id, TokenKind.API) >= TOKENS_OF_USER.most:
+                raise TOKENS_OF_USER.refusal()
             storage.add_token(connection, token_hash(secret), token)
 
         await self._database.write(create)

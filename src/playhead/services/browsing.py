@@ -293,14 +293,13 @@ class Browsing:
                 )
                 previous, following = neighbours(of_show, item_id)
             known = storage.list_items(connection, viewer.user_id, [item_id])[item_id]
-            states = lists.list_states(connection, viewer.user_id)
             return ItemPageView(
                 self._seen(known._replace(item=item), show),
                 view.library,
                 sorted(catalogue.list_files(connection, item_id), key=version_preference),
                 marks.list_plays(connection, key),
                 marks.list_points(connection, key),
-                states.get(item.show_id or item_id, ListState()),
+                lists.find_state(connection, (viewer.user_id, item.show_id or item_id)),
                 previous,
                 following,
             )
@@ -316,7 +315,6 @@ class Browsing:
             viewed, seen = self._episodes(connection, viewer, view.item)
             following = next_up(viewed, self._policy, now)
             numbers = sorted({_season(each.item) for each in seen if each.is_available}, key=_specials_last)
-            states = lists.list_states(connection, viewer.user_id)
             next_id = None if following.episode is None else following.episode.item_id
             return ShowPage(
                 view.item,
@@ -326,7 +324,7 @@ class Browsing:
                 following,
                 next((each for each in seen if each.item.id == next_id), None),
                 next((each for each in seen if each.is_available and _season(each.item) != 0), None),
-                states.get(show_id, ListState()),
+                lists.find_state(connection, (viewer.user_id, show_id)),
             )
 
         return await self._database.read(load)

@@ -13,6 +13,7 @@ import msgspec
 from playhead.domain.access import may_see
 from playhead.domain.accounts import clean_name, name_faults
 from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
+from playhead.domain.limits import LIBRARIES
 from playhead.domain.model import (
     FileId,
     Instant,
@@ -146,7 +147,10 @@ class Catalogue:
         )
 
         def add(connection: Connection) -> None:
-            others = [Path(other.path) for other in catalogue.list_libraries(connection) if other.path is not None]
+            libraries = catalogue.list_libraries(connection)
+            if len(libraries) >= LIBRARIES.most:
+                raise LIBRARIES.refusal()
+            others = [Path(other.path) for other in libraries if other.path is not None]
             if folder is not None and nested(folder, others) is not None:
                 raise conflict("The folder belongs to another library, or holds one")
             catalogue.add_library(connection, library)

@@ -13,15 +13,11 @@ from typing import Final, NamedTuple
 
 from playhead.domain.accounts import Principal
 from playhead.domain.events import Change, PendingChanges
+from playhead.domain.limits import EVENT_STREAMS, EVENT_STREAMS_OF_USER, NOTICES_OF_STREAM
 from playhead.domain.model import ItemId, UserId
 from playhead.errors import PlayheadError, unavailable
 
 log = logging.getLogger(__name__)
-
-WAITING_MAX: Final = 64
-
-STREAMS_MAX: Final = 4096
-STREAMS_OF_USER_MAX: Final = 1024
 
 _VERSIONS_MAX: Final = 1000
 
@@ -88,7 +84,7 @@ class EventStream:
 
     def put(self, notice: Notice) -> None:
         """Add what is to be sent. A stream for which too much waits is ended."""
-        if len(self._waiting) >= WAITING_MAX:
+        if len(self._waiting) >= NOTICES_OF_STREAM.most:
             self.end()
             return
         self._waiting.append(notice)
@@ -201,7 +197,7 @@ class Events:
         """Return a new stream of a user; `leave` it at its end. Raises UNAVAILABLE where there are too many."""
         audience = self._audiences.get(principal.user_id)
         of_user = 0 if audience is None else len(audience.streams)
-        if self._closed or self.open_streams >= STREAMS_MAX or of_user >= STREAMS_OF_USER_MAX:
+        if self._closed or self.open_streams >= EVENT_STREAMS.most or of_user >= EVENT_STREAMS_OF_USER.most:
             self.refused += 1
             raise unavailable(retry_after_s=5)
         if audience is None:

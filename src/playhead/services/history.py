@@ -14,12 +14,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.history import ItemName, match, merge
-from playhead.domain.limits import PLAYS_OF_ITEM
+from playhead.domain.limits import DECISIONS_OF_USER, PLAYS_OF_ITEM
 from playhead.domain.lists import ListState
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
 from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
 from playhead.storage import history as storage
-from playhead.storage import playback
+from playhead.storage import lists, playback
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.history import Belongings, ExportedPlay
 
@@ -27,6 +27,7 @@ _LINES_AT_ONCE = 500
 LONGEST_LINE = 1_000_000
 """Bytes; a line that is longer is none of ours."""
 _TOO_MANY_PLAYS = f"would give its item more than {PLAYS_OF_ITEM.most:,} plays"
+_TOO_MANY_DECISIONS = f"would hide, snooze or drop more than {DECISIONS_OF_USER.most:,} movies and shows"
 
 MomentField = Annotated[datetime, Meta(tz=True)]
 LengthMs = Annotated[int, Meta(ge=0, le=MAX_MS)]
@@ -140,7 +141,7 @@ class History:
     ) -> HistoryReport:
         """Bring lines in, some hundred in a transaction. Idempotent; nothing that is there is lost.
 
-        `reject` gets each line that is no such line, names no item here, or would give one too many plays; `progress`
+        `reject` gets each line that is no such line, names no item here, or would exceed a limit; `progress`
         gets the number of lines done. Bringing in is no activity: it moves no time and opens no session.
         """
         changed = unchanged = 0
@@ -159,15 +160,15 @@ class History:
                 changed += moved
                 unchanged += len(brought) - moved - len(full)
                 for (number, _, text), item_id in zip(parsed, found, strict=True):
-                    if item_id in full:
-                        reject(Rejected(number, _TOO_MANY_PLAYS, text))
+                    if item_id is not None and item_id in full:
+                        reject(Rejected(number, full[item_id], text))
             progress(some[-1][0])
         return HistoryReport(changed, unchanged)
 
     def _store(
         self, user_id: UserId, brought: Mapping[ItemId, list[Belongings]], connection: Connection
-    ) -> tuple[int, frozenset[ItemId]]:
-        """Return how many items were changed, and those that would have too many plays, which were not."""
+    ) -> tuple[int, dict[ItemId, str]]:
+        """Return how many items were changed, and why those beyond a limit were not."""
         now = self._clock()
         full = _full(connection, user_id, brought)
         brought = {item_id: several for item_id, several in brought.items() if item_id not in full}
@@ -192,17 +193,23 @@ class History:
         return len(changed), full
 
 
-def _full(connection: Connection, user_id: UserId, brought: Mapping[ItemId, list[Belongings]]) -> frozenset[ItemId]:
-    """Return the items that would have more plays than an item can have. Plays that are there already count once."""
-    keys = [(user_id, item_id) for item_id in brought]
-    full: set[ItemId] = set()
-    for (_, item_id), number in playback.count_plays(connection, keys).items():
+def _full(connection: Connection, user_id: UserId, brought: Mapping[ItemId, list[Belongings]]) -> dict[ItemId, str]:
+    """Return the items whose lines would exceed a limit, and which. What is there already counts once."""
+    full: dict[ItemId, str] = {}
+    for (_, item_id), number in playback.count_plays(connection, [(user_id, item_id) for item_id in brought]).items():
         new = {play.id for each in brought[item_id] for play in each.plays}
         if number + len(new) > PLAYS_OF_ITEM.most:
             there = {play.id for play in storage.belongings(connection, user_id, [item_id])[item_id].plays}
             if len(there | new) > PLAYS_OF_ITEM.most and new - there:
-                full.add(item_id)
-    return frozenset(full)
+                full[item_id] = _TOO_MANY_PLAYS
+    decided = [item_id for item_id, several in brought.items() if any(each.state is not None for each in several)]
+    room = DECISIONS_OF_USER.most - lists.count_states(connection, user_id) if decided else 0
+    if len(decided) > room:
+        new_decisions = [
+            item_id for item_id in decided if lists.find_state(connection, (user_id, item_id)) == ListState()
+        ]
+        full |= dict.fromkeys(new_decisions[max(0, room) :], _TOO_MANY_DECISIONS)
+    return full
 
 
 # Out

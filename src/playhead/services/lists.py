@@ -10,10 +10,12 @@ import msgspec
 
 from playhead.domain.access import may_administer, may_see
 from playhead.domain.events import Change, Publish, Topic
+from playhead.domain.limits import DECISIONS_OF_USER
 from playhead.domain.lists import (
     Card,
     CardCandidate,
     ItemState,
+    ListState,
     NextKind,
     NextUp,
     continue_watching,
@@ -30,6 +32,7 @@ from playhead.storage import catalogue, playback
 from playhead.storage import lists as storage
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.lists import PlayedRow, WatchedRow
+from playhead.storage.playback import Key
 
 # How far back is looked at first: most have been active with more than a page of cards since.
 _LATELY_MS = 14 * 24 * 60 * 60 * 1000
@@ -273,11 +276,24 @@ class Lists:
         def write(connection: Connection) -> ItemId | None:
             _require(connection, viewer.user_id, item_id, kind)
             card = storage.card_of(connection, item_id)
+            if any(change.values()):
+                self._require_room(connection, (viewer.user_id, card))
             return card if storage.set_state(connection, (viewer.user_id, card), **change) else None
 
         card = await self._database.write(write)
         if card is not None:
             self._publish([Change(viewer.user_id, Topic.LISTS, (card,))])
+
+    def _require_room(self, connection: Connection, key: Key) -> None:
+        """Raise LIMIT_REACHED where a user cannot decide about another card; snoozes that are over make room."""
+        user_id, _ = key
+        if storage.find_state(connection, key) != ListState():
+            return
+        if storage.count_states(connection, user_id) < DECISIONS_OF_USER.most:
+            return
+        storage.remove_past_snoozes(connection, user_id, self._clock())
+        if storage.count_states(connection, user_id) >= DECISIONS_OF_USER.most:
+            raise DECISIONS_OF_USER.refusal()
 
     # Showing
 

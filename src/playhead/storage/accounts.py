@@ -3,11 +3,12 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from playhead.domain.accounts import NO_PASSWORD, Token, TokenKind, User
+from playhead.domain.limits import SESSIONS_OF_USER
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import (
@@ -226,7 +227,9 @@ def _user(user_id: str, name: str, role: str, created_at: int) -> User:
 
 
 def add_token(connection: Connection, token_hash: str, stored: Token) -> None:
-    """Store a token under its hash."""
+    """Store a token under its hash. A session beyond the limit of its user ends the one that was idle longest."""
+    if stored.kind is TokenKind.SESSION:
+        _end_idle_sessions(connection, stored.user_id, SESSIONS_OF_USER.most - 1)
     connection.execute(
         insert(token).values(
             hash=token_hash,
@@ -239,6 +242,27 @@ def add_token(connection: Connection, token_hash: str, stored: Token) -> None:
             last_used_at=stored.last_used_at,
         )
     )
+
+
+def _end_idle_sessions(connection: Connection, user_id: UserId, most: int) -> None:
+    """Keep the `most` sessions that were used last. Days of use are noted, so of one day the newest stay."""
+    last_used = func.coalesce(token.c.last_used_at, token.c.created_at)
+    idle = (
+        select(token.c.hash)
+        .where(token.c.user_id == user_id, token.c.kind == TokenKind.SESSION.value)
+        .order_by(last_used.desc(), token.c.created_at.desc(), token.c.id)
+        .offset(most)
+    )
+    hashes = connection.execute(idle).scalars().all()
+    if hashes:
+        connection.execute(delete(token).where(token.c.user_id == user_id, token.c.hash.in_(hashes)))
+        count_epoch(connection)
+
+
+def count_tokens(connection: Connection, user_id: UserId, kind: TokenKind) -> int:
+    """Return how many tokens of one kind a user has."""
+    query = select(func.count()).select_from(token).where(token.c.user_id == user_id, token.c.kind == kind.value)
+    return connection.execute(query).scalar_one()
 
 
 def list_tokens(connection: Connection, user_id: UserId, kind: TokenKind) -> list[Token]:

@@ -238,13 +238,40 @@ def list_states(connection: Connection, user_id: UserId) -> dict[ItemId, ListSta
     return {row[0]: ListState(*row[1:]) for row in rows}
 
 
+def find_state(connection: Connection, key: Key) -> ListState:
+    """Return what a user decided about the card of a movie or show."""
+    user_id, item_id = key
+    columns = list_state.c
+    mine = and_(columns.user_id == user_id, columns.item_id == item_id)
+    row = connection.execute(select(columns.hidden_at, columns.snoozed_until, columns.dropped_at).where(mine)).first()
+    return ListState() if row is None else ListState(*row)
+
+
+def count_states(connection: Connection, user_id: UserId) -> int:
+    """Return about how many cards a user has decided."""
+    query = select(func.count()).select_from(list_state).where(list_state.c.user_id == user_id)
+    return connection.execute(query).scalar_one()
+
+
+def remove_past_snoozes(connection: Connection, user_id: UserId, now: Instant) -> None:
+    """Remove what a user decided that says nothing any more: snoozes that ended, of cards not hidden or dropped."""
+    columns = list_state.c
+    connection.execute(
+        delete(list_state).where(
+            columns.user_id == user_id,
+            columns.snoozed_until <= now,
+            columns.hidden_at.is_(None),
+            columns.dropped_at.is_(None),
+        )
+    )
+
+
 def set_state(connection: Connection, key: Key, **change: Instant | None) -> bool:
     """Change what a user decided about a card; a row that says nothing any more goes. Returns whether it changed."""
     user_id, item_id = key
     mine = and_(list_state.c.user_id == user_id, list_state.c.item_id == item_id)
     columns = list_state.c
-    row = connection.execute(select(columns.hidden_at, columns.snoozed_until, columns.dropped_at).where(mine)).first()
-    before = ListState() if row is None else ListState(*row)
+    before = find_state(connection, key)
     after = before._replace(**change)
     if after == before:
         return False
