@@ -250,6 +250,7 @@ class Playhead:
                 identities=installation.identities,
                 identity_header=header,
                 remote_sign_out_url=self.settings.remote_sign_out_url,
+                device_codes=installation.device_codes,
                 catalogue=installation.catalogue,
                 artwork=installation.artwork,
                 subtitles=installation.subtitles,

@@ -11,12 +11,14 @@ from uuid import uuid4
 
 from playhead.config import Settings
 from playhead.domain.identity import GroupRules
+from playhead.domain.device_codes import USER_CODE_ALPHABET, USER_CODE_LENGTH
 from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
+from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
 from playhead.services.history import History
 from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
@@ -43,6 +45,7 @@ class Installation:
     accounts: Accounts
     identities: Identities
     proxy_identities: ProxyIdentities
+    device_codes: DeviceCodes
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -64,6 +67,11 @@ def now() -> Instant:
 def new_id() -> str:
     """Return a random UUID."""
     return str(uuid4())
+
+
+def new_user_code() -> str:
+    """Return random characters for a person to type."""
+    return "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
 
 
 def new_token() -> str:
@@ -92,6 +100,14 @@ async def open_installation(
         )
         identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
         proxy_identities = ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic)
+        device_codes = DeviceCodes(
+            database,
+            clock=clock,
+            monotonic=time.monotonic,
+            new_id=new_id,
+            new_device_code=new_token,
+            new_user_code=new_user_code,
+        )
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         artwork = Artwork(database, settings.data.absolute() / "artwork", monotonic=time.monotonic)
         subtitles = Subtitles(database, settings.data.absolute() / "subtitles", monotonic=time.monotonic)
@@ -115,6 +131,7 @@ async def open_installation(
                 accounts=accounts,
                 identities=identities,
                 proxy_identities=proxy_identities,
+                device_codes=device_codes,
                 catalogue=catalogue,
                 artwork=artwork,
                 subtitles=subtitles,

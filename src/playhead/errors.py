@@ -17,6 +17,7 @@ class Code(Enum):
     CONFLICT = "conflict"
     LIMIT_REACHED = "limit-reached"
     TOO_MANY_ATTEMPTS = "too-many-attempts"
+    DEVICE_CODE = "device-code"
     UNAVAILABLE = "unavailable"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
@@ -77,6 +78,11 @@ def limit_reached(message: str) -> PlayheadError:
 def too_many_attempts(retry_after_s: int) -> PlayheadError:
     """Too many failed sign-ins; `retry_after_s` is when the next try is let through."""
     return PlayheadError(Code.TOO_MANY_ATTEMPTS, "Too many attempts", retry_after_s=retry_after_s)
+
+
+def device_code_refused(error: str, retry_after_s: int | None = None) -> PlayheadError:
+    """A device code yields nothing, or not yet; `error` is a code of RFC 8628, 3.5, or RFC 6749, 5.2."""
+    return PlayheadError(Code.DEVICE_CODE, error, retry_after_s=retry_after_s)
 
 
 def unavailable(retry_after_s: int = 1) -> PlayheadError:

@@ -53,6 +53,8 @@ OWN = {
     "/undo",
     "/history",
     "/history/{id}/remove",
+    "/activate",
+    "/activate/decide",
     "/settings",
     "/settings/password",
     "/settings/time-zone",
@@ -132,6 +134,8 @@ async def test_the_public_routes_are_these(stocked: World):
     public = {route.path for route in stocked.playhead.table if route.access is Access.ANYONE}
     assert public == {
         "/api/v1/sessions",
+        "/api/v1/device",
+        "/api/v1/device/token",
         "/livez",
         "/readyz",
         "/metrics",
@@ -141,4 +145,6 @@ async def test_the_public_routes_are_these(stocked: World):
         "/setup",
         "/sign-in",
         "/sign-out",
+        "/tv",
+        "/tv/continue",
     }

@@ -66,7 +66,7 @@ def paths_of_pages() -> list[str]:
     return [row.path for row in rows if row.show_refusal is not None and row.method == "GET"]
 
 
-ENTRANCE = ("/setup", "/sign-in")
+ENTRANCE = ("/setup", "/sign-in", "/tv")
 """Pages for whoever is not signed in."""
 
 every_page = pytest.mark.parametrize("pattern", paths_of_pages())

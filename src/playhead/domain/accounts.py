@@ -169,14 +169,15 @@ def throttle_address(address: str) -> str:
     return str(ip_network((parsed, _IPV6_PREFIX), strict=False))
 
 
-def retry_after_s(failures: Sequence[Instant], now: Instant) -> int | None:
-    """Say in how many seconds the next sign-in is let through, None for at once.
+def retry_after_s(failures: Sequence[Instant], now: Instant, allowed: int = FAILURES_ALLOWED) -> int | None:
+    """Return the number of seconds until the next attempt is let through, or None if it may be made now.
 
-    `failures` are the times of earlier ones of the same name and address, in any order.
+    `failures` are the times of earlier ones, such as failed sign-ins of the same name and address, in any order; up to
+    `allowed` of them may be made within FAILURE_WINDOW_MS.
     """
     recent = sorted(failure for failure in failures if failure > now - FAILURE_WINDOW_MS)
-    if len(recent) < FAILURES_ALLOWED:
+    if len(recent) < allowed:
         return None
     # A clock that was set back must not lock anybody out for longer than the window.
-    wait_ms = min(recent[-FAILURES_ALLOWED] + FAILURE_WINDOW_MS - now, FAILURE_WINDOW_MS)
+    wait_ms = min(recent[-allowed] + FAILURE_WINDOW_MS - now, FAILURE_WINDOW_MS)
     return -(-wait_ms // 1000)

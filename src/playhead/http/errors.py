@@ -19,6 +19,7 @@ STATUS: dict[Code, int] = {
     Code.CONFLICT: 409,
     Code.LIMIT_REACHED: 409,
     Code.TOO_MANY_ATTEMPTS: 429,
+    Code.DEVICE_CODE: 400,
     Code.UNAVAILABLE: 503,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.RANGE_NOT_SATISFIABLE: 416,

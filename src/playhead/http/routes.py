@@ -34,6 +34,14 @@ from playhead.http.api.catalogue import (
     LibraryAnswer,
     LibraryRequest,
 )
+from playhead.http.api.device_codes import MEDIA_TYPES as DEVICE_CODE_MEDIA_TYPES
+from playhead.http.api.device_codes import (
+    DeviceCodeAnswer,
+    DeviceCodeRequest,
+    DeviceCodeRoutes,
+    DeviceTokenAnswer,
+    DeviceTokenRequest,
+)
 from playhead.http.api.events import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 from playhead.http.api.events import ChangeAnswer, EventRoutes
 from playhead.http.api.formats import ProgressAnswer
@@ -67,6 +75,7 @@ from playhead.http.api.subtitles import SubtitleRoutes
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
 from playhead.http.metrics import MetricsCollector, MetricsRoutes, WorkerLabel
 from playhead.http.openapi import document
+from playhead.http.pages.activate import ActivatePages
 from playhead.http.pages.acts import ActPages
 from playhead.http.pages.admin import AdminPages
 from playhead.http.pages.admin_health import Examine, HealthPage
@@ -81,6 +90,7 @@ from playhead.http.pages.libraries import LibraryPages
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
 from playhead.http.pages.sign_in_settings import SignInSettings
+from playhead.http.pages.television import TelevisionPages
 from playhead.http.pages.watch import WatchPages
 from playhead.http.proxies import IdentityHeader
 from playhead.http.route import Access, Route
@@ -89,6 +99,7 @@ from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
+from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
 from playhead.services.identity import Identities
 from playhead.services.importing import Importer
@@ -114,6 +125,7 @@ class Services:
     identities: Identities
     identity_header: IdentityHeader | None
     remote_sign_out_url: str
+    device_codes: DeviceCodes
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -148,6 +160,7 @@ def table(services: Services) -> list[Route]:
         return document(rows, services.version)
 
     account = AccountRoutes(services.accounts)
+    device_code = DeviceCodeRoutes(services.device_codes, services.accounts)
     catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
     artwork = ArtworkRoutes(services.artwork)
     subtitles = SubtitleRoutes(services.subtitles)
@@ -159,6 +172,8 @@ def table(services: Services) -> list[Route]:
     pages = Pages(services.accounts, services.catalogue, services.clock)
     api = APIPages(pages, describe)
     entrance = EntrancePages(pages, services.accounts, services.remote_sign_out_url)
+    activate = ActivatePages(pages, services.device_codes)
+    television = TelevisionPages(pages, services.device_codes, services.accounts)
     home = HomePage(pages, services.lists, services.browsing)
     history = HistoryPages(pages, services.lists, services.marks)
     shelf = LibraryPages(pages, services.browsing)
@@ -239,6 +254,13 @@ def table(services: Services) -> list[Route]:
               problems=(Code.NOT_AUTHENTICATED, Code.TOO_MANY_ATTEMPTS, Code.UNAVAILABLE), tag="authentication"),
         Route("DELETE", "/api/v1/sessions/current", account.sign_out, "Sign out",
               status=204, problems=(Code.NOT_FOUND,), tag="authentication"),
+        Route("POST", "/api/v1/device", device_code.begin, "Get codes for a device without a keyboard",
+              access=Access.ANYONE, request=DeviceCodeRequest, media_types=DEVICE_CODE_MEDIA_TYPES,
+              body_required=False, answer=DeviceCodeAnswer, problems=(Code.TOO_MANY_ATTEMPTS, Code.UNAVAILABLE),
+              tag="authentication"),
+        Route("POST", "/api/v1/device/token", device_code.redeem, "Exchange a device code for a session",
+              access=Access.ANYONE, request=DeviceTokenRequest, media_types=DEVICE_CODE_MEDIA_TYPES,
+              answer=DeviceTokenAnswer, problems=(Code.DEVICE_CODE, Code.UNAVAILABLE), tag="authentication"),
         Route("GET", "/api/v1/me", account.me, "Who am I", answer=MeAnswer, tag="authentication"),
         Route("POST", "/api/v1/tokens", account.create_token, "Make an API token",
               request=TokenRequest, answer=NewTokenAnswer, status=201, problems=(Code.NOT_FOUND, Code.LIMIT_REACHED),
@@ -359,6 +381,12 @@ def table(services: Services) -> list[Route]:
         admin_page("POST", "/admin/users/{id}/libraries", pages.visited(user_admin.set_grants), "Change what they see"),
         admin_page("GET", "/admin/users/{id}/remove", pages.visited(user_admin.show_removal), "Ask before removing"),
         admin_page("POST", "/admin/users/{id}/remove", pages.visited(user_admin.remove), "Remove a user"),
+        page("GET", "/activate", pages.visited(activate.show), "Form for the code on a device's screen"),
+        page("POST", "/activate", pages.visited(activate.find), "Ask whether a device may sign in"),
+        page("POST", "/activate/decide", pages.visited(activate.decide), "Let a device in, or turn it away"),
+        page("GET", "/tv", television.show, "Codes on the screen of a television", Access.ANYONE),
+        page("POST", "/tv", television.begin, "Get codes for a television", Access.ANYONE),
+        page("POST", "/tv/continue", television.go_on, "Sign a television in once it is approved", Access.ANYONE),
         page("GET", "/setup", entrance.show_setup, "Form for the first admin", Access.ANYONE),
         page("POST", "/setup", entrance.set_up, "Make the first admin", Access.ANYONE),
         page("GET", "/sign-in", entrance.show_sign_in, "Form to sign in", Access.ANYONE),

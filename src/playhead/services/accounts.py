@@ -185,6 +185,17 @@ class Accounts:
         await self._database.write(succeed)
         return SignedIn(secret, found.user)
 
+    def open_session(self, connection: Connection, user_id: UserId, device: str) -> SignedIn:
+        """Open a session for a user whom another service has recognised, within its transaction.
+
+        `device` is what it goes by in a list. Raises NOT_FOUND where the user has been removed.
+        """
+        user = _user(connection, user_id)
+        secret, session = self._make_token(user_id, TokenKind.SESSION, device)
+        storage.remove_expired_tokens(connection, user_id, session.created_at)
+        storage.add_token(connection, token_hash(secret), session)
+        return SignedIn(secret, user)
+
     @asynccontextmanager
     async def _place(self) -> AsyncGenerator[None]:
         """Take one of the places of those whose password is being compared. Raises UNAVAILABLE."""

@@ -15,6 +15,7 @@ from playhead.storage.schema import (
     account,
     credential_epoch,
     identity,
+    device_code,
     library,
     library_access,
     login,
@@ -195,11 +196,12 @@ def replace_password_hash(connection: Connection, user_id: UserId, verified: str
 
 
 def remove_user(connection: Connection, user_id: UserId) -> None:
-    """Remove an account, its login, its tokens and its identities; its grants, progress and plays go by cascade."""
+    """Remove an account, its login, tokens, identities and approvals of devices; the rest goes by cascade."""
     connection.execute(delete(account).where(account.c.id == user_id))
     connection.execute(delete(login).where(login.c.user_id == user_id))
     connection.execute(delete(token).where(token.c.user_id == user_id))
     connection.execute(delete(identity).where(identity.c.user_id == user_id))
+    _withdraw_approvals(connection, user_id)
 
 
 def lock_admins(connection: Connection) -> list[UserId]:
@@ -312,9 +314,15 @@ def find_token_id(connection: Connection, token_hash: str) -> TokenId | None:
 
 
 def remove_sessions(connection: Connection, user_id: UserId, *, but: str = "") -> None:
-    """Remove a user's sessions, `but` the one with this hash; API tokens stay."""
+    """Remove a user's sessions, `but` the one with this hash, and approvals that would become one."""
+    _withdraw_approvals(connection, user_id)
     session = token.c.kind == TokenKind.SESSION.value
     connection.execute(delete(token).where(token.c.user_id == user_id, session, token.c.hash != but))
+
+
+def _withdraw_approvals(connection: Connection, user_id: UserId) -> None:
+    """Turn away the devices that a user has approved and that have not come for their session yet."""
+    connection.execute(update(device_code).where(device_code.c.user_id == user_id).values(user_id=None))
 
 
 def remove_expired_tokens(connection: Connection, user_id: UserId, now: Instant) -> None:

@@ -201,6 +201,37 @@ sign_in_failure = Table(
     Index("ix_sign_in_failure_failed_at", "failed_at"),
 )
 
+# Devices that wait to be signed in. Both codes lie here as SHA-256 in hexadecimal digits; a row lives ten minutes.
+device_code = Table(
+    "device_code",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("user_code_hash", Text, nullable=False, unique=True),
+    Column("purpose", Text, nullable=False),  # the protocol that began it: native
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),  # tv, player, computer, phone, other
+    Column("address", Text, nullable=False),
+    Column("sender", Text, nullable=False),  # the address, or the IPv6 network, by which requests are counted
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("decided_at", BigInteger),  # null: it waits
+    Column("user_id", Id),  # who approved it; null where somebody denied it
+    Column("redeemed_at", BigInteger),  # null: nobody has signed in by it
+    Index("ix_device_code_decided_at", "decided_at"),
+    Index("ix_device_code_sender", "sender"),
+    sqlite_with_rowid=False,
+)
+
+# Guesses at short codes, by who made them or where they came from.
+guess = Table(
+    "guess",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("id", Id, primary_key=True),
+    Column("made_at", BigInteger, nullable=False),
+    Index("ix_guess_made_at", "made_at"),
+)
+
 # What users write: keyed by user first, and never cascaded from the catalogue.
 
 library_access = Table(

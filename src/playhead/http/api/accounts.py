@@ -141,7 +141,7 @@ class AccountRoutes:
         """Open a session with a name and a password. Ten failures in 15 minutes close the door for a while."""
         request = await call.json(SignInRequest)
         signed_in = await self._accounts.sign_in(request.username, request.password, address_of(call), device_of(call))
-        return SessionAnswer(signed_in.token, _user_answer(signed_in.user))
+        return SessionAnswer(signed_in.token, user_answer(signed_in.user))
 
     async def sign_out(self, call: Call) -> None:
         """End the session that makes the request. An API token is no session: revoke it."""
@@ -178,17 +178,17 @@ class AccountRoutes:
         users = await self._accounts.list_users(after=_behind(query.cursor), limit=query.limit + 1)
         shown = users[: query.limit]
         next_cursor = login_key(shown[-1].name) if len(users) > len(shown) else None
-        return UsersAnswer([_user_answer(user) for user in shown], next_cursor)
+        return UsersAnswer([user_answer(user) for user in shown], next_cursor)
 
     async def create_user(self, call: Call) -> UserAnswer:
         """Make a user, who sees no library until one is granted."""
         request = await call.json(UserRequest)
-        return _user_answer(await self._accounts.create_user(request.username, request.password, request.role))
+        return user_answer(await self._accounts.create_user(request.username, request.password, request.role))
 
     async def change_user(self, call: Call) -> UserAnswer:
         """Change a user's name, password or role: all that is given, or nothing."""
         request = await call.json(UserChange)
-        return _user_answer(
+        return user_answer(
             await self._accounts.change_user(
                 user_id_of(call, "id"),
                 name=None if request.username is UNSET else request.username,
@@ -248,7 +248,8 @@ def _behind(cursor: str) -> str:
     return cursor.encode("utf-8", "replace").decode().replace("\0", "")
 
 
-def _user_answer(user: User) -> UserAnswer:
+def user_answer(user: User) -> UserAnswer:
+    """Show a user."""
     return UserAnswer(user.id, user.name, user.role, time_text(user.created_at))
 
 

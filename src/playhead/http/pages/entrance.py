@@ -10,13 +10,10 @@ from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.errors import STATUS
-from playhead.http.pages.page import Pages, base, read_form, redirect, way_back
+from playhead.http.pages.page import Pages, base, read_form, redirect, set_session, way_back
 from playhead.http.pages.text import patience
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts, SignedIn
-
-# The server decides when a session ends; the cookie lives as long as browsers let one (RFC 6265bis, 5.5).
-_COOKIE_MAX_AGE_S = 400 * 86_400
 
 _REFUSALS = {
     Code.NOT_AUTHENTICATED: "The name or the password is wrong.",
@@ -126,13 +123,5 @@ class EntrancePages:
 
 def _enter(call: Call, signed_in: SignedIn, path: str) -> Response:
     response = redirect(call, path)
-    response.set_cookie(
-        SESSION_COOKIE,
-        signed_in.token,
-        max_age=_COOKIE_MAX_AGE_S,
-        path=base(call) or "/",
-        secure=call.scope.get("scheme") == "https",
-        httponly=True,
-        samesite="lax",
-    )
+    set_session(call, response, signed_in.token)
     return response

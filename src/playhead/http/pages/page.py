@@ -20,7 +20,7 @@ from playhead.domain.accounts import Principal
 from playhead.domain.catalogue import Library
 from playhead.domain.model import Instant
 from playhead.errors import Code, PlayheadError
-from playhead.http.auth import require_same_origin
+from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.bodies import read_body, require_media_type
 from playhead.http.errors import STATUS
 from playhead.http.pages.text import FILTERS
@@ -38,6 +38,9 @@ HEADERS: Final = {
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
 }
+
+# The server decides when a session ends; a cookie lives as long as browsers let one (RFC 6265bis, 5.5).
+COOKIE_MAX_AGE_S: Final = 400 * 86_400
 
 _FORM_MEMBERS_MAX = 20
 
@@ -218,6 +221,19 @@ def _path(call: Call) -> str:
 def redirect(call: Call, path: str) -> RedirectResponse:
     """Send the browser to another page, by GET."""
     return RedirectResponse(base(call) + path, 303, {"cache-control": "no-store"})
+
+
+def set_session(call: Call, response: Response, token: str) -> None:
+    """Let the browser keep the token of its session."""
+    response.set_cookie(
+        SESSION_COOKIE,
+        token,
+        max_age=COOKIE_MAX_AGE_S,
+        path=base(call) or "/",
+        secure=call.scope.get("scheme") == "https",
+        httponly=True,
+        samesite="lax",
+    )
 
 
 def way_back(wanted: str | None, otherwise: str = "/") -> str:

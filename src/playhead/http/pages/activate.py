@@ -1,0 +1,93 @@
+"""Where somebody who is signed in lets another device in, by the code on its screen."""
+
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from playhead.domain.accounts import throttle_address
+from playhead.domain.device_codes import DeviceKind, DeviceRequest
+from playhead.errors import Code, PlayheadError
+from playhead.http.api.accounts import address_of
+from playhead.http.errors import STATUS
+from playhead.http.pages.page import Pages, Visit, read_form, redirect
+from playhead.http.pages.text import patience
+from playhead.services.device_codes import DeviceCodes
+
+KINDS = {
+    DeviceKind.TV: "Television",
+    DeviceKind.PLAYER: "Player",
+    DeviceKind.COMPUTER: "Computer",
+    DeviceKind.PHONE: "Phone",
+    DeviceKind.OTHER: "Device",
+}
+
+_DONE = {
+    "approved": "The device is signed in. It goes on by itself within a few seconds.",
+    "denied": "The device was turned away.",
+}
+
+
+class ActivatePages:
+    """The endpoints of approving a device. Looking at a code changes nothing; only the second form decides."""
+
+    def __init__(self, pages: Pages, device_codes: DeviceCodes) -> None:
+        self._pages = pages
+        self._device_codes = device_codes
+
+    async def show(self, visit: Visit) -> Response:
+        """Ask for the code; one that the address brings along is filled in."""
+        query = visit.call.request.query_params
+        return self._form(visit, query.get("code", "")[:64], done=_DONE.get(query.get("done", "")))
+
+    async def find(self, visit: Visit) -> Response:
+        """Show the device that has this code, and ask whether it may sign in."""
+        code = (await read_form(visit.call)).get("user_code", "")
+        address = address_of(visit.call)
+        try:
+            device = await self._device_codes.find(visit.user, code, address)
+        except PlayheadError as error:
+            return self._refuse(visit, code, error)
+        return self._pages.render(
+            visit,
+            "activate_device.html",
+            device=device,
+            kind=KINDS[device.kind],
+            is_elsewhere=_is_elsewhere(device, address),
+        )
+
+    async def decide(self, visit: Visit) -> Response:
+        """Let the device in, or turn it away."""
+        form = await read_form(visit.call)
+        code, decision = form.get("user_code", ""), form.get("decision")
+        if decision not in {"approve", "deny"}:
+            return self._form(visit, code, status=422)
+        try:
+            await self._device_codes.decide(visit.user, code, address_of(visit.call), approve=decision == "approve")
+        except PlayheadError as error:
+            return self._refuse(visit, code, error)
+        return redirect(visit.call, f"/activate?done={'approved' if decision == 'approve' else 'denied'}")
+
+    def _refuse(self, visit: Visit, code: str, error: PlayheadError) -> Response:
+        """Ask again, and say what is wrong with the code."""
+        if error.code is Code.INVALID:
+            faults: Sequence[str] = [fault for faults in (error.details or {}).values() for fault in faults]
+        elif error.code is Code.TOO_MANY_ATTEMPTS:
+            faults = [f"too many wrong codes; try again in {patience(error.retry_after_s)}"]
+        elif error.code is Code.CONFLICT:
+            faults = ["is of a device that somebody has decided about already"]
+        else:
+            raise error
+        page = self._form(visit, code, faults=faults, status=STATUS[error.code])
+        if error.retry_after_s is not None:
+            page.headers["retry-after"] = str(error.retry_after_s)
+        return page
+
+    def _form(
+        self, visit: Visit, code: str, *, faults: Sequence[str] = (), done: str | None = None, status: int = 200
+    ) -> Response:
+        return self._pages.render(visit, "activate.html", status=status, code=code, faults=faults, done=done)
+
+
+def _is_elsewhere(device: DeviceRequest, address: str) -> bool:
+    """Say whether a device asks from another network than the person who looks at it."""
+    return throttle_address(device.address) != throttle_address(address)

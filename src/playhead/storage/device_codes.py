@@ -1,0 +1,146 @@
+"""Devices that wait to be signed in, and wrong guesses: queries as functions of a connection. Decides nothing."""
+
+from collections.abc import Collection
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from playhead.domain.device_codes import DeviceKind, Purpose
+from playhead.domain.model import Instant, UserId
+from playhead.storage.engine.database import Prepared
+from playhead.storage.schema import device_code, guess
+
+
+class StoredDeviceCode(NamedTuple):
+    """A request for a sign-in, under the hashes of its codes. `address` is as sent, `sender` what is counted by."""
+
+    hash: str
+    user_code_hash: str
+    purpose: Purpose
+    name: str
+    kind: DeviceKind
+    address: str
+    sender: str
+    created_at: Instant
+    expires_at: Instant
+
+
+class Decision(NamedTuple):
+    """What somebody decided about a device: `user_id` is who approved it, None where it was denied."""
+
+    hash: str
+    user_id: UserId | None
+    is_redeemed: bool
+
+
+def add(connection: Connection, stored: StoredDeviceCode) -> bool:
+    """Store a request, and say whether its codes were free."""
+    added = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    row = stored._asdict() | {"purpose": stored.purpose.value, "kind": stored.kind.value}
+    kept = added(device_code).values(row).on_conflict_do_nothing().returning(device_code.c.hash)
+    return connection.execute(kept).first() is not None
+
+
+def count(connection: Connection, sender: str | None = None) -> int:
+    """Return how many requests there are, of one sender or of all."""
+    counted = select(func.count()).select_from(device_code)
+    return connection.execute(counted if sender is None else counted.where(device_code.c.sender == sender)).scalar_one()
+
+
+def prune(connection: Connection, until: Instant) -> None:
+    """Remove what has expired up to `until`."""
+    connection.execute(delete(device_code).where(device_code.c.expires_at <= until))
+
+
+_LIFE = Prepared(select(device_code.c.purpose, device_code.c.expires_at).where(device_code.c.hash == bindparam("hash")))
+
+
+def find_life(connection: Connection, code_hash: str) -> tuple[Purpose, Instant] | None:
+    """Return, by the hash of its device code, what a request is for and when it ends; None where there is none."""
+    row = _LIFE.one(connection, (code_hash,))
+    return None if row is None else (Purpose(row[0]), Instant(row[1]))
+
+
+# One question for all devices that wait, however many they are. Decisions of ten minutes are few.
+_DECIDED = Prepared(
+    select(device_code.c.hash, device_code.c.user_id, device_code.c.redeemed_at).where(
+        device_code.c.decided_at >= bindparam("since")
+    )
+)
+
+
+def list_decided(connection: Connection) -> list[Decision]:
+    """Return what was decided about requests that are kept."""
+    found = _DECIDED.rows(connection, since=0)
+    return [Decision(code_hash, user_id, redeemed_at is not None) for code_hash, user_id, redeemed_at in found]
+
+
+def find_undecided(connection: Connection, user_code_hash: str, now: Instant) -> StoredDeviceCode | None:
+    """Return the request that somebody may decide about by this user code."""
+    row = connection.execute(
+        select(device_code).where(
+            device_code.c.user_code_hash == user_code_hash,
+            device_code.c.expires_at > now,
+            device_code.c.decided_at.is_(None),
+        )
+    ).first()
+    return None if row is None else _stored(row)
+
+
+def decide(connection: Connection, code_hash: str, user_id: UserId | None, now: Instant) -> bool:
+    """Store who approved a request, or None for a denial; say whether nobody had decided before."""
+    undecided = and_(device_code.c.hash == code_hash, device_code.c.decided_at.is_(None))
+    changed = update(device_code).where(undecided).values(user_id=user_id, decided_at=now)
+    return connection.execute(changed).rowcount == 1
+
+
+def redeem(connection: Connection, code_hash: str, now: Instant) -> tuple[UserId, StoredDeviceCode] | None:
+    """Use up an approved request that has not expired, and return who approved it. Only one of several gets it."""
+    row = connection.execute(
+        update(device_code)
+        .where(
+            device_code.c.hash == code_hash,
+            device_code.c.user_id.is_not(None),
+            device_code.c.redeemed_at.is_(None),
+            device_code.c.expires_at > now,
+        )
+        .values(redeemed_at=now)
+        .returning(device_code)
+    ).first()
+    return None if row is None else (UserId(row.user_id), _stored(row))
+
+
+def _stored(row: Row[Any]) -> StoredDeviceCode:
+    return StoredDeviceCode(
+        row.hash,
+        row.user_code_hash,
+        Purpose(row.purpose),
+        row.name,
+        DeviceKind(row.kind),
+        row.address,
+        row.sender,
+        row.created_at,
+        row.expires_at,
+    )
+
+
+# Guesses at short codes, by whom or from where they were made.
+
+
+def list_guesses(connection: Connection, subject: str, since: Instant) -> list[Instant]:
+    """Return when guesses of a subject were made after `since`."""
+    found = select(guess.c.made_at).where(guess.c.subject == subject, guess.c.made_at > since)
+    return list(connection.execute(found).scalars())
+
+
+def add_guess(connection: Connection, subjects: Collection[str], guess_id: str, made_at: Instant) -> None:
+    """Note a guess for each of its subjects."""
+    connection.execute(
+        insert(guess), [{"subject": subject, "id": guess_id, "made_at": made_at} for subject in subjects]
+    )
+
+
+def prune_guesses(connection: Connection, until: Instant) -> None:
+    """Forget all guesses up to `until`."""
+    connection.execute(delete(guess).where(guess.c.made_at <= until))
