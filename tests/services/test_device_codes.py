@@ -19,7 +19,7 @@ from playhead.domain.device_codes import (
     WAITING_MAX,
     WAITING_PER_ADDRESS_MAX,
     DeviceKind,
-    Outcome,
+    PollOutcome,
     Purpose,
 )
 from playhead.domain.model import Role, UserId
@@ -65,9 +65,9 @@ class Counting:
         self.asked += 1
         return await self._database.read(fn)
 
-    async def peek(self, fn: Callable[[Connection], T]) -> T:
+    async def read_inline(self, fn: Callable[[Connection], T]) -> T:
         self.asked += 1
-        return await self._database.peek(fn)
+        return await self._database.read_inline(fn)
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         self.asked += 1
@@ -137,7 +137,7 @@ async def refusal(awaited: Any) -> PlayheadError:  # noqa: ANN401 - whatever is 
 
 async def test_a_device_waits_until_somebody_approves_it_and_is_then_signed_in_as_them(process: Process):
     codes = await process.begin()
-    assert await process.poll(codes.device_code) is Outcome.PENDING
+    assert await process.poll(codes.device_code) is PollOutcome.PENDING
     found = await process.codes.find(ADA, codes.user_code.lower().replace("-", " "), THERE)
     assert (found.name, found.kind, found.address, found.requested_at) == (
         "Living room",
@@ -146,7 +146,7 @@ async def test_a_device_waits_until_somebody_approves_it_and_is_then_signed_in_a
         process.clock.now - INTERVAL_S * 1000,
     )
     assert found.user_code == codes.user_code
-    assert await process.poll(codes.device_code) is Outcome.PENDING  # looking decides nothing
+    assert await process.poll(codes.device_code) is PollOutcome.PENDING  # looking decides nothing
     await process.codes.decide(ADA, codes.user_code, THERE, approve=True)
     assert await process.poll(codes.device_code) == (ADA.user_id, "Living room")
 
@@ -155,17 +155,17 @@ async def test_a_code_is_used_once(process: Process):
     codes = await process.begin()
     await process.codes.decide(ADA, codes.user_code, HERE, approve=True)
     answers = await asyncio.gather(*(process.redeem(codes.device_code) for _ in range(5)))
-    assert answers.count(Outcome.EXPIRED) == 4
+    assert answers.count(PollOutcome.EXPIRED) == 4
     assert (ADA.user_id, "Living room") in answers
-    assert await process.poll(codes.device_code) is Outcome.EXPIRED
+    assert await process.poll(codes.device_code) is PollOutcome.EXPIRED
     assert (await refusal(process.codes.find(ADA, codes.user_code, HERE))).details is not None
 
 
 async def test_a_device_that_is_turned_away_is_told(process: Process):
     codes = await process.begin()
     await process.codes.decide(ADA, codes.user_code, HERE, approve=False)
-    assert await process.poll(codes.device_code) is Outcome.DENIED
-    assert await process.poll(codes.device_code) is Outcome.DENIED
+    assert await process.poll(codes.device_code) is PollOutcome.DENIED
+    assert await process.poll(codes.device_code) is PollOutcome.DENIED
     error = await refusal(process.codes.decide(ADA, codes.user_code, HERE, approve=True))
     assert error.code is Code.INVALID
 
@@ -187,10 +187,10 @@ async def test_codes_end_after_ten_minutes_approved_or_not(process: Process):
     approved, waiting = await process.begin(), await process.begin()
     await process.codes.decide(ADA, approved.user_code, HERE, approve=True)
     process.pass_time(LIFETIME_MS / 1000 - 1)
-    assert await process.redeem(waiting.device_code) is Outcome.PENDING
+    assert await process.redeem(waiting.device_code) is PollOutcome.PENDING
     process.pass_time(1)
-    assert await process.redeem(approved.device_code) is Outcome.EXPIRED
-    assert await process.redeem(waiting.device_code) is Outcome.EXPIRED
+    assert await process.redeem(approved.device_code) is PollOutcome.EXPIRED
+    assert await process.redeem(waiting.device_code) is PollOutcome.EXPIRED
     assert (await refusal(process.codes.find(ADA, waiting.user_code, HERE))).code is Code.INVALID
     await process.begin()
     count_rows = select(func.count()).select_from(schema.device_code)
@@ -199,17 +199,17 @@ async def test_codes_end_after_ten_minutes_approved_or_not(process: Process):
 
 async def test_who_asks_too_often_is_told_to_slow_down(process: Process):
     codes = await process.begin()
-    assert await process.redeem(codes.device_code) is Outcome.PENDING
-    assert await process.redeem(codes.device_code) is Outcome.TOO_FAST
+    assert await process.redeem(codes.device_code) is PollOutcome.PENDING
+    assert await process.redeem(codes.device_code) is PollOutcome.TOO_FAST
     process.pass_time(INTERVAL_S)
-    assert await process.redeem(codes.device_code) is Outcome.TOO_FAST  # it was to wait for ten
+    assert await process.redeem(codes.device_code) is PollOutcome.TOO_FAST  # it was to wait for ten
     process.pass_time(INTERVAL_S * 3)
-    assert await process.redeem(codes.device_code) is Outcome.PENDING
+    assert await process.redeem(codes.device_code) is PollOutcome.PENDING
 
 
 @pytest.mark.parametrize("device_code", ["", "x", "0" * 64, "F" * 64, "é" * 64])
 async def test_a_code_that_was_never_made_is_as_one_that_expired(process: Process, device_code: str):
-    assert await process.redeem(device_code) is Outcome.EXPIRED
+    assert await process.redeem(device_code) is PollOutcome.EXPIRED
 
 
 async def test_a_thousand_waiting_devices_cost_the_store_one_question_together(process: Process):
@@ -217,19 +217,21 @@ async def test_a_thousand_waiting_devices_cost_the_store_one_question_together(p
     process.pass_time(INTERVAL_S)
     before = process.database.asked
     answers = await asyncio.gather(*(process.redeem(each.device_code) for each in codes))
-    assert answers == [Outcome.PENDING] * 1000
+    assert answers == [PollOutcome.PENDING] * 1000
     assert process.database.asked - before == 1
 
 
 async def test_an_approval_in_another_process_is_heard_of_within_a_second(processes: tuple[Process, Process]):
     one, other = processes
     codes = await one.begin()
-    assert await other.redeem(codes.device_code) is Outcome.PENDING  # the store knows what this process has not begun
+    assert (
+        await other.redeem(codes.device_code) is PollOutcome.PENDING
+    )  # the store knows what this process has not begun
     await one.codes.decide(ADA, codes.user_code, HERE, approve=True)
     other.pass_time(KNOWN_FOR_S)
     assert await other.redeem(codes.device_code) == (ADA.user_id, "Living room")
     one.pass_time(KNOWN_FOR_S)
-    assert await one.redeem(codes.device_code) is Outcome.EXPIRED
+    assert await one.redeem(codes.device_code) is PollOutcome.EXPIRED
 
 
 async def test_the_store_knows_neither_code(process: Process):

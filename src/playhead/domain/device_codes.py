@@ -50,7 +50,7 @@ class Purpose(StrEnum):
     NATIVE = "native"
 
 
-class Outcome(StrEnum):
+class PollOutcome(StrEnum):
     """Why a device code yields nothing, or not yet. The values are the error codes of RFC 8628, 3.5."""
 
     PENDING = "authorization_pending"

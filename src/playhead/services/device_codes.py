@@ -19,8 +19,8 @@ from playhead.domain.device_codes import (
     WAITING_PER_ADDRESS_MAX,
     DeviceKind,
     DeviceRequest,
-    Outcome,
     Pace,
+    PollOutcome,
     Purpose,
     clean_device_name,
     clean_user_code,
@@ -31,7 +31,7 @@ from playhead.domain.device_codes import (
     shown_user_code,
 )
 from playhead.domain.model import Instant, UserId
-from playhead.errors import PlayheadError, conflict, invalid, too_many_attempts, unavailable
+from playhead.errors import PlayheadError, invalid, too_many_attempts, unavailable
 from playhead.storage import device_codes as storage
 from playhead.storage.accounts import lock_login
 from playhead.storage.engine.database import Connection, Database
@@ -87,7 +87,7 @@ class DeviceCodes:
         self._new_device_code = new_device_code
         self._new_user_code = new_user_code
         self._waiting: dict[str, _Waiting] = {}
-        self._decided: dict[str, storage.Decision] = {}
+        self._decided: dict[str, storage.DeviceDecision] = {}
         self._known_until = 0.0
         self._refreshing = asyncio.Lock()
 
@@ -135,7 +135,7 @@ class DeviceCodes:
 
     async def redeem(
         self, device_code: str, purpose: Purpose, issue: Callable[[Connection, UserId, str], T]
-    ) -> T | Outcome:
+    ) -> T | PollOutcome:
         """Return what an approved device gets, or why it gets nothing.
 
         `issue` makes it within the transaction that uses up the code, for the user who approved and the name that the
@@ -145,18 +145,18 @@ class DeviceCodes:
         waiting = await self._recall(digest) if is_device_code(device_code) else None
         if waiting is None or waiting.purpose is not purpose or waiting.expires_at <= now:
             self._waiting.pop(digest, None)
-            return Outcome.EXPIRED
+            return PollOutcome.EXPIRED
         await self._refresh()
         decision = self._decided.get(digest)
         if decision is None:
             waiting.pace, is_early = next_pace(waiting.pace, now)
-            return Outcome.TOO_FAST if is_early else Outcome.PENDING
+            return PollOutcome.TOO_FAST if is_early else PollOutcome.PENDING
         if decision.is_redeemed or decision.user_id is None:
-            return Outcome.EXPIRED if decision.is_redeemed else Outcome.DENIED
+            return PollOutcome.EXPIRED if decision.is_redeemed else PollOutcome.DENIED
 
-        def take(connection: Connection) -> T | Outcome:
+        def take(connection: Connection) -> T | PollOutcome:
             taken = storage.redeem(connection, digest, now)
-            return Outcome.EXPIRED if taken is None else issue(connection, taken[0], taken[1].name)
+            return PollOutcome.EXPIRED if taken is None else issue(connection, taken[0], taken[1].name)
 
         issued = await self._database.write(take)
         self._known_until = 0.0
@@ -167,7 +167,7 @@ class DeviceCodes:
         known = self._waiting.get(digest)
         if known is not None:
             return known
-        found = await self._database.peek(lambda connection: storage.find_life(connection, digest))
+        found = await self._database.read_inline(lambda connection: storage.find_life(connection, digest))
         return None if found is None else self._remember(digest, *found)
 
     def _remember(self, digest: str, purpose: Purpose, expires_at: Instant) -> _Waiting:
@@ -187,7 +187,7 @@ class DeviceCodes:
             if self._monotonic() < self._known_until:
                 return
             asked_at = self._monotonic()
-            self._decided = {each.hash: each for each in await self._database.peek(storage.list_decided)}
+            self._decided = {each.hash: each for each in await self._database.read_inline(storage.list_decided)}
             self._known_until = asked_at + KNOWN_FOR_S
 
     # The person who approves
@@ -205,13 +205,13 @@ class DeviceCodes:
     async def decide(self, principal: Principal, user_code: str, address: str, *, approve: bool) -> None:
         """Let the device that shows this code sign in as the caller, or refuse it for good.
 
-        Raises as `find` does, and CONFLICT where somebody else has decided at the same instant.
+        Raises as `find` does; the code is unknown, too, where somebody else has decided at the same instant.
         """
         stored = await self._guess(principal, user_code, address)
         user_id = principal.user_id if approve else None
         now = self._clock()
         if not await self._database.write(lambda connection: storage.decide(connection, stored.hash, user_id, now)):
-            raise conflict("Device is already decided about")
+            raise _unknown_code()
         self._known_until = 0.0
 
     async def _guess(self, principal: Principal, user_code: str, address: str) -> storage.StoredDeviceCode:

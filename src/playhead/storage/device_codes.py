@@ -26,7 +26,7 @@ class StoredDeviceCode(NamedTuple):
     expires_at: Instant
 
 
-class Decision(NamedTuple):
+class DeviceDecision(NamedTuple):
     """What somebody decided about a device: `user_id` is who approved it, None where it was denied."""
 
     hash: str
@@ -70,10 +70,10 @@ _DECIDED = Prepared(
 )
 
 
-def list_decided(connection: Connection) -> list[Decision]:
+def list_decided(connection: Connection) -> list[DeviceDecision]:
     """Return what was decided about requests that are kept."""
     found = _DECIDED.rows(connection, since=0)
-    return [Decision(code_hash, user_id, redeemed_at is not None) for code_hash, user_id, redeemed_at in found]
+    return [DeviceDecision(code_hash, user_id, redeemed_at is not None) for code_hash, user_id, redeemed_at in found]
 
 
 def find_undecided(connection: Connection, user_code_hash: str, now: Instant) -> StoredDeviceCode | None:

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from msgspec import Meta, Struct
 
 from playhead.domain.accounts import NAME_LENGTH_MAX, SESSION_LIFETIME_MS
-from playhead.domain.device_codes import INTERVAL_S, DeviceKind, Outcome, Purpose
+from playhead.domain.device_codes import INTERVAL_S, DeviceKind, PollOutcome, Purpose
 from playhead.errors import Code, PlayheadError, device_code_refused
 from playhead.http.api.accounts import UserAnswer, address_of, device_of, user_answer
 from playhead.http.bodies import JSON_MAX_BYTES, JSON_MEDIA_TYPES, convert, decode, read_body, require_media_type
@@ -81,8 +81,10 @@ class DeviceCodeRoutes:
         if request.grant_type != GRANT_TYPE:
             raise device_code_refused("unsupported_grant_type")
         got = await self._device_codes.redeem(request.device_code, Purpose.NATIVE, self._accounts.open_session)
-        if isinstance(got, Outcome):
-            raise device_code_refused(got.value, INTERVAL_S if got in {Outcome.PENDING, Outcome.TOO_FAST} else None)
+        if isinstance(got, PollOutcome):
+            raise device_code_refused(
+                got.value, INTERVAL_S if got in {PollOutcome.PENDING, PollOutcome.TOO_FAST} else None
+            )
         return DeviceTokenAnswer(got.token, "Bearer", SESSION_LIFETIME_MS // 1000, user_answer(got.user))
 
 

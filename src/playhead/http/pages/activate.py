@@ -73,8 +73,6 @@ class ActivatePages:
             faults: Sequence[str] = [fault for faults in (error.details or {}).values() for fault in faults]
         elif error.code is Code.TOO_MANY_ATTEMPTS:
             faults = [f"too many wrong codes; try again in {patience(error.retry_after_s)}"]
-        elif error.code is Code.CONFLICT:
-            faults = ["is of a device that somebody has decided about already"]
         else:
             raise error
         page = self._form(visit, code, faults=faults, status=STATUS[error.code])

@@ -6,7 +6,7 @@ import segno
 from markupsafe import Markup
 from starlette.responses import JSONResponse, Response
 
-from playhead.domain.device_codes import LIFETIME_MS, DeviceKind, Outcome, Purpose, clean_user_code, is_device_code
+from playhead.domain.device_codes import LIFETIME_MS, DeviceKind, PollOutcome, Purpose, clean_user_code, is_device_code
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.api.device_codes import verification_uris
@@ -18,12 +18,12 @@ from playhead.services.accounts import Accounts
 from playhead.services.device_codes import DeviceCodes
 
 _COOKIE = "playhead_device_code"
-_NOT_YET = frozenset({Outcome.PENDING, Outcome.TOO_FAST})
+_NOT_YET = frozenset({PollOutcome.PENDING, PollOutcome.TOO_FAST})
 _REFUSALS = {
-    Outcome.PENDING: "The code is not approved yet.",
-    Outcome.TOO_FAST: "The code is not approved yet.",
-    Outcome.DENIED: "The sign-in was turned away.",
-    Outcome.EXPIRED: "The code has expired.",
+    PollOutcome.PENDING: "The code is not approved yet.",
+    PollOutcome.TOO_FAST: "The code is not approved yet.",
+    PollOutcome.DENIED: "The sign-in was turned away.",
+    PollOutcome.EXPIRED: "The code has expired.",
 }
 
 
@@ -76,11 +76,11 @@ class TelevisionPages:
         form = await read_form(call)
         codes = _codes(call)
         got = (
-            Outcome.EXPIRED
+            PollOutcome.EXPIRED
             if codes is None
             else await self._device_codes.redeem(codes.device_code, Purpose.NATIVE, self._accounts.open_session)
         )
-        if isinstance(got, Outcome):
+        if isinstance(got, PollOutcome):
             if wants_json(call):
                 return JSONResponse({"state": got.value}, headers={"cache-control": "no-store"})
             page = self._page(call, codes if got in _NOT_YET else None, _REFUSALS[got])
@@ -115,7 +115,7 @@ def _codes(call: Call) -> _Codes | None:
     return _Codes(device_code, user_code)
 
 
-def _forget(call: Call, outcome: Outcome | None, response: Response) -> Response:
+def _forget(call: Call, outcome: PollOutcome | None, response: Response) -> Response:
     """Take codes that are of no more use from the browser."""
     if outcome not in _NOT_YET:
         response.delete_cookie(_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
