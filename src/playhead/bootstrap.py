@@ -10,8 +10,8 @@ from functools import partial
 from uuid import uuid4
 
 from playhead.config import Settings
-from playhead.domain.identity import GroupRules
 from playhead.domain.device_codes import USER_CODE_ALPHABET, USER_CODE_LENGTH
+from playhead.domain.identity import GroupRules
 from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.services.accounts import Accounts

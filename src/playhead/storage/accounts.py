@@ -14,8 +14,8 @@ from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import (
     account,
     credential_epoch,
-    identity,
     device_code,
+    identity,
     library,
     library_access,
     login,
