@@ -143,6 +143,12 @@ class Playhead:
             self._application = self._build(installation)
             self._entry = _behind(self.settings.trusted_proxies, self._application)
             self.sampler.start()
+            if installation.backups is not None:
+                installation.backups.start()
+            elif self.settings.backup_hours and "backup_hours" in self.settings.model_fields_set:
+                log.warning(
+                    "backup_hours does nothing on PostgreSQL: back up with pg_dump, or by the server's own means"
+                )
 
     def drain(self) -> None:
         """Say at /readyz that this process is about to end, and end what never would; requests are still answered."""
@@ -265,6 +271,7 @@ class Playhead:
                 numbers=self._numbers,
                 sampler=self._sampler,
                 examine=examined,
+                backups=installation.backups,
                 worker=self._worker,
                 clock=self._clock,
                 version=VERSION,

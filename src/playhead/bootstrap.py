@@ -4,18 +4,20 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
 from playhead.config import Settings
+from playhead.domain.backups import BackupPlan
 from playhead.domain.device_codes import USER_CODE_ALPHABET, USER_CODE_LENGTH
 from playhead.domain.identity import GroupRules
 from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork
+from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
 from playhead.services.device_codes import DeviceCodes
@@ -31,15 +33,18 @@ from playhead.services.relaying import Relay
 from playhead.services.scanning import Scanner
 from playhead.services.subtitles import Subtitles
 from playhead.storage.engine.database import Database
+from playhead.storage.engine.folder_lock import FolderLock, lock_shared
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.migrations.upgrade import upgrade
+from playhead.storage.upkeep.backups import BackupFolder
+from playhead.storage.upkeep.restoring import remove_second_names
 
 _CHANNEL = "playhead_changes"
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """The services over an open database."""
+    """The services over an open database. `backups` is None where it is PostgreSQL's, which has tools of its own."""
 
     database: Database
     accounts: Accounts
@@ -57,6 +62,7 @@ class Installation:
     lists: Lists
     browsing: Browsing
     events: Events
+    backups: Backups | None
 
 
 def now() -> Instant:
@@ -92,7 +98,12 @@ async def open_installation(
     `on_failure` is told once, from any thread, why the store can no longer be trusted. `password_memory_kib` is what
     hashing one password costs. Raises StorageRefused.
     """
-    database = await asyncio.to_thread(_open_database, settings, clock, on_failure)
+    lock = await asyncio.to_thread(_lock_folder, settings)
+    try:
+        database = await asyncio.to_thread(_open_database, settings, clock, on_failure)
+    except BaseException:
+        lock.release()
+        raise
     try:
         passwords = Passwords(memory_kib=password_memory_kib)
         accounts = Accounts(
@@ -121,6 +132,7 @@ async def open_installation(
         )
         if relay is not None:
             relay.start(events)
+        backups = _make_backups(settings, clock)
         policy = Policy()
         playback = Playback(database, events, clock=clock, new_id=new_id, policy=policy)
         lists = Lists(database, clock=clock, policy=policy, publish=events.publish)
@@ -143,8 +155,11 @@ async def open_installation(
                 lists=lists,
                 browsing=Browsing(database, clock=clock, policy=policy),
                 events=events,
+                backups=backups,
             )
         finally:
+            if backups is not None:
+                await backups.close()
             await events.close()
             await scanner.close()
             await artwork.close()
@@ -155,6 +170,33 @@ async def open_installation(
                 await relay.close()
     finally:
         await database.close()
+        lock.release()
+
+
+def backup_folder(settings: Settings) -> BackupFolder:
+    """Return the folder of backups of an SQLite database. It is created only inside the data folder."""
+    folder = settings.backup_path
+    is_inside = folder.resolve().is_relative_to(settings.data.resolve())
+    return BackupFolder(settings.database_path, folder, make_folder=is_inside)
+
+
+def _make_backups(settings: Settings, clock: Callable[[], Instant]) -> Backups | None:
+    if settings.database_url is not None:
+        return None
+    plan = BackupPlan(settings.backup_hours, settings.backup_keep)
+    return Backups(backup_folder(settings), plan, clock=clock)
+
+
+def _lock_folder(settings: Settings) -> FolderLock:
+    """Keep a restore away from the database. Raises StorageRefused where one is under way."""
+    if settings.database_url is not None:
+        return FolderLock(None)
+    path = settings.database_path
+    with suppress(OSError):  # opening the database tells what is wrong
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = lock_shared(path)
+    remove_second_names(path)
+    return lock
 
 
 def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure: Callable[[str], None]) -> Database:

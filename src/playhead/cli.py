@@ -383,6 +383,39 @@ def db_backup(
     typer.echo(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
 
 
+@db.command("restore")
+def db_restore(
+    file: Annotated[Path, typer.Argument(help="What `playhead db backup`, the server or an upgrade has written.")],
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Put a backup in the place of the database, with the server stopped, and keep what was there."""
+    from playhead.bootstrap import now
+    from playhead.storage.engine.database import StorageRefused
+    from playhead.storage.migrations import HEAD
+    from playhead.storage.upkeep.restoring import restore
+    from playhead.terminal import progress_bar
+
+    settings = _settings(data=data, database=database)
+    if settings.database_url is not None:
+        _fail(
+            "PostgreSQL has its own tool for this; with all servers stopped:\n"
+            f"    pg_restore --clean --if-exists --dbname={_without_password(settings.database_url)} {file}\n"
+            "Nothing was restored now."
+        )
+    path = settings.database_path
+    try:
+        with progress_bar("Copying, in pages") as show:
+            restored = restore(path, file, now=now(), progress=show)
+    except StorageRefused as error:
+        _fail(f"{str(error).removesuffix('.')}. Nothing was changed.")
+    typer.echo(f"Restored {path} from {file}: {restored.size} bytes, whole and sound")
+    if restored.kept is not None:
+        typer.echo(f"What was there before is kept as {restored.kept}")
+    if restored.revision != HEAD:
+        typer.echo(f"Its schema is {restored.revision}; the next start brings it to {HEAD}")
+
+
 @db.command("copy")
 def db_copy(
     source: Annotated[

@@ -90,6 +90,17 @@ class Settings(BaseSettings):
         default_factory=dict, description="Which libraries, by name, the people of a group see."
     )
 
+    backup_hours: Annotated[int, Field(ge=0, le=8760)] = Field(
+        default=24, description="Hours between two backups that the server makes of its SQLite database; 0 makes none."
+    )
+    backup_keep: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=7, description="How many of these backups are kept; the oldest are removed first."
+    )
+    backup_folder: Path = Field(
+        default=Path("backups"),
+        description="Folder of these backups; a relative path starts in the data folder. Any other folder must exist.",
+    )
+
     @field_validator("trusted_proxies", "admin_groups", "member_groups", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -133,6 +144,11 @@ class Settings(BaseSettings):
         if self.database:
             return Path(self.database.removeprefix("sqlite:///")).absolute()
         return self.data.absolute() / "playhead.db"
+
+    @property
+    def backup_path(self) -> Path:
+        """Return the folder of backups."""
+        return self.data.absolute() / self.backup_folder
 
     @classmethod
     def settings_customise_sources(

@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from playhead.bootstrap import now
+from playhead.bootstrap import backup_folder, now
 from playhead.config import Settings
+from playhead.domain.backups import Backup, BackupPlan, newest
 from playhead.domain.health import FileFacts, Finding, ServerFacts, examine_file, examine_server
 from playhead.domain.model import Instant
+from playhead.storage.engine.database import StorageRefused
 from playhead.storage.upkeep.inspection import inspect_file, inspect_server
 
 
@@ -22,6 +24,7 @@ def _examine_file(settings: Settings, clock: Callable[[], Instant]) -> list[Find
     path = settings.database_path
     store = inspect_file(path)
     folder = _nearest(path.parent)
+    last_backup, backup_fault = _backups(settings, clock)
     return examine_file(
         FileFacts(
             sqlite_version=store.sqlite_version,
@@ -38,8 +41,21 @@ def _examine_file(settings: Settings, clock: Callable[[], Instant]) -> list[Find
             newest_at=store.newest_at,
             now=clock(),
             missing_folders=_missing(store.library_folders),
+            backup_plan=BackupPlan(settings.backup_hours, settings.backup_keep),
+            backup_folder=str(settings.backup_path),
+            last_backup=last_backup,
+            backup_fault=backup_fault,
         )
     )
+
+
+def _backups(settings: Settings, clock: Callable[[], Instant]) -> tuple[Backup | None, str | None]:
+    folder = backup_folder(settings)
+    try:
+        folder.require_usable()
+        return newest(folder.find(), clock()), None
+    except StorageRefused as error:
+        return None, str(error)
 
 
 def _examine_server(settings: Settings, url: str, clock: Callable[[], Instant]) -> list[Finding]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from playhead.domain.backups import Backup, BackupPlan
 from playhead.domain.health import (
     FileFacts,
     Level,
@@ -16,6 +17,7 @@ from playhead.domain.model import Instant
 
 NOW = Instant(1_762_639_200_000)
 MIB = 1024 * 1024
+HOUR_MS = 3_600_000
 WELL = FileFacts(
     sqlite_version="3.54.1",
     is_sqlite_sound=True,
@@ -30,6 +32,9 @@ WELL = FileFacts(
     fault=None,
     newest_at=NOW,
     now=NOW,
+    backup_plan=BackupPlan(hours=24, keep=7),
+    backup_folder="/var/lib/playhead/backups",
+    last_backup=Backup("playhead-20251108T200000Z.db", Instant(NOW - 2 * HOUR_MS), MIB),
 )
 
 SERVED = ServerFacts(
@@ -54,6 +59,16 @@ def test_a_sound_installation_has_nothing_wrong():
     assert not any(finding.remedy for finding in findings)
 
 
+def test_that_no_backups_are_made_is_told_and_is_nothing_wrong():
+    off = replace(WELL, backup_plan=BackupPlan(hours=0, keep=7), last_backup=None, backup_fault="there is no folder")
+    assert worst(examine_file(off)) is Level.OK
+    assert any("backup_hours is 0" in finding.text for finding in examine_file(off))
+
+
+def test_before_the_first_backup_nothing_is_wrong():
+    assert worst(examine_file(replace(WELL, last_backup=None))) is Level.OK
+
+
 def test_before_the_first_start_nothing_is_wrong_either():
     assert worst(examine_file(replace(WELL, revision=None, newest_at=None))) is Level.OK
 
@@ -66,6 +81,12 @@ def test_before_the_first_start_nothing_is_wrong_either():
         (replace(WELL, is_network=True, filesystem="nfs4"), Level.BAD, "network file system (nfs4)"),
         (replace(WELL, free_bytes=100 * MIB), Level.WARNING, "Only 100 MiB free"),
         (replace(WELL, fault="file is not a database"), Level.BAD, "file is not a database"),
+        (
+            replace(WELL, last_backup=Backup("old", Instant(NOW - 50 * HOUR_MS), MIB)),
+            Level.WARNING,
+            "The last backup is of 2025-11-06 20:00 UTC",
+        ),
+        (replace(WELL, backup_fault="its disk is full"), Level.WARNING, "No backup can be made: its disk is full"),
         (replace(WELL, revision="0001"), Level.WARNING, "older than this program's 0002"),
         (replace(WELL, revision="0003"), Level.BAD, "newer than this program's 0002"),
         (replace(WELL, log_bytes=100 * MIB), Level.WARNING, "log of 100 MiB"),

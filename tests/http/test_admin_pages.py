@@ -404,6 +404,37 @@ async def test_a_finding_that_is_not_well_says_what_to_do(stocked: World, tmp_pa
     assert "Something" in page
 
 
+async def test_health_shows_the_backups_and_how_to_restore_one(stocked: World):
+    await enter(stocked, "admin")
+    backups = stocked.playhead.installation.backups
+    if backups is None:
+        page = text_of((await stocked.client.get("/admin/health")).text)
+        assert "PostgreSQL has tools of its own for backups" in page
+        assert "pg_dump" in page
+        return
+    page = text_of((await stocked.client.get("/admin/health")).text)
+    assert "Last none yet Next within a minute Kept 0 of 7 at most, 0 B" in page
+    assert "playhead db restore" in page
+    await backups.look()
+    page = text_of((await stocked.client.get("/admin/health")).text)
+    settings = stocked.playhead.settings
+    [made] = settings.backup_path.iterdir()
+    assert re.search(r"Last today at \d\d:\d\d ?, \d+ KiB Next tomorrow at \d\d:\d\d Kept 1 of 7 at most", page)
+    assert f"playhead db restore {made} \\ --database sqlite:///{settings.database_path}" in page
+
+
+async def test_health_says_why_no_backup_could_be_made(stocked: World):
+    backups = stocked.playhead.installation.backups
+    if backups is None:
+        assert stocked.playhead.settings.database_url
+        return
+    stocked.playhead.settings.backup_path.write_bytes(b"in the way")
+    await backups.look()
+    await enter(stocked, "admin")
+    page = text_of((await stocked.client.get("/admin/health")).text)
+    assert "No backup could be made: The folder of backups" in page
+
+
 async def test_disks_are_not_looked_at_each_time_that_the_page_asks_for_itself(stocked: World, tmp_path: Path):
     folder = tmp_path / "films"
     folder.mkdir()

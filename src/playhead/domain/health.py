@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from playhead.domain.backups import Backup, BackupPlan, is_overdue
 from playhead.domain.model import Instant, moment_of
 
 _MIB = 1024 * 1024
@@ -60,7 +61,10 @@ class InstallationFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts(InstallationFacts):
-    """What is known of an installation on SQLite, and of the disk under it; sizes in bytes."""
+    """What is known of an installation on SQLite, and of the disk under it; sizes in bytes.
+
+    `last_backup` is the newest of those that the server makes by itself, `backup_fault` says why none can be made.
+    """
 
     sqlite_version: str
     is_sqlite_sound: bool
@@ -68,6 +72,10 @@ class FileFacts(InstallationFacts):
     is_network: bool
     free_bytes: int
     log_bytes: int
+    backup_plan: BackupPlan
+    backup_folder: str
+    last_backup: Backup | None = None
+    backup_fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +105,7 @@ def examine_file(facts: FileFacts) -> list[Finding]:
         _free_space(facts),
         _database(facts, "Stop Playhead, keep a copy of the file, and restore the newest backup."),
         _log(facts),
+        _backups(facts),
         _clock(facts),
         *_libraries(facts.missing_folders),
     ]
@@ -185,6 +194,30 @@ def _log(facts: FileFacts) -> Finding:
         Level.WARNING,
         text,
         "Another program reads the database for too long. End it; the log then shrinks by itself.",
+    )
+
+
+def _backups(facts: FileFacts) -> Finding:
+    plan, last = facts.backup_plan, facts.last_backup
+    if not plan.hours:
+        return Finding(Level.OK, "No backups are made by the server: backup_hours is 0")
+    if facts.backup_fault is not None:
+        return Finding(
+            Level.WARNING,
+            f"No backup can be made: {facts.backup_fault}",
+            "Mend it, or choose another folder with backup_folder. The server tries again by itself.",
+        )
+    if last is None:
+        return Finding(
+            Level.OK, f"No backup yet; the server makes the first one a minute after its start, {facts.backup_folder}"
+        )
+    text = f"The last backup is of {moment_of(last.made_at):%Y-%m-%d %H:%M} UTC, in {facts.backup_folder}"
+    if not is_overdue(plan, last, facts.now):
+        return Finding(Level.OK, text)
+    return Finding(
+        Level.WARNING,
+        f"{text}, and one is due every {plan.hours} h",
+        "The server has to run for it. Look for 'backup' in its log.",
     )
 
 

@@ -97,6 +97,7 @@ from playhead.http.route import Access, Route
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork
+from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
 from playhead.services.device_codes import DeviceCodes
@@ -140,6 +141,7 @@ class Services:
     numbers: MetricsCollector
     sampler: Sampler
     examine: Examine
+    backups: Backups | None
     worker: WorkerLabel | None
     clock: Callable[[], Instant]
     version: str
@@ -191,6 +193,7 @@ def table(services: Services) -> list[Route]:
         pages,
         services.sampler,
         services.examine,
+        services.backups,
         clock=services.clock,
         version=services.version,
         worker=None if services.worker is None else services.worker.place,

@@ -76,7 +76,9 @@ def run(settings: Settings, *, demo: bool) -> int:
     CannotServeError where the port is taken or the installation cannot be opened.
     """
     if demo:
-        settings = settings.model_copy(update={"data": settings.data / "demo", "database": "", "workers": 1})
+        settings = settings.model_copy(
+            update={"data": settings.data / "demo", "database": "", "workers": 1, "backup_hours": 0}
+        )
     if settings.workers > 1 and settings.database_url is None:
         raise CannotServeError(
             f"{settings.workers} workers cannot share an SQLite database, which has one writer; "

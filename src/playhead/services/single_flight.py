@@ -36,7 +36,7 @@ class SingleFlight:
         self._cache = cache
         self._bounds = bounds
         self._monotonic = monotonic
-        self._pool = ThreadPoolExecutor(bounds.threads, name, _yield_to_others)
+        self._pool = ThreadPoolExecutor(bounds.threads, name, yield_to_others)
         self._under_way: dict[str, asyncio.Task[bytes | None]] = {}
         self._failures: OrderedDict[str, float] = OrderedDict()
 
@@ -87,7 +87,8 @@ class SingleFlight:
         return content
 
 
-def _yield_to_others() -> None:
+def yield_to_others() -> None:
+    """Lower the priority of the calling thread below that of saves and reads."""
     if sys.platform == "linux":  # where a thread has a niceness of its own
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -10,6 +10,7 @@ from playhead.domain.model import Instant
 from playhead.http.pages.page import Pages, Visit
 from playhead.http.pages.plots import HEIGHT, WIDTH, Plot, plot
 from playhead.http.pages.text import size
+from playhead.services.backups import Backups
 from playhead.services.sampling import Sample, Sampler
 
 Examine = Callable[[], Awaitable[list[Finding]]]
@@ -21,7 +22,8 @@ _EXAMINED_EVERY_MS: Final = 60_000
 class HealthPage:
     """The page of health. `examine` looks at the installation from outside, as `playhead doctor` does.
 
-    `worker` is the number of this process among those that serve together, None where it is alone.
+    `backups` is None where the server makes none, on PostgreSQL. `worker` is the number of this process among those
+    that serve together, None where it is alone.
     """
 
     def __init__(  # noqa: PLR0913 - what is shown comes from several places
@@ -29,6 +31,7 @@ class HealthPage:
         pages: Pages,
         sampler: Sampler,
         examine: Examine,
+        backups: Backups | None,
         *,
         clock: Callable[[], Instant],
         version: str,
@@ -37,6 +40,7 @@ class HealthPage:
         self._pages = pages
         self._sampler = sampler
         self._examine = examine
+        self._backups = backups
         self._clock = clock
         self._version = version
         self._worker = worker
@@ -44,7 +48,7 @@ class HealthPage:
         self._examined_at: Instant | None = None
 
     async def show(self, visit: Visit) -> Response:
-        """Show the findings, the worst of them first told, and the plots."""
+        """Show the findings under a headline of the worst, the backups, and the plots."""
         now = self._clock()
         if self._examined_at is None or abs(now - self._examined_at) >= _EXAMINED_EVERY_MS:
             self._findings, self._examined_at = await self._examine(), now
@@ -53,6 +57,7 @@ class HealthPage:
             "admin_health.html",
             findings=self._findings,
             worst=worst(self._findings),
+            backups=None if self._backups is None else await self._backups.status(),
             plots=plots_of(self._sampler.samples, now),
             box=(WIDTH, HEIGHT),
             version=self._version,

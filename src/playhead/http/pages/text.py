@@ -25,7 +25,7 @@ def day(instant: Instant, zone: ZoneInfo) -> str:
 
 
 def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> str:
-    """Show when something was: "today at 21:10", "yesterday at 23:40", "on 4 March 2019 at 20:15"."""
+    """Show a time of day and its date: "today at 21:10", "yesterday at 23:40", "on 4 March 2019 at 20:15"."""
     then, today = _local(instant, zone), _local(now, zone)
     days = (today.date() - then.date()).days
     clock = f"{then:%H:%M}"
@@ -33,6 +33,8 @@ def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> str:
         return f"today at {clock}"
     if days == 1:
         return f"yesterday at {clock}"
+    if days == -1:
+        return f"tomorrow at {clock}"
     year = "" if then.year == today.year else f" {then.year}"
     return f"on {then.day} {then:%B}{year} at {clock}"
 

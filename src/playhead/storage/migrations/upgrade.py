@@ -70,10 +70,10 @@ def upgrade(path: Path, *, now: Instant, migrations: Migrations | None = None) -
 def _glance(path: Path) -> str | None:
     with closing(apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READWRITE)) as connection:
         connection.driver.set_busy_handler(Patience(_PATIENCE_S))
-        return _revision(connection, path)
+        return read_revision(connection, path)
 
 
-def _revision(connection: apsw_dbapi.Connection, path: Path) -> str | None:
+def read_revision(connection: apsw_dbapi.Connection, path: Path) -> str | None:
     """Return the revision of the schema, or None for an empty database. Raises StorageRefused for any other."""
     try:
         tables = {name for (name,) in connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
@@ -95,7 +95,7 @@ def _upgrade(path: Path, now: Instant, migrations: Migrations) -> Upgrade:
         # Off, or rebuilding a table would delete what refers to it. It cannot be changed inside the transaction.
         writer.rows("PRAGMA foreign_keys = OFF")
         with connection.begin():
-            before = _revision(writer, path)  # again: another process may have migrated while this one waited
+            before = read_revision(writer, path)  # again: another process may have migrated while this one waited
             if before == migrations.head:
                 return Upgrade(before, migrations.head, None)
             backup = None

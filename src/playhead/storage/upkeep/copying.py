@@ -16,7 +16,10 @@ _PATIENCE_S = 120.0
 
 _PAGES_AT_ONCE = 4096
 
-_SUFFIXES = ("", "-wal", "-shm", "-journal")
+_INSTRUCTIONS_BETWEEN_CALLS = 100_000  # of SQLite's virtual machine
+
+SUFFIXES = ("", "-wal", "-shm", "-journal")
+"""What SQLite adds to a database's name for the files that belong to it."""
 
 
 def back_up(
@@ -33,7 +36,7 @@ def back_up(
     """
     if not source.is_file():
         raise StorageRefused(f"There is no database at {source}")
-    own = {source.with_name(source.name + suffix).resolve() for suffix in _SUFFIXES}
+    own = {source.with_name(source.name + suffix).resolve() for suffix in SUFFIXES}
     if target.resolve() in own:
         raise StorageRefused(f"{target} is the database itself. Choose another file.")
     if target.is_dir():
@@ -61,18 +64,22 @@ def copy_database(
     The copy is that of one moment, and nobody waits for it: whoever writes goes on, into a log that grows meanwhile.
     `target` has its name only when it is complete, and is one file that needs no log beside it. Readable by its owner
     only. `thorough`: every index is compared with its table, too, which takes some times as long. `progress` is told
-    how many pages are copied, of how many. Raises `apsw_dbapi.Error`, OSError, or StorageRefused where the copy does
-    not pass SQLite's check.
+    how many pages are copied, of how many, and called further while the copy is checked; what it raises ends the copy.
+    Raises `apsw_dbapi.Error`, OSError, or StorageRefused where the copy does not pass SQLite's check.
     """
     partial = target.with_name(target.name + ".partial")
     remove_files(partial)  # of an earlier attempt that was cut off
     os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        with closing(apsw_dbapi.connect(str(partial))) as writer:
+        # Without locks: nobody else knows the partial file, and a folder on the network, a good place for it, has none.
+        with closing(apsw_dbapi.connect(str(partial), vfs="unix-none")) as writer:
+            writer.rows("PRAGMA locking_mode = EXCLUSIVE")  # or the copy, which is in WAL mode at first, needs locks
             # What is lost in a crash is only the partial file, and all of it is synced below, when nobody's log waits.
             writer.rows("PRAGMA synchronous = OFF")
             _copy(source, writer, progress)
             writer.rows("PRAGMA journal_mode = DELETE")
+            pages = writer.rows("PRAGMA page_count")[0][0]
+            writer.driver.set_progress_handler(lambda: progress(pages, pages) or False, _INSTRUCTIONS_BETWEEN_CALLS)
             found = writer.rows(f"PRAGMA {'integrity_check' if thorough else 'quick_check'}(1)")
         if found != [("ok",)]:
             raise StorageRefused(f"{source} is damaged: {found[0][0]}")
@@ -101,7 +108,7 @@ def _copy(source: Path, writer: apsw_dbapi.Connection, progress: Callable[[int, 
 
 def remove_files(database: Path) -> None:
     """Remove a database with its log, where there is any."""
-    for suffix in _SUFFIXES:
+    for suffix in SUFFIXES:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 
 

@@ -1,0 +1,133 @@
+"""The folder of backups: lists, makes and removes the files that the server makes by itself. Decides nothing."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from playhead.domain.backups import Backup, backup_made_at, backup_name, required_bytes
+from playhead.domain.model import Instant
+from playhead.storage.engine import apsw_dbapi
+from playhead.storage.engine.database import StorageRefused
+from playhead.storage.upkeep.copying import copy_database, remove_files
+from playhead.storage.upkeep.inspection import log_size
+
+_MIB = 1024 * 1024
+_PARTIAL = ".partial"
+
+# A copy reads one moment, so nobody can begin the log anew meanwhile. From 48 MiB on the writer waits for those who
+# read; a backup ends before that.
+_LONGEST_LOG_BYTES = 40 * _MIB
+
+
+class BackupFolder:
+    """The backups of one database. `make_folder` says whether the folder may be created where it is missing.
+
+    Another folder than the default one must exist: where a disk is not mounted, nothing is written to its mount point.
+    """
+
+    def __init__(self, database: Path, folder: Path, *, make_folder: bool) -> None:
+        self.database = database
+        self.folder = folder
+        self._make_folder = make_folder
+
+    def find(self) -> Sequence[Backup]:
+        """Return the backups that are there, oldest first. Raises StorageRefused where the folder cannot be read."""
+        found: list[Backup] = []
+        try:
+            with os.scandir(self.folder) as entries:
+                for entry in entries:
+                    made_at = backup_made_at(entry.name)
+                    if made_at is not None and entry.is_file(follow_symlinks=False):
+                        found.append(Backup(entry.name, made_at, entry.stat().st_size))
+        except FileNotFoundError:
+            if not self._make_folder:
+                raise StorageRefused(self._missing()) from None
+        except OSError as error:
+            raise StorageRefused(f"The folder of backups, {self.folder}, cannot be read: {error.strerror}") from error
+        return sorted(found, key=lambda each: each.made_at)
+
+    def require_usable(self) -> None:
+        """Raise StorageRefused where the folder does not exist and may not be created, or cannot be written."""
+        if not self.folder.is_dir():
+            if not self._make_folder or self.folder.exists():
+                raise StorageRefused(self._missing())
+        elif not os.access(self.folder, os.W_OK | os.X_OK):
+            raise StorageRefused(f"The folder of backups, {self.folder}, cannot be written")
+
+    @contextmanager
+    def alone(self) -> Generator[bool]:
+        """Give whether no other process backs up the same database; none does until the end of the context."""
+        # Beside the database, not in the folder of backups: that may lie on the network, where such locks do not hold.
+        handle = os.open(
+            self.database.with_name(f"{self.database.name}.backup-lock"),
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+            0o600,
+        )
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                yield False
+            else:
+                yield True
+        finally:
+            os.close(handle)
+
+    def make(self, now: Instant, keep_going: Callable[[], None]) -> Backup:
+        """Copy the database, check the copy, and give it its name; on return it is whole and durable. To be `alone`.
+
+        `keep_going` is called again and again, and ends the work by raising. Raises StorageRefused, and leaves nothing,
+        where there is no room, the folder cannot be used, the copy is not sound, or the log grows too long meanwhile.
+        """
+        target = self.folder / backup_name(now)
+        try:
+            self.require_usable()
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            self._remove_partial()
+            self._require_room()
+            copy_database(self.database, target, thorough=True, progress=self._watched(keep_going))
+            return Backup(target.name, now, target.stat().st_size)
+        except OSError as error:
+            raise StorageRefused(f"{error.filename or self.folder} cannot be used: {error.strerror}") from error
+        except apsw_dbapi.Error as error:
+            raise StorageRefused(f"{self.database} cannot be copied to {self.folder}: {error}") from error
+
+    def remove(self, backups: Iterable[Backup]) -> None:
+        """Remove backups; one that is gone already is no fault. Raises StorageRefused."""
+        try:
+            for each in backups:
+                (self.folder / each.name).unlink(missing_ok=True)
+        except OSError as error:
+            raise StorageRefused(f"An old backup in {self.folder} cannot be removed: {error.strerror}") from error
+
+    def _missing(self) -> str:
+        return f"The folder of backups, {self.folder}, is missing. Create it, or mount its disk."
+
+    def _remove_partial(self) -> None:
+        """Remove what a process that was killed has left."""
+        for entry in [*self.folder.iterdir()]:
+            name, partial, _ = entry.name.partition(_PARTIAL)
+            if partial and backup_made_at(name) is not None:
+                remove_files(self.folder / f"{name}{_PARTIAL}")
+
+    def _require_room(self) -> None:
+        size = self.database.stat().st_size + log_size(self.database)
+        on_same_disk = self.folder.stat().st_dev == self.database.stat().st_dev
+        required, free = required_bytes(size, on_same_disk=on_same_disk), shutil.disk_usage(self.folder).free
+        if free < required:
+            raise StorageRefused(
+                f"{self.folder} has {free // _MIB} MiB free, and a backup needs {-(-required // _MIB)}. Make room."
+            )
+
+    def _watched(self, keep_going: Callable[[], None]) -> Callable[[int, int], None]:
+        longest = max(_LONGEST_LOG_BYTES, log_size(self.database) + _LONGEST_LOG_BYTES // 2)
+
+        def watch(done: int, total: int) -> None:
+            keep_going()
+            if done < total and log_size(self.database) > longest:
+                raise StorageRefused("So much was saved during the copy that it was given up, for saves not to wait")
+
+        return watch

@@ -1,0 +1,224 @@
+"""Backups and restores that are killed at any system call, and the command beside a server."""
+
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+import apsw
+import pytest
+
+from playhead.storage.upkeep.copying import back_up
+from server import Server
+
+# What changes files or their names, or makes a change durable. With every write of a page in a soak, else without.
+NAMES = ("rename", "link", "unlink", "fsync", "fdatasync", "ftruncate", "fchmod", "mkdir")
+WRITES = ("pwrite64",)
+
+RESTORE = """
+import sys
+from pathlib import Path
+from playhead.domain.model import Instant
+from playhead.storage.upkeep.restoring import restore
+restore(Path(sys.argv[1]), Path(sys.argv[2]), now=Instant(1_762_639_200_000))
+"""
+
+BACK_UP = """
+import sys
+from pathlib import Path
+from playhead.domain.model import Instant
+from playhead.storage.upkeep.backups import BackupFolder
+folder = BackupFolder(Path(sys.argv[1]), Path(sys.argv[2]), make_folder=True)
+with folder.alone():
+    folder.make(Instant(1_762_639_200_000), lambda: None)
+"""
+
+KILLED = -9
+NEVER = 60_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What a database holds, as a digest of all its rows; damage is none of them."""
+
+    digest: str
+
+
+def rows_of(path: Path) -> Rows:
+    """Read all rows, as the next start would: with the log, if there is one. Fails where the database is damaged."""
+    with closing(apsw.Connection(str(path))) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        digest = hashlib.sha256()
+        tables = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name").fetchall()
+        for (table,) in tables:
+            rows = connection.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608 - a name that SQLite told
+            digest.update(repr(sorted(map(repr, rows))).encode())
+    return Rows(digest.hexdigest())
+
+
+def run_and_kill(script: str, paths: Sequence[Path], calls: Sequence[str], number: int, trace: Path) -> int:
+    """Run a script, and kill it instead of its n-th call of those that are named; return its status."""
+    command = [
+        *("strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={','.join(calls)}"),
+        *("-e", f"inject={','.join(calls)}:signal=KILL:when={number}"),
+        *(sys.executable, "-B", "-c", script, *map(str, paths)),
+    ]
+    return subprocess.run(command, check=False, timeout=60).returncode  # noqa: S603 - our own program
+
+
+@pytest.fixture
+def calls(*, soak: bool) -> tuple[str, ...]:
+    return (*NAMES, *WRITES) if soak else NAMES
+
+
+def fill(path: Path, name: str) -> None:
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("INSERT INTO login (name, user_id) VALUES (?, 'u')", (name,))
+
+
+@pytest.fixture
+def installation(migrated_file: Path, tmp_path: Path) -> Path:
+    """A data folder as a server that was killed leaves it: some of the rows are only in the log."""
+    data, running = tmp_path / "prepared", tmp_path / "running"
+    for folder in (data, running):
+        folder.mkdir()
+    database = Path(shutil.copy(migrated_file, running / "playhead.db"))
+    fill(database, "before")
+    with closing(apsw.Connection(str(database))) as connection:
+        connection.execute("INSERT INTO login (name, user_id) VALUES ('in the log', 'u')")
+        for suffix in ("", "-wal"):
+            shutil.copy(running / f"playhead.db{suffix}", data / f"playhead.db{suffix}")
+    return data
+
+
+def copied(installation: Path, tmp_path: Path, number: int) -> Path:
+    """A copy of the installation, for one death."""
+    return Path(shutil.copytree(installation, tmp_path / f"death-{number}"))
+
+
+def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
+    installation: Path, migrated_file: Path, tmp_path: Path, calls: tuple[str, ...]
+):
+    source = Path(shutil.copy(migrated_file, tmp_path / "source.db"))
+    fill(source, "restored")
+    backup = tmp_path / "backup.db"
+    back_up(source, backup)
+    new = rows_of(backup)
+    old = rows_of(copied(installation, tmp_path, 0) / "playhead.db")
+    found: list[Rows] = []
+    for number in count(1):
+        data = copied(installation, tmp_path, number)
+        status = run_and_kill(RESTORE, (data / "playhead.db", backup), calls, number, tmp_path / "trace")
+        found.append(rows_of(data / "playhead.db"))
+        assert found[-1] in (old, new), f"killed at call {number}"
+        assert rows_of(backup) == new
+        if found[-1] == new:  # what was replaced is there too
+            [kept] = [each for each in data.glob("playhead.db.replaced-*") if each.suffix != ".partial"]
+            assert rows_of(kept) == old
+        if status != KILLED:
+            assert status == 0
+            break
+        # Whatever it has left is no obstacle: the same again succeeds.
+        assert run_and_kill(RESTORE, (data / "playhead.db", backup), calls, NEVER, tmp_path / "trace") == 0
+        assert rows_of(data / "playhead.db") == new
+        assert {each.name for each in data.iterdir() if "replaced" not in each.name} == {"playhead.db"}
+        shutil.rmtree(data)
+    deaths = len(found) - 1
+    assert deaths >= 8
+    assert found[0] == old
+    assert found[-1] == new
+    assert found == sorted(found, key=lambda rows: rows == new)  # and never the old one again
+
+
+def test_a_backup_that_is_killed_is_there_whole_or_not_at_all_and_the_database_is_as_it_was(
+    installation: Path, tmp_path: Path, calls: tuple[str, ...]
+):
+    old = rows_of(copied(installation, tmp_path, 0) / "playhead.db")
+    has_backup: list[bool] = []
+    for number in count(1):
+        data = copied(installation, tmp_path, number)
+        folder = data / "backups"
+        status = run_and_kill(BACK_UP, (data / "playhead.db", folder), calls, number, tmp_path / "trace")
+        assert status in (0, KILLED)
+        backups = [*folder.glob("playhead-*Z.db")] if folder.exists() else []
+        has_backup.append(bool(backups))
+        assert [rows_of(each) for each in backups] in ([], [old])
+        assert rows_of(data / "playhead.db") == old
+        if status == 0:
+            break
+        assert run_and_kill(BACK_UP, (data / "playhead.db", folder), calls, NEVER, tmp_path / "trace") == 0
+        assert [each.name for each in folder.iterdir()] == ["playhead-20251108T220000Z.db"]
+        shutil.rmtree(data)
+    assert len(has_backup) > 4
+    assert has_backup[-1]
+
+
+# The command
+
+
+def test_restore_is_refused_while_the_server_runs_and_brings_everything_back_then(server: Server, tmp_path: Path):
+    server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
+    backup = tmp_path / "backup.db"
+    server.command("db", "backup", str(backup))
+    server.start()
+    server.command("user", "add", "bert", "--password-stdin", stdin="battery staple\n")
+    refused = server.command("db", "restore", str(backup), check=False)
+    assert refused.returncode == 1
+    assert "uses" in refused.stderr
+    assert "Stop it first. Nothing was changed." in refused.stderr
+    assert server.stop() == 0
+
+    told = server.command("db", "restore", str(backup)).stdout
+    assert f"Restored {server.data / 'playhead.db'} from {backup}" in told
+    kept = re.search(r"What was there before is kept as (\S+)", told)
+    assert kept is not None
+    users = server.command("user", "list").stdout
+    assert "anna" in users
+    assert "bert" not in users
+    server.start()
+    assert server.stop() == 0
+
+    server.command("db", "restore", kept[1])
+    assert "bert" in server.command("user", "list").stdout
+
+
+def test_a_backup_of_an_upgrade_can_be_restored_and_the_next_start_upgrades_it(server: Server):
+    server.command("db", "upgrade")
+    older = server.data / "playhead.db.backup-0002-20251108T220000Z"
+    back_up(server.data / "playhead.db", older)
+    with closing(apsw.Connection(str(older))) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+        connection.execute("ALTER TABLE account DROP COLUMN time_zone")
+    told = server.command("db", "restore", str(older)).stdout
+    assert "Its schema is 0002; the next start brings it to" in told
+    server.start()
+    assert server.stop() == 0
+    assert "Nothing is wrong" in server.command("db", "check").stdout
+
+
+@pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+def test_of_postgresql_restoring_is_its_own_tools_which_is_told(durable_server: Server, tmp_path: Path):
+    told = durable_server.command("db", "restore", str(tmp_path / "copy.dump"), check=False)
+    assert told.returncode == 1
+    assert f"pg_restore --clean --if-exists --dbname={durable_server.database} {tmp_path / 'copy.dump'}" in told.stderr
+    assert "Nothing was restored now" in told.stderr
+
+
+def test_a_server_does_not_start_while_its_database_is_restored(server: Server):
+    server.command("db", "upgrade")
+    held = subprocess.Popen(["flock", "--exclusive", str(server.data), "sh", "-c", "echo held; read _"],  # noqa: S603, S607
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert held.stdout is not None
+    assert held.stdout.readline() == "held\n"
+    refused = server.command("user", "list", check=False)
+    held.communicate("\n")
+    assert refused.returncode == 1
+    assert "is being restored from a backup" in refused.stderr
+    assert server.command("user", "list").returncode == 0

@@ -1,0 +1,42 @@
+"""The lock on a data folder: shared by all who use it, held alone by a restore."""
+
+from pathlib import Path
+
+import pytest
+
+from playhead.storage.engine.database import StorageRefused
+from playhead.storage.engine.folder_lock import lock_exclusive, lock_shared
+
+
+def test_any_number_may_share_it(database_path: Path):
+    with lock_shared(database_path), lock_shared(database_path):
+        pass
+
+
+def test_nobody_gets_it_exclusively_while_it_is_shared_and_then_somebody_does(database_path: Path):
+    with lock_shared(database_path), pytest.raises(StorageRefused, match="Stop it first"):
+        lock_exclusive(database_path, patience_s=0)
+    lock_exclusive(database_path, patience_s=0).release()
+
+
+def test_nobody_shares_it_while_it_is_held_exclusively(database_path: Path):
+    with lock_exclusive(database_path), pytest.raises(StorageRefused, match="is being restored"):
+        lock_shared(database_path, patience_s=0)
+
+
+def test_it_is_that_of_the_folder_to_which_a_link_leads(database_path: Path, tmp_path: Path):
+    link = tmp_path / "elsewhere" / "playhead.db"
+    link.parent.mkdir()
+    link.symlink_to(database_path)
+    with lock_shared(link), pytest.raises(StorageRefused):
+        lock_exclusive(database_path, patience_s=0)
+
+
+def test_releasing_twice_is_harmless(database_path: Path):
+    lock = lock_shared(database_path)
+    lock.release()
+    lock.release()
+
+
+def test_a_folder_that_is_missing_is_for_others_to_tell(tmp_path: Path):
+    lock_shared(tmp_path / "nowhere" / "playhead.db").release()
