@@ -15,8 +15,10 @@ from playhead.domain.device_codes import USER_CODE_ALPHABET, USER_CODE_LENGTH
 from playhead.domain.identity import GroupRules
 from playhead.domain.model import Instant
 from playhead.domain.playback import Policy
+from playhead.media.decoders import Decoders
+from playhead.media.names import filenames
 from playhead.services.accounts import Accounts
-from playhead.services.artwork import Artwork
+from playhead.services.artwork import Artwork, ArtworkTools
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
@@ -30,8 +32,8 @@ from playhead.services.marks import Marks
 from playhead.services.passwords import MEMORY_KIB, Passwords
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
-from playhead.services.scanning import Scanner
-from playhead.services.subtitles import Subtitles
+from playhead.services.scanning import Scanner, ScanTools
+from playhead.services.subtitles import Subtitles, SubtitleTools
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.folder_lock import FolderLock, lock_shared
 from playhead.storage.engine.sqlite import SQLiteDatabase
@@ -120,9 +122,20 @@ async def open_installation(
             new_user_code=new_user_code,
         )
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
-        artwork = Artwork(database, settings.data.absolute() / "artwork", monotonic=time.monotonic)
-        subtitles = Subtitles(database, settings.data.absolute() / "subtitles", monotonic=time.monotonic)
-        scanner = Scanner(database, clock=clock, new_id=new_id)
+        decoders = Decoders()
+        artwork = Artwork(
+            database,
+            settings.data.absolute() / "artwork",
+            monotonic=time.monotonic,
+            tools=ArtworkTools(decoders.picture_of_image, decoders.picture_of_film),
+        )
+        subtitles = Subtitles(
+            database,
+            settings.data.absolute() / "subtitles",
+            monotonic=time.monotonic,
+            tools=SubtitleTools(decoders.webvtt_of_file, decoders.webvtt_of_film),
+        )
+        scanner = Scanner(database, clock=clock, new_id=new_id, tools=ScanTools(filenames.parse, decoders.probe))
         importer = Importer(database, clock=clock, new_id=new_id)
         relay = _make_relay(settings)
         events = Events(
@@ -164,6 +177,7 @@ async def open_installation(
             await scanner.close()
             await artwork.close()
             await subtitles.close()
+            await asyncio.to_thread(decoders.close)
             await playback.close()
             passwords.close()
             if relay is not None:

@@ -13,10 +13,12 @@ from playhead.demo.films import FILMS, SERIES, Clip
 from playhead.demo.maker import ADMIN, MEMBER, Demo, DemoMaker, welcome
 from playhead.domain.model import ItemKind, Role
 from playhead.errors import PlayheadError
+from playhead.media.names import filenames
+from playhead.media.probe import probe
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue, Viewer
 from playhead.services.passwords import Passwords
-from playhead.services.scanning import Scanner
+from playhead.services.scanning import Scanner, ScanTools
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from support import Clock, Ids
 
@@ -39,7 +41,7 @@ def maker(database: SQLiteDatabase, tmp_path: Path) -> Iterator[DemoMaker]:
 
     accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_token=new_token)
     catalogue = Catalogue(database, clock=clock, new_id=ids)
-    scanner = Scanner(database, clock=clock, new_id=ids)
+    scanner = Scanner(database, clock=clock, new_id=ids, tools=ScanTools(filenames.parse, probe))
     yield DemoMaker(accounts, catalogue, scanner, tmp_path / "demo", new_token, CLIPS)
     passwords.close()
 

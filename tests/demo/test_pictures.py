@@ -8,7 +8,8 @@ from playhead.domain.artwork import ArtworkKind, PixelSize
 from playhead.domain.model import ItemKind
 from playhead.media.artwork import Subject, find_images
 from playhead.media.pictures import picture_of_image
-from playhead.media.subtitles import find_sidecars, webvtt_of_file
+from playhead.media.sidecars import find_sidecars
+from playhead.media.subtitles import webvtt_of_file
 from screen import colour_at, shape_of
 
 TIDE = Clip(

@@ -9,7 +9,8 @@ from captions import ASS, SRT, VTT, film_with_subtitles
 from playhead.domain.tracks import SubtitleTrack
 from playhead.media.contents import Unusable
 from playhead.media.probe import probe
-from playhead.media.subtitles import decoded, find_sidecars, webvtt_of_file, webvtt_of_film
+from playhead.media.sidecars import find_sidecars
+from playhead.media.subtitles import decoded, webvtt_of_file, webvtt_of_film
 from playhead.media.tracks import list_tracks
 from screen import RED, film
 

@@ -16,8 +16,8 @@ from sqlalchemy import func, insert, select
 from playhead.domain.catalogue import MediaInfo, MediaStream, ParsedName
 from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.errors import Code, PlayheadError
+from playhead.media.contents import Unreadable
 from playhead.media.names import filenames
-from playhead.media.probe import Unreadable
 from playhead.services.catalogue import Catalogue, ItemDetail, ItemView, Viewer
 from playhead.services.scanning import (
     FILES_AT_ONCE,
@@ -461,7 +461,9 @@ async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_sc
     def fail(_: Path) -> MediaInfo:
         raise PermissionError(13, "Permission denied")
 
-    movies.scanner = Scanner(movies.database, clock=movies.clock, new_id=movies.ids, tools=ScanTools(probe=fail))
+    movies.scanner = Scanner(
+        movies.database, clock=movies.clock, new_id=movies.ids, tools=ScanTools(filenames.parse, fail)
+    )
     report = await movies.scan()
     assert report.skipped == [
         ("Heat (1995).mkv", "it cannot be read: Permission denied"),

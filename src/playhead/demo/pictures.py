@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from playhead.demo.films import CLIPS, FILMS, FONT, Clip
-from playhead.media.pictures import encode
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -195,6 +194,8 @@ class _Canvas:
                         plane[row * self._width + start : row * self._width + stop] = b"\xf4" * (stop - start)
 
     def jpeg(self) -> bytes:
+        from playhead.media.pictures import encode  # noqa: PLC0415 - loads FFmpeg
+
         return encode(self._frame(), _QUALITY)
 
     def _frame(self) -> "VideoFrame":

@@ -9,6 +9,12 @@ from playhead.domain.model import ItemKind
 WIDTHS: Final = (240, 480, 960)
 WIDTH_DEFAULT: Final = 480
 
+IMAGE_PIXELS_MAX: Final = 20_000_000
+"""Of a poster or a still, by its header: a photograph of 20 megapixels is far more than is shown of it."""
+
+FILM_PIXELS_MAX: Final = 36_000_000
+"""Of a film's picture: 8K, as cinemas have it, is 8192 x 4320."""
+
 
 class ArtworkKind(Enum):
     """A poster stands upright, two to three; a still is a frame of a film, sixteen to nine."""

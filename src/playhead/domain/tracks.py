@@ -9,6 +9,15 @@ from playhead.domain.catalogue import MediaStream
 # FFmpeg's names of subtitles that are text. All others are pictures, or coded for a television.
 TEXT_CODECS: Final = frozenset({"subrip", "ass", "ssa", "webvtt", "mov_text", "text"})
 
+SUBTITLE_FILE_BYTES_MAX: Final = 8 * 1024 * 1024
+"""Of a file of subtitles: those of a long film have 0.2 MB, with effects drawn in text some megabytes."""
+
+CUES_MAX: Final = 50_000
+"""Of one track; a talkative film has 2,500."""
+
+WEBVTT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of what a browser is given."""
+
 
 @dataclass(frozen=True, slots=True)
 class SoundTrack:

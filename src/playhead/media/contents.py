@@ -1,12 +1,23 @@
-"""Small files beside the media, read whole: pictures and texts."""
+"""What reading a media file comes to, and the small files beside the media that are read whole."""
 
 import os
 import stat
 from pathlib import Path
 
 
+class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
+    """The file is no film that can be played. `str()` is a short reason for people, without the file's name.
+
+    `passing`: the reason may lie outside the file, so the next scan should try again.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
+
+
 class Unusable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
-    """Nothing that can be shown is to be had of this file. `str()` is a short reason for people, without its name."""
+    """No picture or text can be made of the file. `str()` is a short reason for people, without the file's name."""
 
 
 def read_content(path: Path, bytes_max: int) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from playhead.domain.scanning import RULES_VERSION, FoundFile
+from playhead.domain.texts import shown
 
 # Made by storage systems, never by people; what begins with a dot is left out too.
 _FOREIGN_FOLDERS = frozenset(
@@ -20,7 +21,7 @@ _MOVIE_NFO, _SHOW_NFO = "movie.nfo", "tvshow.nfo"
 
 
 class Skipped(NamedTuple):
-    """Something in a library's folder that is not in the catalogue, and why. Undecodable bytes of names are escaped."""
+    """Something in a library's folder that is not in the catalogue, and why. What could steer a terminal is escaped."""
 
     path: str
     reason: str
@@ -179,11 +180,6 @@ class _Walker:
     def _unreadable(self, path: str, error: OSError) -> None:
         self._result.unread.append(path)
         self._skip(path, f"it cannot be read: {error.strerror or error}")
-
-
-def shown(path: str) -> str:
-    """Return a path that can be printed and stored: bytes that are no UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _is_text(path: str) -> bool:

@@ -2,34 +2,35 @@
 # PyAV's packets are generic over what it does not name.
 """Pictures of one size out of image files and out of films: decodes, chooses a telling frame, cuts, scales, encodes.
 
-Reads the file that it is given and writes none. All of it is FFmpeg's work, through PyAV.
+Reads the file that it is given and writes none. All of it is FFmpeg's work, through PyAV, in decoding workers only.
 """
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from playhead.domain.artwork import PixelSize
+from av import CodecContext, Packet, VideoFrame
+from av.container import InputContainer
+from av.error import InvalidDataError
+from av.filter import Graph
+from av.video.stream import VideoStream
+
+from playhead.domain.artwork import FILM_PIXELS_MAX, IMAGE_PIXELS_MAX, PixelSize
 from playhead.media.contents import Unusable, read_content
-from playhead.media.probe import is_cover, open_film
+from playhead.media.headers import format_of, size_of_image, without_texts
+from playhead.media.probe import DECODERS, is_cover, open_film
 
 if TYPE_CHECKING:
-    from av import VideoFrame
-    from av.container import InputContainer
     from av.filter.context import FilterContext
     from av.video.codeccontext import VideoCodecContext
-    from av.video.stream import VideoStream
 
-MEDIA_TYPE: Final = "image/jpeg"
-
+_COVER_DECODERS: Final = frozenset({"mjpeg", "png", "webp"})
 _IMAGE_BYTES_MAX: Final = 32 * 1024 * 1024
-_PIXELS_MAX: Final = 100_000_000  # a small file may hold a picture that fills the memory
+_TOO_MANY_PIXELS: Final = f"it has more than {IMAGE_PIXELS_MAX // 1_000_000} megapixels"
 _QUALITY: Final = 4  # FFmpeg's quantiser for JPEG: from 2, the best, to 31
-
-# By what an image begins with; its name may say anything.
-_DECODERS: Final = ((b"\xff\xd8\xff", "mjpeg"), (b"\x89PNG\r\n\x1a\n", "png"), (b"RIFF", "webp"))
 
 # Where a frame is looked for, as parts of the length: behind the opening titles, and before what nobody wants to be
 # told. The second row is asked only where the first shows nothing.
@@ -95,10 +96,8 @@ def picture_of_film(path: Path, size: PixelSize) -> bytes:
         raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
 
 
-def encode(frame: "VideoFrame", quality: int = _QUALITY) -> bytes:
+def encode(frame: VideoFrame, quality: int = _QUALITY) -> bytes:
     """Encode a frame of `yuvj420p` as a JPEG."""
-    from av import CodecContext  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
-
     encoder = CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
@@ -110,16 +109,18 @@ def encode(frame: "VideoFrame", quality: int = _QUALITY) -> bytes:
 # Images
 
 
-def _decoded(content: bytes) -> "VideoFrame":
-    from av import CodecContext, Packet  # noqa: PLC0415 - as above
-
-    name = next((name for beginning, name in _DECODERS if content.startswith(beginning)), None)
+def _decoded(content: bytes) -> VideoFrame:
+    name, size = format_of(content), size_of_image(content)
     if name is None:
         raise Unusable("it is neither JPEG nor PNG nor WebP")
+    if size is None:
+        raise Unusable("its header does not say how large it is")
+    if size.width * size.height > IMAGE_PIXELS_MAX:
+        raise Unusable(_TOO_MANY_PIXELS)
     decoder = cast("VideoCodecContext", CodecContext.create(name, "r"))
-    decoder.options = {"max_pixels": str(_PIXELS_MAX)}
+    decoder.options = {"max_pixels": str(FILM_PIXELS_MAX)}  # whatever the header said; FFmpeg counts padding, too
     decoder.thread_count = 1
-    frames = [*decoder.decode(Packet(content)), *decoder.decode(None)]
+    frames = [*decoder.decode(Packet(without_texts(content))), *decoder.decode(None)]
     if not frames:
         raise Unusable("it holds no picture")
     return frames[0]
@@ -139,28 +140,36 @@ _NO_BARS: Final = _Bars()
 
 
 class _Frame(NamedTuple):
-    frame: "VideoFrame"
+    frame: VideoFrame
     detail: float  # 0: nothing is to be seen
     bars: _Bars
 
 
-def _cover(opened: "InputContainer") -> "VideoFrame | None":
+def _cover(opened: InputContainer) -> VideoFrame | None:
     for stream in opened.streams.video:
-        if is_cover(stream):
-            for packet in opened.demux(stream):
-                for frame in packet.decode():
-                    if frame.height > frame.width:
-                        return frame
-                break
+        if _is_upright_cover(stream):
+            stream.codec_context.options = {"max_pixels": str(FILM_PIXELS_MAX)}
+            stream.codec_context.thread_count = 1
+            # A cover is the first packet that FFmpeg hands out; behind it the film would be read through.
+            for packet in islice(opened.demux(stream), 1):
+                return next((frame for frame in packet.decode() if frame.height > frame.width), None)
     return None
 
 
-def _telling_frame(opened: "InputContainer") -> tuple[_Frame, Fraction]:
+def _is_upright_cover(stream: VideoStream) -> bool:
+    if not is_cover(stream) or stream.codec_context.codec.name not in _COVER_DECODERS:
+        return False
+    return 0 < stream.width < stream.height and stream.width * stream.height <= IMAGE_PIXELS_MAX
+
+
+def _telling_frame(opened: InputContainer) -> tuple[_Frame, Fraction]:
     stream = next((stream for stream in opened.streams.video if not is_cover(stream)), None)
     if stream is None:
         raise Unusable("it has no moving picture")
+    if stream.codec_context.codec.name not in DECODERS:
+        raise Unusable("its codec is none of those that are decoded")
     stream.codec_context.thread_count = 1  # saves come first
-    stream.codec_context.options = {"max_pixels": str(_PIXELS_MAX)}
+    stream.codec_context.options = {"max_pixels": str(FILM_PIXELS_MAX)}
     stream.codec_context.skip_frame = "NONKEY"
     give_up_at = time.monotonic() + _SEARCH_S
     best: _Frame | None = None
@@ -175,8 +184,8 @@ def _telling_frame(opened: "InputContainer") -> tuple[_Frame, Fraction]:
 
 
 def _frames_at(
-    opened: "InputContainer", stream: "VideoStream", places: tuple[float, ...], give_up_at: float
-) -> "Iterator[VideoFrame]":
+    opened: InputContainer, stream: VideoStream, places: tuple[float, ...], give_up_at: float
+) -> Iterator[VideoFrame]:
     begin = max(opened.start_time or 0, 0)
     for place in places:
         if time.monotonic() > give_up_at:
@@ -188,9 +197,7 @@ def _frames_at(
             yield frame
 
 
-def _next_frame(opened: "InputContainer", stream: "VideoStream", give_up_at: float) -> "VideoFrame | None":
-    from av.error import InvalidDataError  # noqa: PLC0415 - as above
-
+def _next_frame(opened: InputContainer, stream: VideoStream, give_up_at: float) -> VideoFrame | None:
     for number, packet in enumerate(opened.demux(stream)):
         if number > _PACKETS_MAX or time.monotonic() > give_up_at:
             return None
@@ -204,7 +211,7 @@ def _next_frame(opened: "InputContainer", stream: "VideoStream", give_up_at: flo
     return None
 
 
-def _look_at(frame: "VideoFrame") -> _Frame:
+def _look_at(frame: VideoFrame) -> _Frame:
     """Judge a frame: the more a picture shows, and the sharper it is, the less it can be compressed."""
     height = max(2, _SAMPLE_WIDTH * frame.height // frame.width)
     sample = _filtered(frame, [("scale", f"w={_SAMPLE_WIDTH}:h={height}"), *_FOR_JPEG])
@@ -230,9 +237,7 @@ def _dark_edge(lines: Sequence[bytes]) -> float:
 # Shape
 
 
-def _fitted(
-    frame: "VideoFrame", size: PixelSize, aspect: Fraction = Fraction(1), bars: _Bars = _NO_BARS
-) -> "VideoFrame":
+def _fitted(frame: VideoFrame, size: PixelSize, aspect: Fraction = Fraction(1), bars: _Bars = _NO_BARS) -> VideoFrame:
     """Cut the middle out of a frame, without its bars, and scale it; HDR is made fit for screens that have none.
 
     `aspect` is that of a pixel.
@@ -251,9 +256,7 @@ def _fitted(
     return _filtered(frame, [*steps, *_FOR_JPEG])
 
 
-def _filtered(frame: "VideoFrame", steps: Iterable[tuple[str, str]]) -> "VideoFrame":
-    from av.filter import Graph  # noqa: PLC0415 - as above
-
+def _filtered(frame: VideoFrame, steps: Iterable[tuple[str, str]]) -> VideoFrame:
     graph = Graph()
     last: FilterContext = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25)

@@ -1,17 +1,42 @@
-"""A look into a media file: its length, its streams, where its credits begin. Opens files; decodes nothing."""
+"""What a media file says of itself: its length, its streams, where its credits begin. Runs in decoding workers only."""
 
 import re
 import stat
 import time
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.stream import Stream as AvStream
+from av.video.stream import VideoStream
+
+from playhead.domain.artwork import FILM_PIXELS_MAX
 from playhead.domain.catalogue import MediaInfo, MediaStream
 from playhead.domain.model import Milliseconds
+from playhead.domain.texts import (
+    CODEC_LENGTH_MAX,
+    LANGUAGE_LENGTH_MAX,
+    STREAM_TITLE_LENGTH_MAX,
+    STREAMS_MAX,
+    clean_text,
+)
+from playhead.media.contents import Unreadable
 
-if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.stream import Stream as AvStream
+# FFmpeg has some five hundred decoders, most of them for formats that no film of the last thirty years has, and mended
+# less often than these. Streams of other codecs are listed, and never decoded.
+DECODERS: Final = frozenset(
+    """
+    h264 hevc vvc av1 libdav1d vp8 vp9 libvpx libvpx-vp9 mpeg1video mpeg2video mpegvideo mpeg4 msmpeg4v1 msmpeg4v2
+    msmpeg4 h263 flv wmv1 wmv2 wmv3 vc1 theora prores dnxhd dvvideo rv10 rv20 rv30 rv40 mjpeg png webp aac aac_latm
+    ac3 eac3 dca truehd mlp mp1 mp1float mp2 mp2float mp3 mp3float flac alac vorbis opus libopus wmav1 wmav2 wmapro
+    cook ra_144 ra_288 sipr pcm_s16le pcm_s16be pcm_s24le pcm_s24be pcm_s32le pcm_f32le pcm_u8 pcm_alaw pcm_mulaw
+    pcm_bluray pcm_dvd adpcm_ms adpcm_ima_wav subrip srt ass ssa webvtt mov_text text pgssub dvdsub dvbsub
+    """.split()  # noqa: SIM905 - one a line would be a page
+)
 
 _OPTIONS: Final = {
     # Demuxers of films. Everything else is refused, above all those that read further files or addresses (HLS, DASH,
@@ -20,10 +45,13 @@ _OPTIONS: Final = {
     "protocol_whitelist": "file",
     "probesize": "20000000",  # bytes
     "analyzeduration": "10000000",  # microseconds
+    "max_streams": "500",
+    # Where a container does not describe a picture, FFmpeg decodes it while it opens the file, the cover included.
+    "max_pixels": str(FILM_PIXELS_MAX),
+    "codec_whitelist": ",".join(sorted(DECODERS)),
 }
 _TIMEOUT_S: Final = 20.0
 _LONGEST_MS: Final = 10_000_000_000  # ten million seconds, as the limit of a report
-_LONGEST_TEXT: Final = 200  # characters of a stream's title
 
 _HDR_TRANSFERS: Final = (16, 18)  # ITU-T H.273: SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 _KINDS: Final = ("video", "audio", "subtitle")
@@ -37,10 +65,6 @@ _CREDITS: Final = re.compile(
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _WEBM: Final = b"\x42\x82\x84webm"  # the element DocType
 _SEGMENT: Final = b"\x18\x53\x80\x67"
-
-
-class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
-    """The file is no film that can be played. `str()` is a short reason for people, without the file's name."""
 
 
 def probe(path: Path) -> MediaInfo:
@@ -63,10 +87,8 @@ def probe(path: Path) -> MediaInfo:
         raise Unreadable(getattr(error, "strerror", None) or "it cannot be read") from error
 
 
-def open_film(path: Path) -> "InputContainer":
+def open_film(path: Path) -> InputContainer:
     """Open a film, and nothing else that FFmpeg could open. Raises FFmpeg's errors, of some forty classes."""
-    import av  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
-
     # 'file:' keeps a name with a colon in it from being read as an address.
     return av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace", timeout=_TIMEOUT_S)
 
@@ -81,12 +103,12 @@ def _beginning(path: Path) -> tuple[int, bytes]:
         return status.st_size, file.read(1024)
 
 
-def _container(opened: "InputContainer", head: bytes) -> str:
+def _container(opened: InputContainer, head: bytes) -> str:
     name = opened.format.name.split(",")[0]
     return "webm" if name == "matroska" and _WEBM in head else name
 
 
-def _promised_size(opened: "InputContainer", head: bytes) -> int:
+def _promised_size(opened: InputContainer, head: bytes) -> int:
     """Return how long the file is by its own account, or 0; it is shorter while it is being copied."""
     if opened.format.name.startswith("matroska"):
         return _matroska_end(head)
@@ -115,8 +137,9 @@ def _element_size(head: bytes, at: int) -> tuple[int, int] | None:
     return None if at + width > len(head) or value == limit - 1 else (at + width, value)
 
 
-def _described(opened: "InputContainer", container: str) -> MediaInfo:
-    streams = tuple(_stream(each) for each in opened.streams if each.type in _KINDS and not is_cover(each))
+def _described(opened: InputContainer, container: str) -> MediaInfo:
+    shown = (each for each in opened.streams if each.type in _KINDS and not is_cover(each))
+    streams = tuple(_stream(each) for each in islice(shown, STREAMS_MAX))
     if not any(stream.kind == "video" for stream in streams):
         raise Unreadable("it has no moving picture")
     duration_ms = _duration_ms(opened)
@@ -130,28 +153,22 @@ def _described(opened: "InputContainer", container: str) -> MediaInfo:
     )
 
 
-def is_cover(stream: "AvStream") -> bool:
+def is_cover(stream: AvStream) -> bool:
     """Tell a picture that stands for the film from the film's own moving pictures."""
-    from av.stream import Disposition  # noqa: PLC0415 - as in `probe`
-
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
-def _stream(stream: "AvStream") -> MediaStream:
-    from av.audio.stream import AudioStream  # noqa: PLC0415 - as in `probe`
-    from av.stream import Disposition  # noqa: PLC0415
-    from av.video.stream import VideoStream  # noqa: PLC0415
-
+def _stream(stream: AvStream) -> MediaStream:
     # A codec that FFmpeg has no decoder for has no context, whatever the annotation promises.
     context = getattr(stream, "codec_context", None)
-    language = stream.language
+    language = clean_text(stream.language or "", LANGUAGE_LENGTH_MAX)
     video = stream if context and isinstance(stream, VideoStream) else None
     audio = stream if context and isinstance(stream, AudioStream) else None
     return MediaStream(
         kind=stream.type,
-        codec=context.codec.canonical_name if context else "unknown",
-        language=None if language in (None, "", "und") else language,
-        title=stream.metadata.get("title", "").strip()[:_LONGEST_TEXT] or None,
+        codec=context.codec.canonical_name[:CODEC_LENGTH_MAX] if context else "unknown",
+        language=None if language in ("", "und") else language,
+        title=clean_text(stream.metadata.get("title", ""), STREAM_TITLE_LENGTH_MAX) or None,
         width=video.width if video else None,
         height=video.height if video else None,
         channels=audio.channels if audio else None,
@@ -161,7 +178,7 @@ def _stream(stream: "AvStream") -> MediaStream:
     )
 
 
-def _duration_ms(opened: "InputContainer") -> int:
+def _duration_ms(opened: InputContainer) -> int:
     """Ask the container, else its longest stream, else read the file through; 0 where nothing tells."""
     if opened.duration is not None and opened.duration > 0:
         return opened.duration // 1000  # FFmpeg's AV_TIME_BASE is a microsecond
@@ -169,7 +186,7 @@ def _duration_ms(opened: "InputContainer") -> int:
     return int(max(told, default=0) * 1000) or _counted_ms(opened)
 
 
-def _counted_ms(opened: "InputContainer") -> int:
+def _counted_ms(opened: InputContainer) -> int:
     """Return the time between the first and the last packet: for recordings that were broken off, and raw streams."""
     give_up_at = time.monotonic() + _TIMEOUT_S
     first, last = None, 0.0
@@ -185,7 +202,7 @@ def _counted_ms(opened: "InputContainer") -> int:
     return 0 if first is None else int((last - first) * 1000)
 
 
-def _credits_ms(opened: "InputContainer", duration_ms: int) -> Milliseconds | None:
+def _credits_ms(opened: InputContainer, duration_ms: int) -> Milliseconds | None:
     """Return where a chapter of the last quarter begins that is called after the credits; the first such."""
     starts = (
         int(chapter["start"] * chapter["time_base"] * 1000)

@@ -1,37 +1,28 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # PyAV's packets are generic over what it does not name.
-"""Subtitles inside films and beside them, and their way to WebVTT. Lists folders and reads files; writes none."""
+"""Subtitles inside films and beside them as WebVTT. Reads files and writes none; runs in decoding workers only."""
 
 import codecs
 import io
-import os
 import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
-from playhead.domain.tracks import SubtitleTrack
+from av import open as open_container
+from av.container import InputContainer
+from av.error import InvalidDataError
+from av.stream import Discard
+from av.subtitles.stream import SubtitleStream
+from av.subtitles.subtitle import AssSubtitle
+
+from playhead.domain.tracks import CUES_MAX, SUBTITLE_FILE_BYTES_MAX, WEBVTT_BYTES_MAX
 from playhead.media.contents import Unusable, read_content
-from playhead.media.languages import language_tag
-from playhead.media.names.filenames import VIDEO_EXTENSIONS
 from playhead.media.probe import open_film
 from playhead.media.webvtt import Cue, cue_of, write_webvtt
 
-if TYPE_CHECKING:
-    from av.container import InputContainer
-    from av.subtitles.stream import SubtitleStream
-
-# By the ending of a file beside the media; FFmpeg's names of demuxer and codec.
-_FORMATS: Final = {"srt": ("srt", "subrip"), "ass": ("ass", "ass"), "ssa": ("ass", "ass"), "vtt": ("webvtt", "webvtt")}
-_FOLDERS: Final = ("subs", "subtitles", "sub")
-
-_IMPAIRED: Final = frozenset({"sdh", "cc", "hi"})
-_FORCED: Final = frozenset({"forced", "foreign"})
-
-_FILE_BYTES_MAX: Final = 8 * 1024 * 1024
-_CUES_MAX: Final = 50_000
-_TEXT_MAX: Final = 8 * 1024 * 1024  # characters of all cues
+_TOO_MUCH: Final = "it holds too much text"
 _READ_S: Final = 180.0  # a large film without an index of its subtitles is read through
 _SHOWN_MS: Final = 4_000  # where nothing says how long a text is shown
 
@@ -54,80 +45,10 @@ _CHARSETS: Final = {
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
-# Beside the film
-
-
-def find_sidecars(root: Path, path: str) -> list[SubtitleTrack]:
-    """Return the subtitle files that are called like a video and lie beside it, or in a folder of subtitles there.
-
-    Ordered by name. Nothing says yet that they are subtitles, or lie inside the library.
-    """
-    folder, name = os.path.split(path)
-    stem = name.rpartition(".")[0].lower()
-    found: list[SubtitleTrack] = []
-    names = _names(root, folder, (stem, *_FOLDERS))
-    # 'Heat.2.en.srt' belongs to Heat.2.mkv, if there is one, and not to Heat.mkv.
-    others = [other for other in map(_stem_of_video, names) if other.startswith(f"{stem}.")]
-    folders = [folder, *(f"{folder}/{name}" if folder else name for name in names if name.lower() in _FOLDERS)]
-    for where in folders:
-        for each in names if where == folder else _names(root, where, (stem,)):
-            beginning, _, ending = each.rpartition(".")
-            tags = _tags(beginning, stem, others)
-            if ending.lower() in _FORMATS and tags is not None:
-                found.append(_sidecar(f"{where}/{each}" if where else each, tags, _FORMATS[ending.lower()][1]))
-    return found
-
-
-def _names(root: Path, folder: str, beginnings: tuple[str, ...]) -> list[str]:
-    """Return what lies in a folder under names that begin so, in lower case; a folder may hold thousands of others."""
-    try:
-        with os.scandir(root / folder) as entries:
-            return sorted(entry.name for entry in entries if entry.name.lower().startswith(beginnings))
-    except OSError:
-        return []
-
-
-def _stem_of_video(name: str) -> str:
-    stem, _, ending = name.lower().rpartition(".")
-    return stem if f".{ending}" in VIDEO_EXTENSIONS else ""
-
-
-def _tags(beginning: str, stem: str, others: list[str]) -> list[str] | None:
-    """Return what stands between a video's name and the ending; None where the file belongs to another video."""
-    name = beginning.lower()
-    if any(f"{name}.".startswith(f"{other}.") for other in others):
-        return None
-    if name == stem:
-        return []
-    return beginning[len(stem) + 1 :].split(".") if name.startswith(f"{stem}.") else None
-
-
-def _sidecar(path: str, tags: list[str], codec: str) -> SubtitleTrack:
-    language, forced, default, words = None, False, False, list[str]()
-    for tag in tags:
-        word = tag.lower()
-        if word in _FORCED:
-            forced = True
-        elif word == "default":
-            default = True
-        elif language is None and (found := language_tag(tag)) is not None:
-            language = found
-        elif word in _IMPAIRED:  # 'hi' is Hindi, too; so it comes behind the language
-            words.append("SDH")
-        elif not word.isdigit():
-            words.append(tag)
-    return SubtitleTrack(codec, language, " ".join(words) or None, forced, default, path=path)
-
-
-# To WebVTT
-
-
 def webvtt_of_file(path: Path, codec: str, language: str | None) -> bytes:
     """Return a subtitle file as WebVTT in UTF-8, whatever its character set. Raises Unusable, and nothing else."""
-    from av import open as open_container  # noqa: PLC0415 - loads FFmpeg, for which a start must not wait
-
     try:
-        text = decoded(read_content(path, _FILE_BYTES_MAX), language)
+        text = decoded(read_content(path, SUBTITLE_FILE_BYTES_MAX), language)
         if codec == "webvtt":
             return _checked(text)
         demuxer = "srt" if codec == "subrip" else codec
@@ -145,8 +66,6 @@ def webvtt_of_film(path: Path, number: int) -> bytes:
 
     Raises Unusable, and nothing else.
     """
-    from av.stream import Discard  # noqa: PLC0415 - as above
-
     try:
         with open_film(path) as opened:
             stream = opened.streams.subtitles[number]
@@ -177,26 +96,29 @@ def _checked(text: str) -> bytes:
     """Return what is WebVTT already, as it is."""
     if not text.startswith("WEBVTT") or "-->" not in text:
         raise Unusable("it is no WebVTT")
-    return text.encode()
+    return _bounded(text.encode())
 
 
-def _converted(opened: "InputContainer", stream: "SubtitleStream", start_us: int = 0) -> bytes:
+def _bounded(webvtt: bytes) -> bytes:
+    if len(webvtt) > WEBVTT_BYTES_MAX:
+        raise Unusable(_TOO_MUCH)
+    return webvtt
+
+
+def _converted(opened: InputContainer, stream: SubtitleStream, start_us: int = 0) -> bytes:
     cues: list[Cue] = []
     size = 0
     for cue in _cues(opened, stream, start_us):
         cues.append(cue)
-        size += len(cue.text)
-        if len(cues) > _CUES_MAX or size > _TEXT_MAX:
-            raise Unusable("it holds too much text")
+        size += len(cue.text.encode())
+        if len(cues) > CUES_MAX or size > WEBVTT_BYTES_MAX:
+            raise Unusable(_TOO_MUCH)
     if not cues:
         raise Unusable("it holds no text")
-    return write_webvtt(cues)
+    return _bounded(write_webvtt(cues))
 
 
-def _cues(opened: "InputContainer", stream: "SubtitleStream", start_us: int) -> Iterator[Cue]:
-    from av.error import InvalidDataError  # noqa: PLC0415 - as above
-    from av.subtitles.subtitle import AssSubtitle  # noqa: PLC0415
-
+def _cues(opened: InputContainer, stream: SubtitleStream, start_us: int) -> Iterator[Cue]:
     give_up_at = time.monotonic() + _READ_S
     for packet in opened.demux(stream):
         if time.monotonic() > give_up_at:

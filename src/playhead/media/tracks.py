@@ -7,7 +7,7 @@ from pathlib import Path
 from playhead.domain.catalogue import MediaStream
 from playhead.domain.tracks import SoundTrack, SubtitleTrack, embedded_subtitles, sound_tracks
 from playhead.media.languages import language_tag
-from playhead.media.subtitles import find_sidecars
+from playhead.media.sidecars import find_sidecars
 
 
 @dataclass(frozen=True, slots=True)

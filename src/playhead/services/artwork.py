@@ -7,26 +7,27 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from playhead.domain.artwork import ArtworkKind, PixelSize, size_of, usual_kind
 from playhead.domain.catalogue import version_preference
 from playhead.domain.model import ItemId, ItemKind
-from playhead.errors import PlayheadError, invalid, not_found
-from playhead.media import pictures
+from playhead.domain.texts import shown
+from playhead.errors import PlayheadError, invalid, not_found, unavailable
 from playhead.media.artwork import Subject, find_images
 from playhead.media.contents import Unusable
 from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
-from playhead.media.pictures import MEDIA_TYPE
 from playhead.services.catalogue import Viewer, visible_item
 from playhead.services.single_flight import SingleFlight, WorkLimits
 from playhead.storage import artwork, catalogue
 from playhead.storage.engine.database import Connection, Database
 
 __all__ = ["MEDIA_TYPE", "Artwork", "ArtworkTools", "Picture"]
+
+MEDIA_TYPE: Final = "image/jpeg"
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +73,8 @@ class MakePicture(Protocol):
 class ArtworkTools(NamedTuple):
     """What pictures are made by."""
 
-    of_image: MakePicture = pictures.picture_of_image
-    of_film: MakePicture = pictures.picture_of_film
+    of_image: MakePicture
+    of_film: MakePicture
 
 
 class Artwork:
@@ -85,14 +86,14 @@ class Artwork:
         folder: Path,
         *,
         monotonic: Callable[[], float],
+        tools: ArtworkTools,
         bytes_max: int = BYTES_MAX,
-        tools: ArtworkTools | None = None,
     ) -> None:
         self._database = database
         self._single_flight = SingleFlight(
             "playhead-artwork", DiskCache(folder, bytes_max), _BOUNDS, monotonic=monotonic
         )
-        self._tools = tools or ArtworkTools()
+        self._tools = tools
 
     async def find(
         self, viewer: Viewer, item_id: ItemId, kind: ArtworkKind | None, width: int, season: int | None = None
@@ -144,7 +145,10 @@ class Artwork:
             try:
                 return make(source.path, picture.size)
             except Unusable as error:
-                log.info("No picture of %s: %s", source.path, error)
+                log.info("No picture of %s: %s", shown(str(source.path)), error)
+            except OSError as error:
+                log.warning("No picture of %s now: %s", shown(str(source.path)), error.strerror or error)
+                raise unavailable() from None
         return None
 
 

@@ -4,7 +4,8 @@ import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
-from playhead.media.folders import shown, subfolders
+from playhead.domain.texts import shown
+from playhead.media.folders import subfolders
 
 # Of one folder; who keeps more in it than this types the path.
 FOLDERS_SHOWN = 500

@@ -30,7 +30,7 @@ from playhead.domain.scanning import (
     compare,
 )
 from playhead.errors import PlayheadError, conflict, not_found
-from playhead.media import probe as media_probe
+from playhead.media.contents import Unreadable
 from playhead.media.folders import Beside, Skipped, Walk, contained, fingerprint, walk
 from playhead.media.names import filenames
 from playhead.media.reading import describe
@@ -112,8 +112,8 @@ class ScanSummary(msgspec.Struct):
 class ScanTools(NamedTuple):
     """What names and contents of files are read by."""
 
-    parse: Callable[[PurePosixPath, LibraryKind], ParsedName | None] = filenames.parse
-    probe: Callable[[Path], MediaInfo] = media_probe.probe
+    parse: Callable[[PurePosixPath, LibraryKind], ParsedName | None]
+    probe: Callable[[Path], MediaInfo]
 
 
 class Scanner:
@@ -128,12 +128,12 @@ class Scanner:
         *,
         clock: Callable[[], Instant],
         new_id: Callable[[], str],
-        tools: ScanTools | None = None,
+        tools: ScanTools,
     ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
-        self._tools = tools or ScanTools()
+        self._tools = tools
         self._running: set[asyncio.Task[None]] = set()
         self._progress: dict[LibraryId, RunningScan] = {}
 
@@ -376,8 +376,8 @@ class _Scan:
                 info = self._tools.probe(real)
         except OSError as error:
             return _ProbedFile(task, None, f"it cannot be read: {error.strerror or error}", passing=True)
-        except media_probe.Unreadable as error:
-            return _ProbedFile(task, None, str(error))
+        except Unreadable as error:
+            return _ProbedFile(task, None, str(error), error.passing)
         label = version_label(info, described.name.edition)
         return _ProbedFile(
             task, FileReading(described.name, info, content, label, described.from_nfo, described.episode_ids)

@@ -14,9 +14,9 @@ import msgspec
 
 from playhead.domain.catalogue import Library, MediaFile
 from playhead.domain.model import FileId
+from playhead.domain.texts import shown
 from playhead.domain.tracks import SubtitleTrack
-from playhead.errors import PlayheadError, not_found
-from playhead.media import subtitles
+from playhead.errors import PlayheadError, not_found, unavailable
 from playhead.media.contents import Unusable
 from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
@@ -69,8 +69,8 @@ class ConvertStream(Protocol):
 class SubtitleTools(NamedTuple):
     """What subtitles are converted by."""
 
-    of_file: ConvertFile = subtitles.webvtt_of_file
-    of_film: ConvertStream = subtitles.webvtt_of_film
+    of_file: ConvertFile
+    of_film: ConvertStream
 
 
 class Subtitles:
@@ -82,14 +82,14 @@ class Subtitles:
         folder: Path,
         *,
         monotonic: Callable[[], float],
+        tools: SubtitleTools,
         bytes_max: int = BYTES_MAX,
-        tools: SubtitleTools | None = None,
     ) -> None:
         self._database = database
         self._single_flight = SingleFlight(
             "playhead-subtitles", DiskCache(folder, bytes_max), _BOUNDS, monotonic=monotonic
         )
-        self._tools = tools or SubtitleTools()
+        self._tools = tools
 
     async def find(self, viewer: Viewer, file_id: FileId, index: int) -> Subtitle:
         """Return the subtitles of a file at this place of its list; looks at folders, and converts nothing.
@@ -130,8 +130,11 @@ class Subtitles:
                 return self._tools.of_film(subtitle.path, track.number)
             return self._tools.of_file(subtitle.path, track.codec, track.language)
         except Unusable as error:
-            log.info("No subtitles of %s: %s", subtitle.path, error)
+            log.info("No subtitles of %s: %s", shown(str(subtitle.path)), error)
             return None
+        except OSError as error:
+            log.warning("No subtitles of %s now: %s", shown(str(subtitle.path)), error.strerror or error)
+            raise unavailable() from None
 
 
 def _find(root: Path, file: MediaFile, index: int) -> Subtitle | None:

@@ -1,0 +1,105 @@
+"""The messages between a server and its decoding workers: which jobs there are, what each may cost, what comes back.
+
+Both sides treat what they receive as data of the declared shape: unlike pickle, it can execute nothing.
+"""
+
+from typing import Final, NamedTuple
+
+from msgspec import Struct
+
+from playhead.domain.catalogue import MediaInfo
+
+MESSAGE_LENGTH_BYTES: Final = 4
+"""Every message is preceded by its length, big-endian."""
+
+JOB_BYTES_MAX: Final = 32 * 1024
+"""More than a path and a few words; less than a pipe's buffer, so that handing over a job never blocks."""
+
+ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024 + 4096
+"""The largest text of subtitles (`domain.tracks.WEBVTT_BYTES_MAX`), and what is around it."""
+
+
+class ProbeFilm(Struct, tag=True, frozen=True):
+    """Read what a film says of itself. Paths are bytes, as the file system has them."""
+
+    path: bytes
+
+
+class PictureOfImage(Struct, tag=True, frozen=True):
+    """Make a JPEG of this size of an image file."""
+
+    path: bytes
+    width: int
+    height: int
+
+
+class PictureOfFilm(Struct, tag=True, frozen=True):
+    """Make a JPEG of this size of a film's cover or of one of its frames."""
+
+    path: bytes
+    width: int
+    height: int
+
+
+class SubtitlesOfFile(Struct, tag=True, frozen=True):
+    """Convert a subtitle file to WebVTT."""
+
+    path: bytes
+    codec: str
+    language: str | None
+
+
+class SubtitlesOfFilm(Struct, tag=True, frozen=True):
+    """Convert a film's subtitles, the stream of this number among them, to WebVTT."""
+
+    path: bytes
+    number: int
+
+
+Job = ProbeFilm | PictureOfImage | PictureOfFilm | SubtitlesOfFile | SubtitlesOfFilm
+
+
+class Probed(Struct, tag=True, frozen=True):
+    """The answer to ProbeFilm."""
+
+    info: MediaInfo
+
+
+class Made(Struct, tag=True, frozen=True):
+    """The answer to all other jobs: a file's content."""
+
+    content: bytes
+
+
+class Failed(Struct, tag=True, frozen=True):
+    """The answer where the file is at fault."""
+
+    reason: str
+
+
+Answer = Probed | Made | Failed
+
+
+class Budget(NamedTuple):
+    """How long a job may take by the clock, and how much processor time it may use."""
+
+    wall_s: int
+    cpu_s: int
+
+
+class Order(NamedTuple):
+    """What a worker receives."""
+
+    job: Job
+    budget: Budget
+
+
+# Ten times what the slowest sound file takes, and above the limits that `probe`, `pictures` and `subtitles` set
+# themselves, which give better reasons. A film without an index of its subtitles is read through: minutes of a disk.
+BUDGETS: Final[dict[type[Job], Budget]] = {
+    ProbeFilm: Budget(wall_s=60, cpu_s=30),
+    PictureOfImage: Budget(wall_s=60, cpu_s=10),
+    PictureOfFilm: Budget(wall_s=90, cpu_s=40),
+    SubtitlesOfFile: Budget(wall_s=60, cpu_s=20),
+    SubtitlesOfFilm: Budget(wall_s=220, cpu_s=120),
+}
