@@ -238,6 +238,17 @@ def test_every_file_that_a_page_names_exists(sheet: Path):
             assert any((place / name).exists() for place in (ROOT, ROOT / "src" / "playhead")), name
 
 
+def test_the_walk_through_the_house_leads_to_what_it_names():
+    walk = sections(text_of("CONTRIBUTING.md"))["A walk through the house"]
+    rows = re.findall(r"^\| [^|`]+ \| (.+) \|$", walk, re.MULTILINE)
+    assert len(rows) > 5
+    for row in rows:
+        names = re.findall(r"`([^`]+)`", row)
+        paths = [ROOT / name for name in names if "/" in name]
+        text = " ".join(path.read_text("utf-8") for path in paths)
+        assert [name for name in names if "/" not in name and not re.search(rf"\b{name}\b", text)] == []
+
+
 def test_every_page_that_the_program_names_exists():
     texts = [*SOURCES, *(ROOT / "tests").rglob("*.py"), ROOT / "Makefile", ROOT / "pyproject.toml"]
     named = {name for text in texts for name in re.findall(r"\bdocs/[\w./-]+\.md", text.read_text("utf-8"))}

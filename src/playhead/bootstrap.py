@@ -82,14 +82,9 @@ def new_user_code() -> str:
     return "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
 
 
-def new_device_code() -> str:
+def new_token() -> str:
     """Return 256 random bits as hexadecimal digits."""
     return secrets.token_hex(32)
-
-
-def new_digits() -> str:
-    """Return 128 random bits as hexadecimal digits."""
-    return secrets.token_hex(16)
 
 
 @asynccontextmanager
@@ -114,7 +109,7 @@ async def open_installation(
     try:
         passwords = Passwords(memory_kib=password_memory_kib)
         accounts = Accounts(
-            database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_digits=new_digits
+            database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_token=new_token
         )
         identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
         proxy_identities = ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic)
@@ -123,7 +118,7 @@ async def open_installation(
             clock=clock,
             monotonic=time.monotonic,
             new_id=new_id,
-            new_device_code=new_device_code,
+            new_device_code=new_token,
             new_user_code=new_user_code,
         )
         catalogue = Catalogue(database, clock=clock, new_id=new_id)

@@ -5,7 +5,6 @@ import getpass
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -13,15 +12,13 @@ from urllib.parse import urlsplit
 import typer
 
 from playhead.config import Settings, load_settings
-from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role, instant_of
-from playhead.domain.tokens import TokenScope
+from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role
 from playhead.errors import PlayheadError
 
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
     from playhead.domain.catalogue import Item
-    from playhead.services.accounts import Ended
-    from playhead.services.catalogue import Viewer
+    from playhead.services.access import Viewer
     from playhead.services.scanning import ScanReport
 
 T = TypeVar("T")
@@ -108,19 +105,18 @@ def user_list(data: Data = None, database: Database = None) -> None:
 def user_password(
     name: str,
     password_stdin: PasswordStdin = False,
-    end_tokens: Annotated[bool, typer.Option("--end-tokens", help="Revoke the user's API tokens too.")] = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
-    """Set a user's password and end their sessions."""
+    """Set a user's password and end their sessions. Tokens stay."""
     password = _read_password(from_stdin=password_stdin)
 
-    async def change(playhead: "Installation") -> "Ended":
+    async def change(playhead: "Installation") -> None:
         found = await playhead.accounts.find_user_named(name)
-        return (await playhead.accounts.change_user(found.id, password=password, end_tokens=end_tokens)).ended
+        await playhead.accounts.change_user(found.id, password=password)
 
-    ended = _run(data, database, change)
-    typer.echo(f"Changed the password of {name}; sessions ended: {ended.sessions}, tokens revoked: {ended.tokens}")
+    _run(data, database, change)
+    typer.echo(f"Changed the password of {name}")
 
 
 @user.command("remove")
@@ -136,28 +132,17 @@ def user_remove(name: str, data: Data = None, database: Database = None) -> None
 
 
 @token.command("create")
-def token_create(  # noqa: PLR0913 - as many as there are flags
+def token_create(
     user_name: Annotated[str, typer.Argument(metavar="USER")],
     name: Annotated[str, typer.Option(help="What the token is for.")] = "command line",
-    scope: Annotated[
-        TokenScope, typer.Option(help="read: everything the user sees; report: save and read progress; all: no limit.")
-    ] = TokenScope.ALL,
-    expires: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"],
-            help="When the token expires, in UTC: a day, from whose beginning on it is refused, or a time.",
-        ),
-    ] = None,
     data: Data = None,
     database: Database = None,
 ) -> None:
     """Make a token and print it, this once."""
-    expires_at = None if expires is None else instant_of(expires.replace(tzinfo=UTC))
 
     async def create(playhead: "Installation") -> str:
         found = await playhead.accounts.find_user_named(user_name)
-        return (await playhead.accounts.create_token(found.id, name, scope=scope, expires_at=expires_at)).secret
+        return (await playhead.accounts.create_token(found.id, name)).secret
 
     typer.echo(_run(data, database, create))
 
@@ -334,7 +319,7 @@ def history_import(
     unmatched = file.with_name(file.name + ".unmatched")
     rejected: list[int] = []
 
-    async def bring(playhead: "Installation", lines: IO[bytes], kept: IO[bytes]) -> tuple[int, int]:
+    async def import_lines(playhead: "Installation", lines: IO[bytes], kept: IO[bytes]) -> tuple[int, int]:
         found = await playhead.accounts.find_user_named(user_name)
         total = sum(1 for _ in lines)
         lines.seek(0)
@@ -345,11 +330,11 @@ def history_import(
             typer.echo(f"line {line.number} {line.reason}", err=True)
 
         with progress_bar("Importing, in lines") as show:
-            return await playhead.history.bring(found.id, lines, reject, lambda done: show(done, total))
+            return await playhead.history.import_lines(found.id, lines, reject, lambda done: show(done, total))
 
     try:
         with file.open("rb") as lines, unmatched.open("wb") as kept:
-            changed, unchanged = _run(data, database, lambda playhead: bring(playhead, lines, kept))
+            changed, unchanged = _run(data, database, lambda playhead: import_lines(playhead, lines, kept))
     except OSError as error:
         _fail(f"{error.filename} cannot be used: {error.strerror}")
     finally:
@@ -493,7 +478,7 @@ def doctor(data: Data = None, database: Database = None) -> None:
 
 def _operator() -> "Viewer":
     """Return an admin without an account: whoever can open the database sees everything in it."""
-    from playhead.services.catalogue import Viewer
+    from playhead.services.access import Viewer
 
     return Viewer(NOBODY, Role.ADMIN)
 

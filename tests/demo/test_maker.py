@@ -15,8 +15,9 @@ from playhead.domain.model import ItemKind, Role
 from playhead.errors import PlayheadError
 from playhead.media.names import filenames
 from playhead.media.probe import probe
+from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
-from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.catalogue import Catalogue
 from playhead.services.passwords import Passwords
 from playhead.services.scanning import Scanner, ScanTools
 from playhead.storage.engine.sqlite import SQLiteDatabase
@@ -36,13 +37,13 @@ def maker(database: SQLiteDatabase, tmp_path: Path) -> Iterator[DemoMaker]:
     clock, ids, numbers = Clock(), Ids(), count(1)
     passwords = Passwords()
 
-    def new_digits() -> str:
-        return f"{next(numbers):032x}"[::-1]
+    def new_token() -> str:
+        return f"{next(numbers):064x}"[::-1]
 
-    accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_digits=new_digits)
+    accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_token=new_token)
     catalogue = Catalogue(database, clock=clock, new_id=ids)
     scanner = Scanner(database, clock=clock, new_id=ids, tools=ScanTools(filenames.parse, probe))
-    yield DemoMaker(accounts, catalogue, scanner, tmp_path / "demo", new_digits, CLIPS)
+    yield DemoMaker(accounts, catalogue, scanner, tmp_path / "demo", new_token, CLIPS)
     passwords.close()
 
 

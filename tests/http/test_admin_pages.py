@@ -12,7 +12,8 @@ from pages import Seen, enter, submit
 from playhead.domain.accounts import User
 from playhead.domain.model import LibraryId, LibraryKind, UserId
 from playhead.http.route import Access
-from playhead.services.catalogue import LibraryView, Viewer
+from playhead.services.access import Viewer
+from playhead.services.catalogue import LibraryView
 from playhead.storage import scanning
 from world import LIBRARY, MOVIE, NOWHERE, PASSWORD, World
 

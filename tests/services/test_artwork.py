@@ -16,8 +16,9 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.errors import Code, PlayheadError
 from playhead.media.contents import Unusable
+from playhead.services.access import Viewer
 from playhead.services.artwork import Artwork, ArtworkTools, Picture
-from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.catalogue import Catalogue
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Database
 from playhead.storage.scanning import FileChange

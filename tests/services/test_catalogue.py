@@ -13,7 +13,8 @@ from playhead.domain.catalogue import Item, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.errors import Code, PlayheadError
-from playhead.services.catalogue import SORTS, Catalogue, ItemListPage, Viewer
+from playhead.services.access import Viewer
+from playhead.services.catalogue import SORTS, Catalogue, ItemListPage
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange

@@ -44,10 +44,10 @@ class Home:
         await self.installation.history.export(self.user_id, lines.append, lambda _done, _total: None)
         return b"".join(lines)
 
-    async def bring(self, text: bytes) -> tuple[int, int, list[Rejected]]:
+    async def import_lines(self, text: bytes) -> tuple[int, int, list[Rejected]]:
         rejected: list[Rejected] = []
         lines = text.splitlines(keepends=True)
-        changed, unchanged = await self.installation.history.bring(
+        changed, unchanged = await self.installation.history.import_lines(
             self.user_id, lines, rejected.append, lambda _done: None
         )
         return changed, unchanged, rejected
@@ -116,7 +116,7 @@ async def test_what_was_exported_is_the_same_after_it_was_brought_into_an_empty_
 ):
     await watch_all_sorts(home)
     exported = await home.export()
-    changed, unchanged, rejected = await other_home.bring(exported)
+    changed, unchanged, rejected = await other_home.import_lines(exported)
     assert (changed, unchanged, rejected) == (5, 0, [])
     assert await other_home.export() == exported
 
@@ -124,9 +124,9 @@ async def test_what_was_exported_is_the_same_after_it_was_brought_into_an_empty_
 async def test_bringing_in_twice_changes_nothing_more(home: Home, other_home: Home):
     await watch_all_sorts(home)
     exported = await home.export()
-    await other_home.bring(exported)
-    assert await other_home.bring(exported) == (0, 5, [])
-    assert await home.bring(exported) == (0, 5, [])
+    await other_home.import_lines(exported)
+    assert await other_home.import_lines(exported) == (0, 5, [])
+    assert await home.import_lines(exported) == (0, 5, [])
     assert await home.export() == exported
 
 
@@ -150,20 +150,20 @@ async def test_a_line_names_its_item_and_tells_all_of_it(home: Home):
 async def test_an_external_id_finds_an_item_of_another_title(home: Home, other_home: Home):
     await home.watch("Named", 1250)
     exported = (await home.export()).replace(b'"title":"Named"', b'"title":"Translated"')
-    assert (await other_home.bring(exported))[0] == 1
+    assert (await other_home.import_lines(exported))[0] == 1
 
 
 async def test_a_title_of_which_an_external_id_says_otherwise_is_another_film(home: Home, other_home: Home):
     await home.watch("Named", 1250)
     exported = (await home.export()).replace(b"603", b"604").replace(b'"title":"Named"', b'"title":"Other"')
-    _, _, rejected = await other_home.bring(exported)
+    _, _, rejected = await other_home.import_lines(exported)
     assert [each.reason for each in rejected] == ["names no item here"]
 
 
 async def test_lines_without_a_match_and_lines_that_are_none_are_told_and_harm_no_other(home: Home, other_home: Home):
     await home.watch("Film", 3000)
     text = b'{"item":{"kind":"movie","title":"Nowhere"}}\n{"item":3}\nnothing\n\n' + await home.export()
-    changed, _, rejected = await other_home.bring(text)
+    changed, _, rejected = await other_home.import_lines(text)
     assert changed == 1
     assert {each.number: each.line.strip() for each in rejected} == dict(enumerate(text.splitlines()[:3], start=1))
 
@@ -173,7 +173,7 @@ async def test_the_later_side_tells_the_position_and_watched_stays(home: Home, o
     exported = await home.export()
     other_home.clock.advance(2 * HOUR)
     await other_home.watch("Film", 1500)
-    await other_home.bring(exported)
+    await other_home.import_lines(exported)
     [line] = (await other_home.export()).splitlines()
     told = json.loads(line)
     assert told["progress"]["position_ms"] == 1_500_000
@@ -187,7 +187,7 @@ async def test_bringing_in_never_keeps_more_than_the_newest_points(home: Home, o
     exported = await home.export()
     for hour in range(15):
         await other_home.watch("Film", 3000 + hour * 100, 500, session=f"t{hour}")
-    await other_home.bring(exported)
+    await other_home.import_lines(exported)
     [line] = (await other_home.export()).splitlines()
     assert len(json.loads(line)["positions"]) == 20
 
@@ -232,14 +232,14 @@ async def test_a_line_that_would_give_an_item_too_many_plays_is_rejected_whole(h
         return json.dumps({"item": item, "plays": plays, **more}).encode() + b"\n"
 
     first = line(PLAYS_OF_ITEM.most - 1)
-    assert await home.bring(first) == (1, 0, [])
+    assert await home.import_lines(first) == (1, 0, [])
     second = line(2, progress=watched)
-    changed, unchanged, rejected = await home.bring(second)
+    changed, unchanged, rejected = await home.import_lines(second)
     assert (changed, unchanged) == (0, 0)
     assert [each.reason for each in rejected] == [f"would give its item more than {PLAYS_OF_ITEM.most:,} plays"]
     assert b'"progress"' not in await home.export()
-    assert await home.bring(first) == (0, 1, [])  # what is there already is no further play
-    assert await home.bring(line(1)) == (1, 0, [])
+    assert await home.import_lines(first) == (0, 1, [])  # what is there already is no further play
+    assert await home.import_lines(line(1)) == (1, 0, [])
 
 
 async def test_a_line_that_would_hide_more_than_a_user_may_is_rejected_whole(home: Home):
@@ -251,10 +251,10 @@ async def test_a_line_that_would_hide_more_than_a_user_may_is_rejected_whole(hom
         for title, year in (("Film", 1999), ("Other", 2001))
     ]
     text = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-    changed, unchanged, rejected = await home.bring(text)
+    changed, unchanged, rejected = await home.import_lines(text)
     assert (changed, unchanged) == (1, 0)
     assert [each.reason for each in rejected] == ["would hide, snooze or drop more than 10,000 movies and shows"]
-    assert await home.bring(text.splitlines(keepends=True)[0]) == (0, 1, [])
+    assert await home.import_lines(text.splitlines(keepends=True)[0]) == (0, 1, [])
 
 
 def _ids(number: int) -> list[str]:

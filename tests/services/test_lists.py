@@ -12,7 +12,7 @@ from playhead.config import Settings
 from playhead.domain.lists import ItemState, ListState, continue_watching, find_candidates, next_up
 from playhead.domain.model import Instant, ItemId, LibraryId, Milliseconds, Role, UserId
 from playhead.domain.playback import Policy
-from playhead.services.catalogue import Viewer
+from playhead.services.access import Viewer
 from playhead.storage import schema
 from support import Clock, Ids
 

@@ -18,7 +18,8 @@ from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Mill
 from playhead.errors import Code, PlayheadError
 from playhead.media.contents import Unreadable
 from playhead.media.names import filenames
-from playhead.services.catalogue import Catalogue, ItemDetail, ItemView, Viewer
+from playhead.services.access import Viewer
+from playhead.services.catalogue import Catalogue, ItemDetail, ItemView
 from playhead.services.scanning import (
     FILES_AT_ONCE,
     LEASE_MS,

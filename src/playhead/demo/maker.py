@@ -18,8 +18,9 @@ from playhead.domain.accounts import User
 from playhead.domain.catalogue import Library
 from playhead.domain.model import ItemId, ItemKind, LibraryKind, Role
 from playhead.errors import Code, PlayheadError
+from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
-from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.catalogue import Catalogue
 from playhead.services.scanning import Scanner
 
 ADMIN: Final = "ada"
@@ -64,13 +65,13 @@ class Demo:
 
 @dataclass(frozen=True, slots=True)
 class DemoMaker:
-    """Makes a demo in `folder`, which nothing else uses; `new_digits` gives random hexadecimal digits, at least 32."""
+    """Makes a demo in `folder`, which nothing else uses; `new_token` gives 64 random hexadecimal digits."""
 
     accounts: Accounts
     catalogue: Catalogue
     scanner: Scanner
     folder: Path
-    new_digits: Callable[[], str]
+    new_token: Callable[[], str]
     clips: Sequence[Clip] = CLIPS
 
     async def prepare(self, on_progress: ReportProgress = lambda _done, _all: None) -> Demo:
@@ -117,7 +118,7 @@ class DemoMaker:
             given_up.set()  # a server that is stopped now must not wait for the films
 
     async def _user(self, name: str, role: Role, kept: DemoCredentials | None) -> tuple[User, DemoCredentials]:
-        password = self.new_digits()[:_PASSWORD_LENGTH] if kept is None else kept.password
+        password = self.new_token()[:_PASSWORD_LENGTH] if kept is None else kept.password
         try:
             user = await self.accounts.find_user_named(name)
         except PlayheadError:
@@ -126,7 +127,7 @@ class DemoMaker:
             if not await self._is_password(name, password):
                 await self.accounts.change_user(user.id, password=password)
             if user.role is not role:
-                user = (await self.accounts.change_user(user.id, role=role)).user
+                user = await self.accounts.change_user(user.id, role=role)
         token = None if kept is None else kept.token
         principal = None if token is None else await self.accounts.authenticate(token)
         if token is None or principal is None or principal.user_id != user.id:

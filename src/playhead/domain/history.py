@@ -97,18 +97,18 @@ def _contradicts(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     return any(source in other and other[source] != value for source, value in one.items())
 
 
-def merge(stored: Progress | None, brought: Progress, now: Instant) -> Progress:
+def merge(stored: Progress | None, imported: Progress, now: Instant) -> Progress:
     """Merge an imported progress into the stored one; returns `stored` itself if nothing changes.
 
     The side that was active last decides the position. `watched` stays unless the item was marked as unwatched later.
     An import is not activity: only `changed_at` becomes `now`. Idempotent.
     """
     if stored is None:
-        return brought._replace(version=1, changed_at=now)
-    if _active_at(brought) > _active_at(stored):
-        later, earlier = brought, stored
+        return imported._replace(version=1, changed_at=now)
+    if _active_at(imported) > _active_at(stored):
+        later, earlier = imported, stored
     else:
-        later, earlier = stored, brought
+        later, earlier = stored, imported
     taken_away = later.unwatched_at is not None and later.unwatched_at >= _active_at(earlier)
     watched = later.watched or (earlier.watched and not taken_away)
     if later is stored and watched == stored.watched:

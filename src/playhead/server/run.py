@@ -22,7 +22,7 @@ from typing import NamedTuple
 import uvicorn
 
 from playhead.asgi import Playhead
-from playhead.bootstrap import new_digits, open_installation
+from playhead.bootstrap import new_token, open_installation
 from playhead.config import Settings
 from playhead.demo.maker import Demo, DemoMaker, welcome
 from playhead.errors import PlayheadError
@@ -325,7 +325,7 @@ class _Server:
     async def _prepare_demo(self) -> Demo:
         installation = self._playhead.installation
         maker = DemoMaker(
-            installation.accounts, installation.catalogue, installation.scanner, self._settings.data, new_digits
+            installation.accounts, installation.catalogue, installation.scanner, self._settings.data, new_token
         )
         with progress_bar("Making films, in seconds of film") as show:
             return await maker.prepare(show)

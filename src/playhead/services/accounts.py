@@ -6,7 +6,6 @@ Whether the caller may administer is decided before, by `domain.access`; here is
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -20,19 +19,19 @@ from playhead.domain.accounts import (
     User,
     clean_name,
     day_of,
-    expiry_faults,
     is_last_admin,
+    is_token,
     login_key,
     name_faults,
     password_faults,
-    renewed_expiry,
     retry_after_s,
     throttle_address,
+    token_expiry,
+    token_hash,
     token_is_live,
 )
 from playhead.domain.limits import TOKENS_OF_USER
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
-from playhead.domain.tokens import TokenKey, TokenScope, form_token, is_token, names_its_user, token_hash, token_key
 from playhead.errors import (
     Code,
     PlayheadError,
@@ -75,25 +74,11 @@ class NewToken(NamedTuple):
     token: Token
 
 
-class Ended(NamedTuple):
-    """How many of a user's sessions and API tokens a change of their password has ended."""
-
-    sessions: int
-    tokens: int
-
-
-class UserChanged(NamedTuple):
-    """A user after a change, and what it ended: nothing but a new password ends anything."""
-
-    user: User
-    ended: Ended
-
-
 class Accounts:
     """The accounts of an installation.
 
-    `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_digits` 128 random bits as
-    32 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room.
+    `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_token` 256 random bits as
+    64 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room.
     """
 
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
@@ -104,13 +89,13 @@ class Accounts:
         clock: Callable[[], Instant],
         monotonic: Callable[[], float],
         new_id: Callable[[], str],
-        new_digits: Callable[[], str],
+        new_token: Callable[[], str],
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._clock = clock
         self._new_id = new_id
-        self._new_digits = new_digits
+        self._new_token = new_token
         self._credentials = CredentialCache(monotonic)
         self._checking = asyncio.Lock()
         self._signing_in = 0
@@ -144,34 +129,32 @@ class Accounts:
                 self._credentials.check(await self._database.read_inline(storage.read_epoch), ticket)
 
     async def _look_up(self, token: str) -> Principal | None:
-        key, search = token_key(token), not names_its_user(token)
+        digest = token_hash(token)
         ticket = self._credentials.generation()
-        found = await self._database.read_inline(lambda connection: storage.find_bearer(connection, key, search=search))
+        found = await self._database.read_inline(lambda connection: storage.find_bearer(connection, digest))
         if found is None:
             return None
         stored, user = found
         now = self._clock()
         if not token_is_live(stored.kind, stored.expires_at, now):
             return None
-        principal = Principal(user.id, user.name, user.role, stored.kind, key.hash, stored.scope)
+        principal = Principal(user.id, user.name, user.role, stored.kind, digest)
         today = day_of(now)
         ends_at = Instant(today + DAY_MS)  # the use of each day is noted
         self._credentials.put(token, principal, min(ends_at, stored.expires_at or ends_at), ticket)
         if stored.last_used_at is None or stored.last_used_at < today:
-            expires_at = renewed_expiry(stored.kind, stored.expires_at, now)
+            expires_at = token_expiry(stored.kind, now)
             # A disk that is full refuses this, too; it must not cost a request that only reads.
             with suppress(PlayheadError):
-                await self._database.write(
-                    lambda connection: storage.note_use(connection, principal.token_key, today, expires_at)
-                )
+                await self._database.write(lambda connection: storage.note_use(connection, digest, today, expires_at))
         return principal
 
-    async def ended_tokens(self, keys: Collection[TokenKey]) -> frozenset[TokenKey]:
+    async def ended_tokens(self, token_hashes: Collection[str]) -> frozenset[str]:
         """Return those of these tokens that authenticate nobody any more: for what lasts longer than a request."""
-        found = await self._database.read(lambda connection: storage.list_expiries(connection, keys))
+        found = await self._database.read(lambda connection: storage.list_expiries(connection, token_hashes))
         now = self._clock()
         live = {digest for digest, (kind, expires_at) in found.items() if token_is_live(kind, expires_at, now)}
-        return frozenset(key for key in keys if key.hash not in live)
+        return frozenset(token_hashes) - live
 
     # Signing in and out
 
@@ -246,14 +229,14 @@ class Accounts:
         """End the session that makes the request. Raises NOT_FOUND where it was made with an API token."""
         if principal.token_kind is not TokenKind.SESSION:
             raise not_found("Session not found")
-        await self._revoke(lambda connection: storage.remove_token(connection, principal.token_key))
+        await self._revoke(lambda connection: storage.remove_token(connection, principal.token_hash))
 
     async def list_sessions(self, principal: Principal) -> list[SessionView]:
         """Return the sessions of who asks that have not ended, newest first."""
         now = self._clock()
 
         def load(connection: Connection) -> list[SessionView]:
-            current = storage.find_token_id(connection, principal.token_key)
+            current = storage.find_token_id(connection, principal.token_hash)
             tokens = storage.list_tokens(connection, principal.user_id, TokenKind.SESSION)
             live = [token for token in tokens if token_is_live(token.kind, token.expires_at, now)]
             return [SessionView(token, token.id == current) for token in live]
@@ -261,17 +244,14 @@ class Accounts:
         return await self._database.read(load)
 
     async def end_other_sessions(self, principal: Principal) -> None:
-        """End all sessions of the principal but the one that makes the request. API tokens stay."""
+        """End all sessions of who asks but the one that asks; API tokens stay."""
         await self._revoke(
             lambda connection: storage.remove_sessions(connection, principal.user_id, but=principal.token_hash)
         )
 
-    async def change_own_password(
-        self, principal: Principal, current: str, password: str, address: str, *, end_tokens: bool = False
-    ) -> Ended:
-        """Change a user's own password, which takes the current one, and end their other sessions.
+    async def change_own_password(self, principal: Principal, current: str, password: str, address: str) -> None:
+        """Change the password of who knows the current one, and end their other sessions; API tokens stay.
 
-        With `end_tokens` their API tokens end too. Returns what ended.
         Raises INVALID (`password`; `current`, which counts as a failed sign-in), TOO_MANY_ATTEMPTS, UNAVAILABLE.
         """
         _refuse_faults(password=password_faults(password))
@@ -285,13 +265,13 @@ class Accounts:
                 raise _wrong_password() from None
             password_hash = await self._passwords.hash(password)
 
-        def change(connection: Connection) -> Ended:
+        def change(connection: Connection) -> None:
             if not storage.replace_password_hash(connection, principal.user_id, found.password_hash, password_hash):
                 raise _wrong_password()  # it was changed while we compared
             storage.clear_failures(connection, key, throttled)
-            return _end_credentials(connection, principal.user_id, end_tokens=end_tokens, but=principal.token_hash)
+            storage.remove_sessions(connection, principal.user_id, but=principal.token_hash)
 
-        return await self._revoke(change)
+        await self._revoke(change)
 
     # The first admin
 
@@ -301,14 +281,14 @@ class Accounts:
             return None
         secret, token = self._make_token(UserId(self._new_id()), TokenKind.SETUP, "")
 
-        def issue(connection: Connection) -> bool:
+        def replace(connection: Connection) -> bool:
             storage.remove_setup_tokens(connection)
             if storage.any_user(connection):
                 return False
             storage.add_token(connection, token_hash(secret), token)
             return True
 
-        return secret if await self._database.write(issue) else None
+        return secret if await self._database.write(replace) else None
 
     async def can_claim(self, token: str) -> bool:
         """Say whether `claim` would accept this token now."""
@@ -340,7 +320,8 @@ class Accounts:
     async def _setup_user_id(self, token: str) -> UserId | None:
         if not is_token(token):
             return None
-        return await self._database.read(lambda connection: storage.setup_user_id(connection, token_key(token)))
+        digest = token_hash(token)
+        return await self._database.read(lambda connection: storage.setup_user_id(connection, digest))
 
     # Users
 
@@ -381,15 +362,9 @@ class Accounts:
         return found.user
 
     async def change_user(
-        self,
-        user_id: UserId,
-        *,
-        name: str | None = None,
-        role: Role | None = None,
-        password: str | None = None,
-        end_tokens: bool = False,
-    ) -> UserChanged:
-        """Change what is given, all or nothing. A new password ends the user's sessions, `end_tokens` their API tokens.
+        self, user_id: UserId, *, name: str | None = None, role: Role | None = None, password: str | None = None
+    ) -> User:
+        """Change what is given, all or nothing. A new password ends the user's sessions; API tokens stay.
 
         Raises NOT_FOUND; INVALID for `username` and `password`; CONFLICT for a name that is taken, and where nobody
         would be admin any more.
@@ -401,7 +376,7 @@ class Accounts:
         await self.find_user(user_id)
         password_hash = None if password is None else await self._passwords.hash(password)
 
-        def change(connection: Connection) -> UserChanged:
+        def change(connection: Connection) -> User:
             user = _user(connection, user_id)
             if role is not None and role is not user.role:
                 _set_role(connection, user, role)
@@ -412,9 +387,8 @@ class Accounts:
                     raise conflict("User name is taken") from error
             if password_hash is not None:
                 storage.set_password_hash(connection, user_id, password_hash)
-            sessions = 0 if password_hash is None else storage.remove_sessions(connection, user_id)
-            tokens = storage.remove_api_tokens(connection, user_id) if end_tokens else 0
-            return UserChanged(_user(connection, user_id), Ended(sessions, tokens))
+                storage.remove_sessions(connection, user_id)
+            return _user(connection, user_id)
 
         return await self._revoke(change)
 
@@ -452,17 +426,13 @@ class Accounts:
 
     # API tokens
 
-    async def create_token(
-        self, user_id: UserId, name: str, *, scope: TokenScope = TokenScope.ALL, expires_at: Instant | None = None
-    ) -> NewToken:
-        """Make an API token, which lasts until `expires_at` or its revocation.
+    async def create_token(self, user_id: UserId, name: str) -> NewToken:
+        """Make an API token. It does not expire.
 
-        Raises INVALID for `name` and `expires_at`, NOT_FOUND for the user, LIMIT_REACHED.
+        Raises INVALID for `name`, NOT_FOUND for the user, LIMIT_REACHED.
         """
-        faults = [] if expires_at is None else expiry_faults(expires_at, self._clock())
-        _refuse_faults(name=name_faults(name), expires_at=faults)
+        _refuse_faults(name=name_faults(name))
         secret, token = self._make_token(user_id, TokenKind.API, clean_name(name))
-        token = replace(token, scope=scope, expires_at=expires_at)
 
         def create(connection: Connection) -> None:
             _user(connection, user_id)
@@ -536,8 +506,8 @@ class Accounts:
     def _make_token(self, user_id: UserId, kind: TokenKind, name: str) -> tuple[str, Token]:
         now = self._clock()
         used_at = day_of(now) if kind is TokenKind.SESSION else None  # who signs in is about to use it
-        token = Token(TokenId(self._new_id()), user_id, kind, name, now, renewed_expiry(kind, None, now), used_at)
-        return form_token(user_id, self._new_digits()), token
+        token = Token(TokenId(self._new_id()), user_id, kind, name, now, token_expiry(kind, now), used_at)
+        return self._new_token(), token
 
     async def _revoke(self, fn: Callable[[Connection], T]) -> T:
         """Write something that may end a credential or change what it is worth, and believe no earlier look-up."""
@@ -561,11 +531,6 @@ def time_zones() -> frozenset[str]:
 
 def _wrong_password() -> PlayheadError:
     return invalid({"current": ["is not your password"]})
-
-
-def _end_credentials(connection: Connection, user_id: UserId, *, end_tokens: bool, but: str) -> Ended:
-    sessions = storage.remove_sessions(connection, user_id, but=but)
-    return Ended(sessions, storage.remove_api_tokens(connection, user_id, but=but) if end_tokens else 0)
 
 
 def _refuse_faults(**details: list[str]) -> None:

@@ -20,7 +20,8 @@ from playhead.media.artwork import Subject, find_images
 from playhead.media.contents import Unusable
 from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
-from playhead.services.catalogue import Viewer, visible_item
+from playhead.services.access import Viewer
+from playhead.services.catalogue import visible_item
 from playhead.services.single_flight import SingleFlight, WorkLimits
 from playhead.storage import artwork, catalogue
 from playhead.storage.engine.database import Connection, Database

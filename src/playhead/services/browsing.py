@@ -23,17 +23,8 @@ from playhead.domain.lists import (
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, moment_of
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, completion_percentage, resume_position
 from playhead.errors import invalid, not_found
-from playhead.services.catalogue import (
-    SORTS,
-    ItemCursor,
-    Viewer,
-    bad_cursor,
-    decode_cursor,
-    encode_cursor,
-    require_visible,
-    visible,
-    visible_item,
-)
+from playhead.services.access import Viewer, require_library, visible_libraries
+from playhead.services.catalogue import SORTS, ItemCursor, bad_cursor, decode_cursor, encode_cursor, visible_item
 from playhead.services.lists import WatchedView
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
@@ -205,7 +196,7 @@ class Browsing:
         today = _today(self._clock())
 
         def load(connection: Connection) -> ShelfPage:
-            library = require_visible(connection, viewer, library_id)
+            library = require_library(connection, viewer, library_id)
             kind = ItemKind.MOVIE if library.kind is LibraryKind.MOVIES else ItemKind.SHOW
             rows = self._rows(connection, viewer, [library_id], kind, shelf, query, sort, place, SHELF_LENGTH + 1)
             shown = [browsed for browsed, _ in rows[:SHELF_LENGTH]]
@@ -224,7 +215,7 @@ class Browsing:
             return FoundPage([], [], [], is_cut=False)
 
         def load(connection: Connection) -> FoundPage:
-            libraries = [library.id for library in visible(connection, viewer)]
+            libraries = [library.id for library in visible_libraries(connection, viewer)]
             found = {
                 kind: [
                     browsed
@@ -249,7 +240,7 @@ class Browsing:
         today = _today(self._clock())
 
         def load(connection: Connection) -> list[RecentView]:
-            libraries = [library.id for library in visible(connection, viewer)]
+            libraries = [library.id for library in visible_libraries(connection, viewer)]
             added = storage.list_added(connection, libraries, RECENT_MAX)
             cards = storage.list_items(connection, viewer.user_id, [each.id for each in added])
             at = {each.id: each.added_at for each in added if cards[each.id].item.kind is ItemKind.SHOW}

@@ -3,14 +3,13 @@
 import asyncio
 import base64
 import binascii
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from playhead.domain.access import may_see
 from playhead.domain.accounts import clean_name, name_faults
 from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
 from playhead.domain.limits import LIBRARIES
@@ -21,15 +20,14 @@ from playhead.domain.model import (
     ItemKind,
     LibraryId,
     LibraryKind,
-    Role,
-    UserId,
     canonical_id,
 )
-from playhead.errors import access_denied, conflict, invalid, not_found
+from playhead.errors import conflict, invalid, not_found
 from playhead.media.folders import contained, nested
 from playhead.media.tracks import Tracks, list_tracks
+from playhead.services.access import NOT_FOUND, Viewer, require_library, visible_libraries, wrong_kind
 from playhead.services.scanning import ScanSummary
-from playhead.storage import accounts, catalogue
+from playhead.storage import catalogue
 from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition
 from playhead.storage.engine.database import Connection, Database
 
@@ -40,20 +38,6 @@ LIMIT_MAX = 500
 LIMIT_DEFAULT = 50
 
 SORTS = ("title", "-title", "year", "-year", "added", "-added")
-
-NOT_FOUND = {
-    ItemKind.MOVIE: "Media item not found",
-    ItemKind.EPISODE: "Episode not found",
-    ItemKind.SHOW: "Show not found",
-}
-_WRONG_KIND = {**NOT_FOUND, ItemKind.MOVIE: "Media item is not a movie"}
-
-
-class Viewer(NamedTuple):
-    """Who is looking. The command line is an admin without an account: its user id is `NOBODY`."""
-
-    user_id: UserId
-    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +167,7 @@ class Catalogue:
             counts = catalogue.count_items(connection)
             return [
                 LibraryView(library, counts.get(library.id, {}), _is_scanning(library, now), _report(library))
-                for library in visible(connection, viewer)
+                for library in visible_libraries(connection, viewer)
             ]
 
         now = self._clock()
@@ -191,7 +175,7 @@ class Catalogue:
 
     async def visible_libraries(self, viewer: Viewer) -> list[Library]:
         """Return the libraries that somebody may see, by name, without looking at what they hold."""
-        return await self._database.read(lambda connection: visible(connection, viewer))
+        return await self._database.read(lambda connection: visible_libraries(connection, viewer))
 
     async def get_library(self, viewer: Viewer, library_id: LibraryId) -> LibraryView:
         """Return a library with what it holds. Raises NOT_FOUND, also where the viewer may not see it."""
@@ -231,7 +215,11 @@ class Catalogue:
         words = search_title(query).split() if query else []
 
         def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, ListPosition]]]:
-            found = visible(connection, viewer) if library is None else [_library_named(connection, viewer, library)]
+            found = (
+                visible_libraries(connection, viewer)
+                if library is None
+                else [_library_named(connection, viewer, library)]
+            )
             libraries = {each.id: each for each in found}
             items = catalogue.list_items(
                 connection,
@@ -301,7 +289,7 @@ class Catalogue:
             found = catalogue.find_file(connection, file_id)
             if found is None:
                 raise not_found("File not found")
-            return require_visible(connection, viewer, found[0]), found[1]
+            return require_library(connection, viewer, found[0]), found[1]
 
         library, file = await self._database.read(load)
         return await asyncio.to_thread(_servable, library, [file])
@@ -314,31 +302,11 @@ def _library_name_faults(name: str) -> list[str]:
     return faults
 
 
-def visible(connection: Connection, viewer: Viewer) -> list[Library]:
-    """Return the libraries that somebody may see, by name."""
-    granted: Collection[LibraryId] = accounts.list_grants(connection, viewer.user_id)
-    return [
-        library
-        for library in catalogue.list_libraries(connection)
-        if may_see(viewer.role, granted=library.id in granted)
-    ]
-
-
-def require_visible(connection: Connection, viewer: Viewer, library_id: LibraryId) -> Library:
-    """Return a library. Raises NOT_FOUND, ACCESS_DENIED."""
-    library = catalogue.find_library(connection, library_id)
-    if library is None:
-        raise not_found("Library not found")
-    if not may_see(viewer.role, granted=library_id in accounts.list_grants(connection, viewer.user_id)):
-        raise access_denied()
-    return library
-
-
 def _library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> Library:
     wanted = canonical_id(name_or_id) or clean_name(name_or_id)
     for library in catalogue.list_libraries(connection):
         if wanted in (library.id, library.name):
-            return require_visible(connection, viewer, library.id)
+            return require_library(connection, viewer, library.id)
     raise not_found("Library not found")
 
 
@@ -347,9 +315,9 @@ def visible_item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: 
     item = catalogue.find_item(connection, item_id)
     if item is None:
         raise not_found(NOT_FOUND[kind or ItemKind.MOVIE])
-    library = require_visible(connection, viewer, item.library_id)
+    library = require_library(connection, viewer, item.library_id)
     if kind is not None and item.kind is not kind:
-        raise not_found(_WRONG_KIND[kind])
+        raise wrong_kind(kind)
     return ItemView(item, library)
 
 

@@ -21,7 +21,7 @@ from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
 from playhead.storage import history as storage
 from playhead.storage import lists, playback
 from playhead.storage.engine.database import Connection, Database
-from playhead.storage.history import Belongings, ExportedPlay
+from playhead.storage.history import ExportedPlay, UserState
 
 _LINES_AT_ONCE = 500
 LONGEST_LINE = 1_000_000
@@ -98,7 +98,7 @@ class _HistoryLine(Struct, omit_defaults=True):
 
 
 class Rejected(NamedTuple):
-    """A line that was not brought in: its number, counted from 1, why, and the line itself."""
+    """A line that was not imported in: its number, counted from 1, why, and the line itself."""
 
     number: int
     reason: str
@@ -132,7 +132,7 @@ class History:
         await asyncio.to_thread(lambda: [write(line) for line in lines])
         return len(lines)
 
-    async def bring(
+    async def import_lines(
         self,
         user_id: UserId,
         lines: Iterable[bytes],
@@ -149,16 +149,16 @@ class History:
         while some := list(islice(numbered, _LINES_AT_ONCE)):
             parsed = list(_parse(some, reject))
             found = await self._database.read(partial(_match, user_id, [line for _, line, _ in parsed]))
-            brought: dict[ItemId, list[Belongings]] = {}
+            imported: dict[ItemId, list[UserState]] = {}
             for (number, line, text), item_id in zip(parsed, found, strict=True):
                 if item_id is None:
                     reject(Rejected(number, "names no item here", text))
                 else:
-                    brought.setdefault(item_id, []).append(_belongings(line))
-            if brought:
-                moved, full = await self._database.write(partial(self._store, user_id, brought))
+                    imported.setdefault(item_id, []).append(_user_state(line))
+            if imported:
+                moved, full = await self._database.write(partial(self._store, user_id, imported))
                 changed += moved
-                unchanged += len(brought) - moved - len(full)
+                unchanged += len(imported) - moved - len(full)
                 for (number, _, text), item_id in zip(parsed, found, strict=True):
                     if item_id is not None and item_id in full:
                         reject(Rejected(number, full[item_id], text))
@@ -166,19 +166,19 @@ class History:
         return HistoryReport(changed, unchanged)
 
     def _store(
-        self, user_id: UserId, brought: Mapping[ItemId, list[Belongings]], connection: Connection
+        self, user_id: UserId, imported: Mapping[ItemId, list[UserState]], connection: Connection
     ) -> tuple[int, dict[ItemId, str]]:
         """Return how many items were changed, and why those beyond a limit were not."""
         now = self._clock()
-        full = _full(connection, user_id, brought)
-        brought = {item_id: several for item_id, several in brought.items() if item_id not in full}
+        full = _full(connection, user_id, imported)
+        imported = {item_id: several for item_id, several in imported.items() if item_id not in full}
         changed: set[ItemId] = set()
-        keys = [(user_id, item_id) for item_id in sorted(brought)]
+        keys = [(user_id, item_id) for item_id in sorted(imported)]
         while keys:
             merged: dict[playback.Key, Progress] = {}
             for key, known in zip(keys, playback.load(connection, keys), strict=True):
                 stored = None if known is None else known.progress
-                for each in brought[key[1]]:
+                for each in imported[key[1]]:
                     if each.progress is not None:
                         merged_here = merge(merged.get(key, stored), each.progress, now)
                         if merged_here is not stored:
@@ -186,23 +186,23 @@ class History:
                             merged[key] = merged_here._replace(version=version)
             changed |= {item_id for _, item_id in merged}
             keys = playback.store(connection, sorted(merged.items()))  # what another process changed meanwhile
-        for item_id, several in brought.items():
+        for item_id, several in imported.items():
             for each in several:
                 if storage.add(connection, user_id, {item_id: each}, self._policy.kept_points):
                     changed.add(item_id)
         return len(changed), full
 
 
-def _full(connection: Connection, user_id: UserId, brought: Mapping[ItemId, list[Belongings]]) -> dict[ItemId, str]:
+def _full(connection: Connection, user_id: UserId, imported: Mapping[ItemId, list[UserState]]) -> dict[ItemId, str]:
     """Return the items whose lines would exceed a limit, and which. What is there already counts once."""
     full: dict[ItemId, str] = {}
-    for (_, item_id), number in playback.count_plays(connection, [(user_id, item_id) for item_id in brought]).items():
-        new = {play.id for each in brought[item_id] for play in each.plays}
+    for (_, item_id), number in playback.count_plays(connection, [(user_id, item_id) for item_id in imported]).items():
+        new = {play.id for each in imported[item_id] for play in each.plays}
         if number + len(new) > PLAYS_OF_ITEM.most:
-            there = {play.id for play in storage.belongings(connection, user_id, [item_id])[item_id].plays}
+            there = {play.id for play in storage.user_states(connection, user_id, [item_id])[item_id].plays}
             if len(there | new) > PLAYS_OF_ITEM.most and new - there:
                 full[item_id] = _TOO_MANY_PLAYS
-    decided = [item_id for item_id, several in brought.items() if any(each.state is not None for each in several)]
+    decided = [item_id for item_id, several in imported.items() if any(each.state is not None for each in several)]
     room = DECISIONS_OF_USER.most - lists.count_states(connection, user_id) if decided else 0
     if len(decided) > room:
         new_decisions = [
@@ -221,14 +221,14 @@ def _export(connection: Connection, user_id: UserId, progress: Callable[[int, in
     encode = msgspec.json.Encoder().encode
     for start in range(0, len(items), _LINES_AT_ONCE):
         some = items[start : start + _LINES_AT_ONCE]
-        mine = storage.belongings(connection, user_id, [item_id for item_id, _ in some])
+        mine = storage.user_states(connection, user_id, [item_id for item_id, _ in some])
         for item_id, name in some:
             lines.append(encode(_line(item_id, name, mine[item_id])) + b"\n")
         progress(start + len(some), len(items))
     return lines
 
 
-def _line(item_id: ItemId, name: ItemName | None, mine: Belongings) -> _HistoryLine:
+def _line(item_id: ItemId, name: ItemName | None, mine: UserState) -> _HistoryLine:
     line = _HistoryLine(_HistoryItem(id=item_id) if name is None else _item(name))
     if mine.progress is not None:
         line.progress = _progress(mine.progress)
@@ -345,29 +345,29 @@ def _name(item: _HistoryItem) -> ItemName | None:
     )
 
 
-def _belongings(line: _HistoryLine) -> Belongings:
+def _user_state(line: _HistoryLine) -> UserState:
     progress = None
     if line.progress is not UNSET:
-        brought = line.progress
-        duration = None if brought.duration_ms is None else Milliseconds(brought.duration_ms)
+        imported = line.progress
+        duration = None if imported.duration_ms is None else Milliseconds(imported.duration_ms)
         progress = Progress(
-            Milliseconds(brought.position_ms if duration is None else min(brought.position_ms, duration)),
+            Milliseconds(imported.position_ms if duration is None else min(imported.position_ms, duration)),
             duration,
-            brought.watched,
-            brought.armed,
-            None if duration is None else _instant(brought.last_watched_at),
+            imported.watched,
+            imported.armed,
+            None if duration is None else _instant(imported.last_watched_at),
             0,
             Instant(0),
-            brought.session,
-            brought.device,
-            brought.event,
-            _instant(brought.unwatched_at),
-            brought.completed_session,
-            None if brought.completed_duration_ms is None else Milliseconds(brought.completed_duration_ms),
-            _instant(brought.completed_at),
-            brought.completed_marked,
+            imported.session,
+            imported.device,
+            imported.event,
+            _instant(imported.unwatched_at),
+            imported.completed_session,
+            None if imported.completed_duration_ms is None else Milliseconds(imported.completed_duration_ms),
+            _instant(imported.completed_at),
+            imported.completed_marked,
         )
-    return Belongings(
+    return UserState(
         progress,
         [ExportedPlay(play.id, _instant(play.watched_at), play.source) for play in line.plays],
         [

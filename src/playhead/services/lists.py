@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from playhead.domain.access import may_administer, may_see
+from playhead.domain.access import may_administer
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.limits import DECISIONS_OF_USER
 from playhead.domain.lists import (
@@ -25,9 +25,9 @@ from playhead.domain.lists import (
 )
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
 from playhead.domain.playback import ItemFacts, Policy, Progress, resume_position
-from playhead.errors import access_denied, invalid, not_found
-from playhead.services.catalogue import ItemView, Viewer
-from playhead.services.playback import NOT_FOUND, refusal
+from playhead.errors import access_denied, invalid
+from playhead.services.access import Viewer, require_item
+from playhead.services.catalogue import ItemView
 from playhead.storage import catalogue, playback
 from playhead.storage import lists as storage
 from playhead.storage.engine.database import Connection, Database
@@ -315,11 +315,8 @@ class Lists:
 
 
 def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: ItemKind | None) -> None:
-    [known] = playback.load(connection, [(user_id, item_id)])
-    if known is None or known.kind is None or not may_see(known.role, granted=known.granted):
-        raise refusal(known, kind or ItemKind.MOVIE)
-    if kind is not None and known.kind != kind:
-        raise not_found(NOT_FOUND[kind])
+    [lookup] = playback.load(connection, [(user_id, item_id)])
+    require_item(lookup, kind)
 
 
 def _views(

@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
-from playhead.domain.access import may_see
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.lists import has_aired, is_hidden, up_to
@@ -15,7 +14,7 @@ from playhead.domain.marks import MarkDecision, UndoStep, mark_watched, restore,
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import KeptPoint, Policy, Progress, resume_position
 from playhead.errors import conflict, not_found
-from playhead.services.playback import refusal
+from playhead.services.access import require_item
 from playhead.storage import lists, playback
 from playhead.storage import marks as storage
 from playhead.storage.engine.database import Connection, Database
@@ -204,9 +203,7 @@ class Marks:
             keys = [(user_id, undo.item_id) for undo in undos]
             before: list[tuple[Key, Progress]] = []
             for key, undo, known in zip(keys, undos, playback.load(connection, keys), strict=True):
-                if known is None or known.kind is None or not may_see(known.role, granted=known.granted):
-                    raise refusal(known, ItemKind.MOVIE)
-                progress = take_back(known.progress, undo, now)
+                progress = take_back(require_item(known, None).progress, undo, now)
                 if progress is None:
                     raise _changed_meanwhile()
                 before.append((key, progress))
@@ -287,10 +284,7 @@ class Marks:
 
 
 def _require(connection: Connection, key: Key, kind: ItemKind) -> SaveLookup:
-    known = playback.load(connection, [key])[0]
-    if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
-        raise refusal(known, kind)
-    return known
+    return require_item(playback.load(connection, [key])[0], kind)
 
 
 def _changed_meanwhile() -> Exception:

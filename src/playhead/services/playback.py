@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from playhead.domain.access import may_see
 from playhead.domain.events import Change, Topic
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
@@ -23,20 +22,14 @@ from playhead.domain.playback import (
     in_whole_file,
     viewing_span,
 )
-from playhead.errors import Code, PlayheadError, access_denied, not_authenticated, not_found
+from playhead.errors import Code, PlayheadError, not_authenticated
+from playhead.services.access import refusal, require_item, require_readable
 from playhead.services.events import Events
 from playhead.services.measures import Commits
 from playhead.storage import playback as storage
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.engine.group_commit import GroupCommit
-from playhead.storage.playback import AUTOMATIC, Key, ReadLookup, SaveLookup
-
-NOT_FOUND = {
-    ItemKind.MOVIE: "Media item not found",
-    ItemKind.EPISODE: "Episode not found",
-    ItemKind.SHOW: "Show not found",
-}
-_WRONG_KIND = {**NOT_FOUND, ItemKind.MOVIE: "Media item is not a movie"}
+from playhead.storage.playback import AUTOMATIC, Key, SaveLookup
 
 _OF_ONE_REPORT = (Code.NOT_FOUND, Code.ACCESS_DENIED)
 
@@ -102,7 +95,7 @@ class Playback:
         if self._database.gathers_reads:
             return progress_of(await self._reads.submit((user_id, item_id)), kind)
         seen = await self._database.read_inline(lambda connection: storage.show(connection, user_id, item_id))
-        return _shown(seen, role, kind)
+        return require_readable(seen, role, kind)
 
     def read_at_once(
         self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId
@@ -115,7 +108,7 @@ class Playback:
         if self._database.gathers_reads:
             return self._reads.submit((user_id, item_id))
         seen = self._database.read_nowait(lambda connection: storage.show(connection, user_id, item_id))
-        return _shown(seen, role, kind)
+        return require_readable(seen, role, kind)
 
     def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> "asyncio.Future[Decision]":
         """Apply a report; the future says what it did, once that is durable.
@@ -256,8 +249,9 @@ class _BatchState:
     def decide(self, save: Save) -> Decision | Exception:
         key, kind, report, received_at, first = save
         known = self._known[key]
-        if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
-            return refusal(known, kind)
+        refused = refusal(known, kind)
+        if refused is not None or known is None:
+            return refused or not_authenticated()
         previous = self._progress.get(key, known.progress)
         facts = known.facts
         if first is not None:
@@ -344,28 +338,6 @@ def _changes(saves: Sequence[Save], decisions: Sequence[Decision | Exception], s
     return changes
 
 
-def progress_of(known: SaveLookup | None, kind: ItemKind) -> Progress | None:
+def progress_of(lookup: SaveLookup | None, kind: ItemKind) -> Progress | None:
     """Return the progress that was looked up. Raises NOT_AUTHENTICATED, NOT_FOUND, ACCESS_DENIED."""
-    if known is None or known.kind != kind or not may_see(known.role, granted=known.granted):
-        raise refusal(known, kind)
-    return known.progress
-
-
-def _shown(seen: ReadLookup, role: Role, kind: ItemKind) -> FrozenProgress | None:
-    granted, found, shown = seen
-    if found != kind or not may_see(role, granted=granted):
-        raise _item_refusal(found, kind, seen=may_see(role, granted=granted))
-    return shown
-
-
-def refusal(known: SaveLookup | None, kind: ItemKind) -> PlayheadError:
-    """Say why somebody cannot be told of an item: the user or item is gone, is of another kind, or not to be seen."""
-    if known is None:
-        return not_authenticated()
-    return _item_refusal(known.kind, kind, seen=may_see(known.role, granted=known.granted))
-
-
-def _item_refusal(found: str | None, kind: ItemKind, *, seen: bool) -> PlayheadError:
-    if found is None:
-        return not_found(NOT_FOUND[kind])
-    return not_found(_WRONG_KIND[kind]) if seen else access_denied()
+    return require_item(lookup, kind).progress

@@ -22,7 +22,7 @@ from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
 from playhead.media.tracks import list_tracks
 from playhead.media.webvtt import MEDIA_TYPE
-from playhead.services.catalogue import Viewer, require_visible
+from playhead.services.access import Viewer, require_library
 from playhead.services.single_flight import SingleFlight, WorkLimits
 from playhead.storage import catalogue
 from playhead.storage.engine.database import Connection, Database
@@ -101,7 +101,7 @@ class Subtitles:
             found = catalogue.find_file(connection, file_id)
             if found is None:
                 raise not_found("File not found")
-            return require_visible(connection, viewer, found[0]), found[1]
+            return require_library(connection, viewer, found[0]), found[1]
 
         library, file = await self._database.read(load)
         found = None if library.path is None else await asyncio.to_thread(_find, Path(library.path), file, index)

@@ -32,7 +32,7 @@ class ExportedPlay(NamedTuple):
     source: str
 
 
-class Belongings(NamedTuple):
+class UserState(NamedTuple):
     """What a user has of one item. Kept points stand beside their ids."""
 
     progress: Progress | None
@@ -90,9 +90,9 @@ def _name(row: Any, named: Mapping[str, Mapping[str, str]]) -> ItemName:  # noqa
     )
 
 
-def belongings(connection: Connection, user_id: UserId, item_ids: Sequence[ItemId]) -> dict[ItemId, Belongings]:
+def user_states(connection: Connection, user_id: UserId, item_ids: Sequence[ItemId]) -> dict[ItemId, UserState]:
     """Return what the user has of each of these items; a few hundred at most."""
-    found = {item_id: Belongings(None, [], [], None) for item_id in item_ids}
+    found = {item_id: UserState(None, [], [], None) for item_id in item_ids}
 
     def rows(table: Table, *order: Any) -> Iterable[Any]:  # noqa: ANN401
         mine = select(table).where(table.c.user_id == user_id, table.c.item_id.in_(item_ids))
@@ -163,12 +163,12 @@ def _candidates(connection: Connection, user_id: UserId, item_ids: Sequence[str]
     ]
 
 
-def add(connection: Connection, user_id: UserId, brought: Mapping[ItemId, Belongings], most_kept: int) -> int:
+def add(connection: Connection, user_id: UserId, brought: Mapping[ItemId, UserState], most_kept: int) -> int:
     """Add plays, kept points and list states that are not there yet; return how many rows were added or changed.
 
     Of each item the newest `most_kept` points are kept. What the user decided about lists here comes first.
     """
-    there = belongings(connection, user_id, list(brought))
+    there = user_states(connection, user_id, list(brought))
     changed = 0
     for item_id, mine in brought.items():
         key: dict[str, object] = {"user_id": user_id, "item_id": item_id}

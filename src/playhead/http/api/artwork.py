@@ -10,8 +10,8 @@ from playhead.domain.model import ItemId, ItemKind, canonical_id
 from playhead.errors import not_found
 from playhead.http.api.streaming import has_tag
 from playhead.http.route import Call
+from playhead.services.access import NOT_FOUND, Viewer
 from playhead.services.artwork import MEDIA_TYPE, Artwork
-from playhead.services.catalogue import NOT_FOUND, Viewer
 
 _MAX_AGE_S: Final = 3600
 

@@ -13,7 +13,8 @@ from playhead.http.api.playback import SaveRequest, report_of
 from playhead.http.bodies import UNDECODABLE, check, parse_leniently
 from playhead.http.errors import STATUS
 from playhead.http.route import Call
-from playhead.services.playback import NOT_FOUND, Playback
+from playhead.services.access import NOT_FOUND
+from playhead.services.playback import Playback
 
 REPORTS_MAX: Final = 500
 BODY_MAX_BYTES: Final = 1024 * 1024

@@ -12,17 +12,8 @@ from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, cano
 from playhead.errors import not_found
 from playhead.http.api.formats import ProgressAnswer, progress_answer, seconds, time_text
 from playhead.http.route import Call
-from playhead.services.catalogue import (
-    LIMIT_DEFAULT,
-    LIMIT_MAX,
-    NOT_FOUND,
-    Catalogue,
-    ItemListPage,
-    ItemView,
-    LibraryView,
-    Tracks,
-    Viewer,
-)
+from playhead.services.access import NOT_FOUND, Viewer
+from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX, Catalogue, ItemListPage, ItemView, LibraryView, Tracks
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner, ScanSummary
 

@@ -13,9 +13,9 @@ from playhead.http.api.formats import Time, progress_answer, seconds, time_text
 from playhead.http.api.marks import TimeText, UuidText
 from playhead.http.bodies import check
 from playhead.http.route import Call
-from playhead.services.catalogue import LIMIT_DEFAULT, Viewer
+from playhead.services.access import NOT_FOUND, Viewer
+from playhead.services.catalogue import LIMIT_DEFAULT
 from playhead.services.lists import CardView, ChangedView, Lists, PlayedView, PlayingView, WatchedView
-from playhead.services.playback import NOT_FOUND
 
 CARDS_MAX = 200
 

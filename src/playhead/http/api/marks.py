@@ -9,8 +9,8 @@ from playhead.errors import not_found
 from playhead.http.api.formats import Time, progress_answer, seconds, time_text
 from playhead.http.bodies import decode
 from playhead.http.route import Call
+from playhead.services.access import NOT_FOUND
 from playhead.services.marks import Mark, Marks, WatchState
-from playhead.services.playback import NOT_FOUND
 
 _SEASON_DIGITS_MAX = 6
 

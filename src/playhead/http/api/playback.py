@@ -11,7 +11,8 @@ from playhead.domain.playback import Decision, Event, FrozenProgress, Progress, 
 from playhead.errors import not_found
 from playhead.http.api.formats import MAX_SECONDS, ProgressAnswer, Text, Time, progress_answer
 from playhead.http.route import Awaited, Call
-from playhead.services.playback import NOT_FOUND, Playback, SaveLookup, progress_of
+from playhead.services.access import NOT_FOUND
+from playhead.services.playback import Playback, SaveLookup, progress_of
 
 
 class SaveRequest(Struct):

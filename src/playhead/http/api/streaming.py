@@ -23,7 +23,8 @@ from playhead.domain.model import FileId, ItemId, ItemKind, canonical_id
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.errors import send_problem
 from playhead.http.route import Call
-from playhead.services.catalogue import NOT_FOUND, Catalogue, Viewer
+from playhead.services.access import NOT_FOUND, Viewer
+from playhead.services.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from playhead.domain.model import FileId, canonical_id
 from playhead.errors import not_found
 from playhead.http.api.streaming import FILE_NOT_FOUND, has_tag
 from playhead.http.route import Call
-from playhead.services.catalogue import Viewer
+from playhead.services.access import Viewer
 from playhead.services.subtitles import MEDIA_TYPE, Subtitles
 
 _LONGEST_INDEX: Final = 5  # digits

@@ -16,9 +16,9 @@ from playhead.http.pages.page import Pages, RenderPage, Visit, WayBack, read_for
 from playhead.http.pages.text import clock as position
 from playhead.http.pages.text import counted
 from playhead.services import undoing
+from playhead.services.access import NOT_FOUND
 from playhead.services.lists import Lists
 from playhead.services.marks import Mark, Marks
-from playhead.services.playback import NOT_FOUND
 
 _DAY_MS = 24 * 60 * 60 * 1000
 _SEASON_DIGITS_MAX = 6

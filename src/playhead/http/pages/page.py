@@ -25,8 +25,9 @@ from playhead.http.bodies import read_body, require_media_type
 from playhead.http.errors import STATUS
 from playhead.http.pages.text import FILTERS
 from playhead.http.route import Call
+from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
-from playhead.services.catalogue import Catalogue, Viewer
+from playhead.services.catalogue import Catalogue
 
 HEADERS: Final = {
     "cache-control": "no-store",

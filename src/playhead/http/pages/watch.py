@@ -14,7 +14,8 @@ from playhead.errors import not_found
 from playhead.http.api.formats import MAX_SECONDS, seconds
 from playhead.http.api.streaming import FILE_NOT_FOUND, media_type_of
 from playhead.http.pages.page import Pages, Visit, base
-from playhead.services.catalogue import NOT_FOUND, Catalogue, ItemDetail
+from playhead.services.access import NOT_FOUND
+from playhead.services.catalogue import Catalogue, ItemDetail
 from playhead.services.lists import Lists, WatchedView
 from playhead.services.marks import Marks
 
