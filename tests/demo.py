@@ -12,7 +12,7 @@ import httpx
 
 from server import PLAYHEAD
 
-START_WITHIN_S = 120  # the films are made first; seconds on an idle machine
+START_WITHIN_S = 120  # on a busy machine
 COMMANDS_SHOWN = 3
 
 

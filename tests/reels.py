@@ -1,12 +1,13 @@
-# pyright: reportUnknownMemberType=false
 """Films that are hard to play: in old containers, in parts, without a sound that browsers know, or broken."""
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
 import av
 
-from playhead.demo.films import Clip, make_clips
+from demo_clips import Clip, write_clip
+from playhead.demo.films import MEDIA
 
 FRAMES_PER_SECOND = 10
 SAMPLES_PER_SECOND = 48_000
@@ -47,19 +48,24 @@ def break_reel(path: Path, share: float) -> None:
         file.write(b"\xff" * (size - int(size * share)))
 
 
+_SHIPPED = {
+    "Salt Road (2020)/Salt Road (2020) - 360p.mp4": "Season 2/Tidal Station S02E01 Undertow.mp4",
+    "Two Halves (2018)/Two Halves (2018) cd1.mp4": "Season 1/Tidal Station S01E03 The Bell Buoy.mp4",
+    "Two Halves (2018)/Two Halves (2018) cd2.mp4": "Season 2/Tidal Station S02E02 Landfall.mp4",
+    "Torn Film (2017)/Torn Film (2017) - 360p.mp4": "Season 1/Tidal Station S01E02 Spring Tide.mp4",
+    "Lost Tape (2015)/Lost Tape (2015) - 360p.mp4": "Season 1/Tidal Station S01E01 Slack Water.mp4",
+}
+"""Films of the demo under other names, which play everywhere: 30, 20, 20, 30 and 40 seconds."""
+
+
 def write_films(folder: Path) -> None:
     """Write the library of odd films: see the names."""
-    make_clips(
-        folder,
-        (
-            Clip("Salt Road (2020)/Salt Road (2020) - 360p.mp4", "Salt Road", "2020", 30, hue=40, pitch_hz=220),
-            Clip("Two Halves (2018)/Two Halves (2018) cd1.mp4", "Two Halves", "Part 1", 20, hue=200, pitch_hz=262),
-            Clip("Two Halves (2018)/Two Halves (2018) cd2.mp4", "Two Halves", "Part 2", 20, hue=280, pitch_hz=294),
-            Clip("Torn Film (2017)/Torn Film (2017) - 360p.mp4", "Torn Film", "2017", 30, hue=0, pitch_hz=330),
-            Clip("Torn Film (2017)/Torn Film (2017) - 720p.mp4", "Torn Film", "2017", 30, 0, 330, 1280, 720),
-            Clip("Lost Tape (2015)/Lost Tape (2015) - 360p.mp4", "Lost Tape", "2015", 20, hue=90, pitch_hz=349),
-        ),
-    )
+    for name, shipped in _SHIPPED.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(MEDIA / "Series" / "Tidal Station (2021)" / shipped, path)
+    torn = folder / "Torn Film (2017)/Torn Film (2017) - 720p.mp4"
+    write_clip(torn, Clip("", "Torn Film", "2017", 30, 0, 330, 1280, 720))
     old = {"seconds": 30, "height": 720, "video": "mpeg4", "audio": "libmp3lame"}
     write_reel(folder / "Salt Road (2020)/Salt Road (2020) - 720p.avi", **old)
     write_reel(folder / "Old Reel (1999)/Old Reel (1999).avi", **old)
@@ -67,7 +73,7 @@ def write_films(folder: Path) -> None:
     write_reel(folder / "Quiet House (2016)/Quiet House (2016) - 720p.mp4", **surround)
     stereo = {"seconds": 30, "height": 360, "video": "libx264", "audio": "aac"}
     write_reel(folder / "Quiet House (2016)/Quiet House (2016) - 360p.mp4", **stereo)
-    break_reel(folder / "Torn Film (2017)/Torn Film (2017) - 720p.mp4", 0.5)
+    break_reel(torn, 0.5)
     for language, line in (("de", "Guten Abend"), ("en", "Good evening")):
         text = f"1\n00:00:00,500 --> 00:00:29,000\n{line}\n"
         (folder / f"Salt Road (2020)/Salt Road (2020) - 360p.{language}.srt").write_text(text)

@@ -1,7 +1,4 @@
-"""The demo as a newcomer tries it: what a start prints is true, and its films play in a real Chromium.
-
-One file, because the films are made once for each process that runs tests.
-"""
+"""The demo as a newcomer tries it: what a start prints is true, and its films play in a real Chromium."""
 
 import shlex
 import time
@@ -12,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, Response
 
 from demo import DemoServer, serve_demo, stop
-from playhead.demo.films import FONT
+from demo_clips import FONT
 from surfer import sign_in
 
 DURATION_S = 90
@@ -52,7 +49,7 @@ async () => {
 }
 """
 
-# One sample in the middle of each dot of the clock, as the picture is laid out by media/demo.py.
+# One sample in the middle of each dot of the clock, as scripts/demo_clips.py lays the picture out.
 CLOCK_DOTS = """
 columns => {
     const video = document.querySelector('video');

@@ -1,19 +1,17 @@
-"""Prepares the demo: films made on the spot, two libraries over them, two users with different grants.
+"""Prepares the demo: copies of its films, two libraries over them, two users with different grants.
 
 Everything lies in a folder of its own, and preparing again brings back whatever of it is missing or was changed.
 """
 
 import asyncio
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from playhead.demo.films import CLIPS, FILMS, SERIES, Clip, make_clips
-from playhead.demo.pictures import make_pictures
+from playhead.demo.films import FILMS, SERIES, copy_media
 from playhead.domain.accounts import User
 from playhead.domain.catalogue import Library
 from playhead.domain.model import ItemId, ItemKind, LibraryKind, Role
@@ -31,8 +29,6 @@ _GRANTED: Final = FILMS  # what the member sees; an admin sees everything
 _MEDIA_FOLDER: Final = "media"
 _CREDENTIALS_FILE: Final = "demo.json"
 _PASSWORD_LENGTH: Final = 16  # hexadecimal digits
-
-ReportProgress = Callable[[int, int], None]
 
 
 class DemoCredentials(msgspec.Struct, frozen=True):
@@ -72,16 +68,13 @@ class DemoMaker:
     scanner: Scanner
     folder: Path
     new_token: Callable[[], str]
-    clips: Sequence[Clip] = CLIPS
 
-    async def prepare(self, on_progress: ReportProgress = lambda _done, _all: None) -> Demo:
-        """Make what is missing and return what to show: some ten seconds the first time, under one after that.
+    async def prepare(self) -> Demo:
+        """Make what is missing and return what to show.
 
-        `on_progress` is told, from another thread, how many seconds of film are made and how many there will be; it is
-        not called where none is missing. Raises OSError where the folder cannot be written, CONFLICT while a scan of
-        the same libraries runs elsewhere.
+        Raises OSError where the folder cannot be written, CONFLICT while a scan of the same libraries runs elsewhere.
         """
-        await self._make_films(on_progress)
+        await asyncio.to_thread(copy_media, self.folder / _MEDIA_FOLDER)
         kept = await asyncio.to_thread(self._read_credentials)
         admin, admin_credentials = await self._user(ADMIN, Role.ADMIN, kept.get(ADMIN))
         member, member_credentials = await self._user(MEMBER, Role.MEMBER, kept.get(MEMBER))
@@ -102,20 +95,6 @@ class DemoMaker:
             movie.title,
             (movie.runtime_ms or 0) // 1000,
         )
-
-    async def _make_films(self, on_progress: ReportProgress) -> None:
-        given_up = threading.Event()
-
-        def tell(done: int, total: int) -> None:
-            if given_up.is_set():
-                raise _CancelledError
-            on_progress(done, total)
-
-        try:
-            await asyncio.to_thread(make_clips, self.folder / _MEDIA_FOLDER, self.clips, on_progress=tell)
-            await asyncio.to_thread(make_pictures, self.folder / _MEDIA_FOLDER, self.clips)
-        finally:
-            given_up.set()  # a server that is stopped now must not wait for the films
 
     async def _user(self, name: str, role: Role, kept: DemoCredentials | None) -> tuple[User, DemoCredentials]:
         password = self.new_token()[:_PASSWORD_LENGTH] if kept is None else kept.password
@@ -169,10 +148,6 @@ class DemoMaker:
         unfinished.touch(0o600, exist_ok=False)  # its owner's alone before anything is in it
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(credentials)))
         unfinished.replace(path)
-
-
-class _CancelledError(Exception):
-    """Nobody waits for the films any more."""
 
 
 def welcome(demo: Demo, url: str) -> str:

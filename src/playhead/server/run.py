@@ -31,7 +31,6 @@ from playhead.server.peers import Peers
 from playhead.server.wire import OneWriteProtocol, bounded_protocol
 from playhead.server.workers import END, HURRY, READY, Workers, listen
 from playhead.storage.engine.database import StorageRefused
-from playhead.terminal import progress_bar
 
 # A thread that waits for the interpreter's lock gets it within half a millisecond, not five: the event loop and the
 # writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
@@ -327,8 +326,7 @@ class _Server:
         maker = DemoMaker(
             installation.accounts, installation.catalogue, installation.scanner, self._settings.data, new_token
         )
-        with progress_bar("Making films, in seconds of film") as show:
-            return await maker.prepare(show)
+        return await maker.prepare()
 
     async def _announce(self) -> None:
         if self._post is not None:

@@ -1,13 +1,7 @@
-# pyright: reportUnknownMemberType=false
-# As in demo.py.
-"""Paints posters and stills for the films of the demo, and writes their subtitles: hills under an evening sky.
-
-Writes below the folder that it is given, and knows no database.
-"""
+"""Paints posters and stills for the demo's films, hills under an evening sky, and writes their subtitles."""
 
 import colorsys
 import math
-import os
 import re
 import textwrap
 import zlib
@@ -15,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from playhead.demo.films import CLIPS, FILMS, FONT, Clip
+from av import VideoFrame
 
-if TYPE_CHECKING:
-    from av import VideoFrame
+from demo_clips import CLIPS, FONT, Clip
+from playhead.demo.films import FILMS
+from playhead.media.pictures import encode
 
 _POSTER: Final = (640, 960)
 _STILL: Final = (960, 540)
@@ -35,7 +30,7 @@ Colour = tuple[float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Painting:
-    """A picture to be made. `path` is relative to the demo's folder; `words` are lines, shown in capitals.
+    """A picture to be painted. `path` is relative to the demo's folder; `words` are lines, shown in capitals.
 
     `hue` is the colour in degrees; `seed` tells hills apart that have the same.
     """
@@ -47,19 +42,16 @@ class Painting:
     size: tuple[int, int]
 
 
-def make_pictures(folder: Path, clips: Sequence[Clip] = CLIPS) -> None:
-    """Make the pictures and subtitles of these clips that are not there yet: a second of work at most.
-
-    Raises OSError where the folder cannot be written.
-    """
+def write_pictures(folder: Path, clips: Sequence[Clip] = CLIPS) -> None:
+    """Write the posters, stills and subtitles of these clips."""
     for painting in paintings_of(clips):
-        if not (folder / painting.path).exists():
-            _write(folder / painting.path, _painted(painting))
+        path = folder / painting.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(_painted(painting))
     for clip in clips:
         for language, lines in clip.captions.items():
             path = folder / f"{clip.path.rpartition('.')[0]}.{language}.srt"
-            if not path.exists():
-                _write(path, _subtitles(lines, clip.seconds).encode())
+            path.write_text(_subtitles(lines, clip.seconds), "utf-8")
 
 
 def paintings_of(clips: Sequence[Clip]) -> list[Painting]:
@@ -84,17 +76,6 @@ def _paintings_of(clip: Clip) -> Iterator[Painting]:
     words = (title, path.parent.name)
     yield Painting(f"{show}/season{number:02}-poster.jpg", words, clip.hue, seed_of_show + number, _POSTER)
     yield Painting(f"{path.with_suffix('')}-thumb.jpg", (), clip.hue, seed, _STILL)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # As with the films: whole or not at all, and another process may do the same.
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _subtitles(lines: Sequence[str], seconds: int) -> str:
@@ -194,13 +175,9 @@ class _Canvas:
                         plane[row * self._width + start : row * self._width + stop] = b"\xf4" * (stop - start)
 
     def jpeg(self) -> bytes:
-        from playhead.media.pictures import encode  # noqa: PLC0415 - loads FFmpeg
-
         return encode(self._frame(), _QUALITY)
 
-    def _frame(self) -> "VideoFrame":
-        from av import VideoFrame  # noqa: PLC0415 - loads FFmpeg, for which a start of the server must not wait
-
+    def _frame(self) -> VideoFrame:
         frame = VideoFrame(self._width, self._height, "gbrp")
         red, green, blue = self._planes
         for plane, content in zip(frame.planes, (green, blue, red), strict=True):
