@@ -45,11 +45,13 @@ soak: setup ## Prove at length that nothing is lost: power, kills, faults, races
 		tests/e2e/test_failing_wires.py tests/e2e/test_races.py tests/e2e/test_no_lock_errors.py tests/e2e/test_workers.py \
 		tests/e2e/test_household.py
 
-check: setup ## Check format, style, types and layers
+check: setup ## Check format, style, types, layers and declared dependencies
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/pyright --warnings
 	@$(BIN)/lint-imports
+	@$(BIN)/deptry --no-ansi src
+	@$(BIN)/deptry --no-ansi --exclude '\.venv' --ignore DEP002,DEP004 tests scripts bench
 
 format: setup ## Format the code
 	@$(BIN)/ruff format --quiet .
