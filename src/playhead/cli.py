@@ -80,16 +80,19 @@ def serve(  # noqa: PLR0913 - as many as there are flags
 
 
 @user.command("add")
-def user_add(
+def user_add(  # noqa: PLR0913 - its options
     name: str,
     admin: Annotated[bool, typer.Option("--admin", help="May also manage users and libraries.")] = False,
+    child: Annotated[bool, typer.Option("--child", help="May do nothing but watch; asks for no password.")] = False,
     password_stdin: PasswordStdin = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
-    """Add a user. A member sees no library until granted."""
-    password = _read_password(from_stdin=password_stdin)
-    role = Role.ADMIN if admin else Role.MEMBER
+    """Add a user. Nobody but an admin sees a library until granted."""
+    if admin and child:
+        _fail("an account is an admin's or a child's")
+    password = None if child and not password_stdin else _read_password(from_stdin=password_stdin)
+    role = Role.ADMIN if admin else Role.CHILD if child else Role.MEMBER
     added = _run(data, database, lambda playhead: playhead.accounts.create_user(name, password, role))
     typer.echo(f"Added {added.role} {added.name}")
 

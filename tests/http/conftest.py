@@ -15,7 +15,7 @@ from playhead.config import Settings
 from playhead.domain.model import Instant, Role
 from playhead.services.accounts import Accounts
 from support import Clock
-from world import PASSWORD, World, stock_library
+from world import LIBRARY, PASSWORD, World, stock_library
 
 # At full cost, hashing three passwords takes longer than most tests. tests/services/test_passwords.py tests that cost.
 CHEAP_HASHES_KIB = 8
@@ -93,3 +93,16 @@ async def stocked(world: World) -> World:
     """The world with a library of a movie, a show and an episode, which the member may see."""
     await world.playhead.installation.database.write(lambda c: stock_library(c, world.user_ids["member"]))
     return world
+
+
+@pytest.fixture
+async def child(stocked: World) -> dict[str, str]:
+    """What a child sends who may see the library."""
+    body = {"username": "kim", "password": PASSWORD, "role": "child"}
+    made = await stocked.client.post("/api/v1/users", json=body, headers=stocked.admin)
+    assert (made.status_code, made.json()["role"]) == (201, "child")
+    path = f"/api/v1/libraries/{LIBRARY}/access/{made.json()['id']}"
+    assert (await stocked.client.put(path, headers=stocked.admin)).status_code == 204
+    stocked.user_ids["kim"] = made.json()["id"]
+    session = await stocked.client.post("/api/v1/sessions", json={"username": "kim", "password": PASSWORD})
+    return {"authorization": f"Bearer {session.json()['token']}"}

@@ -85,6 +85,19 @@ OWN = {
 # Its answer never ends: a client that is let in only checks the head. tests/http/api/test_events.py tests the rest.
 ENDLESS = "/api/v1/events"
 
+# What must never open to a child, whatever the table says.
+CLOSED = (
+    "/admin",
+    "/activate",
+    "/settings/",
+    "/api/v1/tokens",
+    "/api/v1/users",
+    "/api/v1/catalogue",
+    "import",
+    "export",
+)
+APPEARANCE = "/settings/time-zone"
+
 # Enough for every route whose body is checked before its path is looked up.
 BODY = {"position_seconds": 1, "duration_seconds": 2, "until": "2025-11-09T22:00:00Z"}
 
@@ -148,3 +161,22 @@ async def test_the_public_routes_are_these(stocked: World):
         "/tv",
         "/tv/continue",
     }
+
+
+async def test_every_route_that_is_not_for_watching_is_closed_to_a_child(stocked: World, child: dict[str, str]):
+    for route in stocked.playhead.table:
+        if route.access is Access.ANYONE or (route.method, route.path) == ("DELETE", "/api/v1/sessions/current"):
+            continue
+        answer = await call(stocked, route, child | {"origin": "http://playhead.test"})
+        if route.watching and route.access is not Access.ADMIN:
+            assert answer.status_code != 403, (route.method, route.path, answer.text)
+            assert answer.status_code < 500, (route.method, route.path, answer.text)
+        else:
+            assert answer.status_code == 403, (route.method, route.path, answer.text)
+
+
+async def test_a_new_route_is_closed_to_children_until_it_is_named(stocked: World):
+    open_to_children = {route.path for route in stocked.playhead.table if route.watching}
+    assert ENDLESS in open_to_children
+    closed = {path for path in open_to_children for part in CLOSED if part in path}
+    assert closed == {APPEARANCE}

@@ -31,10 +31,11 @@ LATEST = Instant(253_402_300_799_999)  # 9999-12-31T23:59:59.999Z
 
 
 class Role(StrEnum):
-    """What an account may do: a member watches, an admin also keeps the installation."""
+    """What an account may do: a member watches, an admin also keeps the installation, a child only watches."""
 
     ADMIN = "admin"
     MEMBER = "member"
+    CHILD = "child"
 
 
 class ItemKind(StrEnum):

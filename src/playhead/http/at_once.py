@@ -52,6 +52,8 @@ class AtOnce:
                 raise ValueError(
                     f"{route.method} {route.path} cannot be answered at once: only a member's hot item can"
                 )
+            if not route.watching:
+                raise ValueError(f"{route.method} {route.path} cannot be answered at once: it is closed to children")
             of_method = self._routes.setdefault(route.method.encode(), {})
             for base in {"", base_path}:  # a proxy may hand on its own path, or not
                 of_method[(base + route.path.removesuffix("{id}")).encode()] = route

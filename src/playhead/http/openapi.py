@@ -111,7 +111,7 @@ def problem_codes(route: Route) -> set[Code]:
     codes = {*route.problems}
     if route.access is not Access.ANYONE:
         codes |= {Code.NOT_AUTHENTICATED, Code.UNAVAILABLE}
-    if route.access is Access.ADMIN:
+    if route.access is Access.ADMIN or (route.access is Access.MEMBER and not route.watching):
         codes.add(Code.ACCESS_DENIED)
     if route.access is not Access.ANYONE and route.method not in {"GET", "HEAD"}:
         codes.add(Code.ACCESS_DENIED)  # a change by a cookie from another site

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from playhead.domain.access import may_administer
+from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
 from playhead.errors import Code, PlayheadError, access_denied, invalid, not_authenticated
 from playhead.http.auth import Authentication, header, identify
@@ -36,7 +36,10 @@ _QUERY_MEMBERS_MAX = 100
 
 
 class Access(Enum):
-    """Who may call a route. ANYONE may be known, but need not be; which items a MEMBER sees, the services decide."""
+    """Who may call a route. ANYONE may be known, but need not be; which items a MEMBER sees, the services decide.
+
+    A child may call the routes for a MEMBER that belong to watching, and no others.
+    """
 
     ANYONE = "anyone"
     MEMBER = "member"
@@ -135,6 +138,7 @@ class Route:
     `hot`: looked up before Starlette's routing. `at_once`: what answers a hot route without ASGI, where that can be.
     `bounded`: only so many are answered at once; not so where an answer
     lasts by its nature, or must come under any load. `documented`: part of the OpenAPI document; pages are not.
+    `watching`: it belongs to watching, and so is open to a child.
     `show_refusal`: how a page shows failures; everything else answers with problem documents.
     """
 
@@ -156,7 +160,17 @@ class Route:
     at_once: EndpointAtOnce | None = None
     bounded: bool = True
     documented: bool = True
+    watching: bool = False
     show_refusal: ShowRefusal | None = None
+
+
+def _require_role(route: Route, principal: Principal | None) -> None:
+    """Raise ACCESS_DENIED where somebody who is known may not call the route. Anybody may call those for ANYONE."""
+    if principal is None or route.access is Access.ANYONE:
+        return
+    allowed = may_administer(principal.role) if route.access is Access.ADMIN else True
+    if not allowed or not (route.watching or may_keep_account(principal.role)):
+        raise access_denied()
 
 
 JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
@@ -179,8 +193,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
         principal = await identify(scope, authentication)
         if principal is None and route.access is not Access.ANYONE:
             raise not_authenticated()
-        if route.access is Access.ADMIN and not may_administer(cast("Principal", principal).role):
-            raise access_denied()
+        _require_role(route, principal)
         result = await route.endpoint(Call(scope, receive, parameters, principal))
         if isinstance(result, Response):
             await result(scope, receive, send)

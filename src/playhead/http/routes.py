@@ -1,7 +1,7 @@
 """Every route of the server, in one table, in the order of the contract in docs/api.md."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -116,6 +116,82 @@ _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
 _LIMITED = (*_ITEM, Code.LIMIT_REACHED)
 _STREAM = (*_ITEM, Code.RANGE_NOT_SATISFIABLE)
 _JSON_OR_BEACON = ("application/json", "text/plain")
+
+
+# What a child's account may call beside the routes for ANYONE: what belongs to watching. Everything else, and so every
+# new route, is closed to it until it is named here.
+_WATCHING = frozenset(
+    {
+        "GET /api/v1/playback/movie/{id}",
+        "POST /api/v1/playback/movie/{id}",
+        "GET /api/v1/playback/episode/{id}",
+        "POST /api/v1/playback/episode/{id}",
+        "PUT /api/v1/playback/show/{id}/watched",
+        "DELETE /api/v1/playback/show/{id}/watched",
+        "PUT /api/v1/playback/show/{id}/season/{season}/watched",
+        "DELETE /api/v1/playback/show/{id}/season/{season}/watched",
+        "POST /api/v1/playback/batch",
+        "GET /api/v1/playback",
+        "GET /api/v1/continue-watching",
+        "PUT /api/v1/continue-watching/{id}/hidden",
+        "DELETE /api/v1/continue-watching/{id}/hidden",
+        "PUT /api/v1/shows/{id}/dropped",
+        "DELETE /api/v1/shows/{id}/dropped",
+        "PUT /api/v1/items/{id}/snoozed",
+        "DELETE /api/v1/items/{id}/snoozed",
+        "GET /api/v1/shows/{id}/next-up",
+        "GET /api/v1/history",
+        "GET /api/v1/now-playing",
+        "GET /api/v1/events",
+        "DELETE /api/v1/sessions/current",
+        "GET /api/v1/me",
+        "GET /api/v1/libraries",
+        "GET /api/v1/items",
+        "GET /api/v1/items/{id}",
+        "GET /api/v1/items/{id}/episodes",
+        "GET /api/v1/items/{id}/artwork",
+        "GET /api/v1/stream/movie/{id}",
+        "GET /api/v1/stream/episode/{id}",
+        "GET /api/v1/stream/file/{id}",
+        "GET /api/v1/stream/file/{id}/subtitles/{index}",
+        "GET /api/v1/noop",
+        "POST /api/v1/noop",
+        "GET /",
+        "GET /history",
+        "POST /history/{id}/remove",
+        "GET /watch/movie/{id}",
+        "GET /watch/episode/{id}",
+        "GET /libraries/{id}",
+        "GET /search",
+        "GET /movies/{id}",
+        "POST /movies/{id}",
+        "GET /episodes/{id}",
+        "POST /episodes/{id}",
+        "GET /shows/{id}",
+        "POST /shows/{id}",
+        "GET /shows/{id}/seasons/{season}",
+        "POST /shows/{id}/seasons/{season}",
+        "POST /undo",
+        "GET /settings",
+        "POST /settings/time-zone",
+        "GET /api/v1/playback/movie/{id}/state",
+        "DELETE /api/v1/playback/movie/{id}",
+        "PUT /api/v1/playback/movie/{id}/watched",
+        "DELETE /api/v1/playback/movie/{id}/watched",
+        "GET /api/v1/playback/movie/{id}/plays",
+        "DELETE /api/v1/playback/movie/{id}/plays/{play_id}",
+        "GET /api/v1/playback/movie/{id}/positions",
+        "POST /api/v1/playback/movie/{id}/positions/{position_id}/restore",
+        "GET /api/v1/playback/episode/{id}/state",
+        "DELETE /api/v1/playback/episode/{id}",
+        "PUT /api/v1/playback/episode/{id}/watched",
+        "DELETE /api/v1/playback/episode/{id}/watched",
+        "GET /api/v1/playback/episode/{id}/plays",
+        "DELETE /api/v1/playback/episode/{id}/plays/{play_id}",
+        "GET /api/v1/playback/episode/{id}/positions",
+        "POST /api/v1/playback/episode/{id}/positions/{position_id}/restore",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,6 +475,7 @@ def table(services: Services) -> list[Route]:
         page("GET", "/api/docs/schemas", api.show_schemas, "The schemas of the API", Access.ANYONE),
     ]
     # fmt: on
+    rows[:] = [replace(row, watching=f"{row.method} {row.path}" in _WATCHING) for row in rows]
     return rows
 
 

@@ -10,9 +10,11 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
+from playhead.domain.access import may_keep_account, may_lack_password
 from playhead.domain.accounts import (
     DAY_MS,
     FAILURE_WINDOW_MS,
+    NO_PASSWORD,
     Principal,
     Token,
     TokenKind,
@@ -220,7 +222,8 @@ class Accounts:
         # the answer, all count.
         attempt_id = self._new_id()
         found = await self._database.write(lambda connection: _begin_attempt(connection, key, address, attempt_id, now))
-        verified = await self._passwords.verify(None if found is None else found.password_hash, password)
+        stored = None if found is None or found.password_hash == NO_PASSWORD else found.password_hash
+        verified = await self._passwords.verify(stored, password)
         if found is None or not verified:
             raise not_authenticated()
         return found
@@ -325,10 +328,13 @@ class Accounts:
 
     # Users
 
-    async def create_user(self, name: str, password: str, role: Role) -> User:
-        """Make an account that sees no library yet. Raises INVALID for `username` and `password`, CONFLICT."""
-        _refuse_faults(username=name_faults(name), password=password_faults(password))
-        password_hash = await self._passwords.hash(password)
+    async def create_user(self, name: str, password: str | None, role: Role) -> User:
+        """Make an account that sees no library yet; only a child's may have no password (None).
+
+        Raises INVALID for `username` and `password`, CONFLICT.
+        """
+        _refuse_faults(username=name_faults(name), password=_new_password_faults(password, role))
+        password_hash = NO_PASSWORD if password is None else await self._passwords.hash(password)
         user = User(UserId(self._new_id()), clean_name(name), role, self._clock())
 
         def create(connection: Connection) -> None:
@@ -365,6 +371,8 @@ class Accounts:
         self, user_id: UserId, *, name: str | None = None, role: Role | None = None, password: str | None = None
     ) -> User:
         """Change what is given, all or nothing. A new password ends the user's sessions; API tokens stay.
+
+        They end where the user becomes a child, who has none.
 
         Raises NOT_FOUND; INVALID for `username` and `password`; CONFLICT for a name that is taken, and where nobody
         would be admin any more.
@@ -429,13 +437,14 @@ class Accounts:
     async def create_token(self, user_id: UserId, name: str) -> NewToken:
         """Make an API token. It does not expire.
 
-        Raises INVALID for `name`, NOT_FOUND for the user, LIMIT_REACHED.
+        Raises INVALID for `name`, NOT_FOUND for the user, CONFLICT for a child, LIMIT_REACHED.
         """
         _refuse_faults(name=name_faults(name))
         secret, token = self._make_token(user_id, TokenKind.API, clean_name(name))
 
         def create(connection: Connection) -> None:
-            _user(connection, user_id)
+            if not may_keep_account(_user(connection, user_id).role):
+                raise conflict("A child has no API tokens")
             if storage.count_tokens(connection, user_id, TokenKind.API) >= TOKENS_OF_USER.most:
                 raise TOKENS_OF_USER.refusal()
             storage.add_token(connection, token_hash(secret), token)
@@ -529,6 +538,12 @@ def time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def _new_password_faults(password: str | None, role: Role) -> list[str]:
+    if password is not None:
+        return password_faults(password)
+    return [] if may_lack_password(role) else ["is required"]
+
+
 def _wrong_password() -> PlayheadError:
     return invalid({"current": ["is not your password"]})
 
@@ -556,6 +571,8 @@ def _set_role(connection: Connection, user: User, role: Role) -> None:
     if user.role is Role.ADMIN and is_last_admin(storage.lock_admins(connection), user.id):
         raise conflict("The last admin cannot be demoted")
     storage.set_role(connection, user.id, role)
+    if not may_keep_account(role):
+        storage.remove_api_tokens(connection, user.id)
 
 
 def _refuse_throttled(connection: Connection, key: str, address: str, now: Instant) -> None:

@@ -320,6 +320,11 @@ def remove_sessions(connection: Connection, user_id: UserId, *, but: str = "") -
     connection.execute(delete(token).where(token.c.user_id == user_id, session, token.c.hash != but))
 
 
+def remove_api_tokens(connection: Connection, user_id: UserId) -> None:
+    """Remove a user's API tokens; sessions stay."""
+    connection.execute(delete(token).where(token.c.user_id == user_id, token.c.kind == TokenKind.API.value))
+
+
 def _withdraw_approvals(connection: Connection, user_id: UserId) -> None:
     """Turn away the devices that a user has approved and that have not come for their session yet."""
     connection.execute(update(device_code).where(device_code.c.user_id == user_id).values(user_id=None))

@@ -46,10 +46,10 @@ class SignInRequest(Struct):
 
 
 class UserRequest(Struct):
-    """A new user."""
+    """A new user. Only a child may have no password: its tile on a remembered device lets it in."""
 
     username: Name
-    password: Password
+    password: Password | UnsetType = UNSET
     role: Role = Role.MEMBER
 
 
@@ -183,7 +183,8 @@ class AccountRoutes:
     async def create_user(self, call: Call) -> UserAnswer:
         """Make a user, who sees no library until one is granted."""
         request = await call.json(UserRequest)
-        return user_answer(await self._accounts.create_user(request.username, request.password, request.role))
+        password = None if request.password is UNSET else request.password
+        return user_answer(await self._accounts.create_user(request.username, password, request.role))
 
     async def change_user(self, call: Call) -> UserAnswer:
         """Change a user's name, password or role: all that is given, or nothing."""

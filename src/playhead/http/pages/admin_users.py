@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
+from playhead.domain.access import may_lack_password
 from playhead.domain.accounts import NAME_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, User
 from playhead.domain.model import LibraryId, Role
 from playhead.errors import Code, PlayheadError
@@ -12,7 +13,11 @@ from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.services.accounts import Accounts
 
-_ROLES = ((Role.MEMBER.value, "Member: watches"), (Role.ADMIN.value, "Admin: also looks after the server"))
+_ROLES = (
+    (Role.MEMBER.value, "Member: watches"),
+    (Role.CHILD.value, "Child: watches, and changes nothing"),
+    (Role.ADMIN.value, "Admin: also looks after the server"),
+)
 
 _DONE = {
     "added": "The user is added.",
@@ -47,7 +52,11 @@ class UserAdminPages:
         form = await read_form(visit.call, _FIELDS_MAX)
         granted = _ticked(visit, form)
         try:
-            user = await self._accounts.create_user(form.get("username", ""), form.get("password", ""), _role(form))
+            role = _role(form)
+            password = form.get("password", "")
+            user = await self._accounts.create_user(
+                form.get("username", ""), None if not password and may_lack_password(role) else password, role
+            )
         except PlayheadError as error:
             return self._form(visit, form, granted, _faults(error, "username"), STATUS[error.code])
         await self._accounts.set_grants(user.id, granted)
@@ -109,7 +118,7 @@ class UserAdminPages:
         except PlayheadError as error:
             values = {} if name is None else {"username": name}
             return await self._page(visit, details=_faults(error, field), status=STATUS[error.code], **values)
-        if user_id == visit.user.user_id and role is Role.MEMBER:
+        if user_id == visit.user.user_id and role not in {None, Role.ADMIN}:
             return redirect(visit.call, "/")  # the pages of admins are theirs no longer
         return redirect(visit.call, f"/admin/users/{user_id}?done={done}")
 
@@ -170,7 +179,8 @@ def _is_self(visit: Visit, user: User) -> bool:
 
 def _role(form: Mapping[str, str]) -> Role:
     """Return the role of a form; whatever is none makes nobody an admin."""
-    return Role.ADMIN if form.get("role") == Role.ADMIN else Role.MEMBER
+    role = form.get("role", "")
+    return Role(role) if role in {*Role} else Role.MEMBER
 
 
 def _ticked(visit: Visit, form: Mapping[str, str]) -> frozenset[LibraryId]:

@@ -15,7 +15,7 @@ import msgspec
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from playhead.domain.access import may_administer
+from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
 from playhead.domain.catalogue import Library
 from playhead.domain.model import Instant
@@ -88,6 +88,11 @@ class Visit:
     libraries: Sequence[Library]
 
     @property
+    def keeps_account(self) -> bool:
+        """Whether they may decide about their account here; else they only watch."""
+        return may_keep_account(self.user.role)
+
+    @property
     def viewer(self) -> Viewer:
         """Return who looks, as the services ask."""
         return Viewer(self.user.user_id, self.user.role)
@@ -133,7 +138,7 @@ class Pages:
         """Return a page for somebody who is signed in, with the navigation around it.
 
         The template knows `base` (where Playhead is mounted), `path` (of this page, below it), `user`, `is_admin`,
-        `libraries`, `zone` and `now`, and the values. What a form that led here has done is said once.
+        `keeps_account`, `libraries`, `zone` and `now`, and the values. What a form that led here has done is said once.
         """
         notice = _notice(visit.call)
         page = self._respond(
@@ -143,6 +148,7 @@ class Pages:
             {
                 "user": visit.user,
                 "is_admin": may_administer(visit.user.role),
+                "keeps_account": visit.keeps_account,
                 "libraries": visit.libraries,
                 "zone": visit.zone,
                 "notice": notice,

@@ -1,7 +1,7 @@
 """Settings: what somebody decides for themselves."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
@@ -108,6 +108,8 @@ class SettingsPages:
         return await self._page(visit, details=error.details or {}, status=422, **values)
 
     async def _page(self, visit: Visit, *, status: int = 200, **values: object) -> Response:
+        if not visit.keeps_account:
+            return await self._page_of_watching(visit, status, values)
         form: dict[str, object] = {"secret": None, "name": "", "details": {}, "done": None}
         zone = visit.zone.key
         return self._pages.render(
@@ -121,6 +123,19 @@ class SettingsPages:
             utc=_UTC,
             password_lengths=(PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX),
             **(form | values),
+        )
+
+    async def _page_of_watching(self, visit: Visit, status: int, values: Mapping[str, object]) -> Response:
+        """Show what somebody decides who only watches: how things look."""
+        zone = visit.zone.key
+        return self._pages.render(
+            visit,
+            "settings_watching.html",
+            status=status,
+            chosen_zone=zone,
+            zones=by_region({zone, *await asyncio.to_thread(time_zones)}, zone),
+            done=values.get("done"),
+            details=values.get("details", {}),
         )
 
 
