@@ -82,9 +82,14 @@ def new_user_code() -> str:
     return "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
 
 
-def new_token() -> str:
+def new_device_code() -> str:
     """Return 256 random bits as hexadecimal digits."""
     return secrets.token_hex(32)
+
+
+def new_digits() -> str:
+    """Return 128 random bits as hexadecimal digits."""
+    return secrets.token_hex(16)
 
 
 @asynccontextmanager
@@ -109,7 +114,7 @@ async def open_installation(
     try:
         passwords = Passwords(memory_kib=password_memory_kib)
         accounts = Accounts(
-            database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_token=new_token
+            database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_digits=new_digits
         )
         identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
         proxy_identities = ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic)
@@ -118,7 +123,7 @@ async def open_installation(
             clock=clock,
             monotonic=time.monotonic,
             new_id=new_id,
-            new_device_code=new_token,
+            new_device_code=new_device_code,
             new_user_code=new_user_code,
         )
         catalogue = Catalogue(database, clock=clock, new_id=new_id)

@@ -5,6 +5,7 @@ import getpass
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, NoReturn, TypeVar
 from urllib.parse import urlsplit
@@ -12,13 +13,15 @@ from urllib.parse import urlsplit
 import typer
 
 from playhead.config import Settings, load_settings
-from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role
+from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role, instant_of
+from playhead.domain.tokens import TokenScope
 from playhead.errors import PlayheadError
 
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
     from playhead.domain.catalogue import Item
     from playhead.services.access import Viewer
+    from playhead.services.accounts import Ended
     from playhead.services.scanning import ScanReport
 
 T = TypeVar("T")
@@ -108,18 +111,19 @@ def user_list(data: Data = None, database: Database = None) -> None:
 def user_password(
     name: str,
     password_stdin: PasswordStdin = False,
+    end_tokens: Annotated[bool, typer.Option("--end-tokens", help="Revoke the user's API tokens too.")] = False,
     data: Data = None,
     database: Database = None,
 ) -> None:
-    """Set a user's password and end their sessions. Tokens stay."""
+    """Set a user's password and end their sessions."""
     password = _read_password(from_stdin=password_stdin)
 
-    async def change(playhead: "Installation") -> None:
+    async def change(playhead: "Installation") -> "Ended":
         found = await playhead.accounts.find_user_named(name)
-        await playhead.accounts.change_user(found.id, password=password)
+        return (await playhead.accounts.change_user(found.id, password=password, end_tokens=end_tokens)).ended
 
-    _run(data, database, change)
-    typer.echo(f"Changed the password of {name}")
+    ended = _run(data, database, change)
+    typer.echo(f"Changed the password of {name}; sessions ended: {ended.sessions}, tokens revoked: {ended.tokens}")
 
 
 @user.command("remove")
@@ -135,17 +139,28 @@ def user_remove(name: str, data: Data = None, database: Database = None) -> None
 
 
 @token.command("create")
-def token_create(
+def token_create(  # noqa: PLR0913 - as many as there are flags
     user_name: Annotated[str, typer.Argument(metavar="USER")],
     name: Annotated[str, typer.Option(help="What the token is for.")] = "command line",
+    scope: Annotated[
+        TokenScope, typer.Option(help="read: everything the user sees; report: save and read progress; all: no limit.")
+    ] = TokenScope.ALL,
+    expires: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"],
+            help="When the token expires, in UTC: a day, from whose beginning on it is refused, or a time.",
+        ),
+    ] = None,
     data: Data = None,
     database: Database = None,
 ) -> None:
     """Make a token and print it, this once."""
+    expires_at = None if expires is None else instant_of(expires.replace(tzinfo=UTC))
 
     async def create(playhead: "Installation") -> str:
         found = await playhead.accounts.find_user_named(user_name)
-        return (await playhead.accounts.create_token(found.id, name)).secret
+        return (await playhead.accounts.create_token(found.id, name, scope=scope, expires_at=expires_at)).secret
 
     typer.echo(_run(data, database, create))
 

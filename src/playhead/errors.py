@@ -9,6 +9,7 @@ class Code(Enum):
 
     NOT_AUTHENTICATED = "not-authenticated"
     ACCESS_DENIED = "access-denied"
+    INSUFFICIENT_SCOPE = "insufficient-scope"
     NOT_FOUND = "not-found"
     MALFORMED = "malformed"
     TOO_LARGE = "too-large"
@@ -53,6 +54,11 @@ def not_authenticated() -> PlayheadError:
 def access_denied() -> PlayheadError:
     """The thing exists, and this user may not see or change it."""
     return PlayheadError(Code.ACCESS_DENIED, "Access denied")
+
+
+def insufficient_scope(scope: str) -> PlayheadError:
+    """The user may do this, but not with this token, whose `scope` is too small."""
+    return PlayheadError(Code.INSUFFICIENT_SCOPE, f"The scope of this token, {scope}, does not allow this")
 
 
 def not_found(message: str = "Not found") -> PlayheadError:

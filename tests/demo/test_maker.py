@@ -33,13 +33,13 @@ def maker(database: SQLiteDatabase, tmp_path: Path) -> Iterator[DemoMaker]:
     clock, ids, numbers = Clock(), Ids(), count(1)
     passwords = Passwords(memory_kib=64)
 
-    def new_token() -> str:
-        return f"{next(numbers):064x}"[::-1]
+    def new_digits() -> str:
+        return f"{next(numbers):032x}"[::-1]
 
-    accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_token=new_token)
+    accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_digits=new_digits)
     catalogue = Catalogue(database, clock=clock, new_id=ids)
     scanner = Scanner(database, clock=clock, new_id=ids, tools=ScanTools(filenames.parse, probe))
-    yield DemoMaker(accounts, catalogue, scanner, tmp_path / "demo", new_token)
+    yield DemoMaker(accounts, catalogue, scanner, tmp_path / "demo", new_digits)
     passwords.close()
 
 

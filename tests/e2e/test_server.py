@@ -11,7 +11,7 @@ from server import Server
 def test_the_first_start_prints_a_link_that_makes_the_first_admin_once(server: Server):
     server.start()
     assert server.within(5, lambda: "/setup" in server.printed())
-    found = re.search(r"(http://127\.0\.0\.1:\d+)/setup\?token=([0-9a-f]{64})", server.printed())
+    found = re.search(r"(http://127\.0\.0\.1:\d+)/setup\?token=(ph_[0-9a-f]{72})", server.printed())
     assert found
     form = {
         "token": found[2],
@@ -67,7 +67,7 @@ def test_the_commands_make_a_user_and_a_token_while_the_server_runs(server: Serv
     server.start()
     server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
     token = server.command("token", "create", "anna", "--name", "tests").stdout
-    assert re.fullmatch(r"[0-9a-f]{64}\n", token)
+    assert re.fullmatch(r"ph_[0-9a-f]{72}\n", token)
     with server.client(token.strip()) as client:
         assert client.get("/api/v1/me").json()["username"] == "anna"
         assert [each["name"] for each in client.get("/api/v1/tokens").json()["items"]] == ["tests"]

@@ -5,6 +5,8 @@ import re
 import httpx
 import pytest
 
+from playhead.domain.model import UserId
+from playhead.domain.tokens import TokenScope
 from playhead.http.route import Access, Route
 from world import EPISODE, LIBRARY, MOVIE, SHOW, World
 
@@ -141,6 +143,55 @@ async def test_no_route_shows_a_stranger_what_was_not_granted(stocked: World):
             assert response.status_code < 500, (route.method, route.path, response.text)
             for hidden in (MOVIE, SHOW, EPISODE, "Harbour Lights", "Tidal Station", "Films"):
                 assert hidden not in response.text, (route.method, route.path)
+
+
+# Besides GET for tokens that read: what a player's token, which reports, may call.
+REPORTING = {
+    "GET /api/v1/playback/movie/{id}",
+    "POST /api/v1/playback/movie/{id}",
+    "GET /api/v1/playback/episode/{id}",
+    "POST /api/v1/playback/episode/{id}",
+    "GET /api/v1/playback/movie/{id}/state",
+    "GET /api/v1/playback/movie/{id}/plays",
+    "GET /api/v1/playback/movie/{id}/positions",
+    "GET /api/v1/playback/episode/{id}/state",
+    "GET /api/v1/playback/episode/{id}/plays",
+    "GET /api/v1/playback/episode/{id}/positions",
+    "GET /api/v1/playback",
+    "POST /api/v1/playback/batch",
+    "GET /api/v1/now-playing",
+    "GET /api/v1/me",
+    "GET /api/v1/noop",
+    "POST /api/v1/noop",
+}
+
+
+def may_call(route: Route, scope: TokenScope) -> bool:
+    if scope is TokenScope.ALL or route.access is Access.ANYONE:
+        return True
+    if scope is TokenScope.READ:
+        return route.documented and route.method == "GET"
+    return f"{route.method} {route.path}" in REPORTING
+
+
+@pytest.mark.parametrize("scope", [*TokenScope])
+async def test_no_token_goes_beyond_its_scope_though_it_is_an_admins(stocked: World, scope: TokenScope):
+    secret = (
+        await stocked.playhead.installation.accounts.create_token(
+            UserId(stocked.user_ids["admin"]), "limited", scope=scope
+        )
+    ).secret
+    for route in stocked.playhead.table:
+        response = await call(stocked, route, {"authorization": f"bearer {secret}"})
+        refusal = f"The scope of this token, {scope}, does not allow this"
+        where = (route.method, route.path, response.status_code)
+        if may_call(route, scope):
+            assert refusal not in response.text, where
+        else:
+            assert response.status_code == 403, where
+            assert refusal in response.text or route.path == ENDLESS, where
+            if route.show_refusal is None:
+                assert response.headers["www-authenticate"] == 'Bearer error="insufficient_scope"', where
 
 
 async def test_the_public_routes_are_these(stocked: World):

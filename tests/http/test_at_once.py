@@ -8,6 +8,8 @@ import pytest
 
 from playhead.asgi import Playhead
 from playhead.config import Settings
+from playhead.domain.model import UserId
+from playhead.domain.tokens import TokenScope
 from playhead.http.at_once import Later
 from world import EPISODE, MOVIE, NOWHERE, World
 
@@ -96,6 +98,29 @@ async def test_refusals_are_the_same_bytes(stocked: World, line: Line):
         assert not expected.startswith(b"HTTP/1.1 200")
         assert await line.ask(*request) == expected, request
     assert line.rests == []
+
+
+async def test_a_token_whose_scope_is_too_small_is_refused_with_the_same_bytes(stocked: World, line: Line):
+    accounts = stocked.playhead.installation.accounts
+    token = await accounts.create_token(UserId(stocked.user_ids["member"]), "reads", scope=TokenScope.READ)
+    reader = {"authorization": f"Bearer {token.secret}"}
+    await stocked.client.get(ME, headers=reader)
+    save = ("POST", MOVIE_PATH, reader | JSON, REPORT)
+    expected = await in_the_usual_way(stocked, *save)
+    assert expected.startswith(b"HTTP/1.1 403")
+    assert await line.ask(*save) == expected
+    read = await line.ask("GET", MOVIE_PATH, reader)
+    assert read is not None
+    assert read.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
+async def test_the_scheme_of_a_credential_counts_in_any_case(stocked: World, line: Line, scheme: str):
+    credential = stocked.member["authorization"].partition(" ")[2]
+    headers = {"authorization": f"{scheme} {credential}"}
+    expected = await in_the_usual_way(stocked, "GET", MOVIE_PATH, headers)
+    assert expected.startswith(b"HTTP/1.1 200")
+    assert await line.ask("GET", MOVIE_PATH, headers) == expected
 
 
 async def test_a_store_that_is_closed_lets_the_connection_rest(stocked: World, line: Line):

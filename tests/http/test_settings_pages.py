@@ -46,8 +46,9 @@ async def test_a_new_password_needs_the_current_one_and_signs_all_other_devices_
     other = await other_device(world)
     await enter(world)
     answer = await change_password(world)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/settings?done=password")
-    assert "Your password is changed." in (await world.client.get(answer.headers["location"])).text
+    assert (answer.status_code, answer.headers["location"]) == (303, "/settings?done=password&sessions=1&tokens=0")
+    page = (await world.client.get(answer.headers["location"])).text
+    assert "Your password is changed. 1 device signed out, 0 API tokens revoked." in page
     assert await status_of(world, other) == 401
     assert await status_of(world, world.member) == 200  # an API token
     await submit(world.client, "/sign-out")

@@ -4,16 +4,17 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
 from typing import TypeVar
-from uuid import UUID
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, insert, select
 
-from playhead.domain.accounts import Principal, TokenKind, User, login_key, token_hash
-from playhead.domain.model import LibraryId, Role, TokenId, UserId
+from playhead.domain.accounts import Principal, TokenKind, User, login_key
+from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.domain.tokens import TokenScope, form_token, token_hash, token_key
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.services import credential_cache
-from playhead.services.accounts import SIGN_INS_MAX, Accounts
+from playhead.services.accounts import SIGN_INS_MAX, Accounts, Ended
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
@@ -76,7 +77,7 @@ class Process:
             clock=clock,
             monotonic=self.stopwatch,
             new_id=ids,
-            new_token=lambda: f"{next(numbers):064x}",
+            new_digits=lambda: f"{next(numbers):032x}",
         )
 
 
@@ -178,7 +179,7 @@ async def test_a_user_is_found_by_a_name_in_any_case(accounts: Accounts):
 
 async def test_a_renamed_user_signs_in_by_the_new_name_and_frees_the_old_one(accounts: Accounts):
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
-    assert (await accounts.change_user(ana.id, name="Anna")).name == "Anna"
+    assert (await accounts.change_user(ana.id, name="Anna")).user.name == "Anna"
     assert (await accounts.sign_in("anna", PASSWORD, HERE)).user.id == ana.id
     assert (await refused(accounts.sign_in("ana", PASSWORD, HERE))).code is Code.NOT_AUTHENTICATED
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
@@ -187,7 +188,7 @@ async def test_a_renamed_user_signs_in_by_the_new_name_and_frees_the_old_one(acc
 async def test_a_user_may_change_the_case_of_their_name_but_not_take_anothers(accounts: Accounts):
     ana = await accounts.create_user("ana", PASSWORD, Role.MEMBER)
     await accounts.create_user("ben", PASSWORD, Role.MEMBER)
-    assert (await accounts.change_user(ana.id, name="ANA")).name == "ANA"
+    assert (await accounts.change_user(ana.id, name="ANA")).user.name == "ANA"
     assert (await refused(accounts.change_user(ana.id, name="Ben"))).code is Code.CONFLICT
     assert (await accounts.find_user(ana.id)).name == "ANA"
 
@@ -260,7 +261,7 @@ async def test_the_last_admin_can_be_neither_removed_nor_demoted(accounts: Accou
     await accounts.create_user("Ben", PASSWORD, Role.MEMBER)
     assert (await refused(accounts.remove_user(ana.id))).code is Code.CONFLICT
     assert (await refused(accounts.change_user(ana.id, role=Role.MEMBER))).code is Code.CONFLICT
-    assert (await accounts.change_user(ana.id, role=Role.ADMIN)).role is Role.ADMIN
+    assert (await accounts.change_user(ana.id, role=Role.ADMIN)).user.role is Role.ADMIN
 
 
 async def test_two_admins_who_remove_each_other_at_the_same_instant_leave_one(processes: tuple[Process, Process]):
@@ -531,15 +532,77 @@ async def test_an_api_token_cannot_sign_out(accounts: Accounts):
     assert await accounts.authenticate(secret) == principal
 
 
-@pytest.mark.parametrize("text", ["", "a" * 63, "A" * 64, "é" * 64, "a" * 64 + "\n", "a" * 10_000])
+@pytest.mark.parametrize(
+    "text", ["", "a" * 63, "A" * 64, "é" * 64, "a" * 64 + "\n", "a" * 10_000, "ph_" + "a" * 64 + "00000000"]
+)
 async def test_what_is_no_token_never_reaches_the_store(process: Process, text: str):
     assert await process.accounts.authenticate(text) is None
     assert process.database.inline_reads == 0
 
 
 async def test_an_unknown_token_is_nobody(process: Process):
-    assert await process.accounts.authenticate("a" * 64) is None
+    assert await process.accounts.authenticate(form_token(NOBODY, "0" * 32)) is None
     assert process.database.inline_reads == 2  # the epoch of credentials, and the token
+
+
+async def test_a_token_issued_before_native_ones_is_good_until_it_is_revoked(accounts: Accounts, database: Database):
+    ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
+    old = "0123456789abcdef" * 4
+    row = {"hash": token_hash(old), "id": NOBODY, "user_id": ana.id, "kind": "api", "scope": "all", "name": "phone"}
+
+    def migrate(connection: Connection) -> None:
+        connection.execute(insert(schema.token).values(row | {"created_at": 0}))
+        connection.execute(insert(schema.token_by_hash).values(hash=row["hash"], user_id=ana.id))
+
+    await database.write(migrate)
+    principal = await accounts.authenticate(old)
+    assert principal is not None
+    assert (principal.user_id, principal.scope) == (ana.id, TokenScope.ALL)
+    await accounts.revoke_token(ana.id, TokenId(NOBODY))
+    assert await accounts.authenticate(old) is None
+    assert await rows_of(database, "token_by_hash") == 0
+
+
+async def test_a_token_says_whose_it_is_and_carries_its_scope_and_its_end(accounts: Accounts, clock: Clock):
+    ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
+    ends_at = Instant(clock.now + 2 * DAY_MS)
+    secret, token = await accounts.create_token(ana.id, "phone", scope=TokenScope.REPORT, expires_at=ends_at)
+    assert token_key(secret).user_id == ana.id
+    assert await accounts.list_tokens(ana.id) == [token]
+    for _ in range(2):
+        principal = await accounts.authenticate(secret)
+        assert principal is not None
+        assert principal.scope is TokenScope.REPORT
+        clock.advance(DAY_MS - 1)  # a use must not move the end
+    assert (await accounts.list_tokens(ana.id))[0].expires_at == ends_at
+    clock.advance(2)
+    assert await accounts.authenticate(secret) is None
+
+
+@pytest.mark.parametrize("ahead_ms", [0, -1, 8_000 * 365 * DAY_MS])
+async def test_a_token_must_end_in_the_future_of_a_calendar(accounts: Accounts, clock: Clock, ahead_ms: int):
+    ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
+    error = await refused(accounts.create_token(ana.id, "phone", expires_at=Instant(clock.now + ahead_ms)))
+    assert error.details == {"expires_at": ["must be in the future, and before the year 10000"]}
+    assert await accounts.list_tokens(ana.id) == []
+
+
+async def test_a_password_change_ends_all_tokens_where_that_is_asked_for_and_says_how_many(accounts: Accounts):
+    await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
+    session, ana = await accounts.sign_in("Ana", PASSWORD, HERE)
+    for _ in range(2):
+        await accounts.sign_in("Ana", PASSWORD, HERE)
+    secret, _ = await accounts.create_token(ana.id, "phone")
+    principal = await accounts.authenticate(session)
+    assert principal is not None
+    ended = await accounts.change_own_password(principal, PASSWORD, "battery staple", HERE, end_tokens=True)
+    assert ended == Ended(sessions=2, tokens=1)
+    assert await accounts.authenticate(secret) is None
+    assert await accounts.authenticate(session) is not None
+    await accounts.create_token(ana.id, "phone")
+    _, ended = await accounts.change_user(ana.id, password="staple of batteries", end_tokens=True)
+    assert ended == Ended(sessions=1, tokens=1)
+    assert await accounts.list_tokens(ana.id) == []
 
 
 async def test_a_token_is_looked_up_once_and_then_only_whether_anything_was_revoked(process: Process):
@@ -606,14 +669,15 @@ async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(
 ):
     monkeypatch.setattr(credential_cache, "CREDENTIALS_MAX", 20)
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
-    secrets = [f"{number:064x}" for number in range(21)]
+    secrets = [form_token(ana.id, f"{number:032x}") for number in range(21)]
     today = process.clock.now - process.clock.now % DAY_MS
     rows = [
         {
             "hash": token_hash(secret),
-            "id": str(UUID(hex=secret[-32:])),
+            "id": str(uuid4()),
             "user_id": ana.id,
             "kind": "api",
+            "scope": "all",
             "name": "phone",
         }
         | {"created_at": 0, "last_used_at": today}

@@ -13,6 +13,7 @@ from playhead.domain.events import NAMED_MAX, SHOWN_MAX, Change, Topic
 from playhead.domain.limits import EVENT_STREAMS, EVENT_STREAMS_OF_USER, NOTICES_OF_STREAM
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, Role, UserId
 from playhead.domain.playback import Event, Policy, Progress, Report
+from playhead.domain.tokens import TokenKey
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.services.events import Events, EventStream, StreamSignal, StreamTiming
 from playhead.services.playback import Playback
@@ -49,11 +50,11 @@ class Tokens:
         self.fails = False
         self.asked = asyncio.Event()
 
-    async def __call__(self, hashes: Collection[str]) -> set[str]:
+    async def __call__(self, keys: Collection[TokenKey]) -> set[TokenKey]:
         self.asked.set()
         if self.fails:
             raise unavailable()
-        return self.ended & set(hashes)
+        return {key for key in keys if key.hash in self.ended}
 
 
 def principal(user_id: UserId = ANNA, digest: str = "hash") -> Principal:

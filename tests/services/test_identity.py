@@ -7,6 +7,7 @@ import pytest
 from playhead.domain.accounts import Principal, TokenKind
 from playhead.domain.identity import GroupRules, Identity, IdentityRefusedError, Refusal
 from playhead.domain.model import LibraryId, Role, UserId
+from playhead.domain.tokens import TokenKey
 from playhead.errors import Code, PlayheadError
 from playhead.services.accounts import Accounts
 from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
@@ -30,14 +31,14 @@ class House:
         self.clock = Clock()
         self.watch = Stopwatch()
         ids = Ids()
-        tokens = (f"{number:064x}" for number in range(1, 1000))
+        tokens = (f"{number:032x}" for number in range(1, 1000))
         self.accounts = Accounts(
             database,
             Passwords(threads=1, memory_kib=64),
             clock=self.clock,
             monotonic=self.watch,
             new_id=ids,
-            new_token=lambda: next(tokens),
+            new_digits=lambda: next(tokens),
         )
         self.identities = Identities(database, rules, clock=self.clock, new_id=ids)
         self.proxy = ProxyIdentities(database, self.identities, clock=self.clock, monotonic=self.watch)
@@ -235,15 +236,16 @@ async def test_an_unlinked_or_removed_account_is_believed_for_less_than_a_second
     here = await house(database, creates=True)
     principal = await by_proxy(here)
     assert principal is not None
-    hashes = [principal.token_hash, "0" * 64]
+    lost = TokenKey(principal.user_id, "0" * 64)
+    keys = [principal.token_key, lost]
     ended = {"tokens": here.accounts.ended_tokens, "identities": here.identities}
-    assert await ended_credentials(hashes, **ended) == {"0" * 64}  # pyright: ignore[reportArgumentType]
+    assert await ended_credentials(keys, **ended) == {lost}  # pyright: ignore[reportArgumentType]
     await here.accounts.remove_user(principal.user_id)
     here.watch.seconds += 1
     again = await by_proxy(here)
     assert again is not None
     assert again.user_id != principal.user_id
-    assert await ended_credentials(hashes, **ended) == set(hashes)  # pyright: ignore[reportArgumentType]
+    assert await ended_credentials(keys, **ended) == set(keys)  # pyright: ignore[reportArgumentType]
 
 
 async def test_whom_nobody_knows_is_nobody_and_is_logged_once(database: Database, caplog: pytest.LogCaptureFixture):

@@ -1,11 +1,12 @@
 """The queries of accounts, where what they promise does not show through the service."""
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, insert
 
 from playhead.domain.accounts import Token, TokenKind, User
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
-from playhead.storage import accounts
+from playhead.domain.tokens import TokenKey, TokenScope
+from playhead.storage import accounts, schema
 from playhead.storage.engine.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -48,21 +49,37 @@ async def test_a_token_is_found_by_its_hash_together_with_its_account(database: 
     session = token_of(ANA, TokenKind.SESSION, 1, Instant(5))
     await database.write(add_ana_and_ben)
     await database.write(lambda connection: accounts.add_token(connection, "digest", session))
-    found = await database.read_inline(lambda connection: accounts.find_bearer(connection, "digest"))
-    assert found == (accounts.StoredToken(ANA.id, TokenKind.SESSION, Instant(5), None), ANA)
-    assert await database.read_inline(lambda connection: accounts.find_bearer(connection, "another")) is None
+
+    async def find(user: User, digest: str, *, search: bool) -> tuple[accounts.StoredToken, User] | None:
+        key = TokenKey(user.id, digest)
+        return await database.read_inline(lambda connection: accounts.find_bearer(connection, key, search=search))
+
+    expected = (accounts.StoredToken(ANA.id, TokenKind.SESSION, TokenScope.ALL, Instant(5), None), ANA)
+    assert await find(ANA, "digest", search=False) == expected
+    assert await find(ANA, "another", search=True) is None
+    assert await find(BEN, "digest", search=True) is None
+    await database.write(
+        lambda connection: connection.execute(insert(schema.token_by_hash).values(hash="digest", user_id=ANA.id))
+    )
+    assert await find(BEN, "digest", search=True) == expected
+    assert await find(BEN, "digest", search=False) is None
 
 
 async def test_a_token_whose_account_is_gone_is_not_found(database: Database):
     await database.write(lambda connection: accounts.add_token(connection, "digest", token_of(ANA, TokenKind.API, 1)))
-    assert await database.read_inline(lambda connection: accounts.find_bearer(connection, "digest")) is None
+    assert (
+        await database.read_inline(
+            lambda connection: accounts.find_bearer(connection, TokenKey(ANA.id, "digest"), search=True)
+        )
+        is None
+    )
 
 
 async def test_the_day_of_use_never_goes_back(database: Database):
     def later_then_earlier(connection: Connection) -> list[Token]:
         accounts.add_token(connection, "digest", token_of(ANA, TokenKind.API, 1))
-        accounts.note_use(connection, "digest", Instant(2 * DAY), None)
-        accounts.note_use(connection, "digest", DAY, None)
+        accounts.note_use(connection, TokenKey(ANA.id, "digest"), Instant(2 * DAY), None)
+        accounts.note_use(connection, TokenKey(ANA.id, "digest"), DAY, None)
         return accounts.list_tokens(connection, ANA.id, TokenKind.API)
 
     assert [token.last_used_at for token in await database.write(later_then_earlier)] == [2 * DAY]

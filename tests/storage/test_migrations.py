@@ -153,6 +153,15 @@ def test_an_older_database_is_backed_up_and_then_upgraded_with_its_content(
     assert names_beside(path) == ["playhead.db", done.backup.name]
 
 
+def test_a_token_from_before_native_tokens_is_kept_and_found_by_its_hash(path: Path):
+    upgrade(path, now=NOW, migrations=Migrations(head="0006"))
+    run(path, "INSERT INTO token VALUES ('h', 'i', 'u', 'api', 'phone', 1, NULL, 2)")
+    assert upgrade(path, now=NOW).before == "0006"
+    found = run(path, "SELECT user_id, hash, id, kind, scope, name, created_at, expires_at, last_used_at FROM token")
+    assert found == [("u", "h", "i", "api", "all", "phone", 1, None, 2)]
+    assert run(path, "SELECT hash, user_id FROM token_by_hash") == [("h", "u")]
+
+
 def test_what_another_process_has_written_and_not_checkpointed_is_in_the_backup(
     path: Path, later: Callable[[str], Migrations]
 ):

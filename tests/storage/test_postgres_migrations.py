@@ -105,6 +105,15 @@ def test_an_older_database_is_upgraded_with_its_content(url: str, later: Callabl
     assert run(url, "SELECT name, user_id::text, more FROM login") == [("ana", ANA, None)]
 
 
+def test_a_token_from_before_native_tokens_is_kept_and_found_by_its_hash(url: str):
+    upgrade(url, migrations=Migrations(head="0006"))
+    run(url, f"INSERT INTO token VALUES ('h', '{ANA}', '{ANA}', 'api', 'phone', 1, NULL, 2)")  # noqa: S608 - ours
+    assert upgrade(url).before == "0006"
+    found = run(url, "SELECT user_id::text, hash, kind, scope, name, created_at, expires_at, last_used_at FROM token")
+    assert found == [(ANA, "h", "api", "all", "phone", 1, None, 2)]
+    assert run(url, "SELECT hash, user_id::text FROM token_by_hash") == [("h", ANA)]
+
+
 def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, later: Callable[[str], Migrations]):
     upgrade(url)
     run(url, ADD_ANA)

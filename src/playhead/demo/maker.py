@@ -61,13 +61,13 @@ class Demo:
 
 @dataclass(frozen=True, slots=True)
 class DemoMaker:
-    """Makes a demo in `folder`, which nothing else uses; `new_token` gives 64 random hexadecimal digits."""
+    """Makes a demo in `folder`, which nothing else uses; `new_digits` gives random hexadecimal digits, at least 32."""
 
     accounts: Accounts
     catalogue: Catalogue
     scanner: Scanner
     folder: Path
-    new_token: Callable[[], str]
+    new_digits: Callable[[], str]
 
     async def prepare(self) -> Demo:
         """Make what is missing and return what to show.
@@ -97,7 +97,7 @@ class DemoMaker:
         )
 
     async def _user(self, name: str, role: Role, kept: DemoCredentials | None) -> tuple[User, DemoCredentials]:
-        password = self.new_token()[:_PASSWORD_LENGTH] if kept is None else kept.password
+        password = self.new_digits()[:_PASSWORD_LENGTH] if kept is None else kept.password
         try:
             user = await self.accounts.find_user_named(name)
         except PlayheadError:
@@ -106,7 +106,7 @@ class DemoMaker:
             if not await self._is_password(name, password):
                 await self.accounts.change_user(user.id, password=password)
             if user.role is not role:
-                user = await self.accounts.change_user(user.id, role=role)
+                user = (await self.accounts.change_user(user.id, role=role)).user
         token = None if kept is None else kept.token
         principal = None if token is None else await self.accounts.authenticate(token)
         if token is None or principal is None or principal.user_id != user.id:

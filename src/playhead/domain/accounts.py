@@ -1,6 +1,5 @@
 """Accounts, tokens, and the rules about them: names, passwords, lifetimes, throttled sign-in. Looks nothing up."""
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -8,7 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv6Address, ip_address, ip_network
 
-from playhead.domain.model import Instant, Role, TokenId, UserId
+from playhead.domain.model import LATEST, Instant, Role, TokenId, UserId
+from playhead.domain.tokens import TokenKey, TokenScope
 
 NAME_LENGTH_MAX = 64
 # Controls, what is written but not seen, marks that turn the direction of text, and no characters: two names that look
@@ -28,14 +28,13 @@ FAILURES_ALLOWED = 10
 FAILURE_WINDOW_MS = 15 * 60_000
 
 _REFUSED = re.compile(rf"[{_UNSEEN}\ud800-\udfff]")  # a lone surrogate is no text; JSON cannot bring one
-_TOKEN = re.compile(r"[0-9a-f]{64}")
 _IPV6_PREFIX = 64
 
 
 class TokenKind(StrEnum):
-    """A session ends by itself, an api token only by revocation; a setup token makes the first admin, no more.
+    """A session ends when it is not used; an api token by revocation, or at the time its owner chose for it.
 
-    PROXY is never stored: a trusted proxy vouches for each request.
+    A setup token makes the first admin, no more. PROXY is never stored: a trusted proxy vouches for each request.
     """
 
     SESSION = "session"
@@ -69,6 +68,7 @@ class Token:
     created_at: Instant
     expires_at: Instant | None
     last_used_at: Instant | None
+    scope: TokenScope = TokenScope.ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,12 @@ class Principal:
     role: Role
     token_kind: TokenKind
     token_hash: str
+    scope: TokenScope = TokenScope.ALL
+
+    @property
+    def token_key(self) -> TokenKey:
+        """Return where the credential is stored."""
+        return TokenKey(self.user_id, self.token_hash)
 
 
 def clean_name(text: str) -> str:
@@ -122,24 +128,19 @@ def password_bytes(password: str) -> bytes:
     return unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
 
 
-def is_token(text: str) -> bool:
-    """Say whether a credential has the form of a token, so that the store need not be asked about anything else."""
-    return _TOKEN.fullmatch(text) is not None
-
-
-def token_hash(token: str) -> str:
-    """Return the form in which a token is stored. It has 256 random bits, so no salt and no slow hash is needed."""
-    return hashlib.sha256(token.encode()).hexdigest()
-
-
 def token_is_live(kind: TokenKind, expires_at: Instant | None, now: Instant) -> bool:
     """Say whether a stored token authenticates requests."""
     return kind is not TokenKind.SETUP and (expires_at is None or now < expires_at)
 
 
-def token_expiry(kind: TokenKind, used_at: Instant) -> Instant | None:
-    """Return when a token ends if it is not used after `used_at`; None for never."""
-    return Instant(used_at + SESSION_LIFETIME_MS) if kind is TokenKind.SESSION else None
+def renewed_expiry(kind: TokenKind, expires_at: Instant | None, used_at: Instant) -> Instant | None:
+    """Return when a token ends that was used at `used_at`: using a session extends it, and nothing else."""
+    return Instant(used_at + SESSION_LIFETIME_MS) if kind is TokenKind.SESSION else expires_at
+
+
+def expiry_faults(expires_at: Instant, now: Instant) -> list[str]:
+    """Say what is wrong with the chosen end of a new token, as phrases."""
+    return [] if now < expires_at <= LATEST else ["must be in the future, and before the year 10000"]
 
 
 def day_of(now: Instant) -> Instant:

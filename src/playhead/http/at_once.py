@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 
 from playhead.domain.accounts import Principal
 from playhead.errors import PlayheadError
+from playhead.http.auth import bearer_credential
 from playhead.http.bodies import JSON_MAX_BYTES, JSON_MEDIA_TYPES, decode, encode, require_media_type, too_large
 from playhead.http.errors import Headers, Pause, hold_back, internal_problem, problem
 from playhead.http.metrics import RequestStats
-from playhead.http.route import JSON_HEADERS, Access, Awaited, Route
+from playhead.http.route import JSON_HEADERS, Access, Awaited, Route, require_scope
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ class Later(NamedTuple):
     conclude: Callable[[asyncio.Future[Any], Pause], bytes]
 
 
-_BEARER = b"Bearer "
 _OF_NOTHING: dict[bytes, Route] = {}
 
 
@@ -74,6 +74,7 @@ class AtOnce:
         if principal is None:
             return None
         try:
+            require_scope(route, principal)
             request = None if route.request is None else _checked(route.request, content_type, body)
             found = route.at_once(principal, parameter.decode("ascii"), request)
             if isinstance(found, Awaited):
@@ -92,9 +93,8 @@ class AtOnce:
                 credential = value
             elif name == b"content-type" and content_type is None:
                 content_type = value.decode("latin-1")
-        if not credential.startswith(_BEARER):
-            return None, content_type
-        return self._recall(credential[len(_BEARER) :].decode("latin-1")), content_type
+        token = bearer_credential(credential)
+        return None if token is None else self._recall(token), content_type
 
     def _conclude(
         self, route: Route, show: Callable[[Any], object], future: asyncio.Future[Any], pause: Pause

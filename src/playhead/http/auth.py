@@ -50,10 +50,8 @@ async def identify(scope: Scope, authentication: Authentication) -> Principal | 
         elif name == b"cookie":
             cookie = value
     if authorization is not None:
-        scheme, _, credential = authorization.partition(b" ")
-        if scheme.lower() != b"bearer":
-            return None
-        return await authentication.by_token(credential.strip().decode("latin-1"))
+        credential = bearer_credential(authorization)
+        return None if credential is None else await authentication.by_token(credential)
     by_proxy = authentication.by_proxy
     principal = None if by_proxy is None else await by_proxy.identify(scope)
     if principal is None and cookie is not None:
@@ -62,6 +60,13 @@ async def identify(scope: Scope, authentication: Authentication) -> Principal | 
     if principal is not None and scope["method"] not in _SAFE_METHODS:
         require_same_origin(scope)
     return principal
+
+
+def bearer_credential(authorization: bytes) -> str | None:
+    """Return the token of an Authorization header; None for other schemes. Case does not matter (RFC 9110, 11.1)."""
+    if authorization[:7].lower() != b"bearer ":
+        return None
+    return authorization[7:].strip().decode("latin-1")
 
 
 def require_same_origin(scope: Scope) -> None:

@@ -11,6 +11,7 @@ from playhead.errors import Code, PlayheadError
 STATUS: dict[Code, int] = {
     Code.NOT_AUTHENTICATED: 401,
     Code.ACCESS_DENIED: 403,
+    Code.INSUFFICIENT_SCOPE: 403,
     Code.NOT_FOUND: 404,
     Code.MALFORMED: 400,
     Code.TOO_LARGE: 413,
@@ -48,6 +49,8 @@ def problem(error: PlayheadError, headers: Headers | None = None) -> tuple[int, 
     more = [*(headers or ())]
     if error.code is Code.NOT_AUTHENTICATED:
         more.append((b"www-authenticate", b"Bearer"))
+    if error.code is Code.INSUFFICIENT_SCOPE:
+        more.append((b"www-authenticate", b'Bearer error="insufficient_scope"'))  # RFC 6750, 3.1
     if error.retry_after_s is not None:
         more.append((b"retry-after", str(error.retry_after_s).encode()))
     return STATUS[error.code], [*_about(body), *more], body

@@ -11,13 +11,13 @@ from typing import Any
 import msgspec
 from apispec import APISpec
 
+from playhead.domain.tokens import TokenScope
 from playhead.errors import Code
 from playhead.http.errors import STATUS, Problem
 from playhead.http.route import Access, Route
 
 _REFERENCE = "#/components/schemas/{name}"
 _BODY_PROBLEMS = (Code.MALFORMED, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID)
-_CREDENTIALS: list[dict[str, list[str]]] = [{"token": []}, {"session": []}]
 
 
 def document(table: Sequence[Route], version: str) -> dict[str, Any]:
@@ -58,12 +58,17 @@ def _operation(route: Route, schema_of: dict[str, Any], components: dict[str, An
     if description:
         operation["description"] = description
     if route.access is not Access.ANYONE:
-        operation["security"] = _CREDENTIALS
+        operation["security"] = _credentials(route)
     if route.request is not None:
         media_types = route.media_types or ("application/json",)
         content = {media_type: {"schema": schema_of[repr(route.request)]} for media_type in media_types}
         operation["requestBody"] = {"required": route.body_required, "content": content}
     return operation
+
+
+def _credentials(route: Route) -> list[dict[str, list[str]]]:
+    """Return what authenticates a call: a token with any of the scopes that suffice, or a session."""
+    return [*({"token": [scope.value]} for scope in TokenScope if scope in route.scopes), {"session": []}]
 
 
 def _operation_id(route: Route) -> str:
@@ -110,7 +115,7 @@ def problem_codes(route: Route) -> set[Code]:
     """Return every code that a route may answer with, those of its access and body included."""
     codes = {*route.problems}
     if route.access is not Access.ANYONE:
-        codes |= {Code.NOT_AUTHENTICATED, Code.UNAVAILABLE}
+        codes |= {Code.NOT_AUTHENTICATED, Code.INSUFFICIENT_SCOPE, Code.UNAVAILABLE}
     if route.access is Access.ADMIN or (route.access is Access.MEMBER and not route.watching):
         codes.add(Code.ACCESS_DENIED)
     if route.access is not Access.ANYONE and route.method not in {"GET", "HEAD"}:

@@ -15,7 +15,8 @@ from starlette.types import Receive, Scope, Send
 
 from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
-from playhead.errors import Code, PlayheadError, access_denied, invalid, not_authenticated
+from playhead.domain.tokens import Need, TokenScope, sufficient_scopes
+from playhead.errors import Code, PlayheadError, access_denied, insufficient_scope, invalid, not_authenticated
 from playhead.http.auth import Authentication, header, identify
 from playhead.http.bodies import (
     JSON_MAX_BYTES,
@@ -135,9 +136,11 @@ class Route:
     `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `request`, gives.
     `body_required`: an empty body is none of the request's type. `more_statuses` are those that are no failures
     either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
+    `need`: what the scope of a token must allow, by default reading for GET and everything for other methods; routes
+    for ANYONE need nothing.
     `hot`: looked up before Starlette's routing. `at_once`: what answers a hot route without ASGI, where that can be.
-    `bounded`: only so many are answered at once; not so where an answer
-    lasts by its nature, or must come under any load. `documented`: part of the OpenAPI document; pages are not.
+    `bounded`: only so many are answered at once; not so where an answer lasts by its nature, or must come under any
+    load. `documented`: part of the OpenAPI document; pages are not.
     `watching`: it belongs to watching, and so is open to a child.
     `show_refusal`: how a page shows failures; everything else answers with problem documents.
     """
@@ -162,6 +165,20 @@ class Route:
     documented: bool = True
     watching: bool = False
     show_refusal: ShowRefusal | None = None
+    need: Need | None = None
+
+    @property
+    def scopes(self) -> frozenset[TokenScope]:
+        """Return the scopes with which a token may call the route."""
+        if self.access is Access.ANYONE:
+            return frozenset(TokenScope)
+        return sufficient_scopes(self.need or (Need.READ if self.method == "GET" else Need.ALL))
+
+
+def require_scope(route: Route, principal: Principal) -> None:
+    """Raise INSUFFICIENT_SCOPE where the token of a request may not call the route."""
+    if principal.scope is not TokenScope.ALL and principal.scope not in route.scopes:
+        raise insufficient_scope(principal.scope)
 
 
 def _require_role(route: Route, principal: Principal | None) -> None:
@@ -193,6 +210,8 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
         principal = await identify(scope, authentication)
         if principal is None and route.access is not Access.ANYONE:
             raise not_authenticated()
+        if principal is not None:
+            require_scope(route, principal)
         _require_role(route, principal)
         result = await route.endpoint(Call(scope, receive, parameters, principal))
         if isinstance(result, Response):

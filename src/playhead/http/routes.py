@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from playhead.domain.model import Instant, ItemKind
+from playhead.domain.tokens import Need
 from playhead.errors import Code
 from playhead.http.api.accounts import (
     AccountRoutes,
@@ -18,6 +19,7 @@ from playhead.http.api.accounts import (
     TokensAnswer,
     UserAnswer,
     UserChange,
+    UserChangedAnswer,
     UserRequest,
     UsersAnswer,
     UsersQuery,
@@ -260,7 +262,7 @@ def table(services: Services) -> list[Route]:
     settings = SettingsPages(pages, services.accounts)
     sign_in_settings = SignInSettings(pages, services.identities, services.identity_header)
     watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
-    page = partial(Route, documented=False, show_refusal=pages.show_refusal)
+    page = partial(Route, documented=False, show_refusal=pages.show_refusal, need=Need.ALL)
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
     library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
@@ -278,15 +280,17 @@ def table(services: Services) -> list[Route]:
     rows += [
         # Playback progress: frozen
         Route("GET", "/api/v1/playback/movie/{id}", movie.read, "Read the progress of a movie",
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=movie.read_at_once),
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=movie.read_at_once,
+              need=Need.READ_PROGRESS),
         Route("POST", "/api/v1/playback/movie/{id}", movie.save, "Save the progress of a movie",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
-              tag="playback", hot=True, at_once=movie.save_at_once),
+              tag="playback", hot=True, at_once=movie.save_at_once, need=Need.REPORT),
         Route("GET", "/api/v1/playback/episode/{id}", episode.read, "Read the progress of an episode",
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=episode.read_at_once),
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=episode.read_at_once,
+              need=Need.READ_PROGRESS),
         Route("POST", "/api/v1/playback/episode/{id}", episode.save, "Save the progress of an episode",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
-              tag="playback", hot=True, at_once=episode.save_at_once),
+              tag="playback", hot=True, at_once=episode.save_at_once, need=Need.REPORT),
         # Watch state
         *_mark_routes("movie", movie_mark),
         *_mark_routes("episode", episode_mark),
@@ -301,9 +305,10 @@ def table(services: Services) -> list[Route]:
         Route("DELETE", "/api/v1/playback/show/{id}/season/{season}/watched", show_mark.unwatch,
               "Mark a season as not watched", answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
         Route("POST", "/api/v1/playback/batch", batch.save, "Save the reports of a device that was offline",
-              request=BatchRequest, media_types=_JSON_OR_BEACON, answer=BatchAnswer, tag="watch state"),
+              request=BatchRequest, media_types=_JSON_OR_BEACON, answer=BatchAnswer, tag="watch state",
+              need=Need.REPORT),
         Route("GET", "/api/v1/playback", lists.changed, "List everything that the caller has",
-              query=ChangedQuery, answer=ChangedItemsAnswer, tag="watch state"),
+              query=ChangedQuery, answer=ChangedItemsAnswer, tag="watch state", need=Need.READ_PROGRESS),
         Route("GET", "/api/v1/continue-watching", lists.continue_watching, "List what to go on with",
               query=CardsQuery, answer=CardsAnswer, tag="watch state"),
         Route("PUT", "/api/v1/continue-watching/{id}/hidden", lists.hide, "Hide a card until the next activity",
@@ -323,7 +328,8 @@ def table(services: Services) -> list[Route]:
         Route("GET", "/api/v1/history", lists.history, "List plays, newest first",
               query=HistoryQuery, answer=HistoryAnswer, tag="watch state"),
         Route("GET", "/api/v1/now-playing", lists.now_playing, "List what is being played",
-              query=PlayingQuery, answer=PlayingListAnswer, problems=(Code.ACCESS_DENIED,), tag="watch state"),
+              query=PlayingQuery, answer=PlayingListAnswer, problems=(Code.ACCESS_DENIED,), tag="watch state",
+              need=Need.READ_PROGRESS),
         # Live
         Route("GET", "/api/v1/events", event.listen, "Listen to changes",
               answer=ChangeAnswer, media_types=(EVENTS_MEDIA_TYPE,), tag="live", bounded=False),
@@ -340,7 +346,8 @@ def table(services: Services) -> list[Route]:
         Route("POST", "/api/v1/device/token", device_code.redeem, "Exchange a device code for a session",
               access=Access.ANYONE, request=DeviceTokenRequest, media_types=DEVICE_CODE_MEDIA_TYPES,
               answer=DeviceTokenAnswer, problems=(Code.DEVICE_CODE, Code.UNAVAILABLE), tag="authentication"),
-        Route("GET", "/api/v1/me", account.me, "Who am I", answer=MeAnswer, tag="authentication"),
+        Route("GET", "/api/v1/me", account.me, "Who am I", answer=MeAnswer, tag="authentication",
+              need=Need.READ_PROGRESS),
         Route("POST", "/api/v1/tokens", account.create_token, "Make an API token",
               request=TokenRequest, answer=NewTokenAnswer, status=201, problems=(Code.NOT_FOUND, Code.LIMIT_REACHED),
               tag="authentication"),
@@ -356,8 +363,8 @@ def table(services: Services) -> list[Route]:
               access=Access.ADMIN, request=UserRequest, answer=UserAnswer, status=201, problems=(Code.CONFLICT,),
               tag="users"),
         Route("PATCH", "/api/v1/users/{id}", account.change_user, "Change a user",
-              access=Access.ADMIN, request=UserChange, answer=UserAnswer, problems=(Code.NOT_FOUND, Code.CONFLICT),
-              tag="users"),
+              access=Access.ADMIN, request=UserChange, answer=UserChangedAnswer,
+              problems=(Code.NOT_FOUND, Code.CONFLICT), tag="users"),
         Route("DELETE", "/api/v1/users/{id}", account.remove_user, "Remove a user",
               access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND, Code.CONFLICT), tag="users"),
         Route("PUT", "/api/v1/libraries/{id}/access/{user_id}", account.grant, "Let a user see a library",
@@ -408,9 +415,10 @@ def table(services: Services) -> list[Route]:
         Route("GET", "/api/openapi.json", service.openapi, "This document",
               access=Access.ANYONE, answer=dict[str, Any], tag="service"),
         Route("GET", "/api/v1/noop", read_noop, "Answer like a read, without the store",
-              answer=ProgressAnswer, tag="service", hot=True),
+              answer=ProgressAnswer, tag="service", hot=True, need=Need.READ_PROGRESS),
         Route("POST", "/api/v1/noop", save_noop, "Answer like a save, without the store",
-              request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True),
+              request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True,
+              need=Need.REPORT),
         # Pages: for people. Whoever is not signed in is sent to the sign-in page.
         page("GET", "/", pages.visited(home.show), "Home"),
         page("GET", "/history", pages.visited(history.show), "What was watched"),
@@ -486,7 +494,7 @@ def _mark_routes(kind: str, mark: MarkRoutes) -> list[Route]:
     # fmt: off
     return [
         Route("GET", f"{path}/state", mark.read, f"Read the whole watch state of {item}",
-              answer=StateAnswer, problems=_ITEM, tag="watch state"),
+              answer=StateAnswer, problems=_ITEM, tag="watch state", need=Need.READ_PROGRESS),
         Route("DELETE", path, mark.forget, f"Forget {item}", status=204, problems=_ITEM, tag="watch state"),
         Route("PUT", f"{path}/watched", mark.mark, f"Mark {item} as watched",
               request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=StateAnswer,
@@ -494,11 +502,11 @@ def _mark_routes(kind: str, mark: MarkRoutes) -> list[Route]:
         Route("DELETE", f"{path}/watched", mark.unwatch, f"Mark {item} as not watched",
               answer=StateAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", f"{path}/plays", mark.list_plays, f"List the plays of {item}",
-              answer=PlaysAnswer, problems=_ITEM, tag="watch state"),
+              answer=PlaysAnswer, problems=_ITEM, tag="watch state", need=Need.READ_PROGRESS),
         Route("DELETE", f"{path}/plays/{{play_id}}", mark.remove_play, f"Remove a play of {item}",
               status=204, problems=_ITEM, tag="watch state"),
         Route("GET", f"{path}/positions", mark.list_positions, f"List the kept points of {item}",
-              answer=PositionsAnswer, problems=_ITEM, tag="watch state"),
+              answer=PositionsAnswer, problems=_ITEM, tag="watch state", need=Need.READ_PROGRESS),
         Route("POST", f"{path}/positions/{{position_id}}/restore", mark.restore, f"Go back to a kept point of {item}",
               answer=StateAnswer, problems=_ITEM, tag="watch state"),
     ]

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import uvicorn
 
 from playhead.asgi import Playhead
-from playhead.bootstrap import new_token, open_installation
+from playhead.bootstrap import new_digits, open_installation
 from playhead.config import Settings
 from playhead.demo.maker import Demo, DemoMaker, welcome
 from playhead.errors import PlayheadError
@@ -324,7 +324,7 @@ class _Server:
     async def _prepare_demo(self) -> Demo:
         installation = self._playhead.installation
         maker = DemoMaker(
-            installation.accounts, installation.catalogue, installation.scanner, self._settings.data, new_token
+            installation.accounts, installation.catalogue, installation.scanner, self._settings.data, new_digits
         )
         return await maker.prepare()
 

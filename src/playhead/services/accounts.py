@@ -6,6 +6,7 @@ Whether the caller may administer is decided before, by `domain.access`; here is
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
@@ -21,19 +22,19 @@ from playhead.domain.accounts import (
     User,
     clean_name,
     day_of,
+    expiry_faults,
     is_last_admin,
-    is_token,
     login_key,
     name_faults,
     password_faults,
+    renewed_expiry,
     retry_after_s,
     throttle_address,
-    token_expiry,
-    token_hash,
     token_is_live,
 )
 from playhead.domain.limits import TOKENS_OF_USER
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.domain.tokens import TokenKey, TokenScope, form_token, is_token, names_its_user, token_hash, token_key
 from playhead.errors import (
     Code,
     PlayheadError,
@@ -76,11 +77,25 @@ class NewToken(NamedTuple):
     token: Token
 
 
+class Ended(NamedTuple):
+    """How many of a user's sessions and API tokens a change of their password has ended."""
+
+    sessions: int
+    tokens: int
+
+
+class UserChanged(NamedTuple):
+    """A user after a change, and what it ended: nothing but a new password ends anything."""
+
+    user: User
+    ended: Ended
+
+
 class Accounts:
     """The accounts of an installation.
 
-    `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_token` 256 random bits as
-    64 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room.
+    `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_digits` 128 random bits as
+    32 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room.
     """
 
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
@@ -91,13 +106,13 @@ class Accounts:
         clock: Callable[[], Instant],
         monotonic: Callable[[], float],
         new_id: Callable[[], str],
-        new_token: Callable[[], str],
+        new_digits: Callable[[], str],
     ) -> None:
         self._database = database
         self._passwords = passwords
         self._clock = clock
         self._new_id = new_id
-        self._new_token = new_token
+        self._new_digits = new_digits
         self._credentials = CredentialCache(monotonic)
         self._checking = asyncio.Lock()
         self._signing_in = 0
@@ -131,32 +146,34 @@ class Accounts:
                 self._credentials.check(await self._database.read_inline(storage.read_epoch), ticket)
 
     async def _look_up(self, token: str) -> Principal | None:
-        digest = token_hash(token)
+        key, search = token_key(token), not names_its_user(token)
         ticket = self._credentials.generation()
-        found = await self._database.read_inline(lambda connection: storage.find_bearer(connection, digest))
+        found = await self._database.read_inline(lambda connection: storage.find_bearer(connection, key, search=search))
         if found is None:
             return None
         stored, user = found
         now = self._clock()
         if not token_is_live(stored.kind, stored.expires_at, now):
             return None
-        principal = Principal(user.id, user.name, user.role, stored.kind, digest)
+        principal = Principal(user.id, user.name, user.role, stored.kind, key.hash, stored.scope)
         today = day_of(now)
         ends_at = Instant(today + DAY_MS)  # the use of each day is noted
         self._credentials.put(token, principal, min(ends_at, stored.expires_at or ends_at), ticket)
         if stored.last_used_at is None or stored.last_used_at < today:
-            expires_at = token_expiry(stored.kind, now)
+            expires_at = renewed_expiry(stored.kind, stored.expires_at, now)
             # A disk that is full refuses this, too; it must not cost a request that only reads.
             with suppress(PlayheadError):
-                await self._database.write(lambda connection: storage.note_use(connection, digest, today, expires_at))
+                await self._database.write(
+                    lambda connection: storage.note_use(connection, principal.token_key, today, expires_at)
+                )
         return principal
 
-    async def ended_tokens(self, token_hashes: Collection[str]) -> frozenset[str]:
+    async def ended_tokens(self, keys: Collection[TokenKey]) -> frozenset[TokenKey]:
         """Return those of these tokens that authenticate nobody any more: for what lasts longer than a request."""
-        found = await self._database.read(lambda connection: storage.list_expiries(connection, token_hashes))
+        found = await self._database.read(lambda connection: storage.list_expiries(connection, keys))
         now = self._clock()
         live = {digest for digest, (kind, expires_at) in found.items() if token_is_live(kind, expires_at, now)}
-        return frozenset(token_hashes) - live
+        return frozenset(key for key in keys if key.hash not in live)
 
     # Signing in and out
 
@@ -232,14 +249,14 @@ class Accounts:
         """End the session that makes the request. Raises NOT_FOUND where it was made with an API token."""
         if principal.token_kind is not TokenKind.SESSION:
             raise not_found("Session not found")
-        await self._revoke(lambda connection: storage.remove_token(connection, principal.token_hash))
+        await self._revoke(lambda connection: storage.remove_token(connection, principal.token_key))
 
     async def list_sessions(self, principal: Principal) -> list[SessionView]:
         """Return the sessions of who asks that have not ended, newest first."""
         now = self._clock()
 
         def load(connection: Connection) -> list[SessionView]:
-            current = storage.find_token_id(connection, principal.token_hash)
+            current = storage.find_token_id(connection, principal.token_key)
             tokens = storage.list_tokens(connection, principal.user_id, TokenKind.SESSION)
             live = [token for token in tokens if token_is_live(token.kind, token.expires_at, now)]
             return [SessionView(token, token.id == current) for token in live]
@@ -247,14 +264,17 @@ class Accounts:
         return await self._database.read(load)
 
     async def end_other_sessions(self, principal: Principal) -> None:
-        """End all sessions of who asks but the one that asks; API tokens stay."""
+        """End all sessions of the principal but the one that makes the request. API tokens stay."""
         await self._revoke(
             lambda connection: storage.remove_sessions(connection, principal.user_id, but=principal.token_hash)
         )
 
-    async def change_own_password(self, principal: Principal, current: str, password: str, address: str) -> None:
-        """Change the password of who knows the current one, and end their other sessions; API tokens stay.
+    async def change_own_password(
+        self, principal: Principal, current: str, password: str, address: str, *, end_tokens: bool = False
+    ) -> Ended:
+        """Change a user's own password, which takes the current one, and end their other sessions.
 
+        With `end_tokens` their API tokens end too. Returns what ended.
         Raises INVALID (`password`; `current`, which counts as a failed sign-in), TOO_MANY_ATTEMPTS, UNAVAILABLE.
         """
         _refuse_faults(password=password_faults(password))
@@ -268,13 +288,13 @@ class Accounts:
                 raise _wrong_password() from None
             password_hash = await self._passwords.hash(password)
 
-        def change(connection: Connection) -> None:
+        def change(connection: Connection) -> Ended:
             if not storage.replace_password_hash(connection, principal.user_id, found.password_hash, password_hash):
                 raise _wrong_password()  # it was changed while we compared
             storage.clear_failures(connection, key, throttled)
-            storage.remove_sessions(connection, principal.user_id, but=principal.token_hash)
+            return _end_credentials(connection, principal.user_id, end_tokens=end_tokens, but=principal.token_hash)
 
-        await self._revoke(change)
+        return await self._revoke(change)
 
     # The first admin
 
@@ -284,14 +304,14 @@ class Accounts:
             return None
         secret, token = self._make_token(UserId(self._new_id()), TokenKind.SETUP, "")
 
-        def replace(connection: Connection) -> bool:
+        def issue(connection: Connection) -> bool:
             storage.remove_setup_tokens(connection)
             if storage.any_user(connection):
                 return False
             storage.add_token(connection, token_hash(secret), token)
             return True
 
-        return secret if await self._database.write(replace) else None
+        return secret if await self._database.write(issue) else None
 
     async def can_claim(self, token: str) -> bool:
         """Say whether `claim` would accept this token now."""
@@ -323,8 +343,7 @@ class Accounts:
     async def _setup_user_id(self, token: str) -> UserId | None:
         if not is_token(token):
             return None
-        digest = token_hash(token)
-        return await self._database.read(lambda connection: storage.setup_user_id(connection, digest))
+        return await self._database.read(lambda connection: storage.setup_user_id(connection, token_key(token)))
 
     # Users
 
@@ -368,9 +387,15 @@ class Accounts:
         return found.user
 
     async def change_user(
-        self, user_id: UserId, *, name: str | None = None, role: Role | None = None, password: str | None = None
-    ) -> User:
-        """Change what is given, all or nothing. A new password ends the user's sessions; API tokens stay.
+        self,
+        user_id: UserId,
+        *,
+        name: str | None = None,
+        role: Role | None = None,
+        password: str | None = None,
+        end_tokens: bool = False,
+    ) -> UserChanged:
+        """Change what is given, all or nothing. A new password ends the user's sessions, `end_tokens` their API tokens.
 
         They end where the user becomes a child, who has none.
 
@@ -384,7 +409,7 @@ class Accounts:
         await self.find_user(user_id)
         password_hash = None if password is None else await self._passwords.hash(password)
 
-        def change(connection: Connection) -> User:
+        def change(connection: Connection) -> UserChanged:
             user = _user(connection, user_id)
             if role is not None and role is not user.role:
                 _set_role(connection, user, role)
@@ -395,8 +420,9 @@ class Accounts:
                     raise conflict("User name is taken") from error
             if password_hash is not None:
                 storage.set_password_hash(connection, user_id, password_hash)
-                storage.remove_sessions(connection, user_id)
-            return _user(connection, user_id)
+            sessions = 0 if password_hash is None else storage.remove_sessions(connection, user_id)
+            tokens = storage.remove_api_tokens(connection, user_id) if end_tokens else 0
+            return UserChanged(_user(connection, user_id), Ended(sessions, tokens))
 
         return await self._revoke(change)
 
@@ -434,13 +460,17 @@ class Accounts:
 
     # API tokens
 
-    async def create_token(self, user_id: UserId, name: str) -> NewToken:
-        """Make an API token. It does not expire.
+    async def create_token(
+        self, user_id: UserId, name: str, *, scope: TokenScope = TokenScope.ALL, expires_at: Instant | None = None
+    ) -> NewToken:
+        """Make an API token, which lasts until `expires_at` or its revocation.
 
-        Raises INVALID for `name`, NOT_FOUND for the user, CONFLICT for a child, LIMIT_REACHED.
+        Raises INVALID for `name` and `expires_at`, NOT_FOUND for the user, CONFLICT for a child, LIMIT_REACHED.
         """
-        _refuse_faults(name=name_faults(name))
+        faults = [] if expires_at is None else expiry_faults(expires_at, self._clock())
+        _refuse_faults(name=name_faults(name), expires_at=faults)
         secret, token = self._make_token(user_id, TokenKind.API, clean_name(name))
+        token = replace(token, scope=scope, expires_at=expires_at)
 
         def create(connection: Connection) -> None:
             if not may_keep_account(_user(connection, user_id).role):
@@ -515,8 +545,8 @@ class Accounts:
     def _make_token(self, user_id: UserId, kind: TokenKind, name: str) -> tuple[str, Token]:
         now = self._clock()
         used_at = day_of(now) if kind is TokenKind.SESSION else None  # who signs in is about to use it
-        token = Token(TokenId(self._new_id()), user_id, kind, name, now, token_expiry(kind, now), used_at)
-        return self._new_token(), token
+        token = Token(TokenId(self._new_id()), user_id, kind, name, now, renewed_expiry(kind, None, now), used_at)
+        return form_token(user_id, self._new_digits()), token
 
     async def _revoke(self, fn: Callable[[Connection], T]) -> T:
         """Write something that may end a credential or change what it is worth, and believe no earlier look-up."""
@@ -546,6 +576,11 @@ def _new_password_faults(password: str | None, role: Role) -> list[str]:
 
 def _wrong_password() -> PlayheadError:
     return invalid({"current": ["is not your password"]})
+
+
+def _end_credentials(connection: Connection, user_id: UserId, *, end_tokens: bool, but: str) -> Ended:
+    sessions = storage.remove_sessions(connection, user_id, but=but)
+    return Ended(sessions, storage.remove_api_tokens(connection, user_id, but=but) if end_tokens else 0)
 
 
 def _refuse_faults(**details: list[str]) -> None:

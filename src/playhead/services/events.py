@@ -15,6 +15,7 @@ from playhead.domain.accounts import Principal
 from playhead.domain.events import Change, PendingChanges
 from playhead.domain.limits import EVENT_STREAMS, EVENT_STREAMS_OF_USER, NOTICES_OF_STREAM
 from playhead.domain.model import ItemId, UserId
+from playhead.domain.tokens import TokenKey
 from playhead.errors import PlayheadError, unavailable
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class EventStream:
 
     def __init__(self, principal: Principal, monotonic: Callable[[], float], pace: StreamTiming) -> None:
         self.user_id = principal.user_id
-        self.token_hash = principal.token_hash
+        self.token_key = principal.token_key
         self.on_stalled: Callable[[], object] = lambda: None
         self._waiting: deque[Notice] = deque()
         self._wake = asyncio.Event()
@@ -151,7 +152,7 @@ class _Audience:
 class Events:
     """The open streams of this process.
 
-    `monotonic` gives seconds that never jump. `ended_tokens` returns those of the given token hashes that authenticate
+    `monotonic` gives seconds that never jump. `ended_tokens` returns those of the given tokens that authenticate
     nobody any more. `relay`, where several processes share a store, is handed everything that is published here.
     """
 
@@ -159,7 +160,7 @@ class Events:
         self,
         *,
         monotonic: Callable[[], float],
-        ended_tokens: Callable[[Collection[str]], Awaitable[Collection[str]]],
+        ended_tokens: Callable[[Collection[TokenKey]], Awaitable[Collection[TokenKey]]],
         relay: Callable[[Sequence[Change]], None] | None = None,
         pace: StreamTiming = PACE,
     ) -> None:
@@ -252,9 +253,9 @@ class Events:
     async def _end_revoked(self) -> None:
         streams = self._streams()
         try:
-            ended = await self._ended_tokens({stream.token_hash for stream in streams})
+            ended = await self._ended_tokens({stream.token_key for stream in streams})
         except PlayheadError:
             return  # the store is busy or full: asked again with the next tick
         for stream in streams:
-            if stream.token_hash in ended:
+            if stream.token_key in ended:
                 stream.end()

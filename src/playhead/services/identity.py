@@ -30,6 +30,7 @@ from playhead.domain.identity import (
     groups_of,
 )
 from playhead.domain.model import IdentityId, Instant, LibraryId, Role, UserId
+from playhead.domain.tokens import TokenKey
 from playhead.errors import conflict, not_found
 from playhead.services.credential_cache import CredentialCache
 from playhead.storage import accounts as accounts_storage
@@ -266,14 +267,14 @@ def proxy_identity(name: str, groups: str) -> Identity:
 
 
 async def ended_credentials(
-    hashes: Collection[str],
+    keys: Collection[TokenKey],
     *,
-    tokens: Callable[[Collection[str]], Awaitable[Collection[str]]],
+    tokens: Callable[[Collection[TokenKey]], Awaitable[Collection[TokenKey]]],
     identities: Identities,
-) -> frozenset[str]:
+) -> frozenset[TokenKey]:
     """Return those of the credentials of principals that authenticate nobody any more, tokens and identities alike."""
-    linked = {each: each.removeprefix(_PROXY_HASH) for each in hashes if each.startswith(_PROXY_HASH)}
-    ended = await tokens([each for each in hashes if each not in linked])
+    linked = {each: each.hash.removeprefix(_PROXY_HASH) for each in keys if each.hash.startswith(_PROXY_HASH)}
+    ended = await tokens([each for each in keys if each not in linked])
     if not linked:
         return frozenset(ended)
     gone = await identities.ended([*linked.values()])

@@ -3,13 +3,14 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from playhead.domain.accounts import NO_PASSWORD, Token, TokenKind, User
 from playhead.domain.limits import SESSIONS_OF_USER
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.domain.tokens import TokenKey, TokenScope
 from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import (
     account,
@@ -21,6 +22,7 @@ from playhead.storage.schema import (
     login,
     sign_in_failure,
     token,
+    token_by_hash,
 )
 
 
@@ -34,6 +36,7 @@ class StoredToken:
 
     user_id: UserId
     kind: TokenKind
+    scope: TokenScope
     expires_at: Instant | None
     last_used_at: Instant | None
 
@@ -46,13 +49,13 @@ class Credentials:
     password_hash: str
 
 
-# Every request whose credential is not in memory runs these two. No join, because a distributed engine keeps tokens by
-# their hash and accounts by their id.
-_TOKEN_BY_HASH = Prepared(
-    select(token.c.user_id, token.c.kind, token.c.expires_at, token.c.last_used_at).where(
-        token.c.hash == bindparam("hash")
+# Every request whose credential is not in memory runs the first and the third of these.
+_TOKEN_BY_KEY = Prepared(
+    select(token.c.user_id, token.c.kind, token.c.scope, token.c.expires_at, token.c.last_used_at).where(
+        token.c.user_id == bindparam("user_id"), token.c.hash == bindparam("hash")
     )
 )
+_USER_BY_HASH = Prepared(select(token_by_hash.c.user_id).where(token_by_hash.c.hash == bindparam("hash")))
 _ACCOUNT_BY_ID = Prepared(
     select(account.c.id, account.c.name, account.c.role, account.c.created_at).where(
         account.c.id == bindparam("user_id")
@@ -60,14 +63,22 @@ _ACCOUNT_BY_ID = Prepared(
 )
 
 
-def find_bearer(connection: Connection, token_hash: str) -> tuple[StoredToken, User] | None:
-    """Return a token, of any kind and age, with its account; None where either is missing."""
-    found = _TOKEN_BY_HASH.one(connection, (token_hash,))
+def find_bearer(connection: Connection, key: TokenKey, *, search: bool) -> tuple[StoredToken, User] | None:
+    """Return a token, of any kind and age, with its account; None where either is missing.
+
+    `search`: the user in `key` is a guess, so the token may be another user's.
+    """
+    found = _TOKEN_BY_KEY.one(connection, key)
+    if found is None and search:
+        row = _USER_BY_HASH.one(connection, (key.hash,))
+        found = None if row is None else _TOKEN_BY_KEY.one(connection, (row[0], key.hash))
     if found is None:
         return None
-    user_id, kind, expires_at, last_used_at = found
+    user_id, kind, scope, expires_at, last_used_at = found
     user = find_user(connection, user_id)
-    return None if user is None else (StoredToken(user_id, TokenKind(kind), expires_at, last_used_at), user)
+    if user is None:
+        return None
+    return StoredToken(user_id, TokenKind(kind), TokenScope(scope), expires_at, last_used_at), user
 
 
 _EPOCH = Prepared(select(credential_epoch.c.number))
@@ -89,10 +100,10 @@ def count_epoch(connection: Connection) -> None:
     )
 
 
-def list_expiries(connection: Connection, token_hashes: Collection[str]) -> dict[str, tuple[TokenKind, Instant | None]]:
-    """Return, for those of these tokens that there are, what they are and when they end."""
+def list_expiries(connection: Connection, keys: Collection[TokenKey]) -> dict[str, tuple[TokenKind, Instant | None]]:
+    """Return, by hash, what kind of token each of these is and when it ends; those that are gone are left out."""
     rows = connection.execute(
-        select(token.c.hash, token.c.kind, token.c.expires_at).where(token.c.hash.in_(token_hashes))
+        select(token.c.hash, token.c.kind, token.c.expires_at).where(tuple_(token.c.user_id, token.c.hash).in_(keys))
     )
     return {token_hash: (TokenKind(kind), expires_at) for token_hash, kind, expires_at in rows}
 
@@ -199,7 +210,7 @@ def remove_user(connection: Connection, user_id: UserId) -> None:
     """Remove an account, its login, tokens, identities and approvals of devices; the rest goes by cascade."""
     connection.execute(delete(account).where(account.c.id == user_id))
     connection.execute(delete(login).where(login.c.user_id == user_id))
-    connection.execute(delete(token).where(token.c.user_id == user_id))
+    _remove_tokens(connection, token.c.user_id == user_id)
     connection.execute(delete(identity).where(identity.c.user_id == user_id))
     _withdraw_approvals(connection, user_id)
 
@@ -238,6 +249,7 @@ def add_token(connection: Connection, token_hash: str, stored: Token) -> None:
             id=stored.id,
             user_id=stored.user_id,
             kind=stored.kind.value,
+            scope=stored.scope.value,
             name=stored.name,
             created_at=stored.created_at,
             expires_at=stored.expires_at,
@@ -257,7 +269,7 @@ def _end_idle_sessions(connection: Connection, user_id: UserId, most: int) -> No
     )
     hashes = connection.execute(idle).scalars().all()
     if hashes:
-        connection.execute(delete(token).where(token.c.user_id == user_id, token.c.hash.in_(hashes)))
+        _remove_tokens(connection, and_(token.c.user_id == user_id, token.c.hash.in_(hashes)))
         count_epoch(connection)
 
 
@@ -283,46 +295,50 @@ def list_tokens(connection: Connection, user_id: UserId, kind: TokenKind) -> lis
             row.created_at,
             row.expires_at,
             row.last_used_at,
+            TokenScope(row.scope),
         )
         for row in rows
     ]
 
 
-def note_use(connection: Connection, token_hash: str, day: Instant, expires_at: Instant | None) -> None:
+def note_use(connection: Connection, key: TokenKey, day: Instant, expires_at: Instant | None) -> None:
     """Note the day on which a token was used, and its new end; nothing is written where the day is noted already."""
     connection.execute(
         update(token)
-        .where(token.c.hash == token_hash, or_(token.c.last_used_at.is_(None), token.c.last_used_at < day))
+        .where(_has_key(key), or_(token.c.last_used_at.is_(None), token.c.last_used_at < day))
         .values(last_used_at=day, expires_at=expires_at)
     )
 
 
-def remove_token(connection: Connection, token_hash: str) -> bool:
-    """Remove a token by its hash, and say whether there was one."""
-    return connection.execute(delete(token).where(token.c.hash == token_hash)).rowcount > 0
+def remove_token(connection: Connection, key: TokenKey) -> bool:
+    """Remove a token by its key, and say whether there was one."""
+    return bool(_remove_tokens(connection, _has_key(key)))
 
 
 def remove_token_of(connection: Connection, user_id: UserId, token_id: TokenId) -> bool:
     """Remove a token by its id if it is this user's, and say whether it was."""
-    own = and_(token.c.user_id == user_id, token.c.id == token_id)
-    return connection.execute(delete(token).where(own)).rowcount > 0
+    return bool(_remove_tokens(connection, and_(token.c.user_id == user_id, token.c.id == token_id)))
 
 
-def find_token_id(connection: Connection, token_hash: str) -> TokenId | None:
+def find_token_id(connection: Connection, key: TokenKey) -> TokenId | None:
     """Return the id that a token goes by where its secret must not."""
-    return connection.execute(select(token.c.id).where(token.c.hash == token_hash)).scalar()
+    return connection.execute(select(token.c.id).where(_has_key(key))).scalar()
 
 
-def remove_sessions(connection: Connection, user_id: UserId, *, but: str = "") -> None:
-    """Remove a user's sessions, `but` the one with this hash, and approvals that would become one."""
+def remove_sessions(connection: Connection, user_id: UserId, *, but: str = "") -> int:
+    """Remove a user's sessions, `but` the one with this hash, and approvals that would become one.
+
+    Returns how many sessions there were. API tokens stay.
+    """
     _withdraw_approvals(connection, user_id)
     session = token.c.kind == TokenKind.SESSION.value
-    connection.execute(delete(token).where(token.c.user_id == user_id, session, token.c.hash != but))
+    return len(_remove_tokens(connection, and_(token.c.user_id == user_id, session, token.c.hash != but)))
 
 
-def remove_api_tokens(connection: Connection, user_id: UserId) -> None:
-    """Remove a user's API tokens; sessions stay."""
-    connection.execute(delete(token).where(token.c.user_id == user_id, token.c.kind == TokenKind.API.value))
+def remove_api_tokens(connection: Connection, user_id: UserId, *, but: str = "") -> int:
+    """Remove a user's API tokens, `but` the one with this hash, and return how many. Sessions stay."""
+    api = token.c.kind == TokenKind.API.value
+    return len(_remove_tokens(connection, and_(token.c.user_id == user_id, api, token.c.hash != but)))
 
 
 def _withdraw_approvals(connection: Connection, user_id: UserId) -> None:
@@ -332,19 +348,30 @@ def _withdraw_approvals(connection: Connection, user_id: UserId) -> None:
 
 def remove_expired_tokens(connection: Connection, user_id: UserId, now: Instant) -> None:
     """Remove what a user can no longer use."""
-    connection.execute(delete(token).where(token.c.user_id == user_id, token.c.expires_at <= now))
+    _remove_tokens(connection, and_(token.c.user_id == user_id, token.c.expires_at <= now))
 
 
-def setup_user_id(connection: Connection, token_hash: str) -> UserId | None:
+def setup_user_id(connection: Connection, key: TokenKey) -> UserId | None:
     """Return the id that the first admin will get by this setup token; None where it is none."""
-    setup = and_(token.c.hash == token_hash, token.c.kind == TokenKind.SETUP.value)
+    setup = and_(_has_key(key), token.c.kind == TokenKind.SETUP.value)
     return connection.execute(select(token.c.user_id).where(setup)).scalar()
 
 
 def remove_setup_tokens(connection: Connection) -> Sequence[str]:
     """Remove every setup token and return their hashes. Of several processes that do so at once only one gets each."""
-    removed = delete(token).where(token.c.kind == TokenKind.SETUP.value).returning(token.c.hash)
-    return connection.execute(removed).scalars().all()
+    return _remove_tokens(connection, token.c.kind == TokenKind.SETUP.value)
+
+
+def _has_key(key: TokenKey) -> ColumnElement[bool]:
+    return and_(token.c.user_id == key.user_id, token.c.hash == key.hash)
+
+
+def _remove_tokens(connection: Connection, condition: ColumnElement[bool]) -> Sequence[str]:
+    """Remove tokens, and return their hashes."""
+    hashes = connection.execute(delete(token).where(condition).returning(token.c.hash)).scalars().all()
+    if hashes:
+        connection.execute(delete(token_by_hash).where(token_by_hash.c.hash.in_(hashes)))
+    return hashes
 
 
 # Failed sign-ins

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -154,7 +155,7 @@ account = Table(
 token = Table(
     "token",
     metadata,
-    Column("hash", Text, primary_key=True),  # SHA-256 of the token, hexadecimal
+    Column("hash", Text, nullable=False),  # SHA-256 of the token, hexadecimal
     Column("id", Id, nullable=False),
     Column("user_id", Id, nullable=False),
     Column("kind", Text, nullable=False),  # session, api, setup
@@ -162,7 +163,17 @@ token = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
     Column("last_used_at", BigInteger),  # to the day: refreshing it must not cost a write a request
-    Index("ix_token_user_id", "user_id"),
+    Column("scope", Text, nullable=False),  # read, report, all
+    PrimaryKeyConstraint("user_id", "hash"),
+    sqlite_with_rowid=False,
+)
+
+# Whose a token is that does not begin with its user's id: all that were issued before native tokens.
+token_by_hash = Table(
+    "token_by_hash",
+    metadata,
+    Column("hash", Text, primary_key=True),
+    Column("user_id", Id, nullable=False),
     sqlite_with_rowid=False,
 )
 

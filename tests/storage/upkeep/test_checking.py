@@ -28,7 +28,15 @@ def stock(connection: Connection) -> None:
         insert(schema.account).values(id=ANNA, name="Anna", role="member", password_hash="-", created_at=1)
     )
     connection.execute(insert(schema.login).values(name="anna", user_id=ANNA))
-    token = {"hash": "0" * 64, "id": PLAY, "user_id": OTHER, "kind": "setup", "name": "", "created_at": 1}
+    token = {
+        "hash": "0" * 64,
+        "id": PLAY,
+        "user_id": OTHER,
+        "kind": "setup",
+        "scope": "all",
+        "name": "",
+        "created_at": 1,
+    }
     connection.execute(insert(schema.token).values(token))
     stock_library(connection, ANNA)
     common = {

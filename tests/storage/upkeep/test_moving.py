@@ -36,7 +36,9 @@ def stock(connection: Connection) -> None:
     connection.execute(insert(schema.login), [{"name": name, "user_id": ANNA} for name in NAMES])
     connection.execute(insert(schema.credential_epoch).values(id=1, number=2**53))
     tokens = [{"hash": f"{number:064x}", "id": an_id(number), "name": "\t\\N", "user_id": ANNA} for number in range(50)]
-    connection.execute(insert(schema.token), [each | {"kind": "api", "created_at": 1} for each in tokens])
+    connection.execute(
+        insert(schema.token), [each | {"kind": "api", "scope": "all", "created_at": 1} for each in tokens]
+    )
     failures = [{"name": name, "address": "::1", "id": an_id(7), "failed_at": 1} for name in NAMES]
     connection.execute(insert(schema.sign_in_failure), failures)
     stock_library(connection, ANNA)
@@ -193,6 +195,7 @@ def test_a_database_on_which_a_server_was_only_started_is_empty(source: Place, f
     target = Place(fresh())
     migrations.upgrade(str(target.place))
     setup = {"hash": "0" * 64, "id": an_id(1), "user_id": an_id(2), "kind": "setup", "name": "", "created_at": 1}
+    setup["scope"] = "all"
     target.write(lambda connection: connection.execute(insert(schema.token).values(setup)) and None)
     move(source.place, target.place, silent)
     assert target.rows() == source.rows()

@@ -15,9 +15,10 @@ from playhead.domain.accounts import (
     login_key,
 )
 from playhead.domain.devices import device_name
-from playhead.domain.model import LibraryId, Role, TokenId, UserId, canonical_id
+from playhead.domain.model import LibraryId, Role, TokenId, UserId, canonical_id, instant_of
+from playhead.domain.tokens import TokenScope
 from playhead.errors import not_found
-from playhead.http.api.formats import time_text
+from playhead.http.api.formats import Time, time_text
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
 
@@ -54,17 +55,23 @@ class UserRequest(Struct):
 
 
 class UserChange(Struct):
-    """What is to change of a user; what is left out stays. A new password ends the user's sessions."""
+    """What is to change of a user; what is left out stays.
+
+    A new password ends the user's sessions; `end_tokens` ends their API tokens too.
+    """
 
     username: Name | UnsetType = UNSET
     password: Password | UnsetType = UNSET
     role: Role | UnsetType = UNSET
+    end_tokens: bool = False
 
 
 class TokenRequest(Struct):
-    """A new API token: what its owner will know it by."""
+    """A new API token: its name, what it may be used for, and when it expires; without `expires_at` it does not."""
 
     name: Name
+    scope: TokenScope = TokenScope.ALL
+    expires_at: Time | None = None
 
 
 class UsersQuery(Struct):
@@ -91,6 +98,19 @@ class UserAnswer(Struct):
     created_at: TimeText
 
 
+class EndedAnswer(Struct):
+    """How many of a user's sessions and API tokens a change has ended."""
+
+    sessions: int
+    tokens: int
+
+
+class UserChangedAnswer(UserAnswer):
+    """A user after a change, and what the change has ended."""
+
+    ended: EndedAnswer
+
+
 class UsersAnswer(Struct):
     """Users ordered by name, whatever its case. `next_cursor` is null at the end."""
 
@@ -110,17 +130,15 @@ class TokenAnswer(Struct):
 
     id: UuidText
     name: str
+    scope: TokenScope
     created_at: TimeText
+    expires_at: TimeText | None
     last_used_at: TimeText | None
 
 
-class NewTokenAnswer(Struct):
-    """A new API token. `token` is shown this once; it is valid until it is revoked."""
+class NewTokenAnswer(TokenAnswer):
+    """A new API token. `token` is shown this once; it is valid until it expires or is revoked."""
 
-    id: UuidText
-    name: str
-    created_at: TimeText
-    last_used_at: TimeText | None
     token: str
 
 
@@ -160,9 +178,11 @@ class AccountRoutes:
     async def create_token(self, call: Call) -> NewTokenAnswer:
         """Make an API token for the caller. It is shown this once."""
         request = await call.json(TokenRequest)
-        secret, token = await self._accounts.create_token(call.user.user_id, request.name)
-        shown = _token_answer(token)
-        return NewTokenAnswer(shown.id, shown.name, shown.created_at, shown.last_used_at, secret)
+        expires_at = None if request.expires_at is None else instant_of(request.expires_at)
+        secret, token = await self._accounts.create_token(
+            call.user.user_id, request.name, scope=request.scope, expires_at=expires_at
+        )
+        return NewTokenAnswer(*_token_members(token), secret)
 
     async def read_token(self, call: Call) -> TokenAnswer:
         """Answer one of the caller's API tokens, without its secret."""
@@ -186,16 +206,18 @@ class AccountRoutes:
         password = None if request.password is UNSET else request.password
         return user_answer(await self._accounts.create_user(request.username, password, request.role))
 
-    async def change_user(self, call: Call) -> UserAnswer:
-        """Change a user's name, password or role: all that is given, or nothing."""
+    async def change_user(self, call: Call) -> UserChangedAnswer:
+        """Change a user's name, password or role, and end their API tokens: all that is given, or nothing."""
         request = await call.json(UserChange)
-        return user_answer(
-            await self._accounts.change_user(
-                user_id_of(call, "id"),
-                name=None if request.username is UNSET else request.username,
-                password=None if request.password is UNSET else request.password,
-                role=None if request.role is UNSET else request.role,
-            )
+        user, ended = await self._accounts.change_user(
+            user_id_of(call, "id"),
+            name=None if request.username is UNSET else request.username,
+            password=None if request.password is UNSET else request.password,
+            role=None if request.role is UNSET else request.role,
+            end_tokens=request.end_tokens,
+        )
+        return UserChangedAnswer(
+            user.id, user.name, user.role, time_text(user.created_at), EndedAnswer(ended.sessions, ended.tokens)
         )
 
     async def remove_user(self, call: Call) -> None:
@@ -255,5 +277,15 @@ def user_answer(user: User) -> UserAnswer:
 
 
 def _token_answer(token: Token) -> TokenAnswer:
-    used_at = None if token.last_used_at is None else time_text(token.last_used_at)
-    return TokenAnswer(token.id, token.name, time_text(token.created_at), used_at)
+    return TokenAnswer(*_token_members(token))
+
+
+def _token_members(token: Token) -> tuple[str, str, TokenScope, str, str | None, str | None]:
+    return (
+        token.id,
+        token.name,
+        token.scope,
+        time_text(token.created_at),
+        None if token.expires_at is None else time_text(token.expires_at),
+        None if token.last_used_at is None else time_text(token.last_used_at),
+    )

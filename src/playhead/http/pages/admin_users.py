@@ -11,6 +11,7 @@ from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import user_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
+from playhead.http.pages.settings import what_ended
 from playhead.services.accounts import Accounts
 
 _ROLES = (
@@ -23,7 +24,6 @@ _DONE = {
     "added": "The user is added.",
     "name": "The name is changed.",
     "role": "The role is changed.",
-    "password": "The password is changed, and all devices of the user are signed out.",
     "libraries": "The libraries are changed.",
 }
 
@@ -64,6 +64,9 @@ class UserAdminPages:
 
     async def show(self, visit: Visit) -> Response:
         """Show one user, and what can be changed of them."""
+        parameters = visit.call.request.query_params
+        if parameters.get("done") == "password":
+            return await self._page(visit, done=f"The password is changed. {what_ended(parameters)}")
         return await self._page(visit)
 
     async def rename(self, visit: Visit) -> Response:
@@ -77,8 +80,14 @@ class UserAdminPages:
 
     async def set_password(self, visit: Visit) -> Response:
         """Give a user a password, which signs all their devices out."""
-        password = (await read_form(visit.call)).get("password", "")
-        return await self._change(visit, "password", "password", password=password)
+        form = await read_form(visit.call)
+        user_id, password = user_id_of(visit.call, "id"), form.get("password", "")
+        try:
+            changed = await self._accounts.change_user(user_id, password=password, end_tokens="end_tokens" in form)
+        except PlayheadError as error:
+            return await self._page(visit, details=_faults(error, "password"), status=STATUS[error.code])
+        ended = f"sessions={changed.ended.sessions}&tokens={changed.ended.tokens}"
+        return redirect(visit.call, f"/admin/users/{user_id}?done=password&{ended}")
 
     async def set_grants(self, visit: Visit) -> Response:
         """Let a user see the libraries that are ticked, and no others."""
@@ -102,19 +111,12 @@ class UserAdminPages:
             return await self._removal(visit, error.message, STATUS[error.code])
         return redirect(visit.call, "/admin/users?removed=1")
 
-    async def _change(  # noqa: PLR0913 - which form it was, and what may change of a user
-        self,
-        visit: Visit,
-        done: str,
-        field: str,
-        *,
-        name: str | None = None,
-        role: Role | None = None,
-        password: str | None = None,
+    async def _change(
+        self, visit: Visit, done: str, field: str, *, name: str | None = None, role: Role | None = None
     ) -> Response:
         user_id = user_id_of(visit.call, "id")
         try:
-            await self._accounts.change_user(user_id, name=name, role=role, password=password)
+            await self._accounts.change_user(user_id, name=name, role=role)
         except PlayheadError as error:
             values = {} if name is None else {"username": name}
             return await self._page(visit, details=_faults(error, field), status=STATUS[error.code], **values)
@@ -148,7 +150,8 @@ class UserAdminPages:
 
     async def _page(self, visit: Visit, *, status: int = 200, **values: object) -> Response:
         user = await self._accounts.find_user(user_id_of(visit.call, "id"))
-        form: dict[str, object] = {"username": user.name, "details": {}}
+        done = _DONE.get(visit.call.request.query_params.get("done", ""))
+        form: dict[str, object] = {"username": user.name, "details": {}, "done": done}
         return self._render(
             visit,
             "admin_user.html",
@@ -157,7 +160,6 @@ class UserAdminPages:
             is_self=_is_self(visit, user),
             role=user.role.value,
             granted=await self._accounts.list_grants(user.id),
-            done=_DONE.get(visit.call.request.query_params.get("done", "")),
             **(form | values),
         )
 

@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
 from playhead.domain.accounts import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
-from playhead.errors import Code, PlayheadError
+from playhead.domain.model import Instant, instant_of
+from playhead.domain.tokens import TokenScope
+from playhead.errors import Code, PlayheadError, invalid
 from playhead.http.api.accounts import address_of, token_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
-from playhead.http.pages.text import patience
+from playhead.http.pages.text import counted, patience
 from playhead.services.accounts import Accounts, time_zones
 
 _DONE = {
-    "password": "Your password is changed. All other devices are signed out.",
     "time-zone": "Days and times are now shown as they are there.",
     "session": "The device is signed out.",
     "sessions": "All other devices are signed out.",
@@ -28,6 +30,13 @@ _REGIONS = frozenset(
 )
 _UTC = ZoneInfo("UTC")
 
+SCOPES = (
+    (TokenScope.ALL.value, "Everything you may do"),
+    (TokenScope.REPORT.value, "Saving and reading your progress"),
+    (TokenScope.READ.value, "Reading, and changing nothing"),
+)
+_COUNT_DIGITS = 6
+
 
 class SettingsPages:
     """The endpoints of one's own settings."""
@@ -38,7 +47,10 @@ class SettingsPages:
 
     async def show(self, visit: Visit) -> Response:
         """Show the settings."""
-        done = visit.call.request.query_params.get("done", "")
+        parameters = visit.call.request.query_params
+        done = parameters.get("done", "")
+        if done == "password":
+            return await self._page(visit, done=f"Your password is changed. {what_ended(parameters)}")
         return await self._page(visit, done=_DONE.get(done))
 
     async def change_password(self, visit: Visit) -> Response:
@@ -48,8 +60,12 @@ class SettingsPages:
         if password != form.get("repetition"):
             return await self._page(visit, details={"repetition": ["must be the same as above"]}, status=422)
         try:
-            await self._accounts.change_own_password(
-                visit.user, form.get("current", ""), password, address_of(visit.call)
+            ended = await self._accounts.change_own_password(
+                visit.user,
+                form.get("current", ""),
+                password,
+                address_of(visit.call),
+                end_tokens="end_tokens" in form,
             )
         except PlayheadError as error:
             if error.code is Code.TOO_MANY_ATTEMPTS:
@@ -58,7 +74,7 @@ class SettingsPages:
                 page.headers["retry-after"] = str(error.retry_after_s)
                 return page
             return await self._refuse(visit, error)
-        return redirect(visit.call, "/settings?done=password")
+        return redirect(visit.call, f"/settings?done=password&sessions={ended.sessions}&tokens={ended.tokens}")
 
     async def set_time_zone(self, visit: Visit) -> Response:
         """Keep in which time zone days and times are shown."""
@@ -82,11 +98,13 @@ class SettingsPages:
     async def create_token(self, visit: Visit) -> Response:
         """Make an API token and show it, this once."""
         form = await read_form(visit.call)
-        name = form.get("name", "")
+        name, scope, day = form.get("name", ""), form.get("scope", ""), form.get("expires_at", "")
         try:
-            secret, _ = await self._accounts.create_token(visit.user.user_id, name)
+            secret, _ = await self._accounts.create_token(
+                visit.user.user_id, name, scope=_scope(scope), expires_at=_end_of(day, visit.zone)
+            )
         except PlayheadError as error:
-            return await self._refuse(visit, error, name=name)
+            return await self._refuse(visit, error, name=name, scope=scope, expires_at=day)
         return await self._page(visit, secret=secret)
 
     async def revoke_token(self, visit: Visit) -> Response:
@@ -110,7 +128,14 @@ class SettingsPages:
     async def _page(self, visit: Visit, *, status: int = 200, **values: object) -> Response:
         if not visit.keeps_account:
             return await self._page_of_watching(visit, status, values)
-        form: dict[str, object] = {"secret": None, "name": "", "details": {}, "done": None}
+        form: dict[str, object] = {
+            "secret": None,
+            "name": "",
+            "scope": "all",
+            "expires_at": "",
+            "details": {},
+            "done": None,
+        }
         zone = visit.zone.key
         return self._pages.render(
             visit,
@@ -121,6 +146,8 @@ class SettingsPages:
             chosen_zone=zone,
             zones=by_region({zone, *await asyncio.to_thread(time_zones)}, zone),
             utc=_UTC,
+            scopes=SCOPES,
+            scope_words=dict(SCOPES),
             password_lengths=(PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX),
             **(form | values),
         )
@@ -137,6 +164,33 @@ class SettingsPages:
             done=values.get("done"),
             details=values.get("details", {}),
         )
+
+
+def what_ended(parameters: Mapping[str, str]) -> str:
+    """Say what a change of a password has ended, by the counts in the address of the page."""
+    sessions, tokens = (_count(parameters.get(name, "")) for name in ("sessions", "tokens"))
+    return f"{counted(sessions, 'device', 'devices')} signed out, {counted(tokens, 'API token', 'API tokens')} revoked."
+
+
+def _count(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < _COUNT_DIGITS else 0
+
+
+def _scope(text: str) -> TokenScope:
+    try:
+        return TokenScope(text)
+    except ValueError:
+        raise invalid({"scope": ["must be one of the list"]}) from None
+
+
+def _end_of(day: str, zone: ZoneInfo) -> Instant | None:
+    """Return the end of a day in a time zone, None for no day. Raises INVALID."""
+    if not day:
+        return None
+    try:
+        return instant_of(datetime.combine(date.fromisoformat(day) + timedelta(days=1), time(), zone))
+    except (ValueError, OverflowError):
+        raise invalid({"expires_at": ["must be a day, such as 2030-01-31"]}) from None
 
 
 def by_region(names: Iterable[str], chosen: str) -> dict[str, list[str]]:

@@ -39,6 +39,7 @@ from sqlalchemy.exc import DBAPIError
 from playhead.domain.accounts import TokenKind
 from playhead.domain.model import EARLIEST, LATEST, ItemKind, LibraryKind, Role
 from playhead.domain.playback import Event, Policy
+from playhead.domain.tokens import TokenScope
 from playhead.storage.engine import apsw_dbapi
 from playhead.storage.engine.sqlite import Patience, engine_connections
 from playhead.storage.migrations import HEAD
@@ -55,6 +56,7 @@ from playhead.storage.schema import (
     play,
     progress,
     token,
+    token_by_hash,
 )
 
 ReportProgress = Callable[[int, int], None]
@@ -237,6 +239,8 @@ def _lost_owners() -> Iterator[_Question]:
     yield owned._replace(statement=owned.statement.where(token.c.kind != TokenKind.SETUP.value))
     of_nobody = "it is of no account"
     yield _lone(identity, identity.c.user_id, account, account.c.id == identity.c.user_id, account.c.id, of_nobody)
+    named = and_(token.c.user_id == token_by_hash.c.user_id, token.c.hash == token_by_hash.c.hash)
+    yield _lone(token_by_hash, token_by_hash.c.hash, token, named, token.c.hash, "it leads to no token")
     for table in (play, kept_position):
         owner = and_(progress.c.user_id == table.c.user_id, progress.c.item_id == table.c.item_id)
         yield _lone(table, table.c.user_id, progress, owner, progress.c.user_id, "there is no progress of the item")
@@ -318,6 +322,7 @@ _OF_ROWS: dict[str, Sequence[tuple[str, ColumnElement[bool], str]]] = {
     "account": [_no_member_of(account.c.role, [*Role])],
     "token": [
         _no_member_of(token.c.kind, [*TokenKind]),
+        _no_member_of(token.c.scope, [*TokenScope]),
         ("hash is no SHA-256 in hexadecimal digits", func.length(token.c.hash) != 64, _UNREACHABLE),  # noqa: PLR2004
     ],
     "library": [_no_member_of(library.c.kind, [*LibraryKind])],
