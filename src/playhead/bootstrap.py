@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -112,7 +113,7 @@ async def open_installation(
         lock.release()
         raise
     try:
-        passwords = Passwords(memory_kib=password_memory_kib)
+        passwords = Passwords(memory_kib=password_memory_kib, site_words=socket.gethostname().split("."))
         accounts = Accounts(
             database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_digits=new_digits
         )

@@ -4,6 +4,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def maker(database: SQLiteDatabase, tmp_path: Path) -> Iterator[DemoMaker]:
     passwords = Passwords(memory_kib=64)
 
     def new_digits() -> str:
-        return f"{next(numbers):032x}"[::-1]
+        return sha256(b"%d" % next(numbers)).hexdigest()[:32]
 
     accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_digits=new_digits)
     catalogue = Catalogue(database, clock=clock, new_id=ids)

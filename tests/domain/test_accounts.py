@@ -17,7 +17,6 @@ from playhead.domain.accounts import (
     login_key,
     name_faults,
     password_bytes,
-    password_faults,
     renewed_expiry,
     retry_after_s,
     throttle_address,
@@ -83,16 +82,6 @@ def test_no_text_makes_the_name_rules_fail_and_only_a_possible_name_has_a_login_
 def test_the_published_pattern_and_length_of_a_name_are_the_rule(text: str):
     published = re.search(NAME_PATTERN.removesuffix("$") + r"\Z", text) is not None and len(text) <= NAME_LENGTH_MAX
     assert published == (name_faults(text) == []) or len(clean_name(text)) > NAME_LENGTH_MAX
-
-
-@pytest.mark.parametrize("password", ["x" * 8, "x" * 128, "\0" * 8, "🎬" * 8, "        ", "pass word\n"])
-def test_a_password_may_hold_any_characters(password: str):
-    assert password_faults(password) == []
-
-
-@pytest.mark.parametrize("password", ["", "x" * 7, "x" * 129])
-def test_a_password_shorter_than_8_or_longer_than_128_characters_is_refused(password: str):
-    assert password_faults(password) == ["must have 8 to 128 characters"]
 
 
 def test_a_password_is_the_same_whichever_way_the_keyboard_composes_its_letters():

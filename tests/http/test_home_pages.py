@@ -1,5 +1,7 @@
 """Home, libraries, search and what is done from cards, as a browser without scripts meets them."""
 
+import base64
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -132,6 +134,25 @@ async def test_without_scripts_a_card_leads_back_and_says_once_what_was_done(vis
 async def test_a_form_never_leads_to_another_site(visitor: Visitor, back: str):
     answer = await submit(visitor.world.client, f"/movies/{MOVIE}", do="hide", back=back)
     assert answer.headers["location"] == "/"
+
+
+async def test_a_notice_that_was_not_made_for_the_session_offers_nothing(visitor: Visitor):
+    client = visitor.world.client
+    forged = json.dumps(["Hidden.", "/settings/sessions/end-others", {"x": "y"}]).encode()
+    answer = await submit(client, f"/movies/{MOVIE}", do="hide", back="/")
+    made = answer.cookies["playhead_notice"].strip('"')
+    for cookie in (
+        base64.urlsafe_b64encode(forged).decode(),
+        f"{base64.urlsafe_b64encode(forged).decode()}.{made.rpartition('.')[2]}",
+        f"{base64.urlsafe_b64encode(forged).decode()}.",
+    ):
+        client.cookies.set("playhead_notice", cookie, domain="playhead.test")
+        assert "end-others" not in (await client.get("/")).text
+    # Nor does one that was made for another session of the same user.
+    client.cookies.delete("playhead_notice")
+    await enter(visitor.world)
+    client.cookies.set("playhead_notice", made, domain="playhead.test")
+    assert "Hidden until" not in words(await client.get("/"))
 
 
 @pytest.mark.parametrize("cookie", ["x", "e30", "W10=", "WyJhIiwiaHR0cHM6Ly9lbHNld2hlcmUudGVzdC8iLHt9XQ==", "/w=="])

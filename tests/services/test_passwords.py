@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from playhead.services.passwords import Passwords, unmatched_hash
+from playhead.domain.passwords import PASSWORD_LENGTH_MIN
+from playhead.services.passwords import Passwords, common_passwords, unmatched_hash
 
 pytestmark = pytest.mark.anyio
 
@@ -68,3 +69,18 @@ async def test_hashing_leaves_the_event_loop_free():
 async def test_nobody_is_compared_at_the_price_of_everybody_else(passwords: Passwords):
     assert not passwords.needs_rehash(unmatched_hash(64))
     assert passwords.needs_rehash(unmatched_hash(128))
+
+
+def test_the_shipped_list_holds_the_common_passwords_that_are_long_enough_to_be_tried():
+    common = common_passwords()
+    assert {"password", "12345678", "iloveyou", "qwertyui", "football", "password1"} <= common
+    assert len(common) > 8_000
+    assert all(len(each) >= PASSWORD_LENGTH_MIN and each == each.lower() for each in common)
+
+
+def test_a_common_password_and_the_name_of_the_machine_are_refused(passwords: Passwords):
+    assert passwords.faults("iloveyou", "Ana") != []
+    named = Passwords(memory_kib=64, site_words=("bigattic",))
+    assert named.faults("bigattic1", "Ana") != []
+    assert named.faults("correct horse", "Ana") == []
+    named.close()

@@ -18,8 +18,6 @@ _UNSEEN = (
     r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\uffff"
 )
 NAME_PATTERN = rf"^(?!\s*$)[^{_UNSEEN}]*$"
-PASSWORD_LENGTH_MIN = 8  # NIST SP 800-63B, 5.1.1.2: at least 8, no rules of composition
-PASSWORD_LENGTH_MAX = 128
 
 DAY_MS = 86_400_000
 SESSION_LIFETIME_MS = 90 * DAY_MS
@@ -114,13 +112,6 @@ def login_key(name: str) -> str:
     if name_faults(name):
         return ""
     return unicodedata.normalize("NFKC", clean_name(name).casefold())
-
-
-def password_faults(password: str) -> list[str]:
-    """Say what is wrong with a new password, as phrases. Characters are counted as they are typed."""
-    if PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
-        return []
-    return [f"must have {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters"]
 
 
 def password_bytes(password: str) -> bytes:

@@ -26,7 +26,6 @@ from playhead.domain.accounts import (
     is_last_admin,
     login_key,
     name_faults,
-    password_faults,
     renewed_expiry,
     retry_after_s,
     throttle_address,
@@ -277,7 +276,7 @@ class Accounts:
         With `end_tokens` their API tokens end too. Returns what ended.
         Raises INVALID (`password`; `current`, which counts as a failed sign-in), TOO_MANY_ATTEMPTS, UNAVAILABLE.
         """
-        _refuse_faults(password=password_faults(password))
+        _refuse_faults(password=self._passwords.faults(password, principal.name))
         key, throttled = login_key(principal.name), throttle_address(address)
         async with self._place():
             try:
@@ -326,7 +325,7 @@ class Accounts:
         user_id = await self._setup_user_id(token)
         if user_id is None:
             raise not_found("Setup link not found")
-        _refuse_faults(username=name_faults(name), password=password_faults(password))
+        _refuse_faults(username=name_faults(name), password=self._passwords.faults(password, name))
         password_hash = await self._passwords.hash(password)
         user = User(user_id, clean_name(name), Role.ADMIN, self._clock())
         secret, session = self._make_token(user_id, TokenKind.SESSION, device)
@@ -352,7 +351,7 @@ class Accounts:
 
         Raises INVALID for `username` and `password`, CONFLICT.
         """
-        _refuse_faults(username=name_faults(name), password=_new_password_faults(password, role))
+        _refuse_faults(username=name_faults(name), password=self._new_password_faults(name, password, role))
         password_hash = NO_PASSWORD if password is None else await self._passwords.hash(password)
         user = User(UserId(self._new_id()), clean_name(name), role, self._clock())
 
@@ -402,11 +401,9 @@ class Accounts:
         Raises NOT_FOUND; INVALID for `username` and `password`; CONFLICT for a name that is taken, and where nobody
         would be admin any more.
         """
-        _refuse_faults(
-            username=[] if name is None else name_faults(name),
-            password=[] if password is None else password_faults(password),
-        )
-        await self.find_user(user_id)
+        found = await self.find_user(user_id)
+        faults = [] if password is None else self._passwords.faults(password, found.name if name is None else name)
+        _refuse_faults(username=[] if name is None else name_faults(name), password=faults)
         password_hash = None if password is None else await self._passwords.hash(password)
 
         def change(connection: Connection) -> UserChanged:
@@ -542,6 +539,11 @@ class Accounts:
         """Return the libraries that were granted to a user. An admin sees the others too."""
         return await self._database.read(lambda connection: storage.list_grants(connection, user_id))
 
+    def _new_password_faults(self, name: str, password: str | None, role: Role) -> list[str]:
+        if password is not None:
+            return self._passwords.faults(password, name)
+        return [] if may_lack_password(role) else ["is required"]
+
     def _make_token(self, user_id: UserId, kind: TokenKind, name: str) -> tuple[str, Token]:
         now = self._clock()
         used_at = day_of(now) if kind is TokenKind.SESSION else None  # who signs in is about to use it
@@ -566,12 +568,6 @@ class Accounts:
 def time_zones() -> frozenset[str]:
     """Return the names of all time zones that this machine knows. It looks into some hundred files, once."""
     return frozenset(available_timezones())
-
-
-def _new_password_faults(password: str | None, role: Role) -> list[str]:
-    if password is not None:
-        return password_faults(password)
-    return [] if may_lack_password(role) else ["is required"]
 
 
 def _wrong_password() -> PlayheadError:

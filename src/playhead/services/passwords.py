@@ -1,9 +1,11 @@
-"""Passwords as argon2id hashes, made and checked on a few threads of their own. Decides nothing about accounts."""
+"""Passwords: which may be chosen, and their argon2id hashes, made and checked on a few threads of their own."""
 
 import asyncio
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from importlib.resources import files
 from typing import TypeVar
 
 from argon2 import PasswordHasher
@@ -11,6 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 
 from playhead.domain.accounts import NO_PASSWORD, password_bytes
+from playhead.domain.passwords import PasswordRules
 
 T = TypeVar("T")
 
@@ -26,9 +29,11 @@ class Passwords:
     """Hashes passwords on at most `threads` threads, so that a storm of sign-ins costs neither saves nor memory.
 
     Each running hash holds `memory_kib`. What comes meanwhile waits its turn; the caller limits how much may wait.
+    `site_words` name this installation; new passwords must be more than these.
     """
 
-    def __init__(self, *, threads: int = 2, memory_kib: int = MEMORY_KIB) -> None:
+    def __init__(self, *, threads: int = 2, memory_kib: int = MEMORY_KIB, site_words: Collection[str] = ()) -> None:
+        self._rules = PasswordRules(common_passwords(), ("playhead", *site_words))
         self._hasher = PasswordHasher(
             time_cost=PASSES,
             memory_cost=memory_kib,
@@ -39,6 +44,10 @@ class Passwords:
         )
         self._nobody = unmatched_hash(memory_kib)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="password")
+
+    def faults(self, password: str, user_name: str) -> list[str]:
+        """Say what is wrong with a new password of a user, as phrases."""
+        return self._rules.faults(password, user_name)
 
     async def hash(self, password: str) -> str:
         """Return a new password's hash, with its parameters and salt, in the PHC string format."""
@@ -70,6 +79,12 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+@cache
+def common_passwords() -> frozenset[str]:
+    """Return the passwords that attackers try first, in lower case. Reads a file of the package, once."""
+    return frozenset(files("playhead.services").joinpath("common-passwords.txt").read_text("utf-8").splitlines())
 
 
 def unmatched_hash(memory_kib: int) -> str:

@@ -7,8 +7,6 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from playhead.domain.accounts import (
     NAME_LENGTH_MAX,
     NAME_PATTERN,
-    PASSWORD_LENGTH_MAX,
-    PASSWORD_LENGTH_MIN,
     Principal,
     Token,
     User,
@@ -16,6 +14,7 @@ from playhead.domain.accounts import (
 )
 from playhead.domain.devices import device_name
 from playhead.domain.model import LibraryId, Role, TokenId, UserId, canonical_id, instant_of
+from playhead.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.domain.tokens import TokenScope
 from playhead.errors import not_found
 from playhead.http.api.formats import Time, time_text

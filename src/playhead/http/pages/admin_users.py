@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from playhead.domain.access import may_lack_password
-from playhead.domain.accounts import NAME_LENGTH_MAX, PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, User
+from playhead.domain.accounts import NAME_LENGTH_MAX, User
 from playhead.domain.model import LibraryId, Role
+from playhead.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import user_id_of
 from playhead.http.errors import STATUS

@@ -5,7 +5,8 @@ from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
 
-from playhead.domain.accounts import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN, TokenKind
+from playhead.domain.accounts import TokenKind
+from playhead.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.auth import SESSION_COOKIE, require_same_origin

@@ -4,7 +4,8 @@ Pages are rendered here, work without scripts, and ask no other host for anythin
 """
 
 import base64
-import binascii
+import hashlib
+import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -140,7 +141,7 @@ class Pages:
         The template knows `base` (where Playhead is mounted), `path` (of this page, below it), `user`, `is_admin`,
         `keeps_account`, `libraries`, `zone` and `now`, and the values. What a form that led here has done is said once.
         """
-        notice = _notice(visit.call)
+        notice = _notice(visit)
         page = self._respond(
             visit.call,
             template,
@@ -168,9 +169,9 @@ class Pages:
                 answer["undo"] = {"action": undo.action, "fields": undo.fields}
             return JSONResponse(answer, headers={"cache-control": "no-store"})
         response = redirect(call, way_back(form.get("back")))
-        text = _notice_text(words, undo)
+        text = _notice_text(visit.user, words, undo)
         if len(text) > _NOTICE_LENGTH_MAX:
-            text = _notice_text(words, None)
+            text = _notice_text(visit.user, words, None)
         response.set_cookie(
             _NOTICE_COOKIE,
             text,
@@ -256,22 +257,27 @@ def wants_json(call: Call) -> bool:
     return call.header(b"accept") == "application/json"
 
 
-def _notice_text(words: str, undo: WayBack | None) -> str:
+def _notice_text(user: Principal, words: str, undo: WayBack | None) -> str:
     notice = Notice(words) if undo is None else Notice(words, undo.action, dict(undo.fields))
-    return base64.urlsafe_b64encode(msgspec.json.encode(notice)).decode()
+    text = base64.urlsafe_b64encode(msgspec.json.encode(notice)).decode()
+    return f"{text}.{_signature(user, text)}"
 
 
-def _notice(call: Call) -> Notice | None:
-    """Return what the last form has done. A cookie may come from anywhere: its form leads to pages of ours only."""
-    text = call.request.cookies.get(_NOTICE_COOKIE)
-    if text is None:
+def _signature(user: Principal, text: str) -> str:
+    """Sign a notice for the credential that it was made for, whose hash nobody knows who lacks the credential.
+
+    Cookies can be set by other sites of the same domain: an unsigned one could offer any form of ours as the undo of
+    something harmless. A key that every process derives needs no place to be kept.
+    """
+    return hmac.new(user.token_hash.encode(), b"notice:" + text.encode(), hashlib.sha256).hexdigest()
+
+
+def _notice(visit: Visit) -> Notice | None:
+    """Return what the last form has done; None where the cookie was not made here for this user."""
+    text, _, signature = visit.call.request.cookies.get(_NOTICE_COOKIE, "").rpartition(".")
+    if not hmac.compare_digest(signature.encode(), _signature(visit.user, text).encode()):
         return None
-    try:
-        notice = msgspec.json.decode(base64.b64decode(text, altchars=b"-_", validate=True), type=Notice)
-    except (binascii.Error, ValueError, RecursionError):
-        return None
-    notice.action = way_back(notice.action, "")
-    return notice
+    return msgspec.json.decode(base64.urlsafe_b64decode(text), type=Notice)
 
 
 async def read_form(call: Call, members_max: int = _FORM_MEMBERS_MAX) -> dict[str, str]:

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
 
-from playhead.domain.accounts import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.domain.model import Instant, instant_of
+from playhead.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.domain.tokens import TokenScope
 from playhead.errors import Code, PlayheadError, invalid
 from playhead.http.api.accounts import address_of, token_id_of
@@ -98,7 +98,7 @@ class SettingsPages:
     async def create_token(self, visit: Visit) -> Response:
         """Make an API token and show it, this once."""
         form = await read_form(visit.call)
-        name, scope, day = form.get("name", ""), form.get("scope", ""), form.get("expires_at", "")
+        name, scope, day = form.get("name", ""), form.get("scope", TokenScope.ALL.value), form.get("expires_at", "")
         try:
             secret, _ = await self._accounts.create_token(
                 visit.user.user_id, name, scope=_scope(scope), expires_at=_end_of(day, visit.zone)
