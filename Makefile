@@ -37,7 +37,8 @@ test-long: setup test-packages ## Run the long tests only: fuzzing, faults, race
 test-all: test test-long ## Run every test
 
 test-packages:
-	@scripts/system-packages chromium=chromium nginx=nginx-light strace=strace pg_ctlcluster=postgresql
+	@scripts/system-packages chromium=chromium nginx=nginx-light strace=strace pg_ctlcluster=postgresql \
+		systemd-analyze=systemd strip=binutils unshare=util-linux
 
 soak: setup ## Prove at length that nothing is lost: power, kills, faults, races, load; half an hour
 	@scripts/system-packages strace=strace pg_ctlcluster=postgresql

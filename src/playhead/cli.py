@@ -82,6 +82,22 @@ def serve(  # noqa: PLR0913 - as many as there are flags
     raise typer.Exit(code)
 
 
+@app.command()
+def health(
+    ready: Annotated[bool, typer.Option("--ready", help="Also whether a save would be accepted.")] = False,
+    host: Annotated[str | None, typer.Option(help="As for serve. [env: PLAYHEAD_HOST; 127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="As for serve. [env: PLAYHEAD_PORT; 8765]")] = None,
+) -> None:
+    """Ask the server whether it runs, for health checks. Exits with 1 where it does not."""
+    from playhead.server.probe import ask
+
+    settings = _settings(host=host, port=port)
+    fault = ask(settings.host, settings.port, "/readyz" if ready else "/livez", timeout_s=5)
+    if fault is not None:
+        _fail(fault)
+    typer.echo("ready" if ready else "alive")
+
+
 @user.command("add")
 def user_add(  # noqa: PLR0913 - its options
     name: str,

@@ -1,0 +1,18 @@
+"""A server as the README starts it, for tests of the ways in which it is installed and run."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server import Server
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """A server that is not started yet."""
+    server = Server(tmp_path / "installation")
+    yield server
+    if server.running:
+        server.stop(signal.SIGKILL)
