@@ -1,5 +1,6 @@
-"""Hand-written fakes of the seams that the whole program takes from outside: the clock, and new identifiers."""
+"""Hand-written fakes of what the whole program takes from outside: the clock, and new identifiers; and `settle`."""
 
+import asyncio
 from uuid import UUID
 
 from playhead.domain.model import Instant, Milliseconds
@@ -37,3 +38,9 @@ class Stopwatch:
 
     def __call__(self) -> float:
         return self.seconds
+
+
+async def settle() -> None:
+    """Let the event loop do all that it can do without waiting for anything outside of it."""
+    for _ in range(50):
+        await asyncio.sleep(0)

@@ -76,6 +76,16 @@ def where_it_was_left(page: Page, demo: DemoServer) -> float:
     return float(page.evaluate("() => localStorage.getItem('left-at')"))
 
 
+SETTLED = """
+() => new Promise(resolve => requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(resolve))))
+"""
+
+
+def settle(page: Page) -> None:
+    """Return once the page has drawn what its scripts do by themselves, and Playwright has told what it heard."""
+    page.evaluate(SETTLED)
+
+
 def eventually(look: Callable[[], bool], within_s: float = WITHIN_S) -> None:
     """Wait until something is true."""
     deadline = time.monotonic() + within_s

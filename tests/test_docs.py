@@ -330,3 +330,52 @@ def test_every_promise_of_durability_has_its_test():
 def test_the_changelog_knows_this_version():
     version = tomllib.loads(text_of("pyproject.toml"))["project"]["version"]
     assert f"## [{version}]" in text_of("CHANGELOG.md")
+
+
+# Tests
+
+
+def fixed_waits(module: ast.Module) -> Iterator[int]:
+    """The lines that wait for a time and not for an event.
+
+    A pause inside a loop is a poll, one of no length a turn of the event loop, and one of random length a schedule.
+    """
+
+    def waits(call: ast.Call, *, polls: bool) -> bool:
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        is_varied = name == "sleep" and re.search(r"Constant\(value=0\)|uniform", ast.dump(call.args[0])) is not None
+        return name == "wait_for_timeout" or (name == "sleep" and not polls and not is_varied)
+
+    def walk(node: ast.AST, *, polls: bool) -> Iterator[int]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Call) and waits(child, polls=polls):
+                yield child.lineno
+            inside = isinstance(child, ast.While | ast.For | ast.AsyncFor)
+            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from walk(child, polls=inside or (polls and not is_function))
+
+    return walk(module, polls=False)
+
+
+@pytest.mark.parametrize(
+    ("source", "waits"),
+    [
+        ("time.sleep(1)", True),
+        ("page.wait_for_timeout(10)", True),
+        ("while not done: time.sleep(0.1)", False),
+        ("await asyncio.sleep(0)", False),
+        ("time.sleep(random.uniform(1, 2))", False),
+    ],
+)
+def test_a_fixed_wait_is_told_from_a_poll(source: str, *, waits: bool):
+    assert any(fixed_waits(ast.parse(source))) is waits
+
+
+def test_no_test_waits_for_a_fixed_time():
+    modules = sorted((ROOT / "tests").rglob("*.py"))
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in modules
+        for line in fixed_waits(ast.parse(path.read_text("utf-8")))
+    ]
+    assert found == []

@@ -37,7 +37,8 @@ def hear_nothing(_: int, __: socket.socket, line: Connection) -> None:
     """Never end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line.send(READY)
-    time.sleep(600)
+    while True:
+        signal.pause()
 
 
 def break_down(place: int, listener: socket.socket, line: Connection) -> None:

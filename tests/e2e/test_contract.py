@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from server import Server
+
+pytestmark = pytest.mark.long
 
 HERE = Path(__file__).parent
 EXAMPLES = 100

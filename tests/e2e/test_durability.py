@@ -10,6 +10,8 @@ from ledger import CLIENTS, Ledger, stock
 from postgres import Cluster
 from server import Server
 
+pytestmark = pytest.mark.long
+
 SIGKILL = 9
 ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 

@@ -8,6 +8,8 @@ import pytest
 from ledger import CLIENTS, Ledger, stock
 from server import Server
 
+pytestmark = pytest.mark.long
+
 MIB = 1024 * 1024
 ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 

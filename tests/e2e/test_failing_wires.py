@@ -15,6 +15,8 @@ from postgres import Cluster
 from proxy import Fault, Moment, Proxy
 from server import Server
 
+pytestmark = pytest.mark.long
+
 SIGKILL = 9
 ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 

@@ -24,6 +24,8 @@ from playhead.storage import schema
 from server import Server
 from world import EPISODE, LIBRARY, MOVIE, RUNTIME_MS, SHOW, stock_library
 
+pytestmark = pytest.mark.long
+
 MOVIES = [MOVIE, *(f"00000000-0000-4000-8000-00000000000{number}" for number in range(2))]
 EPISODES = [EPISODE, *(f"00000000-0000-4000-8000-00000000001{number}" for number in range(2))]
 ITEMS: list[Item] = [*(("movie", each) for each in MOVIES), *(("episode", each) for each in EPISODES)]
@@ -74,10 +76,16 @@ def furnish(settings: Settings) -> list[Member]:
     return asyncio.run(make())
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """In a soak two households live side by side, one a worker, and have five kills of each server between them."""
+    if "kills" in metafunc.fixturenames:
+        metafunc.parametrize("kills", [3, 2] if metafunc.config.getoption("--soak") else [1])
+
+
 def test_every_device_ends_with_what_the_server_and_the_rules_say_though_a_server_is_killed(
-    servers: list[Server], *, soak: bool
+    servers: list[Server], kills: int
 ):
-    random = Random(1)  # noqa: S311 - to be repeated, as far as time allows
+    random = Random(kills)  # noqa: S311 - to be repeated, as far as time allows
     members = furnish(servers[0].settings)
     for server in servers:
         server.start()
@@ -88,7 +96,7 @@ def test_every_device_ends_with_what_the_server_and_the_rules_say_though_a_serve
     ]
 
     def kill_and_restart() -> None:
-        for killed in servers * (5 if soak else 1):
+        for killed in servers * kills:
             time.sleep(random.uniform(1, 3))
             killed.stop(signal.SIGKILL)
             time.sleep(random.uniform(0, 1))

@@ -25,6 +25,8 @@ from playhead.storage.engine.sqlite import SQLiteDatabase
 from server import Server
 from world import LIBRARY
 
+pytestmark = pytest.mark.long
+
 MIB = 1024 * 1024
 LONGEST_LOG_BYTES = 64 * MIB
 

@@ -14,6 +14,8 @@ from playhead.storage.engine.sqlite import SQLiteDatabase
 from server import Server
 from world import MOVIE, stock_library
 
+pytestmark = pytest.mark.long
+
 PASSWORD = "correct horse battery"
 
 CONFIGURATION = """

@@ -24,6 +24,8 @@ from playhead.domain.model import instant_of
 from postgres import Cluster
 from server import Server
 
+pytestmark = pytest.mark.long
+
 SIGKILL = 9
 SAVES = 10_000
 

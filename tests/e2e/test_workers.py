@@ -123,7 +123,7 @@ def test_a_database_that_restarts_under_them_ends_none_of_them(
     before = workers_of(workers)
 
     def die_and_return() -> None:
-        time.sleep(0.3)
+        assert workers.within(20, lambda: ledger.saved > CLIENTS)
         durable_cluster.stop("immediate")
         durable_cluster.start()
         saved = ledger.saved

@@ -240,6 +240,7 @@ async def test_a_movie_nfo_beside_two_films_speaks_of_neither(movies: Shelf) -> 
 # The second scan
 
 
+@pytest.mark.long
 async def test_of_ten_thousand_unchanged_files_none_is_opened(movies: Shelf) -> None:
     for number in range(10_000):
         folder = movies.root / f"{number // 500}"

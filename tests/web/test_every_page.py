@@ -5,15 +5,16 @@ The pages are those of the route table, so that a new one cannot be forgotten.
 
 import re
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, Response
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
 from demo import DemoServer
 from playhead.http.routes import Services, table
+from surfer import settle
 
 WEIGHT_MAX = 100_000
 SHIFT_MAX = 0.02
@@ -32,9 +33,13 @@ WEIGHT = """
 SHIFTS = """
 () => new Promise(resolve => {
     let sum = 0;
-    new PerformanceObserver(list => list.getEntries().forEach(entry => { sum += entry.value; }))
-        .observe({type: 'layout-shift', buffered: true});
-    setTimeout(() => resolve(sum), 300);
+    const observer = new PerformanceObserver(list => {
+        for (const entry of list.getEntries()) sum += entry.entryType === 'layout-shift' ? entry.value : 0;
+        if (list.getEntriesByName('looked').length) resolve(sum);
+    });
+    observer.observe({type: 'layout-shift', buffered: true});
+    observer.observe({type: 'mark'});
+    requestAnimationFrame(() => requestAnimationFrame(() => performance.mark('looked')));
 })
 """
 
@@ -68,8 +73,6 @@ def paths_of_pages() -> list[str]:
 
 ENTRANCE = ("/setup", "/sign-in", "/tv")
 """Pages for whoever is not signed in."""
-
-every_page = pytest.mark.parametrize("pattern", paths_of_pages())
 
 
 @pytest.fixture(scope="session")
@@ -115,35 +118,70 @@ def enter(context: BrowserContext, demo: DemoServer, name: str = "ada") -> Page:
     page.goto(f"{demo.url}/sign-in")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(demo.passwords[name])
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(f"{demo.url}/")
     return page
 
 
-class Visitors(dict[str, tuple[Page, Page]]):
-    """For each way of looking a browser that is signed in, and one that is not."""
+@dataclass
+class Visit:
+    """A page as it was opened in every way of looking: light, dark and still, on a phone, and bare of scripts.
 
-    def look(self, way: str, pattern: str) -> Page:
-        return self[way][pattern in ENTRANCE]
+    `answers` and `said` are what was answered for it, and what the console said, in the light.
+    """
+
+    pattern: str
+    pages: dict[str, Page]
+    answers: list[Response]
+    said: list[str]
 
 
 @pytest.fixture(scope="module")
-def visitors(browser: Browser, demo: DemoServer) -> Iterator[Visitors]:
-    """Browsers with light and dark colours, on a phone, without movement, and without scripts."""
+def visitors(browser: Browser, demo: DemoServer) -> Iterator[dict[str, tuple[Page, Page]]]:
+    """For each way of looking a browser that is signed in, and one that is not."""
     ways: dict[str, dict[str, Any]] = {
         "light": {"viewport": WIDE, "color_scheme": "light"},
-        "dark": {"viewport": WIDE, "color_scheme": "dark"},
+        "dark and still": {"viewport": WIDE, "color_scheme": "dark", "reduced_motion": "reduce"},
         "phone": {"viewport": NARROW, "has_touch": True, "is_mobile": True},
-        "still": {"viewport": WIDE, "reduced_motion": "reduce"},
         "bare": {"viewport": WIDE, "java_script_enabled": False},
     }
     contexts = [browser.new_context(**way) for way in (*ways.values(), *ways.values())]
     known, unknown = contexts[: len(ways)], contexts[len(ways) :]
-    yield Visitors(
-        {name: (enter(one, demo), other.new_page()) for name, one, other in zip(ways, known, unknown, strict=True)}
-    )
+    yield {name: (enter(one, demo), other.new_page()) for name, one, other in zip(ways, known, unknown, strict=True)}
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="module", params=paths_of_pages())
+def visit(
+    request: pytest.FixtureRequest,
+    visitors: dict[str, tuple[Page, Page]],
+    demo: DemoServer,
+    places: dict[str, str],
+) -> Visit:
+    """One visit of a page in each way, for all checks: opening it takes longer than looking at it."""
+    pattern = str(request.param)
+    pages = {way: each[pattern in ENTRANCE] for way, each in visitors.items()}
+    made = Visit(pattern, pages, [], [])
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            made.said.append(message.text)
+
+    def note(response: Response) -> None:
+        made.answers.append(response)
+
+    pages["light"].on("console", hear)
+    pages["light"].on("response", note)
+    try:
+        for page in pages.values():
+            show(page, demo, address_of(pattern, places))
+        for way in pages.keys() - {"bare"}:
+            settle(pages[way])
+    finally:
+        pages["light"].remove_listener("console", hear)
+        pages["light"].remove_listener("response", note)
+    return made
 
 
 def complaints(page: Page, part: str) -> list[tuple[str, list[str]]]:
@@ -152,31 +190,15 @@ def complaints(page: Page, part: str) -> list[tuple[str, list[str]]]:
     return [(each["id"], [node["html"] for node in each["nodes"]][:5]) for each in found]
 
 
-def show(page: Page, demo: DemoServer, path: str) -> list[Response]:
-    """Open a page and return what was answered for it."""
-    answers: list[Response] = []
-
-    def note(response: Response) -> None:
-        answers.append(response)
-
-    page.on("response", note)
-    try:
-        answer = page.goto(f"{demo.url}{path}", wait_until="load")
-        page.wait_for_timeout(200)  # for what scripts do at once
-    finally:
-        page.remove_listener("response", note)
+def show(page: Page, demo: DemoServer, path: str) -> None:
+    answer = page.goto(f"{demo.url}{path}", wait_until="load")
     assert answer is not None
     assert answer.status == (404 if path == "/setup" else 200), path
-    return answers
 
 
-@every_page
-@pytest.mark.parametrize("way", ["light", "dark", "phone"])
-def test_axe_finds_nothing_and_all_fits_the_width(
-    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str, way: str
-):
-    page = visitors.look(way, pattern)
-    show(page, demo, address_of(pattern, places))
+@pytest.mark.parametrize("way", ["light", "dark and still", "phone"])
+def test_axe_finds_nothing_and_all_fits_the_width(visit: Visit, way: str):
+    page = visit.pages[way]
     assert complaints(page, "body") == []
     assert (
         page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
@@ -188,26 +210,18 @@ def test_axe_finds_nothing_and_all_fits_the_width(
         menu.evaluate("menu => { menu.open = false; }")
 
 
-@every_page
-def test_a_page_is_small_quiet_and_does_not_move(
-    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str
-):
-    page = visitors.look("light", pattern)
-    told: list[str] = []
-    page.on("console", lambda message: told.append(message.text) if message.type in {"error", "warning"} else None)
-    answers = show(page, demo, address_of(pattern, places))
-    assert {answer.url for answer in answers if not answer.url.startswith((demo.url, "blob:", "data:"))} == set()
+def test_a_page_is_small_quiet_and_does_not_move(visit: Visit, demo: DemoServer):
+    page = visit.pages["light"]
+    others = {answer.url for answer in visit.answers if not answer.url.startswith((demo.url, "blob:", "data:"))}
+    assert visit.answers
+    assert others == set()
     assert 0 < page.evaluate(WEIGHT) <= WEIGHT_MAX
     assert page.evaluate(SHIFTS) <= SHIFT_MAX
-    assert [text for text in told if pattern != "/setup"] == []
+    assert [text for text in visit.said if visit.pattern != "/setup"] == []
 
 
-@every_page
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(
-    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str
-):
-    page = visitors.look("light", pattern)
-    show(page, demo, address_of(pattern, places))
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Visit):
+    page = visit.pages["light"]
     wanted = page.evaluate(REACHABLE)
     reached = 0
     for _ in range(min(wanted, 80) + 10):
@@ -222,22 +236,13 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(
     assert reached >= min(wanted, 80)
 
 
-@every_page
-def test_nothing_moves_for_whoever_wants_that(
-    visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str
-):
-    page = visitors.look("still", pattern)
-    show(page, demo, address_of(pattern, places))
-    assert page.evaluate("document.getAnimations().length") == 0
+def test_nothing_moves_for_whoever_wants_that(visit: Visit):
+    assert visit.pages["dark and still"].evaluate("document.getAnimations().length") == 0
 
 
-@every_page
-def test_a_page_is_the_same_without_scripts(visitors: Visitors, demo: DemoServer, places: dict[str, str], pattern: str):
-    bare, scripted = visitors.look("bare", pattern), visitors.look("light", pattern)
-    path = address_of(pattern, places)
-    show(bare, demo, path)
-    show(scripted, demo, path)
+def test_a_page_is_the_same_without_scripts(visit: Visit):
+    bare, scripted = visit.pages["bare"], visit.pages["light"]
     assert bare.locator("h1").all_inner_texts() == scripted.locator("h1").all_inner_texts()
-    if not pattern.startswith("/watch/"):
+    if not visit.pattern.startswith("/watch/"):
         links = "main a[href], main button"
         assert bare.locator(links).count() >= scripted.locator(links).count()

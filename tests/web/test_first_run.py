@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from clips import write_clip
 from server import Server
+from surfer import eventually
 
 PASSWORD = "correct horse battery"
 FILMS = 60
@@ -114,12 +115,12 @@ def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, f
     choose(page, films)
     page.get_by_label("Name").press("Enter")  # adds, and chooses no folder
     page.get_by_role("button", name="Scan Films").wait_for()
-    for _ in range(60):
-        if page.get_by_text(f"{FILMS} added, 1 skipped").count():
-            break
-        page.wait_for_timeout(1000)
+
+    def is_scanned() -> bool:
         page.reload()
-    expect(page.get_by_text(f"{FILMS} added, 1 skipped")).to_be_visible()
+        return page.get_by_text(f"{FILMS} added, 1 skipped").is_visible()
+
+    eventually(is_scanned, within_s=60)
     context.close()
 
 

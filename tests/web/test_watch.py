@@ -4,7 +4,6 @@ One file, because the films are made once for each process that runs tests.
 """
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from surfer import (
     position_of,
     remember_where_it_is_left,
     seek,
+    settle,
     sign_in,
     wait_for_loaded,
     wait_for_playing,
@@ -117,7 +117,7 @@ def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
             reports.extend(body.get("reports", [body]))  # what comes while another is on its way follows as a batch
 
     def was_heard(event: str) -> bool:
-        page.wait_for_timeout(50)  # what the browser does is told only while Playwright is asked something
+        page.title()  # what the browser does is told only while Playwright is asked something
         return event in [report["event"] for report in reports]
 
     page.on("request", hear)
@@ -220,13 +220,14 @@ def test_the_next_episode_is_offered_at_the_end_and_begins_by_itself(
 
 def test_who_cancels_the_countdown_stays(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     page = new_browser()
+    page.clock.install()
     watch(page, demo, path_of(item_named(ada, "Slack Water")))
     seek(page, 39)
     expect(page.locator("#next")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#next")).to_be_hidden()
     expect(page.locator("#play")).to_be_focused()
-    page.wait_for_timeout(11_000)
+    page.clock.run_for(11_000)
     expect(page.locator("h1")).to_have_text("Slack Water")
 
 
@@ -244,14 +245,20 @@ def test_behind_the_last_episode_nothing_is_offered(new_browser: Open, demo: Dem
 def test_twenty_seconds_offline_lose_nothing(new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot):
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
+    page.clock.install()
     watch(page, demo, path_of(film))
     wait_for_loaded(page, 1, 30)
     eventually(lambda: state_of(ada, film)["session"] is not None)
     page.context.set_offline(True)
-    page.wait_for_timeout(20_000)
+    for second in (10, 20):  # played quickly, while the page's clock keeps up
+        page.evaluate("() => { video.playbackRate = 8; }")
+        page.wait_for_function("second => video.currentTime >= second", arg=second, polling=20)
+        page.evaluate("() => { video.playbackRate = 1; }")
+        page.clock.run_for(10_000)
+        eventually(lambda kept=second // 10: page.evaluate(KEPT) >= kept)
     page.keyboard.press("k")
     expect(page.locator("#connection")).to_contain_text("Offline")
-    page.wait_for_timeout(500)  # the controls come into view
+    page.evaluate("() => Promise.all(document.getAnimations().map(each => each.finished))")
     shot(page, "watch-offline")
     kept = page.evaluate(KEPT)
     assert kept >= 2
@@ -314,7 +321,7 @@ def test_what_somebody_played_is_not_sent_as_somebody_elses(new_browser: Open, d
         ben.delete(f"/api/v1/playback/{path_of(film)}")
         page.context.set_offline(True)
         seek(page, 60)
-        page.wait_for_timeout(2000)
+        eventually(lambda: page.evaluate(KEPT) >= 1)
         page.goto("about:blank")
         page.context.clear_cookies()
         page.context.set_offline(False)
@@ -360,7 +367,7 @@ def test_a_forgotten_tab_can_be_made_the_one_that_counts(new_browser: Open, demo
     watch(page, demo, path_of(film))
     seek(page, 20)
     report = {"position_seconds": 90, "duration_seconds": 120, "event": "seek", "session_id": "x", "device": "Phone"}
-    page.wait_for_timeout(1000)
+    eventually(lambda: state_of(ada, film)["position_seconds"] >= 20)
     ada.post(f"/api/v1/playback/{path_of(film)}", json=report).raise_for_status()
     expect(notice(page, "superseded")).to_contain_text("Phone plays this now, at 1:30.")
     notice(page, "superseded").get_by_role("button", name="Save from here").click()
@@ -433,6 +440,7 @@ def test_all_of_it_works_by_keyboard(new_browser: Open, demo: DemoServer, ada: h
 
 def test_the_controls_go_while_nothing_moves_and_come_back(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     page = new_browser()
+    page.clock.install()
     watch(page, demo, path_of(item_named(ada, "The Long Meadow")))
     page.mouse.move(300, 200)
     player = page.locator("#player")
@@ -444,7 +452,7 @@ def test_the_controls_go_while_nothing_moves_and_come_back(new_browser: Open, de
     page.keyboard.press("Tab")
     expect(player).to_have_class("player playing")
     page.keyboard.press("k")
-    page.wait_for_timeout(4000)
+    page.clock.run_for(4000)
     expect(player).to_have_class("player")
 
 
@@ -518,7 +526,7 @@ def test_nothing_goes_to_another_host_and_nothing_breaks_the_content_security_po
     page.click("#settings")
     page.get_by_role("radio", name="360p H.264").check()
     wait_for_playing(page)
-    time.sleep(1)
+    settle(page)
     assert asked
     assert all(url.startswith(demo.url) for url in asked), asked
     assert [text for text in said if "404" not in text] == []

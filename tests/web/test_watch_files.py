@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect
 from demo import DemoServer
 from reels import write_films
 from server import Server
-from surfer import eventually, position_of, seek, sign_in, wait_for_playing, watch
+from surfer import eventually, position_of, seek, settle, sign_in, wait_for_playing, watch
 
 Shot = Callable[[Page, str], None]
 
@@ -207,7 +207,7 @@ def test_a_film_in_parts_has_one_timeline(screen: Page, cinema: DemoServer, ada:
     eventually(lambda: is_saved(32))
     assert ada.get(state).json()["duration_seconds"] == 40
     # Neither the end of a part nor the begin of another was a stop or a start.
-    screen.wait_for_timeout(100)
+    settle(screen)
     assert [report["event"] for report in sent] == ["start", "seek", "seek"]
     # And back into the first.
     seek(screen, 5)

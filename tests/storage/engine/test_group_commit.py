@@ -7,6 +7,7 @@ import pytest
 
 from playhead.errors import Code, PlayheadError
 from playhead.storage.engine.group_commit import GroupCommit
+from support import settle
 
 
 class Store:
@@ -66,9 +67,9 @@ def test_what_arrives_while_a_batch_commits_makes_up_the_next():
         group = GroupCommit(store.commit)
         store.gate.clear()
         first = group.submit(1)
-        await asyncio.sleep(0.01)
+        await settle()
         later = [group.submit(job) for job in (2, 3, 4)]
-        await asyncio.sleep(0.01)
+        await settle()
         assert not first.done()
         store.gate.set()
         assert await asyncio.gather(first, *later) == [10, 20, 30, 40]
@@ -89,9 +90,9 @@ def test_who_comes_back_soon_after_an_answer_shares_the_batch_of_those_who_wait(
 
         store.gate.clear()
         clients = [asyncio.create_task(save_twice(1, 3))]
-        await asyncio.sleep(0.01)
+        await settle()
         clients.append(asyncio.create_task(save_twice(2, 4)))
-        await asyncio.sleep(0.01)
+        await settle()
         store.gate.set()
         await asyncio.gather(*clients)
         assert store.batches == [[1], [2, 3], [4]]
@@ -113,9 +114,9 @@ def test_a_lane_commits_one_batch_at_a_time_and_lanes_side_by_side():
         group = GroupCommit(store.commit, lanes=2, lane_of=lambda job: job % 2)
         store.gate.clear()
         waiting = [group.submit(job) for job in (0, 1)]
-        await asyncio.sleep(0.01)
+        await settle()
         waiting += [group.submit(job) for job in (2, 3)]
-        await asyncio.sleep(0.01)
+        await settle()
         assert store.batches == [[0], [1]]
         store.gate.set()
         await asyncio.gather(*waiting)
@@ -169,7 +170,7 @@ def test_a_submitter_that_gives_up_harms_nobody():
         group = GroupCommit(store.commit)
         store.gate.clear()
         gone, there = group.submit(1), group.submit(2)
-        await asyncio.sleep(0.01)
+        await settle()
         gone.cancel()
         store.gate.set()
         assert await there == 20
@@ -183,7 +184,7 @@ def test_closing_answers_what_was_accepted_and_refuses_the_rest():
         store.gate.clear()
         waiting = [group.submit(job) for job in (1, 2)]
         closing = asyncio.ensure_future(group.close())
-        await asyncio.sleep(0.01)
+        await settle()
         with pytest.raises(PlayheadError):
             group.submit(3)
         assert not closing.done()

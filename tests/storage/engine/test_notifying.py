@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 
+import psycopg
 import pytest
 
 from playhead.errors import Code, PlayheadError
@@ -43,12 +45,26 @@ class Listener:
             await self._task
 
 
+async def last_statement_of_listener(cluster: Cluster) -> datetime:
+    """Return when the only other connection to the database last began a statement."""
+    async with await psycopg.AsyncConnection.connect(cluster.url(), autocommit=True) as connection:
+        query = """
+            SELECT query_start FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND query_start IS NOT NULL
+        """
+        rows = await (await connection.execute(query)).fetchall()
+    return max(began for (began,) in rows)
+
+
 @pytest.mark.anyio
 async def test_a_listener_in_silence_asks_and_stays(cluster: Cluster):
     notifier = PostgresNotifier(cluster.url(), "calm", silence_s=SILENCE_S)
     listener = Listener(notifier)
     await listener.until_begun(1)
-    await asyncio.sleep(3 * SILENCE_S)
+    asked = {await last_statement_of_listener(cluster)}
+    async with asyncio.timeout(WITHIN_S):
+        while len(asked) < 3:
+            asked.add(await last_statement_of_listener(cluster))
     await notifier.notify(["a", "b"])
     await listener.until_heard("b")
     assert listener.heard == ["a", "b"]

@@ -27,6 +27,7 @@ from playhead.storage.engine.sqlite_requirements import (
     require_sound_library,
 )
 from playhead.storage.schema import account, library_access, login
+from support import settle
 
 MIB = 1024 * 1024
 
@@ -71,6 +72,18 @@ def wait_until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited for nothing"
         time.sleep(0.002)
+
+
+def size_once_still(database: Path) -> int:
+    """Return the size of the log once it has stayed the same for a hundred looks."""
+    size, looks = log_size(database), 0
+    deadline = time.monotonic() + 60
+    while looks < 100:
+        assert time.monotonic() < deadline, "it never stops growing"
+        time.sleep(0.005)
+        before, size = size, log_size(database)
+        looks = looks + 1 if size == before else 0
+    return size
 
 
 # Transactions
@@ -402,8 +415,7 @@ def test_a_reader_that_holds_a_snapshot_for_a_while_cannot_let_the_log_grow_beyo
         held = pool.submit(blocking_database.read_blocking, hold)
         load = pool.submit(lambda: [write_a_mebibyte(blocking_database, number) for number in range(100)])
         wait_until(lambda: log_size(database_path) >= 48 * MIB)
-        time.sleep(0.5)
-        largest = log_size(database_path)
+        largest = size_once_still(database_path)
         assert not load.done()
         let_go.set()
         assert held.result() is None
@@ -438,7 +450,7 @@ async def test_a_failed_commit_stops_the_database_once_and_for_all(database_path
 
         waiting = [database.write(wait_for_company), *(database.write(add(f"{n}")) for n in range(5))]
         gathered = asyncio.gather(*waiting, return_exceptions=True)
-        await asyncio.sleep(0.01)
+        await settle()
         begun.set()
         outcomes = await gathered
         assert [type(outcome) for outcome in outcomes] == [PlayheadError] * 6

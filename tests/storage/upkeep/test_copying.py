@@ -6,7 +6,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import insert
 
 from playhead.storage.engine.database import StorageRefused
 from playhead.storage.engine.sqlite import SQLiteDatabase
@@ -32,8 +32,11 @@ def ask(path: Path, sql: str) -> list[tuple[object, ...]]:
         return connection.execute(sql).fetchall()
 
 
-def fill(connection: Connection) -> None:
-    connection.execute(insert(login), [{"name": f"{number:01000}", "user_id": "u"} for number in range(20_000)])
+def fill(server: SQLiteDatabase) -> None:
+    """Write 20,000 rows, some forty megabytes, in parts: so the log is emptied between them."""
+    for first in range(0, 20_000, 2_000):
+        rows = [{"name": f"{number:01000}", "user_id": "u"} for number in range(first, first + 2_000)]
+        server.write_blocking(lambda connection, rows=rows: connection.execute(insert(login), rows) and None)
 
 
 def refusal(source: Path, target: Path) -> str:
@@ -59,7 +62,7 @@ def test_a_backup_holds_what_is_still_in_the_log_and_is_one_private_file(
 
 
 def test_a_backup_is_of_one_moment_and_those_who_write_go_on(server: SQLiteDatabase, database_path: Path, target: Path):
-    server.write_blocking(fill)
+    fill(server)
     steps: list[tuple[int, int]] = []
 
     def write_between(done: int, total: int) -> None:
@@ -101,7 +104,7 @@ def test_what_cannot_be_backed_up_is_told_and_leaves_nothing(database_path: Path
 def test_a_damaged_database_is_not_backed_up_over_a_good_copy(
     server: SQLiteDatabase, database_path: Path, target: Path
 ):
-    server.write_blocking(fill)
+    fill(server)
     server.close_blocking()
     copy_database(database_path, target)
     before = target.read_bytes()
