@@ -39,6 +39,9 @@ _STATIC_FOLDER = Path(__file__).parent / "http" / "static"
 _FAILED, _REFUSED = 500, 503
 _READY_WITHIN_S = 1.0
 
+# What a process that is about to end still gives a read, so that its request is answered before the connection is cut.
+_LAST_READS_S = 3.0
+
 log = logging.getLogger(__name__)
 
 
@@ -155,6 +158,7 @@ class Playhead:
         self._is_draining = True
         if self._installation is not None:
             self._installation.events.end_streams()
+            self._installation.database.shorten_reads(_LAST_READS_S)
 
     def encode_numbers(self) -> bytes:
         """Return this process' metrics, for another worker to answer with. Raises RuntimeError while it is closed."""

@@ -223,13 +223,13 @@ def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure:
     url = settings.database_url
     if url is None:
         upgrade(settings.database_path, now=clock())
-        return SQLiteDatabase(settings.database_path, on_failure=on_failure)
+        return SQLiteDatabase(settings.database_path, on_failure=on_failure, read_s=settings.read_seconds)
     # Loaded only where it is used: a start on SQLite is quicker without.
-    from playhead.storage.engine.postgres import PostgresDatabase  # noqa: PLC0415
+    from playhead.storage.engine.postgres import Limits, PostgresDatabase  # noqa: PLC0415
     from playhead.storage.migrations import postgres as migrations  # noqa: PLC0415
 
     migrations.upgrade(url)
-    return PostgresDatabase(url)
+    return PostgresDatabase(url, limits=Limits(read_s=settings.read_seconds))
 
 
 def _account_rules(settings: Settings) -> AccountRules:

@@ -60,6 +60,10 @@ class Settings(BaseSettings):
         description="Addresses or networks of proxies whose `X-Forwarded-*` headers count; with commas between. "
         "None by default.",
     )
+    read_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
+        default=10.0,
+        description="How long the database may take for one page or list before the request is refused with 503.",
+    )
     base_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
         default="",
         description="Path under which a proxy serves Playhead, such as `/playhead`; whether or not the proxy takes it "

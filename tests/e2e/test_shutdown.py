@@ -182,3 +182,24 @@ def test_a_store_that_another_process_holds_does_not_keep_it_either(server: Serv
             assert time.monotonic() - began < ENDS_WITHIN_S
             assert end_of(waiting) == b""
     assert "Not everything ended" in server.printed()
+
+
+def test_a_read_that_takes_too_long_is_refused_in_time(durable_server: Server):
+    durable_server.environment["PLAYHEAD_READ_SECONDS"] = "3600"
+    durable_server.command("user", "add", "anna", "--password-stdin", stdin="correct horse\n")
+    token = durable_server.command("token", "create", "anna").stdout.strip()
+    durable_server.query("INSERT INTO list_state (user_id, item_id, hidden_at) SELECT id, id, 1 FROM account")
+    durable_server.query("ALTER TABLE list_state RENAME TO list_state_away")
+    durable_server.query(
+        "CREATE VIEW list_state AS SELECT * FROM list_state_away WHERE "
+        "(WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n) < 0"
+    )
+    durable_server.start()
+    with connect(durable_server, request("GET", "/api/v1/continue-watching", token)) as reading:
+        with durable_server.client() as client:
+            assert durable_server.within(20, lambda: "playhead_requests_under_way 1" in client.get("/metrics").text)
+        began = time.monotonic()
+        assert durable_server.stop() == 0
+        assert time.monotonic() - began < ENDS_WITHIN_S
+        assert reading.recv(1000).startswith(b"HTTP/1.1 503 ")
+    assert "Traceback" not in durable_server.printed()

@@ -122,6 +122,9 @@ class Overtaken:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         return await self._database.read(fn)
 
+    async def read_long(self, fn: Callable[[Connection], T]) -> T:
+        return await self._database.read_long(fn)
+
     async def write(self, fn: Callable[[Connection], T]) -> T:
         ids = Ids()
         for _ in range(100):  # ids of its own

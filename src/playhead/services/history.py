@@ -128,7 +128,7 @@ class History:
         All of it is of one moment, and read before any of it is written: a read may be run again, and must not wait for
         whoever takes the lines. `write` and `progress` are called on other threads.
         """
-        lines = await self._database.read(partial(_export, user_id=user_id, progress=progress))
+        lines = await self._database.read_long(partial(_export, user_id=user_id, progress=progress))
         await asyncio.to_thread(lambda: [write(line) for line in lines])
         return len(lines)
 

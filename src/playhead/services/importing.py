@@ -53,7 +53,7 @@ class Importer:
         async with self._turn:
             # Saves wait for the one writer, so all that can be is done before it is asked for.
             needed = await asyncio.to_thread(wanted, entries)
-            stored = await self._database.read(partial(importing.load, wanted=needed))
+            stored = await self._database.read_long(partial(importing.load, wanted=needed))
             decided = await asyncio.to_thread(self._decide, entries, stored, needed, faults)
             if decided.new or decided.changed:
                 rows = await asyncio.to_thread(importing.rows_of, decided.new, decided.changed, stored.items)

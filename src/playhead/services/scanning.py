@@ -278,7 +278,7 @@ class _Scan:
 
     async def run(self, *, allow_empty: bool) -> ScanReport:
         found = await self._walk()
-        files, items = await self._database.read(
+        files, items = await self._database.read_long(
             lambda connection: (
                 scanning.load_files(connection, self._library.id),
                 scanning.load_items(connection, self._library.id),
@@ -347,7 +347,7 @@ class _Scan:
         self, pool: ThreadPoolExecutor, tasks: Sequence[ProbeTask], total: int
     ) -> list[_ProbedFile]:
         unopened = [task.known.id for task in tasks if task.known is not None and not task.open]
-        infos = await self._database.read(lambda connection: scanning.load_infos(connection, unopened))
+        infos = await self._database.read_long(lambda connection: scanning.load_infos(connection, unopened))
 
         async def look(task: ProbeTask) -> _ProbedFile:
             info = infos.get(task.known.id) if task.known is not None else None

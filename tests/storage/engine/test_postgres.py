@@ -167,7 +167,7 @@ def test_commits_are_synchronous_whatever_the_database_says(database: PostgresDa
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("statement_timeout", "30s"), ("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "8s")],
+    [("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "8s")],
 )
 def test_every_connection_has_limits_whatever_the_database_says(
     database: PostgresDatabase, url: str, setting: str, value: str
@@ -180,6 +180,18 @@ def test_every_connection_has_limits_whatever_the_database_says(
         fresh.close_blocking()
     finally:
         run(url, f"ALTER DATABASE notes RESET {setting}")
+
+
+def test_statements_have_limits_whatever_the_database_says(database: PostgresDatabase, url: str):
+    run(url, "ALTER DATABASE notes SET statement_timeout = 0")
+    try:
+        fresh = PostgresDatabase(url)
+        for each in (fresh, database):
+            assert each.read_blocking(ask("SHOW statement_timeout")) == "10s"
+            assert each.write_blocking(ask("SHOW statement_timeout")) == "30s"
+        fresh.close_blocking()
+    finally:
+        run(url, "ALTER DATABASE notes RESET statement_timeout")
 
 
 def test_ids_come_as_text(database: PostgresDatabase):
@@ -332,7 +344,7 @@ async def test_where_all_connections_are_busy_it_is_unavailable(hurried: Postgre
     with ExitStack() as stack:
         threads = stack.enter_context(ThreadPoolExecutor(100))
         stack.callback(enough.set)
-        held = [threads.submit(hurried.write_blocking, hold) for _ in range(50)]
+        held = [threads.submit(hurried.read_blocking, hold) for _ in range(50)]
         await asyncio.to_thread(wait, held, 10, FIRST_COMPLETED)  # of those that got no connection
         with pytest.raises(PlayheadError) as caught:
             await hurried.read_inline(notes)

@@ -530,7 +530,7 @@ async def test_a_full_disk_refuses_and_saving_goes_on_when_there_is_room(databas
 @pytest.mark.anyio
 async def test_a_damaged_file_stops_the_database_when_a_reader_meets_it(database_path: Path):
     database = SQLiteDatabase(database_path)
-    await database.write(lambda connection: [add(f"{n:05}" * 20)(connection) for n in range(500)])
+    await database.write(lambda connection: [add(f"{n:05}" * 20)(connection) for n in range(2000)])
     await database.close()
     overwrite_the_last_pages(database_path)
     reasons: SimpleQueue[str] = SimpleQueue()

@@ -18,6 +18,10 @@ T = TypeVar("T")
 Row = tuple[Any, ...]
 
 
+READ_S = 10.0
+"""How long a read may take unless a setting says otherwise."""
+
+
 class StorageRefused(Exception):  # noqa: N818 - a refusal, not a defect; the message is for a person
     """The store cannot be used as it is, and starting again will not help: the message tells a person why.
 
@@ -39,7 +43,17 @@ class Database(Protocol):
     """
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` on a reader thread, in a read-only transaction: one snapshot for all its statements."""
+        """Run `fn` on a reader thread, in a read-only transaction: one snapshot for all its statements.
+
+        It has a deadline, beyond which its statements are interrupted and UNAVAILABLE is raised.
+        """
+        ...
+
+    async def read_long(self, fn: Callable[[Connection], T]) -> T:
+        """Do what `read` does without its deadline: for scans, imports and exports, never for a request's answer.
+
+        Each statement should read a bounded piece. It is interrupted all the same when the process is about to end.
+        """
         ...
 
     async def read_inline(self, fn: Callable[[Connection], T]) -> T:
@@ -92,8 +106,15 @@ class Database(Protocol):
         """Do what `write` does for callers without an event loop: commands and tests."""
         ...
 
+    def shorten_reads(self, seconds: float) -> None:
+        """Interrupt every running read, long ones included, in so many seconds; reads to come get no longer.
+
+        For a process that is about to end.
+        """
+        ...
+
     async def close(self) -> None:
-        """Let running and waiting functions end, then close every connection. Closing twice is harmless."""
+        """Interrupt reads, let running and waiting writes end, then close every connection. May be called again."""
         ...
 
 

@@ -9,6 +9,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import psycopg
@@ -21,7 +23,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from playhead.errors import unavailable
-from playhead.storage.engine.database import Row, StorageRefused, WouldBlockError
+from playhead.storage.engine.database import READ_S, Row, StorageRefused, WouldBlockError
+from playhead.storage.engine.deadlines import RETRY_AFTER_S, Deadlines
 
 T = TypeVar("T")
 
@@ -42,7 +45,8 @@ class Limits(NamedTuple):
     than a client waits, more than a failover to a standby takes. The others divide it: a network that falls silent
     tells nobody, so a save or look-up gives its connection up after `silence_s`, everything else that much after the
     server's own limit for a statement. The server rolls back what was begun there after `idle_s`, so that the rows are
-    free for another try; while they are not, that waits for `lock_s`, which is no silence.
+    free for another try; while they are not, that waits for `lock_s`, which is no silence. A read for a request may
+    take `read_s` in all.
     """
 
     statement_s: float = 30.0
@@ -50,12 +54,16 @@ class Limits(NamedTuple):
     silence_s: float = 5.0
     idle_s: float = 8.0
     patience_s: float = 10.0
+    read_s: float = READ_S
 
 
 _LIMITS = Limits()
+_CANCEL_WITHIN_S = 1.0
 _LOOK_FOR_SIGNALS_S = 0.1  # how often whoever waits for the server hears of Ctrl-C; psycopg's own default
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
+
+_CANCELED = "57014"  # by the deadline of a read, or by the server's limit for a statement
 
 # Nothing was done, or it was undone, and another try may succeed. Source: PostgreSQL's documentation, appendix A.
 _AGAIN = frozenset({"40001", "40P01", "55P03", "57P03", "53300", "08001", "08004"})
@@ -193,14 +201,17 @@ class PostgresDatabase:
     def __init__(self, url: str, *, limits: Limits = _LIMITS) -> None:
         self._closed = False
         self._limits = limits
-        self._engine = make_engine(url, connections=_WRITERS + _READERS, limits=limits)
+        self._engine = make_engine(url, connections=_WRITERS, limits=limits)
+        reading = make_engine(url, connections=_READERS, limits=limits._replace(statement_s=limits.read_s))
         try:
             self._engine.connect().close()
         except DBAPIError as error:
             self._engine.dispose()
             raise StorageRefused(f"The database {described(url)} cannot be opened: {reason(error)}") from error
-        self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._readers = reading
+        self._deadlines = Deadlines(limits.read_s)
+        self._snapshots = reading.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        self._single = reading.execution_options(isolation_level="AUTOCOMMIT")
         self._writing = ThreadPoolExecutor(_WRITERS, "playhead-writer")
         self._reading = ThreadPoolExecutor(_READERS, "playhead-reader")
 
@@ -214,6 +225,10 @@ class PostgresDatabase:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read."""
         return await self._off_loop(self._reading, self.read_blocking, fn)
+
+    async def read_long(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_long. Each statement has the time that one of a write has."""
+        return await self._off_loop(self._reading, self._read_long, fn)
 
     def read_nowait(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read_nowait: here everything is waited for."""
@@ -234,11 +249,15 @@ class PostgresDatabase:
 
     def read_blocking(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read_blocking."""
-        return self._run(self._snapshots, fn, self._long_silence_s, idempotent=True)
+        return self._run_read(fn, self._limits.read_s + self._limits.silence_s, has_limit=True)
 
     def write_blocking(self, fn: Callable[[Connection], T]) -> T:
         """See Database.write_blocking."""
         return self._run(self._engine, fn, self._long_silence_s, idempotent=False)
+
+    def shorten_reads(self, seconds: float) -> None:
+        """See Database.shorten_reads."""
+        self._deadlines.shorten(seconds)
 
     async def close(self) -> None:
         """See Database.close."""
@@ -247,8 +266,11 @@ class PostgresDatabase:
     def close_blocking(self) -> None:
         """Do what `close` does for callers without an event loop."""
         self._closed = True
+        self._deadlines.shorten(0)
         self._reading.shutdown()
+        self._deadlines.close()
         self._writing.shutdown()
+        self._readers.dispose()
         self._engine.dispose()
 
     async def _off_loop(
@@ -261,6 +283,30 @@ class PostgresDatabase:
         except RuntimeError as error:  # closed by another thread in this instant
             raise unavailable() from error
         return await asyncio.wrap_future(future)
+
+    def _read_long(self, fn: Callable[[Connection], T]) -> T:
+        statement_ms = self._limits.statement_s * 1000
+
+        def read(connection: Connection) -> T:
+            connection.exec_driver_sql(f"SET LOCAL statement_timeout = {statement_ms:.0f}")
+            return fn(connection)
+
+        return self._run_read(read, self._long_silence_s, has_limit=False)
+
+    def _run_read(self, fn: Callable[[Connection], T], silence_s: float, *, has_limit: bool) -> T:
+        def read(connection: Connection) -> T:
+            if self._closed:  # while this function waited for its turn, or for another try
+                raise unavailable()
+            wire = cast("PsycopgConnection", connection.connection.dbapi_connection)
+            with self._deadlines.watch(partial(_cancel, wire), has_limit=has_limit) as running:
+                try:
+                    return fn(connection)
+                except DBAPIError as error:
+                    if running.interrupted and _sqlstate(error) in {_CANCELED, None}:
+                        raise unavailable(RETRY_AFTER_S) from error
+                    raise
+
+        return self._run(self._snapshots, read, silence_s, idempotent=True)
 
     def _read_inline(self, fn: Callable[[Connection], T]) -> T:
         return self._run(self._single, fn, self._limits.silence_s, idempotent=True)
@@ -287,7 +333,8 @@ class PostgresDatabase:
                 again = attempt.may_be_repeated(error, idempotent=idempotent)
                 if not again or time.monotonic() + pause > deadline:
                     if again or _is_passing(error):
-                        raise unavailable() from error
+                        retry_after_s = RETRY_AFTER_S if _sqlstate(error) == _CANCELED else 1
+                        raise unavailable(retry_after_s) from error
                     raise
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -312,6 +359,11 @@ class _Attempt:
             return True
         dropped = error.connection_invalidated or state in _DROPPED or (state is None and _is_operational(error))
         return dropped and (idempotent or not self._committing)
+
+
+def _cancel(wire: PsycopgConnection) -> None:
+    with suppress(psycopg.Error):  # a server that cannot be reached answers the read neither
+        wire.cancel_safe(timeout=_CANCEL_WITHIN_S)
 
 
 def _sqlstate(error: DBAPIError) -> str | None:

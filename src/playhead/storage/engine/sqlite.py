@@ -24,7 +24,14 @@ from playhead.errors import PlayheadError, unavailable
 from playhead.storage.engine import (
     apsw_dbapi,
 )
-from playhead.storage.engine.database import ConnectionCache, StorageRefused, WouldBlockError, enable_connection_cache
+from playhead.storage.engine.database import (
+    READ_S,
+    ConnectionCache,
+    StorageRefused,
+    WouldBlockError,
+    enable_connection_cache,
+)
+from playhead.storage.engine.deadlines import RETRY_AFTER_S, Deadlines
 from playhead.storage.engine.sqlite_requirements import require_local_folder, require_sound_library
 
 T = TypeVar("T")
@@ -193,7 +200,7 @@ class SQLiteDatabase:
     UNAVAILABLE; the process is expected to end. A full disk is no such failure: what does not fit is rolled back.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a setting or a test decides
         self,
         path: Path,
         *,
@@ -201,6 +208,7 @@ class SQLiteDatabase:
         busy_timeout_ms: int = 30_000,
         vfs: str | None = None,
         limits: LogLimits = _LIMITS,
+        read_s: float = READ_S,
     ) -> None:
         require_sound_library()
         require_local_folder(path.absolute().parent)
@@ -224,6 +232,7 @@ class SQLiteDatabase:
             self._inline_memory = _Memory(self._inline_driver, enable_connection_cache(self._inline_reader))
         except (apsw_dbapi.Error, DBAPIError) as error:
             raise StorageRefused(f"The database {path} cannot be opened: {error}") from error
+        self._deadlines = Deadlines(read_s)
         self._idle: SimpleQueue[Connection] = SimpleQueue()
         for connection in idle:
             self._idle.put(connection)
@@ -243,6 +252,10 @@ class SQLiteDatabase:
     async def read(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read."""
         return await asyncio.wrap_future(self._submit(self._reading, self._read, fn))
+
+    async def read_long(self, fn: Callable[[Connection], T]) -> T:
+        """See Database.read_long."""
+        return await asyncio.wrap_future(self._submit(self._reading, partial(self._read, has_limit=False), fn))
 
     def read_blocking(self, fn: Callable[[Connection], T]) -> T:
         """See Database.read_blocking."""
@@ -330,6 +343,10 @@ class SQLiteDatabase:
         finally:
             self._inline_free.release()
 
+    def shorten_reads(self, seconds: float) -> None:
+        """See Database.shorten_reads."""
+        self._deadlines.shorten(seconds)
+
     async def close(self) -> None:
         """See Database.close."""
         await asyncio.to_thread(self.close_blocking)
@@ -340,7 +357,9 @@ class SQLiteDatabase:
             if self._closed:
                 return
             self._closed = True
+        self._deadlines.shorten(0)
         self._reading.shutdown()
+        self._deadlines.close()
         self._writing.shutdown()
         self._committing.shutdown()
         while not self._idle.empty():
@@ -368,17 +387,23 @@ class SQLiteDatabase:
         except RuntimeError as error:  # closed by another thread in this instant
             raise unavailable() from error
 
-    def _read(self, fn: Callable[[Connection], T]) -> T:
-        if self._failure:  # while this function waited for its turn
+    def _read(self, fn: Callable[[Connection], T], *, has_limit: bool = True) -> T:
+        if self._failure or self._closed:  # while this function waited for its turn
             raise unavailable()
         connection = self._idle.get()
+        dbapi = cast("apsw_dbapi.Connection", connection.connection.dbapi_connection)
         try:
-            with connection.begin():
-                return fn(connection)
-        except Exception as error:
-            self._judge(connection, error)
-            raise
+            with self._deadlines.watch(dbapi.driver.interrupt, has_limit=has_limit) as running:
+                try:
+                    with connection.begin():
+                        return fn(connection)
+                except Exception as error:
+                    if running.interrupted and _code(error) == apsw.SQLITE_INTERRUPT:
+                        raise unavailable(RETRY_AFTER_S) from error
+                    self._judge(connection, error)
+                    raise
         finally:
+            dbapi.rollback()  # the end of the transaction may have been what was interrupted
             self._idle.put(connection)
 
     def _write(self, fn: Callable[[Connection], T], *, changes_anything: bool = True) -> T:
