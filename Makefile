@@ -23,7 +23,7 @@ setup: .venv/.ready ## Install everything that development needs, into this fold
 run: setup ## Start a demo: a small library, two users, three curl lines to try
 	@$(BIN)/playhead serve --demo
 
-test-fast: setup ## Test rules, media, services, storage and HTTP on SQLite; a minute
+test-fast: setup tests/provider/node_modules/.ready ## Test rules, media, services, storage and HTTP on SQLite; a minute
 	@$(PYTEST) -m 'not long and not postgresql' tests/domain tests/media tests/services tests/storage tests/http
 
 # Only the rules have to be covered completely, by their own tests: measuring everything would take a quarter longer.
@@ -36,7 +36,7 @@ test-long: setup test-packages ## Run the long tests only: fuzzing, faults, race
 
 test-all: test test-long ## Run every test
 
-test-packages:
+test-packages: tests/provider/node_modules/.ready
 	@scripts/system-packages chromium=chromium nginx=nginx-light strace=strace pg_ctlcluster=postgresql \
 		systemd-analyze=systemd strip=binutils unshare=util-linux
 
@@ -63,9 +63,13 @@ bench: setup bench/rival/node_modules/.ready ## Measure saves and reads beside t
 	@$(UV) sync --frozen --quiet --inexact --group bench
 	@$(BIN)/python bench/bench.py --all
 
+tests/provider/node_modules/.ready: tests/provider/package.json tests/provider/package-lock.json
+	@tests/provider/build
+	@touch $@
+
 bench/rival/node_modules/.ready: bench/rival/package.json bench/rival/package-lock.json
 	@bench/rival/build
 	@touch $@
 
 clean: ## Remove what was installed and made here
-	@rm -rf .venv .tools bench/rival/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* artifacts
+	@rm -rf .venv .tools bench/rival/node_modules tests/provider/node_modules .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* artifacts

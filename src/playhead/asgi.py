@@ -26,6 +26,7 @@ from playhead.http.at_once import Later
 from playhead.http.auth import Authentication
 from playhead.http.errors import Headers, Pause
 from playhead.http.metrics import MetricsCollector, RequestStats, WorkerLabel
+from playhead.http.pages.entrance import Ways
 from playhead.http.proxies import PEER, IdentityHeader
 from playhead.http.route import Route
 from playhead.http.routes import Services, table
@@ -259,6 +260,7 @@ class Playhead:
                 accounts=installation.accounts,
                 identities=installation.identities,
                 identity_header=header,
+                ways=Ways(installation.openid, self.settings.oidc_name, self.settings.local_sign_in == "admins"),
                 remote_sign_out_url=self.settings.remote_sign_out_url,
                 device_codes=installation.device_codes,
                 catalogue=installation.catalogue,

@@ -14,7 +14,8 @@ from playhead.config import Settings
 from playhead.domain.backups import BackupPlan
 from playhead.domain.device_codes import USER_CODE_ALPHABET, USER_CODE_LENGTH
 from playhead.domain.identity import GroupRules
-from playhead.domain.model import Instant
+from playhead.domain.model import Instant, Role
+from playhead.domain.openid import Client
 from playhead.domain.playback import Policy
 from playhead.media.decoders import Decoders
 from playhead.media.names import filenames
@@ -30,10 +31,13 @@ from playhead.services.identity import AccountRules, Identities, ProxyIdentities
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
+from playhead.services.openid import OpenID
+from playhead.services.openid_provider import Provider
 from playhead.services.passwords import MEMORY_KIB, Passwords
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.services.scanning import Scanner, ScanTools
+from playhead.services.sign_in_steps import SignInSteps
 from playhead.services.subtitles import Subtitles, SubtitleTools
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.folder_lock import FolderLock, lock_shared
@@ -54,6 +58,7 @@ class Installation:
     identities: Identities
     proxy_identities: ProxyIdentities
     device_codes: DeviceCodes
+    openid: OpenID | None
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -83,7 +88,7 @@ def new_user_code() -> str:
     return "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
 
 
-def new_device_code() -> str:
+def new_secret() -> str:
     """Return 256 random bits as hexadecimal digits."""
     return secrets.token_hex(32)
 
@@ -115,7 +120,13 @@ async def open_installation(
     try:
         passwords = Passwords(memory_kib=password_memory_kib, site_words=socket.gethostname().split("."))
         accounts = Accounts(
-            database, passwords, clock=clock, monotonic=time.monotonic, new_id=new_id, new_digits=new_digits
+            database,
+            passwords,
+            clock=clock,
+            monotonic=time.monotonic,
+            new_id=new_id,
+            new_digits=new_digits,
+            password_roles=[Role.ADMIN] if settings.local_sign_in == "admins" else [*Role],
         )
         identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
         proxy_identities = ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic)
@@ -124,9 +135,10 @@ async def open_installation(
             clock=clock,
             monotonic=time.monotonic,
             new_id=new_id,
-            new_device_code=new_device_code,
+            new_device_code=new_secret,
             new_user_code=new_user_code,
         )
+        openid = _make_openid(settings, database, accounts, identities, clock)
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         decoders = Decoders()
         artwork = Artwork(
@@ -163,6 +175,7 @@ async def open_installation(
                 identities=identities,
                 proxy_identities=proxy_identities,
                 device_codes=device_codes,
+                openid=openid,
                 catalogue=catalogue,
                 artwork=artwork,
                 subtitles=subtitles,
@@ -180,6 +193,8 @@ async def open_installation(
             if backups is not None:
                 await backups.close()
             await events.close()
+            if openid is not None:
+                await openid.close()
             await scanner.close()
             await artwork.close()
             await subtitles.close()
@@ -239,6 +254,31 @@ def _account_rules(settings: Settings) -> AccountRules:
         libraries={group: frozenset(names) for group, names in settings.library_groups.items()},
     )
     return AccountRules(settings.create_accounts, groups)
+
+
+def _make_openid(
+    settings: Settings, database: Database, accounts: Accounts, identities: Identities, clock: Callable[[], Instant]
+) -> OpenID | None:
+    if not settings.oidc_issuer:
+        return None
+    client = Client(
+        settings.oidc_issuer,
+        settings.oidc_client_id,
+        settings.read_oidc_secret(),
+        settings.oidc_scopes,
+        settings.oidc_name_claim,
+        settings.oidc_groups_claim,
+    )
+    return OpenID(
+        database,
+        Provider(client, clock=clock, monotonic=time.monotonic),
+        accounts,
+        identities,
+        SignInSteps(database, clock=clock, new_secret=new_secret),
+        public_url=settings.public_url.rstrip("/"),
+        clock=clock,
+        new_secret=new_secret,
+    )
 
 
 def _make_relay(settings: Settings) -> Relay | None:

@@ -4,8 +4,9 @@ import os
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -81,6 +82,35 @@ class Settings(BaseSettings):
     remote_sign_out_url: WebAddress = Field(
         default="", description="Where signing out of Playhead leads, so that one signs out of the proxy's service too."
     )
+    public_url: WebAddress = Field(
+        default="", description="Address under which people reach Playhead, such as `https://play.example.org`."
+    )
+    oidc_issuer: WebAddress = Field(
+        default="", description="Issuer of the OpenID provider at which people sign in; when empty, there is none."
+    )
+    oidc_client_id: str = Field(default="", max_length=500, description="Client id that the provider gave Playhead.")
+    oidc_client_secret: SecretStr = Field(
+        default_factory=lambda: SecretStr(""),
+        description="Client secret that the provider gave Playhead; empty for a public client.",
+    )
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="File that holds the client secret, in its place."
+    )
+    oidc_scopes: Annotated[str, Field(pattern=r"^openid( [!#-\[\]-~]+)*$")] = Field(
+        default="openid profile", description="Scopes that are asked for, `openid` first, with blanks between."
+    )
+    oidc_name_claim: str = Field(
+        default="preferred_username", min_length=1, description="Claim that names an account which is made."
+    )
+    oidc_groups_claim: str = Field(
+        default="groups", min_length=1, description="Claim that lists the groups of a person."
+    )
+    oidc_name: str = Field(
+        default="your identity provider", min_length=1, max_length=60, description="What pages call the provider."
+    )
+    local_sign_in: Annotated[str, Field(pattern="^(everybody|admins)$")] = Field(
+        default="everybody", description="Who may sign in without the provider: `everybody` or `admins`."
+    )
     create_accounts: bool = Field(
         default=False, description="Whether who is signed in elsewhere and has no account here is given one."
     )
@@ -122,6 +152,24 @@ class Settings(BaseSettings):
         if self.remote_user_header and not self.trusted_proxies:
             raise ValueError("remote_user_header needs trusted_proxies: from anybody else the header is a claim")
         return self
+
+    @model_validator(mode="after")
+    def _know_the_provider(self) -> Self:
+        if self.oidc_issuer:
+            missing = [name for name in ("oidc_client_id", "public_url") if not getattr(self, name)]
+            if missing:
+                raise ValueError(f"oidc_issuer needs {' and '.join(missing)}")
+        if self.oidc_client_secret_file is not None and self.oidc_client_secret.get_secret_value():
+            raise ValueError("oidc_client_secret and oidc_client_secret_file cannot both be given")
+        if self.public_url and urlsplit(self.public_url).path.rstrip("/") != self.base_path:
+            raise ValueError("public_url must end in base_path")
+        return self
+
+    def read_oidc_secret(self) -> str:
+        """Return the client secret. Raises OSError where its file cannot be read."""
+        if self.oidc_client_secret_file is None:
+            return self.oidc_client_secret.get_secret_value()
+        return self.oidc_client_secret_file.read_text("utf-8").strip()
 
     @field_validator("database")
     @classmethod

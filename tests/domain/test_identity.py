@@ -1,6 +1,6 @@
 import pytest
 
-from playhead.domain.identity import GroupRules, groups_of
+from playhead.domain.identity import GroupRules, IdentityRefusedError, Refusal, groups_of
 from playhead.domain.model import Role
 
 RULES = GroupRules(
@@ -57,3 +57,7 @@ def test_the_libraries_of_several_groups_add_up():
     assert RULES.library_names(frozenset({"family", "kids"})) == {"Films", "Cartoons"}
     assert RULES.library_names(frozenset({"other"})) == set()
     assert GroupRules().library_names(frozenset({"family"})) is None
+
+
+def test_a_refusal_says_why():
+    assert str(IdentityRefusedError(Refusal.NAME_TAKEN)) == "name-taken"

@@ -84,11 +84,12 @@ from playhead.http.pages.admin_health import Examine, HealthPage
 from playhead.http.pages.admin_libraries import LibraryAdminPages
 from playhead.http.pages.admin_users import UserAdminPages
 from playhead.http.pages.api import APIPages
-from playhead.http.pages.entrance import EntrancePages
+from playhead.http.pages.entrance import EntrancePages, Ways
 from playhead.http.pages.history import HistoryPages
 from playhead.http.pages.home import HomePage
 from playhead.http.pages.items import ItemPages
 from playhead.http.pages.libraries import LibraryPages
+from playhead.http.pages.openid import OpenIDPages
 from playhead.http.pages.page import Pages
 from playhead.http.pages.settings import SettingsPages
 from playhead.http.pages.sign_in_settings import SignInSettings
@@ -203,6 +204,7 @@ class Services:
     accounts: Accounts
     identities: Identities
     identity_header: IdentityHeader | None
+    ways: Ways
     remote_sign_out_url: str
     device_codes: DeviceCodes
     catalogue: Catalogue
@@ -251,7 +253,8 @@ def table(services: Services) -> list[Route]:
     metrics = MetricsRoutes(services.numbers, services.worker)
     pages = Pages(services.accounts, services.catalogue, services.clock)
     api = APIPages(pages, describe)
-    entrance = EntrancePages(pages, services.accounts, services.remote_sign_out_url)
+    entrance = EntrancePages(pages, services.accounts, services.ways, services.remote_sign_out_url)
+    openid = OpenIDPages(pages, services.ways)
     activate = ActivatePages(pages, services.device_codes)
     television = TelevisionPages(pages, services.device_codes, services.accounts)
     home = HomePage(pages, services.lists, services.browsing)
@@ -260,7 +263,7 @@ def table(services: Services) -> list[Route]:
     item = ItemPages(pages, services.browsing)
     act = ActPages(pages, services.marks, services.lists)
     settings = SettingsPages(pages, services.accounts)
-    sign_in_settings = SignInSettings(pages, services.identities, services.identity_header)
+    sign_in_settings = SignInSettings(pages, services.identities, services.identity_header, services.ways)
     watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal, need=Need.ALL)
     admin_page = partial(page, access=Access.ADMIN)
@@ -447,6 +450,8 @@ def table(services: Services) -> list[Route]:
         page("GET", "/settings/sign-in", pages.visited(sign_in_settings.show), "How one signs in"),
         page("POST", "/settings/sign-in/proxy", pages.visited(sign_in_settings.link_proxy),
              "Link whom the proxy names"),
+        page("POST", "/settings/sign-in/openid", pages.visited(openid.begin_link),
+             "Go to the provider, to link what it says"),
         page("POST", "/settings/sign-in/identities/{id}/unlink", pages.visited(sign_in_settings.unlink),
              "Unlink an identity"),
         admin_page("GET", "/admin", pages.visited(admin.show), "What there is to look after"),
@@ -478,6 +483,8 @@ def table(services: Services) -> list[Route]:
         page("POST", "/setup", entrance.set_up, "Make the first admin", Access.ANYONE),
         page("GET", "/sign-in", entrance.show_sign_in, "Form to sign in", Access.ANYONE),
         page("POST", "/sign-in", entrance.sign_in, "Sign in", Access.ANYONE),
+        page("GET", "/sign-in/openid", openid.begin, "Go to the provider to sign in", Access.ANYONE),
+        page("GET", "/sign-in/openid/return", openid.finish, "Come back from the provider", Access.ANYONE),
         page("POST", "/sign-out", entrance.sign_out, "Sign out", Access.ANYONE),
         page("GET", "/api/docs", api.show, "The API for people", Access.ANYONE),
         page("GET", "/api/docs/schemas", api.show_schemas, "The schemas of the API", Access.ANYONE),

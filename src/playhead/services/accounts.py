@@ -94,7 +94,8 @@ class Accounts:
     """The accounts of an installation.
 
     `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_digits` 128 random bits as
-    32 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room.
+    32 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room. Only accounts with
+    one of the `password_roles` sign in with a password.
     """
 
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
@@ -106,7 +107,9 @@ class Accounts:
         monotonic: Callable[[], float],
         new_id: Callable[[], str],
         new_digits: Callable[[], str],
+        password_roles: Collection[Role] = tuple(Role),
     ) -> None:
+        self._password_roles = password_roles
         self._database = database
         self._passwords = passwords
         self._clock = clock
@@ -187,6 +190,8 @@ class Accounts:
         """
         async with self._place():
             found = await self._prove(login_key(name), password, throttle_address(address))
+            if found.user.role not in self._password_roles:
+                raise PlayheadError(Code.ACCESS_DENIED, "Password sign-in is for admins only")
             password_hash = found.password_hash
             if self._passwords.needs_rehash(password_hash):
                 password_hash = await self._passwords.hash(password)

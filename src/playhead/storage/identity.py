@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, delete, insert, select, update
 from playhead.domain.accounts import NO_PASSWORD
 from playhead.domain.identity import LinkedIdentity
 from playhead.domain.model import IdentityId, Instant, LibraryId, UserId
-from playhead.storage.schema import account, identity, library
+from playhead.storage.schema import account, identity, library, provider_session, token
 
 
 def find_identity(connection: Connection, issuer: str, subject: str) -> LinkedIdentity | None:
@@ -62,6 +62,29 @@ def has_password(connection: Connection, user_id: UserId) -> bool:
     """Say whether somebody can sign in with a password."""
     found = select(account.c.id).where(account.c.id == user_id, account.c.password_hash != NO_PASSWORD)
     return connection.execute(found).first() is not None
+
+
+def add_provider_session(
+    connection: Connection, user_id: UserId, token_hash: str, id_token: str, created_at: Instant
+) -> None:
+    """Keep the ID token that a session was opened with, and forget those of the user's sessions that have ended."""
+    live = select(token.c.hash).where(token.c.user_id == user_id)
+    connection.execute(
+        delete(provider_session).where(
+            provider_session.c.user_id == user_id, provider_session.c.token_hash.not_in(live)
+        )
+    )
+    connection.execute(
+        insert(provider_session).values(
+            user_id=user_id, token_hash=token_hash, id_token=id_token, created_at=created_at
+        )
+    )
+
+
+def take_provider_session(connection: Connection, user_id: UserId, token_hash: str) -> str | None:
+    """Remove the ID token of a session and return it; None where a provider did not open it."""
+    own = and_(provider_session.c.user_id == user_id, provider_session.c.token_hash == token_hash)
+    return connection.execute(delete(provider_session).where(own).returning(provider_session.c.id_token)).scalar()
 
 
 def list_libraries_named(connection: Connection, names: Collection[str]) -> frozenset[LibraryId]:

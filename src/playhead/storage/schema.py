@@ -192,6 +192,33 @@ identity = Table(
     sqlite_with_rowid=False,
 )
 
+# Sign-ins that take more than one request, for some minutes.
+sign_in_step = Table(
+    "sign_in_step",
+    metadata,
+    Column("hash", Text, primary_key=True),  # SHA-256 of the secret that the next request brings, hexadecimal
+    Column("kind", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("data", Text, nullable=False),  # JSON
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_sign_in_step_address", "address"),
+    Index("ix_sign_in_step_expires_at", "expires_at"),
+    sqlite_with_rowid=False,
+)
+
+# Sessions that a provider opened, for signing out there too.
+provider_session = Table(
+    "provider_session",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("token_hash", Text, primary_key=True),  # as token.hash
+    Column("id_token", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
 # Counts the changes that end a credential or change what it is worth, so that processes know when to look again.
 credential_epoch = Table(
     "credential_epoch",

@@ -60,6 +60,16 @@ def stock(connection: Connection) -> None:
         insert(schema.kept_position).values(play | {"position_ms": 1, "duration_ms": 5_400_000, "kept_at": 1})
     )
     connection.execute(insert(schema.list_state).values(user_id=ANNA, item_id=an_id(1), hidden_at=1))
+    identity = {"issuer": "proxy", "subject": "anna", "id": an_id(3), "user_id": ANNA, "name": "Ännä"}
+    connection.execute(insert(schema.identity).values(identity | {"linked_at": 1, "used_at": 2}))
+    session = {"user_id": ANNA, "token_hash": "0" * 64, "id_token": "a.b.c", "created_at": 1}
+    connection.execute(insert(schema.provider_session).values(session))
+    step = {"hash": "0" * 64, "kind": "openid", "address": "::1", "data": "{}", "created_at": 1, "expires_at": 2}
+    connection.execute(insert(schema.sign_in_step).values(step))
+    device = {"purpose": "native", "name": "Télé", "kind": "tv", "address": "::1", "sender": "::/64"}
+    codes = {"hash": "0" * 64, "user_code_hash": "1" * 64, "created_at": 1, "expires_at": 2}
+    connection.execute(insert(schema.device_code).values(device | codes))
+    connection.execute(insert(schema.guess).values(subject="::1", id=an_id(4), made_at=1))
 
 
 def an_id(number: int) -> str:

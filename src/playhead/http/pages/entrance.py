@@ -1,6 +1,7 @@
 """The way in and out: the first admin, signing in and signing out."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, Response
@@ -12,26 +13,42 @@ from playhead.http.api.accounts import address_of, device_of
 from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, base, read_form, redirect, set_session, way_back
+from playhead.http.pages.refusals import refusal_text
 from playhead.http.pages.text import patience
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts, SignedIn
+from playhead.services.openid import OpenID
 
 _REFUSALS = {
+    Code.ACCESS_DENIED: "Only admins sign in with a password here. Sign in with {provider}.",
     Code.NOT_AUTHENTICATED: "The name or the password is wrong.",
     Code.TOO_MANY_ATTEMPTS: "Too many failed attempts. Try again in {minutes}.",
     Code.UNAVAILABLE: "The server is busy. Try again in a moment.",
 }
 
 
+class Ways(NamedTuple):
+    """How people sign in beside a password. `provider` is what pages call the provider of `openid`.
+
+    `admins_only`: everybody but admins signs in at the provider.
+    """
+
+    openid: OpenID | None
+    provider: str
+    admins_only: bool
+
+
 class EntrancePages:
     """Forms for those who are not signed in.
 
-    `remote_sign_out_url` is where somebody whom a proxy vouches for signs out of it; "" where nobody said.
+    `ways` are those beside a password. `remote_sign_out_url` is where somebody whom a proxy vouches for signs out of
+    it; "" where nobody said.
     """
 
-    def __init__(self, pages: Pages, accounts: Accounts, remote_sign_out_url: str) -> None:
+    def __init__(self, pages: Pages, accounts: Accounts, ways: Ways, remote_sign_out_url: str) -> None:
         self._pages = pages
         self._accounts = accounts
+        self._ways = ways
         self._remote_sign_out_url = remote_sign_out_url
 
     async def show_setup(self, call: Call) -> Response:
@@ -56,7 +73,7 @@ class EntrancePages:
                 raise
             return self._setup_page(call, token, name, error.details or {})
         await self._accounts.propose_time_zone(signed_in.user.id, form.get("time_zone", ""))
-        return _enter(call, signed_in, "/admin/libraries/new")
+        return enter(call, signed_in, "/admin/libraries/new")
 
     async def show_sign_in(self, call: Call) -> Response:
         """Show the form for name and password."""
@@ -65,7 +82,7 @@ class EntrancePages:
             return redirect(call, wanted)
         if not await self._accounts.has_users():
             return self._pages.render_plain(call, "no_users.html")
-        return self._pages.render_plain(call, "sign_in.html", name="", refusal=None, next=wanted)
+        return self._sign_in_page(call, wanted, refusal=refusal_text(call, self._ways.provider))
 
     async def sign_in(self, call: Call) -> Response:
         """Open a session and set its cookie."""
@@ -78,15 +95,13 @@ class EntrancePages:
                 raise
             # 401 would have to name a scheme, and browsers would then ask in a window of their own.
             status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
-            refusal = _REFUSALS[error.code].format(minutes=patience(error.retry_after_s))
-            page = self._pages.render_plain(
-                call, "sign_in.html", status=status, name=name, refusal=refusal, next=wanted
-            )
+            refusal = _REFUSALS[error.code].format(minutes=patience(error.retry_after_s), provider=self._ways.provider)
+            page = self._sign_in_page(call, wanted, status=status, name=name, refusal=refusal)
             if error.retry_after_s is not None:
                 page.headers["retry-after"] = str(error.retry_after_s)
             return page
         await self._accounts.propose_time_zone(signed_in.user.id, form.get("time_zone", ""))
-        return _enter(call, signed_in, wanted)
+        return enter(call, signed_in, wanted)
 
     async def sign_out(self, call: Call) -> Response:
         """End the session and forget its cookie; whom a proxy vouches for is led to where they sign out of it."""
@@ -94,17 +109,28 @@ class EntrancePages:
         user = call.known_user
         response: Response = redirect(call, "/sign-in")
         if user is not None and user.token_kind is TokenKind.SESSION:
+            openid = self._ways.openid
+            leads_to = "" if openid is None else await openid.sign_out_address(user)
             await self._accounts.sign_out(user)
+            if leads_to:
+                response = self._farewell(call, leads_to)
         elif user is not None and user.token_kind is TokenKind.PROXY:
             response = self._farewell(call, self._remote_sign_out_url)
         response.delete_cookie(SESSION_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
         return response
 
+    def _sign_in_page(
+        self, call: Call, wanted: str, *, status: int = 200, name: str = "", refusal: str | None = None
+    ) -> HTMLResponse:
+        return self._pages.render_plain(
+            call, "sign_in.html", status=status, name=name, refusal=refusal, next=wanted, ways=self._ways
+        )
+
     def _farewell(self, call: Call, leads_to: str) -> Response:
         # A page, not a redirect: browsers let a form lead to another host only where the policy of all pages allows it.
         return self._pages.render_plain(
             call,
-            "signed_out.html",
+            "leave.html",
             headline="Signing out" if leads_to else "Still signed in",
             leads_to=leads_to,
             place=urlsplit(leads_to).hostname,
@@ -122,7 +148,8 @@ class EntrancePages:
         )
 
 
-def _enter(call: Call, signed_in: SignedIn, path: str) -> Response:
+def enter(call: Call, signed_in: SignedIn, path: str) -> Response:
+    """Set the cookie of a new session, and go on to a page of ours."""
     response = redirect(call, path)
     set_session(call, response, signed_in.token)
     return response

@@ -7,7 +7,9 @@ from playhead.domain.identity import PROXY_ISSUER
 from playhead.domain.model import IdentityId, canonical_id
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.errors import STATUS
+from playhead.http.pages.entrance import Ways
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
+from playhead.http.pages.refusals import refusal_text
 from playhead.http.proxies import IdentityHeader
 from playhead.services.identity import Identities, proxy_identity
 
@@ -18,12 +20,16 @@ _DONE = {
 
 
 class SignInSettings:
-    """Linked identities. `header` is where a trusted proxy names the user, if one does."""
+    """Linked identities. `header` is where a trusted proxy names the user, if one does.
 
-    def __init__(self, pages: Pages, identities: Identities, header: IdentityHeader | None) -> None:
+    `ways` are those to sign in beside a password.
+    """
+
+    def __init__(self, pages: Pages, identities: Identities, header: IdentityHeader | None, ways: Ways) -> None:
         self._pages = pages
         self._identities = identities
         self._header = header
+        self._ways = ways
 
     async def show(self, visit: Visit) -> Response:
         """Show how somebody signs in."""
@@ -66,9 +72,10 @@ class SignInSettings:
             "settings_sign_in.html",
             status=status,
             done=_DONE.get(visit.call.request.query_params.get("done", "")),
-            refusal=refusal,
+            refusal=refusal or refusal_text(visit.call, self._ways.provider),
+            provider=self._ways.provider if self._ways.openid else "",
             has_password=await self._identities.has_password(user_id),
-            identities=[(each, _issuer(each.issuer)) for each in linked],
+            identities=[(each, "Your proxy" if each.issuer == PROXY_ISSUER else each.issuer) for each in linked],
             named=await self._unlinked(visit),
         )
 
@@ -80,7 +87,3 @@ class SignInSettings:
         if named is None or await self._identities.find(proxy_identity(*named)) is not None:
             return None
         return named.user
-
-
-def _issuer(issuer: str) -> str:
-    return "Your proxy" if issuer == PROXY_ISSUER else issuer

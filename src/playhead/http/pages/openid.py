@@ -1,0 +1,110 @@
+"""The way to an OpenID provider and back: signing in, linking the identity, and what failed on the way."""
+
+import logging
+from typing import Final
+
+from starlette.responses import RedirectResponse, Response
+
+from playhead.domain.identity import IdentityRefusedError
+from playhead.domain.openid import Fault, OpenIDError
+from playhead.errors import Code, PlayheadError, not_found
+from playhead.http.api.accounts import address_of, device_of
+from playhead.http.pages.entrance import Ways, enter
+from playhead.http.pages.page import Pages, Visit, base, read_form, redirect, way_back
+from playhead.http.route import Call
+from playhead.services.openid import Begun, OpenID, Purpose
+
+BROWSER_COOKIE: Final = "playhead_sign_in"
+_COOKIE_FOR_S: Final = 600
+_PARAMETERS: Final = ("state", "code", "iss", "error", "error_description")
+
+log = logging.getLogger(__name__)
+
+
+class OpenIDPages:
+    """The endpoints of one provider, if there is one."""
+
+    def __init__(self, pages: Pages, ways: Ways) -> None:
+        self._pages = pages
+        self._ways = ways
+
+    @property
+    def _openid(self) -> OpenID:
+        """Return the provider. Raises NOT_FOUND where there is none."""
+        if self._ways.openid is None:
+            raise not_found()
+        return self._ways.openid
+
+    async def begin(self, call: Call) -> Response:
+        """Lead the browser to the provider."""
+        wanted = way_back(call.request.query_params.get("next"))
+        try:
+            begun = await self._begin(call, Purpose(wanted))
+        except OpenIDError as error:
+            return self._refuse(call, error)
+        response = RedirectResponse(begun.address, 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
+        _remember(call, response, begun)
+        return response
+
+    async def begin_link(self, visit: Visit) -> Response:
+        """Lead the browser of somebody who is signed in to the provider, to link what it says to their account.
+
+        A form of our own only: a link from elsewhere could bind an account to somebody else's identity.
+        """
+        await read_form(visit.call)
+        try:
+            begun = await self._begin(visit.call, Purpose("/settings/sign-in", visit.user.user_id))
+        except OpenIDError as error:
+            log.warning("An identity cannot be linked: %s", error)
+            return redirect(visit.call, f"/settings/sign-in?refused={error.fault.value}")
+        response = self._pages.render_plain(
+            visit.call,
+            "leave.html",
+            headline=f"Going to {self._ways.provider}",
+            leads_to=begun.address,
+            place=self._ways.provider,
+        )
+        _remember(visit.call, response, begun)
+        return response
+
+    async def _begin(self, call: Call, purpose: Purpose) -> Begun:
+        return await self._openid.begin(purpose, address_of(call), call.request.cookies.get(BROWSER_COOKIE))
+
+    async def finish(self, call: Call) -> Response:
+        """Let in whom the provider sends back, or link the identity."""
+        query = call.request.query_params
+        answer = {name: query[name] for name in _PARAMETERS if len(query.getlist(name)) == 1}
+        try:
+            returned = await self._openid.finish(answer, call.request.cookies.get(BROWSER_COOKIE))
+            if returned.purpose.user_id is not None:
+                # The session that began it, or none: whoever signed out or in as another meanwhile links nothing.
+                if call.known_user is None or call.known_user.user_id != returned.purpose.user_id:
+                    raise OpenIDError(Fault.REPLAYED, "the account that began to link is not signed in")
+                await self._openid.link(returned)
+                return redirect(call, "/settings/sign-in?done=linked")
+            signed_in = await self._openid.sign_in(returned, device_of(call))
+        except (OpenIDError, IdentityRefusedError) as error:
+            return self._refuse(call, error)
+        except PlayheadError as error:
+            if error.code is not Code.CONFLICT:
+                raise
+            return redirect(call, "/settings/sign-in?refused=linked-elsewhere")
+        return enter(call, signed_in, returned.purpose.wanted)
+
+    def _refuse(self, call: Call, error: OpenIDError | IdentityRefusedError) -> Response:
+        log.warning("A sign-in with %s failed: %s", self._ways.provider, error)
+        refusal = error.fault if isinstance(error, OpenIDError) else error.refusal
+        place = "/settings/sign-in" if call.known_user is not None else "/sign-in"
+        return redirect(call, f"{place}?refused={refusal.value}")
+
+
+def _remember(call: Call, response: Response, begun: Begun) -> None:
+    response.set_cookie(
+        BROWSER_COOKIE,
+        begun.browser,
+        max_age=_COOKIE_FOR_S,
+        path=base(call) or "/",
+        secure=call.scope.get("scheme") == "https",
+        httponly=True,
+        samesite="lax",
+    )

@@ -1,0 +1,95 @@
+"""A real OpenID provider beside a test: oidc-provider of npm, a certified one, on the loopback interface."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import urljoin
+
+import httpx
+
+FOLDER = Path(__file__).with_name("provider")
+CLIENT_ID = "playhead"
+CLIENT_SECRET = "s%ecret:+/of a client"
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+class OpenIDProvider:
+    """A provider that knows a client at `home`, on the same port and with new keys each time it is started."""
+
+    def __init__(self, home: str, *, conform: bool = True, keys: int = 1, public: bool = False) -> None:
+        self._settings = {
+            "port": free_port(),
+            "conform": conform,
+            "keys": keys,
+            "client": {
+                "client_id": CLIENT_ID,
+                **({} if public else {"client_secret": CLIENT_SECRET}),
+                "redirect_uris": [f"{home}/sign-in/openid/return"],
+                "post_logout_redirect_uris": [f"{home}/sign-in"],
+                "token_endpoint_auth_method": "none" if public else "client_secret_basic",
+            },
+        }
+        self.issuer = ""
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        node = shutil.which("node")
+        assert node, "this test needs Node.js: apt-get install nodejs npm"
+        assert (FOLDER / "node_modules").exists(), "this test needs the provider: make test-packages"
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [node, "provider.js", json.dumps(self._settings)], cwd=FOLDER, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("http://"):
+                self.issuer = line.strip()
+                return
+        raise AssertionError(f"the provider ended: {self._process.wait()}")
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+async def consent(browser: httpx.AsyncClient, address: str, login: str, home: str) -> str:
+    """Sign in at the provider as a browser does, and return the address to which it leads back, below `home`."""
+    for _ in range(12):
+        if address.startswith(home):
+            return address
+        page = await browser.get(address)
+        if page.is_redirect:
+            address = urljoin(address, page.headers["location"])
+            continue
+        assert page.status_code == 200, page.text
+        form = re.search(r'<form [^>]*action="([^"]+)"', page.text)
+        prompt = re.search(r'name="prompt" value="(\w+)"', page.text)
+        assert form is not None, page.text
+        assert prompt is not None, page.text
+        answer = await browser.post(
+            urljoin(address, form[1]), data={"prompt": prompt[1], "login": login, "password": "any"}
+        )
+        address = urljoin(address, answer.headers["location"])
+    raise AssertionError(f"the provider leads nowhere: {address}")
