@@ -1,7 +1,7 @@
-"""What pages show of the catalogue: items, and beside each what one user did with it, many in a statement.
+"""Queries behind the catalogue pages: items with one user's state of each, many per statement.
 
-Decides nothing. Whoever asks has looked whether the user may see the libraries. Where a statement goes through a
-library, it looks each progress up by its primary key, which begins with the user.
+Decides nothing; callers have checked that the user may see the libraries. A statement that walks through a library
+looks each progress up by its primary key, which starts with the user.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -34,14 +34,14 @@ _KEY_WIDTH = len(progress.primary_key)
 
 
 class Browsed(NamedTuple):
-    """An item, and a user's progress of it, which is None for a show. Its external ids are not looked up."""
+    """An item and a user's progress of it, None for a show. External ids are not loaded."""
 
     item: Item
     progress: Progress | None
 
 
 class Added(NamedTuple):
-    """A movie, or a show, and when it or the newest of its episodes was added."""
+    """A movie or a show, and when it or its newest episode was added."""
 
     id: ItemId
     added_at: Instant
@@ -61,10 +61,10 @@ def list_shelf(  # noqa: PLR0913 - the members of a search
     limit: int,
     today: str,
 ) -> list[tuple[Browsed, ListPosition]]:
-    """Return items of one kind that are not removed, each with its place in the list.
+    """Return items of one kind that are not removed, each with its position in the list.
 
-    Of movies in progress these are too many: all that have a position, and are not finished with. `words` are folded as
-    `search_title` does it. `today` is a calendar date: of shows only the episodes count that were aired by then.
+    For movies in progress this is a superset: all with a position that are not finished. `words` are folded as by
+    `search_title`. `today` is a calendar date: for shows only episodes aired by then count.
     """
     source: FromClause = item.outerjoin(progress, _is_mine(user_id))
     condition: ColumnElement[bool] | None = None
@@ -103,7 +103,7 @@ def _show_stands_on(shelf: WatchFilter, counts: Any) -> ColumnElement[bool]:  # 
 def count_episodes(
     connection: Connection, user_id: UserId, show_ids: Collection[ItemId], today: str
 ) -> dict[ItemId, EpisodeCounts]:
-    """Return how many regular episodes these shows have that are there and were aired, and how many are watched."""
+    """Return how many regular episodes of these shows are available and aired, and how many of them are watched."""
     if not show_ids:
         return {}
     rows = connection.execute(_counts(user_id, today).where(item.c.show_id.in_(sorted(show_ids))))
@@ -147,7 +147,7 @@ def list_items(connection: Connection, user_id: UserId, item_ids: Iterable[ItemI
 
 
 def list_added(connection: Connection, libraries: Collection[LibraryId], limit: int) -> list[Added]:
-    """Return what was added last, a show once for all of its episodes; newest first, then by id."""
+    """Return what was added last, a show once for all its episodes; newest first, then by id."""
     card, at = func.coalesce(item.c.show_id, item.c.id), func.max(item.c.added_at)
     query = (
         select(card, at)
@@ -164,7 +164,7 @@ def list_added(connection: Connection, libraries: Collection[LibraryId], limit: 
 def list_newest_episodes(
     connection: Connection, added: Mapping[ItemId, Instant], within_ms: int
 ) -> dict[ItemId, list[ItemId]]:
-    """Return the episodes of these shows that were added within so many milliseconds before the newest, by show."""
+    """Return, by show, the episodes added within this many milliseconds before the newest one."""
     if not added:
         return {}
     query = select(item.c.show_id, item.c.id, item.c.added_at).where(

@@ -1,4 +1,4 @@
-"""Libraries, items and their files, as they are looked at: queries that take a connection. Decides nothing."""
+"""Queries of libraries, items and files. Decides nothing."""
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import date
@@ -26,7 +26,7 @@ class LibraryNameTakenError(Exception):
 
 
 class ItemOrder(Enum):
-    """What a list of items can be sorted by. Ties are broken by id, so that every place in a list is one."""
+    """Sort orders of item lists. Ties are broken by id, so that every position in a list is unique."""
 
     TITLE = "title"
     YEAR = "year"
@@ -34,14 +34,14 @@ class ItemOrder(Enum):
 
 
 class ListPosition(NamedTuple):
-    """Where a list goes on: behind the item with this id, whose sort key was `key`."""
+    """Where a list continues: after the item with this id and sort key."""
 
     key: str | int
     id: ItemId
 
 
 class EpisodePosition(NamedTuple):
-    """Where a list of episodes goes on."""
+    """Where a list of episodes continues."""
 
     season_number: int
     episode_number: int
@@ -78,7 +78,7 @@ def add_library(connection: Connection, added: Library) -> None:
 
 
 def rename_library(connection: Connection, library_id: LibraryId, name: str) -> bool:
-    """Give a library another name, and say whether there is one. Raises LibraryNameTakenError."""
+    """Rename a library; returns False if it does not exist. Raises LibraryNameTakenError."""
     try:
         renamed = connection.execute(update(library).where(library.c.id == library_id).values(name=name))
     except IntegrityError as error:
@@ -137,9 +137,9 @@ def list_items(  # noqa: PLR0913 - the members of a search
     after: ListPosition | None,
     limit: int | None,
 ) -> list[tuple[Item, ListPosition]]:
-    """Return items of these libraries that are not removed, each with its place in the list.
+    """Return items of these libraries that are not removed, each with its position in the list.
 
-    `words` are folded as `search_title` does it; each must occur somewhere in the title.
+    `words` are folded as by `search_title`; each must occur somewhere in the title.
     """
     query = select(item).where(item.c.library_id.in_(sorted(libraries)), item.c.removed_at.is_(None))
     if kind is not None:
@@ -151,7 +151,7 @@ def list_items(  # noqa: PLR0913 - the members of a search
 
 
 def searched(query: Select[*tuple[Any, ...]], words: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    """Keep of a query of items those in whose title each of these words occurs."""
+    """Restrict a query of items to titles that contain each of these words."""
     for word in words:
         query = query.where(item.c.search_title.contains(word, autoescape=True))
     return query
@@ -160,7 +160,7 @@ def searched(query: Select[*tuple[Any, ...]], words: Sequence[str]) -> Select[*t
 def continued(
     query: Select[*tuple[Any, ...]], order: ItemOrder, *, descending: bool, after: ListPosition | None
 ) -> Select[*tuple[Any, ...]]:
-    """Sort a query of items, go on behind a place, and add the sort key as its last column, `sort_key`."""
+    """Sort a query of items, continue after a position, and add the sort key as its last column, `sort_key`."""
     key = _SORT_KEYS[order]
     if after is not None:
         place, last = tuple_(key, item.c.id), _place((key, item.c.id), after)
@@ -172,7 +172,7 @@ def continued(
 def list_episodes(
     connection: Connection, show_id: ItemId, season_number: int | None, after: EpisodePosition | None, limit: int | None
 ) -> list[tuple[Item, EpisodePosition]]:
-    """Return the episodes of a show that are not removed, by season, number and date, each with its place."""
+    """Return the episodes of a show that are not removed, by season, number and date, each with its position."""
     query = select(item).where(item.c.show_id == show_id, item.c.removed_at.is_(None))
     if season_number is not None:
         query = query.where(item.c.season_number == season_number)
@@ -190,7 +190,7 @@ def list_episodes(
 
 
 def _place(columns: Sequence[ColumnElement[Any]], values: Sequence[object]) -> Tuple:
-    # PostgreSQL compares an id with an id only, and asks of each value in a row what it is.
+    # PostgreSQL compares ids with ids only, and needs the type of each value in a row.
     return tuple_(*(literal(value, column.type) for column, value in zip(columns, values, strict=True)))
 
 
@@ -201,7 +201,7 @@ def find_item(connection: Connection, item_id: ItemId) -> Item | None:
 
 
 def find_items(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Item]:
-    """Return what a query of whole item rows finds, with external ids."""
+    """Return the items of a query of whole rows, with external ids."""
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])
     return [item_of(row, ids) for row in rows]
@@ -217,7 +217,7 @@ def external_ids_of(connection: Connection, item_ids: Sequence[str]) -> dict[str
 
 
 def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]]) -> Item:
-    """Convert a row of the table, with the external ids of it and of others."""
+    """Convert a row of the table; `external_ids` may hold those of other items, too."""
     return Item(
         id=ItemId(row.id),
         library_id=LibraryId(row.library_id),
@@ -265,7 +265,7 @@ def item_row(stored: Item) -> dict[str, object]:
 
 
 def list_files(connection: Connection, item_id: ItemId) -> list[MediaFile]:
-    """Return the files of an item that are there and can be played."""
+    """Return the files of an item that exist and can be played."""
     query = (
         select(media_file, file_item.c.part)
         .join(file_item, file_item.c.file_id == media_file.c.id)
@@ -287,7 +287,7 @@ def find_file(connection: Connection, file_id: FileId) -> tuple[LibraryId, Media
 
 
 def file_of(row: Row[*tuple[Any, ...]]) -> MediaFile:
-    """Convert a row of the table, joined with the `part` that it is of an item."""
+    """Convert a row of the table joined with its `part` of an item."""
     return MediaFile(
         FileId(row.id),
         row.path,
@@ -305,5 +305,5 @@ def file_of(row: Row[*tuple[Any, ...]]) -> MediaFile:
 
 
 def chunks(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    """Cut a long list of ids into such as a statement takes."""
+    """Split a long list of ids into chunks that fit into a statement."""
     return (values[start : start + IDS_AT_ONCE] for start in range(0, len(values), IDS_AT_ONCE))

@@ -1,4 +1,4 @@
-"""Queries of everything that one user has, for taking it along; items by name, not by id."""
+"""Queries behind history export and import: everything of one user, with items by name instead of id."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -25,7 +25,7 @@ from playhead.storage.schema import (
 
 
 class ExportedPlay(NamedTuple):
-    """A play, with its own id."""
+    """A play with its id."""
 
     id: str
     watched_at: int | None
@@ -33,7 +33,7 @@ class ExportedPlay(NamedTuple):
 
 
 class UserState(NamedTuple):
-    """What a user has of one item. Kept points stand beside their ids."""
+    """A user's whole state of one item. Kept points are paired with their ids."""
 
     progress: Progress | None
     plays: list[ExportedPlay]
@@ -46,9 +46,9 @@ _show = item.alias("show")
 
 
 def list_items(connection: Connection, user_id: UserId) -> list[tuple[ItemId, ItemName | None]]:
-    """Return the items of which the user has anything, by name; without one those that the catalogue has lost.
+    """Return the names of all items with state of this user, None for items that the catalogue no longer has.
 
-    The order is that of the names, so that it is the same in every installation.
+    Sorted by name, so that the order is the same in every installation.
     """
     held = union(*(select(table.c.item_id).where(table.c.user_id == user_id) for table in _HOLDING)).subquery("held")
     query = (
@@ -91,7 +91,7 @@ def _name(row: Any, named: Mapping[str, Mapping[str, str]]) -> ItemName:  # noqa
 
 
 def user_states(connection: Connection, user_id: UserId, item_ids: Sequence[ItemId]) -> dict[ItemId, UserState]:
-    """Return what the user has of each of these items; a few hundred at most."""
+    """Return the user's state of each of these items; a few hundred at most."""
     found = {item_id: UserState(None, [], [], None) for item_id in item_ids}
 
     def rows(table: Table, *order: Any) -> Iterable[Any]:  # noqa: ANN401
@@ -113,7 +113,7 @@ def user_states(connection: Connection, user_id: UserId, item_ids: Sequence[Item
 
 
 def find_candidates(connection: Connection, user_id: UserId, names: Sequence[ItemName]) -> list[MatchCandidate]:
-    """Return all items that one of these names may mean: by an external id of its own or its show's, or by identity."""
+    """Return all items that may match one of these names: by an external id of the item or its show, or by identity."""
     ids: dict[str, None] = {}
     external = {(source, value) for name in names for source, value in name.external_ids.items()}
     of_shows = {(source, value) for name in names for source, value in name.show_ids.items()}
@@ -164,9 +164,9 @@ def _candidates(connection: Connection, user_id: UserId, item_ids: Sequence[str]
 
 
 def add(connection: Connection, user_id: UserId, brought: Mapping[ItemId, UserState], most_kept: int) -> int:
-    """Add plays, kept points and list states that are not there yet; return how many rows were added or changed.
+    """Add missing plays, kept points and list states; return how many rows were added or changed.
 
-    Of each item the newest `most_kept` points are kept. What the user decided about lists here comes first.
+    The newest `most_kept` points of each item are kept. Existing decisions about cards win.
     """
     there = user_states(connection, user_id, list(brought))
     changed = 0
@@ -210,7 +210,7 @@ def _add_state(
 
 
 def exist(connection: Connection, item_ids: Sequence[str]) -> set[str]:
-    """Return which of these ids are items of the catalogue."""
+    """Return which of these ids exist in the catalogue."""
     found: set[str] = set()
     for some in chunks(item_ids):
         found.update(connection.scalars(select(item.c.id).where(item.c.id.in_(some))))

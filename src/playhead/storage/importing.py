@@ -1,4 +1,4 @@
-"""What an import loads and stores: queries that take a connection. Items themselves are in `catalogue.py`."""
+"""Queries of catalogue imports. Queries of items are in `catalogue.py`."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -16,7 +16,7 @@ _Rows = list[dict[str, object]]
 
 
 class ItemRows(NamedTuple):
-    """Items as rows, made before the transaction that stores them, because folding titles takes its time.
+    """Items as rows, converted before the transaction that stores them, because folding titles is slow.
 
     `renamed` are the ids of items whose external ids are to be replaced.
     """
@@ -28,7 +28,7 @@ class ItemRows(NamedTuple):
 
 
 def load(connection: Connection, wanted: LookupKeys) -> StoredItems:
-    """Return all libraries, and the items that may be meant; of every show among them all episodes."""
+    """Return all libraries, the items that may match, and all episodes of the shows among them."""
     ids: dict[str, None] = {}
 
     def find(condition: ColumnElement[bool]) -> None:
@@ -53,7 +53,7 @@ def load(connection: Connection, wanted: LookupKeys) -> StoredItems:
 
 
 def rows_of(new: Sequence[Item], changed: Sequence[Item], stored: Mapping[ItemId, Item]) -> ItemRows:
-    """Convert items to what `store` takes; `stored` is what the changed ones were. Needs no connection."""
+    """Convert items to the argument of `store`; `stored` holds the changed ones as they were. Needs no connection."""
     renamed = [each for each in changed if each.external_ids != stored[each.id].external_ids]
     return ItemRows(
         [item_row(each) for each in _in_order(new)],
@@ -68,7 +68,7 @@ def rows_of(new: Sequence[Item], changed: Sequence[Item], stored: Mapping[ItemId
 
 
 def _in_order(new: Sequence[Item]) -> list[Item]:
-    """Shows come before their episodes; what is inserted in the order of the key is inserted faster."""
+    """Shows come before their episodes; rows are inserted faster in key order."""
     return sorted(new, key=lambda each: (each.show_id is not None, each.id))
 
 
@@ -81,7 +81,7 @@ def store(connection: Connection, rows: ItemRows) -> None:
 
 
 def _run(connection: Connection, statement: UpdateBase, rows: _Rows) -> None:
-    """Execute a statement for many rows straight on the driver: Core's work at each row takes longer than SQLite's."""
+    """Execute a statement for many rows directly on the driver: Core's cost per row exceeds SQLite's."""
     if not rows:
         return
     compiled = statement.compile(dialect=connection.dialect, column_keys=list(rows[0]))

@@ -1,7 +1,7 @@
-"""What the lists of one user are made from: their own rows, with the items that these name. Decides nothing.
+"""Queries behind a user's lists: the user's own rows, joined with their items. Decides nothing.
 
-Every query begins with the user's rows, which lie together under the primary key, and looks items up by their id: the
-size of the library does not matter. Where a user may not see an item, it is as if it were not there.
+Every query starts at the user's rows, which are adjacent in the primary key, and looks items up by id, so its cost does
+not depend on the size of the library. Items that the user may not see are omitted.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ from playhead.storage.schema import Id, account, item, library_access, list_stat
 
 
 class WatchedRow(NamedTuple):
-    """A progress of somebody, with what one must know of its item."""
+    """A progress with its user and the facts of its item."""
 
     user_id: UserId
     item_id: ItemId
@@ -53,7 +53,7 @@ class WatchedRow(NamedTuple):
 
 
 class PlayedRow(NamedTuple):
-    """A play of the history. `watched_at` is None where nobody knows when."""
+    """A play of the history. `watched_at` is None if unknown."""
 
     id: str
     item_id: ItemId
@@ -62,7 +62,7 @@ class PlayedRow(NamedTuple):
     source: str
 
 
-# Constants stand in the text: a statement that is run for many rows takes no other values than theirs.
+# Constants are literals in the text: a statement that runs for many rows takes only their values.
 _ZERO, _ONE, _NEVER = literal_column("0", Integer), literal_column("1", Integer), literal_column("-1", BigInteger)
 
 
@@ -84,7 +84,7 @@ _before = bindparam("before", type_=progress.c.last_watched_at.type)
 
 
 def _viewed(is_seen: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
-    """Return the columns of Viewed, in its order, so that rows become such as they are. Flags may be 1 and 0."""
+    """Return the columns of ItemState in its order, so that rows convert positionally. Flags may be 1 and 0."""
     return (
         item.c.id,
         item.c.show_id,
@@ -102,7 +102,7 @@ def _viewed(is_seen: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
     )
 
 
-# The newest row of each show, and the movies that can have a card. Each engine has its own way to say 'of the row with
+# The newest row of each show, and the movies that can have a card. The engines differ in how to say 'of the row with
 # the highest': SQLite takes the other columns from the row of max().
 _card = func.coalesce(item.c.show_id, item.c.id)
 _active = (
@@ -188,9 +188,9 @@ _OPEN_EPISODES = Prepared(
 def recent(
     connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant, before: Instant
 ) -> list[ItemState]:
-    """Return the newest row of each movie and show that was active in this time, `before` not included.
+    """Return the newest row of each movie and show active in this period, `before` excluded.
 
-    Left out are movies that can have no card; see `domain.lists.find_candidates`.
+    Movies that cannot have a card are omitted; see `domain.lists.find_candidates`.
     """
     rows = _RECENT.rows(connection, user_id=user_id, is_admin=int(is_admin), since=since, before=before)
     return [ItemState(*row) for row in rows]
@@ -199,9 +199,9 @@ def recent(
 def episodes(
     connection: Connection, user_id: UserId, show_ids: Sequence[ItemId], *, is_admin: bool
 ) -> dict[ItemId, list[ItemState]]:
-    """Return the episodes of these shows, removed ones included, with what the user did with each.
+    """Return the episodes of these shows, removed ones included, with the user's state of each.
 
-    Left out are those that cannot be what comes next, nor tell what does; see `domain.lists.next_up`.
+    Episodes that can neither be next nor decide which one is are omitted; see `domain.lists.next_up`.
     """
     found = _episodes_of(_OPEN_EPISODES, connection, user_id, show_ids, is_admin=is_admin)
     again = [show_id for show_id in show_ids if any(row.play_count > 1 for row in found[show_id])]
@@ -209,7 +209,7 @@ def episodes(
 
 
 def all_episodes(connection: Connection, user_id: UserId, show_id: ItemId, *, is_admin: bool) -> list[ItemState]:
-    """Return all episodes of a show, removed ones included, with what the user did with each."""
+    """Return all episodes of a show, removed ones included, with the user's state of each."""
     return _episodes_of(_EPISODES, connection, user_id, [show_id], is_admin=is_admin)[show_id]
 
 
@@ -224,11 +224,11 @@ def _episodes_of(
     return found
 
 
-# What users decided about cards
+# Decisions about cards
 
 
 def list_states(connection: Connection, user_id: UserId) -> dict[ItemId, ListState]:
-    """Return all that a user decided, by movie or show."""
+    """Return a user's decisions about cards, keyed by movie or show."""
     states = list_state.c
     rows = connection.execute(
         select(states.item_id, states.hidden_at, states.snoozed_until, states.dropped_at).where(
@@ -239,7 +239,7 @@ def list_states(connection: Connection, user_id: UserId) -> dict[ItemId, ListSta
 
 
 def find_state(connection: Connection, key: Key) -> ListState:
-    """Return what a user decided about the card of a movie or show."""
+    """Return a user's decisions about the card of one movie or show."""
     user_id, item_id = key
     columns = list_state.c
     mine = and_(columns.user_id == user_id, columns.item_id == item_id)
@@ -248,13 +248,13 @@ def find_state(connection: Connection, key: Key) -> ListState:
 
 
 def count_states(connection: Connection, user_id: UserId) -> int:
-    """Return about how many cards a user has decided."""
+    """Return the number of cards about which a user has decided something."""
     query = select(func.count()).select_from(list_state).where(list_state.c.user_id == user_id)
     return connection.execute(query).scalar_one()
 
 
 def remove_past_snoozes(connection: Connection, user_id: UserId, now: Instant) -> None:
-    """Remove what a user decided that says nothing any more: snoozes that ended, of cards not hidden or dropped."""
+    """Remove decisions without effect: expired snoozes of cards that are neither hidden nor dropped."""
     columns = list_state.c
     connection.execute(
         delete(list_state).where(
@@ -267,7 +267,7 @@ def remove_past_snoozes(connection: Connection, user_id: UserId, now: Instant) -
 
 
 def set_state(connection: Connection, key: Key, **change: Instant | None) -> bool:
-    """Change what a user decided about a card; a row that says nothing any more goes. Returns whether it changed."""
+    """Change a decision about a card; a row without effect is deleted. Returns whether anything changed."""
     user_id, item_id = key
     mine = and_(list_state.c.user_id == user_id, list_state.c.item_id == item_id)
     columns = list_state.c
@@ -287,19 +287,19 @@ def set_state(connection: Connection, key: Key, **change: Instant | None) -> boo
 
 
 def card_of(connection: Connection, item_id: ItemId) -> ItemId:
-    """Return whose card an item is on: an episode is on its show's."""
+    """Return the id of the card of an item: an episode's is its show's."""
     return connection.execute(select(item.c.show_id).where(item.c.id == item_id)).scalar() or item_id
 
 
-# History, what plays now, and everything
+# History, now playing, and all progress
 
 
 def list_history(
     connection: Connection, user_id: UserId, *, is_admin: bool, after: tuple[int, str] | None, limit: int
 ) -> list[PlayedRow]:
-    """Return plays of items that the user may see, newest first, then by id; those without a time come last.
+    """Return plays of visible items, newest first, then by id; undated ones come last.
 
-    `after` is time (-1 for none) and id of the play behind which to go on.
+    `after` is the time (-1 for none) and id of the last play of the previous page.
     """
     at = func.coalesce(play.c.watched_at, _NEVER)
     query = (
@@ -315,10 +315,7 @@ def list_history(
 def list_watched_times(
     connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant
 ) -> list[tuple[Instant, Milliseconds]]:
-    """Return when the user's plays of that time and later were, in order, each with the runtime of what was played.
-
-    An item whose runtime nobody knows has 0.
-    """
+    """Return the times of the user's plays from `since` on, in order, each with the item's runtime, 0 if unknown."""
     query = (
         select(play.c.watched_at, func.coalesce(item.c.runtime_ms, 0))
         .join(item, item.c.id == play.c.item_id)
@@ -333,9 +330,9 @@ def list_watched_times(
 
 
 def list_playing(connection: Connection, user_id: UserId | None, *, is_admin: bool, since: Instant) -> list[WatchedRow]:
-    """Return progress whose last report came since then and was no stop, newest first; of everybody without a user.
+    """Return progress whose last report came since then and was not a stop, newest first; None: of all users.
 
-    For everybody all rows are looked at, because no heartbeat pays for an index: for administration only.
+    For all users this scans the table, because no save should pay for an index: for administration only.
     """
     query = _watched().where(progress.c.last_watched_at >= since, func.coalesce(progress.c.event, "") != "stop")
     if user_id is not None:
@@ -353,7 +350,7 @@ def list_changed(  # noqa: PLR0913 - the members of a query
     after: tuple[int, str] | None,
     limit: int,
 ) -> list[WatchedRow]:
-    """Return the user's progress that was changed at `since` or later, in the order of the changes, then by item."""
+    """Return the user's progress changed at `since` or later, by time of change, then by item."""
     query = _watched().where(
         progress.c.user_id == user_id,
         progress.c.changed_at >= since,

@@ -1,4 +1,4 @@
-"""What a user's marks rest on: plays, kept points, the episodes of a show, the state of a card. Decides nothing."""
+"""Queries behind marks: plays, kept points, the episodes of a show, the state of a card. Decides nothing."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ MARKED = "marked"
 
 
 class Play(NamedTuple):
-    """One completed watching. `watched_at` is None where nobody knows; `source` is what added it."""
+    """One completed viewing. `watched_at` is None if unknown; `source` is what added it."""
 
     id: str
     watched_at: Instant | None
@@ -22,14 +22,14 @@ class Play(NamedTuple):
 
 
 class PlayCount(NamedTuple):
-    """How many plays an item has, and when the last was that has a time."""
+    """The number of plays of an item, and the time of its latest dated one."""
 
     number: int
     last_at: Instant | None
 
 
 def list_plays(connection: Connection, key: Key) -> list[Play]:
-    """Return the plays of an item, newest first; those without a time come last."""
+    """Return the plays of an item, newest first; undated ones come last."""
     undated_last = play.c.watched_at.is_(None)
     query = (
         select(play.c.id, play.c.watched_at, play.c.source)
@@ -51,7 +51,7 @@ def remove_play(connection: Connection, key: Key, play_id: str) -> bool:
 
 
 def take_back(connection: Connection, key: Key, play_id: str | None, point_id: str | None) -> None:
-    """Remove the play and the kept point that a mark added; what is gone already is as good."""
+    """Remove the play and the kept point that a mark added, if they still exist."""
     for table, id_ in ((play, play_id), (kept_position, point_id)):
         if id_ is not None:
             connection.execute(delete(table).where(*_is_of(table, key), table.c.id == id_))
@@ -71,7 +71,7 @@ def list_points(connection: Connection, key: Key) -> list[tuple[str, KeptPoint]]
 def list_episodes(
     connection: Connection, show_id: ItemId, season_number: int | None
 ) -> list[tuple[ItemId, str | None]]:
-    """Return id and air date of every episode of a show, or of one of its seasons; removed ones, too."""
+    """Return id and air date of every episode of a show or season, removed ones included."""
     query = select(item.c.id, item.c.air_date).where(item.c.show_id == show_id)
     if season_number is not None:
         query = query.where(item.c.season_number == season_number)
@@ -79,7 +79,7 @@ def list_episodes(
 
 
 def find_hidden(connection: Connection, key: Key) -> tuple[Instant | None, Instant | None]:
-    """Return when the card of an item was hidden, and when it was active last. An episode's card is its show's."""
+    """Return when the card of an item was hidden and last active. An episode's card is its show's."""
     user_id, item_id = key
     show_id = connection.execute(select(item.c.show_id).where(item.c.id == item_id)).scalar()
     card = item_id if show_id is None else show_id

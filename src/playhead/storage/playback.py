@@ -1,6 +1,6 @@
-"""Queries of progress, plays and kept points. Keys are (user id, item id); a statement is run once for each key.
+"""Queries of progress, plays and kept points. Keys are (user id, item id); a statement runs once per key.
 
-Rows stand in the order of `domain.playback.Progress`, so that they go in and out without being named.
+Columns are in the order of `domain.playback.Progress`, so that rows convert positionally.
 """
 
 from collections.abc import Sequence
@@ -38,11 +38,11 @@ from playhead.storage.schema import Id, account, item, kept_position, library_ac
 Key = tuple[UserId, ItemId]
 
 AUTOMATIC = "automatic"
-"""The source of a play that a report completed."""
+"""The source of a play that a completing report added."""
 
 
 class SaveLookup(NamedTuple):
-    """What one look-up says of a user and an item. `kind` is None where there is no such item."""
+    """The result of a save's look-up of one user and one item. `kind` is None if there is no such item."""
 
     role: Role
     granted: bool
@@ -52,7 +52,7 @@ class SaveLookup(NamedTuple):
 
 
 class ReadLookup(NamedTuple):
-    """What the shorter look-up of a read says. `kind` is None where there is no such item."""
+    """The result of a read's shorter look-up. `kind` is None if there is no such item."""
 
     granted: bool
     kind: str | None
@@ -60,7 +60,7 @@ class ReadLookup(NamedTuple):
 
 
 class _CachedItem(NamedTuple):
-    """What is remembered of an item, under its id."""
+    """The cached facts of an item, keyed by its id."""
 
     kind: str
     facts: ItemFacts
@@ -68,14 +68,14 @@ class _CachedItem(NamedTuple):
 
 
 class _CachedViewer(NamedTuple):
-    """What is remembered of a user in a library, under the ids of both. A read does not ask for the role."""
+    """A cached role and grant, keyed by user and library. Reads do not look up the role."""
 
     role: Role | None
     granted: bool
 
 
 _REMEMBERED_MAX = 150_000
-"""Items and users that are remembered of a connection: more than tokens are. A fifth of a kilobyte each."""
+"""The most cached items and users per connection, more than cached tokens. A fifth of a kilobyte each."""
 
 # The columns of Progress, in its order; flags as they come, because they are made booleans below for all engines.
 _PROGRESS = tuple(
@@ -110,12 +110,12 @@ _SHOW = Prepared(
     .where(item.c.id == bindparam("item_id"))
 )
 
-# What is left to look up where all else is remembered.
+# What remains to be looked up if everything else is cached.
 _OF_KEY = and_(progress.c.user_id == bindparam("user_id"), progress.c.item_id == bindparam("item_id"))
 _SHOW_PROGRESS = Prepared(select(*_SHOWN).where(_OF_KEY))
 _LOAD_PROGRESS = Prepared(select(*_PROGRESS).select_from(select(null()).subquery("one")).outerjoin(progress, _OF_KEY))
 
-# The keys of a batch as a table, where they go to the server in one statement.
+# The keys of a batch as a table, for an engine that takes them in one statement.
 _keys = (
     func.unnest(bindparam("user_id", type_=postgresql.ARRAY(Id)), bindparam("item_id", type_=postgresql.ARRAY(Id)))
     .table_valued("user_id", "item_id", with_ordinality="place", name="k")
@@ -123,7 +123,7 @@ _keys = (
 )
 _of_these_users = account.c.id == func.any(bindparam("user_id", type_=postgresql.ARRAY(Id)))
 
-# One row for each key, whatever there is. The join is anchored in account, so that a distributed engine routes it.
+# One row per key, stored or not. The join starts at account, so that a distributed engine can route it.
 _LOAD = PreparedMany(
     select(account.c.role, *_COLUMNS)
     .select_from(select(null()).subquery("one"))
@@ -269,7 +269,7 @@ _REMOVE_KEPT = Prepared(delete(kept_position).where(_KEPT_OF_KEY, kept_position.
 
 
 def show(connection: Connection, user_id: UserId, item_id: ItemId) -> ReadLookup:
-    """Look up one item for a user who is there, and what is shown of their progress."""
+    """Look up one item, and the displayed part of its progress, for an existing user."""
     memory = connection_cache(connection)
     if memory is not None:
         of_item: _CachedItem | None = memory.get(item_id)
@@ -286,7 +286,7 @@ def show(connection: Connection, user_id: UserId, item_id: ItemId) -> ReadLookup
 
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]:
-    """Look up many keys; the answer is in their order, None where there is no such user."""
+    """Look up many keys; results are in their order, None for a user that does not exist."""
     memory = connection_cache(connection)
     if memory is None:
         return [_known(row) for row in _LOAD.look_up(connection, keys)]
@@ -303,10 +303,10 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]
 
 
 def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> list[Key]:
-    """Insert or update progress, sorted by key, each exactly one version after what is stored.
+    """Insert or update progress, sorted by key, each exactly one version after the stored one.
 
-    Returns the keys that another process changed since they were loaded, and that are therefore not stored: load and
-    decide these again.
+    Returns the keys that were not stored because another process changed them after they were loaded: load and decide
+    these again.
     """
     if not changed:
         return []
@@ -317,9 +317,9 @@ def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> li
 def find_plays(
     connection: Connection, spans: Sequence[tuple[UserId, ItemId, Instant, Instant]]
 ) -> dict[Key, list[Instant]]:
-    """Return times of plays within these spans, both ends included: of each span two, if it holds as many.
+    """Return the times of plays within these spans, ends included, at most two per span.
 
-    Keys without any are left out. However many plays an item has, this reads no more than it returns.
+    Keys without any are omitted. However many plays an item has, no more are read than returned.
     """
     plays: dict[Key, list[Instant]] = {}
     if spans:
@@ -329,31 +329,31 @@ def find_plays(
 
 
 def count_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
-    """Return how many plays these keys have; the count ends at the limit, whatever there is beyond it."""
+    """Return how many plays these keys have, counting no further than the limit."""
     if not keys:
         return {}
     return {(user_id, item_id): number for user_id, item_id, number in _COUNT_PLAYS.rows(connection, keys)}
 
 
 def list_following(connection: Connection, item_ids: Sequence[ItemId]) -> list[tuple[ItemId, ItemId]]:
-    """Return (the item, one that follows in its file) for those of these episodes whose file goes on with others."""
+    """Return pairs of an episode and another one after it in the same file, for those of the given episodes."""
     return [(first, following) for first, following in _LIST_FOLLOWING.each(connection, [(id_,) for id_ in item_ids])]
 
 
 def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant | None, str]]) -> None:
-    """Add plays: user, item, the play's own id, its time or None, and its source."""
+    """Add plays, each as user, item, play id, time or None, and source."""
     if plays:
         _ADD_PLAYS.run(connection, plays)
 
 
 def take_back_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, Instant]]) -> None:
-    """Remove the automatic plays of these times."""
+    """Remove the automatic plays with these times."""
     if plays:
         _TAKE_BACK_PLAYS.run_each(connection, plays)
 
 
 def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, str, KeptPoint]], most: int) -> None:
-    """Keep points, each under its own id, and of each item only the newest `most`. One that is kept already is not."""
+    """Store kept points under their ids, and keep only the newest `most` of each item. Duplicates are ignored."""
     if not points:
         return
     kept: dict[Key, list[tuple[str, int, Instant]]] = {(user_id, item_id): [] for user_id, item_id, _, _ in points}
@@ -381,10 +381,10 @@ def _known(row: Row | None) -> SaveLookup | None:
 
 
 def _progress(row: Row) -> Progress | None:
-    """Make what `_PROGRESS` selects to a progress. Every one has a version."""
+    """Convert the columns of `_PROGRESS` to a progress; None if there is no row, which has no version."""
     if row[5] is None:
         return None
-    # The event stays a plain string, which equals the member of its enumeration.
+    # The event stays a plain string, which equals the member of the enumeration.
     return Progress._make((row[0], row[1], row[2] == 1, row[3] == 1, *row[4:14], row[14] == 1))
 
 
@@ -394,7 +394,7 @@ def _shown(row: Row) -> FrozenProgress:
 
 
 def _recall(memory: ConnectionCache, key: Key) -> tuple[Role, bool, str, ItemFacts] | None:
-    """Return the first members of Known, where they are remembered."""
+    """Return the first members of SaveLookup if they are cached."""
     user_id, item_id = key
     of_item: _CachedItem | None = memory.get(item_id)
     if of_item is None:
@@ -412,7 +412,7 @@ def _viewer(role: str | None, granted: bool) -> _CachedViewer:  # noqa: FBT001
 
 
 def _remember(memory: ConnectionCache, key: Key, row: Row | None) -> None:
-    """Remember what a row says of user and item, if there are both: role, grant, and what belongs to the item."""
+    """Cache role, grant and item facts of a row, if both user and item exist."""
     if row is None or row[2] is None:
         return
     role, granted, kind, runtime_ms, credits_ms, library_id = row[:6]

@@ -1,4 +1,4 @@
-"""What a scan loads, stores and holds: queries that take a connection. Items themselves are in `catalogue.py`."""
+"""Queries of scans: known files, changes, and the lock on a library. Queries of items are in `catalogue.py`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from playhead.storage.schema import external_id, file_item, item, library, media
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file to store. Where it has a `fault` it has nothing else, and keeps the links it had."""
+    """A file to store. One with a `fault` has nothing else and keeps its links."""
 
     id: FileId
     is_new: bool
@@ -27,11 +27,11 @@ class FileChange:
     links: tuple[FileLink, ...] = ()
 
 
-# What is known
+# Known files and items
 
 
 def load_files(connection: Connection, library_id: LibraryId) -> list[KnownFile]:
-    """Return all files of a library, removed ones included, with the items that they belong to."""
+    """Return all files of a library, removed ones included, with their items."""
     links: dict[str, list[FileLink]] = {}
     query = (
         select(file_item.c.file_id, file_item.c.item_id, file_item.c.part)
@@ -74,9 +74,9 @@ def load_files(connection: Connection, library_id: LibraryId) -> list[KnownFile]
 
 
 def load_items(connection: Connection, library_id: LibraryId) -> list[Item]:
-    """Return all items of a library, and the removed ones of other folders that external ids can find again.
+    """Return all items of a library, and removed items of other folders that external ids may find again.
 
-    Items of imported libraries are left where they are: the front end that keeps them brings its own ids.
+    Items of imported libraries are excluded: their front end manages their ids.
     """
     folders = select(library.c.id).where(library.c.path.is_not(None))
     named = exists().where(or_(external_id.c.item_id == item.c.id, external_id.c.item_id == item.c.show_id))
@@ -85,7 +85,7 @@ def load_items(connection: Connection, library_id: LibraryId) -> list[Item]:
 
 
 def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileId, MediaInfo]:
-    """Return what was read from these files when they were opened last; faulty ones are left out."""
+    """Return what was read from these files when they were last opened; faulty ones are omitted."""
     columns = media_file.c
     infos: dict[FileId, MediaInfo] = {}
     for some in chunks(file_ids):
@@ -95,7 +95,7 @@ def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileI
     return infos
 
 
-# What has changed
+# Changes
 
 
 def store_items(connection: Connection, changes: ItemChanges) -> None:
@@ -130,7 +130,7 @@ def _store_external_ids(connection: Connection, items: Sequence[Item]) -> None:
 
 
 def store_files(connection: Connection, library_id: LibraryId, files: Sequence[FileChange], now: Instant) -> None:
-    """Insert or update files. What was removed is there again; what is not faulty gets the links that are given."""
+    """Insert or update files; removed ones are restored, and files without a fault get the given links."""
     rows = [_file_row(file) for file in files]
     new = [row for row, file in zip(rows, files, strict=True) if file.is_new]
     if new:
@@ -177,35 +177,35 @@ def _file_row(file: FileChange) -> dict[str, object]:
 
 
 def mark_files(connection: Connection, file_ids: Sequence[FileId], removed_at: Instant | None) -> None:
-    """Mark files as removed, or, with None, as there again."""
+    """Mark files as removed, or as restored if the time is None."""
     for some in chunks(file_ids):
         connection.execute(update(media_file).where(media_file.c.id.in_(some)).values(removed_at=removed_at))
 
 
-# One scan of a library at a time, whichever process makes it
+# A library's scan lease: one scan at a time across processes
 
 
 def take_lease(connection: Connection, library_id: LibraryId, scan_id: str, now: Instant, until: Instant) -> bool:
-    """Let this scan have the library up to `until`, unless another one has it still; say whether it has it."""
+    """Take the lease of a library until `until` unless another scan holds it; return whether it was taken."""
     free = or_(library.c.scan_until.is_(None), library.c.scan_until <= now, library.c.scan_id == scan_id)
     statement = update(library).where(library.c.id == library_id, free).values(scan_id=scan_id, scan_until=until)
     return connection.execute(statement).rowcount == 1
 
 
 def renew_lease(connection: Connection, library_id: LibraryId, scan_id: str, until: Instant) -> bool:
-    """Give a sign of life; say whether the library is still this scan's."""
+    """Renew the lease; return whether this scan still holds it."""
     own = and_(library.c.id == library_id, library.c.scan_id == scan_id)
     return connection.execute(update(library).where(own).values(scan_until=until)).rowcount == 1
 
 
 def release_lease(connection: Connection, library_id: LibraryId, scan_id: str) -> None:
-    """Give the library free for the next scan; nothing changes where it is no longer this one's."""
+    """Release the lease if this scan still holds it."""
     own = and_(library.c.id == library_id, library.c.scan_id == scan_id)
     connection.execute(update(library).where(own).values(scan_id=None, scan_until=None))
 
 
 def store_report(connection: Connection, library_id: LibraryId, report: str, scanned_at: Instant | None) -> None:
-    """Keep the report of the last scan; `scanned_at` None: it came to no end."""
+    """Store the report of the last scan; `scanned_at` is None if it did not finish."""
     values: dict[str, object] = {"scan_report": report}
     if scanned_at is not None:
         values["scanned_at"] = scanned_at
