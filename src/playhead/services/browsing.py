@@ -1,6 +1,6 @@
-"""What pages show: libraries, items, shows and seasons, each with how far the user is. Changes nothing.
+"""The catalogue pages: libraries, items, shows and seasons with a user's state of each. Changes nothing.
 
-A page is one snapshot, and so many statements whatever the number of items on it.
+A page is one snapshot, with a number of statements that does not depend on its length.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -34,21 +34,21 @@ from playhead.storage.engine.database import Connection, Database
 from playhead.storage.marks import Play
 
 SHELF_LENGTH = 60
-"""So many items are a part of a library's page."""
+"""Items per page of a library."""
 
 FOUND_MAX = 48
-"""So many movies, shows and episodes a search shows each."""
+"""The most movies, shows and episodes, each, that a search shows."""
 
 RECENT_MAX = 18
-"""So many items are shown as added last."""
+"""The number of recently added items shown."""
 
 _ADDED_TOGETHER_MS = 24 * 60 * 60 * 1000
 
 
 class ItemWithState(NamedTuple):
-    """A movie or an episode, and where its user is. `show` is an episode's show.
+    """A movie or an episode with the user's state. `show` is an episode's show.
 
-    `is_begun`: it can be gone on with, at `resume_position_ms`.
+    `is_begun`: it can be resumed at `resume_position_ms`.
     """
 
     item: Item
@@ -69,28 +69,28 @@ class ItemWithState(NamedTuple):
 
     @property
     def percent(self) -> float:
-        """Return how far it is watched, where it can be gone on with; else 0."""
+        """Return the percentage watched if it can be resumed, else 0."""
         if not self.is_begun or self.progress is None or self.progress.duration_ms is None:
             return 0
         return completion_percentage(self.progress.position_ms, self.progress.duration_ms)
 
     @property
     def left_ms(self) -> Milliseconds | None:
-        """Return how much is left of it, or all of it where it is not begun; None where nobody knows its length."""
+        """Return the remaining time, the whole length if it is not begun, or None if the length is unknown."""
         if self.is_begun and self.progress is not None and self.progress.duration_ms is not None:
             return Milliseconds(self.progress.duration_ms - self.progress.position_ms)
         return self.item.runtime_ms
 
 
 class ShowWithState(NamedTuple):
-    """A show, and how much of it its user has watched."""
+    """A show, and how much of it the user has watched."""
 
     item: Item
     counts: EpisodeCounts
 
 
 class RecentView(NamedTuple):
-    """What was added last: a movie or a single episode to play, or a show of which several episodes are new."""
+    """A recent addition: a movie or a single episode to play, or a show with several new episodes."""
 
     added_at: Instant
     seen: ItemWithState | None
@@ -99,7 +99,7 @@ class RecentView(NamedTuple):
 
 
 class ShelfPage(NamedTuple):
-    """A part of a library: movies or shows. `next_cursor` gets the next part, None at the end."""
+    """A page of a library: movies or shows. `next_cursor` gets the next page, None at the end."""
 
     library: Library
     movies: Sequence[ItemWithState]
@@ -108,7 +108,7 @@ class ShelfPage(NamedTuple):
 
 
 class FoundPage(NamedTuple):
-    """What a search finds, some of each kind; `is_cut` says that there is more."""
+    """The first results of a search of each kind; `is_cut`: there are more."""
 
     movies: Sequence[ItemWithState]
     shows: Sequence[ShowWithState]
@@ -117,7 +117,7 @@ class FoundPage(NamedTuple):
 
 
 class ItemPageView(NamedTuple):
-    """A movie or an episode with all that its page shows. `files` are its versions, the preferred one first."""
+    """The page of a movie or an episode. `files` are its versions, the preferred one first."""
 
     seen: ItemWithState
     library: Library
@@ -130,7 +130,7 @@ class ItemPageView(NamedTuple):
 
 
 class SeasonView(NamedTuple):
-    """A season of a show; number 0 are the specials."""
+    """A season of a show; number 0 holds the specials."""
 
     number: int
     counts: EpisodeCounts
@@ -138,7 +138,7 @@ class SeasonView(NamedTuple):
 
 
 class ShowPage(NamedTuple):
-    """A show with its seasons, what to play of it, and its first episode."""
+    """The page of a show: its seasons, its next episode, and its first one."""
 
     item: Item
     library: Library
@@ -151,7 +151,7 @@ class ShowPage(NamedTuple):
 
 
 class SeasonPage(NamedTuple):
-    """A season with its episodes in their order. `numbers` are all seasons of the show."""
+    """The page of a season: its episodes in order. `numbers` are all seasons of the show."""
 
     show: Item
     library: Library
@@ -162,9 +162,9 @@ class SeasonPage(NamedTuple):
 
 
 class Browsing:
-    """The catalogue as one user sees it. `clock` gives the time.
+    """The catalogue as one user sees it. `clock` returns the time.
 
-    Methods raise NOT_FOUND for what is not there, and ACCESS_DENIED for what the viewer may not see.
+    Methods raise NOT_FOUND for what does not exist, and ACCESS_DENIED for what the viewer may not see.
     """
 
     def __init__(self, database: Database, *, clock: Callable[[], Instant], policy: Policy) -> None:
@@ -182,9 +182,9 @@ class Browsing:
         sort: str = "title",
         cursor: str | None = None,
     ) -> ShelfPage:
-        """Return a part of a library. Raises INVALID (`sort`, `cursor`), too.
+        """Return a page of a library. Also raises INVALID (`sort`, `cursor`).
 
-        `query`: every word of it occurs in the title. `sort` is one of SORTS.
+        `query`: every word of it must occur in the title. `sort` is one of SORTS.
         """
         if sort not in SORTS:
             raise invalid({"sort": [f"must be one of {', '.join(SORTS)}"]})
@@ -209,7 +209,7 @@ class Browsing:
         return await self._database.read(load)
 
     async def search(self, viewer: Viewer, query: str) -> FoundPage:
-        """Return what has every word of the query in its title, in all libraries that the viewer may see."""
+        """Return items with every word of the query in their title, from all libraries that the viewer may see."""
         today = _today(self._clock())
         if not search_title(query):
             return FoundPage([], [], [], is_cut=False)
@@ -236,7 +236,7 @@ class Browsing:
         return await self._database.read(load)
 
     async def recent(self, viewer: Viewer) -> list[RecentView]:
-        """Return what was added last, newest first; of a show once, with what is new of it."""
+        """Return recent additions, newest first; a show once, with its new episodes."""
         today = _today(self._clock())
 
         def load(connection: Connection) -> list[RecentView]:
@@ -271,7 +271,7 @@ class Browsing:
         return RecentView(added.added_at, None, shows[added.id], len(of_show))
 
     async def item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> ItemPageView:
-        """Return a movie or an episode, removed or not, with all that is known of it."""
+        """Return the page of a movie or an episode, removed or not."""
 
         def load(connection: Connection) -> ItemPageView:
             view = visible_item(connection, viewer, item_id, kind)
@@ -298,7 +298,7 @@ class Browsing:
         return await self._database.read(load)
 
     async def show(self, viewer: Viewer, show_id: ItemId) -> ShowPage:
-        """Return a show with its seasons, and what to play of it."""
+        """Return the page of a show."""
         now = self._clock()
 
         def load(connection: Connection) -> ShowPage:
@@ -321,7 +321,7 @@ class Browsing:
         return await self._database.read(load)
 
     async def season(self, viewer: Viewer, show_id: ItemId, number: int) -> SeasonPage:
-        """Return a season with its episodes. Raises NOT_FOUND for a season without any, too."""
+        """Return the page of a season. Also raises NOT_FOUND for a season without episodes."""
         now = self._clock()
 
         def load(connection: Connection) -> SeasonPage:
@@ -340,11 +340,11 @@ class Browsing:
         return await self._database.read(load)
 
     def seen(self, watched: WatchedView) -> ItemWithState:
-        """Return what a list shows, as pages show it."""
+        """Return the items of a list as pages show them."""
         show = None if watched.show is None else watched.show.item
         return self._seen(Browsed(watched.view.item, watched.progress), show)
 
-    # How it is done
+    # Implementation
 
     def _rows(  # noqa: PLR0913 - the members of a search
         self,
@@ -358,7 +358,7 @@ class Browsing:
         after: ListPosition | None,
         wanted: int,
     ) -> list[tuple[Browsed, ListPosition]]:
-        """Return so many rows of a list. Of what has a position, the rules say which can be gone on with."""
+        """Return one page of rows. Of items with a position, the rules decide which are in progress."""
         found: list[tuple[Browsed, ListPosition]] = []
         while True:
             rows = storage.list_shelf(
@@ -409,7 +409,7 @@ class Browsing:
     def _episodes(
         self, connection: Connection, viewer: Viewer, show: Item
     ) -> tuple[list[ItemState], list[ItemWithState]]:
-        """Return all episodes of a show in their order: for the rules, and for showing."""
+        """Return all episodes of a show in order: as input of the rules, and as views."""
         is_admin = may_administer(viewer.role)
         viewed = in_order(lists.all_episodes(connection, viewer.user_id, show.id, is_admin=is_admin))
         known = {each.item.id: each for each in storage.list_episodes(connection, viewer.user_id, show.id)}

@@ -1,4 +1,4 @@
-"""Libraries, items and files: who may look at what, lists that page, and the way from an item to its file."""
+"""Libraries, items and files: listing, looking up, and finding the file to play."""
 
 import asyncio
 import base64
@@ -31,7 +31,7 @@ from playhead.storage import catalogue
 from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition
 from playhead.storage.engine.database import Connection, Database
 
-# No year, number or time in milliseconds comes near it; SQLite's and PostgreSQL's bigint end at 2**63.
+# Beyond any year, number or time in milliseconds, and within SQLite's and PostgreSQL's bigint, which end at 2**63.
 _INTEGER_MAX = 1 << 62
 
 LIMIT_MAX = 500
@@ -42,7 +42,7 @@ SORTS = ("title", "-title", "year", "-year", "added", "-added")
 
 @dataclass(frozen=True, slots=True)
 class LibraryView:
-    """A library with what it holds. `report` is the last scan's; `scanning` says that one runs, in any process."""
+    """A library with its item counts. `report` is the last scan's; `scanning`: a scan is running in some process."""
 
     library: Library
     counts: dict[ItemKind, int]
@@ -59,16 +59,13 @@ class ItemView:
 
     @property
     def available(self) -> bool:
-        """Whether it can be played: imported items always, others while they have a file."""
+        """Whether it can be played: imported items always can, others while they have a file."""
         return self.item.removed_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class ItemDetail:
-    """An item with its files: parts in their order, the version first that is played unless another one is chosen.
-
-    `tracks` has each file's.
-    """
+    """An item with its files: parts in order, the default version first. `tracks` holds each file's tracks."""
 
     view: ItemView
     files: list[MediaFile]
@@ -77,7 +74,7 @@ class ItemDetail:
 
 @dataclass(frozen=True, slots=True)
 class ItemListPage:
-    """A part of a list; `next_cursor` None at its end."""
+    """A page of a list; `next_cursor` is None at the end."""
 
     items: list[ItemView]
     next_cursor: str | None
@@ -85,14 +82,14 @@ class ItemListPage:
 
 @dataclass(frozen=True, slots=True)
 class StreamFile:
-    """A file that may be served: `path` is real, inside its library, and was there just now."""
+    """A file that may be served: `path` is resolved, inside its library, and has just been checked to exist."""
 
     path: Path
     file: MediaFile
 
 
 class ItemCursor(NamedTuple):
-    """Where a list of items goes on, and how it is sorted."""
+    """Where a list of items continues, and its sort order."""
 
     sort: str
     key: str | int
@@ -104,7 +101,7 @@ C = TypeVar("C", ItemCursor, EpisodePosition)
 
 
 class Catalogue:
-    """The catalogue. `clock` gives the time, `new_id` a random UUID."""
+    """The catalogue. `clock` returns the time, `new_id` a random UUID."""
 
     def __init__(self, database: Database, *, clock: Callable[[], Instant], new_id: Callable[[], str]) -> None:
         self._database = database
@@ -114,10 +111,10 @@ class Catalogue:
     # Libraries
 
     async def add_library(self, name: str, kind: LibraryKind, path: str | Path | None) -> Library:
-        """Add a library over an existing folder, or without one for a catalogue that is imported.
+        """Add a library over an existing folder, or without one for an imported catalogue.
 
-        The path is kept absolute, with links resolved. Raises INVALID (`name`, `path`), CONFLICT for a name that is
-        taken and for a folder that holds, or lies in, the folder of another library.
+        The path is stored absolute, with links resolved. Raises INVALID (`name`, `path`), and CONFLICT for a name that
+        is taken and for a folder that contains, or is inside, another library's folder.
         """
         details = {"name": _library_name_faults(name)}
         folder = None if path is None else _folder(str(path))
@@ -146,7 +143,7 @@ class Catalogue:
         return library
 
     async def rename_library(self, library_id: LibraryId, name: str) -> None:
-        """Give a library another name. Raises NOT_FOUND, INVALID (`name`), CONFLICT for a name that is taken."""
+        """Rename a library. Raises NOT_FOUND, INVALID (`name`), CONFLICT for a name that is taken."""
         faults = _library_name_faults(name)
         if faults:
             raise invalid({"name": faults})
@@ -161,7 +158,7 @@ class Catalogue:
             raise conflict("This name is taken") from None
 
     async def list_libraries(self, viewer: Viewer) -> list[LibraryView]:
-        """Return the libraries that somebody may see, by name."""
+        """Return the libraries that a viewer may see, by name."""
 
         def load(connection: Connection) -> list[LibraryView]:
             counts = catalogue.count_items(connection)
@@ -174,11 +171,11 @@ class Catalogue:
         return await self._database.read(load)
 
     async def visible_libraries(self, viewer: Viewer) -> list[Library]:
-        """Return the libraries that somebody may see, by name, without looking at what they hold."""
+        """Return the libraries that a viewer may see, by name, without counting their items."""
         return await self._database.read(lambda connection: visible_libraries(connection, viewer))
 
     async def get_library(self, viewer: Viewer, library_id: LibraryId) -> LibraryView:
-        """Return a library with what it holds. Raises NOT_FOUND, also where the viewer may not see it."""
+        """Return a library with its item counts. Raises NOT_FOUND, also if the viewer may not see it."""
         for view in await self.list_libraries(viewer):
             if view.library.id == library_id:
                 return view
@@ -201,10 +198,10 @@ class Catalogue:
         cursor: str | None = None,
         limit: int | None = LIMIT_DEFAULT,
     ) -> ItemListPage:
-        """Return available items of one library (by id or name) or of all that somebody may see.
+        """Return available items of one library (by id or name) or of all that the viewer may see.
 
-        `query`: every word of it occurs in the title, whatever case and accents. `sort` is one of SORTS. `limit` None
-        returns all. Raises INVALID (`sort`, `cursor`), NOT_FOUND and ACCESS_DENIED for the library.
+        `query`: every word of it must occur in the title, ignoring case and accents. `sort` is one of SORTS. `limit`
+        None returns all. Raises INVALID (`sort`, `cursor`), and NOT_FOUND and ACCESS_DENIED for the library.
         """
         if sort not in SORTS:
             raise invalid({"sort": [f"must be one of {', '.join(SORTS)}"]})
@@ -256,9 +253,9 @@ class Catalogue:
         cursor: str | None = None,
         limit: int | None = LIMIT_DEFAULT,
     ) -> ItemListPage:
-        """Return the available episodes of a show, or of one season of it (0: the specials), in their order.
+        """Return the available episodes of a show or of one season (0: the specials), in order.
 
-        Raises INVALID (`cursor`), NOT_FOUND also where the item is no show, ACCESS_DENIED.
+        Raises INVALID (`cursor`), NOT_FOUND also if the item is not a show, ACCESS_DENIED.
         """
         after = None if cursor is None else decode_cursor(cursor, EpisodePosition)
 
@@ -273,7 +270,7 @@ class Catalogue:
     # Files
 
     async def stream_item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> StreamFile:
-        """Return the file that an item is played from. Raises NOT_FOUND, ACCESS_DENIED."""
+        """Return the file to play of an item. Raises NOT_FOUND, ACCESS_DENIED."""
 
         def load(connection: Connection) -> tuple[Library, list[MediaFile]]:
             view = visible_item(connection, viewer, item_id, kind)
@@ -283,7 +280,7 @@ class Catalogue:
         return await asyncio.to_thread(_servable, library, sorted(files, key=version_preference))
 
     async def stream_file(self, viewer: Viewer, file_id: FileId) -> StreamFile:
-        """Return a file by its own id. Raises NOT_FOUND, ACCESS_DENIED."""
+        """Return a file by its id. Raises NOT_FOUND, ACCESS_DENIED."""
 
         def load(connection: Connection) -> tuple[Library, MediaFile]:
             found = catalogue.find_file(connection, file_id)
@@ -311,7 +308,7 @@ def _library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> L
 
 
 def visible_item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: ItemKind | None) -> ItemView:
-    """Return an item, of this kind if one is named. Raises NOT_FOUND, ACCESS_DENIED."""
+    """Return an item, of this kind if one is given. Raises NOT_FOUND, ACCESS_DENIED."""
     item = catalogue.find_item(connection, item_id)
     if item is None:
         raise not_found(NOT_FOUND[kind or ItemKind.MOVIE])
@@ -322,7 +319,7 @@ def visible_item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: 
 
 
 def _servable(library: Library, files: Sequence[MediaFile]) -> StreamFile:
-    """Return the first file that is there. A disk that does not answer holds up this request, and no other."""
+    """Return the first file that exists. A disk that hangs delays this request only."""
     for file in files:
         path = None if library.path is None else contained(Path(library.path), file.path)
         if path is not None:
@@ -338,7 +335,7 @@ def _list_tracks(library: Library, files: Sequence[MediaFile]) -> dict[FileId, T
 def _folder(path: str) -> Path | None:
     try:
         folder = Path(path).expanduser().resolve(strict=True)
-        str(folder).encode()  # a name that is no UTF-8 cannot be stored
+        str(folder).encode()  # a name that is not UTF-8 cannot be stored
         next(folder.iterdir(), None)
     except (OSError, RuntimeError, ValueError):
         return None
@@ -359,7 +356,7 @@ def _page(
     libraries: dict[LibraryId, Library],
     cursor_of: Callable[[P], tuple[object, ...]],
 ) -> ItemListPage:
-    """Cut off the one row too many that was asked for: it says that the list goes on."""
+    """Remove the extra row that was requested to find out whether the list continues."""
     shown = rows if limit is None else rows[:limit]
     items = [ItemView(item, libraries[item.library_id]) for item, _ in shown]
     goes_on = len(shown) < len(rows)
@@ -367,18 +364,18 @@ def _page(
 
 
 def encode_cursor(place: tuple[object, ...]) -> str:
-    """Return a place in a list as a text that means nothing to anybody else."""
+    """Encode a position in a list as an opaque string."""
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str, kind: type[C]) -> C:
-    """Return the place that a cursor stands for. Raises INVALID."""
+    """Decode a cursor. Raises INVALID."""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         place = msgspec.json.decode(raw, type=kind)
     except (binascii.Error, ValueError, msgspec.DecodeError):
         raise bad_cursor() from None
-    # What is forged must not reach the store as something that it cannot take.
+    # A forged cursor must not reach the store with values that it cannot take.
     if canonical_id(place.id) != place.id or not all(map(_is_storable, place)):
         raise bad_cursor()
     return place
@@ -391,5 +388,5 @@ def _is_storable(member: object) -> bool:
 
 
 def bad_cursor() -> Exception:
-    """Return the refusal of a cursor that is of no such list."""
+    """The cursor does not belong to this list."""
     return invalid({"cursor": ["is no cursor of this list"]})

@@ -1,4 +1,4 @@
-"""Folders of the server, as an admin looks for the one that is to become a library. Shows names, opens no file."""
+"""The server's folders, for an admin who chooses one for a library. Lists names, opens no file."""
 
 import asyncio
 from pathlib import Path
@@ -7,19 +7,19 @@ from typing import NamedTuple
 from playhead.domain.texts import shown
 from playhead.media.folders import subfolders
 
-# Of one folder; who keeps more in it than this types the path.
+# The most subfolders listed; for larger folders the path has to be typed.
 FOLDERS_SHOWN = 500
 
 
 class Folder(NamedTuple):
-    """A folder by its name, and where it is."""
+    """A folder's name and path."""
 
     name: str
     path: str
 
 
 class FolderListing(NamedTuple):
-    """A folder and those in it. `above` leads up, None at the top; `fault` says why another one is shown than asked."""
+    """A folder and its subfolders. `above` is its parent, None at the top; `fault`: why another one is shown."""
 
     path: str
     above: str | None
@@ -28,7 +28,7 @@ class FolderListing(NamedTuple):
 
 
 async def look_around(path: str) -> FolderListing:
-    """Return what lies in a folder; "" is the top. What cannot be read leads to the nearest folder above that can."""
+    """List a folder, "" being the top; for an unreadable one, its nearest readable parent."""
     return await asyncio.to_thread(_look_around, path)
 
 

@@ -1,6 +1,6 @@
-"""Taking a user's history along, as JSON Lines: one line an item, named so that any installation finds it again.
+"""History export and import as JSON Lines: one line per item, named so that any installation can match it.
 
-The format is told in docs/history.md. Lengths are milliseconds, times RFC 3339 with milliseconds.
+docs/history.md describes the format. Lengths are milliseconds, times RFC 3339 with milliseconds.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from playhead.storage.history import ExportedPlay, UserState
 
 _LINES_AT_ONCE = 500
 LONGEST_LINE = 1_000_000
-"""Bytes; a line that is longer is none of ours."""
+"""Bytes; no exported line is longer."""
 _TOO_MANY_PLAYS = f"would give its item more than {PLAYS_OF_ITEM.most:,} plays"
 _TOO_MANY_DECISIONS = f"would hide, snooze or drop more than {DECISIONS_OF_USER.most:,} movies and shows"
 
@@ -98,7 +98,7 @@ class _HistoryLine(Struct, omit_defaults=True):
 
 
 class Rejected(NamedTuple):
-    """A line that was not imported in: its number, counted from 1, why, and the line itself."""
+    """A line that was not imported: its number, counted from 1, the reason, and the line itself."""
 
     number: int
     reason: str
@@ -106,14 +106,14 @@ class Rejected(NamedTuple):
 
 
 class HistoryReport(NamedTuple):
-    """How many items were changed by an import, and how many said what was known."""
+    """How many items an import changed, and how many lines changed nothing."""
 
     changed: int
     unchanged: int
 
 
 class History:
-    """What a user has watched, on its way out and in. `clock` gives the time."""
+    """Exports and imports a user's history. `clock` returns the time."""
 
     def __init__(self, database: Database, *, clock: Callable[[], Instant], policy: Policy) -> None:
         self._database = database
@@ -123,10 +123,10 @@ class History:
     async def export(
         self, user_id: UserId, write: Callable[[bytes], object], progress: Callable[[int, int], None]
     ) -> int:
-        """Hand everything that a user has to `write`, a line at a time, and return how many there were.
+        """Pass everything of a user to `write`, one line at a time, and return the number of lines.
 
-        All of it is of one moment, and read before any of it is written: a read may be run again, and must not wait for
-        whoever takes the lines. `write` and `progress` are called on other threads.
+        It is one snapshot, read completely before the first line is written: a read may be retried, and must not wait
+        for the receiver. `write` and `progress` are called on other threads.
         """
         lines = await self._database.read_long(partial(_export, user_id=user_id, progress=progress))
         await asyncio.to_thread(lambda: [write(line) for line in lines])
@@ -139,10 +139,10 @@ class History:
         reject: Callable[[Rejected], object],
         progress: Callable[[int], None],
     ) -> HistoryReport:
-        """Bring lines in, some hundred in a transaction. Idempotent; nothing that is there is lost.
+        """Import lines, a few hundred per transaction. Idempotent; existing state is never lost.
 
-        `reject` gets each line that is no such line, names no item here, or would exceed a limit; `progress`
-        gets the number of lines done. Bringing in is no activity: it moves no time and opens no session.
+        `reject` gets each line that is malformed, matches no item, or would exceed a limit; `progress` gets the number
+        of lines done. An import is not activity: it moves no time and opens no session.
         """
         changed = unchanged = 0
         numbered = enumerate(lines, start=1)
@@ -168,7 +168,7 @@ class History:
     def _store(
         self, user_id: UserId, imported: Mapping[ItemId, list[UserState]], connection: Connection
     ) -> tuple[int, dict[ItemId, str]]:
-        """Return how many items were changed, and why those beyond a limit were not."""
+        """Return how many items changed, and why those beyond a limit did not."""
         now = self._clock()
         full = _full(connection, user_id, imported)
         imported = {item_id: several for item_id, several in imported.items() if item_id not in full}
@@ -194,7 +194,7 @@ class History:
 
 
 def _full(connection: Connection, user_id: UserId, imported: Mapping[ItemId, list[UserState]]) -> dict[ItemId, str]:
-    """Return the items whose lines would exceed a limit, and which. What is there already counts once."""
+    """Return the items whose lines would exceed a limit, and which limit. Plays that exist already count once."""
     full: dict[ItemId, str] = {}
     for (_, item_id), number in playback.count_plays(connection, [(user_id, item_id) for item_id in imported]).items():
         new = {play.id for each in imported[item_id] for play in each.plays}
@@ -212,7 +212,7 @@ def _full(connection: Connection, user_id: UserId, imported: Mapping[ItemId, lis
     return full
 
 
-# Out
+# Export
 
 
 def _export(connection: Connection, user_id: UserId, progress: Callable[[int, int], None]) -> list[bytes]:
@@ -284,7 +284,7 @@ def _moment(instant: int | None) -> datetime | None:
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
 
 
-# In
+# Import
 
 
 def _parse(

@@ -1,4 +1,4 @@
-"""Imports of a catalogue by front ends that keep their own files: load, decide, store all of it or nothing."""
+"""Catalogue imports for front ends that keep their own files: load, decide, store all or nothing."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -26,7 +26,7 @@ from playhead.storage.importing import ItemRows
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """How many lines brought an item in, changed one, or said what was known already."""
+    """How many lines added an item, changed one, or changed nothing."""
 
     added: int
     changed: int
@@ -34,7 +34,7 @@ class ImportReport:
 
 
 class Importer:
-    """Imports, one after the other. `clock` gives the time, `new_id` a random UUID."""
+    """Runs imports one at a time. `clock` returns the time, `new_id` a random UUID."""
 
     def __init__(self, database: Database, *, clock: Callable[[], Instant], new_id: Callable[[], str]) -> None:
         self._database = database
@@ -43,15 +43,15 @@ class Importer:
         self._turn = asyncio.Lock()
 
     async def run(self, entries: Sequence[ImportEntry], faults: Sequence[LineFault] = ()) -> ImportReport:
-        """Import all lines in one transaction. Idempotent; nothing that no line names is removed.
+        """Import all lines in one transaction. Idempotent; items that no line names are not removed.
 
-        `faults` are those of lines that could not be read. Raises INVALID with them and with all others, by line, and
-        has then imported nothing.
+        `faults` are those of lines that could not be parsed. Raises INVALID with these and all further faults by line;
+        nothing has been imported then.
         """
         if len(faults) > FAULTS_MAX:
             raise invalid(details(faults))
         async with self._turn:
-            # Saves wait for the one writer, so all that can be is done before it is asked for.
+            # Saves wait for the one writer, so as much as possible is done before taking it.
             needed = await asyncio.to_thread(wanted, entries)
             stored = await self._database.read_long(partial(importing.load, wanted=needed))
             decided = await asyncio.to_thread(self._decide, entries, stored, needed, faults)
@@ -79,7 +79,7 @@ class Importer:
         rows: ItemRows,
         connection: Connection,
     ) -> ImportPlan:
-        """Store what was decided, or, where another process came in between, what is right now."""
+        """Store the plan, or a new one if another process changed the items meanwhile."""
         needed = wanted(decided.written)
         needed = needed._replace(ids=[*needed.ids, *(item.id for item in decided.changed)])
         present = importing.load(connection, needed)

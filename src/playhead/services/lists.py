@@ -1,4 +1,4 @@
-"""Continue watching, next up, history, what plays now: lists of a user's own, and what users decide about them."""
+"""A user's lists: continue watching, next up, history, now playing; and the user's decisions about cards."""
 
 import base64
 import binascii
@@ -34,7 +34,7 @@ from playhead.storage.engine.database import Connection, Database
 from playhead.storage.lists import PlayedRow, WatchedRow
 from playhead.storage.playback import Key
 
-# How far back is looked at first: most have been active with more than a page of cards since.
+# How far back to look first: most users have been active with more than a page of cards since.
 _LATELY_MS = 14 * 24 * 60 * 60 * 1000
 
 
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 class WatchedView(NamedTuple):
-    """An item, a user's progress of it, and where to go on. `show` is the episode's show."""
+    """An item, a user's progress, and the resume position. `show` is an episode's show."""
 
     view: ItemView
     show: ItemView | None
@@ -51,7 +51,7 @@ class WatchedView(NamedTuple):
 
 
 class CardView(NamedTuple):
-    """A card of continue watching: what to play, why, and when anything of it was active last."""
+    """A card of continue watching: what to play, why, and its latest activity."""
 
     watched: WatchedView
     kind: NextKind
@@ -67,7 +67,7 @@ class PlayedView(NamedTuple):
 
 
 class PlayingView(NamedTuple):
-    """What is being played. `user` is the name of who plays, where everybody's was asked for."""
+    """An item that is playing now. `user` is the name of the user, set if all users were requested."""
 
     watched: WatchedView
     progress: Progress
@@ -75,7 +75,7 @@ class PlayingView(NamedTuple):
 
 
 class ChangedView(NamedTuple):
-    """What a user has of one item, without the item."""
+    """A user's state of one item, without the item."""
 
     item_id: ItemId
     kind: ItemKind
@@ -84,14 +84,14 @@ class ChangedView(NamedTuple):
 
 
 class Page(NamedTuple, Generic[T]):
-    """A part of a list; `next_cursor` gets the next part, None at the end."""
+    """A page of a list; `next_cursor` gets the next one, None at the end."""
 
     items: list[T]
     next_cursor: str | None
 
 
 class Lists:
-    """The lists of users. `clock` gives the time; `publish` hands on what was changed."""
+    """The lists of users. `clock` returns the time; `publish` publishes changes."""
 
     def __init__(self, database: Database, *, clock: Callable[[], Instant], policy: Policy, publish: Publish) -> None:
         self._database = database
@@ -102,7 +102,7 @@ class Lists:
     # Reading
 
     async def continue_watching(self, viewer: Viewer, limit: int | None = None) -> list[CardView]:
-        """Return what to go on with, newest activity first; as many cards as the policy says, or `limit`."""
+        """Return the cards of continue watching, newest activity first, at most `limit` (default: the policy's)."""
         now = self._clock()
         wanted = self._policy.cards if limit is None else limit
 
@@ -114,7 +114,7 @@ class Lists:
         return await self._database.read(load)
 
     def _cards(self, connection: Connection, viewer: Viewer, now: Instant, wanted: int) -> list[Card]:
-        """Look at what was active lately, and only where that does not make cards enough at all of it."""
+        """Look at recent activity first, and at all of it only if that yields too few cards."""
         is_admin = may_administer(viewer.role)
         states = storage.list_states(connection, viewer.user_id)
         earliest = Instant(now - self._policy.activity_ms)
@@ -139,7 +139,7 @@ class Lists:
         return continue_watching(candidates, episodes, self._policy, now, wanted)
 
     async def next_up(self, viewer: Viewer, show_id: ItemId) -> tuple[NextUp, WatchedView | None]:
-        """Return what to play of a show. Raises NOT_FOUND, ACCESS_DENIED."""
+        """Return the next episode of a show. Raises NOT_FOUND, ACCESS_DENIED."""
         now = self._clock()
 
         def load(connection: Connection) -> tuple[NextUp, WatchedView | None]:
@@ -152,7 +152,7 @@ class Lists:
         return await self._database.read(load)
 
     async def following(self, viewer: Viewer, show_id: ItemId, episode_id: ItemId) -> WatchedView | None:
-        """Return the episode that a player goes on with behind this one. Raises NOT_FOUND, ACCESS_DENIED."""
+        """Return the episode to play after this one. Raises NOT_FOUND, ACCESS_DENIED."""
         now = self._clock()
 
         def load(connection: Connection) -> WatchedView | None:
@@ -164,7 +164,7 @@ class Lists:
         return await self._database.read(load)
 
     async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page[PlayedView]:
-        """Return plays, newest first; those without a time come last. Raises INVALID for the cursor."""
+        """Return plays, newest first, undated ones last. Raises INVALID for the cursor."""
         after = None if cursor is None else _decode(cursor)
 
         def load(connection: Connection) -> Page[PlayedView]:
@@ -184,9 +184,9 @@ class Lists:
     async def watched_days(
         self, viewer: Viewer, day_of: Callable[[Instant], date], since: Instant
     ) -> dict[date, Milliseconds]:
-        """Return how long somebody watched on each day since then, by the runtime of what they watched to its end.
+        """Return the time watched on each day since then, as the sum of the runtimes of completed items.
 
-        `day_of` gives the day of an instant where they live. Days without a play are not in it.
+        `day_of` returns the day of an instant in the user's time zone. Days without a play are omitted.
         """
         times = await self._database.read(
             lambda connection: storage.list_watched_times(
@@ -200,7 +200,7 @@ class Lists:
         return {day: Milliseconds(length) for day, length in days.items()}
 
     async def now_playing(self, viewer: Viewer, *, everybody: bool) -> list[PlayingView]:
-        """Return what is being played just now, newest first. Raises ACCESS_DENIED for everybody's to a member."""
+        """Return what is playing now, newest first. Raises ACCESS_DENIED if a member asks for all users."""
         is_admin = may_administer(viewer.role)
         if everybody and not is_admin:
             raise access_denied()
@@ -225,7 +225,7 @@ class Lists:
     async def changed(
         self, viewer: Viewer, since: Instant, *, watched: bool | None, cursor: str | None, limit: int
     ) -> Page[ChangedView]:
-        """Return everything that a user has and that was changed at `since` or later, in the order of the changes.
+        """Return all of a user's state that changed at `since` or later, in order of the changes.
 
         Raises INVALID for the cursor.
         """
@@ -250,26 +250,26 @@ class Lists:
 
         return await self._database.read(load)
 
-    # Deciding
+    # Decisions about cards
 
     async def hide(self, viewer: Viewer, item_id: ItemId, *, hidden: bool) -> None:
-        """Take a card off continue watching until the next activity, or put it back. An episode's is its show's.
+        """Hide a card from continue watching until the next activity, or show it again. An episode's is its show's.
 
         Raises NOT_FOUND, ACCESS_DENIED.
         """
         await self._set(viewer, item_id, None, hidden_at=self._clock() if hidden else None)
 
     async def snooze(self, viewer: Viewer, item_id: ItemId, until: Instant | None) -> None:
-        """Take a card off continue watching until a time, or with None put it back. An episode's is its show's.
+        """Snooze a card until a time, or show it again with None. An episode's card is its show's.
 
-        Raises NOT_FOUND, ACCESS_DENIED, and INVALID for a time that is over.
+        Raises NOT_FOUND, ACCESS_DENIED, and INVALID for a time in the past.
         """
         if until is not None and until <= self._clock():
             raise invalid({"until": ["must lie ahead"]})
         await self._set(viewer, item_id, None, snoozed_until=until)
 
     async def drop(self, viewer: Viewer, show_id: ItemId, *, dropped: bool) -> None:
-        """Give a show up, so that no list names it any more, or take it up again. Raises NOT_FOUND, ACCESS_DENIED."""
+        """Drop a show, so that no list contains it, or take it up again. Raises NOT_FOUND, ACCESS_DENIED."""
         await self._set(viewer, show_id, ItemKind.SHOW, dropped_at=self._clock() if dropped else None)
 
     async def _set(self, viewer: Viewer, item_id: ItemId, kind: ItemKind | None, **change: Instant | None) -> None:
@@ -285,7 +285,7 @@ class Lists:
             self._publish([Change(viewer.user_id, Topic.LISTS, (card,))])
 
     def _require_room(self, connection: Connection, key: Key) -> None:
-        """Raise LIMIT_REACHED where a user cannot decide about another card; snoozes that are over make room."""
+        """Raise LIMIT_REACHED if a user has too many decisions about cards; expired snoozes are removed first."""
         user_id, _ = key
         if storage.find_state(connection, key) != ListState():
             return
@@ -295,10 +295,10 @@ class Lists:
         if storage.count_states(connection, user_id) >= DECISIONS_OF_USER.most:
             raise DECISIONS_OF_USER.refusal()
 
-    # Showing
+    # Views
 
     def _watched(self, connection: Connection, user_id: UserId, rows: Sequence[ItemState]) -> dict[ItemId, WatchedView]:
-        """Return the items of these rows with the whole progress of each."""
+        """Return the items of these rows, each with its whole progress."""
         views = _views(connection, [(row.item_id, row.show_id) for row in rows])
         known = playback.load(connection, [(user_id, row.item_id) for row in rows])
         found: dict[ItemId, WatchedView] = {}
@@ -322,7 +322,7 @@ def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: Ite
 def _views(
     connection: Connection, item_ids: Iterable[tuple[ItemId, ItemId | None]]
 ) -> dict[ItemId, tuple[ItemView, ItemView | None]]:
-    """Return items, given with their shows, with their library, and beside an episode its show."""
+    """Return items with their libraries, and an episode's show beside it; the shows are among the given items."""
     shows = dict(item_ids)
     wanted = {id_ for pair in shows.items() for id_ in pair if id_ is not None}
     items = storage.items_of(connection, sorted(wanted))

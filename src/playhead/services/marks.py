@@ -1,6 +1,6 @@
-"""What people do to their watch state by hand: mark, forget, go back to a point; and the whole of it to read.
+"""Marks and other changes made by hand: watched, unwatched, forget, restore a point; and reading the whole state.
 
-One transaction each, and one published change, however many episodes it touches.
+Each is one transaction and one published change, however many episodes it touches.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,9 +23,9 @@ from playhead.storage.playback import Key, SaveLookup
 
 
 class WatchState(NamedTuple):
-    """All that is known of one user and one item; `progress` is None where nothing is saved.
+    """The whole state of one item for one user; `progress` is None if nothing is saved.
 
-    `hidden`: off continue watching until the next activity; an episode is where its show is.
+    `hidden`: off continue watching until the next activity. An episode's card is its show's.
     """
 
     progress: Progress | None
@@ -35,9 +35,9 @@ class WatchState(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """That something was watched: at a time, which counts as now where it lies ahead, or, with None, nobody knows when.
+    """A mark as watched at a time; a future time counts as now, None means that the time is unknown.
 
-    `new_play`: a play is added even where the item is watched already.
+    `new_play`: add a play even if the item is already watched.
     """
 
     watched_at: Instant | None = LATEST
@@ -45,11 +45,11 @@ class Mark(NamedTuple):
 
 
 class Marks:
-    """The marks of users. `clock` gives the time, `new_id` a random UUID, `publish` hands on what was changed.
+    """The marks of users. `clock` returns the time, `new_id` a random UUID; `publish` publishes changes.
 
-    Methods of an item raise NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED for a user that is gone. The
-    kind is what the caller takes the item for, a movie or an episode. Repeating any of them is harmless, except for
-    marks that ask for a new play. Marks raise LIMIT_REACHED where an item cannot have another play.
+    Methods on an item raise NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED for a user that no longer
+    exists. `kind` is the kind that the caller expects, movie or episode. All methods are idempotent, except for marks
+    that request a new play. Marks raise LIMIT_REACHED if an item cannot have another play.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Marks:
     # Reading
 
     async def read(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> WatchState:
-        """Return all that is known."""
+        """Return the whole state of an item."""
         return await self._database.read(lambda connection: self._state(connection, (user_id, item_id), kind))
 
     async def list_plays(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> list[Play]:
-        """Return the plays, newest first, those without a time last."""
+        """Return the plays, newest first, undated ones last."""
 
         def load(connection: Connection) -> list[Play]:
             _require(connection, (user_id, item_id), kind)
@@ -94,7 +94,7 @@ class Marks:
     # One item
 
     async def mark(self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None) -> WatchState:
-        """Mark an item as watched, or, without a mark, take that away. Returns what is known then."""
+        """Mark an item as watched or, without a mark, as unwatched. Returns the new state."""
         now = self._clock()
 
         def run(connection: Connection) -> tuple[WatchState, bool]:
@@ -109,7 +109,7 @@ class Marks:
         return state
 
     async def restore(self, user_id: UserId, kind: ItemKind, item_id: ItemId, point_id: str) -> WatchState:
-        """Go back to a kept point. Returns what is known then. Raises NOT_FOUND for the point, too."""
+        """Restore a kept point. Returns the new state. Raises NOT_FOUND for the point, too."""
         now = self._clock()
 
         def run(connection: Connection) -> WatchState:
@@ -128,7 +128,7 @@ class Marks:
         return state
 
     async def forget(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> None:
-        """Remove this user's progress, plays and kept points of an item, and what they decided about its card."""
+        """Delete this user's progress, plays and kept points of an item, and decisions about its card."""
 
         def run(connection: Connection) -> bool:
             _require(connection, (user_id, item_id), kind)
@@ -138,7 +138,7 @@ class Marks:
             self._publish([Change(user_id, Topic.PROGRESS, (item_id,))])
 
     async def remove_play(self, user_id: UserId, kind: ItemKind, item_id: ItemId, play_id: str) -> None:
-        """Remove one play; whether the item is watched stays. Raises NOT_FOUND for the play, too."""
+        """Remove one play; the watched flag does not change. Raises NOT_FOUND for the play, too."""
 
         def run(connection: Connection) -> None:
             _require(connection, (user_id, item_id), kind)
@@ -148,12 +148,12 @@ class Marks:
         await self._database.write(run)
         self._publish([Change(user_id, Topic.WATCHED, (item_id,))])
 
-    # Several at once, and back again
+    # Bulk marks, and undo
 
     async def mark_item(
         self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None
     ) -> Sequence[UndoStep]:
-        """Mark an item as `mark` does. Returns what takes that back."""
+        """Mark an item as `mark` does. Returns the steps that undo it."""
 
         def select(connection: Connection) -> list[ItemId]:
             _require(connection, (user_id, item_id), kind)
@@ -164,10 +164,9 @@ class Marks:
     async def mark_show(
         self, user_id: UserId, show_id: ItemId, season_number: int | None, mark: Mark | None
     ) -> Sequence[UndoStep]:
-        """Mark every episode of a show or season that has aired; without a mark, take all marks away.
+        """Mark every aired episode of a show or season as watched or, without a mark, every episode as unwatched.
 
-        Returns, for each episode that this changed, what takes it back. Raises NOT_FOUND also for a season without any
-        episode.
+        Returns an undo step for each changed episode. Raises NOT_FOUND also for a season without episodes.
         """
         now = self._clock()
 
@@ -181,7 +180,7 @@ class Marks:
         return await self._mark_all(user_id, select, mark, now)
 
     async def mark_up_to(self, user_id: UserId, episode_id: ItemId, mark: Mark) -> Sequence[UndoStep]:
-        """Mark an episode and every regular one before it that has aired. Returns what takes that back."""
+        """Mark an episode and every aired regular one before it. Returns the steps that undo it."""
         now = self._clock()
 
         def select(connection: Connection) -> list[ItemId]:
@@ -193,9 +192,9 @@ class Marks:
         return await self._mark_all(user_id, select, mark, now)
 
     async def undo(self, user_id: UserId, undos: Sequence[UndoStep]) -> None:
-        """Take marks back, all or none of them: progress is as before, and the plays and points that they added go.
+        """Undo marks, all or none: progress is as before, and the plays and points that they added are removed.
 
-        Raises CONFLICT where something else has changed one of the items since.
+        Raises CONFLICT if something else has changed one of the items since.
         """
         now = self._clock()
 
@@ -227,7 +226,7 @@ class Marks:
             self._publish([Change(user_id, Topic.WATCHED, tuple(undo.item_id for undo in undos))])
         return undos
 
-    # How it is done
+    # Implementation
 
     def _marked(self, known: SaveLookup, mark: Mark | None, now: Instant) -> MarkDecision | None:
         if mark is None:
@@ -238,11 +237,10 @@ class Marks:
     def _change(
         self, connection: Connection, keys: Sequence[Key], decide: Callable[[SaveLookup], MarkDecision | None]
     ) -> list[UndoStep]:
-        """Change the progress of these keys, which are sorted: unsorted rows of two processes deadlock.
+        """Change the progress of these keys, which must be sorted: unsorted rows of two processes deadlock.
 
-        Raises LIMIT_REACHED where one of the items cannot have another play.
-        Returns what takes it back, for those of which something shows: not where only the time of taking a mark away
-        has moved on.
+        Raises LIMIT_REACHED if one of the items cannot have another play. Returns an undo step for each visible change;
+        a mark that only renews `unwatched_at` is not one.
         """
         known_of = {key: known for key, known in zip(keys, playback.load(connection, keys), strict=True) if known}
         marked_of = {key: marked for key, known in known_of.items() if (marked := decide(known)) is not None}
@@ -267,7 +265,7 @@ class Marks:
             for key, marked in done.items()
             if _shows(known_of[key].progress, marked)
         ]
-        if lost:  # another process was quicker: decide these anew upon what it stored
+        if lost:  # lost a race against another process: decide these again on what it stored
             changed += self._change(connection, lost, decide)
         return changed
 

@@ -1,4 +1,4 @@
-"""Numbers about the work itself, for whoever watches the server: counted as plain integers, exported by others."""
+"""Measurements of group commit, counted as plain integers and exported by `http/metrics.py`."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 class Distribution:
-    """How often values came, by size: `counts` has a number for each bound that holds a value, and one for the rest."""
+    """A histogram: `counts` has one entry per upper bound, and one for larger values."""
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds = tuple(bounds)
@@ -22,7 +22,7 @@ class Distribution:
 
 
 class Commits:
-    """How many reports the transactions held, and how long each took from its begin until it was durable."""
+    """The number of reports per transaction, and the time from its begin until it was durable."""
 
     def __init__(self) -> None:
         self.sizes = Distribution(_SIZES)

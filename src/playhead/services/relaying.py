@@ -1,4 +1,4 @@
-"""Live changes between the processes on one store: what is published here is heard there, and the other way round."""
+"""Live changes between the processes on one store: publishes local changes to the others, and theirs here."""
 
 import asyncio
 import logging
@@ -15,27 +15,27 @@ from playhead.services.events import Events
 
 log = logging.getLogger(__name__)
 
-# Together with the round of a stream less than 1 s; long enough that a thousand saves a second are a few texts.
+# With the round of a stream less than 1 s; long enough that a thousand saves a second fit into a few messages.
 PACE_S: Final = 0.05
 USERS_MAX: Final = 10_000
 _LAST_WITHIN_S: Final = 1.0
 
 
 class Notifier(Protocol):
-    """What carries texts of at most `bytes_max` bytes to all processes on a store: see PostgresNotifier."""
+    """Carries messages of at most `bytes_max` bytes to all processes on a store: see PostgresNotifier."""
 
     bytes_max: int
 
     async def notify(self, texts: Sequence[str]) -> None:
-        """Send texts to all that listen. Raises UNAVAILABLE."""
+        """Send messages to all listeners. Raises UNAVAILABLE."""
         ...
 
     async def listen(self, heard: Callable[[str], None], connected: Callable[[], None]) -> None:
-        """Hand on what is sent, until cancelled; what is sent before `connected` is called is not heard."""
+        """Deliver messages until cancelled; messages sent before `connected` is called are missed."""
         ...
 
     async def close(self) -> None:
-        """Let go of what it holds."""
+        """Release all resources."""
         ...
 
 
@@ -43,7 +43,7 @@ _Gathered = dict[UserId, PendingChanges]
 
 
 class _Message(msgspec.Struct, array_like=True):
-    """`changes` is None where the sender cannot tell any more what has changed: everything may have."""
+    """`changes` is None if the sender no longer knows what changed: anything may have."""
 
     origin: str
     changes: tuple[Change, ...] | None
@@ -53,21 +53,21 @@ _decode = msgspec.json.Decoder(_Message).decode
 
 
 class Relay:
-    """One process' end. `origin` tells it from the others. Whoever misses something is told to look at everything."""
+    """One process's end. `origin` identifies it. A process that missed a message refreshes everything."""
 
     def __init__(self, notifier: Notifier, origin: str, *, pace_s: float = PACE_S) -> None:
         self._notifier = notifier
         self._origin = origin
         self._pace_s = pace_s
         self._gathered: _Gathered = {}
-        # A process begins by telling the others to look at everything: the one whose place it takes may have been
-        # killed between a commit and telling of it.
+        # A starting process tells the others to refresh everything: the one that it replaces may have been killed
+        # between a commit and its notification.
         self._lost_count = True
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def send(self, changes: Sequence[Change]) -> None:
-        """Tell the other processes, soon. Never blocks, never raises."""
+        """Queue changes for the other processes. Never blocks, never raises."""
         for change in changes:
             gathered = self._gathered.get(change.user_id)
             if gathered is None:
@@ -78,19 +78,19 @@ class Relay:
         self._wake.set()
 
     def start(self, events: Events) -> None:
-        """Begin to carry changes both ways."""
+        """Start sending and receiving."""
 
         def heard(text: str) -> None:
             if events.open_streams:
                 self._hear(text, events)
 
         self._wake.set()
-        # What the others sent while nobody listened is lost.
+        # Messages sent while this process was not listening are lost.
         listening = self._notifier.listen(heard, events.refetch_all)
         self._tasks = [asyncio.create_task(listening), asyncio.create_task(self._keep_sending())]
 
     async def close(self) -> None:
-        """Send what is still to be sent, and end."""
+        """Send what is queued, then stop."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
@@ -137,7 +137,7 @@ class Relay:
         self._gathered.clear()
 
     def _texts(self, changes: Iterable[Change]) -> Iterable[str]:
-        """Give as few texts as hold all changes, none of them too long."""
+        """Encode all changes in as few messages as possible, none of them too long."""
         empty = len(_text(self._origin, b"[]"))
         held: list[bytes] = []
         length = empty

@@ -1,4 +1,4 @@
-"""The last hour in numbers: what this process has counted, looked at every ten seconds. Kept in memory only."""
+"""Samples of the last hour: this process's counters, read every ten seconds. Kept in memory only."""
 
 import asyncio
 from collections import deque
@@ -13,10 +13,10 @@ KEPT: Final = 3600 // INTERVAL_S
 
 
 class Counters(NamedTuple):
-    """What was counted since the start (requests to commit_s), and what is so just now.
+    """Totals since the start (requests to commit_s), and current values.
 
-    `failed` were answered with 500 or the like, `refused` with 503. `log_bytes` is None where the store has no log of
-    its own, `memory_bytes` where the system does not tell.
+    `failed` counts answers of 500 and above except 503, `refused` those of 503. `log_bytes` is None if the store has no
+    log of its own, `memory_bytes` if the system does not report it.
     """
 
     requests: int
@@ -32,9 +32,9 @@ class Counters(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One look: rates, counts and means since the look before it, and what was so at its time.
+    """One sample: rates, counts and means since the previous one, and current values.
 
-    `commit_ms` and `saves_per_commit` are means, None where nothing was committed.
+    `commit_ms` and `saves_per_commit` are means, None if nothing was committed.
     """
 
     at: Instant
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 def sample(before: Counters, after: Counters, elapsed_s: float, at: Instant) -> Sample:
-    """Compare two looks, `elapsed_s` (above 0) from each other."""
+    """Compare two readings taken `elapsed_s` (above 0) apart."""
     commits = after.commits - before.commits
     return Sample(
         at,
@@ -69,7 +69,7 @@ def sample(before: Counters, after: Counters, elapsed_s: float, at: Instant) -> 
 
 
 class Sampler:
-    """Keeps the samples of the last hour. `read` gives the counters, `monotonic` seconds that never jump."""
+    """Keeps the samples of the last hour. `read` returns the counters, `monotonic` is a monotonic clock in seconds."""
 
     def __init__(
         self, read: Callable[[], Counters], *, clock: Callable[[], Instant], monotonic: Callable[[], float]
@@ -87,11 +87,11 @@ class Sampler:
         return tuple(self._samples)
 
     def start(self) -> None:
-        """Look every ten seconds until `close`."""
+        """Take a sample every ten seconds until `close`."""
         self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """Look no more; idempotent."""
+        """Stop sampling; idempotent."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -99,7 +99,7 @@ class Sampler:
                 await task
 
     def look(self) -> None:
-        """Take a sample of the time since the last one."""
+        """Take a sample since the previous one."""
         counters, looked_at = self._read(), self._monotonic()
         if looked_at > self._looked_at:
             self._samples.append(sample(self._before, counters, looked_at - self._looked_at, self._clock()))

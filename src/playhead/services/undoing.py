@@ -1,7 +1,7 @@
-"""What takes marks back, as a text that a page carries to and fro: the server need not remember it.
+"""Undo steps as a text that a page round-trips, so that the server need not store them.
 
-Whoever carries it may change it. It names items and progress of nobody: it counts for whoever sends it, and only where
-the rules could have made what it says.
+The client can tamper with it. So it names no user, applies to whoever sends it, and is accepted only if the rules could
+have produced its content.
 """
 
 import base64
@@ -19,7 +19,7 @@ from playhead.domain.playback import Event, Progress
 from playhead.errors import invalid
 
 LONGEST = 48_000
-"""Characters; a form of ours takes 64 KiB. The marks of some 700 untouched episodes fit in."""
+"""Characters; a form may have 64 KiB. The marks of about 700 episodes without earlier progress fit."""
 
 UndoText = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
 UndoNumber = Annotated[int, Meta(ge=0, le=1 << 53)]
@@ -54,7 +54,7 @@ _decoder = msgspec.msgpack.Decoder(list[_Step])
 
 
 def encode(undos: Sequence[UndoStep]) -> str | None:
-    """Return what takes marks back as a text, or None where there are none, or too many to carry."""
+    """Encode undo steps, or return None if there are none or too many."""
     steps = [
         _Step(UUID(undo.item_id), undo.version, _uuid(undo.play_id), _uuid(undo.point_id), _before(undo.before))
         for undo in undos
@@ -64,7 +64,7 @@ def encode(undos: Sequence[UndoStep]) -> str | None:
 
 
 def decode(text: str, now: Instant) -> list[UndoStep]:
-    """Return what a text takes back. Raises INVALID where no mark of up to `now` can have made it."""
+    """Decode undo steps. Raises INVALID if no mark up to `now` can have produced them."""
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         steps = _decoder.decode(raw)
