@@ -94,3 +94,12 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
     assert doctor.exception is None or isinstance(doctor.exception, SystemExit)  # a throw-away server does not sync
     assert "Playhead" in doctor.stdout
     assert set(commands()) - operator.ran == {"playhead serve", "playhead doctor"}
+
+
+def test_names_of_files_do_not_steer_the_terminal(operator: Operator, tmp_path: Path):
+    write_clip(tmp_path / "films" / "Evil \x1b]0;owned\x07\nforged \u202e\x9b31m (2001).mp4")
+    (tmp_path / "films" / "Broken \x1b[2J (2002).mp4").write_text("nothing")
+    for printed in (operator("scan"), operator("items"), operator("items", "--json")):
+        assert not set("\x1b\x07\x9b\u202e") & set(printed)
+        assert not any(line.startswith("forged") for line in printed.splitlines())
+    assert "Evil ]0;owned forged 31m" in [item["title"] for item in json.loads(operator("items", "--json"))]

@@ -15,7 +15,7 @@ from typer.main import get_command
 
 from playhead.cli import app
 from playhead.config import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings
-from playhead.domain import limits
+from playhead.domain import limits, texts
 from playhead.errors import Code
 from playhead.http.errors import STATUS
 from playhead.http.routes import Services, table
@@ -287,6 +287,17 @@ def limit_rows() -> list[list[str]]:
 def test_every_limit_is_documented_with_its_number_and_no_other():
     table = {(each.what, f"{each.most:,}") for each in vars(limits).values() if isinstance(each, limits.Limit)}
     assert {(what, number) for what, number, *_ in limit_rows()} == table
+
+
+def test_every_limit_of_a_text_is_documented_with_its_number_and_no_other():
+    rows = [
+        tuple(cell.strip() for cell in line.strip("|").split("|")[:2])
+        for line in sections(text_of("docs/limits.md"))["Texts"].splitlines()
+        if line.startswith("| ") and not line.startswith("| what ")
+    ]
+    table = {(each.what, f"{each.characters:,}") for each in vars(texts).values() if isinstance(each, texts.TextLimit)}
+    assert len(rows) == len(table)
+    assert set(rows) == table
 
 
 def test_every_limit_has_a_test_of_its_own():

@@ -14,8 +14,10 @@ import typer
 
 from playhead.config import Settings, load_settings
 from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role, instant_of
+from playhead.domain.texts import shown, shown_json
 from playhead.domain.tokens import TokenScope
 from playhead.errors import PlayheadError
+from playhead.terminal import log_to_stderr, progress_bar, say
 
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
@@ -95,7 +97,7 @@ def health(
     fault = ask(settings.host, settings.port, "/readyz" if ready else "/livez", timeout_s=5)
     if fault is not None:
         _fail(fault)
-    typer.echo("ready" if ready else "alive")
+    say("ready" if ready else "alive")
 
 
 @user.command("add")
@@ -113,7 +115,7 @@ def user_add(  # noqa: PLR0913 - its options
     password = None if child and not password_stdin else _read_password(from_stdin=password_stdin)
     role = Role.ADMIN if admin else Role.CHILD if child else Role.MEMBER
     added = _run(data, database, lambda playhead: playhead.accounts.create_user(name, password, role))
-    typer.echo(f"Added {added.role} {added.name}")
+    say(f"Added {added.role} {added.name}")
 
 
 @user.command("list")
@@ -139,7 +141,7 @@ def user_password(
         return (await playhead.accounts.change_user(found.id, password=password, end_tokens=end_tokens)).ended
 
     ended = _run(data, database, change)
-    typer.echo(f"Changed the password of {name}; sessions ended: {ended.sessions}, tokens revoked: {ended.tokens}")
+    say(f"Changed the password of {name}; sessions ended: {ended.sessions}, tokens revoked: {ended.tokens}")
 
 
 @user.command("remove")
@@ -151,7 +153,7 @@ def user_remove(name: str, data: Data = None, database: Database = None) -> None
         await playhead.accounts.remove_user(found.id)
 
     _run(data, database, remove)
-    typer.echo(f"Removed {name}")
+    say(f"Removed {name}")
 
 
 @token.command("create")
@@ -178,7 +180,7 @@ def token_create(  # noqa: PLR0913 - as many as there are flags
         found = await playhead.accounts.find_user_named(user_name)
         return (await playhead.accounts.create_token(found.id, name, scope=scope, expires_at=expires_at)).secret
 
-    typer.echo(_run(data, database, create))
+    say(_run(data, database, create))
 
 
 @library.command("add")
@@ -191,7 +193,7 @@ def library_add(
 ) -> None:
     """Add a folder as a library. `playhead scan` then finds what is in it."""
     added = _run(data, database, lambda playhead: playhead.catalogue.add_library(name, kind, path))
-    typer.echo(f"Added library {added.name}: {added.path}")
+    say(f"Added library {added.name}: {added.path}")
 
 
 @library.command("list")
@@ -227,7 +229,7 @@ def library_grant(
         await playhead.accounts.grant(shelf.id, found.id)
 
     _run(data, database, grant)
-    typer.echo(f"{user_name} sees {name}")
+    say(f"{user_name} sees {name}")
 
 
 @library.command("revoke")
@@ -245,7 +247,7 @@ def library_revoke(
         await playhead.accounts.revoke(shelf.id, found.id)
 
     _run(data, database, revoke)
-    typer.echo(f"{user_name} no longer sees {name}")
+    say(f"{user_name} no longer sees {name}")
 
 
 @app.command()
@@ -258,7 +260,6 @@ def scan(
     database: Database = None,
 ) -> None:
     """Look through the folders and print what was added, changed, moved and removed."""
-    from playhead.terminal import progress_bar
 
     async def scan_all(playhead: "Installation") -> list[str]:
         views = await playhead.catalogue.list_libraries(_operator())
@@ -303,7 +304,7 @@ def items(
         lambda playhead: playhead.catalogue.list_items(_operator(), library=library_name, limit=None),
     )
     if as_json:
-        typer.echo(encode([item_answer(view) for view in page.items]).decode())
+        typer.echo(shown_json(encode([item_answer(view) for view in page.items]).decode()))
     else:
         rows = [(view.item.id, view.item.kind, _title(view.item)) for view in page.items]
         _print_table(("id", "kind", "title"), rows)
@@ -317,7 +318,6 @@ def history_export(
     database: Database = None,
 ) -> None:
     """Write everything that a user has watched and marked, one line an item, named so that it is found elsewhere."""
-    from playhead.terminal import progress_bar
 
     async def export(playhead: "Installation", target: IO[bytes]) -> int:
         found = await playhead.accounts.find_user_named(user_name)
@@ -336,7 +336,7 @@ def history_export(
         _fail(f"{file} cannot be written: {error.strerror}")
     finally:
         partial.unlink(missing_ok=True)
-    typer.echo(f"Exported {count} items of {user_name} to {file}")
+    say(f"Exported {count} items of {user_name} to {file}")
 
 
 @history.command("import")
@@ -348,7 +348,6 @@ def history_import(
 ) -> None:
     """Bring a history in; what is there stays. Lines that name no item here are kept in FILE.unmatched."""
     from playhead.services.history import Rejected
-    from playhead.terminal import progress_bar
 
     unmatched = file.with_name(file.name + ".unmatched")
     rejected: list[int] = []
@@ -361,7 +360,7 @@ def history_import(
         def reject(line: Rejected) -> None:
             rejected.append(line.number)
             kept.write(line.line.rstrip(b"\n") + b"\n")
-            typer.echo(f"line {line.number} {line.reason}", err=True)
+            say(f"line {line.number} {line.reason}", err=True)
 
         with progress_bar("Importing, in lines") as show:
             return await playhead.history.import_lines(found.id, lines, reject, lambda done: show(done, total))
@@ -374,7 +373,7 @@ def history_import(
     finally:
         if not rejected:
             unmatched.unlink(missing_ok=True)
-    typer.echo(f"Imported for {user_name}: {changed} items changed, {unchanged} known already")
+    say(f"Imported for {user_name}: {changed} items changed, {unchanged} known already")
     if rejected:
         _fail(f"{len(rejected)} lines were not imported; they are in {unmatched}")
 
@@ -387,7 +386,7 @@ def db_upgrade(data: Data = None, database: Database = None) -> None:
         """Opening the installation has upgraded it."""
 
     _run(data, database, nothing)
-    typer.echo("The database is up to date")
+    say("The database is up to date")
 
 
 @db.command("backup")
@@ -400,21 +399,20 @@ def db_backup(
     """Copy the database to FILE, while the server runs or not, and check the copy."""
     from playhead.storage.engine.database import StorageRefused
     from playhead.storage.upkeep.copying import back_up
-    from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
     if settings.database_url is not None:
         _fail(
-            "PostgreSQL has its own tool for this, which works beside a running server:\n"
-            f"    pg_dump --format=custom --file={file} --dbname={_without_password(settings.database_url)}\n"
-            "and pg_restore brings it back. Nothing was backed up now."
+            "PostgreSQL has its own tool for this, which works beside a running server:",
+            f"    pg_dump --format=custom --file={file} --dbname={_without_password(settings.database_url)}",
+            "and pg_restore brings it back. Nothing was backed up now.",
         )
     try:
         with progress_bar("Copying, in pages") as show:
             size = back_up(settings.database_path, file, force=force, progress=show)
     except StorageRefused as error:
         _fail(str(error))
-    typer.echo(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
+    say(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
 
 
 @db.command("restore")
@@ -428,14 +426,13 @@ def db_restore(
     from playhead.storage.engine.database import StorageRefused
     from playhead.storage.migrations import HEAD
     from playhead.storage.upkeep.restoring import restore
-    from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
     if settings.database_url is not None:
         _fail(
-            "PostgreSQL has its own tool for this; with all servers stopped:\n"
-            f"    pg_restore --clean --if-exists --dbname={_without_password(settings.database_url)} {file}\n"
-            "Nothing was restored now."
+            "PostgreSQL has its own tool for this; with all servers stopped:",
+            f"    pg_restore --clean --if-exists --dbname={_without_password(settings.database_url)} {file}",
+            "Nothing was restored now.",
         )
     path = settings.database_path
     try:
@@ -443,11 +440,11 @@ def db_restore(
             restored = restore(path, file, now=now(), progress=show)
     except StorageRefused as error:
         _fail(f"{str(error).removesuffix('.')}. Nothing was changed.")
-    typer.echo(f"Restored {path} from {file}: {restored.size} bytes, whole and sound")
+    say(f"Restored {path} from {file}: {restored.size} bytes, whole and sound")
     if restored.kept is not None:
-        typer.echo(f"What was there before is kept as {restored.kept}")
+        say(f"What was there before is kept as {restored.kept}")
     if restored.revision != HEAD:
-        typer.echo(f"Its schema is {restored.revision}; the next start brings it to {HEAD}")
+        say(f"Its schema is {restored.revision}; the next start brings it to {HEAD}")
 
 
 @db.command("copy")
@@ -460,7 +457,6 @@ def db_copy(
     """Copy an installation to another database, from one engine to the other too, and compare every row."""
     from playhead.storage.engine.database import StorageRefused
     from playhead.storage.upkeep.moving import move
-    from playhead.terminal import progress_bar
 
     before, after = (_place(url) for url in (source, target))
     try:
@@ -468,14 +464,13 @@ def db_copy(
             rows = move(before, after, show)
     except StorageRefused as error:
         _fail(str(error))
-    typer.echo(f"Copied {_shown(before)} to {_shown(after)}: {rows} rows, each compared")
+    say(f"Copied {_shown(before)} to {_shown(after)}: {rows} rows, each compared")
 
 
 @db.command("check")
 def db_check(data: Data = None, database: Database = None) -> None:
     """Look for damage and for rows that break a rule; changes nothing. Exits with 1 where something is found."""
     from playhead.storage.upkeep.checking import check_file, check_server
-    from playhead.terminal import progress_bar
 
     settings = _settings(data=data, database=database)
     url = settings.database_url
@@ -485,11 +480,11 @@ def db_check(data: Data = None, database: Database = None) -> None:
     with progress_bar("Checking") as show:
         faults = list(check_file(settings.database_path, show) if url is None else check_server(url, show))
     for fault in faults:
-        typer.echo(f"{fault.table}{f' ({fault.key})' if fault.key else ''}: {fault.text}")
-        typer.echo(f"    {fault.remedy}")
+        say(f"{fault.table}{f' ({fault.key})' if fault.key else ''}: {fault.text}")
+        say(f"    {fault.remedy}")
     if faults:
         _fail(f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in {name}")
-    typer.echo(f"Nothing is wrong in {name}")
+    say(f"Nothing is wrong in {name}")
 
 
 @app.command()
@@ -501,11 +496,11 @@ def doctor(data: Data = None, database: Database = None) -> None:
 
     findings = examine_installation(_settings(data=data, database=database))
     version = sys.version_info
-    typer.echo(f"{'ok':8} Playhead {VERSION} on Python {version.major}.{version.minor}.{version.micro}")
+    say(f"{'ok':8} Playhead {VERSION} on Python {version.major}.{version.minor}.{version.micro}")
     for finding in findings:
-        typer.echo(f"{finding.level:8} {finding.text}")
+        say(f"{finding.level:8} {finding.text}")
         if finding.remedy:
-            typer.echo(f"{'':8} {finding.remedy}")
+            say(f"{'':8} {finding.remedy}")
     if worst(findings) is Level.BAD:
         raise typer.Exit(1)
 
@@ -527,14 +522,14 @@ def _title(item: "Item") -> str:
 def _print_report(title: str, report: "ScanReport") -> None:
     for word, paths in (("added", report.added), ("changed", report.changed), ("removed", report.removed)):
         for path in paths:
-            typer.echo(f"{word:8} {path}")
+            say(f"{word:8} {path}")
     for path in report.restored:
-        typer.echo(f"{'returned':8} {path}")
+        say(f"{'returned':8} {path}")
     for move in report.moved:
-        typer.echo(f"{'moved':8} {move.before} → {move.after}")
+        say(f"{'moved':8} {move.before} → {move.after}")
     for skipped in report.skipped:
-        typer.echo(f"{'skipped':8} {skipped.path}: {skipped.reason}", err=True)
-    typer.echo(
+        say(f"{'skipped':8} {skipped.path}: {skipped.reason}", err=True)
+    say(
         f"{title}: {len(report.added)} added, {len(report.changed)} changed, {len(report.moved)} moved, "
         f"{len(report.removed)} removed, {len(report.restored)} returned, {len(report.skipped)} skipped, "
         f"{report.unchanged} unchanged"
@@ -547,6 +542,7 @@ def _run(data: Path | None, database: str | None, call: Callable[["Installation"
     from playhead.storage.engine.database import StorageRefused
 
     settings = _settings(data=data, database=database)
+    log_to_stderr("WARNING", "playhead: %(message)s")
 
     async def run() -> T:
         async with open_installation(settings, on_failure=_fail) as playhead:
@@ -556,7 +552,7 @@ def _run(data: Path | None, database: str | None, call: Callable[["Installation"
         return asyncio.run(run())
     except PlayheadError as error:
         for member, faults in (error.details or {}).items():
-            typer.echo(f"{member}: {', '.join(faults)}", err=True)
+            say(f"{member}: {', '.join(faults)}", err=True)
         _fail(error.message)
     except StorageRefused as error:
         _fail(str(error))
@@ -587,8 +583,8 @@ def _settings(**flags: object) -> Settings:
         _fail(str(error))
 
 
-def _fail(message: str) -> NoReturn:
-    typer.echo(f"playhead: {message}", err=True)
+def _fail(message: str, *more: str) -> NoReturn:
+    say(f"playhead: {message}", *more, err=True)
     raise typer.Exit(1)
 
 
@@ -605,10 +601,10 @@ def _read_password(*, from_stdin: bool) -> str:
 
 def _print_table(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
     """Print aligned columns, which the eye and `awk` both read."""
-    cells = [tuple(str(cell) for cell in row) for row in rows]
+    cells = [tuple(shown(str(cell)) for cell in row) for row in rows]
     widths = [max(len(row[place]) for row in [heads, *cells]) for place in range(len(heads))]
     for row in [tuple(head.upper() for head in heads), *cells]:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 if __name__ == "__main__":

@@ -1,16 +1,54 @@
-"""What people see while long work goes on: a bar on a terminal, elsewhere a line now and then; on standard error."""
+"""What people see on a terminal: lines of a command, progress of long work, the log.
 
+Names of files and titles are part of it, and must not steer the terminal or pass for a line of the log: everything
+goes through `shown`.
+"""
+
+import logging
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import typer
+
+from playhead.domain.texts import shown
 
 ReportProgress = Callable[[int, int], None]
 """Tells how much is done, of how much."""
 
 _STEP = 10  # percent between two lines
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, on standard error with `err`."""
+    for line in lines:
+        typer.echo(shown(line), err=err)
+
+
+class LogFormatter(logging.Formatter):
+    """One line a record; those of a traceback are indented, so that none can pass for a record."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """Put the message into the format."""
+        record.message = shown(record.message)
+        return super().formatMessage(record)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record as it is written."""
+        record.exc_text = None  # another handler may have put its own there
+        return super().format(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802, ANN401 - logging's name and type
+        """Return a traceback."""
+        return "\n".join(f"    {shown(line)}" for line in super().formatException(ei).split("\n"))
+
+
+def log_to_stderr(level: str, form: str) -> None:
+    """Let the root logger write to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter(form))
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 @contextmanager
@@ -19,20 +57,30 @@ def progress_bar(title: str) -> Generator[ReportProgress]:
     if not sys.stderr.isatty():
         yield _lines(title)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    from rich.console import Console  # noqa: PLC0415 - most commands show no progress, and need not wait for it
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    # A name in square brackets is no markup.
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=None)
+        task = bar.add_task(shown(title), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _lines(title: str) -> ReportProgress:
-    shown = -1
+    last = -1
 
     def show(done: int, total: int) -> None:
-        nonlocal shown
+        nonlocal last
         step = done * 100 // total // _STEP if total else 0
-        if step > shown:
-            shown = step
-            sys.stderr.write(f"{title}: {step * _STEP} %\n")
+        if step > last:
+            last = step
+            sys.stderr.write(f"{shown(title)}: {step * _STEP} %\n")
 
     return show

@@ -99,4 +99,20 @@ def test_junk_and_hostile_text_say_nothing(text: str):
 
 
 def test_a_deep_tree_is_no_danger():
-    assert read_nfo("<movie><title>Deep</title>" + "<a>" * 100_000 + "</a>" * 100_000 + "</movie>").title == "Deep"
+    assert read_nfo("<movie><title>Deep</title>" + "<a>" * 19_000 + "</a>" * 19_000 + "</movie>").title == "Deep"
+
+
+def test_titles_are_cut_and_clean():
+    assert read_nfo(f"<movie><title>{'x' * 900_000}</title></movie>").title == "x" * 500
+    nfo = read_nfo("<episodedetails><title> two&#10;\u202elines </title><showtitle>a\x85b</showtitle></episodedetails>")
+    assert (nfo.title, nfo.show_title) == ("two lines", "a b")
+
+
+def test_a_control_character_in_a_plot_does_not_lose_the_rest():
+    nfo = read_nfo("<movie><title>Copper Lane</title><plot>one\x0btwo\x1b</plot><tmdbid>778</tmdbid></movie>")
+    assert nfo == Nfo(external_ids={"tmdb": "778"}, title="Copper Lane")
+
+
+@pytest.mark.parametrize("markup", ["<a/>" * 50_000, "<a " + " ".join(f"b{n}=''" for n in range(50_000)) + "/>"])
+def test_an_nfo_of_markup_alone_is_not_read(markup: str):
+    assert read_nfo(f"<movie><title>Heat</title>{markup}</movie>") == Nfo()

@@ -1,6 +1,7 @@
 """What name, folder and NFO files together say of a video."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 
@@ -129,3 +130,15 @@ def test_an_nfo_can_tell_what_the_name_does_not(tmp_path: Path) -> None:
 def test_an_episode_needs_a_number_or_a_date(tmp_path: Path) -> None:
     assert episode(tmp_path, ParsedName(ItemKind.EPISODE, "Dark")) is None
     assert episode(tmp_path, ParsedName(ItemKind.EPISODE, "Dark", air_date=date(2024, 1, 15))) is not None
+
+
+def test_what_a_name_says_is_clean_and_within_the_limits(tmp_path: Path) -> None:
+    evil = ParsedName(ItemKind.MOVIE, "Evil \x1b]0;owned\x07\n", edition="Uncut\u202e" + "x" * 300)
+    described = film(tmp_path, evil)
+    assert described is not None
+    assert described.name.title == "Evil ]0;owned"
+    assert described.name.edition == ("Uncut " + "x" * 300)[:200]
+    assert film(tmp_path, ParsedName(ItemKind.MOVIE, "\x07\x1b")) is None
+    named = episode(tmp_path, replace(EPISODE, episode_title="Two\nlines" + "y" * 600))
+    assert named is not None
+    assert named.name.episode_title == ("Two lines" + "y" * 600)[:500]

@@ -160,6 +160,15 @@ async def test_a_title_of_which_an_external_id_says_otherwise_is_another_film(ho
     assert [each.reason for each in rejected] == ["names no item here"]
 
 
+async def test_texts_of_a_history_are_cut_or_the_line_is_rejected(home: Home, other_home: Home):
+    await home.watch("Film", 1250)
+    exported = await home.export()
+    longest = exported.replace(b'"title":"Film"', b'"title":"Film' + b" " * 100_000 + b'\\u001b\\n"')
+    assert (await other_home.import_lines(longest))[0] == 1  # as a version that kept longer titles may have written it
+    _, _, rejected = await other_home.import_lines(exported.replace(b"television", b"t" * 201))
+    assert ["device" in each.reason and "200" in each.reason for each in rejected] == [True]
+
+
 async def test_lines_without_a_match_and_lines_that_are_none_are_told_and_harm_no_other(home: Home, other_home: Home):
     await home.watch("Film", 3000)
     text = b'{"item":{"kind":"movie","title":"Nowhere"}}\n{"item":3}\nnothing\n\n' + await home.export()

@@ -731,3 +731,23 @@ async def test_a_scan_that_fails_is_none_that_runs(movies: Shelf) -> None:
     movies.root.rmdir()
     await refusal(movies.scan())
     assert movies.scanner.progress_of(movies.id) is None
+
+
+async def test_a_title_of_900_000_characters_is_stored_cut(movies: Shelf) -> None:
+    movies.film("Heat (1995).mkv")
+    movies.nfo("Heat (1995).nfo", "<movie><title>" + "\ufdfa" * 90_000 + "</title></movie>")
+    movies.film("Ronin (1998).mkv")
+    movies.nfo("Ronin (1998).nfo", f"<movie><title>{'x' * 900_000}</title></movie>")
+    await movies.scan()
+    assert sorted(map(len, await movies.titles())) == [500, 500]
+    assert (await movies.scan()).unchanged == 2
+
+
+async def test_names_that_steer_a_terminal_are_reported_escaped_and_stored_clean(movies: Shelf) -> None:
+    movies.film("Evil \x1b]0;owned\x07\n (2001).mkv")
+    (movies.root / "Broken \x1b[31m (2002).mkv").write_text("nothing")
+    report = await movies.scan()
+    assert report.skipped == [(r"Broken \x1b[31m (2002).mkv", "it holds no film")]
+    assert await movies.titles() == ["Evil ]0;owned"]
+    library = await movies.catalogue.find_library(ADMIN, movies.kind)
+    assert "\\u001b" not in (library.scan_report or "")

@@ -8,6 +8,7 @@ from datetime import date
 from typing import NamedTuple
 
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
+from playhead.domain.texts import LABEL, bounded_key, clean_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +177,7 @@ def identity(
         numbers = f"s{1 if season_number is None else season_number}e{episode_number}"
     elif air_date is not None:
         numbers = air_date.isoformat()
-    return f"{_comparable(title)}|{'' if year is None else year}|{numbers}"
+    return f"{bounded_key(_comparable(title))}|{'' if year is None else year}|{numbers}"
 
 
 def sort_title(title: str) -> str:
@@ -184,7 +185,8 @@ def sort_title(title: str) -> str:
 
     'The Matrix' is `matrix`, 'Ocean's 8' comes before 'Ocean's 11'.
     """
-    return _DIGITS.sub(lambda number: number[0].lstrip("0").zfill(_DIGITS_WIDTH), _comparable(title))
+    key = _DIGITS.sub(lambda number: number[0].lstrip("0").zfill(_DIGITS_WIDTH), _comparable(title))
+    return bounded_key(key)
 
 
 def search_title(title: str) -> str:
@@ -256,7 +258,7 @@ def version_label(info: MediaInfo, edition: str | None = None) -> str:
             words.append("HDR")
     if edition:
         words.append(edition)
-    return " ".join(words) or info.container
+    return clean_text(" ".join(words), LABEL) or info.container
 
 
 _BROWSER_VIDEO = frozenset({"h264", "vp8", "vp9", "av1"})

@@ -15,7 +15,7 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 
 # Part of every file's evidence. Raise it when names or NFO files are understood differently: the next scan then reads
 # them again, and opens no video for it.
-RULES_VERSION = 1
+RULES_VERSION = 2
 
 # More than any file holds; a name that claims more is misread, and must not make thousands of items.
 _EPISODES_IN_A_FILE_MAX = 50

@@ -7,45 +7,31 @@ because nobody is there to correct it.
 
 import re
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
-# The limits. Lengths are characters as Python counts them: code points.
 
-TITLE_LENGTH_MAX: Final = 500
-"""Of a movie, a show or an episode. The longest known has some 200; lists copy titles by the thousand."""
+class TextLimit(NamedTuple):
+    """How many characters (code points) `what` may have; `what` names the texts in the plural."""
 
-EXTERNAL_ID_LENGTH_MAX: Final = 200
-"""A value of a catalogue's id: some are addresses."""
+    what: str
+    characters: int
 
-SOURCE_LENGTH_MAX: Final = 50
-"""The name of such a catalogue."""
 
-STREAM_TITLE_LENGTH_MAX: Final = 200
-"""What a menu of sound tracks or subtitles shows."""
-
-LANGUAGE_LENGTH_MAX: Final = 35
-"""RFC 5646, 4.4.1: a buffer for a language tag should hold 35 characters."""
-
-CODEC_LENGTH_MAX: Final = 50
-"""FFmpeg's names of codecs and containers have up to 20."""
+# docs/limits.md gives the reasons; a test holds the page and this table together.
+TITLE: Final = TextLimit("titles of movies, shows and episodes", 500)
+EXTERNAL_ID: Final = TextLimit("ids of an item in other catalogues", 200)
+SOURCE: Final = TextLimit("names of such catalogues, and of where a play comes from", 50)
+DEVICE: Final = TextLimit("names of devices and sessions that players report", 200)
+WORD: Final = TextLimit("queries and other single words of a request", 200)
+PATH: Final = TextLimit("paths", 4096)
+LABEL: Final = TextLimit("labels of versions, such as `2160p HEVC`", 200)
+STREAM_TITLE: Final = TextLimit("titles of sound tracks and subtitles", 200)
+LANGUAGE: Final = TextLimit("languages of sound tracks and subtitles", 35)
+CODEC: Final = TextLimit("names of codecs", 50)
+REASON: Final = TextLimit("reasons why a file was skipped", 200)
 
 STREAMS_MAX: Final = 200
 """Of one file. Discs with 32 subtitles in two forms and several sound tracks come to a hundred."""
-
-LABEL_LENGTH_MAX: Final = 200
-"""What tells a version from others."""
-
-REASON_LENGTH_MAX: Final = 200
-"""Why a file is skipped."""
-
-DEVICE_LENGTH_MAX: Final = 200
-"""A device or a session, as a player names it."""
-
-WORD_LENGTH_MAX: Final = 200
-"""A query, a library's name, an id: the single words of a request."""
-
-PATH_LENGTH_MAX: Final = 4096
-"""Linux's PATH_MAX."""
 
 # PostgreSQL refuses rows of an index over 2,704 bytes, and an index here has two ids beside the key.
 _KEY_BYTES_MAX: Final = 1_600
@@ -74,9 +60,15 @@ def shown_json(document: str) -> str:
     return _STEERING.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", document)
 
 
-def clean_text(text: str, length_max: int) -> str:
-    """Return a text as it is stored: no steering characters, single spaces, cut to a length. May be empty."""
-    return " ".join(_STEERING.sub(" ", text[: _RAW_FACTOR * length_max]).split())[:length_max].rstrip()
+def clean_text(text: str, limit: TextLimit) -> str:
+    """Return a text as it is stored: no steering characters, single spaces, cut to its limit. May be empty."""
+    most = limit.characters
+    return " ".join(_STEERING.sub(" ", text[: _RAW_FACTOR * most]).split())[:most].rstrip()
+
+
+def without_steering(text: str, keep: str = "") -> str:
+    """Return a text of the same length in which each steering character is a space, apart from those to `keep`."""
+    return _STEERING.sub(lambda found: found[0] if found[0] in keep else " ", text)
 
 
 def bounded_key(text: str) -> str:

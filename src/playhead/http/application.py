@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Mount, Router
 from starlette.routing import Route as StarletteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.at_once import AtOnce, Recall
 from playhead.http.auth import Authentication, header
@@ -78,7 +79,7 @@ class Application:
             code = next((code for code, status in STATUS.items() if status == error.status_code), Code.NOT_FOUND)
             await self._refuse(send, PlayheadError(code, error.detail))
         except Exception:
-            log.exception("Defect while answering %s %s", scope["method"], scope["path"])
+            log.exception("Defect while answering %s %s", scope["method"], shown(scope["path"]))
             self._answers[NO_ROUTE, NO_ROUTE, 500] += 1
             await send_internal_error(send)
 

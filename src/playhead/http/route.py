@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
+from playhead.domain.texts import shown
 from playhead.domain.tokens import Need, TokenScope, sufficient_scopes
 from playhead.errors import Code, PlayheadError, access_denied, insufficient_scope, invalid, not_authenticated
 from playhead.http.auth import Authentication, header, identify
@@ -229,7 +230,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     except ClientDisconnect:
         return 0
     except Exception:
-        log.exception("Defect while answering %s %s", scope["method"], scope["path"])
+        log.exception("Defect while answering %s %s", scope["method"], shown(scope["path"]))
         await send_internal_error(send)
         return 500
     headers = [] if result is None else [*JSON_HEADERS, (b"content-length", b"%d" % len(body))]

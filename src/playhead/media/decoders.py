@@ -20,7 +20,7 @@ import msgspec
 
 from playhead.domain.artwork import PixelSize
 from playhead.domain.catalogue import MediaInfo
-from playhead.domain.texts import REASON_LENGTH_MAX, shown
+from playhead.domain.texts import REASON, shown
 from playhead.media.contents import Unreadable, Unusable
 from playhead.media.jobs import (
     ANSWER_BYTES_MAX,
@@ -380,7 +380,7 @@ def _environment() -> dict[str, str]:
 
 
 def _reason(answer: Answer) -> str:
-    return shown(answer.reason)[:REASON_LENGTH_MAX] if isinstance(answer, Failed) else _FOREIGN
+    return shown(answer.reason)[: REASON.characters] if isinstance(answer, Failed) else _FOREIGN
 
 
 def _cause(death: _Died) -> str:

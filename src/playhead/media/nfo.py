@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from playhead.domain.texts import TITLE, clean_text, without_steering
 from playhead.media.names.ids import external_id
 
 _LARGEST = 1_000_000  # characters; a real one has a few thousand, most of them a list of actors
+_MARKUP_MAX = 40_000  # tags and attributes, each of which takes a hundred times its length in memory
 _DECLARATION = re.compile(r"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
 _END_OF_ROOT = re.compile(r"</(movie|tvshow|episodedetails)\s*>")
 _START_OF_ROOT = re.compile(r"<(?:movie|tvshow|episodedetails)[\s>]")
@@ -41,11 +43,12 @@ class Nfo:
 def read_nfo(text: str) -> Nfo:
     """Read Kodi's XML, or a plain text with a link to IMDb, TMDB or TheTVDB.
 
-    Never raises: what is broken, hostile (a DOCTYPE or an entity declaration) or over a million characters long is an
-    empty Nfo. A file that holds several episodes has several roots; the first counts.
+    Never raises: what is broken, hostile (a DOCTYPE or an entity declaration), over a million characters long or mostly
+    markup is an empty Nfo. A file that holds several episodes has several roots; the first counts.
     """
-    if len(text) > _LARGEST or _DECLARATION.search(text):
+    if len(text) > _LARGEST or text.count("<") + text.count("=") > _MARKUP_MAX or _DECLARATION.search(text):
         return Nfo()
+    text = without_steering(text, keep="\t\n\r")  # of which XML allows none, and pasted plots have some
     linked = _linked(text)
     root = _root(text)
     if root is None:
@@ -53,8 +56,8 @@ def read_nfo(text: str) -> Nfo:
     return Nfo(
         # A link inside the XML may be that of an actor or a trailer; only what stands outside it speaks of the item.
         external_ids=_external_ids(root) or _linked(_END_OF_ROOT.split(text)[-1]),
-        title=_text(root, "title"),
-        show_title=_text(root, "showtitle"),
+        title=_title(root, "title"),
+        show_title=_title(root, "showtitle"),
         year=_year(root),
         season_number=_number(_text(root, "season")),
         episode_number=_number(_text(root, "episode")),
@@ -73,6 +76,10 @@ def _root(text: str) -> ET.Element | None:
         return ET.fromstring(text[start.start() : end.end()])  # noqa: S314 - declarations of types and entities are refused before
     except (ET.ParseError, ValueError, RecursionError):  # ValueError: a lone surrogate cannot be encoded
         return None
+
+
+def _title(root: ET.Element, name: str) -> str | None:
+    return clean_text(root.findtext(name) or "", TITLE) or None
 
 
 def _text(root: ET.Element, name: str) -> str | None:

@@ -17,13 +17,7 @@ from av.video.stream import VideoStream
 from playhead.domain.artwork import FILM_PIXELS_MAX
 from playhead.domain.catalogue import MediaInfo, MediaStream
 from playhead.domain.model import Milliseconds
-from playhead.domain.texts import (
-    CODEC_LENGTH_MAX,
-    LANGUAGE_LENGTH_MAX,
-    STREAM_TITLE_LENGTH_MAX,
-    STREAMS_MAX,
-    clean_text,
-)
+from playhead.domain.texts import CODEC, LANGUAGE, STREAM_TITLE, STREAMS_MAX, clean_text
 from playhead.media.contents import Unreadable
 
 # FFmpeg has some five hundred decoders, most of them for formats that no film of the last thirty years has, and mended
@@ -161,14 +155,14 @@ def is_cover(stream: AvStream) -> bool:
 def _stream(stream: AvStream) -> MediaStream:
     # A codec that FFmpeg has no decoder for has no context, whatever the annotation promises.
     context = getattr(stream, "codec_context", None)
-    language = clean_text(stream.language or "", LANGUAGE_LENGTH_MAX)
+    language = clean_text(stream.language or "", LANGUAGE)
     video = stream if context and isinstance(stream, VideoStream) else None
     audio = stream if context and isinstance(stream, AudioStream) else None
     return MediaStream(
         kind=stream.type,
-        codec=context.codec.canonical_name[:CODEC_LENGTH_MAX] if context else "unknown",
+        codec=context.codec.canonical_name[: CODEC.characters] if context else "unknown",
         language=None if language in ("", "und") else language,
-        title=clean_text(stream.metadata.get("title", ""), STREAM_TITLE_LENGTH_MAX) or None,
+        title=clean_text(stream.metadata.get("title", ""), STREAM_TITLE) or None,
         width=video.width if video else None,
         height=video.height if video else None,
         channels=audio.channels if audio else None,

@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from playhead.domain.catalogue import ParsedName, identity
 from playhead.domain.model import ItemKind, LibraryKind
+from playhead.domain.texts import LABEL, TITLE, clean_text, without_steering
 from playhead.media.folders import Beside, contained
 from playhead.media.nfo import Nfo, read_nfo
 
@@ -29,7 +30,7 @@ def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Pa
     A movie.nfo speaks of all videos of its folder, but only where their names say the same film. NFO files that cannot
     be read say nothing.
     """
-    name = parse(PurePosixPath(path), kind)
+    name = _parsed(parse, path, kind)
     own = _read(root, beside.own)
     if kind is LibraryKind.SHOWS:
         return _episode(name, own, _read(root, beside.show))
@@ -45,6 +46,20 @@ def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Pa
         external_ids={**name.external_ids, **movie.external_ids, **own.external_ids},
     )
     return Description(described, from_nfo=described != name)
+
+
+def _parsed(parse: Parse, path: str, kind: LibraryKind) -> ParsedName | None:
+    """Return what a name says as it is stored. Names of files may hold any character but a slash."""
+    name = parse(PurePosixPath(without_steering(path)), kind)
+    title = "" if name is None else clean_text(name.title, TITLE)
+    if name is None or not title:
+        return None
+    return replace(
+        name,
+        title=title,
+        episode_title=clean_text(name.episode_title or "", TITLE) or None,
+        edition=clean_text(name.edition or "", LABEL) or None,
+    )
 
 
 def _episode(name: ParsedName | None, own: Nfo, show: Nfo) -> Description | None:
@@ -76,7 +91,7 @@ def _episode(name: ParsedName | None, own: Nfo, show: Nfo) -> Description | None
 
 
 def _same_film(name: ParsedName, siblings: tuple[str, ...], parse: Parse) -> bool:
-    others = (parse(PurePosixPath(path), LibraryKind.MOVIES) for path in siblings)
+    others = (_parsed(parse, path, LibraryKind.MOVIES) for path in siblings)
     key = identity(name.title, name.year)
     return all(other is None or identity(other.title, other.year) == key for other in others)
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from playhead.domain.texts import STREAM_TITLE_LENGTH_MAX, clean_text
+from playhead.domain.texts import STREAM_TITLE, clean_text
 from playhead.domain.tracks import SubtitleTrack
 from playhead.media.languages import language_tag
 from playhead.media.names.filenames import VIDEO_EXTENSIONS
@@ -75,6 +75,4 @@ def _sidecar(path: str, tags: list[str], codec: str) -> SubtitleTrack:
             words.append("SDH")
         elif not word.isdigit():
             words.append(tag)
-    return SubtitleTrack(
-        codec, language, clean_text(" ".join(words), STREAM_TITLE_LENGTH_MAX) or None, forced, default, path=path
-    )
+    return SubtitleTrack(codec, language, clean_text(" ".join(words), STREAM_TITLE) or None, forced, default, path=path)

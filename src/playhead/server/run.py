@@ -31,6 +31,7 @@ from playhead.server.peers import Peers
 from playhead.server.wire import OneWriteProtocol, bounded_protocol
 from playhead.server.workers import END, HURRY, READY, Workers, listen
 from playhead.storage.engine.database import StorageRefused
+from playhead.terminal import log_to_stderr
 
 # A thread that waits for the interpreter's lock gets it within half a millisecond, not five: the event loop and the
 # writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
@@ -95,11 +96,7 @@ def run(settings: Settings, *, demo: bool) -> int:
 
 def _set_up_process(settings: Settings) -> None:
     process = "[%(process)d]" if settings.workers > 1 else ""
-    logging.basicConfig(
-        level=settings.log_level.upper(),
-        format=f"%(asctime)s %(levelname)s %(name)s{process}: %(message)s",
-        stream=sys.stderr,
-    )
+    log_to_stderr(settings.log_level.upper(), f"%(asctime)s %(levelname)s %(name)s{process}: %(message)s")
     for library in ("alembic", "uvicorn"):  # their news of a start are none to whoever runs Playhead
         logging.getLogger(library).setLevel(logging.WARNING)
     sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -18,6 +18,7 @@ from playhead.domain.limits import DECISIONS_OF_USER, PLAYS_OF_ITEM
 from playhead.domain.lists import ListState
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
 from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
+from playhead.domain.texts import DEVICE, EXTERNAL_ID, SOURCE, TITLE, clean_text
 from playhead.storage import history as storage
 from playhead.storage import lists, playback
 from playhead.storage.engine.database import Connection, Database
@@ -31,22 +32,27 @@ _TOO_MANY_DECISIONS = f"would hide, snooze or drop more than {DECISIONS_OF_USER.
 
 MomentField = Annotated[datetime, Meta(tz=True)]
 LengthMs = Annotated[int, Meta(ge=0, le=MAX_MS)]
-HistoryText = Annotated[str, Meta(max_length=1000, pattern=r"^[^\x00]*\Z")]
+_TEXT = r"^[^\x00]*\Z"
+DeviceText = Annotated[str, Meta(max_length=DEVICE.characters, pattern=_TEXT)]
+SourceText = Annotated[str, Meta(max_length=SOURCE.characters, pattern=_TEXT)]
+ExternalIdText = Annotated[str, Meta(max_length=EXTERNAL_ID.characters, pattern=_TEXT)]
+# Cut, not refused: a version of Playhead that kept longer ones may have written it.
+TitleText = Annotated[str, Meta(pattern=_TEXT)]
 ItemUuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
 
 
 class _HistoryShow(Struct, omit_defaults=True):
-    title: HistoryText
+    title: TitleText
     year: int | None = None
-    external_ids: dict[HistoryText, HistoryText] = {}
+    external_ids: dict[SourceText, ExternalIdText] = {}
 
 
 class _HistoryItem(Struct, omit_defaults=True):
     id: ItemUuid | None = None  # only where the catalogue has lost the item
     kind: ItemKind | None = None
-    title: HistoryText = ""
+    title: TitleText = ""
     year: int | None = None
-    external_ids: dict[HistoryText, HistoryText] = {}
+    external_ids: dict[SourceText, ExternalIdText] = {}
     show: _HistoryShow | None = None
     season_number: int | None = None
     episode_number: int | None = None
@@ -59,11 +65,11 @@ class _HistoryProgress(Struct, omit_defaults=True):
     armed: bool
     duration_ms: Annotated[int, Meta(gt=0, le=MAX_MS)] | None = None
     last_watched_at: MomentField | None = None
-    session: HistoryText | None = None
-    device: HistoryText | None = None
+    session: DeviceText | None = None
+    device: DeviceText | None = None
     event: Event | None = None
     unwatched_at: MomentField | None = None
-    completed_session: HistoryText | None = None
+    completed_session: DeviceText | None = None
     completed_duration_ms: LengthMs | None = None
     completed_at: MomentField | None = None
     completed_marked: bool = False
@@ -71,7 +77,7 @@ class _HistoryProgress(Struct, omit_defaults=True):
 
 class _HistoryPlay(Struct, omit_defaults=True):
     id: ItemUuid
-    source: HistoryText
+    source: SourceText
     watched_at: MomentField | None = None
 
 
@@ -80,7 +86,7 @@ class _Point(Struct, omit_defaults=True):
     position_ms: LengthMs
     duration_ms: Annotated[int, Meta(gt=0, le=MAX_MS)]
     kept_at: MomentField
-    device: HistoryText | None = None
+    device: DeviceText | None = None
 
 
 class _List(Struct, omit_defaults=True):
@@ -333,10 +339,10 @@ def _name(item: _HistoryItem) -> ItemName | None:
     show = item.show
     return ItemName(
         item.kind,
-        item.title,
+        clean_text(item.title, TITLE),
         item.year,
         item.external_ids,
-        None if show is None else show.title,
+        None if show is None else clean_text(show.title, TITLE),
         None if show is None else show.year,
         {} if show is None else show.external_ids,
         item.season_number,

@@ -29,6 +29,7 @@ from playhead.domain.scanning import (
     ScanIndex,
     compare,
 )
+from playhead.domain.texts import shown
 from playhead.errors import PlayheadError, conflict, not_found
 from playhead.media.contents import Unreadable
 from playhead.media.folders import Beside, Skipped, Walk, contained, fingerprint, walk
@@ -192,15 +193,15 @@ class Scanner:
         try:
             await self._scan(library, scan_id, lambda _: None, allow_empty=False)
         except PlayheadError as error:
-            log.warning("The scan of %s came to no end: %s", library.name, error.message)
+            log.warning("The scan of %s came to no end: %s", shown(library.name), shown(error.message))
         except Exception:
-            log.exception("The scan of %s came to no end", library.name)
+            log.exception("The scan of %s came to no end", shown(library.name))
 
     async def _scan(
         self, library: Library, scan_id: str, progress: Callable[[ScanProgress], None], *, allow_empty: bool
     ) -> ScanReport:
         def note(done: ScanProgress) -> None:
-            self._progress[library.id] = RunningScan(*done)
+            self._progress[library.id] = RunningScan(done.done, done.total, shown(done.path))
             progress(done)
 
         self._progress[library.id] = RunningScan(0, None, "")
@@ -289,8 +290,8 @@ class _Scan:
         if not found.files and not allow_empty and any(not file.removed for file in comparison.absent):
             known = sum(not file.removed for file in comparison.absent)
             raise conflict(
-                f"The folder {self._root} holds no video any more, but {known} are known. Nothing was changed: "
-                "is the disk mounted?"
+                f"The folder {shown(str(self._root))} holds no video any more, but {known} are known. "
+                "Nothing was changed: is the disk mounted?"
             )
         self._shelf = await asyncio.to_thread(
             ScanIndex, self._library.id, items, now=self._clock(), new_id=self._new_id
@@ -309,14 +310,14 @@ class _Scan:
             return await asyncio.to_thread(walk, self._root, filenames.is_video)
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
-            raise conflict(f"The folder {self._root} cannot be read: {reason}") from error
+            raise conflict(f"The folder {shown(str(self._root))} cannot be read: {reason}") from error
 
     async def _keep(self, comparison: FolderDiff, found: Walk) -> list[ProbeTask]:
         """Take what is as it was, and return what must be read again all the same: its item went to another library."""
         same = [*comparison.kept, *comparison.returned]
         astray = await asyncio.to_thread(self._keep_all, same)
         report = self._report
-        report.skipped += [Skipped(file.path, file.fault) for file in same if file.fault is not None]
+        report.skipped += [Skipped(shown(file.path), file.fault) for file in same if file.fault is not None]
         report.unchanged = len(comparison.kept)
         report.restored += [file.path for file in comparison.returned]
         returned = [file.id for file in comparison.returned]
@@ -389,7 +390,7 @@ class _Scan:
     def _decide(self, seen: _ProbedFile) -> FileChange | None:
         (found, known, _), reading = seen.task, seen.reading
         if reading is None:
-            self._report.skipped.append(Skipped(found.path, seen.fault))
+            self._report.skipped.append(Skipped(shown(found.path), seen.fault))
             if seen.passing:
                 if known is not None:
                     self._shelf.keep(known)

@@ -131,7 +131,10 @@ async def test_every_faulty_line_is_named_and_nothing_is_imported(ready: World):
         ('"title": "\\ud800"', "line 1: title"),
         ('"title": ""', "line 1: title"),
         ('"title": true', "line 1: title"),
-        (f'"title": "{"x" * 1001}"', "line 1: title"),
+        (f'"title": "{"x" * 501}"', "line 1: title"),
+        ('"title": "\\u001b\\u202e\\n"', "line 1: title"),
+        (f'"external_ids": {{"tmdb": "{"x" * 201}"}}', "line 1: external_ids"),
+        (f'"external_ids": {{"{"x" * 51}": "1"}}', "line 1: external_ids"),
         ('"title": "x", "title": null', "line 1: title"),
         (f'"year": {"9" * 5000}', "line 1: year"),
         ('"year": 0', "line 1: year"),
@@ -217,3 +220,19 @@ def test_lines_are_the_same_however_a_body_is_cut(body: bytes, size: int):
     for start in range(0, len(body), size):
         cut.feed(body[start : start + size])
     assert (cut.entries, cut.faults) == (whole.entries, whole.faults)
+
+
+@pytest.mark.parametrize("letter", ["x", "千", "\ufdfa", "1 2", "\U0001f9d1"])
+async def test_the_longest_titles_of_any_script_are_taken_on_both_engines(ready: World, letter: str):
+    title = (letter * 500)[:500]
+    body = ndjson(MOVIE | {"title": title}, MOVIE | {"title": title[:-1] + "z"})
+    assert (await send(ready, body)).json() == {"added": 2, "changed": 0, "unchanged": 0}
+    assert (await send(ready, body)).json() == {"added": 0, "changed": 0, "unchanged": 2}
+
+
+async def test_a_title_is_stored_without_characters_that_steer_a_screen(ready: World):
+    body = ndjson(MOVIE | {"title": " Evil\x1b]0;owned\x07\n\u202eLight "})
+    assert (await send(ready, body)).json()["added"] == 1
+    items = (await ready.client.get("/api/v1/items", headers=ready.admin)).json()["items"]
+    assert "Evil ]0;owned Light" in [item["title"] for item in items]
+    assert (await send(ready, body)).json()["unchanged"] == 1

@@ -13,8 +13,10 @@ import pytest
 import bombs
 from clips import write_clip
 from hostile import MEMORY_MAX_BYTES, Target
+from playhead.domain.texts import TITLE, clean_text
 
 HARMLESS = "Harmless (2001)"
+EVIL = "Evil \x1b]0;owned\x07\nforged line (2003)"
 
 
 def lay_out(root: Path) -> None:
@@ -31,6 +33,8 @@ def lay_out(root: Path) -> None:
     bombs.film(root / "Cover (2002)/Cover (2002).mkv", cover=bombs.png(5_000, 7_000, depth=16))
     bombs.mp4_with_keys(root / "Keys (2002)/Keys (2002).mp4", 200_000_000)
     (root / "Rubbish (2002)/Rubbish (2002).mkv").write_bytes(os.urandom(200_000))
+    write_clip(root / EVIL / f"{EVIL}.mkv")
+    (root / EVIL / "poster.jpg").write_bytes(b"\xff\xd8\xffnothing")
     write_clip(root / "Captions (2002)/Captions (2002).mkv")
     event = "Dialogue: 0,0:00:00.00,0:00:01.00,,,,,,,x\n"
     (root / "Captions (2002)/Captions (2002).en.ass").write_text(bombs.ASS_HEAD + event * 60_000)
@@ -83,7 +87,7 @@ def test_hostile_files_cost_the_server_no_memory_and_its_clients_no_save(
 ):
     visitor, _ = library
     items = {item["title"]: item["id"] for item in visitor.get("/api/v1/items?limit=100")["items"]}
-    assert set(items) == {"Harmless", "Poster", "Scans", "Text", "Cover", "Captions"}
+    assert set(items) == {"Harmless", "Poster", "Scans", "Text", "Cover", "Captions", clean_text(EVIL[:-7], TITLE)}
     statuses: list[int] = []
     is_done = threading.Event()
 
@@ -111,6 +115,14 @@ def test_hostile_files_cost_the_server_no_memory_and_its_clients_no_save(
     assert set(statuses) == {200}
     grown = target.peak_growth_bytes()
     assert grown < MEMORY_MAX_BYTES, grown
+
+
+def test_a_file_s_name_forges_no_line_of_the_log(target: Target, library: tuple[Visitor, dict[str, Any]]):
+    del library
+    printed = target.server.printed()
+    assert not set("\x1b\x07\x9b\u202e") & set(printed)
+    (line,) = [line for line in printed.splitlines() if "forged" in line]
+    assert r"Evil \x1b]0;owned\x07\x0aforged line" in line
 
 
 def test_files_that_cannot_be_decoded_are_named(library: tuple[Visitor, dict[str, Any]]):

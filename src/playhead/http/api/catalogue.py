@@ -9,6 +9,7 @@ from playhead.domain.access import may_administer
 from playhead.domain.accounts import NAME_LENGTH_MAX, NAME_PATTERN
 from playhead.domain.catalogue import MediaFile
 from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, canonical_id
+from playhead.domain.texts import PATH, WORD
 from playhead.errors import not_found
 from playhead.http.api.formats import ProgressAnswer, progress_answer, seconds, time_text
 from playhead.http.route import Call
@@ -22,8 +23,8 @@ LibraryName = Annotated[
     str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": NAME_PATTERN})
 ]
 _STORABLE = r"^[^\x00\ud800-\udfff]*$"
-Word = Annotated[str, Meta(min_length=1, max_length=200, pattern=_STORABLE)]
-FolderPath = Annotated[str, Meta(min_length=1, max_length=4096, pattern=_STORABLE)]
+Word = Annotated[str, Meta(min_length=1, max_length=WORD.characters, pattern=_STORABLE)]
+FolderPath = Annotated[str, Meta(min_length=1, max_length=PATH.characters, pattern=_STORABLE)]
 Cursor = Annotated[str, Meta(min_length=1, max_length=2000, pattern=_STORABLE)]
 Limit = Annotated[int, Meta(ge=1, le=LIMIT_MAX)]
 UuidText = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]

@@ -8,10 +8,11 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.model import Instant, Milliseconds, moment_of
 from playhead.domain.playback import MAX_MS, FrozenProgress, Progress, completion_percentage
+from playhead.domain.texts import DEVICE
 
 MAX_SECONDS = MAX_MS // 1000
 
-Text = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"^[^\x00]*\Z")]
+Text = Annotated[str, Meta(min_length=1, max_length=DEVICE.characters, pattern=r"^[^\x00]*\Z")]
 Time = Annotated[datetime, Meta(tz=True)]
 
 

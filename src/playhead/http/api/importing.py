@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from playhead.domain.importing import FAULTS_MAX, ImportEntry, LineFault, ShowName
 from playhead.domain.model import ItemId, ItemKind, Milliseconds, canonical_id
+from playhead.domain.texts import EXTERNAL_ID, SOURCE, TITLE, WORD, clean_text
 from playhead.errors import PlayheadError
 from playhead.http.api.formats import MAX_SECONDS
 from playhead.http.bodies import decode, require_media_type, stream_body, too_large
@@ -28,14 +29,14 @@ _TEXT = r"^[^\x00\ud800-\udfff]*$"
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NUMBER_MAX = 100_000
 
-ImportText = Annotated[str, Meta(min_length=1, max_length=200, pattern=_TEXT)]
-Title = Annotated[str, Meta(min_length=1, max_length=1000, pattern=_TEXT)]
+ImportText = Annotated[str, Meta(min_length=1, max_length=EXTERNAL_ID.characters, pattern=_TEXT)]
+Title = Annotated[str, Meta(min_length=1, max_length=TITLE.characters, pattern=_TEXT)]
 Year = Annotated[int, Meta(ge=1, le=9999)]
 EpisodeNumberField = Annotated[int, Meta(ge=0, le=_NUMBER_MAX)]
 Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
-Uuid = Annotated[str, Meta(max_length=200, extra_json_schema={"format": "uuid"})]
-Day = Annotated[str, Meta(max_length=200, extra_json_schema={"format": "date"})]
-Source = Annotated[str, Meta(min_length=1, max_length=50, pattern=r"^[a-z0-9_.-]*$")]
+Uuid = Annotated[str, Meta(max_length=WORD.characters, extra_json_schema={"format": "uuid"})]
+Day = Annotated[str, Meta(max_length=WORD.characters, extra_json_schema={"format": "date"})]
+Source = Annotated[str, Meta(min_length=1, max_length=SOURCE.characters, pattern=r"^[a-z0-9_.-]*$")]
 ExternalIds = Annotated[dict[Source, ImportText], Meta(max_length=50)]
 
 
@@ -167,7 +168,7 @@ class Lines:
                     line=self._number,
                     library=line.library,
                     kind=line.kind,
-                    title=line.title,
+                    title=clean_text(line.title, TITLE),
                     id=None if own_id is None else ItemId(own_id),
                     year=line.year,
                     external_ids=line.external_ids or {},
@@ -186,7 +187,8 @@ class Lines:
 
 def _show_name(show: ShowLine) -> ShowName:
     show_id = None if show.id is None else canonical_id(show.id)
-    return ShowName(None if show_id is None else ItemId(show_id), show.external_ids or {}, show.title, show.year)
+    title = None if show.title is None else clean_text(show.title, TITLE)
+    return ShowName(None if show_id is None else ItemId(show_id), show.external_ids or {}, title, show.year)
 
 
 def _day(text: str) -> date | None:

@@ -20,6 +20,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from playhead.domain.model import FileId, ItemId, ItemKind, canonical_id
+from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.errors import send_problem
 from playhead.http.route import Call
@@ -158,7 +159,7 @@ def _open(path: Path) -> _Opened:
         # The path is resolved: a link in its place was laid there since. And a pipe must not make anybody wait.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        log.warning("%s cannot be opened: %s", path, error.strerror)
+        log.warning("%s cannot be opened: %s", shown(str(path)), error.strerror)
         raise not_found(FILE_NOT_FOUND) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):

@@ -7,11 +7,10 @@ from starlette.responses import Response
 
 from playhead.domain.lists import WatchFilter
 from playhead.domain.model import LibraryId, canonical_id
+from playhead.domain.texts import WORD
 from playhead.errors import not_found
 from playhead.http.pages.page import Pages, Visit
 from playhead.services.browsing import Browsing
-
-_QUERY_LENGTH_MAX = 200
 
 SHELVES: Final = {
     WatchFilter.ALL: "All",
@@ -77,4 +76,4 @@ class LibraryPages:
 
 def _query(text: str | None) -> str:
     """Return what is searched for: nothing that the store cannot take."""
-    return "".join((text or "").replace("\0", " ").split("\ufffd"))[:_QUERY_LENGTH_MAX].strip()
+    return "".join((text or "").replace("\0", " ").split("\ufffd"))[: WORD.characters].strip()
