@@ -195,6 +195,36 @@ async def test_no_token_goes_beyond_its_scope_though_it_is_an_admins(stocked: Wo
                 assert response.headers["www-authenticate"] == 'Bearer error="insufficient_scope"', where
 
 
+# What a browser may keep of an answer, and for how long. Everything else is stored nowhere.
+KEPT = {
+    "/api/v1/items/{id}/artwork": "private, max-age=3600",
+    "/api/v1/stream/movie/{id}": "private, no-cache",
+    "/api/v1/stream/episode/{id}": "private, no-cache",
+    "/api/v1/stream/file/{id}": "private, no-cache",
+    "/api/v1/stream/file/{id}/subtitles/{index}": "private, no-cache",
+    "/api/v1/events": "no-store, no-transform",
+}
+
+
+@pytest.mark.parametrize("who", ["nobody", "stranger", "member", "admin"])
+async def test_every_answer_says_that_it_must_not_be_sniffed_and_what_may_keep_it(stocked: World, who: str):
+    headers = {"nobody": {}, "stranger": stocked.stranger, "member": stocked.member, "admin": stocked.admin}[who]
+    for route in stocked.playhead.table:
+        response = await call(stocked, route, headers)
+        where = (route.method, route.path, response.status_code)
+        assert response.headers.get_list("x-content-type-options") == ["nosniff"], where
+        kept = KEPT.get(route.path, "no-store") if response.status_code < 400 else "no-store"
+        assert response.headers.get_list("cache-control") == [kept], where
+
+
+@pytest.mark.parametrize("path", ["/static/app.js", "/static/nothing.js", "/nowhere", "/api/v1/nowhere"])
+async def test_what_no_route_answers_must_not_be_sniffed_either(stocked: World, path: str):
+    for method in ("GET", "HEAD", "PATCH"):
+        response = await stocked.client.request(method, path)
+        assert response.headers.get_list("x-content-type-options") == ["nosniff"], (method, path)
+        assert response.headers["cache-control"] in {"no-store", "no-cache"}, (method, path)
+
+
 async def test_the_public_routes_are_these(stocked: World):
     public = {route.path for route in stocked.playhead.table if route.access is Access.ANYONE}
     assert public == {

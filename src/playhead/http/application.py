@@ -14,7 +14,7 @@ from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.at_once import AtOnce, Recall
 from playhead.http.auth import Authentication, header
-from playhead.http.errors import STATUS, Headers, hold_back, pause_of, send_internal_error, send_problem
+from playhead.http.errors import NO_SNIFFING, STATUS, Headers, hold_back, pause_of, send_internal_error, send_problem
 from playhead.http.metrics import NO_ROUTE, RequestStats
 from playhead.http.route import Access, Call, Route, respond
 
@@ -187,6 +187,8 @@ class _Static:
         async def count(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._traffic.answers["GET", "/static", message["status"]] += 1
+                # Their addresses name no version, so a browser asks each time; mostly the answer is 304.
+                message["headers"] = [*message["headers"], (b"cache-control", b"no-cache"), NO_SNIFFING]
             await send(message)
 
         await self._files(scope, receive, count)

@@ -39,6 +39,9 @@ class Problem(msgspec.Struct, omit_defaults=True):
 
 Headers = list[tuple[bytes, bytes]]
 
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""Stands in every answer: a browser must not take a file for what its bytes look like."""
+
 
 def problem(error: PlayheadError, headers: Headers | None = None) -> tuple[int, Headers, bytes]:
     """Return status, headers and problem document of a coded error; `headers` are added to those of the code."""
@@ -110,6 +113,7 @@ def _about(body: bytes) -> Headers:
         (b"content-type", b"application/problem+json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
+        NO_SNIFFING,
     ]
 
 

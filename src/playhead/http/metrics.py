@@ -129,7 +129,7 @@ class MetricsRoutes:
     async def read(self, _: Call) -> Response:
         """Answer all metrics in Prometheus' text format; those of several workers labelled with their places."""
         source = self._numbers if self._worker is None else await _ask_all(self._numbers, self._worker)
-        return Response(generate_latest(source), media_type=MEDIA_TYPE, headers={"cache-control": "no-store"})
+        return Response(generate_latest(source), media_type=MEDIA_TYPE)
 
 
 class _Joined(Collector):

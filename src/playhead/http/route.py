@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 from typing import Any, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
@@ -28,7 +29,7 @@ from playhead.http.bodies import (
     read_body,
     require_media_type,
 )
-from playhead.http.errors import STATUS, hold_back, pause_of, send_internal_error, send_problem
+from playhead.http.errors import NO_SNIFFING, STATUS, hold_back, pause_of, send_internal_error, send_problem
 
 T = TypeVar("T")
 
@@ -46,6 +47,15 @@ class Access(Enum):
     ANYONE = "anyone"
     MEMBER = "member"
     ADMIN = "admin"
+
+
+class Caching(Enum):
+    """What may keep a successful answer, as the value of Cache-Control. Whatever fails is never kept."""
+
+    NO_STORE = "no-store"
+    NO_STORE_AS_IS = "no-store, no-transform"  # no proxy may compress it, and so gather it
+    REVALIDATE = "private, no-cache"  # a browser may keep what it has, but must ask whether it may still be seen
+    AN_HOUR = "private, max-age=3600"
 
 
 class Call:
@@ -143,6 +153,7 @@ class Route:
     `bounded`: only so many are answered at once; not so where an answer lasts by its nature, or must come under any
     load. `documented`: part of the OpenAPI document; pages are not.
     `watching`: it belongs to watching, and so is open to a child.
+    `caching`: what may keep the answer.
     `show_refusal`: how a page shows failures; everything else answers with problem documents.
     """
 
@@ -167,6 +178,7 @@ class Route:
     watching: bool = False
     show_refusal: ShowRefusal | None = None
     need: Need | None = None
+    caching: Caching = Caching.NO_STORE
 
     @property
     def scopes(self) -> frozenset[TokenScope]:
@@ -191,7 +203,17 @@ def _require_role(route: Route, principal: Principal | None) -> None:
         raise access_denied()
 
 
-JSON_HEADERS = ((b"content-type", b"application/json"), (b"cache-control", b"no-store"))
+_BARE_HEADERS = ((b"cache-control", b"no-store"), NO_SNIFFING)
+JSON_HEADERS = ((b"content-type", b"application/json"), *_BARE_HEADERS)
+
+
+async def _send_response(route: Route, response: Response, scope: Scope, receive: Receive, send: Send) -> int:
+    """Send an answer that an endpoint has made, with the headers that the table decides."""
+    has_failed = response.status_code >= HTTPStatus.BAD_REQUEST
+    response.headers["cache-control"] = (Caching.NO_STORE if has_failed else route.caching).value
+    response.headers["x-content-type-options"] = "nosniff"
+    await response(scope, receive, send)
+    return response.status_code
 
 
 async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered by
@@ -216,14 +238,12 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
         _require_role(route, principal)
         result = await route.endpoint(Call(scope, receive, parameters, principal))
         if isinstance(result, Response):
-            await result(scope, receive, send)
-            return result.status_code
+            return await _send_response(route, result, scope, receive, send)
         body = b"" if result is None else encode(result)
     except PlayheadError as error:
         if route.show_refusal is not None:
             page = await route.show_refusal(Call(scope, receive, parameters, principal), error)
-            await page(scope, receive, send)
-            return page.status_code
+            return await _send_response(route, page, scope, receive, send)
         await send_problem(send, error)
         hold_back(pause_of(scope), error)
         return STATUS[error.code]
@@ -233,7 +253,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
         log.exception("Defect while answering %s %s", scope["method"], shown(scope["path"]))
         await send_internal_error(send)
         return 500
-    headers = [] if result is None else [*JSON_HEADERS, (b"content-length", b"%d" % len(body))]
+    headers = [*_BARE_HEADERS] if result is None else [*JSON_HEADERS, (b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": route.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return route.status

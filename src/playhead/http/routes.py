@@ -96,7 +96,7 @@ from playhead.http.pages.sign_in_settings import SignInSettings
 from playhead.http.pages.television import TelevisionPages
 from playhead.http.pages.watch import WatchPages
 from playhead.http.proxies import IdentityHeader
-from playhead.http.route import Access, Route
+from playhead.http.route import Access, Caching, Route
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork
@@ -335,7 +335,8 @@ def table(services: Services) -> list[Route]:
               need=Need.READ_PROGRESS),
         # Live
         Route("GET", "/api/v1/events", event.listen, "Listen to changes",
-              answer=ChangeAnswer, media_types=(EVENTS_MEDIA_TYPE,), tag="live", bounded=False),
+              answer=ChangeAnswer, media_types=(EVENTS_MEDIA_TYPE,), tag="live", bounded=False,
+              caching=Caching.NO_STORE_AS_IS),
         # Authentication
         Route("POST", "/api/v1/sessions", account.sign_in, "Sign in",
               access=Access.ANYONE, request=SignInRequest, answer=SessionAnswer, status=201,
@@ -385,19 +386,19 @@ def table(services: Services) -> list[Route]:
               query=EpisodesQuery, answer=ItemsAnswer, problems=_ITEM, tag="catalogue"),
         Route("GET", "/api/v1/items/{id}/artwork", artwork.read, "A picture of an item",
               query=ArtworkQuery, more_statuses=(304,), media_types=(ARTWORK_MEDIA_TYPE,), problems=_ITEM,
-              tag="catalogue"),
+              tag="catalogue", caching=Caching.AN_HOUR),
         Route("GET", "/api/v1/stream/movie/{id}", stream.movie, "Stream a movie",
               more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
-              bounded=False),
+              bounded=False, caching=Caching.REVALIDATE),
         Route("GET", "/api/v1/stream/episode/{id}", stream.episode, "Stream an episode",
               more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
-              bounded=False),
+              bounded=False, caching=Caching.REVALIDATE),
         Route("GET", "/api/v1/stream/file/{id}", stream.file, "Stream one file",
               more_statuses=(206, 304), media_types=MEDIA_TYPES, problems=_STREAM, tag="catalogue",
-              bounded=False),
+              bounded=False, caching=Caching.REVALIDATE),
         Route("GET", "/api/v1/stream/file/{id}/subtitles/{index}", subtitles.read, "Subtitles of a file",
               more_statuses=(304,), media_types=(SUBTITLES_MEDIA_TYPE,), problems=_ITEM, tag="catalogue",
-              bounded=False),
+              bounded=False, caching=Caching.REVALIDATE),
         Route("POST", "/api/v1/libraries", catalogue.add_library, "Add a library",
               access=Access.ADMIN, request=LibraryRequest, answer=LibraryAnswer, status=201,
               problems=(Code.CONFLICT, Code.LIMIT_REACHED),

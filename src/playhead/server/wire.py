@@ -162,7 +162,10 @@ class OneWriteProtocol(HttpToolsProtocol):
         cycle = self._cycle
         if cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started):
             lines = [b"HTTP/1.1 %d %b\r\n" % (status, HTTPStatus(status).phrase.encode())]
-            lines += [b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"]
+            lines += [
+                b"content-type: text/plain; charset=utf-8\r\nx-content-type-options: nosniff\r\n",
+                b"connection: close\r\n",
+            ]
             self.transport.write(b"%bcontent-length: %d\r\n\r\n%b" % (b"".join(lines), len(text), text.encode()))
             self.transport.close()
         elif cycle.more_body or self.pipeline:

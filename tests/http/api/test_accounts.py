@@ -194,7 +194,7 @@ async def test_a_new_user_names_all_of_its_faults(world: World):
     assert list(answer.json()["details"]) == ["role"]
 
 
-@pytest.mark.parametrize("password", ["\0 0\1\t7zq9", "🎬a📺b" * 32, "  7  z   q"])
+@pytest.mark.parametrize("password", ["\0 0\1\t7zq9", "🎬a📺b🍿" * 25, "  7  z   q"])
 async def test_a_password_may_be_any_characters(world: World, password: str):
     assert (await add_user(world, password=password)).status_code == 201
     assert (await sign_in(world, "ana", password)).status_code == 201

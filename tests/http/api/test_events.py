@@ -129,6 +129,7 @@ async def test_proxies_are_told_neither_to_keep_nor_to_gather_it(stocked: World)
     assert headers == {
         "content-type": "text/event-stream; charset=utf-8",
         "cache-control": "no-store, no-transform",
+        "x-content-type-options": "nosniff",
         "x-accel-buffering": "no",
     }
     head = await stocked.client.head("/api/v1/events", headers=stocked.member)

@@ -40,10 +40,9 @@ class ArtworkRoutes:
         picture = await self._artwork.find(viewer, ItemId(item_id), query.kind, query.width, query.season)
         headers = {
             "etag": f'"{picture.tag}"',
-            "cache-control": f"private, max-age={_MAX_AGE_S}",
             "vary": "authorization, cookie",  # a browser may be somebody else's by then
         }
         if has_tag(call.header(b"if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)
-        headers |= {"content-type": MEDIA_TYPE, "x-content-type-options": "nosniff"}
+        headers["content-type"] = MEDIA_TYPE
         return Response(await self._artwork.content(picture), headers=headers)

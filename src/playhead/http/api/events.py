@@ -19,9 +19,8 @@ MEDIA_TYPE: Final = "text/event-stream"
 CONNECTION: Final = "playhead.connection"
 """Where a server's state, in the scope, has the `Connection`. Other servers than ours have none."""
 
-# nginx, and what took after it, sends on at once what is marked so; no-transform keeps others from compressing, and so
-# from gathering it.
-_HEADERS: Final = {"cache-control": "no-store, no-transform", "x-accel-buffering": "no"}
+# nginx, and what took after it, sends on at once what is marked so.
+_HEADERS: Final = {"x-accel-buffering": "no"}
 
 # After a restart not all come back at the same moment.
 _RETRY_MS: Final = 1000

@@ -114,8 +114,6 @@ async def file_response(scope: Scope, path: Path, container: str | None) -> Resp
         validators = {
             "etag": opened.entity_tag,
             "last-modified": formatdate(opened.modified_at, usegmt=True),
-            # A browser may keep what it has, but must ask whether it may still be seen.
-            "cache-control": "private, no-cache",
         }
         if _is_unmodified(headers, opened):
             return Response(status_code=304, headers=validators)
@@ -123,7 +121,6 @@ async def file_response(scope: Scope, path: Path, container: str | None) -> Resp
             "accept-ranges": "bytes",
             "content-type": media_type_of(path.name, container),
             "content-disposition": _disposition(path.name),
-            "x-content-type-options": "nosniff",
         }
         if scope["method"] == "HEAD":  # only GET has ranges (section 14.2)
             return Response(headers=described | {"content-length": str(opened.size)})

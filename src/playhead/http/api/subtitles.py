@@ -28,12 +28,8 @@ class SubtitleRoutes:
         viewer = Viewer(call.user.user_id, call.user.role)
         is_number = index.isascii() and index.isdigit() and len(index) <= _LONGEST_INDEX
         found = await self._subtitles.find(viewer, FileId(file_id), int(index) if is_number else 10**_LONGEST_INDEX)
-        headers = {
-            "etag": f'"{found.tag}"',
-            # A place in a list may be another file's by tomorrow, so a browser must ask.
-            "cache-control": "private, no-cache",
-        }
+        headers = {"etag": f'"{found.tag}"'}
         if has_tag(call.header(b"if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)
-        headers |= {"content-type": f"{MEDIA_TYPE}; charset=utf-8", "x-content-type-options": "nosniff"}
+        headers["content-type"] = f"{MEDIA_TYPE}; charset=utf-8"
         return Response(await self._subtitles.content(found), headers=headers)
