@@ -1,4 +1,4 @@
-"""Posters and stills: who may see which, what they are taken from, and that none is made twice."""
+"""Posters and stills: access, sources, and the cache of generated pictures."""
 
 import asyncio
 import logging
@@ -32,22 +32,22 @@ MEDIA_TYPE: Final = "image/jpeg"
 
 log = logging.getLogger(__name__)
 
-# Part of every key. Raise it when pictures are made differently: all are then made anew.
+# Part of every cache key. Raise it when pictures are generated differently.
 _VERSION = 1
 
 _BOUNDS = WorkLimits(threads=2, waiting=128)
 
-# How much is kept on the disk: some 15,000 pictures.
+# Disk cache: about 15,000 pictures.
 BYTES_MAX = 512 * 1024 * 1024
 
-# Of several files the first are tried: the next where one is broken.
+# The most files tried for one picture, if the first ones are broken.
 _IMAGES_MAX = 3
 _FILMS_MAX = 2
 _EPISODES_LOOKED_AT = 20
 
 
 class _Source(NamedTuple):
-    """A file that a picture can be taken from. `path` is real and inside the library."""
+    """A file from which a picture can be made. `path` is resolved and inside the library."""
 
     path: Path
     is_film: bool
@@ -56,7 +56,7 @@ class _Source(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A picture that can be had, made or not. `tag` is the same for the same picture, and another for another."""
+    """A picture that exists or can be made. `tag` identifies its content, as an ETag."""
 
     tag: str
     size: PixelSize
@@ -64,7 +64,7 @@ class Picture:
 
 
 class MakePicture(Protocol):
-    """What makes a JPEG of a file. Raises Unusable."""
+    """Makes a JPEG from a file. Raises Unusable."""
 
     def __call__(self, path: Path, size: PixelSize) -> bytes:
         """Make it."""
@@ -79,7 +79,7 @@ class ArtworkTools(NamedTuple):
 
 
 class Artwork:
-    """The pictures of items, kept in `folder`. `monotonic` gives seconds that never go back."""
+    """The pictures of items, cached in `folder`. `monotonic` is a monotonic clock in seconds."""
 
     def __init__(
         self,
@@ -99,10 +99,10 @@ class Artwork:
     async def find(
         self, viewer: Viewer, item_id: ItemId, kind: ArtworkKind | None, width: int, season: int | None = None
     ) -> Picture:
-        """Return which picture an item, or a season of a show, has; looks at folders, and makes none.
+        """Find the picture of an item or a season; lists folders, makes nothing.
 
-        `kind` None: what such an item is usually shown by. Raises NOT_FOUND for the item, and where there is neither a
-        picture file nor a film; ACCESS_DENIED; INVALID (`season`) where the item is no show.
+        `kind` None: the usual kind for the item. Raises NOT_FOUND for the item, and if there is neither a picture file
+        nor a video; ACCESS_DENIED; INVALID (`season`) if the item is not a show.
         """
 
         def load(connection: Connection) -> tuple[str | None, Subject]:
@@ -126,10 +126,10 @@ class Artwork:
         return Picture(blake2b(evidence, digest_size=16).hexdigest(), size, sources)
 
     async def content(self, picture: Picture) -> bytes:
-        """Return a picture's JPEG, made now where it is not kept; who asks for the same one meanwhile waits for it.
+        """Return a picture's JPEG from the cache, or make it; concurrent requests share the work.
 
-        Raises NOT_FOUND where nothing can be made of its sources, which is remembered, and UNAVAILABLE where too many
-        pictures wait to be made.
+        Raises NOT_FOUND if its sources are unusable, which is cached, too, and UNAVAILABLE if too many pictures are
+        waiting to be made.
         """
         content = await self._single_flight.get(picture.tag, lambda: self._make(picture))
         if content is None:
@@ -137,7 +137,7 @@ class Artwork:
         return content
 
     async def close(self) -> None:
-        """Make no further picture."""
+        """Stop making pictures."""
         await self._single_flight.close()
 
     def _make(self, picture: Picture) -> bytes | None:

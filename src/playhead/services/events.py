@@ -1,6 +1,6 @@
-"""Live changes: hands what was committed to a user's open streams, here and in the other processes. Keeps no history.
+"""Live changes: publishes committed changes to a user's open streams, here and in other processes. Keeps no history.
 
-What comes faster than a device needs it is gathered, so that a stream costs the same however much is saved.
+Changes are coalesced into rounds, so that the cost of a stream does not depend on the number of saves.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ _VERSIONS_MAX: Final = 1000
 
 
 class StreamTiming(NamedTuple):
-    """How often a stream is looked after, in seconds.
+    """The intervals of a stream, in seconds.
 
-    The first change after a quiet while leaves at once, what follows it with the next round: together with the way from
-    another process that must stay under 1 s. Credentials and receivers are looked at with each tick. The heartbeat is
-    the WHATWG's advice against proxies that close what is silent.
+    The first change after a quiet period is sent immediately, later ones with the next round; with the relay between
+    processes this must stay under 1 s. Each tick checks credentials and receivers. The heartbeat follows the WHATWG's
+    advice for proxies that close idle connections.
     """
 
     round_s: float = 0.85
@@ -41,7 +41,7 @@ PACE: Final = StreamTiming()
 
 
 class StreamSignal(Enum):
-    """What a stream is told beside changes: look at everything again; nothing new, the connection lives."""
+    """Messages besides changes: refresh everything; and a heartbeat."""
 
     REFETCH = "refetch"
     HEARTBEAT = "heartbeat"
@@ -51,9 +51,9 @@ Notice = tuple[Change, ...] | StreamSignal
 
 
 class EventStream:
-    """What one open stream is to be sent. `monotonic` gives seconds that never jump. Belongs to one event loop.
+    """The send queue of one open stream, bound to one event loop. `monotonic` is a monotonic clock in seconds.
 
-    `on_stalled` is called where what was handed out last has not been taken for too long: whoever sends must give up.
+    `on_stalled` is called if the last message has not been sent for too long: the sender must then give up.
     """
 
     def __init__(self, principal: Principal, monotonic: Callable[[], float], pace: StreamTiming) -> None:
@@ -69,9 +69,9 @@ class EventStream:
         self._active_at = monotonic()
 
     async def next(self) -> Sequence[Notice]:
-        """Wait for what is to be sent next, and return all there is; nothing at the stream's end.
+        """Wait for messages and return all of them; nothing at the end of the stream.
 
-        To ask for more says that the last was sent.
+        Calling it again acknowledges that the previous ones were sent.
         """
         self._idle = True
         while not self._waiting and not self._ended:
@@ -84,7 +84,7 @@ class EventStream:
         return notices
 
     def put(self, notice: Notice) -> None:
-        """Add what is to be sent. A stream for which too much waits is ended."""
+        """Queue a message. A stream with too long a queue is ended."""
         if len(self._waiting) >= NOTICES_OF_STREAM.most:
             self.end()
             return
@@ -92,12 +92,12 @@ class EventStream:
         self._wake.set()
 
     def end(self) -> None:
-        """End the stream; what still waits is not sent."""
+        """End the stream; queued messages are not sent."""
         self._ended = True
         self._wake.set()
 
     def tick(self) -> None:
-        """Send a heartbeat after a silence, give up on a receiver that does not read."""
+        """Queue a heartbeat after a silence; give up on a receiver that does not read."""
         silent_s = self._monotonic() - self._active_at
         if self._idle:
             if silent_s >= self._pace.heartbeat_s:
@@ -108,7 +108,7 @@ class EventStream:
 
 
 class _Audience:
-    """All streams of one user, and what they are to hear in the next round."""
+    """All streams of one user, and the changes of the next round."""
 
     def __init__(self, user_id: UserId, round_s: float) -> None:
         self.streams: dict[EventStream, None] = {}
@@ -152,8 +152,8 @@ class _Audience:
 class Events:
     """The open streams of this process.
 
-    `monotonic` gives seconds that never jump. `ended_tokens` returns those of the given tokens that authenticate
-    nobody any more. `relay`, where several processes share a store, is handed everything that is published here.
+    `monotonic` is a monotonic clock in seconds. `ended_tokens` returns those of the given tokens that are no longer
+    valid. `relay`, if several processes share the store, gets everything that is published here.
     """
 
     def __init__(
@@ -174,28 +174,28 @@ class Events:
         self.open_streams = 0
         self.refused = 0
         self.is_heard = relay is not None
-        """Whether anybody may listen at all. Asked before every publishing of saves, so that silence costs nothing."""
+        """Whether there may be any listener. Checked before saves are published, so that no listener means no cost."""
 
     def publish(self, changes: Sequence[Change]) -> None:
-        """Tell the user's streams, in every process. Never blocks, never raises. Call it after the commit."""
+        """Publish changes to the users' streams in every process. Never blocks or raises. Call it after the commit."""
         if self._relay is not None:
             self._relay(changes)
         self.deliver(changes)
 
     def deliver(self, changes: Iterable[Change]) -> None:
-        """Tell the user's streams in this process."""
+        """Publish changes to the users' streams in this process."""
         for change in changes:
             audience = self._audiences.get(change.user_id)
             if audience is not None:
                 audience.add(change)
 
     def refetch_all(self) -> None:
-        """Tell every stream of this process that changes may have been missed."""
+        """Make every stream of this process refresh, because changes may have been missed."""
         for stream in self._streams():
             stream.put(StreamSignal.REFETCH)
 
     def open(self, principal: Principal) -> EventStream:
-        """Return a new stream of a user; `leave` it at its end. Raises UNAVAILABLE where there are too many."""
+        """Open a stream for a user; call `leave` at its end. Raises UNAVAILABLE if there are too many."""
         audience = self._audiences.get(principal.user_id)
         of_user = 0 if audience is None else len(audience.streams)
         if self._closed or self.open_streams >= EVENT_STREAMS.most or of_user >= EVENT_STREAMS_OF_USER.most:
@@ -212,7 +212,7 @@ class Events:
         return stream
 
     def leave(self, stream: EventStream) -> None:
-        """Forget a stream; idempotent."""
+        """Remove a stream; idempotent."""
         audience = self._audiences.get(stream.user_id)
         if audience is None or stream not in audience.streams:
             return
@@ -224,7 +224,7 @@ class Events:
         self.is_heard = self._relay is not None or bool(self._audiences)
 
     def end_streams(self) -> None:
-        """End every stream and open no more: this process is about to end. Idempotent."""
+        """End every stream and open no more, before shutdown. Idempotent."""
         self._closed = True
         for stream in self._streams():
             stream.end()

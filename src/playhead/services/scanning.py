@@ -1,7 +1,7 @@
-"""Scans of libraries: list the folder, compare it with what is known, look into what is new, store what was decided.
+"""Scans of libraries: list the folder, compare it with the catalogue, probe new files, store the decisions.
 
-A scan writes in small transactions, so that a server's saves never wait for it; broken off at any point it leaves a
-catalogue that is whole, and the next scan goes on from there.
+A scan writes in small transactions, so that saves do not wait for it; interrupted at any point, it leaves a consistent
+catalogue, and the next scan continues from there.
 """
 
 import asyncio
@@ -41,22 +41,22 @@ from playhead.storage.scanning import FileChange
 
 log = logging.getLogger(__name__)
 
-# Files that are stored in one transaction: some milliseconds, which is what a save may have to wait.
+# Files stored per transaction: a few milliseconds, which a save may have to wait.
 FILES_AT_ONCE = 50
 
-# Opening a file is mostly waiting for a disk or a network.
+# Opening a file is mostly waiting for a disk or a network file system.
 OPEN_AT_ONCE = 4
 
-# For how long a scan is believed to be running without a sign of life: a process that was killed blocks no longer.
+# How long a scan's lease lasts without renewal: a killed process blocks a library no longer than this.
 LEASE_MS = 15_000
 _RENEWAL_S = 4.0
 
-# Of a report that is kept; the numbers count all.
+# The most entries in a stored report; the counts include all.
 SKIPPED_KEPT = 200
 
 
 class ScanProgress(NamedTuple):
-    """How far a scan has come: `done` of `total` files that must be looked into; `path` is the one looked into last."""
+    """The progress of a scan: `done` of `total` files to probe; `path` is the last one probed."""
 
     done: int
     total: int
@@ -64,7 +64,7 @@ class ScanProgress(NamedTuple):
 
 
 class RunningScan(NamedTuple):
-    """A scan that this process makes just now; `total` None while the folder is being listed."""
+    """A scan that is running in this process; `total` is None while the folder is being listed."""
 
     done: int
     total: int | None
@@ -72,7 +72,7 @@ class RunningScan(NamedTuple):
 
 
 class FileMove(NamedTuple):
-    """A file that was found again under another name."""
+    """A file that was recognised under another path."""
 
     before: str
     after: str
@@ -80,9 +80,9 @@ class FileMove(NamedTuple):
 
 @dataclass(slots=True)
 class ScanReport:
-    """What a scan did to one library: paths of files, and titles of items that have come back or gone.
+    """What a scan changed in one library: paths of files, and titles of restored and removed items.
 
-    `skipped` names everything that is not in the catalogue, also what earlier scans have found faulty.
+    `skipped` lists everything that is not in the catalogue, including files that earlier scans found faulty.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -97,7 +97,7 @@ class ScanReport:
 
 
 class ScanSummary(msgspec.Struct):
-    """What is kept of a report: numbers, the first of the skipped, and why the scan came to no end, if so."""
+    """The stored part of a report: counts, the first skipped files, and why the scan failed, if it did."""
 
     added: int = 0
     changed: int = 0
@@ -111,16 +111,16 @@ class ScanSummary(msgspec.Struct):
 
 
 class ScanTools(NamedTuple):
-    """What names and contents of files are read by."""
+    """The functions that read names and contents of files."""
 
     parse: Callable[[PurePosixPath, LibraryKind], ParsedName | None]
     probe: Callable[[Path], MediaInfo]
 
 
 class Scanner:
-    """Scans libraries, each by one scan at a time, whichever process makes it.
+    """Scans libraries, one scan per library at a time across processes.
 
-    `clock` gives the time, `new_id` a random UUID.
+    `clock` returns the time, `new_id` a random UUID.
     """
 
     def __init__(
@@ -145,19 +145,18 @@ class Scanner:
         progress: Callable[[ScanProgress], None] = lambda _: None,
         allow_empty: bool = False,
     ) -> ScanReport:
-        """Scan a library to the end and return what was done. Scanning again changes nothing more.
+        """Scan a library and return what changed. A second scan changes nothing more.
 
-        Raises NOT_FOUND; CONFLICT where it is being scanned already, has no folder, where the folder cannot be read,
-        or where it holds no video any more though it did: a disk that is not mounted must not empty a catalogue.
-        `allow_empty` says that this is meant.
+        Raises NOT_FOUND, and CONFLICT if a scan is already running, or the library has no folder, an unreadable one, or
+        one that no longer holds any video: an unmounted disk must not empty a catalogue. `allow_empty` overrides that.
         """
         library, scan_id = await self._begin(library_id)
         return await self._scan(library, scan_id, progress, allow_empty=allow_empty)
 
     async def start(self, library_id: LibraryId) -> None:
-        """Begin a scan that goes on by itself; its report is kept with the library.
+        """Start a scan in the background; its report is stored with the library.
 
-        Raises NOT_FOUND, or CONFLICT where the library is being scanned already or has no folder.
+        Raises NOT_FOUND, or CONFLICT if a scan is already running or the library has no folder.
         """
         library, scan_id = await self._begin(library_id)
         task = asyncio.create_task(self._scan_unattended(library, scan_id))
@@ -165,11 +164,11 @@ class Scanner:
         task.add_done_callback(self._running.discard)
 
     def progress_of(self, library_id: LibraryId) -> RunningScan | None:
-        """Return how far the scan of a library has come; None where this process makes none."""
+        """Return the progress of a library's scan; None if none is running in this process."""
         return self._progress.get(library_id)
 
     async def close(self) -> None:
-        """Break off the scans that were started; what they have stored stays."""
+        """Cancel the scans started here; what they have stored stays."""
         running = list(self._running)
         for task in running:
             task.cancel()
@@ -241,7 +240,7 @@ class Scanner:
 
 
 class _ProbedFile(NamedTuple):
-    """A file that was looked into: what it is, or why it is skipped. `passing`: another look may find it well."""
+    """A probed file: what it is, or why it is skipped. `passing`: a later attempt may succeed."""
 
     task: ProbeTask
     reading: FileReading | None
@@ -313,7 +312,7 @@ class _Scan:
             raise conflict(f"The folder {shown(str(self._root))} cannot be read: {reason}") from error
 
     async def _keep(self, comparison: FolderDiff, found: Walk) -> list[ProbeTask]:
-        """Take what is as it was, and return what must be read again all the same: its item went to another library."""
+        """Keep unchanged files, and return those to read again because their item moved to another library."""
         same = [*comparison.kept, *comparison.returned]
         astray = await asyncio.to_thread(self._keep_all, same)
         report = self._report
@@ -360,7 +359,7 @@ class _Scan:
         return list(await asyncio.gather(*map(look, tasks)))
 
     def _look_into(self, task: ProbeTask, info: MediaInfo | None) -> _ProbedFile:
-        """Read one file, on a thread of the pool. `info` is what is known of its content, where that is as it was."""
+        """Read one file on a thread of the pool. `info` is its known content if that has not changed."""
         path = task.found.path
         try:
             described = describe(

@@ -1,4 +1,4 @@
-"""Subtitles of files as WebVTT: who may have them, where they are, and that none are converted twice."""
+"""Subtitles of files as WebVTT: access, sources, and the cache of converted ones."""
 
 import asyncio
 import logging
@@ -31,19 +31,19 @@ __all__ = ["MEDIA_TYPE", "Subtitle", "SubtitleTools", "Subtitles"]
 
 log = logging.getLogger(__name__)
 
-# Part of every key. Raise it when subtitles are converted differently.
+# Part of every cache key. Raise it when subtitles are converted differently.
 _VERSION = 1
 
-# A film without an index of its subtitles is read through, which is a disk's work for minutes.
+# A file without an index of its subtitles is read completely, which can keep a disk busy for minutes.
 _BOUNDS = WorkLimits(threads=2, waiting=64)
 
-# How much is kept on the disk: some 1,000 films' subtitles.
+# Disk cache: the subtitles of about 1,000 films.
 BYTES_MAX = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Subtitle:
-    """Subtitles that can be had, converted or not. `path` is real and inside the library; `tag` tells them apart."""
+    """Subtitles that are or can be converted. `path` is resolved and inside the library; `tag` is an ETag."""
 
     tag: str
     path: Path
@@ -59,7 +59,7 @@ class ConvertFile(Protocol):
 
 
 class ConvertStream(Protocol):
-    """Converts a film's subtitles, the stream of this number among them. Raises Unusable."""
+    """Converts one of the subtitle streams of a video, by its number among them. Raises Unusable."""
 
     def __call__(self, path: Path, number: int) -> bytes:
         """Convert them."""
@@ -74,7 +74,7 @@ class SubtitleTools(NamedTuple):
 
 
 class Subtitles:
-    """The subtitles of files, kept in `folder`. `monotonic` gives seconds that never go back."""
+    """The subtitles of files, cached in `folder`. `monotonic` is a monotonic clock in seconds."""
 
     def __init__(
         self,
@@ -92,9 +92,9 @@ class Subtitles:
         self._tools = tools
 
     async def find(self, viewer: Viewer, file_id: FileId, index: int) -> Subtitle:
-        """Return the subtitles of a file at this place of its list; looks at folders, and converts nothing.
+        """Find the subtitles with this index in a file's list; lists folders, converts nothing.
 
-        Raises NOT_FOUND for the file, and where there are no such subtitles or they are no text; ACCESS_DENIED.
+        Raises NOT_FOUND for the file, and if there are no such subtitles or they are not text; ACCESS_DENIED.
         """
 
         def load(connection: Connection) -> tuple[Library, MediaFile]:
@@ -110,9 +110,9 @@ class Subtitles:
         return found
 
     async def content(self, subtitle: Subtitle) -> bytes:
-        """Return WebVTT, converted now where it is not kept; who asks for the same meanwhile waits for it.
+        """Return WebVTT from the cache, or convert; concurrent requests share the work.
 
-        Raises NOT_FOUND where they cannot be read, which is remembered, and UNAVAILABLE where too many wait.
+        Raises NOT_FOUND if they cannot be read, which is cached, too, and UNAVAILABLE if too many are waiting.
         """
         content = await self._single_flight.get(subtitle.tag, partial(self._convert, subtitle))
         if content is None:
@@ -120,7 +120,7 @@ class Subtitles:
         return content
 
     async def close(self) -> None:
-        """Convert nothing further."""
+        """Stop converting."""
         await self._single_flight.close()
 
     def _convert(self, subtitle: Subtitle) -> bytes | None:
