@@ -1,7 +1,7 @@
 """A DB-API 2.0 (PEP 249) module over apsw, for SQLAlchemy. Knows SQLite's result codes; knows no tables and no policy.
 
-Rows are fetched whole by `execute`: a statement is finished when it returns, so that no forgotten cursor can hold a
-read snapshot open (which would keep the write-ahead log from being reset) or be in the way of a commit.
+`execute` fetches all rows: a statement is finished when it returns, so that no forgotten cursor can keep a read
+snapshot open (which would prevent the write-ahead log from being reset) or block a commit.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,8 +27,8 @@ Row: TypeAlias = tuple[Any, ...]
 Bindings: TypeAlias = "Sequence[Any] | Mapping[str, Any]"
 BeginMode: TypeAlias = Literal["DEFERRED", "IMMEDIATE"]
 
-# After one of these, what SQLite says of the file cannot be trusted. A wal-index that cannot grow is the exception:
-# that is a full disk, met before anything was written.
+# After one of these SQLite's view of the file cannot be trusted. The exception is a wal-index that cannot grow: that is
+# a full disk, detected before anything was written.
 _DAMAGE_CODES = frozenset({apsw.SQLITE_IOERR, apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB})
 
 
@@ -48,7 +48,7 @@ class Error(Exception):
 
 
 class InterfaceError(Error):
-    """The driver was used in a way that it does not support."""
+    """The driver was used in an unsupported way."""
 
 
 class DatabaseError(Error):
@@ -68,7 +68,7 @@ class IntegrityError(DatabaseError):
 
 
 class InternalError(DatabaseError):
-    """SQLite found itself in a state that it calls a defect."""
+    """SQLite reported an internal error."""
 
 
 class ProgrammingError(DatabaseError):
@@ -76,10 +76,10 @@ class ProgrammingError(DatabaseError):
 
 
 class NotSupportedError(DatabaseError):
-    """The library was built without what was asked for."""
+    """The library was built without the requested feature."""
 
 
-# Classes as in the standard library's sqlite3 where that has the case. What is missing is an OperationalError.
+# The same classes as the standard library's sqlite3 where it covers the case. Everything else is an OperationalError.
 _CLASSES: Mapping[type[BaseException], type[Error]] = {
     apsw.ConstraintError: IntegrityError,
     apsw.MismatchError: IntegrityError,
@@ -106,7 +106,7 @@ _CLASSES: Mapping[type[BaseException], type[Error]] = {
     TypeError: ProgrammingError,  # a value of a type that SQLite does not store
 }
 
-# What apsw raises for a statement or its parameters. Everything else is a defect here and passes through.
+# The exceptions of apsw for a statement or its parameters. Anything else is a defect and propagates.
 FAILURES = (apsw.Error, OverflowError, UnicodeEncodeError, TypeError)
 
 
@@ -124,9 +124,9 @@ def translated(error: BaseException) -> Error:
 
 
 class Connection:
-    """One apsw connection. `begin_mode` says what `begin` does; with None every statement commits by itself.
+    """One apsw connection. `begin_mode` selects what `begin` does; with None every statement commits on its own.
 
-    `damage` tells of the first failure that makes the file or the disk untrustworthy, whoever caught the exception.
+    `damage` is the first failure after which file or disk cannot be trusted, even if its exception was caught.
     """
 
     Error = Error  # PEP 249, optional extension; SQLAlchemy's pool looks for it
@@ -145,7 +145,7 @@ class Connection:
         return not self.driver.get_autocommit()
 
     def failed(self, error: BaseException) -> Error:
-        """Translate one of FAILURES and remember damage."""
+        """Translate one of FAILURES and record damage."""
         result = translated(error)
         damaging = result.code in _DAMAGE_CODES and result.extended_code != apsw.SQLITE_IOERR_SHMSIZE
         if damaging and self.damage is None:
@@ -153,7 +153,7 @@ class Connection:
         return result
 
     def rows(self, sql: str, parameters: Bindings = ()) -> list[Row]:
-        """Execute, and return all rows. This and the next two are the short way, without a DB-API cursor."""
+        """Execute, and return all rows. This and the next two bypass the DB-API cursor."""
         try:
             return self._execute(sql, parameters).fetchall()
         except FAILURES as error:
@@ -178,35 +178,35 @@ class Connection:
         return driver.changes() if driver.total_changes() != before else 0
 
     def each(self, sql: str, many: Iterable[Bindings]) -> list[Row]:
-        """Execute once for each of the parameters, and return the rows of all, in their order."""
+        """Execute once per set of parameters, and return all rows in order."""
         try:
             return list(self._executemany(sql, many))
         except FAILURES as error:
             raise self.failed(error) from error
 
     def run_each(self, sql: str, many: Iterable[Bindings]) -> int:
-        """Execute to the end once for each of the parameters; return the number of rows changed in all."""
+        """Execute to the end once per set of parameters; return the total number of changed rows."""
         before = self.driver.total_changes()
         self.each(sql, many)
         return self.driver.total_changes() - before
 
     def begin(self) -> None:
-        """Begin a transaction, unless every statement commits by itself."""
+        """Begin a transaction, unless every statement commits on its own."""
         if self.begin_mode is not None:
             self.rows("BEGIN IMMEDIATE" if self.begin_mode == "IMMEDIATE" else "BEGIN")
 
     def commit(self) -> None:
-        """Make the open transaction durable; nothing to do where none is open."""
+        """Commit the open transaction durably; does nothing if none is open."""
         if self.in_transaction:
             self.rows("COMMIT")
 
     def rollback(self) -> None:
-        """Undo the open transaction; nothing to do where none is open, as after some errors SQLite did it itself."""
+        """Roll back the open transaction, if there is one: SQLite rolls back by itself after some errors."""
         if self.in_transaction:
             self.rows("ROLLBACK")
 
     def checkpoint(self, mode: int) -> tuple[int, int]:
-        """Checkpoint the write-ahead log; return its frames, and how many of them are in the database now."""
+        """Checkpoint the write-ahead log; return its frames, and how many of them are now in the database."""
         try:
             return self.driver.wal_checkpoint("main", mode)
         except FAILURES as error:
@@ -292,7 +292,7 @@ class Cursor:
         """PEP 249 allows this to do nothing."""
 
     def close(self) -> None:
-        """Forget the rows that were not fetched."""
+        """Discard the remaining rows."""
         self._rows = iter(())
 
 
@@ -303,9 +303,9 @@ def connect(
     vfs: str | None = None,
     begin_mode: BeginMode | None = "DEFERRED",
 ) -> Connection:
-    """Open `database`, a path or ':memory:'. Raises OperationalError where it cannot be opened.
+    """Open `database`, a path or ':memory:'. Raises OperationalError if it cannot be opened.
 
-    The file is read only by the first statement, so that a file that is no database shows later.
+    The file is not read before the first statement, so a file that is not a database is detected later.
     """
     try:
         return Connection(apsw.Connection(database, flags=flags, vfs=vfs), begin_mode=begin_mode)

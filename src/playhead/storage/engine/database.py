@@ -1,7 +1,7 @@
-"""The storage seam: run a plain function with a connection, in a transaction, off the event loop; hot statements.
+"""The storage seam: runs a synchronous function with a connection in a transaction; and prepared hot statements.
 
-Knows no engine: `sqlite.py` implements what is promised here. Functions handed in are synchronous, take a connection,
-neither commit nor roll back, and never keep the connection.
+Knows no engine: `sqlite.py` and `postgres.py` implement this interface. The functions take a connection, neither commit
+nor roll back, and never keep the connection.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -23,105 +23,104 @@ READ_S = 10.0
 
 
 class StorageRefused(Exception):  # noqa: N818 - a refusal, not a defect; the message is for a person
-    """The store cannot be used as it is, and starting again will not help: the message tells a person why.
+    """The store cannot be used, and a restart will not help: the message tells a person why.
 
     Examples: a network file system, an affected SQLite library, a database of a newer version of Playhead.
     """
 
 
 class WouldBlockError(Exception):
-    """What was asked for at once has to be waited for: ask for it in the usual way."""
+    """The read cannot run without waiting: use the method that waits."""
 
 
 class Database(Protocol):
     """An open database.
 
-    All methods but `close` raise `PlayheadError` UNAVAILABLE where the store is busy for too long, full, failed or
-    closed; what the function raises otherwise, they pass on. `write` and `read` survive the cancellation of the
-    caller: a function that has begun runs to its end. A function must not wait for another of its own kind: there is
-    one writer, and a limited number of readers.
+    All methods but `close` raise `PlayheadError` UNAVAILABLE if the store is busy for too long, full, failed or closed;
+    exceptions of the function propagate. `write` and `read` survive cancellation of the caller: a function that has
+    started runs to its end. A function must not wait for another one of its kind: there is one writer, and a limited
+    number of readers.
     """
 
     async def read(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` on a reader thread, in a read-only transaction: one snapshot for all its statements.
+        """Run `fn` on a reader thread in a read-only transaction: one snapshot for all its statements.
 
-        It has a deadline, beyond which its statements are interrupted and UNAVAILABLE is raised.
+        After its deadline the running statement is interrupted and UNAVAILABLE is raised.
         """
         ...
 
     async def read_long(self, fn: Callable[[Connection], T]) -> T:
-        """Do what `read` does without its deadline: for scans, imports and exports, never for a request's answer.
+        """Like `read` without the deadline: for scans, imports and exports, never for answering a request.
 
-        Each statement should read a bounded piece. It is interrupted all the same when the process is about to end.
+        Each statement should read a bounded amount. Shutdown still interrupts it.
         """
         ...
 
     async def read_inline(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` for one statement of microseconds, by the shortest way the engine has; no transaction around it.
+        """Run `fn`, a single statement of microseconds, in the cheapest way of the engine; without a transaction.
 
-        On SQLite it runs on the calling thread, so it must not do anything else that takes time. Where that way is
-        not free it is run as by `read`, and may then have been begun before: `fn` must have no effects.
+        On SQLite it runs on the calling thread, so it must do nothing else that takes time. If that is not possible it
+        runs as by `read`, possibly after a first attempt: `fn` must have no side effects.
         """
         ...
 
     def read_nowait(self, fn: Callable[[Connection], T]) -> T:
-        """Do what `read_inline` does, without waiting for anything. Raises NotAtOnceError where that cannot be."""
+        """Like `read_inline` without waiting for anything. Raises WouldBlockError if that is not possible."""
         ...
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
-        """Run `fn` in a write transaction and return when it is durable. Rolled back whole if `fn` raises.
+        """Run `fn` in a write transaction and return when it is durable. Rolled back completely if `fn` raises.
 
-        `fn` may be run again, where another process was in its way; never after a commit whose outcome is unknown.
+        `fn` may be retried after a conflict with another process; never after a commit of unknown outcome.
         """
         ...
 
     async def commit_batch(self, fn: Callable[[Connection], T]) -> T:
-        """Do what `write` does, by the shortest way the engine has, for a few `Prepared` statements of microseconds.
+        """Like `write`, in the cheapest way of the engine, for a few `Prepared` statements of microseconds.
 
-        `fn` must be idempotent over transactions, not only within one: it is run again also where the outcome of a
-        commit is unknown. On SQLite it may run on the calling thread. It changes nothing that is remembered of a
-        connection, see `connection_cache`.
+        `fn` must be idempotent across transactions: it is retried even if the outcome of a commit is unknown. On SQLite
+        it may run on the calling thread. It must not change rows that connections cache, see `connection_cache`.
         """
         ...
 
     @property
     def lanes(self) -> int:
-        """How many transactions of users' writes make sense side by side."""
+        """How many transactions of users' writes should run in parallel."""
         ...
 
     def lane_of(self, user_id: str) -> int:
-        """Return the lane of what this user writes: 0 ≤ lane < `lanes`."""
+        """Return the lane of this user's writes: 0 ≤ lane < `lanes`."""
         ...
 
     @property
     def gathers_reads(self) -> bool:
-        """Whether many look-ups in one statement cost much less than one by one, so that waiting for them pays."""
+        """Whether batching look-ups into one statement pays, because each round trip is expensive."""
         ...
 
     def read_blocking(self, fn: Callable[[Connection], T]) -> T:
-        """Do what `read` does for callers without an event loop: commands and tests."""
+        """Like `read`, for callers without an event loop: commands and tests."""
         ...
 
     def write_blocking(self, fn: Callable[[Connection], T]) -> T:
-        """Do what `write` does for callers without an event loop: commands and tests."""
+        """Like `write`, for callers without an event loop: commands and tests."""
         ...
 
     def shorten_reads(self, seconds: float) -> None:
-        """Interrupt every running read, long ones included, in so many seconds; reads to come get no longer.
+        """Interrupt every running read, long ones included, after this many seconds; later reads get no more.
 
-        For a process that is about to end.
+        For a process that is shutting down.
         """
         ...
 
     async def close(self) -> None:
-        """Interrupt reads, let running and waiting writes end, then close every connection. May be called again."""
+        """Interrupt reads, wait for running and queued writes, then close every connection. Idempotent."""
         ...
 
 
 _CACHE = "playhead.cache"
 
 ConnectionCache = dict[Any, Any]
-"""What was looked up before and still holds: whoever fills it bounds it."""
+"""Cached look-ups that are still valid; code that adds entries also bounds them."""
 
 
 def connection_cache(connection: Connection) -> ConnectionCache | None:
@@ -134,12 +133,12 @@ def connection_cache(connection: Connection) -> ConnectionCache | None:
 
 
 def enable_connection_cache(connection: Connection) -> ConnectionCache:
-    """Let functions remember something of a connection; the engine that calls this promises to empty it in time."""
+    """Give a connection a cache; the calling engine guarantees to clear it in time."""
     return connection.info.setdefault(_CACHE, {})
 
 
 class Direct(Protocol):
-    """What `Prepared` needs of the DB-API connection under a SQLAlchemy connection. Errors are DB-API errors."""
+    """The methods that `Prepared` needs of the DB-API connection under a SQLAlchemy connection. DB-API errors."""
 
     def rows(self, sql: str, parameters: Any) -> list[Row]:  # noqa: ANN401 - a tuple or a mapping, as the driver wants
         """Execute, and return all rows."""
@@ -244,16 +243,16 @@ _UNBOUND: tuple[Connection | None, Any, Any] = (None, None, None)
 
 
 class Prepared:
-    """A Core statement that is compiled once for each dialect, and then executed by the driver itself.
+    """A Core statement that is compiled once per dialect and then executed directly on the driver.
 
-    For hot statements: Core's own execution costs more than such a query. Values go by the names of the statement's
-    `bindparam`s; lists go in as JSON (`func.json_each(bindparam("keys"))`), because an expanding IN cannot be compiled
-    once. Where the engines need different statements, `of_dialect` names the others: `Prepared(sqlite, postgresql=…)`.
-    Rows are plain tuples, converted by the column types as Core would; a `type_coerce` to a type of the driver
-    (an Integer for a Boolean) saves that. Errors are the same `sqlalchemy.exc` classes as Core's.
+    For hot statements, where Core's execution costs more than the query. Values are passed by the names of the
+    statement's `bindparam`s; lists are passed as JSON (`func.json_each(bindparam("keys"))`), because an expanding IN
+    cannot be compiled once. If the engines need different statements, `of_dialect` names the others:
+    `Prepared(sqlite, postgresql=…)`. Rows are plain tuples, converted by the column types as in Core; a `type_coerce`
+    to a driver type (Integer for Boolean) avoids that. Errors are the same `sqlalchemy.exc` classes as Core's.
 
-    Runs in whatever transaction the connection is in, and begins none: use it inside
-    `Database.read`, `write` or `read_inline`.
+    Runs in the connection's current transaction and begins none: use it inside `Database.read`, `write` or
+    `read_inline`.
     """
 
     def __init__(self, statement: ClauseElement, **of_dialect: ClauseElement) -> None:
@@ -267,7 +266,7 @@ class Prepared:
         return self._plan(connection).sql
 
     def rows(self, connection: Connection, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - what the columns hold
-        """Execute, and return all rows. Raises TypeError unless exactly the named parameters are given."""
+        """Execute, and return all rows. Raises TypeError unless exactly the statement's parameters are given."""
         plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
         values = plan.bind(parameters)
         try:
@@ -301,9 +300,9 @@ class Prepared:
         return rows[0] if rows else None
 
     def each(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
-        """Execute once for each of `many`, and return the rows of all, in their order, as the driver has them.
+        """Execute once for each of `many`, and return all rows in order, unconverted.
 
-        The values stand in the order in which the statement names its parameters first, and nothing converts them.
+        Values are in the order in which the statement first names its parameters, and are not converted.
         """
         known, plan, direct = self._bound
         if known is not connection:
@@ -375,12 +374,11 @@ def _wrapped(connection: Connection, plan: _Plan, error: Exception) -> BaseExcep
 
 
 class PreparedMany:
-    """A Core statement for many rows of values, run by the way that suits the engine.
+    """A Core statement for many rows of values, executed as suits the engine.
 
-    `each` runs once for each row, which is best where the engine lives in the same process. Where a wire lies between,
-    `together` runs once for all: its parameters of the same names are arrays, one a column; or, where it has a single
-    parameter `rows`, that is one JSON text, an array of arrays. The engine's name tells which: `together` is for
-    PostgreSQL.
+    `each` runs once per row, which is best for an engine in the same process. Across a network `together` runs once for
+    all rows: its parameters of the same names are arrays, one per column; or, if its only parameter is `rows`, that is
+    one JSON text, an array of arrays. `together` is for PostgreSQL.
     """
 
     def __init__(self, each: ClauseElement, together: ClauseElement) -> None:

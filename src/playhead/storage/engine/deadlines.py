@@ -1,4 +1,4 @@
-"""Deadlines of reads: a thread that interrupts what runs for too long, on whatever engine. Knows no SQL."""
+"""Deadlines of reads: a thread that interrupts reads that run for too long, on any engine. Knows no SQL."""
 
 import math
 import threading
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 RETRY_AFTER_S = 5
-"""When a client may ask again for what took too long. Sooner it would only add to the load that made it slow."""
+"""`Retry-After` of a read that took too long. An earlier retry would add to the load that made it slow."""
 
 # A read is interrupted between two of its statements, too, where nothing is running that would notice.
 _AGAIN_AFTER_S = 0.05
@@ -21,18 +21,18 @@ class RunningRead:
         self.interrupted = False
         self._interrupt = interrupt
         self._running = True
-        # Whoever uses the connection next must not be interrupted instead.
+        # The next user of the connection must not be interrupted instead.
         self._lock = threading.Lock()
 
     def interrupt(self) -> None:
-        """Stop the statement that runs, unless the read has ended."""
+        """Stop the running statement, unless the read has ended."""
         with self._lock:
             if self._running:
                 self.interrupted = True
                 self._interrupt()
 
     def end(self) -> None:
-        """Return when nothing will interrupt the connection any more."""
+        """Return once nothing can interrupt the connection any more."""
         with self._lock:
             self._running = False
 
@@ -68,7 +68,7 @@ class Deadlines:
                 self._reads.discard(read)
 
     def shorten(self, seconds: float) -> None:
-        """Interrupt every running read in so many seconds at the latest, and give those to come no longer."""
+        """Interrupt every running read after this many seconds at the latest, and give later ones no more."""
         until = time.monotonic() + seconds
         with self._changed:
             self._most_s = min(self._most_s, seconds)
@@ -77,7 +77,7 @@ class Deadlines:
                 self._wake_by(read.until)
 
     def close(self) -> None:
-        """Watch no longer. Call it when no read runs any more."""
+        """Stop watching. Call it when no read is running."""
         with self._changed:
             self._closed = True
             self._changed.notify()

@@ -1,4 +1,4 @@
-"""Group commit in lanes: what arrives while one batch commits makes up the next. Knows no domain and no SQL."""
+"""Group commit in lanes: jobs that arrive while a batch commits form the next batch. Knows no domain and no SQL."""
 
 import asyncio
 from collections import deque
@@ -11,22 +11,21 @@ from playhead.errors import unavailable
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-# What a batch costs whatever its size is then a small share of it, and no more is gained by waiting.
-_ENOUGH = 128
-# How many turns of the loop bring nothing before nobody is waited for. A turn without work takes some microseconds.
-_STILL_TURNS = 6
+# From this size on the fixed cost of a batch is a small share of it, and lingering gains nothing.
+_LINGER_UNTIL = 128
+# Iterations of the event loop without a new job that end the lingering. An idle iteration takes some microseconds.
+_LINGER_ITERATIONS = 6
 
 
 class GroupCommit(Generic[Job, Result]):
-    """Hands waiting jobs to `commit` in batches, one batch of a lane at a time, the lanes side by side.
+    """Passes queued jobs to `commit` in batches: one batch per lane at a time, lanes in parallel.
 
-    `commit` takes the jobs of one batch in order of arrival and returns one result a job, in that order, after all of
-    them are durable. A result that is an exception is raised to that job's submitter alone; an exception that `commit`
-    raises, to everybody in the batch. Jobs of one lane keep their order. `lane_of` maps a job to its lane, 0 ≤ lane <
-    `lanes`. `observe` is told of each batch its size, and the seconds that it took. Belongs to one event loop.
+    `commit` takes the jobs of a batch in order of arrival and returns one result per job, in that order, once all are
+    durable. A result that is an exception is raised to that job's submitter only; an exception raised by `commit`, to
+    all submitters of the batch. Jobs of one lane keep their order. `lane_of` maps a job to its lane,
+    0 ≤ lane < `lanes`. `observe` gets the size of each batch and its duration in seconds. Bound to one event loop.
 
-    `max_waiting` is four full batches: who comes then waits for four syncs of the disk, not for the many that a client
-    would give up on.
+    `max_waiting` is four full batches: a job then waits for at most four disk syncs, within a client's patience.
     """
 
     def __init__(  # noqa: PLR0913 - bounds that a test or a store sets
@@ -51,19 +50,19 @@ class GroupCommit(Generic[Job, Result]):
 
     @property
     def waiting(self) -> int:
-        """How many jobs wait, or are being committed."""
+        """The number of jobs that are queued or being committed."""
         return self._waiting
 
     @property
     def refused(self) -> int:
-        """How many jobs were refused so far, because the queue was full or closed."""
+        """The number of jobs refused so far because the queue was full or closed."""
         return self._refused
 
     def submit(self, job: Job) -> "asyncio.Future[Result]":
         """Queue a job; the future yields its result once it is durable.
 
-        Raises UNAVAILABLE at once, instead of letting clients wait in vain, when the queue is full or closed. A
-        submitter that gives up does not take its job back: it may be durable already.
+        Raises UNAVAILABLE immediately if the queue is full or closed (backpressure). Cancelling the future does not
+        withdraw the job: it may already be durable.
         """
         if self._closed or self._waiting >= self._max_waiting:
             self._refused += 1
@@ -79,14 +78,14 @@ class GroupCommit(Generic[Job, Result]):
         return future
 
     def submit_many(self, jobs: Sequence[Job]) -> "list[asyncio.Future[Result]]":
-        """Queue the jobs of one submitter, all of them or none; otherwise as `submit`."""
+        """Queue all jobs of one submitter, or none; otherwise like `submit`."""
         if self._waiting + len(jobs) > self._max_waiting:
             self._refused += len(jobs)
             raise unavailable()
         return [self.submit(job) for job in jobs]
 
     async def close(self) -> None:
-        """Refuse further jobs and wait until all that were accepted are answered."""
+        """Refuse further jobs and wait until all accepted ones are answered."""
         self._closed = True
         while running := [lane.task for lane in self._lanes if lane.task is not None]:
             await asyncio.wait(running)
@@ -102,7 +101,7 @@ class GroupCommit(Generic[Job, Result]):
                 await self._commit_batch(batch)
                 self._waiting -= len(batch)
                 self._observe(len(batch), loop.time() - began)
-                await _until_still(lane.waiting)
+                await _linger(lane.waiting)
         finally:
             lane.task = None
 
@@ -121,20 +120,20 @@ class GroupCommit(Generic[Job, Result]):
                 future.set_result(result)
 
 
-async def _until_still(waiting: Sized) -> None:
-    """Let those who were just answered come back, where others wait already, so that they share the next batch.
+async def _linger(waiting: Sized) -> None:
+    """Linger so that just-served clients join the next batch, if other jobs are already queued.
 
-    Else clients that wait for their answers fall into two halves which take turns, and pay for twice as many batches.
+    Otherwise clients fall into two halves that take turns, and twice as many batches are needed.
     """
-    still = 0
-    while 0 < len(waiting) < _ENOUGH and still < _STILL_TURNS:
+    quiet = 0
+    while 0 < len(waiting) < _LINGER_UNTIL and quiet < _LINGER_ITERATIONS:
         before = len(waiting)
         await asyncio.sleep(0)
-        still = 0 if len(waiting) > before else still + 1
+        quiet = 0 if len(waiting) > before else quiet + 1
 
 
 class _Lane(Generic[Job, Result]):
-    """The jobs of one lane that wait, and the task that commits them while there are any."""
+    """The queued jobs of one lane, and the task that commits them while there are any."""
 
     def __init__(self) -> None:
         self.waiting: deque[tuple[Job, asyncio.Future[Result]]] = deque()

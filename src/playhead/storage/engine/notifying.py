@@ -1,7 +1,7 @@
-"""Texts between the processes on one PostgreSQL database: LISTEN and NOTIFY. Knows nothing of what they say.
+"""Messages between the processes on one PostgreSQL database by LISTEN and NOTIFY. Knows nothing of their content.
 
-Both have a connection of their own, outside the pool and outside every other transaction: transactions that notify
-commit one after the other, throughout the server. See docs/decisions/0019-live-changes.md.
+Both use separate connections, outside of the pool and of every other transaction: transactions that notify commit one
+at a time across the whole server. See docs/decisions/0019-live-changes.md.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ _SEND: Final = SQL("SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS pay
 
 
 class _Connection(AsyncConnection):
-    """A connection that is closed where the server owes an answer, and is silent for `silence_s`."""
+    """A connection that is closed if the server does not answer for `silence_s`."""
 
     silence_s = _SILENCE_S
 
@@ -43,7 +43,7 @@ class _Connection(AsyncConnection):
         interval: float = _LOOK_FOR_SIGNALS_S,
         timeout: float | None = None,  # noqa: ASYNC109 - psycopg's
     ) -> T:
-        """Wait for what the server answers. Raises OperationalError where it does not in time."""
+        """Wait for the server's answer. Raises OperationalError on a timeout."""
         try:
             return await super().wait(gen, interval, self.silence_s if timeout is None else timeout)
         except psycopg.OperationalError as error:
@@ -53,11 +53,11 @@ class _Connection(AsyncConnection):
 
 
 class PostgresNotifier:
-    """One channel of a database. Connects when it is used, and again when a connection was lost.
+    """One channel of a database. Connects on first use, and reconnects.
 
-    Whoever listens hears nothing where all is well and nothing is sent, and where the wire has fallen silent; so it
-    asks, after `silence_s` in which it heard nothing, and waits as long for the answer. `bytes_max` is how long a text
-    may be. Source: PostgreSQL's documentation of NOTIFY.
+    A listener cannot tell an idle channel from a dead connection; so after `silence_s` without messages it sends a
+    query and waits as long for the answer. `bytes_max` is the longest message. Source: PostgreSQL's documentation of
+    NOTIFY.
     """
 
     bytes_max = 7999
@@ -69,9 +69,9 @@ class PostgresNotifier:
         self._sending: _Connection | None = None
 
     async def notify(self, texts: Sequence[str]) -> None:
-        """Send texts to all that listen, this process too: all of them or none.
+        """Send messages to all listeners, including this process: all or none.
 
-        Raises UNAVAILABLE where that failed, or may have.
+        Raises UNAVAILABLE if that failed or may have failed.
         """
         try:
             if self._sending is None:
@@ -82,9 +82,9 @@ class PostgresNotifier:
             raise unavailable() from error
 
     async def listen(self, heard: Callable[[str], None], connected: Callable[[], None]) -> None:
-        """Hand on each text that is sent, until cancelled. `connected` is called each time that listening begins.
+        """Deliver each message until cancelled. `connected` is called whenever listening starts.
 
-        What was sent before that moment was not heard.
+        Messages sent before that moment are missed.
         """
         pause = _FIRST_PAUSE_S
         while True:
@@ -103,7 +103,7 @@ class PostgresNotifier:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     async def close(self) -> None:
-        """Let go of the connection that sends; idempotent."""
+        """Close the sending connection; idempotent."""
         connection, self._sending = self._sending, None
         if connection is not None:
             await connection.close()
