@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from socket import socket
 
 import pytest
 from typer.testing import CliRunner, Result
@@ -82,14 +83,20 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
     backup = tmp_path / "backup.db"
     if settings.database:
         assert "pg_dump" in operator("db", "backup", str(backup), status=1)
+        assert "pg_restore" in operator("db", "restore", str(backup), status=1)
         target = f"sqlite:///{tmp_path / 'copy.db'}"
         source = settings.database
     else:
         assert "whole and sound" in operator("db", "backup", str(backup))
+        assert "whole and sound" in operator("db", "restore", str(backup))
         target = cluster.create("copied-by-a-command")
         postgres_migrations.upgrade(target)
         source = f"sqlite:///{settings.data / 'playhead.db'}"
     assert "each compared" in operator("db", "copy", "--from", source, "--to", target, whole=False)
+    with socket() as nobody_listens:
+        nobody_listens.bind(("127.0.0.1", 0))
+        port = str(nobody_listens.getsockname()[1])
+        assert port in operator("health", "--host", "127.0.0.1", "--port", port, status=1, whole=False)
     doctor = CliRunner().invoke(app, ["doctor", "--data", str(settings.data), *_database(settings)])
     assert doctor.exception is None or isinstance(doctor.exception, SystemExit)  # a throw-away server does not sync
     assert "Playhead" in doctor.stdout

@@ -21,9 +21,11 @@ from playhead.terminal import log_to_stderr, progress_bar, say
 
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
+    from playhead.domain.accounts import User
     from playhead.domain.catalogue import Item
     from playhead.services.access import Viewer
     from playhead.services.accounts import Ended
+    from playhead.services.catalogue import ItemView
     from playhead.services.scanning import ScanReport
 
 T = TypeVar("T")
@@ -121,7 +123,15 @@ def user_add(  # noqa: PLR0913 - its options
 @user.command("list")
 def user_list(data: Data = None, database: Database = None) -> None:
     """Show all users."""
-    users = _run(data, database, lambda playhead: playhead.accounts.list_users())
+
+    async def list_all(playhead: "Installation") -> "list[User]":
+        users, cursor = await playhead.accounts.page_of_users("")
+        while cursor is not None:
+            more, cursor = await playhead.accounts.page_of_users(cursor)
+            users += more
+        return users
+
+    users = _run(data, database, list_all)
     _print_table(("name", "role", "id"), [(each.name, each.role, each.id) for each in users])
 
 
@@ -297,16 +307,25 @@ def items(
     """Show the ids and titles of what there is."""
     from playhead.http.api.catalogue import item_answer
     from playhead.http.bodies import encode
+    from playhead.services.catalogue import LIMIT_MAX
 
-    page = _run(
-        data,
-        database,
-        lambda playhead: playhead.catalogue.list_items(_operator(), library=library_name, limit=None),
-    )
+    async def list_all(playhead: "Installation") -> "list[ItemView]":
+        views: list[ItemView] = []
+        cursor: str | None = None
+        while True:  # in parts, because a read has a deadline, however large the catalogue is
+            page = await playhead.catalogue.list_items(
+                _operator(), library=library_name, cursor=cursor, limit=LIMIT_MAX
+            )
+            views += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return views
+
+    views = _run(data, database, list_all)
     if as_json:
-        typer.echo(shown_json(encode([item_answer(view) for view in page.items]).decode()))
+        typer.echo(shown_json(encode([item_answer(view) for view in views]).decode()))
     else:
-        rows = [(view.item.id, view.item.kind, _title(view.item)) for view in page.items]
+        rows = [(view.item.id, view.item.kind, _title(view.item)) for view in views]
         _print_table(("id", "kind", "title"), rows)
 
 

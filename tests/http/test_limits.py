@@ -1,10 +1,11 @@
 """What happens beyond the limits of docs/limits.md, for what one user can add to: a test a row."""
 
+import re
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Table, func, insert, select
+from sqlalchemy import Connection, Table, func, insert, select
 
 from playhead.domain.accounts import TokenKind
 from playhead.domain.limits import (
@@ -18,7 +19,7 @@ from playhead.domain.limits import (
 )
 from playhead.storage import schema
 from support import Ids
-from world import EPISODE, MOVIE, PASSWORD, SHOW, World
+from world import EPISODE, LIBRARY, MOVIE, PASSWORD, SHOW, World
 
 pytestmark = pytest.mark.anyio
 
@@ -103,6 +104,80 @@ async def test_a_batch_adds_no_more_plays_than_an_item_can_have(stocked: World):
     assert await count(stocked, schema.play) == PLAYS_OF_ITEM.most
 
 
+async def test_plays_are_listed_in_parts_each_once(stocked: World):
+    await fill_plays(stocked, 5)
+    undated = [{"item_id": MOVIE, "id": new_id(), "watched_at": None, "source": "marked"} for _ in range(2)]
+    same_time = [{"item_id": MOVIE, "id": new_id(), "watched_at": DAY_MS, "source": "marked"} for _ in range(2)]
+    await fill(stocked, schema.play, *undated, *same_time)
+    whole = (await stocked.client.get(f"{MOVIE_URL}/plays", headers=stocked.member)).json()
+    assert (len(whole["items"]), whole["next_cursor"]) == (9, None)
+    parts = await read_in_parts(stocked, f"{MOVIE_URL}/plays")
+    assert [len(part) for part in parts] == [2, 2, 2, 2, 1]
+    assert [play for part in parts for play in part] == whole["items"]
+    assert [play["watched_at"] for play in whole["items"][-2:]] == [None, None]
+
+
+async def read_in_parts(world: World, url: str) -> list[list[dict[str, Any]]]:
+    parts: list[list[dict[str, Any]]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        answer = await world.client.get(url, params={"limit": "2", **cursor}, headers=world.member)
+        parts.append(answer.json()["items"])
+        if answer.json()["next_cursor"] is None:
+            return parts
+        cursor = {"cursor": answer.json()["next_cursor"]}
+
+
+async def test_what_is_being_played_is_listed_in_parts_each_once(stocked: World):
+    ids = [new_id() for _ in range(5)]
+    title = dict.fromkeys(("title", "sort_title", "search_title", "identity"), "")
+    item = title | {"library_id": LIBRARY, "kind": "movie", "added_at": 0}
+    rows = [item | {"id": each, "identity": each} for each in ids]
+    await stocked.playhead.installation.database.write(lambda c: c.execute(insert(schema.item), rows))
+    for each in ids:
+        body = {"position_seconds": 100, "duration_seconds": 5400}
+        await stocked.client.post(f"/api/v1/playback/movie/{each}", json=body, headers=stocked.member)
+    parts = await read_in_parts(stocked, "/api/v1/now-playing")
+    assert [len(part) for part in parts] == [2, 2, 1]
+    assert {each["item"]["id"] for part in parts for each in part} == set(ids)
+    everybody = await stocked.client.get("/api/v1/now-playing?all=true&limit=2", headers=stocked.admin)
+    assert everybody.json()["next_cursor"]
+
+
+@pytest.mark.parametrize("url", [f"{MOVIE_URL}/plays", "/api/v1/now-playing"])
+async def test_a_cursor_of_another_list_is_refused(stocked: World, url: str):
+    for cursor in ("x", "WzEsIngiXQ", "WzEsIngiLCJ5Il0", "e30"):
+        answer = await stocked.client.get(url, params={"cursor": cursor}, headers=stocked.member)
+        assert answer.json()["details"] == {"cursor": ["is no cursor of this list"]}
+
+
+async def test_the_page_of_an_item_shows_its_plays_in_parts(stocked: World):
+    await fill_plays(stocked, 150)
+    first = (await stocked.client.get(f"/movies/{MOVIE}", headers=stocked.member)).text
+    assert "150 plays" in first
+    assert first.count('value="remove-play"') == 100
+    [earlier] = re.findall(r'href="(\?plays=[^"]+)#plays"', first)
+    second = (await stocked.client.get(f"/movies/{MOVIE}{earlier}", headers=stocked.member)).text
+    assert second.count('value="remove-play"') == 50
+    assert "Earlier plays" not in second
+
+
+async def test_the_pages_of_admins_show_users_in_parts(world: World):
+    def add(connection: Connection) -> None:
+        ids = [(new_id(), f"user {number:03}") for number in range(120)]
+        common = {"role": "member", "password_hash": "", "created_at": 0}
+        connection.execute(insert(schema.account), [common | {"id": each, "name": name} for each, name in ids])
+        connection.execute(insert(schema.login), [{"name": name, "user_id": each} for each, name in ids])
+
+    await world.playhead.installation.database.write(add)
+    first = (await world.client.get("/admin/users", headers=world.admin)).text
+    [more] = re.findall(r'href="(\?cursor=[^"]+)"', first)
+    second = (await world.client.get(f"/admin/users{more}", headers=world.admin)).text
+    assert first.count('aria-label="Change ') == 100
+    assert second.count('aria-label="Change ') == 23
+    assert "123" in (await world.client.get("/admin", headers=world.admin)).text
+
+
 # Kept positions
 
 
@@ -144,7 +219,7 @@ async def test_snoozes_that_are_over_make_room_for_a_decision(stocked: World):
 
 
 async def fill_tokens(world: World, kind: TokenKind, number: int) -> None:
-    common = {"kind": kind.value, "name": "", "expires_at": None, "last_used_at": None}
+    common = {"kind": kind.value, "scope": "all", "name": "", "expires_at": None, "last_used_at": None}
     rows = [common | {"hash": f"{kind}-{each}", "id": new_id(), "created_at": each} for each in range(number)]
     await fill(world, schema.token, *rows)
 

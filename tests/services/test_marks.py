@@ -95,7 +95,7 @@ async def test_forgetting_going_back_and_a_removed_play_are_published(here: Inst
     for seconds in (3000, 5000):
         await here.report(seconds)
     ((point_id, _),) = await here.marks.list_points(USER, *movie)
-    (play,) = await here.marks.list_plays(USER, *movie)
+    (play,) = (await here.marks.list_plays(USER, *movie)).items
     await here.marks.restore(USER, *movie, point_id)
     await here.marks.remove_play(USER, *movie, play.id)
     await here.marks.forget(USER, *movie)
@@ -277,7 +277,9 @@ async def test_nothing_is_lost_where_two_processes_mark_and_report_at_once(
         assert state.plays.number == 40
         assert state.progress is not None
         assert state.progress.watched
-        assert sorted(play.watched_at or 0 for play in await other.marks.list_plays(USER, *movie)) == sorted(times)
+        assert sorted(play.watched_at or 0 for play in (await other.marks.list_plays(USER, *movie)).items) == sorted(
+            times
+        )
     finally:
         await other.database.close()
 

@@ -379,6 +379,15 @@ class Accounts:
         """Return users ordered by login key, beginning behind the key `after`; all of them without `limit`."""
         return await self._database.read(lambda connection: storage.list_users(connection, after, limit))
 
+    async def page_of_users(self, cursor: str, limit: int = 100) -> tuple[list[User], str | None]:
+        """Return users as `list_users` does, and the cursor of those that follow, None at the end."""
+        users = await self.list_users(after=_storable(cursor), limit=limit + 1)
+        return users[:limit], login_key(users[limit - 1].name) if len(users) > limit else None
+
+    async def count_users(self) -> dict[Role, int]:
+        """Return how many users there are of each role."""
+        return await self._database.read(storage.count_users)
+
     async def find_user(self, user_id: UserId) -> User:
         """Return a user. Raises NOT_FOUND."""
         return await self._database.read(lambda connection: _user(connection, user_id))
@@ -582,6 +591,11 @@ def _wrong_password() -> PlayheadError:
 def _end_credentials(connection: Connection, user_id: UserId, *, end_tokens: bool, but: str) -> Ended:
     sessions = storage.remove_sessions(connection, user_id, but=but)
     return Ended(sessions, storage.remove_api_tokens(connection, user_id, but=but) if end_tokens else 0)
+
+
+def _storable(cursor: str) -> str:
+    """Any text is a place in the alphabet, once it is one that every database can store."""
+    return cursor.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def _refuse_faults(**details: list[str]) -> None:

@@ -23,15 +23,17 @@ from playhead.domain.lists import (
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, moment_of
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, completion_percentage, resume_position
 from playhead.errors import invalid, not_found
+from playhead.services import cursors
 from playhead.services.access import Viewer, require_library, visible_libraries
 from playhead.services.catalogue import SORTS, ItemCursor, bad_cursor, decode_cursor, encode_cursor, visible_item
+from playhead.services.cursors import TimeCursor
 from playhead.services.lists import WatchedView
+from playhead.services.marks import PlayPage, page_of_plays
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
 from playhead.storage.catalogue import ItemOrder, ListPosition
 from playhead.storage.engine.database import Connection, Database
-from playhead.storage.marks import Play
 
 SHELF_LENGTH = 60
 """Items per page of a library."""
@@ -41,6 +43,9 @@ FOUND_MAX = 48
 
 RECENT_MAX = 18
 """The number of recently added items shown."""
+
+PLAYS_SHOWN = 100
+"""Plays per page of an item."""
 
 _ADDED_TOGETHER_MS = 24 * 60 * 60 * 1000
 
@@ -122,7 +127,8 @@ class ItemPageView(NamedTuple):
     seen: ItemWithState
     library: Library
     files: Sequence[MediaFile]
-    plays: Sequence[Play]
+    play_count: int
+    plays: PlayPage
     points: Sequence[tuple[str, KeptPoint]]
     state: ListState
     previous: ItemId | None
@@ -270,8 +276,14 @@ class Browsing:
             return RecentView(added.added_at, self._seen(episodes[of_show[0]], card.item), shows[added.id], 1)
         return RecentView(added.added_at, None, shows[added.id], len(of_show))
 
-    async def item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> ItemPageView:
-        """Return the page of a movie or an episode, removed or not."""
+    async def item(
+        self, viewer: Viewer, kind: ItemKind, item_id: ItemId, plays_cursor: str | None = None
+    ) -> ItemPageView:
+        """Return the page of a movie or an episode, removed or not, with the plays after the cursor.
+
+        Also raises INVALID for the cursor.
+        """
+        after = None if plays_cursor is None else cursors.decode_cursor(plays_cursor, TimeCursor)
 
         def load(connection: Connection) -> ItemPageView:
             view = visible_item(connection, viewer, item_id, kind)
@@ -288,7 +300,8 @@ class Browsing:
                 self._seen(known._replace(item=item), show),
                 view.library,
                 sorted(catalogue.list_files(connection, item_id), key=version_preference),
-                marks.list_plays(connection, key),
+                marks.count_plays(connection, key).number,
+                page_of_plays(connection, key, after, PLAYS_SHOWN),
                 marks.list_points(connection, key),
                 lists.find_state(connection, (viewer.user_id, item.show_id or item_id)),
                 previous,

@@ -1,12 +1,8 @@
 """A user's lists: continue watching, next up, history, now playing; and the user's decisions about cards."""
 
-import base64
-import binascii
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from typing import Generic, NamedTuple, TypeVar
-
-import msgspec
 
 from playhead.domain.access import may_administer
 from playhead.domain.events import Change, Publish, Topic
@@ -23,11 +19,12 @@ from playhead.domain.lists import (
     following,
     next_up,
 )
-from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
+from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import ItemFacts, Policy, Progress, resume_position
 from playhead.errors import access_denied, invalid
 from playhead.services.access import Viewer, require_item
-from playhead.services.catalogue import ItemView
+from playhead.services.catalogue import LIMIT_MAX, ItemView
+from playhead.services.cursors import UNDATED, PlayingCursor, TimeCursor, decode_cursor, encode_cursor
 from playhead.storage import catalogue, playback
 from playhead.storage import lists as storage
 from playhead.storage.engine.database import Connection, Database
@@ -165,7 +162,7 @@ class Lists:
 
     async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page[PlayedView]:
         """Return plays, newest first, undated ones last. Raises INVALID for the cursor."""
-        after = None if cursor is None else _decode(cursor)
+        after = None if cursor is None else decode_cursor(cursor, TimeCursor)
 
         def load(connection: Connection) -> Page[PlayedView]:
             plays = storage.list_history(
@@ -176,7 +173,9 @@ class Lists:
             last = shown[-1] if len(plays) > limit else None
             return Page(
                 [PlayedView(each, *views[each.item_id]) for each in shown],
-                None if last is None else _encode(-1 if last.watched_at is None else last.watched_at, last.id),
+                None
+                if last is None
+                else encode_cursor(TimeCursor(UNDATED if last.watched_at is None else last.watched_at, last.id)),
             )
 
         return await self._database.read(load)
@@ -199,26 +198,38 @@ class Lists:
             days[day] = days.get(day, 0) + length
         return {day: Milliseconds(length) for day, length in days.items()}
 
-    async def now_playing(self, viewer: Viewer, *, everybody: bool) -> list[PlayingView]:
-        """Return what is playing now, newest first. Raises ACCESS_DENIED if a member asks for all users."""
+    async def now_playing(
+        self, viewer: Viewer, *, everybody: bool, cursor: str | None = None, limit: int = LIMIT_MAX
+    ) -> Page[PlayingView]:
+        """Return what is playing now, newest first.
+
+        Raises ACCESS_DENIED if a member asks for all users, INVALID for the cursor.
+        """
         is_admin = may_administer(viewer.role)
         if everybody and not is_admin:
             raise access_denied()
         since = Instant(self._clock() - self._policy.playing_ms)
+        after = None if cursor is None else decode_cursor(cursor, PlayingCursor)
 
-        def load(connection: Connection) -> list[PlayingView]:
+        def load(connection: Connection) -> Page[PlayingView]:
             whose = None if everybody else viewer.user_id
-            rows = storage.list_playing(connection, whose, is_admin=is_admin, since=since)
-            names = storage.names_of(connection, [row.user_id for row in rows]) if everybody else {}
-            views = _views(connection, [(row.item_id, row.show_id) for row in rows])
-            return [
+            rows = storage.list_playing(connection, whose, is_admin=is_admin, since=since, after=after, limit=limit + 1)
+            shown = rows[:limit]
+            names = storage.names_of(connection, [row.user_id for row in shown]) if everybody else {}
+            views = _views(connection, [(row.item_id, row.show_id) for row in shown])
+            playing = [
                 PlayingView(
                     WatchedView(*views[row.item_id], row.progress, self._resume_position(row)),
                     row.progress,
                     names.get(row.user_id),
                 )
-                for row in rows
+                for row in shown
             ]
+            last = shown[-1] if len(rows) > limit else None
+            if last is None:
+                return Page(playing, None)
+            at = last.progress.last_watched_at or 0
+            return Page(playing, encode_cursor(PlayingCursor(at, last.item_id, last.user_id)))
 
         return await self._database.read(load)
 
@@ -229,7 +240,7 @@ class Lists:
 
         Raises INVALID for the cursor.
         """
-        after = None if cursor is None else _decode(cursor)
+        after = None if cursor is None else decode_cursor(cursor, TimeCursor)
 
         def load(connection: Connection) -> Page[ChangedView]:
             rows = storage.list_changed(
@@ -245,7 +256,7 @@ class Lists:
             last = shown[-1] if len(rows) > limit else None
             return Page(
                 [ChangedView(row.item_id, row.kind, row.progress, self._resume_position(row)) for row in shown],
-                None if last is None else _encode(last.progress.changed_at, last.item_id),
+                None if last is None else encode_cursor(TimeCursor(last.progress.changed_at, last.item_id)),
             )
 
         return await self._database.read(load)
@@ -331,18 +342,3 @@ def _views(
     return {
         item_id: (views[item_id], None if show_id is None else views[show_id]) for item_id, show_id in shows.items()
     }
-
-
-def _encode(at: int, identifier: str) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode((at, identifier))).decode().rstrip("=")
-
-
-def _decode(cursor: str) -> tuple[int, str]:
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        at, identifier = msgspec.json.decode(raw, type=tuple[int, str])
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise invalid({"cursor": ["is no cursor of this list"]}) from None
-    if canonical_id(identifier) != identifier or not -1 <= at <= LATEST:
-        raise invalid({"cursor": ["is no cursor of this list"]})
-    return at, identifier

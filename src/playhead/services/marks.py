@@ -15,6 +15,8 @@ from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Millisecond
 from playhead.domain.playback import KeptPoint, Policy, Progress, resume_position
 from playhead.errors import conflict, not_found
 from playhead.services.access import require_item
+from playhead.services.catalogue import LIMIT_MAX
+from playhead.services.cursors import UNDATED, TimeCursor, decode_cursor, encode_cursor
 from playhead.storage import lists, playback
 from playhead.storage import marks as storage
 from playhead.storage.engine.database import Connection, Database
@@ -32,6 +34,13 @@ class WatchState(NamedTuple):
     resume_position_ms: Milliseconds
     plays: PlayCount
     hidden: bool
+
+
+class PlayPage(NamedTuple):
+    """A part of the plays of an item; `next_cursor` gets the next part, None at the end."""
+
+    items: list[Play]
+    next_cursor: str | None
 
 
 class Mark(NamedTuple):
@@ -73,12 +82,15 @@ class Marks:
         """Return the whole state of an item."""
         return await self._database.read(lambda connection: self._state(connection, (user_id, item_id), kind))
 
-    async def list_plays(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> list[Play]:
-        """Return the plays, newest first, undated ones last."""
+    async def list_plays(
+        self, user_id: UserId, kind: ItemKind, item_id: ItemId, *, cursor: str | None = None, limit: int = LIMIT_MAX
+    ) -> PlayPage:
+        """Return plays, newest first, undated ones last. Raises INVALID for the cursor."""
+        after = None if cursor is None else decode_cursor(cursor, TimeCursor)
 
-        def load(connection: Connection) -> list[Play]:
+        def load(connection: Connection) -> PlayPage:
             _require(connection, (user_id, item_id), kind)
-            return storage.list_plays(connection, (user_id, item_id))
+            return page_of_plays(connection, (user_id, item_id), after, limit)
 
         return await self._database.read(load)
 
@@ -279,6 +291,16 @@ class Marks:
             storage.count_plays(connection, key),
             hidden=is_hidden(*storage.find_hidden(connection, key)),
         )
+
+
+def page_of_plays(connection: Connection, key: Key, after: TimeCursor | None, limit: int) -> PlayPage:
+    """Return up to `limit` plays of an item, beginning behind a place in their list."""
+    plays = storage.list_plays(connection, key, after, limit + 1)
+    if len(plays) <= limit:
+        return PlayPage(plays, None)
+    last = plays[limit - 1]
+    at = UNDATED if last.watched_at is None else last.watched_at
+    return PlayPage(plays[:limit], encode_cursor(TimeCursor(at, last.id)))
 
 
 def _require(connection: Connection, key: Key, kind: ItemKind) -> SaveLookup:

@@ -142,6 +142,12 @@ def list_users(connection: Connection, after: str, limit: int | None) -> list[Us
     return [_user(*row) for row in rows]
 
 
+def count_users(connection: Connection) -> dict[Role, int]:
+    """Return how many accounts there are of each role."""
+    rows = connection.execute(select(account.c.role, func.count()).group_by(account.c.role))
+    return {Role(role): number for role, number in rows}
+
+
 def any_user(connection: Connection) -> bool:
     """Say whether there is an account at all."""
     return connection.execute(select(login.c.name).limit(1)).first() is not None

@@ -329,15 +329,29 @@ def list_watched_times(
     return [(Instant(at), Milliseconds(length)) for at, length in connection.execute(query)]
 
 
-def list_playing(connection: Connection, user_id: UserId | None, *, is_admin: bool, since: Instant) -> list[WatchedRow]:
+def list_playing(  # noqa: PLR0913 - the members of a query
+    connection: Connection,
+    user_id: UserId | None,
+    *,
+    is_admin: bool,
+    since: Instant,
+    after: tuple[int, str, str] | None,
+    limit: int,
+) -> list[WatchedRow]:
     """Return progress whose last report came since then and was not a stop, newest first; None: of all users.
 
-    For all users this scans the table, because no save should pay for an index: for administration only.
+    `after` is the time, item and user of the row after which to continue. For all users this scans the table, because
+    no save should pay for an index: for administration only.
     """
     query = _watched().where(progress.c.last_watched_at >= since, func.coalesce(progress.c.event, "") != "stop")
     if user_id is not None:
         query = query.where(progress.c.user_id == user_id, _is_seen(progress.c.user_id, _flag(is_admin=is_admin)))
-    return _watched_rows(connection, query.order_by(progress.c.last_watched_at.desc(), progress.c.item_id))
+    key = (progress.c.last_watched_at, progress.c.item_id, progress.c.user_id)
+    if after is not None:
+        query = query.where(
+            tuple_(*key) < tuple_(literal(after[0], BigInteger), *(literal(id_, Id) for id_ in after[1:]))
+        )
+    return _watched_rows(connection, query.order_by(*(column.desc() for column in key)).limit(limit))
 
 
 def list_changed(  # noqa: PLR0913 - the members of a query

@@ -2,12 +2,12 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Table, delete, func, select
+from sqlalchemy import BigInteger, ColumnElement, Connection, Table, delete, func, literal, select, tuple_
 
 from playhead.domain.model import Instant, ItemId
 from playhead.domain.playback import KeptPoint
 from playhead.storage.playback import Key
-from playhead.storage.schema import item, kept_position, list_state, play, progress
+from playhead.storage.schema import Id, item, kept_position, list_state, play, progress
 
 MARKED = "marked"
 """The source of a play that was added by hand."""
@@ -28,15 +28,16 @@ class PlayCount(NamedTuple):
     last_at: Instant | None
 
 
-def list_plays(connection: Connection, key: Key) -> list[Play]:
-    """Return the plays of an item, newest first; undated ones come last."""
-    undated_last = play.c.watched_at.is_(None)
-    query = (
-        select(play.c.id, play.c.watched_at, play.c.source)
-        .where(*_is_of(play, key))
-        .order_by(undated_last, play.c.watched_at.desc(), play.c.id)
-    )
-    return [Play(*row) for row in connection.execute(query)]
+def list_plays(connection: Connection, key: Key, after: tuple[int, str] | None, limit: int) -> list[Play]:
+    """Return plays of an item, newest first, then by id; those without a time come last.
+
+    `after` is time (-1 for none) and id of the play behind which to go on.
+    """
+    at = func.coalesce(play.c.watched_at, -1)
+    query = select(play.c.id, play.c.watched_at, play.c.source).where(*_is_of(play, key))
+    if after is not None:
+        query = query.where(tuple_(at, play.c.id) < tuple_(literal(after[0], BigInteger), literal(after[1], Id)))
+    return [Play(*row) for row in connection.execute(query.order_by(at.desc(), play.c.id.desc()).limit(limit))]
 
 
 def count_plays(connection: Connection, key: Key) -> PlayCount:

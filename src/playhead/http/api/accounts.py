@@ -10,7 +10,6 @@ from playhead.domain.accounts import (
     Principal,
     Token,
     User,
-    login_key,
 )
 from playhead.domain.devices import device_name
 from playhead.domain.model import LibraryId, Role, TokenId, UserId, canonical_id, instant_of
@@ -194,10 +193,8 @@ class AccountRoutes:
     async def list_users(self, call: Call) -> UsersAnswer:
         """List users, ordered by name."""
         query = call.query(UsersQuery)
-        users = await self._accounts.list_users(after=_behind(query.cursor), limit=query.limit + 1)
-        shown = users[: query.limit]
-        next_cursor = login_key(shown[-1].name) if len(users) > len(shown) else None
-        return UsersAnswer([user_answer(user) for user in shown], next_cursor)
+        users, next_cursor = await self._accounts.page_of_users(query.cursor, query.limit)
+        return UsersAnswer([user_answer(user) for user in users], next_cursor)
 
     async def create_user(self, call: Call) -> UserAnswer:
         """Make a user, who sees no library until one is granted."""
@@ -263,11 +260,6 @@ def _id_of(call: Call, parameter: str, otherwise: str) -> str:
     if found is None:
         raise not_found(otherwise)
     return found
-
-
-def _behind(cursor: str) -> str:
-    """Any text is a place in the alphabet, once it is one that every database can store."""
-    return cursor.encode("utf-8", "replace").decode().replace("\0", "")
 
 
 def user_answer(user: User) -> UserAnswer:

@@ -14,7 +14,7 @@ from playhead.http.api.marks import TimeText, UuidText
 from playhead.http.bodies import check
 from playhead.http.route import Call
 from playhead.services.access import NOT_FOUND, Viewer
-from playhead.services.catalogue import LIMIT_DEFAULT
+from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX
 from playhead.services.lists import CardView, ChangedView, Lists, PlayedView, PlayingView, WatchedView
 
 CARDS_MAX = 200
@@ -52,6 +52,8 @@ class PlayingQuery(Struct):
     """Whose: one's own, or, for an admin, everybody's."""
 
     all: Literal["true", "false"] = "false"
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_MAX
 
 
 class SnoozeRequest(Struct):
@@ -121,10 +123,10 @@ class PlayingAnswer(WatchedAnswer, kw_only=True):
 
 
 class PlayingListAnswer(Struct):
-    """What is being played just now, newest report first. `next_cursor` is always null."""
+    """What is being played just now, newest report first; `next_cursor` is null at the end."""
 
     items: list[PlayingAnswer]
-    next_cursor: None = None
+    next_cursor: str | None
 
 
 class ChangedItemAnswer(Struct):
@@ -173,9 +175,11 @@ class ListRoutes:
 
     async def now_playing(self, call: Call) -> PlayingListAnswer:
         """List what is being played just now."""
-        everybody = call.query(PlayingQuery).all == "true"
-        playing = await self._lists.now_playing(_viewer(call), everybody=everybody)
-        return PlayingListAnswer([_playing_answer(each) for each in playing])
+        query = call.query(PlayingQuery)
+        playing, cursor = await self._lists.now_playing(
+            _viewer(call), everybody=query.all == "true", cursor=query.cursor, limit=query.limit
+        )
+        return PlayingListAnswer([_playing_answer(each) for each in playing], cursor)
 
     async def changed(self, call: Call) -> ChangedItemsAnswer:
         """List everything that the caller has, for clients that synchronise."""

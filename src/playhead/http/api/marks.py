@@ -6,10 +6,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, instant_of
 from playhead.errors import not_found
+from playhead.http.api.catalogue import Cursor, Limit
 from playhead.http.api.formats import Time, progress_answer, seconds, time_text
 from playhead.http.bodies import decode
 from playhead.http.route import Call
 from playhead.services.access import NOT_FOUND
+from playhead.services.catalogue import LIMIT_MAX
 from playhead.services.marks import Mark, Marks, WatchState
 
 _SEASON_DIGITS_MAX = 6
@@ -55,6 +57,13 @@ class ChangedAnswer(Struct):
     changed: int
 
 
+class PlaysQuery(Struct):
+    """Which part of the plays of an item is wanted."""
+
+    cursor: Cursor | None = None
+    limit: Limit = LIMIT_MAX
+
+
 class PlayAnswer(Struct):
     """One completed watching; `watched_at` is null where nobody knows when. `source` is what added it."""
 
@@ -64,10 +73,10 @@ class PlayAnswer(Struct):
 
 
 class PlaysAnswer(Struct):
-    """All plays of an item, newest first, those without a time last. `next_cursor` is always null."""
+    """Plays of an item, newest first, those without a time last; `next_cursor` is null at the end."""
 
     items: list[PlayAnswer]
-    next_cursor: None = None
+    next_cursor: str | None
 
 
 class PositionAnswer(Struct):
@@ -112,12 +121,16 @@ class MarkRoutes:
 
     async def list_plays(self, call: Call) -> PlaysAnswer:
         """List how often the item was watched."""
-        plays = await self._marks.list_plays(call.user.user_id, self._kind, self._item_id(call))
+        query = call.query(PlaysQuery)
+        plays, cursor = await self._marks.list_plays(
+            call.user.user_id, self._kind, self._item_id(call), cursor=query.cursor, limit=query.limit
+        )
         return PlaysAnswer(
             [
                 PlayAnswer(play.id, None if play.watched_at is None else time_text(play.watched_at), play.source)
                 for play in plays
-            ]
+            ],
+            cursor,
         )
 
     async def remove_play(self, call: Call) -> None:

@@ -7,6 +7,8 @@ from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue
 from playhead.services.lists import Lists
 
+_PLAYING_SHOWN = 100
+
 
 class AdminPages:
     """The pages that an admin begins with."""
@@ -23,11 +25,14 @@ class AdminPages:
             visit,
             "admin.html",
             views=await self._catalogue.list_libraries(visit.viewer),
-            users=await self._accounts.list_users(),
+            users=await self._accounts.count_users(),
             playing=await self._lists.now_playing(visit.viewer, everybody=True),
         )
 
     async def show_playing(self, visit: Visit) -> Response:
         """Show what everybody is playing."""
-        playing = await self._lists.now_playing(visit.viewer, everybody=True)
-        return self._pages.render(visit, "admin_playing.html", playing=playing)
+        cursor = visit.call.request.query_params.get("cursor")
+        playing, following = await self._lists.now_playing(
+            visit.viewer, everybody=True, cursor=cursor, limit=_PLAYING_SHOWN
+        )
+        return self._pages.render(visit, "admin_playing.html", playing=playing, following=following)

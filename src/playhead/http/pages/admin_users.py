@@ -42,7 +42,8 @@ class UserAdminPages:
     async def show_all(self, visit: Visit) -> Response:
         """Show all users."""
         removed = visit.call.request.query_params.get("removed") is not None
-        return self._pages.render(visit, "admin_users.html", users=await self._accounts.list_users(), removed=removed)
+        users, following = await self._accounts.page_of_users(visit.call.request.query_params.get("cursor", ""))
+        return self._pages.render(visit, "admin_users.html", users=users, following=following, removed=removed)
 
     async def show_form(self, visit: Visit) -> Response:
         """Show the form for a new user."""

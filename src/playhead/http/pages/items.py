@@ -24,7 +24,8 @@ class ItemPages:
         return await self._item(visit, ItemKind.EPISODE)
 
     async def _item(self, visit: Visit, kind: ItemKind) -> Response:
-        page = await self._browsing.item(visit.viewer, kind, item_id_of(visit, kind))
+        cursor = visit.call.request.query_params.get("plays")
+        page = await self._browsing.item(visit.viewer, kind, item_id_of(visit, kind), cursor)
         return self._pages.render(visit, "item.html", page=page)
 
     async def show_show(self, visit: Visit) -> Response:
