@@ -263,6 +263,7 @@ class Playhead:
                 ways=Ways(installation.openid, self.settings.oidc_name, self.settings.local_sign_in == "admins"),
                 remote_sign_out_url=self.settings.remote_sign_out_url,
                 device_codes=installation.device_codes,
+                household=installation.household,
                 catalogue=installation.catalogue,
                 artwork=installation.artwork,
                 subtitles=installation.subtitles,

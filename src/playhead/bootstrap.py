@@ -27,6 +27,7 @@ from playhead.services.catalogue import Catalogue
 from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
 from playhead.services.history import History
+from playhead.services.household import Household
 from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
@@ -59,6 +60,7 @@ class Installation:
     proxy_identities: ProxyIdentities
     device_codes: DeviceCodes
     openid: OpenID | None
+    household: Household
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -176,6 +178,7 @@ async def open_installation(
                 proxy_identities=proxy_identities,
                 device_codes=device_codes,
                 openid=openid,
+                household=Household(database, accounts, passwords, clock=clock, new_id=new_id, new_secret=new_secret),
                 catalogue=catalogue,
                 artwork=artwork,
                 subtitles=subtitles,

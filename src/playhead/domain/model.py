@@ -11,6 +11,7 @@ ItemId = NewType("ItemId", str)
 LibraryId = NewType("LibraryId", str)
 FileId = NewType("FileId", str)
 TokenId = NewType("TokenId", str)
+DeviceId = NewType("DeviceId", str)
 IdentityId = NewType("IdentityId", str)
 
 NOBODY = UserId("00000000-0000-0000-0000-000000000000")

@@ -16,14 +16,15 @@ _NATIVE = re.compile(rf"{PREFIX}([0-9a-f]{{64}})([0-9a-f]{{8}})")
 
 
 class TokenScope(StrEnum):
-    """What a token may be used for. Sessions have ALL.
+    """What a token may be used for. Sessions have ALL, but those that were opened at a tile have WATCH.
 
-    READ reads everything that its user may read. REPORT saves progress and reads it back, for players. ALL does
-    whatever its user may do.
+    READ reads everything that its user may read. REPORT saves progress and reads it back, for players. WATCH does what
+    belongs to watching, and changes no account. ALL does whatever its user may do.
     """
 
     READ = "read"
     REPORT = "report"
+    WATCH = "watch"
     ALL = "all"
 
 

@@ -185,7 +185,8 @@ class Route:
         """Return the scopes with which a token may call the route."""
         if self.access is Access.ANYONE:
             return frozenset(TokenScope)
-        return sufficient_scopes(self.need or (Need.READ if self.method == "GET" else Need.ALL))
+        scopes = sufficient_scopes(self.need or (Need.READ if self.method == "GET" else Need.ALL))
+        return scopes | {TokenScope.WATCH} if self.watching else scopes
 
 
 def require_scope(route: Route, principal: Principal) -> None:

@@ -47,6 +47,7 @@ from playhead.http.api.device_codes import (
 from playhead.http.api.events import MEDIA_TYPE as EVENTS_MEDIA_TYPE
 from playhead.http.api.events import ChangeAnswer, EventRoutes
 from playhead.http.api.formats import ProgressAnswer
+from playhead.http.api.household import DevicesAnswer, DevicesQuery, HouseholdRoutes, PinRequest
 from playhead.http.api.importing import MEDIA_TYPE, ImportAnswer, ImportLine, ImportRoutes
 from playhead.http.api.lists import (
     CardsAnswer,
@@ -88,6 +89,7 @@ from playhead.http.pages.api import APIPages
 from playhead.http.pages.entrance import EntrancePages, Ways
 from playhead.http.pages.history import HistoryPages
 from playhead.http.pages.home import HomePage
+from playhead.http.pages.household import HouseholdPages
 from playhead.http.pages.items import ItemPages
 from playhead.http.pages.libraries import LibraryPages
 from playhead.http.pages.openid import OpenIDPages
@@ -106,6 +108,7 @@ from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
 from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
+from playhead.services.household import Household
 from playhead.services.identity import Identities
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
@@ -208,6 +211,7 @@ class Services:
     ways: Ways
     remote_sign_out_url: str
     device_codes: DeviceCodes
+    household: Household
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -243,6 +247,7 @@ def table(services: Services) -> list[Route]:
         return document(rows, services.version)
 
     account = AccountRoutes(services.accounts)
+    household = HouseholdRoutes(services.household)
     device_code = DeviceCodeRoutes(services.device_codes, services.accounts)
     catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
     artwork = ArtworkRoutes(services.artwork)
@@ -252,10 +257,11 @@ def table(services: Services) -> list[Route]:
     event = EventRoutes(services.events)
     service = ServiceRoutes(services.is_ready, describe)
     metrics = MetricsRoutes(services.numbers, services.worker)
-    pages = Pages(services.accounts, services.catalogue, services.clock)
+    pages = Pages(services.accounts, services.household, services.catalogue, services.clock)
     api = APIPages(pages, describe)
-    entrance = EntrancePages(pages, services.accounts, services.ways, services.remote_sign_out_url)
+    entrance = EntrancePages(pages, services.accounts, services.household, services.ways, services.remote_sign_out_url)
     openid = OpenIDPages(pages, services.ways)
+    household_pages = HouseholdPages(pages, services.household, services.accounts)
     activate = ActivatePages(pages, services.device_codes)
     television = TelevisionPages(pages, services.device_codes, services.accounts)
     home = HomePage(pages, services.lists, services.browsing)
@@ -270,7 +276,7 @@ def table(services: Services) -> list[Route]:
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
     library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
-    user_admin = UserAdminPages(pages, services.accounts)
+    user_admin = UserAdminPages(pages, services.accounts, services.household)
     health = HealthPage(
         pages,
         services.sampler,
@@ -372,6 +378,18 @@ def table(services: Services) -> list[Route]:
               problems=(Code.NOT_FOUND, Code.CONFLICT), tag="users"),
         Route("DELETE", "/api/v1/users/{id}", account.remove_user, "Remove a user",
               access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND, Code.CONFLICT), tag="users"),
+        Route("PUT", "/api/v1/users/{id}/pin", household.set_pin, "Set a user's PIN",
+              access=Access.ADMIN, request=PinRequest, status=204, problems=(Code.NOT_FOUND,), tag="users"),
+        Route("DELETE", "/api/v1/users/{id}/pin", household.remove_pin, "Remove a user's PIN",
+              access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="users"),
+        Route("PUT", "/api/v1/me/pin", household.set_own_pin, "Set one's own PIN",
+              request=PinRequest, status=204, tag="household"),
+        Route("DELETE", "/api/v1/me/pin", household.remove_own_pin, "Remove one's own PIN",
+              status=204, tag="household"),
+        Route("GET", "/api/v1/household/devices", household.list_devices, "List remembered devices",
+              query=DevicesQuery, answer=DevicesAnswer, tag="household"),
+        Route("DELETE", "/api/v1/household/devices/{id}", household.forget, "Forget a remembered device",
+              status=204, problems=(Code.NOT_FOUND,), tag="household"),
         Route("PUT", "/api/v1/libraries/{id}/access/{user_id}", account.grant, "Let a user see a library",
               access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="users"),
         Route("DELETE", "/api/v1/libraries/{id}/access/{user_id}", account.revoke, "Let a user no longer see a library",
@@ -472,9 +490,14 @@ def table(services: Services) -> list[Route]:
         admin_page("POST", "/admin/users/{id}/name", pages.visited(user_admin.rename), "Rename a user"),
         admin_page("POST", "/admin/users/{id}/role", pages.visited(user_admin.set_role), "Change a user's role"),
         admin_page("POST", "/admin/users/{id}/password", pages.visited(user_admin.set_password), "Set a password"),
+        admin_page("POST", "/admin/users/{id}/pin", pages.visited(user_admin.set_pin), "Set a PIN"),
         admin_page("POST", "/admin/users/{id}/libraries", pages.visited(user_admin.set_grants), "Change what they see"),
         admin_page("GET", "/admin/users/{id}/remove", pages.visited(user_admin.show_removal), "Ask before removing"),
         admin_page("POST", "/admin/users/{id}/remove", pages.visited(user_admin.remove), "Remove a user"),
+        page("GET", "/household", pages.visited(household_pages.show), "This device, its people and one's PIN"),
+        page("POST", "/household", pages.visited(household_pages.change), "Remember this device, set a PIN, …"),
+        page("GET", "/household/people/{id}", household_pages.show_person, "What a tile asks for", Access.ANYONE),
+        page("POST", "/household/people/{id}", household_pages.enter, "Get in at a tile", Access.ANYONE),
         page("GET", "/activate", pages.visited(activate.show), "Form for the code on a device's screen"),
         page("POST", "/activate", pages.visited(activate.find), "Ask whether a device may sign in"),
         page("POST", "/activate/decide", pages.visited(activate.decide), "Let a device in, or turn it away"),

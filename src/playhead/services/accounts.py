@@ -208,7 +208,9 @@ class Accounts:
         await self._database.write(succeed)
         return SignedIn(secret, found.user)
 
-    def open_session(self, connection: Connection, user_id: UserId, device: str) -> SignedIn:
+    def open_session(
+        self, connection: Connection, user_id: UserId, device: str, scope: TokenScope = TokenScope.ALL
+    ) -> SignedIn:
         """Open a session for a user whom another service has recognised, within its transaction.
 
         `device` is what it goes by in a list. Raises NOT_FOUND where the user has been removed.
@@ -216,7 +218,7 @@ class Accounts:
         user = _user(connection, user_id)
         secret, session = self._make_token(user_id, TokenKind.SESSION, device)
         storage.remove_expired_tokens(connection, user_id, session.created_at)
-        storage.add_token(connection, token_hash(secret), session)
+        storage.add_token(connection, token_hash(secret), replace(session, scope=scope))
         return SignedIn(secret, user)
 
     @asynccontextmanager
@@ -563,6 +565,10 @@ class Accounts:
         used_at = day_of(now) if kind is TokenKind.SESSION else None  # who signs in is about to use it
         token = Token(TokenId(self._new_id()), user_id, kind, name, now, renewed_expiry(kind, None, now), used_at)
         return form_token(user_id, self._new_digits()), token
+
+    async def write_revoking(self, fn: Callable[[Connection], T]) -> T:
+        """Write what may end credentials for another service. They end at once here, elsewhere within 1 s."""
+        return await self._revoke(fn)
 
     async def _revoke(self, fn: Callable[[Connection], T]) -> T:
         """Write something that may end a credential or change what it is worth, and believe no earlier look-up."""

@@ -11,6 +11,7 @@ from playhead.domain.accounts import NO_PASSWORD, Token, TokenKind, User
 from playhead.domain.limits import SESSIONS_OF_USER
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.domain.tokens import TokenKey, TokenScope
+from playhead.storage import household
 from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import (
     account,
@@ -219,6 +220,7 @@ def remove_user(connection: Connection, user_id: UserId) -> None:
     _remove_tokens(connection, token.c.user_id == user_id)
     connection.execute(delete(identity).where(identity.c.user_id == user_id))
     _withdraw_approvals(connection, user_id)
+    household.remove_user(connection, user_id)
 
 
 def lock_admins(connection: Connection) -> list[UserId]:

@@ -270,6 +270,53 @@ guess = Table(
     Index("ix_guess_made_at", "made_at"),
 )
 
+# Devices that a household shares: small tables, replicated like the accounts.
+household_device = Table(
+    "household_device",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("hash", Text, nullable=False, unique=True),  # SHA-256 of the secret in its cookie
+    Column("name", Text, nullable=False),
+    Column("remembered_by", Id, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger, nullable=False),  # to the day
+    Index("ix_household_device_remembered_by", "remembered_by"),
+    sqlite_with_rowid=False,
+)
+
+household_person = Table(
+    "household_person",
+    metadata,
+    Column("device_id", Id, primary_key=True),
+    Column("user_id", Id, primary_key=True),
+    Column("allows_tap", Boolean, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Column("pin_failures", Integer, nullable=False),  # since the last right PIN or password
+    Column("pin_failed_at", BigInteger),
+    Index("ix_household_person_user_id", "user_id"),
+    sqlite_with_rowid=False,
+)
+
+# The sessions that were opened at a tile, so that they end with the device.
+household_session = Table(
+    "household_session",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("token_hash", Text, primary_key=True),
+    Column("device_id", Id, nullable=False),
+    Index("ix_household_session_device_id", "device_id"),
+    sqlite_with_rowid=False,
+)
+
+pin = Table(
+    "pin",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("hash", Text, nullable=False),  # argon2id
+    Column("set_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # What users write: keyed by user first, and never cascaded from the catalogue.
 
 library_access = Table(

@@ -6,6 +6,7 @@ from starlette.responses import Response
 
 from playhead.domain.access import may_lack_password
 from playhead.domain.accounts import NAME_LENGTH_MAX, User
+from playhead.domain.household import PIN_LENGTH_MAX, PIN_LENGTH_MIN
 from playhead.domain.model import LibraryId, Role
 from playhead.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.errors import Code, PlayheadError
@@ -14,6 +15,7 @@ from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.http.pages.settings import what_ended
 from playhead.services.accounts import Accounts
+from playhead.services.household import Household
 
 _ROLES = (
     (Role.MEMBER.value, "Member: watches"),
@@ -26,6 +28,8 @@ _DONE = {
     "name": "The name is changed.",
     "role": "The role is changed.",
     "libraries": "The libraries are changed.",
+    "pin": "The PIN is set.",
+    "pin-removed": "The PIN is removed.",
 }
 
 # One field for each library, and a few more.
@@ -35,9 +39,10 @@ _FIELDS_MAX = 2000
 class UserAdminPages:
     """The pages of users for those who look after them."""
 
-    def __init__(self, pages: Pages, accounts: Accounts) -> None:
+    def __init__(self, pages: Pages, accounts: Accounts, household: Household) -> None:
         self._pages = pages
         self._accounts = accounts
+        self._household = household
 
     async def show_all(self, visit: Visit) -> Response:
         """Show all users."""
@@ -90,6 +95,19 @@ class UserAdminPages:
             return await self._page(visit, details=_faults(error, "password"), status=STATUS[error.code])
         ended = f"sessions={changed.ended.sessions}&tokens={changed.ended.tokens}"
         return redirect(visit.call, f"/admin/users/{user_id}?done=password&{ended}")
+
+    async def set_pin(self, visit: Visit) -> Response:
+        """Give a user a PIN for remembered devices, or take it away."""
+        user_id = user_id_of(visit.call, "id")
+        form = await read_form(visit.call)
+        if form.get("do") == "remove-pin":
+            await self._household.remove_pin(user_id)
+            return redirect(visit.call, f"/admin/users/{user_id}?done=pin-removed")
+        try:
+            await self._household.set_pin(user_id, form.get("pin", ""))
+        except PlayheadError as error:
+            return await self._page(visit, details=_faults(error, "pin"), status=STATUS[error.code])
+        return redirect(visit.call, f"/admin/users/{user_id}?done=pin")
 
     async def set_grants(self, visit: Visit) -> Response:
         """Let a user see the libraries that are ticked, and no others."""
@@ -173,6 +191,7 @@ class UserAdminPages:
             roles=_ROLES,
             name_length_max=NAME_LENGTH_MAX,
             password_lengths=(PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX),
+            pin_lengths=(PIN_LENGTH_MIN, PIN_LENGTH_MAX),
             **values,
         )
 

@@ -12,11 +12,12 @@ from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.errors import STATUS
-from playhead.http.pages.page import Pages, base, read_form, redirect, set_session, way_back
+from playhead.http.pages.page import Pages, base, household_secret, read_form, redirect, set_session, way_back
 from playhead.http.pages.refusals import refusal_text
 from playhead.http.pages.text import patience
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts, SignedIn
+from playhead.services.household import Household
 from playhead.services.openid import OpenID
 
 _REFUSALS = {
@@ -45,9 +46,12 @@ class EntrancePages:
     it; "" where nobody said.
     """
 
-    def __init__(self, pages: Pages, accounts: Accounts, ways: Ways, remote_sign_out_url: str) -> None:
+    def __init__(
+        self, pages: Pages, accounts: Accounts, household: Household, ways: Ways, remote_sign_out_url: str
+    ) -> None:
         self._pages = pages
         self._accounts = accounts
+        self._household = household
         self._ways = ways
         self._remote_sign_out_url = remote_sign_out_url
 
@@ -82,7 +86,7 @@ class EntrancePages:
             return redirect(call, wanted)
         if not await self._accounts.has_users():
             return self._pages.render_plain(call, "no_users.html")
-        return self._sign_in_page(call, wanted, refusal=refusal_text(call, self._ways.provider))
+        return await self._sign_in_page(call, wanted, refusal=refusal_text(call, self._ways.provider))
 
     async def sign_in(self, call: Call) -> Response:
         """Open a session and set its cookie."""
@@ -96,11 +100,12 @@ class EntrancePages:
             # 401 would have to name a scheme, and browsers would then ask in a window of their own.
             status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
             refusal = _REFUSALS[error.code].format(minutes=patience(error.retry_after_s), provider=self._ways.provider)
-            page = self._sign_in_page(call, wanted, status=status, name=name, refusal=refusal)
+            page = await self._sign_in_page(call, wanted, status=status, name=name, refusal=refusal)
             if error.retry_after_s is not None:
                 page.headers["retry-after"] = str(error.retry_after_s)
             return page
         await self._accounts.propose_time_zone(signed_in.user.id, form.get("time_zone", ""))
+        await self._switch(call, signed_in)
         return enter(call, signed_in, wanted)
 
     async def sign_out(self, call: Call) -> Response:
@@ -119,12 +124,30 @@ class EntrancePages:
         response.delete_cookie(SESSION_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
         return response
 
-    def _sign_in_page(
+    async def _sign_in_page(
         self, call: Call, wanted: str, *, status: int = 200, name: str = "", refusal: str | None = None
     ) -> HTMLResponse:
+        secret = household_secret(call)
         return self._pages.render_plain(
-            call, "sign_in.html", status=status, name=name, refusal=refusal, next=wanted, ways=self._ways
+            call,
+            "sign_in.html",
+            status=status,
+            name=name,
+            refusal=refusal,
+            next=wanted,
+            ways=self._ways,
+            shared=await self._household.recognise(secret) if secret else None,
         )
+
+    async def _switch(self, call: Call, signed_in: SignedIn) -> None:
+        """On a shared device, let go of who was signed in before, and of the wrong PINs of who is now."""
+        secret = household_secret(call)
+        if not secret:
+            return
+        await self._household.note_password(secret, signed_in.user.id)
+        before = call.known_user
+        if before is not None and before.token_kind is TokenKind.SESSION:
+            await self._accounts.sign_out(before)
 
     def _farewell(self, call: Call, leads_to: str) -> Response:
         # A page, not a redirect: browsers let a form lead to another host only where the policy of all pages allows it.

@@ -20,6 +20,7 @@ from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
 from playhead.domain.catalogue import Library
 from playhead.domain.model import Instant
+from playhead.domain.tokens import TokenScope
 from playhead.errors import Code, PlayheadError
 from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.bodies import read_body, require_media_type
@@ -29,6 +30,7 @@ from playhead.http.route import Call
 from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue
+from playhead.services.household import Household, SharedDevice
 
 HEADERS: Final = {
     "cache-control": "no-store",
@@ -48,15 +50,20 @@ _FORM_MEMBERS_MAX = 20
 
 _HEADLINES: Final = {
     Code.ACCESS_DENIED: "This is not yours to see",
+    Code.INSUFFICIENT_SCOPE: "Sign in with your password for that",
     Code.NOT_FOUND: "There is no such page",
     Code.UNAVAILABLE: "The server is busy",
 }
 _ADVICE: Final = {
     Code.ACCESS_DENIED: "An admin decides who sees which library, and who may change what.",
+    Code.INSUFFICIENT_SCOPE: "You came in at a tile, where one only watches.",
     Code.NOT_FOUND: "It may have been moved or removed.",
     Code.UNAVAILABLE: "Nothing is lost. Try again in a moment.",
 }
 
+
+HOUSEHOLD_COOKIE: Final = "playhead_household"
+"""Holds the secret of a device that is remembered for its household."""
 
 _NOTICE_COOKIE: Final = "playhead_notice"
 _NOTICE_FOR_S: Final = 60
@@ -87,11 +94,17 @@ class Visit:
     user: Principal
     zone: ZoneInfo
     libraries: Sequence[Library]
+    shared: SharedDevice | None
 
     @property
     def keeps_account(self) -> bool:
         """Whether they may decide about their account here; else they only watch."""
-        return may_keep_account(self.user.role)
+        return may_keep_account(self.user.role) and self.user.scope is not TokenScope.WATCH
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether they may administer here."""
+        return self.keeps_account and may_administer(self.user.role)
 
     @property
     def viewer(self) -> Viewer:
@@ -106,8 +119,11 @@ RenderPage = Callable[[Visit], Awaitable[Response]]
 class Pages:
     """Renders templates, and lets in whoever may see a page. `clock` gives the time that 'today' is told by."""
 
-    def __init__(self, accounts: Accounts, catalogue: Catalogue, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self, accounts: Accounts, household: Household, catalogue: Catalogue, clock: Callable[[], Instant]
+    ) -> None:
         self._accounts = accounts
+        self._household = household
         self._catalogue = catalogue
         self.clock = clock
         self._templates = Environment(
@@ -133,7 +149,9 @@ class Pages:
         """Look up what every page shows of its visitor. Raises NOT_AUTHENTICATED."""
         user = call.user
         libraries = await self._catalogue.visible_libraries(Viewer(user.user_id, user.role))
-        return Visit(call, user, await self._accounts.time_zone(user.user_id), libraries)
+        secret = household_secret(call)
+        shared = await self._household.recognise(secret) if secret else None
+        return Visit(call, user, await self._accounts.time_zone(user.user_id), libraries, shared)
 
     def render(self, visit: Visit, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Return a page for somebody who is signed in, with the navigation around it.
@@ -148,8 +166,9 @@ class Pages:
             status,
             {
                 "user": visit.user,
-                "is_admin": may_administer(visit.user.role),
+                "is_admin": visit.is_admin,
                 "keeps_account": visit.keeps_account,
+                "shared": visit.shared,
                 "libraries": visit.libraries,
                 "zone": visit.zone,
                 "notice": notice,
@@ -210,6 +229,11 @@ class Pages:
         if error.retry_after_s is not None:
             page.headers["retry-after"] = str(error.retry_after_s)
         return page
+
+
+def household_secret(call: Call) -> str:
+    """Return the secret by which this browser is remembered; "" where it has none."""
+    return call.request.cookies.get(HOUSEHOLD_COOKIE, "")
 
 
 def base(call: Call) -> str:

@@ -1,0 +1,224 @@
+"""This device and its people: being remembered, tiles, PINs, and switching from one person to another."""
+
+from collections.abc import Mapping, Sequence
+
+from starlette.responses import Response
+
+from playhead.domain.accounts import Principal, TokenKind
+from playhead.domain.household import PIN_LENGTH_MAX, PIN_LENGTH_MIN, Entry, may_allow_tap
+from playhead.domain.model import DeviceId, UserId, canonical_id
+from playhead.errors import Code, PlayheadError, access_denied, not_found
+from playhead.http.api.accounts import device_of, user_id_of
+from playhead.http.errors import STATUS
+from playhead.http.pages.page import (
+    COOKIE_MAX_AGE_S,
+    HOUSEHOLD_COOKIE,
+    Pages,
+    Visit,
+    base,
+    household_secret,
+    read_form,
+    redirect,
+    set_session,
+)
+from playhead.http.pages.text import patience
+from playhead.http.route import Call
+from playhead.services.accounts import Accounts
+from playhead.services.household import Household, SharedDevice, Tile
+
+_DONE = {
+    "remembered": "This device is remembered. Its people stand on the sign-in page.",
+    "forgotten": "The device is forgotten.",
+    "joined": "Your tile stands on this device.",
+    "left": "Your tile is gone from this device.",
+    "tap": "Your choice is kept.",
+    "people": "The people of this device are changed.",
+    "pin": "Your PIN is set.",
+    "pin-removed": "Your PIN is removed.",
+}
+
+# One field for each user, and a few more.
+_FIELDS_MAX = 2000
+_REFUSALS = frozenset({Code.NOT_AUTHENTICATED, Code.ACCESS_DENIED, Code.TOO_MANY_ATTEMPTS})
+
+
+class HouseholdPages:
+    """The endpoints of this device. Those of a tile are open to anybody who uses a remembered device."""
+
+    def __init__(self, pages: Pages, household: Household, accounts: Accounts) -> None:
+        self._pages = pages
+        self._household = household
+        self._accounts = accounts
+
+    # This device
+
+    async def show(self, visit: Visit) -> Response:
+        """Show whether this device is remembered, who stands on it, one's own PIN and the other devices."""
+        return await self._page(visit)
+
+    async def change(self, visit: Visit) -> Response:
+        """Do what one of the page's forms asks for."""
+        form = await read_form(visit.call, _FIELDS_MAX)
+        act = form.get("do", "")
+        try:
+            if act == "remember":
+                return await self._remember(visit, form)
+            if act in {"pin", "remove-pin"}:
+                return await self._change_pin(visit, form)
+            return await self._change_place(visit, form)
+        except PlayheadError as error:
+            if error.code not in {Code.INVALID, Code.LIMIT_REACHED}:
+                raise
+            details = error.details or {"name": [error.message]}
+            return await self._page(visit, details=details, status=STATUS[error.code], name=form.get("name", ""))
+
+    async def _remember(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        others = await self._ticked(form) if visit.is_admin else []
+        secret = await self._household.remember(visit.user, form.get("name", ""), others)
+        response = redirect(visit.call, "/household?done=remembered")
+        response.set_cookie(
+            HOUSEHOLD_COOKIE,
+            secret,
+            max_age=COOKIE_MAX_AGE_S,
+            path=base(visit.call) or "/",
+            secure=visit.call.scope.get("scheme") == "https",
+            httponly=True,
+            samesite="lax",
+        )
+        return response
+
+    async def _change_pin(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        if form.get("do") == "pin":
+            await self._household.set_pin(visit.user.user_id, form.get("pin", ""))
+            return redirect(visit.call, "/household?done=pin")
+        await self._household.remove_pin(visit.user.user_id)
+        return redirect(visit.call, "/household?done=pin-removed")
+
+    async def _change_place(self, visit: Visit, form: Mapping[str, str]) -> Response:
+        device_id = _device_id(form.get("device", ""))
+        match form.get("do"):
+            case "join":
+                await self._household.join(visit.user, device_id)
+                done = "joined"
+            case "leave":
+                await self._household.leave(visit.user, device_id)
+                done = "left"
+            case "tap" | "ask":
+                await self._household.allow_tap(visit.user, device_id, allows=form["do"] == "tap")
+                done = "tap"
+            case "people":
+                await self._household.set_people(visit.user, device_id, await self._ticked(form))
+                done = "people"
+            case "forget":
+                await self._household.forget(visit.user, device_id)
+                done = "forgotten"
+            case _:
+                raise not_found()
+        return redirect(visit.call, f"/household?done={done}")
+
+    async def _ticked(self, form: Mapping[str, str]) -> list[UserId]:
+        return [user.id for user in await self._accounts.list_users() if f"person-{user.id}" in form]
+
+    async def _page(
+        self,
+        visit: Visit,
+        *,
+        details: Mapping[str, Sequence[str]] | None = None,
+        status: int = 200,
+        name: str = "",
+    ) -> Response:
+        user_id = visit.user.user_id
+        devices = await self._household.list_devices(visit.user)
+        everybody = await self._household.list_devices(visit.user, everybody=True) if visit.is_admin else []
+        own = {each.device.id for each in devices}
+        return self._pages.render(
+            visit,
+            "household.html",
+            status=status,
+            details=details or {},
+            name=name or device_of(visit.call),
+            done=_DONE.get(visit.call.request.query_params.get("done", "")),
+            here=visit.shared,
+            own_tile=None if visit.shared is None else visit.shared.tile_of(user_id),
+            may_allow_tap=may_allow_tap(visit.user.role),
+            has_pin=await self._household.has_pin(user_id),
+            pin_lengths=(PIN_LENGTH_MIN, PIN_LENGTH_MAX),
+            devices=[*devices, *(each for each in everybody if each.device.id not in own)],
+            users=await self._accounts.list_users() if visit.is_admin else [],
+        )
+
+    # Tiles
+
+    async def show_person(self, call: Call) -> Response:
+        """Ask for what somebody's tile asks for."""
+        shared, tile = await self._find(call)
+        by_password = "password" in call.request.query_params
+        return self._person(call, shared, tile, Entry.PASSWORD if by_password else tile.entry)
+
+    async def enter(self, call: Call) -> Response:
+        """Sign somebody in at their tile, in place of whoever is signed in."""
+        form = await read_form(call)
+        shared, tile = await self._find(call)
+        try:
+            signed_in = await self._household.enter(
+                household_secret(call), tile.user.id, form.get("pin", ""), _session_of(call.known_user)
+            )
+        except PlayheadError as error:
+            if error.code not in _REFUSALS:
+                raise
+            _, tile = await self._find(call)
+            return self._refuse(call, shared, tile, error)
+        response = redirect(call, "/")
+        set_session(call, response, signed_in.token)
+        return response
+
+    async def _find(self, call: Call) -> tuple[SharedDevice, Tile]:
+        shared = await self._household.recognise(household_secret(call))
+        tile = None if shared is None else shared.tile_of(user_id_of(call, "id"))
+        if shared is None or tile is None:
+            raise not_found("User not found")
+        return shared, tile
+
+    def _refuse(self, call: Call, shared: SharedDevice, tile: Tile, error: PlayheadError) -> Response:
+        """Ask again, and say why; after many wrong PINs for the password."""
+        if error.code is Code.TOO_MANY_ATTEMPTS:
+            wait_s = error.retry_after_s or 0
+            shown = f"{wait_s} seconds" if wait_s < 60 else patience(wait_s)  # noqa: PLR2004 - a minute
+            refusal = f"Too many wrong PINs. Try again in {shown}, or use the password."
+        elif tile.entry is Entry.PASSWORD:
+            refusal = "Too many wrong PINs. Sign in with the password."
+        else:
+            refusal = "The PIN is wrong."
+        status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
+        page = self._person(call, shared, tile, tile.entry, refusal=refusal, status=status)
+        if error.retry_after_s is not None:
+            page.headers["retry-after"] = str(error.retry_after_s)
+        return page
+
+    def _person(  # noqa: PLR0913 - what the page says
+        self, call: Call, shared: SharedDevice, tile: Tile, entry: Entry, *, refusal: str = "", status: int = 200
+    ) -> Response:
+        return self._pages.render_plain(
+            call,
+            "household_person.html",
+            status=status,
+            shared=shared,
+            tile=tile,
+            entry=entry.value,
+            refusal=refusal,
+            pin_length_max=PIN_LENGTH_MAX,
+        )
+
+
+def _session_of(user: Principal | None) -> Principal | None:
+    """Return whoever is signed in by a session. Raises ACCESS_DENIED where a proxy vouches for them: it would go on."""
+    if user is not None and user.token_kind is TokenKind.PROXY:
+        raise access_denied()
+    return user
+
+
+def _device_id(text: str) -> DeviceId:
+    found = canonical_id(text)
+    if found is None:
+        raise not_found("Device not found")
+    return DeviceId(found)

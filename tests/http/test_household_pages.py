@@ -1,0 +1,249 @@
+"""A shared device, as browsers without scripts meet it: being remembered, tiles, PINs, switching."""
+
+import re
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from pages import OWN, Seen, submit, words
+from world import LIBRARY, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+PIN, WRONG = "4817", "5926"
+
+
+class Shared:
+    """The browser of the living room."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        transport = httpx.ASGITransport(app=world.playhead)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://playhead.test", headers=OWN)
+
+    async def sign_in(self, name: str) -> None:
+        answer = await submit(self.client, "/sign-in", username=name, password=PASSWORD)
+        assert answer.status_code == 303, answer.text
+
+    async def do(self, act: str, **fields: str) -> httpx.Response:
+        page = await self.client.get("/household")
+        device = re.search(r'name="device" value="([0-9a-f-]+)"', page.text)
+        sent = {"do": act} | ({} if device is None else {"device": device[1]}) | fields
+        return await submit(self.client, "/household", **sent)
+
+    async def remember(self, name: str = "member", **fields: str) -> None:
+        await self.sign_in(name)
+        answer = await self.do("remember", name="Living room", **fields)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/household?done=remembered")
+
+    async def tap(self, name: str, **fields: str) -> httpx.Response:
+        return await submit(self.client, f"/household/people/{self.world.user_ids[name]}", **fields)
+
+    async def who(self) -> str:
+        answer = await self.client.get("/api/v1/me")
+        return answer.json().get("username", "")
+
+
+@pytest.fixture
+async def shared(stocked: World) -> AsyncIterator[Shared]:
+    shared = Shared(stocked)
+    yield shared
+    await shared.client.aclose()
+
+
+async def add_child(world: World) -> None:
+    body = {"username": "kim", "role": "child"}
+    made = await world.client.post("/api/v1/users", json=body, headers=world.admin)
+    world.user_ids["kim"] = made.json()["id"]
+    path = f"/api/v1/libraries/{LIBRARY}/access/{made.json()['id']}"
+    assert (await world.client.put(path, headers=world.admin)).status_code == 204
+
+
+async def test_a_remembered_device_asks_who_is_watching(shared: Shared):
+    plain = words(await shared.client.get("/sign-in"))
+    assert "Who is watching?" not in plain
+    await shared.remember()
+    await submit(shared.client, "/sign-out")
+    page = await shared.client.get("/sign-in")
+    assert "Who is watching?" in page.text
+    assert f"/household/people/{shared.world.user_ids['member']}" in Seen(page.text).references
+    for other in ("admin", "stranger"):
+        assert other not in words(page)
+    assert "username" in Seen(page.text).fields  # whoever else signs in as before
+
+
+async def test_the_cookie_of_a_device_is_out_of_reach_of_scripts_and_other_sites(shared: Shared):
+    await shared.sign_in("member")
+    answer = await shared.do("remember", name="Living room")
+    (cookie,) = answer.headers.get_list("set-cookie")
+    assert cookie.startswith("playhead_household=")
+    assert {"HttpOnly", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
+    path = f"/household/people/{shared.world.user_ids['member']}"
+    for target in ("/household", path):
+        foreign = await shared.client.post(target, data={"do": "tap"}, headers={"origin": "http://elsewhere.test"})
+        assert foreign.status_code == 403
+
+
+async def test_a_pin_lets_in_to_watch_and_changes_nothing(shared: Shared):
+    await shared.remember("admin")
+    assert (await shared.do("pin", pin=PIN)).headers["location"] == "/household?done=pin"
+    await submit(shared.client, "/sign-out")
+    page = await shared.client.get(f"/household/people/{shared.world.user_ids['admin']}")
+    assert Seen(page.text).fields["pin"]["inputmode"] == "numeric"
+    wrong = await shared.tap("admin", pin=WRONG)
+    assert wrong.status_code == 422
+    assert "The PIN is wrong." in wrong.text
+    assert (await shared.tap("admin", pin=PIN)).status_code == 303
+    assert await shared.who() == "admin"
+    home = await shared.client.get("/")
+    assert "Films" in words(home)  # an admin's libraries
+    for closed in ("/admin", "/household", "/api/docs"):
+        assert closed not in Seen(home.text).references
+    for path in ("/admin", "/household", "/activate", "/api/v1/tokens", "/api/v1/users"):
+        assert (await shared.client.get(path)).status_code == 403, path
+    made = await shared.client.post("/api/v1/tokens", json={"name": "mine for ever"})
+    assert made.status_code == 403
+    assert "Sign in with your password for that" in words(await shared.client.get("/admin"))
+    settings = await shared.client.get("/settings")
+    own = f"/household/people/{shared.world.user_ids['admin']}?password"
+    assert own in Seen(settings.text).references
+    assert "password" in Seen((await shared.client.get(own)).text).fields
+    await shared.sign_in("admin")
+    assert (await shared.client.get("/admin")).status_code == 200
+
+
+async def test_switching_takes_the_menu_and_a_tile(shared: Shared):
+    await add_child(shared.world)
+    await shared.remember("admin", **{f"person-{shared.world.user_ids['kim']}": "on"})
+    before = {"authorization": f"Bearer {shared.client.cookies['playhead_session']}"}
+    home = await shared.client.get("/")
+    menu = home.text.partition("Switch person")[2].partition("</details>")[0]
+    assert f'action="/household/people/{shared.world.user_ids["kim"]}"' in menu  # a tap is enough
+    assert (await shared.tap("kim")).status_code == 303
+    assert await shared.who() == "kim"
+    assert (await shared.world.client.get("/api/v1/me", headers=before)).status_code == 401
+
+
+async def test_a_child_does_not_get_to_others_without_what_they_ask_for(shared: Shared):
+    await add_child(shared.world)
+    await shared.remember("admin", **{f"person-{shared.world.user_ids[name]}": "on" for name in ("kim", "member")})
+    body = {"pin": PIN}
+    path = f"/api/v1/users/{shared.world.user_ids['member']}/pin"
+    assert (await shared.world.client.put(path, json=body, headers=shared.world.admin)).status_code == 204
+    await shared.tap("kim")
+    assert (await shared.tap("admin")).status_code == 403
+    assert (await shared.tap("member")).status_code == 422
+    assert (await shared.tap("stranger")).status_code == 404
+    assert await shared.who() == "kim"
+    assert (await shared.client.get("/household")).status_code == 403
+    assert (await shared.tap("member", pin=PIN)).status_code == 303
+    assert await shared.who() == "member"
+
+
+async def test_one_tap_is_enough_where_its_owner_allows_it(shared: Shared):
+    await shared.remember()
+    assert (await shared.do("tap")).status_code == 303
+    await submit(shared.client, "/sign-out")
+    assert (await shared.tap("member")).status_code == 303
+    await submit(shared.client, "/sign-out")
+    await shared.sign_in("member")
+    assert (await shared.do("ask")).status_code == 303
+    await submit(shared.client, "/sign-out")
+    assert (await shared.tap("member")).status_code == 403
+    assert await shared.who() == ""
+
+
+async def test_wrong_pins_are_held_up_and_then_the_password_is_asked_for(shared: Shared):
+    await shared.remember()
+    await shared.do("pin", pin=PIN)
+    await submit(shared.client, "/sign-out")
+    for _ in range(3):
+        assert (await shared.tap("member", pin=WRONG)).status_code == 422
+    held = await shared.tap("member", pin=PIN)
+    assert (held.status_code, held.headers["retry-after"]) == (429, "30")
+    assert "Try again in 30 seconds, or use the password." in held.text
+    for _ in range(3):
+        shared.world.clock.advance(600_000)
+        assert (await shared.tap("member", pin=WRONG)).status_code == 422
+    shared.world.clock.advance(600_000)
+    page = await shared.tap("member", pin=PIN)
+    assert page.status_code == 403
+    assert "password" in Seen(page.text).fields
+    await shared.sign_in("member")
+    await submit(shared.client, "/sign-out")
+    assert (await shared.tap("member", pin=PIN)).status_code == 303
+
+
+async def test_whoever_signs_in_on_a_remembered_device_may_add_their_tile(shared: Shared):
+    await shared.remember("admin")
+    await shared.sign_in("member")
+    assert "Your tile does not stand on this device." in words(await shared.client.get("/household"))
+    assert (await shared.do("join")).headers["location"] == "/household?done=joined"
+    page = words(await shared.client.get("/household"))
+    assert "admin, member" in page
+    assert (await shared.do("people")).status_code == 403
+    assert (await shared.do("forget")).status_code == 403
+    assert (await shared.do("leave")).headers["location"] == "/household?done=left"
+
+
+async def test_forgetting_a_device_takes_its_tiles_and_their_sessions_away(shared: Shared):
+    await shared.remember()
+    await shared.do("pin", pin=PIN)
+    await shared.tap("member", pin=PIN)
+    listed = await shared.world.client.get("/api/v1/household/devices", headers=shared.world.member)
+    (device,) = listed.json()["items"]
+    assert (device["name"], [person["asks_for"] for person in device["people"]]) == ("Living room", ["pin"])
+    path = f"/api/v1/household/devices/{device['id']}"
+    assert (await shared.world.client.delete(path, headers=shared.world.stranger)).status_code == 403
+    assert (await shared.world.client.delete(path, headers=shared.world.member)).status_code == 204
+    assert await shared.who() == ""
+    assert "Who is watching?" not in (await shared.client.get("/sign-in")).text
+    assert (await shared.tap("member", pin=PIN)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"do": "pin", "pin": "12"}, "pin"),
+        ({"do": "pin", "pin": "1234"}, "pin"),
+        ({"do": "remember", "name": ""}, "name"),
+    ],
+)
+async def test_a_faulty_form_says_where(shared: Shared, fields: dict[str, str], field: str):
+    await shared.sign_in("member")
+    page = await submit(shared.client, "/household", **fields)
+    assert page.status_code == 422
+    assert [name for name, values in Seen(page.text).fields.items() if "aria-invalid" in values] == [field]
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"do": "join"}, {"do": "forget", "device": "x"}, {"do": "dance", "device": LIBRARY}]
+)
+async def test_a_form_that_names_nothing_changes_nothing(shared: Shared, fields: dict[str, str]):
+    await shared.sign_in("member")
+    assert (await submit(shared.client, "/household", **fields)).status_code == 404
+
+
+async def test_an_admin_sets_and_removes_a_childs_pin(shared: Shared):
+    await add_child(shared.world)
+    await shared.sign_in("admin")
+    path = f"/admin/users/{shared.world.user_ids['kim']}"
+    assert (await submit(shared.client, f"{path}/pin", do="pin", pin="12")).status_code == 422
+    answer = await submit(shared.client, f"{path}/pin", do="pin", pin=PIN)
+    assert "The PIN is set." in words(await shared.client.get(answer.headers["location"]))
+    household = shared.world.playhead.installation.household
+    child = (await shared.world.playhead.installation.accounts.find_user_named("kim")).id
+    assert await household.has_pin(child)
+    answer = await submit(shared.client, f"{path}/pin", do="remove-pin")
+    assert "The PIN is removed." in words(await shared.client.get(answer.headers["location"]))
+    assert not await household.has_pin(child)
+
+
+async def test_ones_own_pin_over_the_interface(shared: Shared):
+    world = shared.world
+    assert (await world.client.put("/api/v1/me/pin", json={"pin": "12"}, headers=world.member)).status_code == 422
+    assert (await world.client.put("/api/v1/me/pin", json={"pin": PIN}, headers=world.member)).status_code == 204
+    assert (await world.client.delete("/api/v1/me/pin", headers=world.member)).status_code == 204
+    everybody = await world.client.get("/api/v1/household/devices?all=true", headers=world.member)
+    assert everybody.status_code == 403
