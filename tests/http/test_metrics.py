@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from playhead.errors import unavailable
 from playhead.http.application import Application
+from playhead.http.auth import Authentication
 from playhead.http.metrics import MetricsCollector, MetricsRoutes, RequestStats, WorkerLabel
 from playhead.http.route import Access, Call, Route
 from playhead.services.measures import Commits
@@ -122,7 +123,7 @@ class Doors:
             Route("GET", "/held", self.hold, "", access=Access.ANYONE),
             Route("GET", "/free", self.pass_by, "", access=Access.ANYONE, bounded=False),
         ]
-        application = Application(rows, no_files, nobody, self.traffic, most_under_way=2)
+        application = Application(rows, no_files, Authentication(nobody), self.traffic, most_under_way=2)
         self.turn_away = application.turn_away
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url="http://playhead.test")
 
