@@ -142,7 +142,8 @@ async def open_installation(
         )
         openid = _make_openid(settings, database, accounts, identities, clock)
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
-        decoders = Decoders()
+        # A scan has the priority of the server, pictures and subtitles a lower one; neither waits for the other.
+        decoders, probers = Decoders(), Decoders(niceness=0)
         artwork = Artwork(
             database,
             settings.data.absolute() / "artwork",
@@ -155,7 +156,7 @@ async def open_installation(
             monotonic=time.monotonic,
             tools=SubtitleTools(decoders.webvtt_of_file, decoders.webvtt_of_film),
         )
-        scanner = Scanner(database, clock=clock, new_id=new_id, tools=ScanTools(filenames.parse, decoders.probe))
+        scanner = Scanner(database, clock=clock, new_id=new_id, tools=ScanTools(filenames.parse, probers.probe))
         importer = Importer(database, clock=clock, new_id=new_id)
         relay = _make_relay(settings)
         events = Events(
@@ -201,7 +202,7 @@ async def open_installation(
             await scanner.close()
             await artwork.close()
             await subtitles.close()
-            await asyncio.to_thread(decoders.close)
+            await asyncio.gather(*map(asyncio.to_thread, (probers.close, decoders.close)))
             await playback.close()
             passwords.close()
             if relay is not None:

@@ -94,6 +94,14 @@ def test_a_worker_has_limits_and_a_low_priority(decoders: Decoders, film: Path):
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
 
 
+def test_a_scan_s_workers_have_the_priority_of_the_server(film: Path):
+    probers = Decoders(niceness=0)
+    probers.probe(film)
+    (pid,) = probers.pids
+    assert os.getpriority(os.PRIO_PROCESS, pid) == os.getpriority(os.PRIO_PROCESS, 0)
+    probers.close()
+
+
 def test_a_worker_has_neither_the_secrets_nor_the_files_of_the_server(decoders: Decoders, film: Path, tmp_path: Path):
     with (tmp_path / "secret").open("w") as secret:
         os.set_inheritable(secret.fileno(), True)  # noqa: FBT003 - as an embedding program may have done

@@ -43,14 +43,17 @@ from playhead.media.jobs import (
 
 log = logging.getLogger(__name__)
 
-# Two for pictures, two for subtitles, which may keep a disk busy for minutes, and two that are then left to scans.
-PROCESSES_MAX: Final = 6
+PROCESSES_MAX: Final = 4
+"""Two for pictures and two for subtitles; or four for a scan, which mostly waits for a disk or a network."""
+
+NICENESS: Final = 10
+"""Of what pages wait for: saves come first."""
 
 # A process takes 35 MB while it waits.
 _IDLE_S: Final = 30.0
 
 # On a quick disk a film is probed sooner than another process starts; on a slow one several should wait for it.
-_PATIENCE_S: Final = 0.03
+_PATIENCE_S: Final = 0.1
 
 # A process that has read so many files is replaced, whatever they have left in its memory.
 _JOBS_MAX: Final = 1_000
@@ -98,7 +101,7 @@ class _TimedOut(Exception):  # noqa: N818
 class Decoders:
     """Up to `processes_max` workers, started when they are needed and ended after `idle_s` without a job.
 
-    `command` starts one.
+    `niceness` is theirs, `command` starts one.
     The methods block, and may be called from any thread. A file on which its worker dies, or that takes longer than
     its budget, is at fault; the next file gets another worker. All raise DecodersClosed after `close`, and OSError
     where no process can be started.
@@ -108,6 +111,7 @@ class Decoders:
         self,
         processes_max: int = PROCESSES_MAX,
         *,
+        niceness: int = NICENESS,
         idle_s: float = _IDLE_S,
         budgets: Mapping[type[Job], Budget] = BUDGETS,
         command: Sequence[str] = (),
@@ -115,7 +119,7 @@ class Decoders:
         self._processes_max = processes_max
         self._idle_s = idle_s
         self._budgets = budgets
-        self._command = command or (sys.executable, "-P", "-B", "-m", "playhead.media.worker")
+        self._command = command or (sys.executable, "-P", "-B", "-m", "playhead.media.worker", str(niceness))
         self._changed = threading.Condition()
         self._idle: list[_Worker] = []  # the one that was used last is at the end
         self._busy: set[_Worker] = set()

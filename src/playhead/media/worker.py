@@ -1,7 +1,7 @@
 """A decoding worker: a process that opens foreign media files with FFmpeg, one at a time, within limits of its own.
 
-`decoders.py` starts it as `python -m playhead.media.worker`, hands it jobs on standard input and reads answers from
-standard output. It has no secrets: neither the server's environment nor its open files. Nothing else imports this
+`decoders.py` starts it as `python -m playhead.media.worker NICENESS`, hands it jobs on standard input and reads answers
+from standard output. It has no secrets: neither the server's environment nor its open files. Nothing else imports this
 module, nor the ones that import PyAV: no other process of the server loads FFmpeg.
 """
 
@@ -9,6 +9,7 @@ import math
 import os
 import resource
 import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -37,8 +38,6 @@ from playhead.media.pictures import picture_of_film, picture_of_image
 from playhead.media.probe import probe
 from playhead.media.subtitles import webvtt_of_file, webvtt_of_film
 
-_NICENESS: Final = 10  # saves and pages come first
-
 # Address space: Python with FFmpeg takes 130 MB, a frame of an 8K film with its references 350 MB.
 _ADDRESS_SPACE_BYTES: Final = 768 * 1024 * 1024
 _OPEN_FILES_MAX: Final = 32
@@ -47,10 +46,10 @@ _OPEN_FILES_MAX: Final = 32
 _ALARM_AFTER_S: Final = 5
 
 
-def main() -> None:
+def main(niceness: int) -> None:
     """Do jobs until standard input ends."""
     jobs, answers = _take_pipes()
-    _limit_process()
+    _limit_process(niceness)
     decode, encode = msgspec.msgpack.Decoder(Order).decode, msgspec.msgpack.Encoder().encode
     _write(answers, b"")  # it has started
     while (message := _read(jobs)) is not None:
@@ -74,12 +73,12 @@ def _take_pipes() -> tuple[int, int]:
     return jobs, answers
 
 
-def _limit_process() -> None:
+def _limit_process(niceness: int) -> None:
     # A supervisor may signal all processes of the service. The server ends this one, by closing its pipe or by SIGKILL.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):
-        os.nice(_NICENESS)
+        os.nice(niceness)
     with suppress(OSError):  # where memory runs out, Linux kills this process before the server
         Path("/proc/self/oom_score_adj").write_text("1000")
     _lower(resource.RLIMIT_AS, _ADDRESS_SPACE_BYTES)
@@ -141,4 +140,4 @@ def _write(descriptor: int, message: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))
