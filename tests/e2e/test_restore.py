@@ -14,6 +14,8 @@ from pathlib import Path
 import apsw
 import pytest
 
+from playhead.domain.model import Instant
+from playhead.storage.migrations.upgrade import Migrations, upgrade
 from playhead.storage.upkeep.copying import back_up
 from server import Server
 
@@ -40,7 +42,6 @@ with folder.alone():
 """
 
 KILLED = -9
-NEVER = 60_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Rows:
 
 
 def rows_of(path: Path) -> Rows:
-    """Read all rows, as the next start would: with the log, if there is one. Fails where the database is damaged."""
+    """Read all rows, as the next start would: with the log, if there is one. Fails where it is missing or damaged."""
+    assert path.is_file()
     with closing(apsw.Connection(str(path))) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         digest = hashlib.sha256()
@@ -62,14 +64,17 @@ def rows_of(path: Path) -> Rows:
     return Rows(digest.hexdigest())
 
 
-def run_and_kill(script: str, paths: Sequence[Path], calls: Sequence[str], number: int, trace: Path) -> int:
-    """Run a script, and kill it instead of its n-th call of those that are named; return its status."""
-    command = [
-        *("strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={','.join(calls)}"),
-        *("-e", f"inject={','.join(calls)}:signal=KILL:when={number}"),
-        *(sys.executable, "-B", "-c", script, *map(str, paths)),
-    ]
+def run(script: str, paths: Sequence[Path], *around: str) -> int:
+    command = [*around, sys.executable, "-B", "-c", script, *map(str, paths)]
     return subprocess.run(command, check=False, timeout=60).returncode  # noqa: S603 - our own program
+
+
+def run_and_kill(script: str, paths: Sequence[Path], call: str, number: int, trace: Path) -> bool:
+    """Run a script, and kill it instead of its n-th call of a kind; return whether it had so many."""
+    kill = f"inject={call}:signal=KILL:when={number}"
+    status = run(script, paths, "strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={call}", "-e", kill)
+    assert status in (0, KILLED)
+    return status == KILLED
 
 
 @pytest.fixture
@@ -98,9 +103,9 @@ def installation(migrated_file: Path, tmp_path: Path) -> Path:
     return data
 
 
-def copied(installation: Path, tmp_path: Path, number: int) -> Path:
+def copied(installation: Path, tmp_path: Path, name: str) -> Path:
     """A copy of the installation, for one death."""
-    return Path(shutil.copytree(installation, tmp_path / f"death-{number}"))
+    return Path(shutil.copytree(installation, tmp_path / name))
 
 
 def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
@@ -111,53 +116,98 @@ def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
     backup = tmp_path / "backup.db"
     back_up(source, backup)
     new = rows_of(backup)
-    old = rows_of(copied(installation, tmp_path, 0) / "playhead.db")
-    found: list[Rows] = []
-    for number in count(1):
-        data = copied(installation, tmp_path, number)
-        status = run_and_kill(RESTORE, (data / "playhead.db", backup), calls, number, tmp_path / "trace")
-        found.append(rows_of(data / "playhead.db"))
-        assert found[-1] in (old, new), f"killed at call {number}"
-        assert rows_of(backup) == new
-        if found[-1] == new:  # what was replaced is there too
-            [kept] = [each for each in data.glob("playhead.db.replaced-*") if each.suffix != ".partial"]
-            assert rows_of(kept) == old
-        if status != KILLED:
-            assert status == 0
-            break
-        # Whatever it has left is no obstacle: the same again succeeds.
-        assert run_and_kill(RESTORE, (data / "playhead.db", backup), calls, NEVER, tmp_path / "trace") == 0
-        assert rows_of(data / "playhead.db") == new
-        assert {each.name for each in data.iterdir() if "replaced" not in each.name} == {"playhead.db"}
-        shutil.rmtree(data)
-    deaths = len(found) - 1
-    assert deaths >= 8
-    assert found[0] == old
-    assert found[-1] == new
-    assert found == sorted(found, key=lambda rows: rows == new)  # and never the old one again
+    old = rows_of(copied(installation, tmp_path, "intact") / "playhead.db")
+    deaths = 0
+    for call in calls:
+        for number in count(1):
+            data = copied(installation, tmp_path, f"{call}-{number}")
+            was_killed = run_and_kill(RESTORE, (data / "playhead.db", backup), call, number, tmp_path / "trace")
+            found = rows_of(data / "playhead.db")
+            assert found in (old, new), f"killed at {call} {number}"
+            assert rows_of(backup) == new
+            if found == new:  # what was replaced is there too
+                [kept] = data.glob("playhead.db.replaced-*")
+                assert rows_of(kept) == old
+            if not was_killed:
+                assert found == new
+                break
+            deaths += 1
+            # Whatever it has left is no obstacle: the same again succeeds.
+            assert run(RESTORE, (data / "playhead.db", backup)) == 0
+            assert rows_of(data / "playhead.db") == new
+            assert {each.name for each in data.iterdir() if "replaced" not in each.name} == {"playhead.db"}
+            shutil.rmtree(data)
+    assert deaths >= 12
 
 
 def test_a_backup_that_is_killed_is_there_whole_or_not_at_all_and_the_database_is_as_it_was(
     installation: Path, tmp_path: Path, calls: tuple[str, ...]
 ):
-    old = rows_of(copied(installation, tmp_path, 0) / "playhead.db")
-    has_backup: list[bool] = []
-    for number in count(1):
-        data = copied(installation, tmp_path, number)
-        folder = data / "backups"
-        status = run_and_kill(BACK_UP, (data / "playhead.db", folder), calls, number, tmp_path / "trace")
-        assert status in (0, KILLED)
-        backups = [*folder.glob("playhead-*Z.db")] if folder.exists() else []
-        has_backup.append(bool(backups))
-        assert [rows_of(each) for each in backups] in ([], [old])
-        assert rows_of(data / "playhead.db") == old
-        if status == 0:
-            break
-        assert run_and_kill(BACK_UP, (data / "playhead.db", folder), calls, NEVER, tmp_path / "trace") == 0
-        assert [each.name for each in folder.iterdir()] == ["playhead-20251108T220000Z.db"]
-        shutil.rmtree(data)
-    assert len(has_backup) > 4
-    assert has_backup[-1]
+    old = rows_of(copied(installation, tmp_path, "intact") / "playhead.db")
+    deaths = 0
+    for call in calls:
+        for number in count(1):
+            data = copied(installation, tmp_path, f"{call}-{number}")
+            paths = (data / "playhead.db", data / "backups")
+            was_killed = run_and_kill(BACK_UP, paths, call, number, tmp_path / "trace")
+            backups = [*data.glob("backups/playhead-*Z.db")]
+            assert [rows_of(each) for each in backups] in ([], [old])
+            assert rows_of(data / "playhead.db") == old
+            if not was_killed:
+                assert backups
+                break
+            deaths += 1
+            assert run(BACK_UP, paths) == 0
+            assert [each.name for each in paths[1].iterdir()] == ["playhead-20251108T220000Z.db"]
+            shutil.rmtree(data)
+    assert deaths >= 5
+
+
+# A disk that fails
+
+
+def run_on_a_failing_disk(script: str, paths: Sequence[Path], call: str, error: str, trace: Path) -> str:
+    """Run a script of which one call fails, and each like it; return what it told, and assert that it failed."""
+    command = [
+        *("strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when=1+"),
+        *(sys.executable, "-B", "-c", script, *map(str, paths)),
+    ]
+    ran = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)  # noqa: S603 - our own program
+    assert "(INJECTED)" in trace.read_text()
+    assert ran.returncode == 1
+    return ran.stderr.strip().splitlines()[-1]
+
+
+FAILURES = [("pwrite64", "ENOSPC"), ("pwrite64", "EIO"), ("fsync", "EIO"), ("rename", "EIO")]
+
+
+@pytest.mark.parametrize(("call", "error"), FAILURES)
+def test_a_disk_that_fails_during_a_backup_leaves_none_and_the_database_as_it_was(
+    installation: Path, tmp_path: Path, call: str, error: str
+):
+    old = rows_of(copied(installation, tmp_path, "intact") / "playhead.db")
+    database, folder = installation / "playhead.db", tmp_path / "backups"
+    folder.mkdir()
+    told = run_on_a_failing_disk(BACK_UP, (database, folder), call, error, tmp_path / "trace")
+    assert told.startswith("playhead.storage.engine.database.StorageRefused: ")
+    assert list(folder.iterdir()) == []
+    assert rows_of(database) == old
+
+
+@pytest.mark.parametrize(("call", "error"), FAILURES)
+def test_a_disk_that_fails_during_a_restore_leaves_the_old_database(
+    installation: Path, migrated_file: Path, tmp_path: Path, call: str, error: str
+):
+    old = rows_of(copied(installation, tmp_path, "intact") / "playhead.db")
+    source = Path(shutil.copy(migrated_file, tmp_path / "source.db"))
+    fill(source, "restored")
+    back_up(source, tmp_path / "backup.db")
+    database = installation / "playhead.db"
+    trace = tmp_path / "trace"
+    told = run_on_a_failing_disk(RESTORE, (database, tmp_path / "backup.db"), call, error, trace)
+    assert told.startswith("playhead.storage.engine.database.StorageRefused: ")
+    assert {each.name for each in installation.iterdir()} <= {"playhead.db", "playhead.db-wal", "playhead.db-shm"}
+    assert rows_of(database) == old
 
 
 # The command
@@ -192,10 +242,7 @@ def test_restore_is_refused_while_the_server_runs_and_brings_everything_back_the
 def test_a_backup_of_an_upgrade_can_be_restored_and_the_next_start_upgrades_it(server: Server):
     server.command("db", "upgrade")
     older = server.data / "playhead.db.backup-0002-20251108T220000Z"
-    back_up(server.data / "playhead.db", older)
-    with closing(apsw.Connection(str(older))) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0002'")
-        connection.execute("ALTER TABLE account DROP COLUMN time_zone")
+    upgrade(older, now=Instant(0), migrations=Migrations(head="0002"))
     told = server.command("db", "restore", str(older)).stdout
     assert "Its schema is 0002; the next start brings it to" in told
     server.start()

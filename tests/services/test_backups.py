@@ -189,6 +189,24 @@ async def test_a_folder_that_has_gone_is_a_fault_and_its_return_is_found(
     await backups.close()
 
 
+async def test_once_started_it_looks_by_itself(database_path: Path, clock: Clock):
+    made = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    class ToldFolder(BackupFolder):
+        def make(self, now: Instant, keep_going: Callable[[], None]) -> Backup:
+            backup = super().make(now, keep_going)
+            loop.call_soon_threadsafe(made.set)
+            return backup
+
+    folder = ToldFolder(database_path, database_path.parent / "backups", make_folder=True)
+    backups = Backups(folder, BackupPlan(hours=24, keep=2), clock=clock, look_every_s=0)
+    backups.start()
+    await asyncio.wait_for(made.wait(), 30)
+    await backups.close()
+    assert len(folder.find()) == 1
+
+
 async def test_a_plan_of_no_hours_makes_none(folder: FailingFolder, clock: Clock):
     backups = Backups(folder, BackupPlan(hours=0, keep=7), clock=clock)
     backups.start()

@@ -47,10 +47,18 @@ class Backups:
     restart makes none that is not due.
     """
 
-    def __init__(self, folder: BackupFolder, plan: BackupPlan, *, clock: Callable[[], Instant]) -> None:
+    def __init__(
+        self,
+        folder: BackupFolder,
+        plan: BackupPlan,
+        *,
+        clock: Callable[[], Instant],
+        look_every_s: float = _LOOK_EVERY_S,
+    ) -> None:
         self._folder = folder
         self._plan = plan
         self._clock = clock
+        self._look_every_s = look_every_s
         self._fault: str | None = None
         self._failures = 0
         self._failed_at = self._retry_at = Instant(0)
@@ -59,7 +67,7 @@ class Backups:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look once a minute whether a backup is due, from a minute after now on, until `close`."""
+        """Look once a minute whether a backup is due until `close`, at first a minute after now."""
         if self._plan.hours:
             self._task = asyncio.create_task(self._run())
 
@@ -83,7 +91,7 @@ class Backups:
 
     async def _run(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
+            await asyncio.sleep(self._look_every_s)
             await self.look()
 
     def _look(self) -> None:
