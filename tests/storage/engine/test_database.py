@@ -54,7 +54,7 @@ def connection(tmp_path: Path) -> Iterator[Connection]:
     with engine.connect() as connection:
         metadata.create_all(connection)
         for number, title in enumerate(("Emma", "Ulysses", "Momo"), 1):
-            ADD.run(connection, id=number, title=title, read=title == "Emma", facts={"pages": number})
+            ADD.rows(connection, id=number, title=title, read=title == "Emma", facts={"pages": number})
         yield connection
     engine.dispose()
 
@@ -65,23 +65,13 @@ def test_rows_are_plain_tuples_with_values_converted_as_by_core(connection: Conn
     assert FIND.rows(connection, id=2)[0][1] is False
     assert FIND.rows(connection, id=99) == []
     core = connection.execute(select(book.c.title, book.c.read, book.c.facts).where(book.c.id == 2)).one()
-    assert FIND.first(connection, id=2) == tuple(core)
+    assert FIND.rows(connection, id=2) == [tuple(core)]
 
 
-def test_the_first_row_or_none(connection: Connection):
-    titles = Prepared(select(book.c.title).order_by(book.c.id))
-    assert titles.first(connection) == ("Emma",)
-    assert titles.rows(connection) == [("Emma",), ("Ulysses",), ("Momo",)]
-    assert FIND.first(connection, id=99) is None
-
-
-def test_after_the_first_row_nothing_of_the_statement_is_left_open(connection: Connection):
-    titles = Prepared(select(book.c.title))
-    titles.first(connection)
-    connection.commit()
-    with connection.engine.connect() as other:
-        other.exec_driver_sql("DROP TABLE book")
-        other.commit()
+def test_the_only_row_or_none(connection: Connection):
+    assert FIND.one(connection, (99,)) is None
+    title = Prepared(select(book.c.title).where(book.c.id == bindparam("id")))
+    assert title.one(connection, (1,)) == ("Emma",)
 
 
 def test_a_coerced_column_comes_as_the_driver_has_it(connection: Connection):
@@ -91,10 +81,10 @@ def test_a_coerced_column_comes_as_the_driver_has_it(connection: Connection):
 
 def test_running_counts_the_changed_rows(connection: Connection):
     mark = Prepared(update(book).where(book.c.id >= bindparam("least")).values(read=bindparam("is_read")))
-    assert mark.run(connection, least=2, is_read=True) == 2
-    assert mark.run(connection, least=99, is_read=True) == 0
+    assert mark.run_each(connection, [(1, 2)]) == 2
+    assert mark.run_each(connection, [(1, 99)]) == 0
     assert FIND.rows(connection, id=3) == [("Momo", True, {"pages": 3})]
-    assert Prepared(delete(book)).run(connection) == 3
+    assert Prepared(delete(book)).run_each(connection, [()]) == 3
 
 
 def test_a_parameter_may_be_used_several_times_and_beside_constants(connection: Connection):
@@ -110,8 +100,8 @@ def test_a_parameter_may_be_used_several_times_and_beside_constants(connection: 
 
 def test_a_constant_keeps_its_value_from_one_call_to_the_next(connection: Connection):
     older = Prepared(update(book).where(book.c.id == bindparam("which")).values(version=book.c.version + 5))
-    older.run(connection, which=1)
-    older.run(connection, which=1)
+    older.rows(connection, which=1)
+    older.rows(connection, which=1)
     assert connection.scalar(select(book.c.version).where(book.c.id == 1)) == 11
 
 
@@ -138,12 +128,12 @@ def test_an_upsert_returns_the_keys_that_it_wrote(connection: Connection):
     )
     rows = json.dumps([[1, "Emma II", 2], [2, "Too old", 9], [4, "New", 1]])
     assert sorted(upsert.rows(connection, keys=rows)) == [(1, True), (4, False)]
-    assert FIND.first(connection, id=2) == ("Ulysses", False, {"pages": 2})
+    assert FIND.rows(connection, id=2) == [("Ulysses", False, {"pages": 2})]
 
 
 def test_an_error_is_the_one_that_core_raises_and_hides_the_values(connection: Connection):
     with pytest.raises(exc.IntegrityError) as direct:
-        ADD.run(connection, id=7, title="Emma", read=False, facts=None)
+        ADD.rows(connection, id=7, title="Emma", read=False, facts=None)
     with pytest.raises(exc.IntegrityError) as core:
         connection.execute(insert(book).values(id=7, title="Emma", read=False, facts=None, version=1))
     assert type(direct.value.orig) is type(core.value.orig)
@@ -155,9 +145,8 @@ def test_an_error_is_the_one_that_core_raises_and_hides_the_values(connection: C
 
 @pytest.mark.parametrize("parameters", [{}, {"id": 1, "other": 2}, {"other": 1}])
 def test_exactly_the_named_parameters_are_taken(connection: Connection, parameters: dict[str, int]):
-    for method in (FIND.rows, FIND.first, FIND.run):
-        with pytest.raises(TypeError, match="takes"):
-            method(connection, **parameters)
+    with pytest.raises(TypeError, match="takes"):
+        FIND.rows(connection, **parameters)
 
 
 def test_an_expanding_parameter_is_refused(connection: Connection):
@@ -169,9 +158,9 @@ def test_an_expanding_parameter_is_refused(connection: Connection):
 def test_it_runs_in_the_transaction_of_its_connection(connection: Connection):
     connection.commit()
     transaction = connection.begin()
-    ADD.run(connection, id=8, title="Faust", read=False, facts=None)
+    ADD.rows(connection, id=8, title="Faust", read=False, facts=None)
     transaction.rollback()
-    assert FIND.first(connection, id=8) is None
+    assert FIND.rows(connection, id=8) == []
 
 
 def test_the_statement_is_compiled_once_for_a_dialect(connection: Connection):

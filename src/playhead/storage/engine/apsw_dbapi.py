@@ -159,16 +159,6 @@ class Connection:
         except FAILURES as error:
             raise self.failed(error) from error
 
-    def first(self, sql: str, parameters: Bindings = ()) -> Row | None:
-        """Execute, and return the first row or None; further rows are not computed."""
-        try:
-            cursor = self._execute(sql, parameters)
-            row = cursor.fetchone()
-            cursor.close(force=True)
-        except FAILURES as error:
-            raise self.failed(error) from error
-        return row
-
     def run(self, sql: str, parameters: Bindings = ()) -> int:
         """Execute to the end, and return the number of rows inserted, updated or deleted."""
         driver = self.driver

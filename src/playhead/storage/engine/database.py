@@ -144,10 +144,6 @@ class Direct(Protocol):
         """Execute, and return all rows."""
         ...
 
-    def first(self, sql: str, parameters: Any) -> Row | None:  # noqa: ANN401
-        """Execute, and return the first row or None."""
-        ...
-
     def run(self, sql: str, parameters: Any) -> int:  # noqa: ANN401
         """Execute, and return the number of changed rows."""
         ...
@@ -274,25 +270,6 @@ class Prepared:
         except plan.failure as error:
             raise _wrapped(connection, plan, error) from error
         return rows if plan.plain else [plan.decode(row) for row in rows]
-
-    def first(self, connection: Connection, /, **parameters: Any) -> Row | None:  # noqa: ANN401
-        """Execute, and return the first row or None. Otherwise as `rows`."""
-        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
-        values = plan.bind(parameters)
-        try:
-            row = _direct(connection).first(plan.sql, values)
-        except plan.failure as error:
-            raise _wrapped(connection, plan, error) from error
-        return row if row is None or plan.plain else plan.decode(row)
-
-    def run(self, connection: Connection, /, **parameters: Any) -> int:  # noqa: ANN401
-        """Execute, and return the number of rows inserted, updated or deleted. Otherwise as `rows`."""
-        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
-        values = plan.bind(parameters)
-        try:
-            return _direct(connection).run(plan.sql, values)
-        except plan.failure as error:
-            raise _wrapped(connection, plan, error) from error
 
     def one(self, connection: Connection, values: Row) -> Row | None:
         """Execute for one row of values, and return the only row, or None. Otherwise as `each`."""

@@ -94,10 +94,6 @@ class PsycopgConnection(psycopg.Connection[Row]):
         """See Direct.rows."""
         return self.execute(_text(sql), parameters, prepare=True).fetchall()
 
-    def first(self, sql: str, parameters: Any) -> Row | None:  # noqa: ANN401
-        """See Direct.first."""
-        return self.execute(_text(sql), parameters, prepare=True).fetchone()
-
     def run(self, sql: str, parameters: Any) -> int:  # noqa: ANN401
         """See Direct.run."""
         return self.execute(_text(sql), parameters, prepare=True).rowcount
