@@ -47,7 +47,7 @@ class PlayheadError(Exception):
 
 
 def not_authenticated() -> PlayheadError:
-    """No credential, or one that is unknown, expired or revoked: all the same to the caller."""
+    """No credential, or one that is unknown, expired or revoked; the caller is not told which."""
     return PlayheadError(Code.NOT_AUTHENTICATED, "Not authenticated")
 
 
@@ -62,12 +62,12 @@ def insufficient_scope(scope: str) -> PlayheadError:
 
 
 def not_found(message: str = "Not found") -> PlayheadError:
-    """There is no such thing; `message` says which."""
+    """Something does not exist; `message` names it."""
     return PlayheadError(Code.NOT_FOUND, message)
 
 
 def invalid(details: Mapping[str, Sequence[str]]) -> PlayheadError:
-    """Members of a request that cannot be accepted, each with its faults."""
+    """Invalid members of a request, each with its faults."""
     return PlayheadError(Code.INVALID, "Invalid data", details=details)
 
 
@@ -92,5 +92,5 @@ def device_code_refused(error: str, retry_after_s: int | None = None) -> Playhea
 
 
 def unavailable(retry_after_s: int = 1) -> PlayheadError:
-    """Overloaded, or the store failed; nothing of the request took effect that was not answered."""
+    """Overloaded, or the store failed. A request that was not answered with success may not have taken effect."""
     return PlayheadError(Code.UNAVAILABLE, "Service unavailable", retry_after_s=retry_after_s)

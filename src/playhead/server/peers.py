@@ -1,6 +1,6 @@
-"""What the workers of one server tell each other when they are asked: a few bytes each, over sockets in a folder.
+"""How the workers of one server query each other: a few bytes each, over Unix sockets in a private folder.
 
-The folder belongs to their parent, and nobody else may look into it. Knows nothing of what is told.
+The folder belongs to their parent and is closed to other users. Knows nothing of the content.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _TELLS_WITHIN_S: Final = 1.0
 
 
 class Peers:
-    """One worker's end: it has a `place`, from 0, among `count`."""
+    """One worker's end; its index is `place`, from 0, of `count`."""
 
     def __init__(self, folder: Path, place: int, count: int) -> None:
         self.place = place
@@ -22,7 +22,7 @@ class Peers:
 
     @asynccontextmanager
     async def telling(self, tell: Callable[[], bytes]) -> AsyncGenerator[None]:
-        """Tell whoever asks, within the block, what `tell` returns."""
+        """Answer every query with the result of `tell`, within the block."""
 
         async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             writer.write(tell())
@@ -34,7 +34,7 @@ class Peers:
             yield
 
     async def ask(self) -> Mapping[int, bytes | None]:
-        """Return what each of the others tells, by its place; None for one that does not answer within a second."""
+        """Query all other workers; returns answers by index, None for one that does not answer within a second."""
         others = [place for place in range(self._count) if place != self.place]
         return dict(zip(others, await asyncio.gather(*map(self._ask, others)), strict=True))
 

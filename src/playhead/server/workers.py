@@ -1,7 +1,7 @@
-"""Several processes that serve one port: starts them, starts one again that died, and ends them. Knows nothing of HTTP.
+"""Several processes that serve one port: starts them, replaces those that die, and stops them. Knows nothing of HTTP.
 
-The system hands each new connection to one of the workers' sockets. The parent holds all of these: where a worker died,
-whoever was handed to its socket waits for the next one instead of being turned away. See
+The kernel assigns each new connection to one of the workers' sockets. The parent holds all of them: connections
+assigned to a dead worker's socket wait for its replacement instead of being refused. See
 docs/decisions/0020-workers.md.
 """
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 READY = "ready"
-"""What a worker says to its parent, once, when it listens."""
+"""A worker's message to its parent, sent once when it listens."""
 END = "end"
-"""What the parent says: end in order. So does a line that is cut, because the parent is gone."""
+"""The parent's message: shut down gracefully. A closed pipe means the same, because the parent is gone."""
 HURRY = "hurry"
-"""What the parent says at a second signal."""
+"""The parent's message at a second signal: stop waiting for clients."""
 
 Work = Callable[[int, socket.socket, Connection], None]
-"""What a worker does, from its start to its end: it is handed its place, from 0, its socket and the line to its parent.
+"""A worker's main function; gets its index from 0, its socket and the pipe to its parent.
 
-Runs in a process of its own, and must be found there by its name. It must ignore SIGINT, which a terminal sends to all,
-and end in order at SIGTERM, however often it comes: some supervisors send it to all, too.
+Runs in a new process, so it must be importable. It must ignore SIGINT, which a terminal sends to all processes, and
+shut down gracefully at SIGTERM, even if that is repeated: some supervisors send it to all processes, too.
 """
 
 _FAILED = 1
 
-# One that dies soon after its start is tried again, ever more slowly: what it needs, such as a database, may come back.
+# A worker that dies soon after its start is restarted with exponential backoff: a database that it needs may come back.
 _PROVEN_S = 10.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 15.0
@@ -47,7 +47,7 @@ _processes = multiprocessing.get_context("spawn")
 
 
 def listen(host: str, port: int, sockets: int) -> list[socket.socket]:
-    """Bind so many sockets to one address; a port of 0 is a free one. Raises OSError where somebody else listens."""
+    """Bind this many sockets to one address; port 0 picks a free one. Raises OSError if the address is in use."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     alone = _bind(family, host, port, shared=False)
     if sockets == 1:
@@ -71,7 +71,7 @@ def _bind(family: int, host: str, port: int, *, shared: bool) -> socket.socket:
 
 
 class _Worker:
-    """A process and the line to it."""
+    """A worker process and the pipe to it."""
 
     def __init__(self, work: Work, place: int, listener: socket.socket) -> None:
         self.line, theirs = _processes.Pipe()
@@ -88,7 +88,7 @@ class _Worker:
         self.is_heard = True
 
     def hear(self) -> None:
-        """Take what it says; where it says nothing more, it is about to end."""
+        """Read its message; a closed pipe means that it is about to exit."""
         try:
             self.is_ready = self.line.recv() == READY
         except (EOFError, OSError):
@@ -101,7 +101,7 @@ class _Worker:
             self.is_heard = False
 
     def close(self) -> int:
-        """Return the status of a process that has ended: negative where a signal ended it."""
+        """Return the exit status of a process that has ended; negative if a signal ended it."""
         self.process.join()
         self.line.close()
         status = self.process.exitcode
@@ -110,10 +110,10 @@ class _Worker:
 
 
 class Workers:
-    """As many workers as there are sockets, until a signal ends them.
+    """Runs one worker per socket until a signal.
 
     `on_ready` is called once, when all of them listen. A worker that dies before that ends all; one that dies later is
-    replaced. `give_up_s` after a signal what still runs is killed.
+    replaced. `give_up_s` seconds after a signal remaining workers are killed.
     """
 
     def __init__(
@@ -131,7 +131,7 @@ class Workers:
         self._status = 0
 
     def run(self) -> int:
-        """Return the exit status: 0 where all ended in order at a signal. Only for the main thread."""
+        """Return the exit status: 0 after a graceful shutdown. Call it on the main thread."""
         with _signals() as signals:
             for place in range(len(self._sockets)):
                 self._start(place)
@@ -205,7 +205,7 @@ class Workers:
                 worker.process.kill()
 
     def _end(self) -> None:
-        """End in order; the second time without waiting for any client."""
+        """Shut down gracefully; the second time without waiting for clients."""
         word = END if self._killing_s is None else HURRY
         if self._killing_s is None:
             self._killing_s = time.monotonic() + self._give_up_s
@@ -217,7 +217,7 @@ class Workers:
 
 @contextmanager
 def _signals() -> Generator[socket.socket]:
-    """Give a socket from which a byte can be read for each SIGINT and SIGTERM."""
+    """Yield a socket from which one byte can be read per SIGINT or SIGTERM."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         theirs.settimeout(0)

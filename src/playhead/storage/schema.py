@@ -1,6 +1,6 @@
 """The tables: one schema for SQLite, PostgreSQL and a distributed PostgreSQL. Knows no queries.
 
-What a user writes is keyed by user first, so that a distributed engine can shard by user. It has no foreign key to the
+Users' data is keyed by user first, so that a distributed engine can shard by user. It has no foreign keys to the
 catalogue: what people watched outlives the files. Ids are canonical UUID strings, times and lengths are integer
 milliseconds.
 See docs/decisions/0004-one-schema-for-three-engines.md.
@@ -32,16 +32,15 @@ metadata = MetaData(
     }
 )
 
-# On SQLite, tables whose rows every request looks up by id are kept in the order of their primary key: one search
-# instead of two.
+# On SQLite, tables that every request looks up by id are stored in primary key order: one search instead of two.
 
 # The canonical 36 characters: the same string in the API, the log and the database. PostgreSQL keeps 16 bytes.
 Id = String(36).with_variant(UUID(as_uuid=False), "postgresql")
 
-# What lists are sorted by: by code point on every engine, whatever the locale of a PostgreSQL server is.
+# Sort keys: compared by code point on every engine, whatever a PostgreSQL server's locale.
 Sorted = Text().with_variant(Text(collation="C"), "postgresql")
 
-# Catalogue: small, read by everybody, replicated to every node of a distributed engine.
+# Catalogue: small, read by all users, replicated to every node of a distributed engine.
 
 library = Table(
     "library",
@@ -317,7 +316,7 @@ pin = Table(
     sqlite_with_rowid=False,
 )
 
-# What users write: keyed by user first, and never cascaded from the catalogue.
+# Users' data: keyed by user first, and never cascaded from the catalogue.
 
 library_access = Table(
     "library_access",

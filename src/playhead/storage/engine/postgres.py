@@ -1,7 +1,6 @@
-"""Playhead on PostgreSQL: a pool, statement settings, lanes, and what is tried again after a failure.
+"""Playhead on PostgreSQL: a pool, statement settings, lanes, and retries after failures.
 
-Knows no tables. Several processes share one database; nothing here locks out another. See
-docs/decisions/0018-postgresql.md.
+Knows no tables. Several processes share one database; none locks another out. See docs/decisions/0018-postgresql.md.
 """
 
 import asyncio
@@ -29,8 +28,9 @@ from playhead.storage.engine.deadlines import RETRY_AFTER_S, Deadlines
 T = TypeVar("T")
 
 LANES = 1
-"""Batches of users' saves side by side, in one process. With more each is smaller, and none costs less; measured on one
-machine one lane did a third more than two, and half more than four. Further processes are further lanes."""
+"""Batches of saves in parallel in one process. With more lanes each batch is smaller and none is cheaper: on one
+machine
+one lane did a third more saves than two, and half more than four. More processes are more lanes."""
 
 _WRITERS = LANES + 3  # the lanes, and what is not a batch
 _READERS = 4
@@ -39,14 +39,13 @@ _UNANSWERED_S = 15  # a connection whose other end does not even acknowledge is 
 
 
 class Limits(NamedTuple):
-    """How long what is waited for, in seconds.
+    """Timeouts in seconds.
 
-    `patience_s` is how long a failure that may pass is tried again, and how long a free connection is waited for: less
-    than a client waits, more than a failover to a standby takes. The others divide it: a network that falls silent
-    tells nobody, so a save or look-up gives its connection up after `silence_s`, everything else that much after the
-    server's own limit for a statement. The server rolls back what was begun there after `idle_s`, so that the rows are
-    free for another try; while they are not, that waits for `lock_s`, which is no silence. A read for a request may
-    take `read_s` in all.
+    `patience_s`: how long transient failures are retried, and how long to wait for a free connection; less than a
+    client waits, more than a failover takes. The others fit into it. A dead network sends no error, so a save or a
+    look-up drops its connection after `silence_s`, other statements that much after the server's statement timeout. The
+    server rolls an abandoned transaction back after `idle_s`, which frees its rows for the retry; until then the retry
+    waits up to `lock_s`. A read for a request may take `read_s` in all.
     """
 
     statement_s: float = 30.0
@@ -65,24 +64,24 @@ _LONGEST_PAUSE_S = 1.0
 
 _CANCELED = "57014"  # by the deadline of a read, or by the server's limit for a statement
 
-# Nothing was done, or it was undone, and another try may succeed. Source: PostgreSQL's documentation, appendix A.
+# Nothing was done, or it was rolled back; a retry may succeed. Source: PostgreSQL's documentation, appendix A.
 _AGAIN = frozenset({"40001", "40P01", "55P03", "57P03", "53300", "08001", "08004"})
-# The server has let go of the connection; whether a commit that was under way took effect is not known.
+# The server closed the connection; the outcome of a commit in flight is unknown.
 _DROPPED = frozenset({"08000", "08003", "08006", "08007", "57P01", "57P02", "57P05", "25P03"})
-# The server cannot just now, and trying again at once would not help: time is up, no room, read-only.
+# The server cannot at present, and an immediate retry would not help: timeout, out of space, read-only.
 _PASSING_CLASSES = ("53", "55", "57", "58", "25006")
 
 
 class PsycopgConnection(psycopg.Connection[Row]):
-    """A psycopg connection with the short ways that `Prepared` takes. Ids come as text, as on SQLite.
+    """A psycopg connection with the methods of Direct. Ids are text, as on SQLite.
 
-    Where the server is silent for `silence_s` it is closed, as one is that the server has let go of.
+    It is closed if the server is silent for `silence_s`.
     """
 
     silence_s: float | None = None
 
     def wait(self, gen: PQGen[T], interval: float = _LOOK_FOR_SIGNALS_S, timeout: float | None = None) -> T:
-        """Wait for what the server answers. Raises OperationalError where it does not in time."""
+        """Wait for the server's answer. Raises OperationalError on a timeout."""
         try:
             return super().wait(gen, interval, self.silence_s if timeout is None else timeout)
         except psycopg.OperationalError as error:
@@ -116,7 +115,7 @@ class PsycopgConnection(psycopg.Connection[Row]):
             return cursor.rowcount
 
     def load(self, table: str, columns: Iterable[str], rows: Iterable[Row]) -> None:
-        """Insert many rows in the open transaction, by the quickest way that PostgreSQL has."""
+        """Insert many rows in the open transaction, in PostgreSQL's quickest way."""
         names = psycopg_sql.SQL(", ").join(map(psycopg_sql.Identifier, columns))
         into = psycopg_sql.SQL("COPY {} ({}) FROM STDIN").format(psycopg_sql.Identifier(table), names)
         with self.cursor() as cursor, cursor.copy(into) as copy:
@@ -158,7 +157,7 @@ def parse_url(text: str) -> URL:
 
 
 def make_engine(text: str, *, connections: int = 0, limits: Limits = _LIMITS) -> Engine:
-    """Return an engine with a pool of so many connections; with none, each is opened when it is asked for."""
+    """Return an engine with a pool of this many connections; with 0, each is opened on demand."""
     url = parse_url(text)
 
     def connect() -> PsycopgConnection:
@@ -178,20 +177,20 @@ def make_engine(text: str, *, connections: int = 0, limits: Limits = _LIMITS) ->
 
 
 def described(text: str) -> str:
-    """Return the URL for a person: with three asterisks for its password."""
+    """Return the URL for display, with three asterisks for its password."""
     return parse_url(text).set(drivername="postgresql").render_as_string(hide_password=True)
 
 
 def reason(error: DBAPIError) -> str:
-    """Return the first line of what the server or the driver said."""
+    """Return the first line of the server's or driver's message."""
     return str(error.orig).strip().partition("\n")[0]
 
 
 class PostgresDatabase:
     """The `Database` on one PostgreSQL database. Its tables must exist: see `playhead.storage.migrations.upgrade`.
 
-    A transaction that meets a serialization failure, a deadlock or a dropped connection is run again, for as long as
-    `limits` say. Raises StorageRefused where the database cannot be reached.
+    A transaction that fails with a serialization failure, a deadlock or a lost connection is retried as long as
+    `limits` allow. Raises StorageRefused if the database cannot be reached.
     """
 
     def __init__(self, url: str, *, limits: Limits = _LIMITS) -> None:

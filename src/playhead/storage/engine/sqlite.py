@@ -48,7 +48,7 @@ _READERS = 4
 _INLINE_CACHE_KIB = 8192
 _READER_PATIENCE_S = 5.0
 
-# Nothing is wrong with the file or the program: another try, or room on the disk, will help.
+# Neither the file nor the program is at fault: a retry, or free space, will help.
 _PASSING_CODES = frozenset(
     {
         apsw.SQLITE_BUSY,
@@ -67,12 +67,12 @@ _WAITING_CODES = frozenset({apsw.SQLITE_BUSY, apsw.SQLITE_LOCKED})
 
 
 class LogLimits(NamedTuple):
-    """How long the write-ahead log may get, in pages.
+    """Limits of the write-ahead log, in pages.
 
-    At `checkpoint` one is begun, and again `further` pages later: heartbeats change the same pages again and again, and
-    a checkpoint writes each of them once. From `restart` on it also waits a moment for readers to let go, because a log
-    is only begun anew when nobody reads from it. At `most` every write first waits longer, so that the largest batches
-    cannot push the log over 64 MiB within half a minute of a reader that does not let go.
+    A checkpoint starts at `checkpoint` pages, and again every `further` pages: saves change the same pages repeatedly,
+    and a checkpoint writes each of them once. From `restart` on it also waits briefly for readers, because the log can
+    only be reset while nobody reads from it. At `most` every write waits longer first, so that the largest batches
+    cannot push the log over 64 MiB within half a minute of a reader that keeps its snapshot.
     """
 
     checkpoint: int = 16 * _MIB // _PAGE
@@ -85,10 +85,10 @@ _LIMITS = LogLimits()
 
 
 class Patience:
-    """A busy handler: tries again every 1 to 5 ms until `limit_s` is over.
+    """A busy handler that retries every 1 to 5 ms until `limit_s` has passed.
 
-    SQLite's own waits up to 100 ms between two tries, and so loses to a process that commits one transaction after the
-    other. It is called without the GIL's being held by SQLite, and sleeping gives it away again.
+    SQLite's own waits up to 100 ms between attempts, and so starves beside a process that commits continuously. SQLite
+    calls it without holding the GIL, and sleeping releases it again.
     """
 
     def __init__(self, limit_s: float) -> None:
@@ -96,7 +96,7 @@ class Patience:
         self._until = 0.0
 
     def __call__(self, tries: int) -> bool:
-        """Wait a moment and return True, or False where `limit_s` is over. `tries` counts from 0 for each lock."""
+        """Wait briefly and return True, or False once `limit_s` has passed. `tries` counts from 0 for each lock."""
         now = time.monotonic()
         if self.limit_s <= 0:
             return False
@@ -104,7 +104,7 @@ class Patience:
             self._until = now + self.limit_s
         elif now >= self._until:
             return False
-        # The low bits of the clock are as good as chance for keeping two processes out of step.
+        # The low bits of the clock are random enough to keep two processes out of step.
         time.sleep(0.001 + (time.perf_counter_ns() & 0xFFF) * 1e-6)
         return True
 
@@ -114,7 +114,7 @@ def open_writer(
 ) -> apsw_dbapi.Connection:
     """Open an existing database for writing, durably and with foreign keys. Raises `apsw_dbapi.Error`.
 
-    Nothing is checkpointed but by `checkpoint`, and by closing the last connection.
+    Only `checkpoint`, and closing the last connection, run checkpoints.
     """
     connection = apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, begin_mode="IMMEDIATE")
     connection.driver.set_busy_handler(patience)
@@ -136,10 +136,10 @@ def open_writer(
 
 
 def _keep_plans(connection: apsw_dbapi.Connection) -> None:
-    """Let a plan not depend on the values of parameters.
+    """Make plans independent of parameter values.
 
-    Else SQLite compiles a statement again at each new value, once it has compared two parameters while planning: the
-    look-up of one progress took 17 µs, and takes 5 µs.
+    Otherwise SQLite recompiles a statement for each new value once it has compared two parameters while planning: a
+    look-up of one progress took 17 µs instead of 5 µs.
     """
     connection.driver.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
 
@@ -168,8 +168,8 @@ def _open_reader(
     connection = apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs, begin_mode=begin_mode)
     connection.driver.set_busy_handler(patience)
     _keep_plans(connection)
-    # No mmap: whoever reads drops his pages at each commit of the writer, and after one a look-up was much
-    # slower with a memory map (17 to 62 us). A larger cache costs nothing then, and helps while nobody writes.
+    # No mmap: a reader drops its pages at each commit of the writer, and the next look-up was much slower with a memory
+    # map (17 instead of 62 µs without). A larger cache costs nothing then, and helps while nobody writes.
     for pragma in (
         "query_only = ON",
         f"cache_size = -{cache_kib}",
@@ -193,11 +193,11 @@ class SQLiteDatabase:
     """The `Database` on one SQLite file: a writer on its own thread, readers on theirs, and one for `read_inline`.
 
     Other processes may read and write the same file. The file must exist, with its tables: see
-    `playhead.storage.migrations.upgrade`. Raises StorageRefused where library, folder or file cannot be used.
+    `playhead.storage.migrations.upgrade`. Raises StorageRefused if library, folder or file cannot be used.
 
-    Fail-stop: after a failed commit, checkpoint, read or write of the file nothing that SQLite says can be trusted.
-    `on_failure` is then called once, on any thread, with the reason; all that waits and all that comes raises
-    UNAVAILABLE; the process is expected to end. A full disk is no such failure: what does not fit is rolled back.
+    Fail-stop: after a failed commit, checkpoint, read or write of the file SQLite's state cannot be trusted.
+    `on_failure` is then called once, on any thread, with the reason; queued and new calls raise UNAVAILABLE; the
+    process is expected to exit. A full disk is not such a failure: the transaction is rolled back.
     """
 
     def __init__(  # noqa: PLR0913 - what a setting or a test decides
@@ -224,7 +224,7 @@ class SQLiteDatabase:
             self._log = open_writer(path, self._patience, vfs=vfs, limits=limits)
             self._log.driver.set_wal_hook(self._on_commit)
             [self._writer] = engine_connections(self._log)
-            # Its transactions are begun and ended below, past SQLAlchemy, whose own cost more than a look-up.
+            # Its transactions bypass SQLAlchemy, whose own cost more than a look-up.
             self._inline_driver = _open_reader(path, None, vfs=vfs, begin_mode=None, cache_kib=_INLINE_CACHE_KIB)
             readers = [_open_reader(path, Patience(_READER_PATIENCE_S), vfs=vfs) for _ in range(_READERS)]
             self._inline_reader, *idle = engine_connections(self._inline_driver, *readers)
@@ -272,9 +272,9 @@ class SQLiteDatabase:
     async def commit_batch(self, fn: Callable[[Connection], T]) -> T:
         """See Database.commit_batch. Everything but the commit runs on the calling thread.
 
-        A thread that runs statements of microseconds passes the interpreter's lock back and forth with the event loop,
-        which costs more than the statements: docs/decisions/0016-the-batch-runs-on-the-loop.md. Where the writer or
-        the file is busy, it takes the way of `write`.
+        A thread that runs statements of microseconds contends with the event loop for the GIL, which costs more than
+        the statements: docs/decisions/0016-the-batch-runs-on-the-loop.md. If the writer or the file is busy, it falls
+        back to `write`.
         """
         self._require_running()
         if self._wal_pages < self._limits.most and self._writer_free.acquire(blocking=False):
@@ -367,7 +367,7 @@ class SQLiteDatabase:
         with self._inline_free:
             self._inline_reader.close()
         if self._failure:
-            # The log is left as it is, for the next process to recover by its checksums.
+            # The log is left as it is; the next process recovers it by its checksums.
             self._log.driver.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         self._writer.close()
 
@@ -426,9 +426,9 @@ class SQLiteDatabase:
         return result
 
     def _begin_at_once(self) -> bool:
-        """Begin on the calling thread, and say whether that was possible: another process may be writing.
+        """Begin on the calling thread; return False if another process is writing.
 
-        The writer must be held. What follows goes past SQLAlchemy, whose own transactions cost more than a statement.
+        The writer must be held. The transaction bypasses SQLAlchemy, whose own cost more than a statement.
         """
         self._patience.limit_s, usual = 0.0, self._patience.limit_s
         try:
@@ -512,7 +512,7 @@ class SQLiteDatabase:
             self._fail(f"a rollback failed: {error}")
 
     def _judge(self, connection: Connection, error: Exception) -> None:
-        """Raise UNAVAILABLE for what passes or is fatal; return for what concerns only the function that was run."""
+        """Raise UNAVAILABLE for transient and fatal errors; return for errors of the function that was run."""
         damage = cast("apsw_dbapi.Connection", connection.connection.dbapi_connection).damage
         if damage is not None:
             self._fail(damage)
@@ -527,7 +527,7 @@ class SQLiteDatabase:
         self._on_failure(reason)
 
     def _on_commit(self, _driver: apsw.Connection, _name: str, pages: int) -> int:
-        # Called by SQLite after each commit with the length of the log, which shrinks when the log is begun anew.
+        # SQLite calls it after each commit with the length of the log, which shrinks when the log is reset.
         if pages < self._wal_pages:
             self._checkpoint_due = self._limits.checkpoint
         self._wal_pages = pages
@@ -586,7 +586,7 @@ def _settle(future: "asyncio.Future[None]", failure: Exception | None) -> None:
 
 
 class _Memory:
-    """What is remembered of a connection, and when it has to be forgotten."""
+    """The cache of a connection, and when it must be cleared."""
 
     def __init__(self, connection: apsw_dbapi.Connection, memory: ConnectionCache) -> None:
         self._connection = connection
@@ -597,9 +597,9 @@ class _Memory:
         self._memory.clear()
 
     def forget_where_changed(self) -> None:
-        """Forget all where another connection, of any process, has committed. To be called in a transaction.
+        """Clear the cache if another connection, of any process, has committed. Call it first in a transaction.
 
-        Its first statement, which this is, decides what the transaction sees.
+        Its first statement, which this is, fixes the snapshot.
         """
         [(version,)] = self._connection.rows("PRAGMA data_version")
         if version != self._version:

@@ -1,4 +1,4 @@
-"""Bring a PostgreSQL database to the schema of this program, in one transaction, or refuse. See `upgrade.py`."""
+"""Upgrades a PostgreSQL database to this program's schema in one transaction, or refuses. See `upgrade.py`."""
 
 from sqlalchemy import Connection, bindparam, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
@@ -7,10 +7,10 @@ from playhead.storage.engine.database import StorageRefused
 from playhead.storage.engine.postgres import described, make_engine, reason
 from playhead.storage.migrations.upgrade import Migrations, Upgrade, migrate, require_known
 
-# Whoever migrates holds this advisory lock until its transaction ends: any number that nobody else here uses.
+# A migration holds this advisory lock until its transaction ends. The number only has to be unused otherwise.
 _MIGRATING = 7_329_004_411
 
-# How long a process waits for one that is migrating, and a migration for those that still use a table: all others
+# How long a process waits for another one's migration, and a migration for transactions that use a table: all others
 # queue behind it meanwhile.
 _PATIENCE_S = 120
 _IN_THE_WAY_S = 10
@@ -20,11 +20,11 @@ OLDEST_MAJOR = 13
 
 
 def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
-    """Make the database at `url` one of this version; its tables are made where it is empty.
+    """Upgrade the database at `url`; an empty one gets its tables.
 
     Everything happens in one transaction under an advisory lock: a failure leaves the database as it was, and of two
-    processes one migrates and the other waits. Idempotent. There is no backup: pg_dump makes one.
-    Blocks. Raises StorageRefused for a database that is newer, foreign or too old a server's, or cannot be reached.
+    processes one migrates and the other waits. Idempotent. There is no backup: pg_dump makes one. Blocks. Raises
+    StorageRefused for a database that is newer, foreign or unreachable, and for a server that is too old.
     """
     migrations = migrations or Migrations()
     engine = make_engine(url)
@@ -32,7 +32,7 @@ def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
         with engine.connect() as connection, connection.begin():
             if _revision(connection, url) == migrations.head:
                 return Upgrade(migrations.head, migrations.head, None)
-            # A large table takes its time, and whoever waits for the one that migrates waits as long.
+            # Migrating a large table takes long, and so does waiting for another process that does.
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             connection.execute(text(f"SET LOCAL lock_timeout = '{_PATIENCE_S}s'"))

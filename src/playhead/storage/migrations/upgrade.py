@@ -1,6 +1,6 @@
-"""Bring a database file to the schema of this program: back up first, then migrate in one transaction, or refuse.
+"""Upgrades a database file to this program's schema: backs it up, then migrates in one transaction, or refuses.
 
-Loads Alembic only where there is something to migrate, because a server that starts must answer soon.
+Loads Alembic only if there is something to migrate, because a server must start quickly.
 """
 
 import os
@@ -23,13 +23,13 @@ from playhead.storage.upkeep.copying import copy_database
 
 KEPT_BACKUPS = 3
 
-# How long a command or a second server waits for one that is migrating: longer than a large file takes to copy.
+# How long a command or a second server waits for a migration: longer than copying a large file takes.
 _PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True)
 class Upgrade:
-    """What `upgrade` did: the revisions before (None: there was no database) and after, and the backup, if any."""
+    """The result of `upgrade`: the revisions before (None: no database) and after, and the backup, if any."""
 
     before: str | None
     after: str
@@ -45,12 +45,12 @@ class Migrations:
 
 
 def upgrade(path: Path, *, now: Instant, migrations: Migrations | None = None) -> Upgrade:
-    """Make the database file at `path` one of this version, creating file and folder where they are missing.
+    """Upgrade the database file at `path`, creating file and folder if they are missing.
 
-    A database that is older is copied to `<name>.backup-<revision>-<UTC>` beside it first; the last three copies are
-    kept. Everything happens under the write lock and in one transaction: a failure leaves the database as it was,
-    and of two processes one migrates and the other waits. Idempotent, and quick where nothing is to be done.
-    Blocks. Raises StorageRefused for a database that is newer, foreign or damaged, or cannot be written.
+    An older database is first copied to `<name>.backup-<revision>-<UTC>` beside it; the last three copies are kept.
+    Everything happens under the write lock and in one transaction: a failure leaves the database as it was, and of two
+    processes one migrates and the other waits. Idempotent, and quick if nothing is to be done. Blocks. Raises
+    StorageRefused for a database that is newer, foreign, damaged or read-only.
     """
     migrations = migrations or Migrations()
     require_sound_library()
@@ -112,7 +112,7 @@ def _upgrade(path: Path, now: Instant, migrations: Migrations) -> Upgrade:
 
 
 def require_known(database: Path | str, revision: str, migrations: Migrations) -> None:
-    """Raise StorageRefused where the revision of a database is none of this version's."""
+    """Raise StorageRefused if this version does not know the revision of a database."""
     from alembic.script import ScriptDirectory  # noqa: PLC0415 - slow to import, and rarely needed
 
     known = {script.revision for script in ScriptDirectory(str(migrations.scripts)).walk_revisions()}

@@ -1,6 +1,7 @@
-"""What must be true of every row, asked of the store: its pages, its keys, and what the rules of playback never break.
+"""Integrity checks of a whole database: its pages, its keys, and the invariants of the playback rules.
 
-Changes nothing. Every statement sees one moment, and holds no other up; what holds at every commit, it may ask for.
+Changes nothing. Every statement sees its own snapshot and blocks no other; so it may check whatever holds at every
+commit.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -61,7 +62,7 @@ from playhead.storage.schema import (
 
 ReportProgress = Callable[[int, int], None]
 
-# Where more rows than this have faults, the table is lost, and no list of its rows helps anybody.
+# A table with more faulty rows than this is lost, and a list of its rows helps nobody.
 _ROWS_SHOWN = 1000
 
 _PATIENCE_S = 30.0
@@ -77,7 +78,7 @@ _UNREACHABLE = "Nobody can reach the row. Delete it, or restore a backup from be
 
 @dataclass(frozen=True, slots=True)
 class IntegrityFault:
-    """One thing that is wrong: in which row of which table, and what to do. `key` is empty for what concerns no row."""
+    """One fault: its table and row, and what to do. `key` is empty for a fault that concerns no single row."""
 
     table: str
     key: str
@@ -96,10 +97,9 @@ class _Question(NamedTuple):
 
 
 def check_file(path: Path, show: ReportProgress) -> Iterator[IntegrityFault]:
-    """Give every fault of an SQLite database, which may be in use. `show` is told how much is looked at, of how much.
+    """Yield every fault of an SQLite database, which may be in use. `show` gets the progress: done, total.
 
-    Where its pages are damaged, or its schema is not this program's, nothing else is asked of it. Raises nothing for
-    what it finds.
+    If its pages are damaged or its schema is not this program's, nothing else is checked. Faults are never raised.
     """
     try:
         with closing(apsw_dbapi.connect(str(path), flags=apsw.SQLITE_OPEN_READONLY, begin_mode=None)) as reader:
@@ -122,9 +122,9 @@ def check_file(path: Path, show: ReportProgress) -> Iterator[IntegrityFault]:
 
 
 def check_server(url: str, show: ReportProgress) -> Iterator[IntegrityFault]:
-    """Give every fault of the rows of a PostgreSQL database, in one snapshot; otherwise as `check_file`.
+    """Yield every faulty row of a PostgreSQL database, in one snapshot; otherwise like `check_file`.
 
-    Its pages, types and foreign keys are the server's to keep, and are asked for all the same where that costs little.
+    Pages, types and foreign keys are the server's responsibility, but are checked where that is cheap.
     """
     from playhead.storage.engine.postgres import make_engine, reason  # noqa: PLC0415 - loaded only where it is used
 
@@ -194,7 +194,7 @@ def _questions(dialect: str) -> list[_Question]:
 
 
 def _rows_of(table: Table, dialect: str) -> _Question:
-    """Ask for what one row tells by itself, in one pass through its table."""
+    """The faults that a row shows by itself, in one pass through its table."""
     faults = [*_OF_ROWS.get(table.name, ())]
     for column in table.c:
         if isinstance(column.type, BigInteger) and column.name.endswith(("_at", "_until")):
@@ -218,7 +218,7 @@ def _types_of(column: Column[Any]) -> Iterator[tuple[str, ColumnElement[bool], s
 
 
 def _references_of(table: Table) -> Iterator[_Question]:
-    """Ask for rows whose foreign key leads nowhere: what `PRAGMA foreign_key_check` finds, but with their keys."""
+    """The rows with dangling foreign keys: like `PRAGMA foreign_key_check`, but with their keys."""
     for constraint in table.constraints:
         if not isinstance(constraint, ForeignKeyConstraint):
             continue
@@ -230,7 +230,7 @@ def _references_of(table: Table) -> Iterator[_Question]:
 
 
 def _lost_owners() -> Iterator[_Question]:
-    """Ask for rows without the row that they belong to, where no foreign key can say so."""
+    """The rows whose parent row is missing, where there is no foreign key."""
     yield _lone(login, login.c.user_id, account, account.c.id == login.c.user_id, account.c.id, "it is of no account")
     named = _lone(account, account.c.id, login, login.c.user_id == account.c.id, login.c.user_id, "nobody can sign in")
     yield named._replace(faults=[("it has no name to sign in with", "Remove the user, or restore a backup.")])

@@ -11,7 +11,7 @@ from playhead.storage.engine import apsw_dbapi
 from playhead.storage.engine.database import StorageRefused
 from playhead.storage.engine.sqlite import Patience
 
-# How long a copy waits for somebody who migrates, or recovers the log: longer than that takes with a large file.
+# How long a copy waits for a migration or a recovery of the log: longer than these take with a large file.
 _PATIENCE_S = 120.0
 
 _PAGES_AT_ONCE = 4096
@@ -31,8 +31,8 @@ def back_up(
 ) -> int:
     """Copy a database that may be in use to `target`, check the copy thoroughly, and return its size in bytes.
 
-    The source is not upgraded. Raises StorageRefused where there is no database, where `target` exists already and not
-    `force`, is the database itself, or cannot be written, and where the copy is not sound.
+    The source is not upgraded. Raises StorageRefused if there is no database, if `target` exists (without `force`), is
+    the database itself or cannot be written, and if the copy is not sound.
     """
     if not source.is_file():
         raise StorageRefused(f"There is no database at {source}")
@@ -61,11 +61,11 @@ def copy_database(
 ) -> None:
     """Copy a database that may be in use to `target`, replacing it; on return the copy is whole, checked and durable.
 
-    The copy is that of one moment, and nobody waits for it: whoever writes goes on, into a log that grows meanwhile.
-    `target` has its name only when it is complete, and is one file that needs no log beside it. Readable by its owner
-    only. `thorough`: every index is compared with its table, too, which takes some times as long. `progress` is told
-    how many pages are copied, of how many, and called further while the copy is checked; what it raises ends the copy.
-    Raises `apsw_dbapi.Error`, OSError, or StorageRefused where the copy does not pass SQLite's check.
+    The copy is one snapshot and blocks nobody: writers continue, into a log that grows meanwhile. `target` gets its
+    name only when it is complete, and is a single file that needs no log. Readable by its owner only. `thorough`: every
+    index is compared with its table, too, which takes several times as long. `progress` gets the copied and the total
+    pages, and further calls during the check; an exception that it raises aborts the copy. Raises `apsw_dbapi.Error`,
+    OSError, or StorageRefused if the copy does not pass SQLite's check.
     """
     partial = target.with_name(target.name + ".partial")
     remove_files(partial)  # of an earlier attempt that was cut off
@@ -74,7 +74,7 @@ def copy_database(
         # Without locks: nobody else knows the partial file, and a folder on the network, a good place for it, has none.
         with closing(apsw_dbapi.connect(str(partial), vfs="unix-none")) as writer:
             writer.rows("PRAGMA locking_mode = EXCLUSIVE")  # or the copy, which is in WAL mode at first, needs locks
-            # What is lost in a crash is only the partial file, and all of it is synced below, when nobody's log waits.
+            # A crash loses only the partial file, and all of it is synced below, after the log has been released.
             writer.rows("PRAGMA synchronous = OFF")
             _copy(source, writer, progress)
             writer.rows("PRAGMA journal_mode = DELETE")
@@ -94,7 +94,7 @@ def copy_database(
 def _copy(source: Path, writer: apsw_dbapi.Connection, progress: Callable[[int, int], None]) -> None:
     with closing(apsw_dbapi.connect(str(source), flags=apsw.SQLITE_OPEN_READONLY)) as reader:
         reader.driver.set_busy_handler(Patience(_PATIENCE_S))
-        # Without a transaction around all steps, the copy would begin anew whenever somebody writes between two.
+        # Without a transaction around all steps, the copy would restart at every write between two of them.
         reader.begin()
         reader.rows("SELECT count(*) FROM sqlite_schema")
         try:
@@ -107,7 +107,7 @@ def _copy(source: Path, writer: apsw_dbapi.Connection, progress: Callable[[int, 
 
 
 def remove_files(database: Path) -> None:
-    """Remove a database with its log, where there is any."""
+    """Remove a database and its log, if they exist."""
     for suffix in SUFFIXES:
         database.with_name(database.name + suffix).unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""What can be said of a database from outside, without upgrading or changing it. Decides nothing."""
+"""Inspection of a database from outside, without upgrading or changing it. Decides nothing."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _PATIENCE_MS = 5000
 
 @dataclass(frozen=True, slots=True)
 class StoreFacts:
-    """A database file and what lies under it; sizes in bytes.
+    """A database file and its file system; sizes in bytes.
 
-    `revision` is the schema's, None where there is no database yet; `fault` says why the file cannot be read.
-    `newest_at` is the latest time of receipt that it holds, `library_folders` are those that scans look through.
+    `revision` is the schema's, None without a database; `fault` says why the file cannot be read. `newest_at` is the
+    latest time of receipt in it, `library_folders` are the scanned folders.
     """
 
     sqlite_version: str
@@ -42,12 +42,12 @@ class StoreFacts:
 
 
 def touch(connection: Connection) -> None:
-    """Write, and change nothing: fails where the store cannot be written."""
+    """Write without changing anything: fails if the store cannot be written."""
     connection.execute(delete(sign_in_failure).where(false()))
 
 
 def inspect_file(path: Path) -> StoreFacts:
-    """Look at the database file at `path`, which need not exist. Never raises for what it finds."""
+    """Inspect the database file at `path`, which need not exist. Faults are never raised."""
     folder = next(parent for parent in path.parents if parent.exists())
     try:
         mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
@@ -78,9 +78,9 @@ def inspect_file(path: Path) -> StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class ServerStoreFacts:
-    """A PostgreSQL database and its server; what only the server can tell is empty where `fault` says why it did not.
+    """A PostgreSQL database and its server; what only the server knows is empty if there is a `fault`.
 
-    `unsafe_settings` are those without which nothing that it keeps is safe, and which are off.
+    `unsafe_settings` are the settings required for durability that are off.
     """
 
     server: str
@@ -109,7 +109,7 @@ _SERVER = text(
 
 
 def inspect_server(url: str) -> ServerStoreFacts:
-    """Look at a PostgreSQL database. Never raises for what it finds."""
+    """Inspect a PostgreSQL database. Faults are never raised."""
     # Loaded only where it is used, as everywhere.
     from playhead.storage.engine.postgres import described, make_engine, reason  # noqa: PLC0415
     from playhead.storage.migrations.postgres import OLDEST_MAJOR  # noqa: PLC0415
@@ -144,7 +144,7 @@ def inspect_server(url: str) -> ServerStoreFacts:
 
 
 def log_size(path: Path) -> int:
-    """Return how many bytes the write-ahead log of the database at `path` takes; 0 where there is none."""
+    """Return the size in bytes of the write-ahead log of the database at `path`; 0 if there is none."""
     return _size(path.with_name(f"{path.name}-wal"))
 
 

@@ -1,4 +1,4 @@
-"""Moves an installation from one engine to the other: all rows, compared one by one, or none. Decides nothing."""
+"""Copies an installation from one engine to the other: all rows, each compared, or none. Decides nothing."""
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -25,7 +25,7 @@ from playhead.storage.schema import metadata, token
 from playhead.storage.upkeep.copying import remove_files, sync
 
 Location = Path | str
-"""Where a database is: a file of SQLite's, or the URL of one of PostgreSQL's."""
+"""A database: an SQLite file, or a PostgreSQL URL."""
 
 ReportProgress = Callable[[int, int], None]
 
@@ -34,12 +34,12 @@ _ROWS_AT_ONCE = 2000
 
 
 def move(source: Location, target: Location, show: ReportProgress) -> int:
-    """Copy every row of one database into another, compare each, and return how many there are.
+    """Copy every row of one database into another, compare each, and return their number.
 
-    The source may be in use, and is not changed; the copy is that of one moment. The target must be a file that does
-    not exist, or a PostgreSQL database without a user, a library or anything else; it has all rows or none. `show` is
-    told how many rows are copied and compared, of how many. Raises StorageRefused for a source of another schema, for
-    any other target, and where a row cannot be stored or is not the same when it is read again.
+    The source may be in use and is not changed; the copy is one snapshot. The target must be a file that does not
+    exist, or an empty PostgreSQL database; it gets all rows or none. `show` gets the progress: rows copied and
+    compared, total. Raises StorageRefused for a source with another schema, any other target, and a row that cannot be
+    stored or differs when read back.
     """
     try:
         with _reading(source) as read, _writing(target) as write:
@@ -72,7 +72,7 @@ def _name(place: Location) -> str:
 
 @contextmanager
 def _reading(place: Location) -> Generator[Connection]:
-    """Give a connection in a transaction that sees one moment of a database with this program's schema."""
+    """Yield a connection in a transaction with one snapshot of a database of this program's schema."""
     opened = _reading_server(place) if isinstance(place, str) else _reading_file(place)
     with opened as connection:
         if "alembic_version" not in inspect(connection).get_table_names():
@@ -105,7 +105,7 @@ def _reading_server(url: str) -> Generator[Connection]:
 
 @contextmanager
 def _connected(url: str, begin: str) -> Generator[Connection]:
-    """Give a connection in a transaction that may take as long as it takes; commit it at the end."""
+    """Yield a connection in a transaction without a time limit; commit it at the end."""
     engine = make_engine(url)
     try:
         with engine.connect() as connection, connection.begin():
@@ -122,7 +122,7 @@ def _connected(url: str, begin: str) -> Generator[Connection]:
 
 @contextmanager
 def _writing(place: Location) -> Generator[Connection]:
-    """Give a connection to an empty database in a transaction; what was written is there at the end, and durable."""
+    """Yield a connection to an empty database in a transaction, durable at the end."""
     opened = _writing_server(place) if isinstance(place, str) else _writing_file(place)
     with opened as connection:
         yield connection
@@ -186,7 +186,7 @@ def _fill(table: Table, source: Connection, target: Connection, note: Callable[[
 
 
 def _in_order_of_reference(table: Table) -> Sequence[ColumnElement[bool]]:
-    """What a row of its own table refers to comes before it."""
+    """Parents come before the rows of the same table that refer to them."""
     own = [key.parent for key in table.foreign_keys if key.column.table is table]
     return [condition for column in own for condition in (column.is_(None), column.is_not(None))] or [true()]
 
@@ -201,7 +201,7 @@ def _insert(table: Table, target: Connection, rows: Sequence[Row]) -> None:
 
 
 def _compare(table: Table, source: Connection, target: Connection, note: Callable[[int], None]) -> None:
-    """Read everything again, from both, in the order of the key."""
+    """Read everything again, from both databases, in key order."""
     for expected, found in zip_longest(_pages(table, source), _pages(table, target), fillvalue=()):
         if expected != found:
             pairs = zip_longest(expected, found)
@@ -214,7 +214,7 @@ def _compare(table: Table, source: Connection, target: Connection, note: Callabl
 def _pages(
     table: Table, connection: Connection, condition: ColumnElement[bool] | None = None
 ) -> Iterator[Sequence[Row]]:
-    """Give all rows in the order of their keys, which is the same on every engine; never all of them at once."""
+    """Yield all rows in key order, which is the same on every engine, without loading all of them."""
     keys = [_sortable(column, connection.dialect.name) for column in table.primary_key]
     places = [table.c.values().index(column) for column in table.primary_key]
     page = select(table).order_by(*keys).limit(_ROWS_AT_ONCE)
@@ -229,5 +229,5 @@ def _pages(
 
 
 def _sortable(column: ColumnElement[Any], dialect: str) -> ColumnElement[Any]:
-    # By code points, as SQLite compares, whatever the locale of the server is.
+    # By code point, as SQLite compares, whatever the server's locale.
     return column.collate("C") if dialect == "postgresql" and isinstance(column.type, Text) else column
