@@ -9,7 +9,7 @@ from playhead.domain.household import (
     PIN_FAILURES_MAX,
     PIN_FAILURES_OF_PERSON_MAX,
     Entry,
-    Standing,
+    TileState,
     colour_of,
     device_is_live,
     entry_of,
@@ -25,7 +25,7 @@ NOW = Instant(1_762_639_200_000)
 ID = UserId("6f6b0000-0000-4000-8000-000000000000")
 
 
-def standing(
+def state(
     role: Role = Role.MEMBER,
     *,
     has_pin: bool = False,
@@ -33,8 +33,8 @@ def standing(
     failures: int = 0,
     failed_at: Instant | None = None,
     elsewhere: int = 0,
-) -> Standing:
-    return Standing(User(ID, "Ana", role, NOW), has_pin, allows_tap, failures, failed_at, elsewhere)
+) -> TileState:
+    return TileState(User(ID, "Ana", role, NOW), has_pin, allows_tap, failures, failed_at, elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -51,18 +51,18 @@ def standing(
     ],
 )
 def test_what_a_tile_asks_for(role: Role, *, has_pin: bool, allows_tap: bool, entry: Entry):
-    assert entry_of(standing(role, has_pin=has_pin, allows_tap=allows_tap)) is entry
+    assert entry_of(state(role, has_pin=has_pin, allows_tap=allows_tap)) is entry
 
 
 def test_after_six_wrong_pins_a_tile_asks_for_the_password_though_a_tap_was_allowed():
-    assert entry_of(standing(has_pin=True, failures=PIN_FAILURES_MAX - 1)) is Entry.PIN
-    assert entry_of(standing(has_pin=True, allows_tap=True, failures=PIN_FAILURES_MAX)) is Entry.PASSWORD
-    assert entry_of(standing(Role.CHILD, has_pin=True, failures=PIN_FAILURES_MAX)) is Entry.PASSWORD
+    assert entry_of(state(has_pin=True, failures=PIN_FAILURES_MAX - 1)) is Entry.PIN
+    assert entry_of(state(has_pin=True, allows_tap=True, failures=PIN_FAILURES_MAX)) is Entry.PASSWORD
+    assert entry_of(state(Role.CHILD, has_pin=True, failures=PIN_FAILURES_MAX)) is Entry.PASSWORD
 
 
 def test_wrong_pins_on_several_devices_add_up():
-    assert entry_of(standing(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 2)) is Entry.PIN
-    assert entry_of(standing(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 1)) is Entry.PASSWORD
+    assert entry_of(state(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 2)) is Entry.PIN
+    assert entry_of(state(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 1)) is Entry.PASSWORD
 
 
 def test_only_a_member_may_let_a_tap_be_enough():
@@ -73,18 +73,18 @@ def test_only_a_member_may_let_a_tap_be_enough():
     ("failures", "wait_s"), [(0, None), (1, None), (2, None), (3, 30), (4, 120), (5, 600), (9, 600)]
 )
 def test_each_wrong_pin_makes_the_next_wait_longer(failures: int, wait_s: int | None):
-    assert pin_wait_s(standing(has_pin=True, failures=failures, failed_at=NOW), NOW) == wait_s
+    assert pin_wait_s(state(has_pin=True, failures=failures, failed_at=NOW), NOW) == wait_s
 
 
 def test_a_wait_ends():
-    failed = standing(has_pin=True, failures=3, failed_at=NOW)
+    failed = state(has_pin=True, failures=3, failed_at=NOW)
     assert pin_wait_s(failed, Instant(NOW + 29_001)) == 1
     assert pin_wait_s(failed, Instant(NOW + 30_000)) is None
-    assert pin_wait_s(standing(failures=3), NOW) is None
+    assert pin_wait_s(state(failures=3), NOW) is None
 
 
 def test_a_clock_that_was_set_back_makes_nobody_wait_longer():
-    assert pin_wait_s(standing(failures=3, failed_at=Instant(NOW + 3_600_000)), NOW) == 30
+    assert pin_wait_s(state(failures=3, failed_at=Instant(NOW + 3_600_000)), NOW) == 30
 
 
 @pytest.mark.parametrize("pin", ["4817", "90210", "12345679", "1212", "0010"])

@@ -178,7 +178,7 @@ async def test_wrong_pins_are_held_up_and_then_the_password_is_asked_for(shared:
 async def test_whoever_signs_in_on_a_remembered_device_may_add_their_tile(shared: Shared):
     await shared.remember("admin")
     await shared.sign_in("member")
-    assert "Your tile does not stand on this device." in words(await shared.client.get("/household"))
+    assert "You have no tile on this device." in words(await shared.client.get("/household"))
     assert (await shared.do("join")).headers["location"] == "/household?done=joined"
     page = words(await shared.client.get("/household"))
     assert "admin, member" in page

@@ -98,6 +98,7 @@ def places(demo: DemoServer) -> dict[str, str]:
         "/shows/": first["show"],
         "/seasons/": "1",
         "/admin/users/": users["ben"],
+        "/household/people/": users["ben"],
         "/admin/libraries/": libraries["Films"],
     }
 
@@ -120,6 +121,15 @@ def enter(context: BrowserContext, demo: DemoServer, name: str = "ada") -> Page:
     page.get_by_label("Password").fill(demo.passwords[name])
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(f"{demo.url}/")
+    return page
+
+
+def remember(page: Page, demo: DemoServer) -> Page:
+    """Let the browser be remembered for its household, so that there are tiles."""
+    page.goto(f"{demo.url}/household")
+    page.get_by_label("ben").check()
+    page.get_by_role("button", name="Remember this device").click()
+    page.get_by_text("is remembered").wait_for()
     return page
 
 
@@ -147,7 +157,10 @@ def visitors(browser: Browser, demo: DemoServer) -> Iterator[dict[str, tuple[Pag
     }
     contexts = [browser.new_context(**way) for way in (*ways.values(), *ways.values())]
     known, unknown = contexts[: len(ways)], contexts[len(ways) :]
-    yield {name: (enter(one, demo), other.new_page()) for name, one, other in zip(ways, known, unknown, strict=True)}
+    yield {
+        name: (remember(enter(one, demo), demo), other.new_page())
+        for name, one, other in zip(ways, known, unknown, strict=True)
+    }
     for context in contexts:
         context.close()
 

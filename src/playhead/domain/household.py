@@ -37,7 +37,7 @@ class Entry(StrEnum):
     PASSWORD = "password"  # noqa: S105 - the word, not one
 
 
-class Standing(NamedTuple):
+class TileState(NamedTuple):
     """What is known of somebody on one device: what they allow there, and the wrong PINs since the last right one.
 
     `failures_elsewhere` are those on other devices.
@@ -51,18 +51,18 @@ class Standing(NamedTuple):
     failures_elsewhere: int
 
 
-def entry_of(standing: Standing) -> Entry:
+def entry_of(state: TileState) -> Entry:
     """Return what somebody's tile asks for.
 
     A tap alone is enough for a child without a PIN, and for a member without one who allowed it on this device. An
     admin's tile always asks.
     """
-    if standing.has_pin:
-        failures = standing.failures + standing.failures_elsewhere
-        locked = standing.failures >= PIN_FAILURES_MAX or failures >= PIN_FAILURES_OF_PERSON_MAX
+    if state.has_pin:
+        failures = state.failures + state.failures_elsewhere
+        locked = state.failures >= PIN_FAILURES_MAX or failures >= PIN_FAILURES_OF_PERSON_MAX
         return Entry.PASSWORD if locked else Entry.PIN
-    role = standing.user.role
-    return Entry.TAP if role is Role.CHILD or (standing.allows_tap and may_allow_tap(role)) else Entry.PASSWORD
+    role = state.user.role
+    return Entry.TAP if role is Role.CHILD or (state.allows_tap and may_allow_tap(role)) else Entry.PASSWORD
 
 
 def may_allow_tap(role: Role) -> bool:
@@ -70,15 +70,15 @@ def may_allow_tap(role: Role) -> bool:
     return role is Role.MEMBER
 
 
-def pin_wait_s(standing: Standing, now: Instant) -> int | None:
+def pin_wait_s(state: TileState, now: Instant) -> int | None:
     """Return the number of seconds until the next PIN is compared, or None if one may be tried now.
 
     A clock that was set back makes nobody wait longer.
     """
-    if standing.failed_at is None or not standing.failures:
+    if state.failed_at is None or not state.failures:
         return None
-    wait_s = _PIN_WAITS_S[min(standing.failures, len(_PIN_WAITS_S) - 1)]
-    left_ms = min(standing.failed_at + wait_s * 1000 - now, wait_s * 1000)
+    wait_s = _PIN_WAITS_S[min(state.failures, len(_PIN_WAITS_S) - 1)]
+    left_ms = min(state.failed_at + wait_s * 1000 - now, wait_s * 1000)
     return -(-left_ms // 1000) if left_ms > 0 else None
 
 

@@ -11,7 +11,7 @@ from playhead.domain.access import may_administer
 from playhead.domain.accounts import Principal, TokenKind, User, clean_name, day_of, login_key, name_faults
 from playhead.domain.household import (
     Entry,
-    Standing,
+    TileState,
     colour_of,
     device_is_live,
     entry_of,
@@ -52,7 +52,7 @@ class SharedDevice(NamedTuple):
     tiles: list[Tile]
 
     def tile_of(self, user_id: UserId) -> Tile | None:
-        """Return somebody's tile, if they stand here."""
+        """Return somebody's tile, if they have one here."""
         return next((tile for tile in self.tiles if tile.user.id == user_id), None)
 
 
@@ -101,7 +101,7 @@ class Household:
     async def remember(self, principal: Principal, name: str, others: Collection[UserId] = ()) -> str:
         """Remember a device under a name, and return its secret, which is shown this once.
 
-        The caller stands on it; an admin may let `others` stand there, too. Raises INVALID for `name`, ACCESS_DENIED
+        The caller gets a tile on it; an admin may give `others` one, too. Raises INVALID for `name`, ACCESS_DENIED
         where somebody else would let others, NOT_FOUND for unknown ones, LIMIT_REACHED.
         """
         faults = name_faults(name)
@@ -123,7 +123,7 @@ class Household:
         return secret
 
     async def set_people(self, principal: Principal, device_id: DeviceId, user_ids: Collection[UserId]) -> None:
-        """Let these people stand on a device, and no others; who stood there keeps what they allowed.
+        """Give these people a tile on a device, and nobody else; who had one keeps what they allowed.
 
         For admins. Raises ACCESS_DENIED, NOT_FOUND, LIMIT_REACHED.
         """
@@ -133,15 +133,15 @@ class Household:
 
         def change(connection: Connection) -> None:
             _device(connection, device_id)
-            for standing in storage.list_people(connection, [device_id])[device_id]:
-                if standing.user.id not in user_ids:
-                    _end_sessions(connection, storage.remove_person(connection, device_id, standing.user.id))
+            for state in storage.list_people(connection, [device_id])[device_id]:
+                if state.user.id not in user_ids:
+                    _end_sessions(connection, storage.remove_person(connection, device_id, state.user.id))
             self._place(connection, device_id, user_ids, now)
 
         await self._accounts.write_revoking(change)
 
     async def join(self, principal: Principal, device_id: DeviceId) -> None:
-        """Let the caller stand on a device. Raises NOT_FOUND, LIMIT_REACHED."""
+        """Give the caller a tile on a device. Raises NOT_FOUND, LIMIT_REACHED."""
         now = self._clock()
 
         def add(connection: Connection) -> None:
@@ -184,7 +184,7 @@ class Household:
         await self._accounts.write_revoking(remove)
 
     async def list_devices(self, principal: Principal, *, everybody: bool = False) -> list[SharedDevice]:
-        """Return the devices that the caller has remembered or stands on; for an admin also everybody's.
+        """Return the devices that the caller has remembered or has a tile on; for an admin also everybody's.
 
         Raises ACCESS_DENIED where somebody else asks for those.
         """
@@ -280,7 +280,7 @@ class Household:
 
 def _begin(
     connection: Connection, secret: str, user_id: UserId, now: Instant
-) -> tuple[RememberedDevice, storage.PinStanding]:
+) -> tuple[RememberedDevice, storage.PinState]:
     """Return the device and the person, once there is nothing left to do but to compare a PIN.
 
     A try counts as wrong until it has succeeded: those made at the same instant, or given up before the answer, count.
@@ -289,29 +289,29 @@ def _begin(
     found = None if device is None else storage.find_person(connection, device.id, user_id)
     if device is None or found is None or not device_is_live(device.last_used_at, now):
         raise not_authenticated()
-    entry = entry_of(found.standing)
+    entry = entry_of(found.state)
     if entry is Entry.PASSWORD:
         raise access_denied()
     if entry is Entry.PIN:
-        wait_s = pin_wait_s(found.standing, now)
+        wait_s = pin_wait_s(found.state, now)
         if wait_s is not None:
             raise too_many_attempts(wait_s)
-        if not storage.count_failure(connection, device.id, user_id, found.standing.failures, now):
+        if not storage.count_failure(connection, device.id, user_id, found.state.failures, now):
             raise too_many_attempts(1)
     return device, found
 
 
-def _tiles(people: Collection[Standing], now: Instant) -> list[Tile]:
+def _tiles(people: Collection[TileState], now: Instant) -> list[Tile]:
     return [
         Tile(
-            standing.user,
-            entry_of(standing),
-            standing.allows_tap,
-            pin_wait_s(standing, now),
-            colour_of(standing.user.id),
-            initial_of(standing.user.name),
+            state.user,
+            entry_of(state),
+            state.allows_tap,
+            pin_wait_s(state, now),
+            colour_of(state.user.id),
+            initial_of(state.user.name),
         )
-        for standing in sorted(people, key=lambda each: login_key(each.user.name))
+        for state in sorted(people, key=lambda each: login_key(each.user.name))
     ]
 
 

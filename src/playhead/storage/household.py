@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, or_, select, update
 
 from playhead.domain.accounts import User
-from playhead.domain.household import Standing
+from playhead.domain.household import TileState
 from playhead.domain.model import DeviceId, Instant, Role, UserId
 from playhead.domain.tokens import TokenKey
 from playhead.storage.schema import account, household_device, household_person, household_session, pin, token
@@ -22,10 +22,10 @@ class RememberedDevice(NamedTuple):
     last_used_at: Instant
 
 
-class PinStanding(NamedTuple):
+class PinState(NamedTuple):
     """What is known of somebody on a device, with the hash of their PIN, if they have one."""
 
-    standing: Standing
+    state: TileState
     pin_hash: str | None
 
 
@@ -54,7 +54,7 @@ def find_device_by_id(connection: Connection, device_id: DeviceId) -> Remembered
 
 
 def list_devices(connection: Connection, user_id: UserId | None = None) -> list[RememberedDevice]:
-    """Return devices, newest first: all, or those that a user has remembered or stands on."""
+    """Return devices, newest first: all, or those that a user has remembered or has a tile on."""
     stands_there = exists().where(
         household_person.c.device_id == household_device.c.id, household_person.c.user_id == user_id
     )
@@ -110,22 +110,22 @@ def _device(row: Any) -> RememberedDevice:  # noqa: ANN401 - of the columns in _
 # People
 
 
-def list_people(connection: Connection, device_ids: Collection[DeviceId]) -> dict[DeviceId, list[Standing]]:
-    """Return who stands on each of these devices, in no order."""
-    found: dict[DeviceId, list[Standing]] = {device_id: [] for device_id in device_ids}
-    for row in connection.execute(_standings().where(household_person.c.device_id.in_(device_ids))):
-        found[DeviceId(row.device_id)].append(_standing(row).standing)
+def list_people(connection: Connection, device_ids: Collection[DeviceId]) -> dict[DeviceId, list[TileState]]:
+    """Return who has a tile on each of these devices, in no order."""
+    found: dict[DeviceId, list[TileState]] = {device_id: [] for device_id in device_ids}
+    for row in connection.execute(_states().where(household_person.c.device_id.in_(device_ids))):
+        found[DeviceId(row.device_id)].append(_state(row).state)
     return found
 
 
-def find_person(connection: Connection, device_id: DeviceId, user_id: UserId) -> PinStanding | None:
-    """Return what is known of somebody on a device; None where they do not stand there."""
+def find_person(connection: Connection, device_id: DeviceId, user_id: UserId) -> PinState | None:
+    """Return what is known of somebody on a device; None where they have no tile there."""
     wanted = and_(household_person.c.device_id == device_id, household_person.c.user_id == user_id)
-    row = connection.execute(_standings().where(wanted)).first()
-    return None if row is None else _standing(row)
+    row = connection.execute(_states().where(wanted)).first()
+    return None if row is None else _state(row)
 
 
-def _standings() -> Any:  # noqa: ANN401 - a select of many columns
+def _states() -> Any:  # noqa: ANN401 - a select of many columns
     other = household_person.alias()
     elsewhere = (
         select(func.coalesce(func.sum(other.c.pin_failures), 0))
@@ -151,16 +151,16 @@ def _standings() -> Any:  # noqa: ANN401 - a select of many columns
     )
 
 
-def _standing(row: Any) -> PinStanding:  # noqa: ANN401 - of the columns of `_standings`
+def _state(row: Any) -> PinState:  # noqa: ANN401 - of the columns of `_states`
     user = User(UserId(row.id), row.name, Role(row.role), row.created_at)
-    standing = Standing(
+    state = TileState(
         user, row.pin_hash is not None, row.allows_tap, row.pin_failures, row.pin_failed_at, int(row.failures_elsewhere)
     )
-    return PinStanding(standing, row.pin_hash)
+    return PinState(state, row.pin_hash)
 
 
 def add_person(connection: Connection, device_id: DeviceId, user_id: UserId, added_at: Instant) -> None:
-    """Let somebody stand on a device. Nothing changes where they do."""
+    """Give somebody a tile on a device. Nothing changes where they have one."""
     wanted = and_(household_person.c.device_id == device_id, household_person.c.user_id == user_id)
     if connection.execute(select(household_person.c.user_id).where(wanted)).first() is None:
         connection.execute(

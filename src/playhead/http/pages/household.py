@@ -27,9 +27,9 @@ from playhead.services.accounts import Accounts
 from playhead.services.household import Household, SharedDevice, Tile
 
 _DONE = {
-    "remembered": "This device is remembered. Its people stand on the sign-in page.",
+    "remembered": "This device is remembered. Its people are shown on the sign-in page.",
     "forgotten": "The device is forgotten.",
-    "joined": "Your tile stands on this device.",
+    "joined": "Your tile is now shown on this device.",
     "left": "Your tile is gone from this device.",
     "tap": "Your choice is kept.",
     "people": "The people of this device are changed.",
@@ -53,7 +53,7 @@ class HouseholdPages:
     # This device
 
     async def show(self, visit: Visit) -> Response:
-        """Show whether this device is remembered, who stands on it, one's own PIN and the other devices."""
+        """Show whether this device is remembered, who has a tile on it, one's own PIN and the other devices."""
         return await self._page(visit)
 
     async def change(self, visit: Visit) -> Response:
