@@ -1,13 +1,15 @@
 """Builds the objects of an installation and joins them. The real clock, randomness and id generation live here."""
 
 import asyncio
+import logging
 import secrets
 import socket
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from uuid import uuid4
 
 from playhead.config import Settings
@@ -45,7 +47,10 @@ from playhead.storage.engine.folder_lock import FolderLock, lock_shared
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.migrations.upgrade import upgrade
 from playhead.storage.upkeep.backups import BackupFolder
+from playhead.storage.upkeep.permissions import narrow, private_paths
 from playhead.storage.upkeep.restoring import remove_second_names
+
+log = logging.getLogger(__name__)
 
 _CHANNEL = "playhead_changes"
 
@@ -238,7 +243,15 @@ def _lock_folder(settings: Settings) -> FolderLock:
     return lock
 
 
+def own_paths(settings: Settings) -> Iterator[Path]:
+    """Name the folders and files that only the user that runs Playhead may use."""
+    database = None if settings.database_url is not None else settings.database_path
+    return private_paths(settings.data.absolute(), database, settings.backup_path)
+
+
 def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure: Callable[[str], None]) -> Database:
+    for wide in narrow(own_paths(settings)):
+        log.warning("Others could use %s; now only its owner can", wide)
     url = settings.database_url
     if url is None:
         upgrade(settings.database_path, now=clock())

@@ -17,6 +17,7 @@ from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role, instant_o
 from playhead.domain.texts import shown, shown_json
 from playhead.domain.tokens import TokenScope
 from playhead.errors import PlayheadError
+from playhead.storage.upkeep.permissions import open_private
 from playhead.terminal import log_to_stderr, progress_bar, say
 
 if TYPE_CHECKING:
@@ -348,7 +349,7 @@ def history_export(
         return
     partial = file.with_name(file.name + ".partial")
     try:
-        with partial.open("wb") as target:
+        with open_private(partial) as target:
             count = _run(data, database, lambda playhead: export(playhead, target))
         partial.replace(file)  # a file of this name is a whole one
     except OSError as error:
@@ -385,7 +386,7 @@ def history_import(
             return await playhead.history.import_lines(found.id, lines, reject, lambda done: show(done, total))
 
     try:
-        with file.open("rb") as lines, unmatched.open("wb") as kept:
+        with file.open("rb") as lines, open_private(unmatched) as kept:
             changed, unchanged = _run(data, database, lambda playhead: import_lines(playhead, lines, kept))
     except OSError as error:
         _fail(f"{error.filename} cannot be used: {error.strerror}")

@@ -5,13 +5,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from playhead.bootstrap import backup_folder, now
+from playhead.bootstrap import backup_folder, now, own_paths
 from playhead.config import Settings
 from playhead.domain.backups import Backup, BackupPlan, newest
 from playhead.domain.health import FileFacts, Finding, ServerFacts, examine_file, examine_server
 from playhead.domain.model import Instant
 from playhead.storage.engine.database import StorageRefused
 from playhead.storage.upkeep.inspection import inspect_file, inspect_server
+from playhead.storage.upkeep.permissions import find_wide
 
 
 def examine_installation(settings: Settings, clock: Callable[[], Instant] = now) -> list[Finding]:
@@ -41,6 +42,7 @@ def _examine_file(settings: Settings, clock: Callable[[], Instant]) -> list[Find
             newest_at=store.newest_at,
             now=clock(),
             missing_folders=_missing(store.library_folders),
+            wide_paths=_wide(settings),
             backup_plan=BackupPlan(settings.backup_hours, settings.backup_keep),
             backup_folder=str(settings.backup_path),
             last_backup=last_backup,
@@ -78,8 +80,13 @@ def _examine_server(settings: Settings, url: str, clock: Callable[[], Instant]) 
             newest_at=store.newest_at,
             now=clock(),
             missing_folders=_missing(store.library_folders),
+            wide_paths=_wide(settings),
         )
     )
+
+
+def _wide(settings: Settings) -> tuple[str, ...]:
+    return tuple(str(wide) for wide in find_wide(own_paths(settings)))
 
 
 def _nearest(folder: Path) -> Path:

@@ -143,3 +143,12 @@ def test_each_fault_of_a_server_is_found_with_its_remedy(facts: ServerFacts, lev
     assert finding.level is level
     assert words in finding.text
     assert finding.remedy
+
+
+@pytest.mark.parametrize("facts", [WELL, SERVED])
+def test_files_that_others_can_read_are_found_with_their_modes(facts: FileFacts | ServerFacts):
+    wide = replace(facts, wide_paths=("/srv/playhead (0755)", "/srv/playhead/playhead.db (0644)"))
+    findings = examine_file(wide) if isinstance(wide, FileFacts) else examine_server(wide)
+    [finding] = [each for each in findings if each.level is not Level.OK]
+    assert finding.level is Level.WARNING
+    assert finding.text == "Other users of this machine can use /srv/playhead (0755), /srv/playhead/playhead.db (0644)"

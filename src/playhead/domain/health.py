@@ -46,7 +46,8 @@ class InstallationFacts:
     """What is known of every installation.
 
     `revision` is that of the schema, None before there is one, `head` this program's; `fault` says why the database
-    cannot be read. `missing_folders` are those of libraries that cannot be read.
+    cannot be read. `missing_folders` are those of libraries that cannot be read, `wide_paths` what others than the
+    owner can use of the installation, each with its mode.
     """
 
     folder: str
@@ -57,6 +58,7 @@ class InstallationFacts:
     newest_at: Instant | None
     now: Instant
     missing_folders: tuple[str, ...] = ()
+    wide_paths: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +103,7 @@ def examine_file(facts: FileFacts) -> list[Finding]:
     return [
         _library(facts),
         _folder(facts),
+        *_permissions(facts),
         _filesystem(facts),
         _free_space(facts),
         _database(facts, "Stop Playhead, keep a copy of the file, and restore the newest backup."),
@@ -115,6 +118,7 @@ def examine_server(facts: ServerFacts) -> list[Finding]:
     """Judge everything of an installation on PostgreSQL; where the server is not reached, what is known without it."""
     found = [
         _folder(facts),
+        *_permissions(facts),
         _database(facts, "See that the server runs, and that the URL, user and password are right."),
     ]
     if facts.fault is None:
@@ -147,6 +151,15 @@ def _folder(facts: InstallationFacts) -> Finding:
         f"The data folder {facts.folder} cannot be written",
         "Give it to the user that runs Playhead, or choose another one with --data.",
     )
+
+
+def _permissions(facts: InstallationFacts) -> Iterable[Finding]:
+    if facts.wide_paths:
+        yield Finding(
+            Level.WARNING,
+            f"Other users of this machine can use {', '.join(facts.wide_paths)}",
+            "Restart Playhead, which corrects it, or run chmod 700 for folders and 600 for files as their owner.",
+        )
 
 
 def _filesystem(facts: FileFacts) -> Finding:
