@@ -13,6 +13,7 @@ from playhead.domain.accounts import (
     TokenKind,
     clean_name,
     day_of,
+    has_sign_in_room,
     is_last_admin,
     login_key,
     name_faults,
@@ -151,3 +152,11 @@ def test_the_last_admin_is_known():
     assert is_last_admin([ana], ana)
     assert not is_last_admin([ana, ben], ana)
     assert not is_last_admin([ana], ben)
+
+
+def test_one_address_gets_16_sign_ins_at_once_and_two_of_the_last_half_of_all():
+    assert has_sign_in_room(15, 15)
+    assert not has_sign_in_room(16, 16)
+    assert has_sign_in_room(63, 15)
+    assert has_sign_in_room(64, 1)
+    assert not has_sign_in_room(64, 2)

@@ -9,12 +9,20 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
-from playhead.domain.accounts import Principal, TokenKind, User, login_key
+from playhead.domain.accounts import (
+    FAILURES_OF_ADDRESS_ALLOWED,
+    SIGN_INS_MAX,
+    SIGN_INS_OF_ADDRESS_MAX,
+    Principal,
+    TokenKind,
+    User,
+    login_key,
+)
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.domain.tokens import TokenScope, form_token, token_hash, token_key
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.services import credential_cache
-from playhead.services.accounts import SIGN_INS_MAX, Accounts, Ended
+from playhead.services.accounts import Accounts, Ended
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
@@ -372,7 +380,7 @@ async def test_a_guess_that_is_given_up_before_the_answer_counts(process: Proces
     class Stuck(Passwords):
         """Never comes back."""
 
-        async def verify(self, stored: str | None, password: str) -> bool:  # noqa: ARG002 - nobody gets that far
+        async def verify(self, stored: str | None, password: str, sender: str = "") -> bool:  # noqa: ARG002 - nobody gets that far
             comparing.release()
             await asyncio.Event().wait()
             return True
@@ -394,19 +402,45 @@ async def test_a_guess_that_is_given_up_before_the_answer_counts(process: Proces
 async def test_old_failures_are_not_kept(accounts: Accounts, clock: Clock, database: Database):
     for number in range(30):
         await refused(accounts.sign_in(f"nobody {number}", PASSWORD, HERE))
-    assert await rows_of(database, "sign_in_failure") == 30
+    assert await rows_of(database, "sign_in_failure") == 2 * 30  # by name, and by address
     clock.now += 15 * 60_000
     await refused(accounts.sign_in("nobody", PASSWORD, HERE))
-    assert await rows_of(database, "sign_in_failure") == 1
+    assert await rows_of(database, "sign_in_failure") == 2
+
+
+async def test_an_address_has_its_share_of_the_sign_ins_at_once_and_others_have_theirs(accounts: Accounts):
+    crowd = [accounts.sign_in(f"nobody {number}", PASSWORD, HERE) for number in range(SIGN_INS_OF_ADDRESS_MAX + 5)]
+    ended = await outcomes(*crowd, accounts.sign_in("nobody", PASSWORD, "192.0.2.2"))
+    assert ended[-1] == Code.NOT_AUTHENTICATED.value
+    assert ended.count(Code.TOO_MANY_ATTEMPTS.value) == 5
+    assert ended.count(Code.NOT_AUTHENTICATED.value) == SIGN_INS_OF_ADDRESS_MAX + 1
+    assert (await refused(accounts.sign_in("nobody", PASSWORD, HERE))).code is Code.NOT_AUTHENTICATED
 
 
 async def test_more_sign_ins_at_once_than_can_be_hashed_are_refused_and_the_next_ones_are_not(accounts: Accounts):
     ended = await outcomes(
-        *(accounts.sign_in(f"nobody {number}", PASSWORD, HERE) for number in range(SIGN_INS_MAX + 5))
+        *(accounts.sign_in(f"nobody {number}", PASSWORD, f"192.0.2.{number}") for number in range(SIGN_INS_MAX + 5))
     )
     assert ended.count(Code.UNAVAILABLE.value) == 5
     assert ended.count(Code.NOT_AUTHENTICATED.value) == SIGN_INS_MAX
     assert (await refused(accounts.sign_in("nobody", PASSWORD, HERE))).code is Code.NOT_AUTHENTICATED
+
+
+@pytest.mark.parametrize("address", ["192.0.2.7", "2001:db8:1:2::{:x}"])
+async def test_an_address_or_ipv6_network_that_tries_many_names_is_refused_for_all_of_them(
+    accounts: Accounts, clock: Clock, address: str
+):
+    await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
+    await accounts.create_user("Eve", PASSWORD, Role.MEMBER)
+    for number in range(FAILURES_OF_ADDRESS_ALLOWED):
+        await refused(accounts.sign_in(f"nobody {number}", PASSWORD, address.format(number)))
+        if number % 20 == 0:  # one's own success does not give the guesses back
+            await accounts.sign_in("Eve", PASSWORD, address.format(number))
+    error = await refused(accounts.sign_in("Ana", PASSWORD, address.format(999)))
+    assert (error.code, error.retry_after_s) == (Code.TOO_MANY_ATTEMPTS, 900)
+    await accounts.sign_in("Ana", PASSWORD, HERE)  # from where she is, she gets in
+    clock.now += 15 * 60_000
+    await accounts.sign_in("Ana", PASSWORD, address.format(999))
 
 
 async def test_a_password_hashed_with_older_parameters_is_hashed_again_at_sign_in(
@@ -428,8 +462,8 @@ async def test_a_sign_in_that_is_overtaken_by_a_change_of_the_password_is_refuse
     class Slow(Passwords):
         """Changes the password, by another process, while the old one is being compared."""
 
-        async def verify(self, stored: str | None, password: str) -> bool:
-            verified = await super().verify(stored, password)
+        async def verify(self, stored: str | None, password: str, sender: str = "") -> bool:
+            verified = await super().verify(stored, password, sender)
             await process.accounts.change_user(ana.id, password="battery staple")
             return verified
 

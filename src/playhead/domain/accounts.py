@@ -25,6 +25,15 @@ SESSION_LIFETIME_MS = 90 * DAY_MS
 FAILURES_ALLOWED = 10
 FAILURE_WINDOW_MS = 15 * 60_000
 
+# Failures of an address with all names together. A household does not get there; somebody who tries one password with
+# many names does.
+FAILURES_OF_ADDRESS_ALLOWED = 100
+
+# Sign-ins under way: about two seconds of hashing. One address gets few of the last half, so that it cannot fill it.
+SIGN_INS_MAX = 128
+SIGN_INS_OF_ADDRESS_MAX = 16
+_SIGN_INS_OF_ADDRESS_WHEN_BUSY = 2
+
 _REFUSED = re.compile(rf"[{_UNSEEN}\ud800-\udfff]")  # a lone surrogate is no text; JSON cannot bring one
 _IPV6_PREFIX = 64
 
@@ -159,6 +168,12 @@ def throttle_address(address: str) -> str:
     if parsed.ipv4_mapped is not None:
         return str(parsed.ipv4_mapped)
     return str(ip_network((parsed, _IPV6_PREFIX), strict=False))
+
+
+def has_sign_in_room(under_way: int, of_address: int) -> bool:
+    """Say whether an address may begin another sign-in beside those of its own and of all that are under way."""
+    is_busy = under_way >= SIGN_INS_MAX // 2
+    return of_address < (_SIGN_INS_OF_ADDRESS_WHEN_BUSY if is_busy else SIGN_INS_OF_ADDRESS_MAX)
 
 
 def retry_after_s(failures: Sequence[Instant], now: Instant, allowed: int = FAILURES_ALLOWED) -> int | None:

@@ -4,6 +4,7 @@ Whether the caller may administer is decided before, by `domain.access`; here is
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -15,7 +16,9 @@ from playhead.domain.access import may_keep_account, may_lack_password
 from playhead.domain.accounts import (
     DAY_MS,
     FAILURE_WINDOW_MS,
+    FAILURES_OF_ADDRESS_ALLOWED,
     NO_PASSWORD,
+    SIGN_INS_MAX,
     Principal,
     Token,
     TokenKind,
@@ -23,6 +26,7 @@ from playhead.domain.accounts import (
     clean_name,
     day_of,
     expiry_faults,
+    has_sign_in_room,
     is_last_admin,
     login_key,
     name_faults,
@@ -51,8 +55,19 @@ from playhead.storage.engine.database import Connection, Database
 
 T = TypeVar("T")
 
-# Sign-ins that may be under way at once: about two seconds of hashing. Beyond it they are refused, not queued.
-SIGN_INS_MAX = 128
+
+# What all failures of an address are counted under: no login key has upper-case letters.
+_ANY_NAME = "ANY NAME"
+
+
+class _Proof(NamedTuple):
+    """Whose password was right, and the attempt that this was."""
+
+    user: User
+    password_hash: str
+    key: str
+    address: str
+    attempt_id: str
 
 
 class SignedIn(NamedTuple):
@@ -117,7 +132,7 @@ class Accounts:
         self._new_digits = new_digits
         self._credentials = CredentialCache(monotonic)
         self._checking = asyncio.Lock()
-        self._signing_in = 0
+        self._signing_in: Counter[str] = Counter()  # by address
         self.refused_sign_ins = 0
 
     # Who makes a request
@@ -185,23 +200,24 @@ class Accounts:
         `address` is where the request comes from, `device` what the session goes by in a list.
 
         Raises NOT_AUTHENTICATED, the same and after the same time for a wrong password and an unknown name;
-        TOO_MANY_ATTEMPTS after ten failures of this name from this address within 15 minutes; UNAVAILABLE when too
-        many sign-ins wait for their turn.
+        TOO_MANY_ATTEMPTS after ten failures of this name from this address within 15 minutes, after 100 of all names
+        from it, and while too many sign-ins from it are under way; UNAVAILABLE while too many of all are.
         """
-        async with self._place():
-            found = await self._prove(login_key(name), password, throttle_address(address))
+        sender = throttle_address(address)
+        async with self._place(sender):
+            found = await self._prove(login_key(name), password, sender)
             if found.user.role not in self._password_roles:
                 raise PlayheadError(Code.ACCESS_DENIED, "Password sign-in is for admins only")
             password_hash = found.password_hash
             if self._passwords.needs_rehash(password_hash):
-                password_hash = await self._passwords.hash(password)
+                password_hash = await self._passwords.hash(password, sender)
         secret, session = self._make_token(found.user.id, TokenKind.SESSION, device)
         now = session.created_at
 
         def succeed(connection: Connection) -> None:
             if not storage.replace_password_hash(connection, found.user.id, found.password_hash, password_hash):
                 raise not_authenticated()  # it was changed while we compared, or the user removed
-            storage.clear_failures(connection, login_key(name), throttle_address(address))
+            _forgive(connection, found)
             storage.remove_expired_tokens(connection, found.user.id, now)
             storage.add_token(connection, token_hash(secret), session)
 
@@ -222,19 +238,27 @@ class Accounts:
         return SignedIn(secret, user)
 
     @asynccontextmanager
-    async def _place(self) -> AsyncGenerator[None]:
-        """Take one of the places of those whose password is being compared. Raises UNAVAILABLE."""
-        if self._signing_in >= SIGN_INS_MAX:
+    async def _place(self, address: str) -> AsyncGenerator[None]:
+        """Take one of the places of those whose password is being compared.
+
+        Raises TOO_MANY_ATTEMPTS where the address has its share of them, UNAVAILABLE where none is left.
+        """
+        if self._signing_in.total() >= SIGN_INS_MAX:
             self.refused_sign_ins += 1
             raise unavailable(retry_after_s=2)
-        self._signing_in += 1
+        if not has_sign_in_room(self._signing_in.total(), self._signing_in[address]):
+            self.refused_sign_ins += 1
+            raise too_many_attempts(retry_after_s=2)
+        self._signing_in[address] += 1
         try:
             yield
         finally:
-            self._signing_in -= 1
+            self._signing_in[address] -= 1
+            if not self._signing_in[address]:
+                del self._signing_in[address]
 
-    async def _prove(self, key: str, password: str, address: str) -> storage.Credentials:
-        """Return whose password this is. Counts as a failure until `clear_failures`.
+    async def _prove(self, key: str, password: str, address: str) -> _Proof:
+        """Return whose password this is. Counts as a failure until `_forgive`.
 
         Raises NOT_AUTHENTICATED, TOO_MANY_ATTEMPTS.
         """
@@ -246,10 +270,10 @@ class Accounts:
         attempt_id = self._new_id()
         found = await self._database.write(lambda connection: _begin_attempt(connection, key, address, attempt_id, now))
         stored = None if found is None or found.password_hash == NO_PASSWORD else found.password_hash
-        verified = await self._passwords.verify(stored, password)
+        verified = await self._passwords.verify(stored, password, address)
         if found is None or not verified:
             raise not_authenticated()
-        return found
+        return _Proof(found.user, found.password_hash, key, address, attempt_id)
 
     async def sign_out(self, principal: Principal) -> None:
         """End the session that makes the request. Raises NOT_FOUND where it was made with an API token."""
@@ -285,7 +309,7 @@ class Accounts:
         """
         _refuse_faults(password=self._passwords.faults(password, principal.name))
         key, throttled = login_key(principal.name), throttle_address(address)
-        async with self._place():
+        async with self._place(throttled):
             try:
                 found = await self._prove(key, current, throttled)
             except PlayheadError as error:
@@ -297,7 +321,7 @@ class Accounts:
         def change(connection: Connection) -> Ended:
             if not storage.replace_password_hash(connection, principal.user_id, found.password_hash, password_hash):
                 raise _wrong_password()  # it was changed while we compared
-            storage.clear_failures(connection, key, throttled)
+            _forgive(connection, found)
             return _end_credentials(connection, principal.user_id, end_tokens=end_tokens, but=principal.token_hash)
 
         return await self._revoke(change)
@@ -633,9 +657,12 @@ def _set_role(connection: Connection, user: User, role: Role) -> None:
 
 def _refuse_throttled(connection: Connection, key: str, address: str, now: Instant) -> None:
     since = Instant(now - FAILURE_WINDOW_MS)
-    wait_s = retry_after_s(storage.list_failures(connection, key, address, since), now)
-    if wait_s is not None:
-        raise too_many_attempts(wait_s)
+    of_name = retry_after_s(storage.list_failures(connection, key, address, since), now)
+    of_address = retry_after_s(
+        storage.list_failures(connection, _ANY_NAME, address, since), now, FAILURES_OF_ADDRESS_ALLOWED
+    )
+    if of_name is not None or of_address is not None:
+        raise too_many_attempts(max(of_name or 0, of_address or 0))
 
 
 def _begin_attempt(
@@ -644,5 +671,15 @@ def _begin_attempt(
     storage.lock_login(connection, key)
     _refuse_throttled(connection, key, address, now)
     storage.prune_failures(connection, Instant(now - FAILURE_WINDOW_MS))
-    storage.add_failure(connection, key, address, attempt_id, now)
+    for name in (key, _ANY_NAME):
+        storage.add_failure(connection, name, address, attempt_id, now)
     return storage.find_credentials(connection, key)
+
+
+def _forgive(connection: Connection, proof: _Proof) -> None:
+    """Forget the failures of a name from an address, and of those of the address only the attempt that succeeded.
+
+    Otherwise somebody with an account of their own could guess at others' without end.
+    """
+    storage.clear_failures(connection, proof.key, proof.address)
+    storage.remove_failure(connection, _ANY_NAME, proof.address, proof.attempt_id)

@@ -3,7 +3,8 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from typing import TypeVar
@@ -14,6 +15,8 @@ from argon2.low_level import Type
 
 from playhead.domain.accounts import NO_PASSWORD, password_bytes
 from playhead.domain.passwords import PasswordRules
+from playhead.services.fair_turns import FairTurns
+from playhead.services.single_flight import yield_to_others
 
 T = TypeVar("T")
 
@@ -28,7 +31,8 @@ _HASH_BYTES = 32
 class Passwords:
     """Hashes passwords on at most `threads` threads, so that a storm of sign-ins costs neither saves nor memory.
 
-    Each running hash holds `memory_kib`. What comes meanwhile waits its turn; the caller limits how much may wait.
+    Each running hash holds `memory_kib`. What comes meanwhile waits, and each sender gets a turn before any gets a
+    second; the caller limits how much may wait. The threads yield to saves.
     `site_words` name this installation; new passwords must be more than these.
     """
 
@@ -43,22 +47,23 @@ class Passwords:
             type=Type.ID,
         )
         self._nobody = unmatched_hash(memory_kib)
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="password")
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="password", initializer=yield_to_others)
+        self._turns = FairTurns(threads)
 
     def faults(self, password: str, user_name: str) -> list[str]:
         """Say what is wrong with a new password of a user, as phrases."""
         return self._rules.faults(password, user_name)
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, sender: str = "") -> str:
         """Return a new password's hash, with its parameters and salt, in the PHC string format."""
-        return await self._run(lambda: self._hasher.hash(password_bytes(password)))
+        return await self._run(lambda: self._hasher.hash(password_bytes(password)), sender)
 
-    async def verify(self, stored: str | None, password: str) -> bool:
+    async def verify(self, stored: str | None, password: str, sender: str = "") -> bool:
         """Say whether the password has the stored hash.
 
         Without one (an unknown user, an account without a password) it takes the same time.
         """
-        return await self._run(lambda: self._verify(stored, password))
+        return await self._run(lambda: self._verify(stored, password), sender)
 
     def needs_rehash(self, stored: str) -> bool:
         """Say whether a hash was made with other parameters than those of today."""
@@ -77,8 +82,18 @@ class Passwords:
             return False
         return matches and stored is not None
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+    async def _run(self, work: Callable[[], T], sender: str) -> T:
+        await self._turns.acquire(sender)
+        loop = asyncio.get_running_loop()
+        running = self._executor.submit(work)
+
+        def release(_: Future[T]) -> None:
+            with suppress(RuntimeError):  # the loop has been closed meanwhile
+                loop.call_soon_threadsafe(self._turns.release)
+
+        # Whoever gives up keeps the turn until the thread is free: otherwise a flood would outrun its turns.
+        running.add_done_callback(release)
+        return await asyncio.wrap_future(running)
 
 
 @cache

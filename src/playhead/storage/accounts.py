@@ -420,6 +420,16 @@ def clear_failures(connection: Connection, login_key: str, address: str) -> None
     )
 
 
+def remove_failure(connection: Connection, login_key: str, address: str, failure_id: str) -> None:
+    """Forget one failed sign-in."""
+    failure = and_(
+        sign_in_failure.c.name == login_key,
+        sign_in_failure.c.address == address,
+        sign_in_failure.c.id == failure_id,
+    )
+    connection.execute(delete(sign_in_failure).where(failure))
+
+
 def prune_failures(connection: Connection, until: Instant) -> None:
     """Forget all failed sign-ins up to `until`."""
     connection.execute(delete(sign_in_failure).where(sign_in_failure.c.failed_at <= until))
