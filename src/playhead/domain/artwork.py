@@ -1,11 +1,11 @@
-"""Pictures of items: which kinds there are, what shape they have, and which one is meant where none is named."""
+"""Pictures of items: their kinds, shapes and sizes, and the default kind of each item."""
 
 from enum import Enum
 from typing import Final, NamedTuple
 
 from playhead.domain.model import ItemKind
 
-# A closed set: each picture is kept in every width that somebody asks for, and nobody may fill the disk by asking.
+# A closed set: each picture is cached in every requested width, and requests must not be able to fill the disk.
 WIDTHS: Final = (240, 480, 960)
 WIDTH_DEFAULT: Final = 480
 
@@ -31,10 +31,10 @@ class PixelSize(NamedTuple):
 
 
 def size_of(kind: ArtworkKind, width: int) -> PixelSize:
-    """Return how large a picture of this width is: its shape says only what kind it is, never whose it is."""
+    """Return the size of a picture of this width: its shape depends on its kind only."""
     return PixelSize(width, width * 3 // 2 if kind is ArtworkKind.POSTER else width * 9 // 16)
 
 
 def usual_kind(kind: ItemKind) -> ArtworkKind:
-    """Return what an item is shown by: movies and shows by a poster, episodes by a still."""
+    """Return the default kind: a poster for movies and shows, a still for episodes."""
     return ArtworkKind.STILL if kind is ItemKind.EPISODE else ArtworkKind.POSTER

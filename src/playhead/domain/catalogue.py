@@ -1,4 +1,4 @@
-"""What files on disk mean: values read from names and streams, and the rules that make them items and versions."""
+"""The catalogue's values, and the rules for identity, sorting, searching and versions. Pure."""
 
 import re
 import unicodedata
@@ -13,11 +13,11 @@ from playhead.domain.texts import LABEL, bounded_key, clean_text
 
 @dataclass(frozen=True, slots=True)
 class ParsedName:
-    """What a file's path says of it. `kind` is MOVIE or EPISODE; for an episode, `title` and `year` are the show's.
+    """What a path says about a video. `kind` is MOVIE or EPISODE; for an episode, `title` and `year` are the show's.
 
-    Season 0 holds the specials. `episode_end` is set where the file holds several episodes; `part` where an item's
-    timeline is cut into several files, counted from 1. `external_ids` maps a source (tmdb, imdb, tvdb) to its value and
-    belongs to the movie or the show.
+    Season 0 holds the specials. `episode_end` is set if the file holds several episodes; `part`, from 1, if an item's
+    timeline is split into several files. `external_ids` maps a source (tmdb, imdb, tvdb) to its value and belongs to
+    the movie or the show.
     """
 
     kind: ItemKind
@@ -51,7 +51,7 @@ class MediaStream:
 
 @dataclass(frozen=True, slots=True)
 class MediaInfo:
-    """What a look into a media file says: its length, its container (FFmpeg's name), streams, and start of credits."""
+    """The content of a media file: length, container (FFmpeg's name), streams, and start of the credits."""
 
     duration_ms: Milliseconds
     container: str
@@ -61,11 +61,11 @@ class MediaInfo:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A movie, a show or an episode, as the catalogue keeps it.
+    """A movie, a show or an episode of the catalogue.
 
-    `identity` is what `identity()` says of it. An episode has a `show_id`; `episode_end` is set where its shortest file
-    goes on with further episodes. `runtime_ms` is the shortest of its files, `credits_ms` where the closing credits
-    begin (rule 6 of the semantics). A removed item has no file left, and stays because people watched it.
+    `identity` is the result of `identity()`. An episode has a `show_id`; `episode_end` is set if its shortest file
+    holds further episodes. `runtime_ms` is the length of its shortest file, `credits_ms` the start of the closing
+    credits (rule 6 of the semantics). A removed item has no file left, and stays because people watched it.
     """
 
     id: ItemId
@@ -90,8 +90,8 @@ class Item:
 class Library:
     """A folder of movies or shows, or, without a `path`, the catalogue of a front end that keeps its own files.
 
-    `path` is absolute. `scan_report` is the JSON of the last scan's report, `scan_until` the time up to which a scan
-    that runs just now has given a sign of life.
+    `path` is absolute. `scan_report` is the JSON of the last scan's report, `scan_until` the end of a running scan's
+    lease.
     """
 
     id: LibraryId
@@ -106,7 +106,7 @@ class Library:
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """One file of an item, as people choose between versions. `size` is in bytes, `part` counted from 1."""
+    """One file of an item, as shown in the choice of versions. `size` is in bytes, `part` counts from 1."""
 
     id: FileId
     path: str
@@ -128,23 +128,23 @@ _ARTICLE = re.compile(r"^(?:the|an|a) (?=.)")
 _ARTICLE_BEHIND = re.compile(r"^(.+), *(?:the|an|a)$")
 _COMBINING_ACCENTS = re.compile("[\u0300-\u036f]")
 _APOSTROPHES = re.compile("['\u2019\u02bc`\u00b4]")
-# A word is letters, digits and the vowel signs that belong to them (Devanagari, Thai, …), which `\w` leaves out.
+# A word is letters, digits and their vowel signs (Devanagari, Thai, …), which `\w` does not match.
 _MARKS_OF_LETTERS = ("Mn", "Mc")
 _INITIALS = re.compile(r"\b(?:[^\W\d_] ){1,}[^\W\d_]\b")
 _DIGITS = re.compile(r"\d+")
 _DIGITS_WIDTH = 8
-# Letters that a decomposition leaves whole, though people type them without the stroke.
+# Letters that do not decompose, though people type them without the stroke.
 _STROKES = str.maketrans({"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "\u0131": "i"})
 
 
 def _folded(title: str) -> str:
-    """Case, width, accents of alphabetic scripts and ligatures are gone; every other script is kept as it is."""
+    """Remove case, width, ligatures, and accents of alphabetic scripts; other scripts are kept."""
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", title).casefold())
     return unicodedata.normalize("NFC", _COMBINING_ACCENTS.sub("", decomposed)).translate(_STROKES)
 
 
 def _words(folded: str) -> str:
-    """Return the words with one space between: '&' is 'and', 's.w.a.t.' is 'swat', apostrophes join."""
+    """Return the words separated by single spaces: '&' is 'and', 's.w.a.t.' is 'swat', apostrophes join."""
     joined = _APOSTROPHES.sub("", folded).replace("&", " and ")
     spaced = "".join(c if c.isalnum() or unicodedata.category(c) in _MARKS_OF_LETTERS else " " for c in joined)
     words = " ".join(spaced.split())
@@ -152,7 +152,7 @@ def _words(folded: str) -> str:
 
 
 def _comparable(title: str) -> str:
-    """Return what two spellings of one title have in common. Never empty for a title of signs alone, such as '???'."""
+    """Return a key that spellings of one title share. Never empty, even for a title of signs such as '???'."""
     folded = " ".join(_folded(title).split())
     words = _words(_ARTICLE_BEHIND.sub(r"\1", folded))
     return _ARTICLE.sub("", words) or folded.replace("|", "/")  # '|' divides an identity
@@ -166,11 +166,11 @@ def identity(
     episode_number: int | None = None,
     air_date: date | None = None,
 ) -> str:
-    """Return the key under which two names mean the same item of one library: `title|year|numbers`.
+    """Return the key that names of the same item in one library share: `title|year|numbers`.
 
-    For an episode `title` and `year` are the show's; its numbers are `s1e2`, or the air date where it has none.
-    Case, accents, punctuation, '&' for 'and' and a leading English article make no difference: `matrix|1999|`,
-    `office us|2005|s3e7`, `daily show||2024-01-15`. Foreign scripts stay as they are.
+    For an episode `title` and `year` are the show's; its numbers are `s1e2`, or the air date if it has none. Case,
+    accents, punctuation, '&' for 'and' and a leading English article make no difference: `matrix|1999|`,
+    `office us|2005|s3e7`, `daily show||2024-01-15`. Other scripts are kept.
     """
     numbers = ""
     if episode_number is not None:
@@ -181,7 +181,7 @@ def identity(
 
 
 def sort_title(title: str) -> str:
-    """Return a key for ORDER BY: no leading English article, no accents, and numbers filled with zeros.
+    """Return a key for ORDER BY: without leading English article and accents, numbers padded with zeros.
 
     'The Matrix' is `matrix`, 'Ocean's 8' comes before 'Ocean's 11'.
     """
@@ -190,9 +190,9 @@ def sort_title(title: str) -> str:
 
 
 def search_title(title: str) -> str:
-    """Return what is searched in, and what is searched for: no case, accents and punctuation, one space between words.
+    """Return the searchable form of a title or query: without case, accents and punctuation, single spaces.
 
-    Never empty for a title of signs alone.
+    Never empty, even for a title of signs.
     """
     folded = " ".join(_folded(title).split())
     return _words(folded) or folded
@@ -237,7 +237,7 @@ _CLASSES = (
 
 
 def codec_name(codec: str) -> str:
-    """Return what people call a codec of which FFmpeg has another name."""
+    """Return the common name of a codec, if FFmpeg uses another."""
     return _CODEC_NAMES.get(codec, codec.upper())
 
 
@@ -247,7 +247,7 @@ def _resolution(width: int, height: int) -> str:
 
 
 def version_label(info: MediaInfo, edition: str | None = None) -> str:
-    """Return what tells this file from the other files of its item, such as `2160p HEVC HDR` or `1080p H.264 Uncut`."""
+    """Return the label that tells an item's files apart, such as `2160p HEVC HDR` or `1080p H.264 Uncut`."""
     video = next((stream for stream in info.streams if stream.kind == "video"), None)
     words: list[str] = []
     if video is not None:
@@ -267,9 +267,9 @@ _BROWSER_CONTAINERS = frozenset({"mov", "mp4", "webm"})
 
 
 def version_preference(file: MediaFile) -> tuple[int, bool, bool, bool, int, int, str]:
-    """Return a sort key: first the file that an item is played from unless another one is chosen.
+    """Return a sort key that puts the default file first.
 
-    The first part; then what browsers play, by picture, container and sound; then the largest picture.
+    The first part; then what browsers can play, by video, container and audio; then the largest picture.
     """
     return (
         file.part or 0,
@@ -283,22 +283,22 @@ def version_preference(file: MediaFile) -> tuple[int, bool, bool, bool, int, int
 
 
 class Version(NamedTuple):
-    """One of the ways to play an item: a single file, or, of an item in parts, a file for each part in their order."""
+    """One version of an item: a single file, or one file per part, in order."""
 
     label: str
     files: tuple[MediaFile, ...]
 
     @property
     def duration_ms(self) -> Milliseconds | None:
-        """How long all parts are together; None where one does not say."""
+        """The total length of all parts; None if one is unknown."""
         lengths = [file.duration_ms for file in self.files]
         return None if None in lengths else Milliseconds(sum(length or 0 for length in lengths))
 
 
 def versions(files: Iterable[MediaFile]) -> list[Version]:
-    """Return the versions that the files of one item make, first the one that is played unless another is chosen.
+    """Return the versions of an item, the default one first.
 
-    Parts with the same label belong together. Where a part has no file of that label, its best other file stands in.
+    Parts with the same label belong together. If a part has no file with that label, its best other file is used.
     """
     ordered = sorted(files, key=version_preference)
     whole = [Version(file.label, (file,)) for file in ordered if file.part is None]

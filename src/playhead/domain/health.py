@@ -1,4 +1,4 @@
-"""What is wrong with an installation, judged from facts that others gather: each finding with its remedy."""
+"""The doctor's judgement of an installation from gathered facts: findings, each with its remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ LEAST_FREE_BYTES = 256 * _MIB
 # The server keeps the log under 64 MiB; a longer one means that nobody could checkpoint it.
 LONGEST_LOG_BYTES = 64 * _MIB
 
-# Nobody's computer ran Playhead before: a clock that shows less has lost its battery.
+# Playhead did not exist before: a clock that shows an earlier time is wrong.
 PLAYHEAD_BEGAN = Instant(1_735_689_600_000)  # 2025-01-01T00:00:00Z
 
 CONNECTIONS_OF_A_PROCESS = 10
@@ -25,7 +25,7 @@ _CLOCK_TOLERANCE_MS = 60_000
 
 
 class Level(StrEnum):
-    """How bad it is: `bad` stops Playhead or endangers data, `warning` soon might."""
+    """The severity: `bad` stops Playhead or endangers data, `warning` soon might."""
 
     OK = "ok"
     WARNING = "warning"
@@ -34,7 +34,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at: what it is like and, unless it is well, what to do."""
+    """One examined aspect: its state and, unless it is good, what to do."""
 
     level: Level
     text: str
@@ -43,7 +43,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstallationFacts:
-    """What is known of every installation.
+    """Facts about every installation.
 
     `revision` is that of the schema, None before there is one, `head` this program's; `fault` says why the database
     cannot be read. `missing_folders` are those of libraries that cannot be read, `wide_paths` what others than the
@@ -63,7 +63,7 @@ class InstallationFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFacts(InstallationFacts):
-    """What is known of an installation on SQLite, and of the disk under it; sizes in bytes.
+    """Facts about an installation on SQLite and its disk; sizes in bytes.
 
     `last_backup` is the newest of those that the server makes by itself, `backup_fault` says why none can be made.
     """
@@ -82,10 +82,10 @@ class FileFacts(InstallationFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerFacts(InstallationFacts):
-    """What is known of an installation on PostgreSQL. What only the server can tell is empty where there is a fault.
+    """Facts about an installation on PostgreSQL. What only the server knows is empty if there is a fault.
 
-    `server_version` is 15.4 and the like. `unsafe_settings` are those without which the server keeps nothing safe, and
-    which are off. `clock` is what the server's clock showed at `now`.
+    `server_version` is of the form 15.4. `unsafe_settings` are the settings required for durability that are off.
+    `clock` is the server's time at `now`.
     """
 
     server: str
@@ -99,7 +99,7 @@ class ServerFacts(InstallationFacts):
 
 
 def examine_file(facts: FileFacts) -> list[Finding]:
-    """Judge everything of an installation on SQLite, in the order in which a person would look."""
+    """Judge an installation on SQLite, in the order in which a person would look."""
     return [
         _library(facts),
         _folder(facts),
@@ -115,7 +115,7 @@ def examine_file(facts: FileFacts) -> list[Finding]:
 
 
 def examine_server(facts: ServerFacts) -> list[Finding]:
-    """Judge everything of an installation on PostgreSQL; where the server is not reached, what is known without it."""
+    """Judge an installation on PostgreSQL; if the server cannot be reached, what is known without it."""
     found = [
         _folder(facts),
         *_permissions(facts),

@@ -1,8 +1,8 @@
-"""What an import decides: which item each line of it means, what of that is new or changed, and what is at fault.
+"""The decisions of a catalogue import: which item each line means, what is new or changed, and which lines are faulty.
 
-Which item a line means is told, in this order, by its own id; by its external ids, within library and kind; by title,
-year and numbers, as long as no external id contradicts. Strong names are looked at for all lines before weak ones, so
-that two items may swap their titles. A line replaces all that was known of its item; what it leaves out is unknown.
+A line is matched, in this order, by its own id; by its external ids, within library and kind; by title, year and
+numbers, unless an external id contradicts. Stronger matches of all lines are tried before weaker ones, so that two
+items can swap their titles. A line replaces everything about its item; members that it omits become unknown.
 """
 
 from collections import defaultdict
@@ -15,14 +15,14 @@ from playhead.domain.accounts import clean_name
 from playhead.domain.catalogue import Item, Library, identity
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, canonical_id
 
-# More would be read by nobody; after a look at these the next try shows the rest.
+# Nobody would read more; the next attempt shows the rest.
 FAULTS_MAX = 1000
 
 _KINDS = {LibraryKind.MOVIES: {ItemKind.MOVIE}, LibraryKind.SHOWS: {ItemKind.SHOW, ItemKind.EPISODE}}
 
 
 class LineFault(NamedTuple):
-    """What is wrong with a line, counted from 1; `member` None: with all of it."""
+    """A fault of a line, counted from 1; `member` None: of the whole line."""
 
     line: int
     member: str | None
@@ -31,7 +31,7 @@ class LineFault(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ShowName:
-    """Which show an episode belongs to: its id; else a show with one of the external ids; else of title and year."""
+    """How a line names an episode's show: by id; else by external ids; else by title and year."""
 
     id: ItemId | None = None
     external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -61,16 +61,16 @@ class ImportEntry:
 
 
 class StoredItems(NamedTuple):
-    """What the store has: all libraries, and of the items at least those that are `wanted`."""
+    """The store's content: all libraries, and at least the items that are `wanted`."""
 
     libraries: Sequence[Library]
     items: Mapping[ItemId, Item]
 
 
 class LookupKeys(NamedTuple):
-    """What must be known of the store: items by id, by external id or by identity; of all shows their episodes.
+    """The items to load: by id, by external id or by identity, and all episodes of shows among them.
 
-    `external_ids` maps each source to values, `identities` titles and years to what they come to.
+    `external_ids` maps each source to values, `identities` titles and years to identities.
     """
 
     ids: Sequence[ItemId]
@@ -80,10 +80,10 @@ class LookupKeys(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImportPlan:
-    """What an import does. `written` are the lines behind `new` and `changed`.
+    """The effect of an import. `written` are the lines behind `new` and `changed`.
 
-    `added_lines` and `changed_lines` are numbers of lines. `changed` may hold more than that: shows that come back
-    with an episode, and episodes that take part in their show's new name. With `faults` nothing else counts.
+    `added_lines` and `changed_lines` are counts. `changed` may hold more items: shows that are restored with an
+    episode, and episodes whose show was renamed. If there are `faults`, nothing else applies.
     """
 
     new: Sequence[Item]
@@ -106,7 +106,7 @@ def details(faults: Iterable[LineFault]) -> dict[str, list[str]]:
 
 
 def wanted(entries: Iterable[ImportEntry]) -> LookupKeys:
-    """Return what must be known of the store to decide on these lines."""
+    """Return what must be loaded to decide on these lines."""
     ids: dict[ItemId, None] = {}
     external_ids: dict[str, dict[str, None]] = defaultdict(dict)
     names: dict[tuple[str, int | None], None] = {}
@@ -150,7 +150,7 @@ _Likeness = tuple[frozenset[str], bool]
 
 
 class _ImportLine(NamedTuple):
-    """A line, where it belongs, its identity, and the names under which its item is looked for."""
+    """A line with its library, its identity, and the keys by which its item is looked up."""
 
     entry: ImportEntry
     library_id: LibraryId
@@ -183,10 +183,10 @@ class _ImportLine(NamedTuple):
 
 
 class _Names:
-    """Lines under their names: finds the earlier line that means the same item.
+    """An index of lines by their keys, to find an earlier line for the same item.
 
-    An own id counts as one more external id. Two lines of one title, year and numbers are different items where they
-    have a source in common: were its value the same, they would be found by it.
+    A line's own id counts as an external id. Two lines with the same title, year and numbers are different items if
+    they have a source in common: with equal values they would be found by it.
     """
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ class _Names:
         self._by_name: dict[_Key, dict[frozenset[str], int]] = defaultdict(dict)
 
     def add(self, line: _ImportLine) -> int | None:
-        """Return the number of the earlier line that means the same; else remember this one."""
+        """Return the number of an earlier line for the same item; otherwise add this line."""
         entry, keys = line.entry, line.id_keys
         sources = frozenset(entry.external_ids)
         if entry.id is not None:
@@ -262,7 +262,7 @@ class _Planner:
             faults=self._faults,
         )
 
-    # What a line says by itself
+    # Checks of single lines
 
     def _check(self, entry: ImportEntry) -> Library | None:
         """Return the library of a line without faults; name the faults of any other."""
@@ -307,7 +307,7 @@ class _Planner:
             self._identities[key] = identity(title, year)
         return self._identities[key]
 
-    # Which item a line means
+    # Matching lines with items
 
     def _settle(self, lines: Sequence[_ImportLine]) -> None:
         waiting: list[_ImportLine] = []
@@ -355,7 +355,7 @@ class _Planner:
         return min(free, key=lambda item: _preference(item, line), default=None)
 
     def _take(self, line: _ImportLine, found: Item | None) -> bool:
-        """Let a line have the item that was found for it; say whether the line is done with, be it by a fault."""
+        """Assign the found item to a line; return whether the line is settled, possibly by a fault."""
         if found is None:
             return False
         entry = line.entry
@@ -389,7 +389,7 @@ class _Planner:
         return _Shows(item for item in (*stored, *self._new) if item.kind is ItemKind.SHOW)
 
     def _rename_episodes(self) -> None:
-        """Bring the names of stored episodes up to date that no line may name: a show's title is part of them."""
+        """Update the identities of stored episodes that no line names: a show's title is part of them."""
         for episode in self._stored.values():
             show = None if episode.show_id is None else self._final.get(episode.show_id)
             if show is not None and show.identity != self._stored[show.id].identity:
@@ -397,14 +397,14 @@ class _Planner:
                 self._change(replace(episode, identity=show.identity + numbers))
 
     def _bring_back_shows(self) -> None:
-        """An episode that can be watched has a show, unless a line of the import says that this is gone."""
+        """Restore the show of every available episode, unless a line of the import removes it."""
         for episode in list(self._final.values()):
             if episode.show_id is not None and episode.removed_at is None and episode.show_id not in self._final:
                 self._change(replace(self._stored[episode.show_id], removed_at=None))
 
 
 class _Shows:
-    """The shows as they are after the import, under all their names."""
+    """The shows after the import, indexed by all their keys."""
 
     def __init__(self, shows: Iterable[Item]) -> None:
         self._shows: dict[_Key, dict[ItemId, Item]] = defaultdict(dict)
@@ -415,7 +415,7 @@ class _Shows:
                 self._shows[key][show.id] = show
 
     def find(self, library_id: LibraryId, name: ShowName, identity: str | None) -> list[Item]:
-        """Return the shows that are meant; `identity` is that of the name's title and year."""
+        """Return the matching shows; `identity` is that of the name's title and year."""
         if name.id is not None:
             return list(self._shows.get(("own", library_id, name.id), {}).values())
         found: dict[ItemId, Item] = {}
@@ -427,7 +427,7 @@ class _Shows:
 
 
 def _faults(entry: ImportEntry) -> Iterator[tuple[str, str]]:
-    """Name what a line says wrong, whatever the store has."""
+    """Yield the faults of a line that do not depend on the store."""
     if not entry.title.strip():
         yield "title", "must not be blank"
     yield from _faults_of_episode(entry) if entry.kind is ItemKind.EPISODE else _faults_of_others(entry)
@@ -474,7 +474,7 @@ def _id_keys(library_id: LibraryId, kind: ItemKind, external_ids: Mapping[str, s
 
 
 def _name_key(kind: ItemKind, library_id: LibraryId, show_id: ItemId | None, key: str) -> _Key:
-    # Within its show an episode is its numbers, so that a show can take another title and keep its episodes.
+    # Within a show an episode is identified by its numbers, so that a renamed show keeps its episodes.
     return (library_id, kind, key) if show_id is None else (show_id, kind, key.rpartition("|")[2])
 
 

@@ -1,8 +1,8 @@
-"""What a scan decides: which files are new, changed, moved or gone, and which item each of them is. Touches no disk.
+"""The decisions of a scan: which files are new, changed, moved or gone, and which item each belongs to. No disk access.
 
-Nobody's progress may be lost because a folder was tidied up, so a file is an item that is known already, wherever that
-can be: the one with the same external id; else with the same title, year and numbers; else the one that this very file
-was, under another name; else one whose files are gone and that differs only in that a year was added or left out.
+Tidying up a folder must not lose progress, so a file is matched with a known item wherever possible: one with the same
+external id; else the same title, year and numbers; else the item of the same file under another name; else one without
+files that differs only by an added or missing year.
 """
 
 from collections import defaultdict
@@ -13,19 +13,19 @@ from typing import NamedTuple
 from playhead.domain.catalogue import Item, MediaInfo, ParsedName, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 
-# Part of every file's evidence. Raise it when names or NFO files are understood differently: the next scan then reads
-# them again, and opens no video for it.
+# Part of every file's evidence. Raise it when the parsing of names or NFO files changes: the next scan then reads them
+# again, without opening any video.
 RULES_VERSION = 2
 
-# More than any file holds; a name that claims more is misread, and must not make thousands of items.
+# More than any real file holds; a name that claims more is misread, and must not create thousands of items.
 _EPISODES_IN_A_FILE_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """A video as a folder lists it. `path` is relative to the library's folder.
+    """A video as listed in a folder. `path` is relative to the library's folder.
 
-    `evidence` stands for what else is read of it: another text means that an NFO file of it has come, changed or gone.
+    `evidence` covers everything else that is read for it: it differs if an NFO file was added, changed or removed.
     """
 
     path: str
@@ -35,7 +35,7 @@ class FoundFile:
 
 
 class FileLink(NamedTuple):
-    """That a file belongs to an item; `part`, from 1, where the item's timeline is cut into several files."""
+    """The link of a file to its item; `part`, from 1, if the item's timeline is split into several files."""
 
     item_id: ItemId
     part: int | None = None
@@ -43,7 +43,7 @@ class FileLink(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class KnownFile:
-    """A video as an earlier scan has left it. `fault` says why it was skipped."""
+    """A video as an earlier scan stored it. `fault` says why it was skipped."""
 
     id: FileId
     path: str
@@ -60,7 +60,7 @@ class KnownFile:
 
 @dataclass(frozen=True, slots=True)
 class FileReading:
-    """What a file says of itself: name and NFO files (`from_nfo`: some of it), and its content.
+    """What a file's name, NFO files (`from_nfo`: at least partly) and content say.
 
     `episode_ids` are the external ids of the episode; those of the movie or the show are in `name`.
     """
@@ -74,7 +74,7 @@ class FileReading:
 
 
 class ProbeTask(NamedTuple):
-    """A file that must be looked at. `known` is what the same path was; `open` is False where only its NFO changed."""
+    """A file to probe. `known` is the stored file of the same path; `open` is False if only its NFO changed."""
 
     found: FoundFile
     known: KnownFile | None
@@ -83,7 +83,7 @@ class ProbeTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FolderDiff:
-    """A folder beside what was known of it. `absent` holds what is not there now, whether noticed before or not."""
+    """The difference between a folder and the store. `absent` holds all missing files, known missing or not."""
 
     kept: list[KnownFile]
     returned: list[KnownFile]
@@ -92,10 +92,10 @@ class FolderDiff:
 
 
 def compare(found: Iterable[FoundFile], known: Iterable[KnownFile], unread: Iterable[str] = ()) -> FolderDiff:
-    """Compare by path, size and time of change. What is `unread`, or lies in such a folder, counts as it was.
+    """Compare by path, size and modification time. Paths in `unread`, and files below them, count as unchanged.
 
-    A folder that cannot be listed is no proof that its files are gone, nor is a file that cannot be looked at. `unread`
-    paths are relative to the library.
+    A folder that cannot be listed, or a file that cannot be accessed, is no proof that files are gone. `unread` paths
+    are relative to the library.
     """
     rest = {file.path: file for file in known}
     hidden = tuple(f"{folder}/" for folder in unread)
@@ -117,7 +117,7 @@ def compare(found: Iterable[FoundFile], known: Iterable[KnownFile], unread: Iter
 
 
 class MissingFiles:
-    """The files that are not there now, to be found again by their content under another name."""
+    """The missing files, to be recognised by content under another name."""
 
     def __init__(self, absent: Iterable[KnownFile]) -> None:
         self._by_fingerprint: dict[str, list[KnownFile]] = defaultdict(list)
@@ -126,7 +126,7 @@ class MissingFiles:
                 self._by_fingerprint[file.fingerprint].append(file)
 
     def claim(self, fingerprint: str, path: str) -> KnownFile | None:
-        """Return a file of this content, each at most once; the one with the same last name first."""
+        """Return a missing file with this content, each at most once; one with the same file name first."""
         candidates = self._by_fingerprint.get(fingerprint)
         if not candidates:
             return None
@@ -137,7 +137,7 @@ class MissingFiles:
 
 
 class _Placed(NamedTuple):
-    """A file of an item. `first` is the item that the file reports as, `last_number` its last episode's number."""
+    """A file of an item. `first` is the item that its players report, `last_number` its last episode's number."""
 
     first: ItemId
     last_number: int | None
@@ -158,11 +158,11 @@ _Key = tuple[str, ...]
 
 
 class ScanIndex:
-    """The items of one library while a scan puts its files in order.
+    """The items of one library during a scan.
 
-    `keep` every file that is as it was, then `place` the others one by one, then `finish`. `items` may hold removed
-    items of other libraries: one of the same external id then moves here. What is to be stored is handed out by
-    `take_changes`, as often as one likes.
+    Call `keep` for every unchanged file, then `place` for each of the others, then `finish`. `items` may include
+    removed items of other libraries: a match by external id moves one here. `take_changes` returns the changes to store
+    and may be called any number of times.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class ScanIndex:
             self._stored[item.id] = item
 
     def keep(self, file: KnownFile) -> bool:
-        """Take a file for what it was. False where that is no item of this library any more: then it must be placed."""
+        """Keep a file's item. Returns False if that is no longer in this library: then the file must be placed."""
         if file.fault is not None:
             return True
         links = [link for link in file.links if self._is_own(link.item_id)]
@@ -195,9 +195,9 @@ class ScanIndex:
         return True
 
     def place(self, reading: FileReading, before: KnownFile | None, *, same_content: bool) -> tuple[FileLink, ...]:
-        """Find or make the items of a file, and return which they are, the first of several episodes first.
+        """Find or create the items of a file and return their links, in order of the episodes.
 
-        `before` is what the file was, under this or another name; `same_content` says that only its name changed.
+        `before` is the stored file, under this or another path; `same_content`: only its name changed.
         """
         priors = [self._items[link.item_id] for link in before.links if link.item_id in self._items] if before else []
         links = self._place_movie(reading, priors, same_content=same_content)
@@ -207,7 +207,7 @@ class ScanIndex:
         return tuple(links)
 
     def finish(self) -> None:
-        """Mark what has no file left as removed, and reckon lengths. Afterwards `removed` and `restored` are final."""
+        """Mark items without files as removed, and compute runtimes. Afterwards `removed` and `restored` are final."""
         for item in [item for item in self._items.values() if item.library_id == self._library_id]:
             available = self._is_settled(item)
             if available and item.kind is not ItemKind.SHOW:
@@ -217,7 +217,7 @@ class ScanIndex:
                 self.removed.append(item)
 
     def take_changes(self) -> ItemChanges:
-        """Return what is new or changed since the last call."""
+        """Return the items that are new or changed since the last call."""
         touched = [self._items[item_id] for item_id in self._touched]
         touched.sort(key=lambda item: item.kind is ItemKind.EPISODE)
         new = [item for item in touched if item.id not in self._stored]
@@ -269,7 +269,7 @@ class ScanIndex:
                 episode_number=number,
                 air_date=name.air_date,
             )
-            # The n-th episode of a file may have been its n-th item before, under other numbers.
+            # The n-th episode of a file may be the n-th item that it had before, under other numbers.
             prior = priors[len(links) : len(links) + 1]
             item = self._take(draft, prior, same_content=same_content, certain=reading.from_nfo)
             links.append(FileLink(item.id, name.part))
@@ -279,14 +279,14 @@ class ScanIndex:
         return Item(ItemId(""), self._library_id, kind, title, key, added_at=self._now, external_ids=dict(external_ids))
 
     def _take(self, draft: Item, priors: Sequence[Item], *, same_content: bool, certain: bool) -> Item:
-        """Return the item that `draft` describes, made or brought up to date."""
+        """Return the item that `draft` describes, created or updated."""
         found = self._find(draft, priors, same_content=same_content)
         if found is None:
             item = replace(draft, id=ItemId(self._new_id()), title=draft.title or _default_title(draft))
             self._change(item)
             return item
         if self._is_settled(found) and not certain:
-            # Its other file has named it already; what two files say of one item must not depend on their order.
+            # Another file has named it already; the result must not depend on the order of two files of one item.
             item = replace(found, external_ids={**draft.external_ids, **found.external_ids})
         else:
             title = draft.title or (found.title if _key(found) == _key(draft) else _default_title(draft))
@@ -325,7 +325,7 @@ class ScanIndex:
         return self._find_by_title(draft)
 
     def _may_be_by_id(self, item: Item, draft: Item) -> bool:
-        # Some programs write the show's id into the NFO of every episode; that must not make all of them one.
+        # Some programs write the show's id into every episode's NFO; that must not merge all episodes.
         return item.kind is not ItemKind.EPISODE or _key(item) == _key(draft) or not self._is_settled(item)
 
     def _find_by_title(self, draft: Item) -> Item | None:
@@ -385,7 +385,7 @@ class ScanIndex:
         end = min(ends) if ends and item.episode_number is not None and min(ends) > item.episode_number else None
         return replace(item, runtime_ms=runtime_ms, credits_ms=credits_ms, episode_end=end)
 
-    # The index
+    # Index
 
     def _look(self, key: _Key) -> list[Item]:
         return [self._items[item_id] for item_id in self._index.get(key, ())]
@@ -410,8 +410,8 @@ def measure(
 ) -> tuple[Milliseconds | None, Milliseconds | None]:
     """Return the runtime and the start of credits of an item with these files: (part, duration, start of credits).
 
-    The runtime is that of the shortest version (rule 6 of the semantics). Of an item in parts it is the sum over the
-    parts of the shortest file of each. The credits are the earliest that any version knows.
+    The runtime is that of the shortest version (rule 6 of the semantics). For an item in parts it is the sum of each
+    part's shortest file. The credits are the earliest of any version.
     """
     whole: list[tuple[int, int | None]] = []
     parts: dict[int, tuple[int, int | None]] = {}
@@ -451,13 +451,13 @@ def _order(item: Item) -> tuple[int, int, str]:
 
 
 def _contradicts(one: Item, other: Item) -> bool:
-    """Whether external ids say that these are two: a source that both have differs, and none agrees."""
+    """Whether external ids tell two items apart: a common source differs, and none agrees."""
     shared = one.external_ids.keys() & other.external_ids.keys()
     return bool(shared) and all(one.external_ids[source] != other.external_ids[source] for source in shared)
 
 
 def _agreement(item: Item, draft: Item) -> int:
-    """Sort key: where several items are found by external ids, the one that most of them name comes first."""
+    """Sort key: of several items found by external ids, the one with most matches comes first."""
     return -sum(item.external_ids.get(source) == value for source, value in draft.external_ids.items())
 
 
@@ -472,7 +472,7 @@ def _preference(item: Item, draft: Item) -> tuple[bool, bool, bool, int, str]:
 
 
 def _key(item: Item) -> _Key:
-    # Within its show an episode is its numbers, so that a show can take another title and keep its episodes.
+    # Within a show an episode is identified by its numbers, so that a renamed show keeps its episodes.
     name = item.identity.rpartition("|")[2] if item.kind is ItemKind.EPISODE else item.identity
     return "key", item.kind, item.show_id or item.library_id, name
 

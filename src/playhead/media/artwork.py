@@ -1,6 +1,6 @@
-"""Which picture files beside the media are whose, by the names that Kodi, Jellyfin, Emby and Plex give them.
+"""Finds picture files beside the media by the names of Kodi, Jellyfin, Emby and Plex.
 
-Lists folders and opens no file. docs/names.md tells people which names are understood.
+Lists folders and opens no file. docs/names.md documents the names.
 """
 
 import os
@@ -35,7 +35,7 @@ _SETTLED_AFTER_NS: Final = 3_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a picture is wanted of: an item, or, with `season`, a season of a show.
+    """The subject of a picture: an item or, with `season`, a season of a show.
 
     `files` are the paths of its videos relative to the library; of a show or a season some episodes will do.
     `in_parts`: they are parts of one film.
@@ -48,9 +48,9 @@ class Subject:
 
 
 def find_images(root: Path, subject: Subject, kind: ArtworkKind) -> list[str]:
-    """Return the paths, relative to the library, of the picture files that are meant for it; the best first.
+    """Return the paths, relative to the library, of its picture files, the best first.
 
-    A folder that cannot be listed holds none. Nothing says yet that they are pictures, or lie inside the library.
+    An unreadable folder has none. The files are not yet known to be pictures, or to be inside the library.
     """
     names = _of_movie(root, subject, kind) if subject.kind is ItemKind.MOVIE else _of_show(subject, kind)
     found = (_listing(root, folder).images.get(name.lower()) for folder, name in names)

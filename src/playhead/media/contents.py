@@ -1,4 +1,4 @@
-"""What reading a media file comes to, and the small files beside the media that are read whole."""
+"""The errors of reading media files, and reading small files beside the media completely."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
-    """The file is no film that can be played. `str()` is a short reason for people, without the file's name.
+    """The file is not a playable video. `str()` is a short reason for people, without the file's name.
 
     `passing`: the reason may lie outside the file, so the next scan should try again.
     """
@@ -21,8 +21,8 @@ class Unusable(Exception):  # noqa: N818 - a finding about a file, not a failure
 
 
 def read_content(path: Path, bytes_max: int) -> bytes:
-    """Return what is in a regular file; `path` is resolved. Raises Unusable, also where there is more; OSError."""
-    # A link in its place was laid there since it was resolved. And a pipe must not make anybody wait.
+    """Return the content of a regular file; `path` is resolved. Raises Unusable, also if it is too large; OSError."""
+    # A symbolic link here was put in place after the path was resolved. And a pipe must not block.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)

@@ -1,6 +1,6 @@
-"""Files that can be made again, kept in a folder up to a number of bytes: what was not used for longest goes first.
+"""A disk cache of bounded size for files that can be regenerated; the least recently used are evicted first.
 
-Several processes may share the folder. Whoever deletes something in it, or all of it, does no harm.
+Several processes may share the folder. Deleting any or all of its files is harmless.
 """
 
 import contextlib
@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import NamedTuple
 from uuid import uuid4
 
-# Room that is made at once, so that not every new file has to list the folder.
+# How far an eviction empties the cache, so that not every new file has to list the folder.
 _KEPT_WHEN_FULL = 0.9
 
-# A use is noted so often: a note is a write.
+# How often a use is recorded, because recording is a write.
 _NOTED_EVERY_S = 3600.0
 
 
@@ -25,7 +25,7 @@ class _Entry(NamedTuple):
 
 
 class DiskCache:
-    """Keeps contents under keys, which are hexadecimal digits. Blocks; may be called from any thread."""
+    """Caches contents by key (hexadecimal digits). Blocks; thread-safe."""
 
     def __init__(self, folder: Path, bytes_max: int) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class DiskCache:
         self._lock = threading.Lock()
 
     def get(self, key: str) -> bytes | None:
-        """Return what is kept under a key, or None."""
+        """Return the content of a key, or None."""
         path = self._path(key)
         try:
             content = path.read_bytes()
@@ -45,7 +45,7 @@ class DiskCache:
         return content or None  # an empty file is what a failure of the power may have left
 
     def put(self, key: str, content: bytes) -> None:
-        """Keep a content, whole or not at all, and make room where there is too much. Raises OSError."""
+        """Store a content atomically, and evict others if there is too much. Raises OSError."""
         path = self._path(key)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(exist_ok=True)
@@ -65,7 +65,7 @@ class DiskCache:
         return self._folder / key[:2] / key
 
     def _make_room(self) -> int:
-        """Return how much is left."""
+        """Evict, and return the remaining bytes."""
         entries = self._entries()
         total = sum(entry.size for entry in entries)
         if total <= self._bytes_max:

@@ -1,4 +1,4 @@
-"""NFO files: what Kodi and its relatives write beside a film, a show or an episode. Reads text; knows no files."""
+"""NFO files, as Kodi and related programs write them beside a film, a show or an episode. Parses text only."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -29,7 +29,7 @@ _LINKS = (
 
 @dataclass(frozen=True, slots=True)
 class Nfo:
-    """What an NFO says; every member may be missing. In an episode's NFO title, numbers and ids are the episode's."""
+    """The content of an NFO; every member may be missing. An episode's NFO has the episode's title, numbers and ids."""
 
     external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
     title: str | None = None

@@ -1,4 +1,4 @@
-"""What a media file says of itself: its length, its streams, where its credits begin. Runs in decoding workers only."""
+"""Probing of media files: length, streams, start of the credits. Runs in decoding workers only."""
 
 import re
 import stat
@@ -62,7 +62,7 @@ _SEGMENT: Final = b"\x18\x53\x80\x67"
 
 
 def probe(path: Path) -> MediaInfo:
-    """Read what a media file says of itself: work of milliseconds, or of seconds where a length must be counted.
+    """Probe a media file; takes milliseconds, or seconds if its length must be counted.
 
     `container` is FFmpeg's first name of it (`matroska`, `mov`), or `webm`. Cover pictures count as no stream.
     Raises Unreadable, and nothing else, for a file that is missing, empty, truncated, foreign, without pictures or
@@ -103,7 +103,7 @@ def _container(opened: InputContainer, head: bytes) -> str:
 
 
 def _promised_size(opened: InputContainer, head: bytes) -> int:
-    """Return how long the file is by its own account, or 0; it is shorter while it is being copied."""
+    """Return the size that the file declares, or 0; a file that is still being copied is shorter."""
     if opened.format.name.startswith("matroska"):
         return _matroska_end(head)
     if opened.format.name.startswith("mov"):
@@ -113,7 +113,7 @@ def _promised_size(opened: InputContainer, head: bytes) -> int:
 
 
 def _matroska_end(head: bytes) -> int:
-    """Return the offset where the segment ends by its own account, or 0 where it does not say (RFC 8794, section 6)."""
+    """Return the declared end of the segment, or 0 if it is unknown (RFC 8794, section 6)."""
     header = _element_size(head, len(_EBML)) if head.startswith(_EBML) else None
     if header is None or not head.startswith(_SEGMENT, header[0] + header[1]):
         return 0
@@ -148,7 +148,7 @@ def _described(opened: InputContainer, container: str) -> MediaInfo:
 
 
 def is_cover(stream: AvStream) -> bool:
-    """Tell a picture that stands for the film from the film's own moving pictures."""
+    """Return whether a stream is a cover picture rather than video."""
     return bool(stream.disposition & (Disposition.attached_pic | Disposition.timed_thumbnails))
 
 
@@ -173,7 +173,7 @@ def _stream(stream: AvStream) -> MediaStream:
 
 
 def _duration_ms(opened: InputContainer) -> int:
-    """Ask the container, else its longest stream, else read the file through; 0 where nothing tells."""
+    """Take the container's duration, else its longest stream's, else read the whole file; 0 if unknown."""
     if opened.duration is not None and opened.duration > 0:
         return opened.duration // 1000  # FFmpeg's AV_TIME_BASE is a microsecond
     told = (each.duration * each.time_base for each in opened.streams if each.duration and each.time_base)
@@ -181,7 +181,7 @@ def _duration_ms(opened: InputContainer) -> int:
 
 
 def _counted_ms(opened: InputContainer) -> int:
-    """Return the time between the first and the last packet: for recordings that were broken off, and raw streams."""
+    """Return the time between the first and the last packet: for interrupted recordings and raw streams."""
     give_up_at = time.monotonic() + _TIMEOUT_S
     first, last = None, 0.0
     for packet in opened.demux():
@@ -197,7 +197,7 @@ def _counted_ms(opened: InputContainer) -> int:
 
 
 def _credits_ms(opened: InputContainer, duration_ms: int) -> Milliseconds | None:
-    """Return where a chapter of the last quarter begins that is called after the credits; the first such."""
+    """Return the start of the first chapter in the last quarter that is named after the credits."""
     starts = (
         int(chapter["start"] * chapter["time_base"] * 1000)
         for chapter in opened.chapters()

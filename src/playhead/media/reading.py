@@ -1,4 +1,4 @@
-"""What name, folder and NFO files together say of a video. Opens NFO files, never the video."""
+"""Combines what a video's name, folder and NFO files say. Opens NFO files, never the video."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,7 +17,7 @@ _NFO_BYTES_MAX = 4 * 1_048_576  # four bytes for each character that read_nfo ta
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a video is said to be; `from_nfo`: some of it by an NFO file. `episode_ids` are those of the episode."""
+    """The description of a video; `from_nfo`: at least partly from an NFO file. `episode_ids` are the episode's."""
 
     name: ParsedName
     from_nfo: bool = False
@@ -25,10 +25,9 @@ class Description:
 
 
 def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Parse) -> Description | None:
-    """Say what a video is, or None where nothing tells. An NFO wins over names, member by member.
+    """Describe a video, or return None if nothing does. An NFO overrides names, member by member.
 
-    A movie.nfo speaks of all videos of its folder, but only where their names say the same film. NFO files that cannot
-    be read say nothing.
+    A movie.nfo applies to all videos of its folder whose names say the same film. Unreadable NFO files are ignored.
     """
     name = _parsed(parse, path, kind)
     own = _read(root, beside.own)

@@ -1,4 +1,4 @@
-"""What can be chosen of a file: its sound tracks, and its subtitles inside and beside it, with their languages."""
+"""The tracks of a file: its sound tracks, and its subtitles inside and beside it, with their languages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,14 +12,14 @@ from playhead.media.sidecars import find_sidecars
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
-    """The tracks of a file. Subtitles are known by their place in the list: first those inside, then those beside."""
+    """The tracks of a file. Subtitles are identified by their index: embedded ones first, then files beside it."""
 
     sound: Sequence[SoundTrack] = ()
     subtitles: Sequence[SubtitleTrack] = ()
 
 
 def list_tracks(root: Path | None, path: str, streams: Sequence[MediaStream]) -> Tracks:
-    """Return the tracks of a file by its streams, and by what lies beside it in the library's folder, if it has one."""
+    """Return the tracks of a file from its streams and, if the library has a folder, from the files beside it."""
     beside = [] if root is None else find_sidecars(root, path)
     return Tracks(
         [replace(track, language=language_tag(track.language)) for track in sound_tracks(streams)],

@@ -159,12 +159,12 @@ class Accounts:
         """Forget everybody where another process has revoked something since it was asked last."""
         async with self._checking:
             if self._credentials.is_stale():
-                ticket = self._credentials.generation()
-                self._credentials.check(await self._database.read_inline(storage.read_epoch), ticket)
+                generation = self._credentials.generation()
+                self._credentials.check(await self._database.read_inline(storage.read_epoch), generation)
 
     async def _look_up(self, token: str) -> Principal | None:
         key, search = token_key(token), not names_its_user(token)
-        ticket = self._credentials.generation()
+        generation = self._credentials.generation()
         found = await self._database.read_inline(lambda connection: storage.find_bearer(connection, key, search=search))
         if found is None:
             return None
@@ -175,7 +175,7 @@ class Accounts:
         principal = Principal(user.id, user.name, user.role, stored.kind, key.hash, stored.scope)
         today = day_of(now)
         ends_at = Instant(today + DAY_MS)  # the use of each day is noted
-        self._credentials.put(token, principal, min(ends_at, stored.expires_at or ends_at), ticket)
+        self._credentials.put(token, principal, min(ends_at, stored.expires_at or ends_at), generation)
         if stored.last_used_at is None or stored.last_used_at < today:
             expires_at = renewed_expiry(stored.kind, stored.expires_at, now)
             # A disk that is full refuses this, too; it must not cost a request that only reads.

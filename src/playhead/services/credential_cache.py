@@ -1,22 +1,22 @@
-"""Who is believed without asking the store again: principals that were looked up a moment ago."""
+"""The credential cache: principals that were looked up a moment ago, by their token."""
 
 from collections.abc import Callable
 
 from playhead.domain.accounts import Principal
 from playhead.domain.model import Instant
 
-# How long it is believed that no other process has revoked anything. A revocation must take effect within 1 s; the rest
-# is for the way of the request.
+# How long entries are valid without checking whether another process revoked something. A revocation must take effect
+# within 1 s; the rest is for handling the request.
 CREDENTIAL_TTL_S = 0.75
 
-# Tokens whose principals are remembered, for a player reports every ten seconds; half a kilobyte each.
+# The most cached tokens, half a kilobyte each: a player reports every ten seconds.
 CREDENTIALS_MAX = 100_000
 
 
 class CredentialCache:
-    """Looked-up principals by their token. They are believed as long as the epoch of credentials stays the same.
+    """Principals by token, valid as long as the epoch of credentials does not change.
 
-    That is asked again after CREDENTIAL_TTL_S, counted from before the question.
+    The epoch is read again after CREDENTIAL_TTL_S, counted from before the query.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -27,36 +27,36 @@ class CredentialCache:
         self._cleared = 0
 
     def is_stale(self) -> bool:
-        """Say whether the epoch has to be asked for before anybody is believed."""
+        """Return whether the epoch must be read before entries may be used."""
         return self._epoch is None or self._monotonic() >= self._fresh_until
 
     def get(self, token: str, now: Instant) -> Principal | None:
-        """Return who is believed to have this token."""
+        """Return the cached principal of a token."""
         entry = self._entries.get(token)
         return entry[1] if entry is not None and now < entry[0] else None
 
     def generation(self) -> tuple[float, int]:
-        """Begin a look-up or a question. What `clear` revokes meanwhile is not believed when it comes back."""
+        """Start a query; results that `clear` overtakes are not cached."""
         return self._monotonic() + CREDENTIAL_TTL_S, self._cleared
 
-    def check(self, epoch: int, ticket: tuple[float, int]) -> None:
-        """Believe everybody for another while, or nobody where the epoch is another one."""
+    def check(self, epoch: int, generation: tuple[float, int]) -> None:
+        """Extend the validity of all entries, or clear them if the epoch has changed."""
         if epoch != self._epoch:
             self.clear()
         self._epoch = epoch
-        self._fresh_until = ticket[0]
+        self._fresh_until = generation[0]
 
-    def put(self, token: str, principal: Principal, until: Instant, ticket: tuple[float, int]) -> None:
-        """Believe a look-up up to `until`, unless something was revoked since its `ticket`."""
-        if ticket[1] != self._cleared:
+    def put(self, token: str, principal: Principal, until: Instant, generation: tuple[float, int]) -> None:
+        """Cache a look-up up to `until`, unless something was revoked since its `generation`."""
+        if generation[1] != self._cleared:
             return
-        # Entries lie in the order in which they were looked up, so the first is the one to give way.
+        # Entries are in order of look-up, so the first is evicted.
         self._entries.pop(token, None)
         if len(self._entries) >= CREDENTIALS_MAX:
             del self._entries[next(iter(self._entries))]
         self._entries[token] = (until, principal)
 
     def clear(self) -> None:
-        """Believe nobody any more."""
+        """Clear all entries; a new generation begins."""
         self._entries.clear()
         self._cleared += 1

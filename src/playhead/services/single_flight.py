@@ -41,18 +41,18 @@ class SingleFlight:
         self._failures: OrderedDict[str, float] = OrderedDict()
 
     async def get(self, key: str, make: Callable[[], bytes | None]) -> bytes | None:
-        """Return what is kept under a key, else what `make` makes, on a thread; who asks meanwhile waits for the same.
+        """Return the cached content of a key, else the result of `make`; concurrent callers share one run.
 
-        None means that nothing can be made, and is remembered for a while. Raises UNAVAILABLE where too much waits.
+        None means that `make` failed, which is cached for a while. Raises UNAVAILABLE if too many keys are queued.
         """
         content = await asyncio.to_thread(self._cache.get, key)
         if content is not None or self._failures.get(key, 0) > self._monotonic():
             return content
-        # Whoever began it may go away; the others wait on.
+        # The caller that started the work may be cancelled; others keep waiting.
         return await asyncio.shield(self._begin(key, make))
 
     async def close(self) -> None:
-        """Begin no further work. What is under way is waited for by nobody."""
+        """Start no further work, and cancel what is running."""
         self._pool.shutdown(wait=False, cancel_futures=True)
         running = list(self._under_way.values())
         for task in running:
