@@ -19,6 +19,7 @@ from playhead.domain import limits, texts
 from playhead.errors import Code
 from playhead.http.errors import STATUS
 from playhead.http.routes import Services, table
+from playhead.storage import schema
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))
@@ -306,6 +307,13 @@ def test_every_limit_has_a_test_of_its_own():
     for place in named:
         file, _, test = place.partition("::")
         assert re.search(rf"^(async )?def {test}\(", text_of(file), re.MULTILINE), place
+
+
+def test_every_table_of_the_database_is_bounded_by_something_and_no_other_is_named():
+    rows = re.findall(r"^\| (`.*?) \|", sections(text_of("docs/limits.md"))["Tables"], re.MULTILINE)
+    named = [table for row in rows for table in re.findall(r"`(\w+)`", row)]
+    assert len(set(named)) == len(named)
+    assert set(named) == set(schema.metadata.tables), "say in docs/limits.md what keeps the table from growing"
 
 
 # Examples

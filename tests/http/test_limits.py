@@ -21,7 +21,7 @@ from playhead.storage import schema
 from support import Ids
 from world import EPISODE, LIBRARY, MOVIE, PASSWORD, SHOW, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 DAY_MS = 86_400_000
 MOVIE_URL = f"/api/v1/playback/movie/{MOVIE}"

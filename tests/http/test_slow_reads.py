@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from playhead.config import Settings
 from world import MOVIE, World
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 # In the place of the table that home and continue watching read, a view that never gives its first row.
 ENDLESS = (

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from player import Player
+from playhead.domain.limits import REPORTS_OF_BATCH
 from world import EPISODE, MOVIE, NOWHERE, SHOW, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
@@ -188,6 +189,14 @@ async def test_500_reports_are_taken(stocked: World):
 async def test_what_is_no_batch_is_refused_as_a_whole(stocked: World, body: object, member: str):
     response = await post(stocked, body)
     assert (response.status_code, [*response.json()["details"]]) == (422, [member])
+
+
+async def test_a_batch_of_more_reports_than_the_limit_is_refused_whole_and_one_of_as_many_is_not(stocked: World):
+    reports = [report(number) for number in range(REPORTS_OF_BATCH.most + 1)]
+    answer = await post(stocked, {"reports": reports})
+    assert (answer.status_code, [*answer.json()["details"]]) == (422, ["reports"])
+    assert (await Player(stocked).state())["version"] == 0
+    assert len((await post(stocked, {"reports": reports[1:]})).json()["results"]) == REPORTS_OF_BATCH.most
 
 
 async def test_what_is_no_json_is_refused_as_a_whole(stocked: World):

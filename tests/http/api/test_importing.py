@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from playhead.domain.importing import FAULTS_MAX
-from playhead.http.api.importing import BODY_MAX_BYTES, LINE_MAX_BYTES, LINES_MAX, Lines
+from playhead.domain.limits import LINES_OF_IMPORT
+from playhead.http.api.importing import BODY_MAX_BYTES, LINE_MAX_BYTES, Lines
 from playhead.storage import schema
 from world import World
 
@@ -197,7 +198,7 @@ async def test_a_body_over_the_limit_is_too_large(ready: World):
 
 
 async def test_more_lines_than_memory_has_room_for_are_too_large(ready: World):
-    answer = await send(ready, (ndjson(MOVIE) + b"\n") * (LINES_MAX + 1))
+    answer = await send(ready, (ndjson(MOVIE) + b"\n") * (LINES_OF_IMPORT.most + 1))
     assert answer.status_code == 413
 
 

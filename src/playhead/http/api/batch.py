@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Literal, cast
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from playhead.domain.limits import REPORTS_OF_BATCH
 from playhead.domain.model import Instant, ItemId, ItemKind, canonical_id, instant_of
 from playhead.domain.playback import Decision, Report
 from playhead.errors import PlayheadError, invalid, not_found
@@ -16,7 +17,6 @@ from playhead.http.route import Call
 from playhead.services.access import NOT_FOUND
 from playhead.services.playback import Playback
 
-REPORTS_MAX: Final = 500
 BODY_MAX_BYTES: Final = 1024 * 1024
 """2 KiB a report, of which even one with every member and long names takes less than half."""
 
@@ -33,7 +33,7 @@ class BatchReport(SaveRequest, kw_only=True):
 class BatchRequest(Struct):
     """Reports in any order. `client_now` is what the client's clock shows while it sends them."""
 
-    reports: Annotated[list[BatchReport], Meta(max_length=REPORTS_MAX)]
+    reports: Annotated[list[BatchReport], Meta(max_length=REPORTS_OF_BATCH.most)]
     client_now: Time | None = None
 
 
@@ -43,7 +43,7 @@ _DECODER = msgspec.json.Decoder(BatchRequest)
 class _BatchBody(Struct):
     """A batch before each of its reports is looked at."""
 
-    reports: Annotated[list[Any], Meta(max_length=REPORTS_MAX)]
+    reports: Annotated[list[Any], Meta(max_length=REPORTS_OF_BATCH.most)]
     client_now: Time | None = None
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 from msgspec import Meta, Struct
 
 from playhead.domain.importing import FAULTS_MAX, ImportEntry, LineFault, ShowName
+from playhead.domain.limits import LINES_OF_IMPORT
 from playhead.domain.model import ItemId, ItemKind, Milliseconds, canonical_id
 from playhead.domain.texts import EXTERNAL_ID, SOURCE, TITLE, WORD, clean_text
 from playhead.errors import PlayheadError
@@ -19,8 +20,6 @@ from playhead.services.importing import Importer
 MEDIA_TYPE: Final = "application/x-ndjson"
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
 LINE_MAX_BYTES: Final = 64 * 1024
-# Of the shortest lines there is room for more than a million, which would take more memory than a small computer has.
-LINES_MAX: Final = 100_000
 
 # Some milliseconds of decoding: as long as that, a save may have to wait for the interpreter.
 _DECODED_AT_ONCE: Final = 256 * 1024
@@ -117,7 +116,7 @@ class Lines:
         self._is_overlong = False
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece. Raises TOO_LARGE once there are more than LINES_MAX lines that are not blank.
+        """Take the next piece. Raises TOO_LARGE once there are more lines than LINES_OF_IMPORT that are not blank.
 
         With more faults than are ever shown the rest is not looked at.
         """
@@ -137,7 +136,7 @@ class Lines:
             self.faults.append(LineFault(self._number, None, f"must have at most {LINE_MAX_BYTES} bytes"))
         elif line.strip():
             self._decode(line)
-        if len(self.entries) > LINES_MAX:
+        if len(self.entries) > LINES_OF_IMPORT.most:
             raise too_large()
 
     def _decode(self, line: bytes) -> None:
