@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 import uvicorn
+from playhead.server.wire import OneWriteProtocol
 
 from playhead.server.run import SWITCH_INTERVAL_S
-from playhead.server.wire import OneWriteProtocol
 
 BODY = (
     b'{"position_seconds":1250,"duration_seconds":5400,"completion_percentage":23.15,"watched":false,'

@@ -48,10 +48,11 @@ class Target:
         return int(found[1]) * 1024
 
     def reset_peak(self) -> None:
+        self.idle_bytes = self.memory_bytes()
         Path(f"/proc/{self.server.pid}/clear_refs").write_text("5")
 
     def peak_growth_bytes(self) -> int:
-        """Return how far memory rose over that of the idle server since `reset_peak`."""
+        """Return how far memory rose since `reset_peak`, over that of the server which was idle then."""
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.server.pid}/status").read_text())
         assert found
         return int(found[1]) * 1024 - self.idle_bytes

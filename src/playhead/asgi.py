@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, cast
 
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+from starlette.types import Receive, Scope, Send
 
 from playhead.bootstrap import Installation, now, open_installation
 from playhead.config import Settings, load_settings
@@ -22,13 +20,13 @@ from playhead.domain.health import Finding
 from playhead.domain.model import Instant
 from playhead.errors import PlayheadError
 from playhead.http.application import Application
-from playhead.http.at_once import Later
 from playhead.http.auth import Authentication
-from playhead.http.errors import Headers, Pause
+from playhead.http.fast_path import WholeRequest
+from playhead.http.forwarding import Proxies
 from playhead.http.metrics import MetricsCollector, RequestStats, WorkerLabel
 from playhead.http.pages.entrance import Ways
 from playhead.http.proxies import PEER, IdentityHeader
-from playhead.http.route import Route
+from playhead.http.route import Pending, Route
 from playhead.http.routes import Services, table
 from playhead.services.passwords import MEMORY_KIB
 from playhead.services.sampling import Counters, Sampler
@@ -100,7 +98,7 @@ class Playhead:
         self._on_failure = on_failure
         self._stack: AsyncExitStack | None = None
         self._application: Application | None = None
-        self._entry: ASGIApp | None = None
+        self._proxies = Proxies(settings.trusted_proxies)
         self._numbers: MetricsCollector | None = None
         self._opening = asyncio.Lock()
         self._installation: Installation | None = None
@@ -145,7 +143,6 @@ class Playhead:
                 self._stack = stack.pop_all()
             self._installation = installation
             self._application = self._build(installation)
-            self._entry = _behind(self.settings.trusted_proxies, self._application)
             self.sampler.start()
             if installation.backups is not None:
                 installation.backups.start()
@@ -173,22 +170,21 @@ class Playhead:
             raise RuntimeError("Playhead is not open")
         await self._application.turn_away(scope, receive, send)
 
-    def may_answer_at_once(self, method: bytes, target: bytes) -> bool:
-        """Say whether a request may be one for `answer_at_once`. For the server's protocol."""
-        return self._application is not None and self._application.answer_at_once.may(method, target)
-
-    def answer_at_once(
-        self, method: bytes, target: bytes, headers: Headers, body: bytes, pause: Pause
-    ) -> bytes | Later | None:
-        """Answer a request without ASGI; None where it takes the way of a call. For the server's protocol."""
+    def answer_fast(self, request: WholeRequest) -> bytes | Pending[bytes] | None:
+        """Answer a request without ASGI; None where the application has to. For the server's connections."""
         application = self._application
-        return None if application is None else application.answer_at_once(method, target, headers, body, pause)
+        return None if application is None else application.answer_fast(request)
+
+    def count_refusal(self, status: int) -> None:
+        """Count what was refused before it was a request. For the server's connections."""
+        if self._application is not None:
+            self._application.count_refusal(status)
 
     async def close(self) -> None:
         """Make everything that was accepted durable and let go of the files; idempotent."""
         stack, self._stack = self._stack, None
         sampler, self._sampler = self._sampler, None
-        self._application = self._entry = self._installation = self._numbers = None
+        self._application = self._installation = self._numbers = None
         self._is_draining = False
         if sampler is not None:
             await sampler.close()
@@ -200,10 +196,12 @@ class Playhead:
         if scope["type"] == "http":
             if self._application is None:
                 await self.open()
-            entry = self._entry
-            if entry is not None:
-                scope[PEER] = scope.get("client")
-                await entry(scope, receive, send)
+            application = self._application
+            if application is not None:
+                peer = scope[PEER] = scope.get("client")
+                if peer is not None and self._proxies.trusts(peer[0]):
+                    scope = self._proxies.forwarded(scope)
+                await application(scope, receive, send)
         elif scope["type"] == "lifespan":
             await self._follow_lifespan(receive, send)
         else:
@@ -289,7 +287,7 @@ class Playhead:
             GZipMiddleware(StaticFiles(directory=_STATIC_FOLDER)),
             Authentication(installation.accounts.authenticate, header),
             traffic,
-            recall=installation.accounts.recall,
+            known_principal=installation.accounts.recall,
             base_path=self.settings.base_path,
         )
 
@@ -307,13 +305,6 @@ class Playhead:
     def _failed(self, reason: str) -> None:
         log.critical("The store failed; no further save is accepted: %s", reason)
         self._on_failure(reason)
-
-
-def _behind(trusted_proxies: Sequence[str], application: Application) -> ASGIApp:
-    """Return the application as it is called through trusted proxies, whose `X-Forwarded-*` headers count."""
-    if not trusted_proxies:
-        return application
-    return cast("ASGIApp", ProxyHeadersMiddleware(cast("Any", application), [*trusted_proxies]))
 
 
 def create_app(data: Path | str | None = None, **settings: object) -> Playhead:

@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         default=10.0,
         description="How long the database may take for one page or list before the request is refused with 503.",
     )
+    connections_per_address: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=2_500,
+        description="How many connections one client address may have, an IPv6 /64 network counting as one; and how "
+        "many requests under way a client of a trusted proxy. Trusted proxies themselves have no such bound.",
+    )
     base_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
         default="",
         description="Path under which a proxy serves Playhead, such as `/playhead`; whether or not the proxy takes it "

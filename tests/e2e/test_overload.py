@@ -93,6 +93,7 @@ async def overload(server: Server, token: str) -> None:
         for status, head, body in await answers(excess):
             assert status == 503
             assert b"retry-after: 1\r\n" in head
+            assert b"connection: close\r\n" in head
             assert b'"error":"Service unavailable"' in body
         assert (await probe.ask("GET", "/livez"))[0] == 200
         assert (await probe.ask("GET", path, token))[0] == 200
@@ -101,7 +102,11 @@ async def overload(server: Server, token: str) -> None:
         )
         other.execute("ROLLBACK")
     assert {status for status, _, _ in await answers(fitting)} == {200}
-    for line in excess:  # the connections are still good, and there is room again
+    for line in excess:
+        assert await line.reader.read() == b""
+        line.writer.close()
+    excess = await connect(server, TOO_MANY)  # there is room again
+    for line in excess:
         line.send("POST", path, token, REPORT)
     assert {status for status, _, _ in await answers(excess)} == {200}
     for line in (*fitting, *excess, probe):

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 from typing import cast
 
 import httpx
@@ -12,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from playhead.errors import unavailable
 from playhead.http.application import Application
 from playhead.http.auth import Authentication
+from playhead.http.connection import CONNECTION
 from playhead.http.metrics import MetricsCollector, MetricsRoutes, RequestStats, WorkerLabel
 from playhead.http.route import Access, Call, Route
 from playhead.services.measures import Commits
@@ -121,11 +123,13 @@ class Doors:
         self.traffic = RequestStats()
         rows = [
             Route("GET", "/held", self.hold, "", access=Access.ANYONE),
+            Route("POST", "/held", self.hold, "", access=Access.ANYONE),
+            Route("GET", "/readyz", self.pass_by, "", access=Access.ANYONE, bounded=False),
             Route("GET", "/free", self.pass_by, "", access=Access.ANYONE, bounded=False),
         ]
-        application = Application(rows, no_files, Authentication(nobody), self.traffic, most_under_way=2)
-        self.turn_away = application.turn_away
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=application), base_url="http://playhead.test")
+        self.application = Application(rows, no_files, Authentication(nobody), self.traffic, most_under_way=2)
+        transport = httpx.ASGITransport(app=self.application)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://playhead.test")
 
     async def hold(self, _: Call) -> str:
         self.inside.release()
@@ -163,8 +167,45 @@ async def test_what_is_over_the_bound_is_refused_at_once_and_the_rest_served():
     assert doors.traffic.under_way == 0
 
 
-async def test_a_connection_too_many_is_told_so_and_ended():
+async def test_bodies_that_come_slowly_take_no_room_until_they_are_whole():
     doors = Doors()
+    rest = [asyncio.Event() for _ in range(3)]
+
+    async def slow(whole: asyncio.Event) -> AsyncIterator[bytes]:
+        yield b"a"
+        await whole.wait()
+        yield b"b"
+
+    headers = {"content-length": "2"}
+    async with doors.client as client:
+        posts = [asyncio.create_task(client.post("/held", content=slow(each), headers=headers)) for each in rest]
+        await asyncio.sleep(0)
+        assert doors.traffic.under_way == 0
+        held = asyncio.create_task(client.get("/held"))
+        await doors.inside.acquire()
+        rest[0].set()
+        await doors.inside.acquire()  # whole, and so in the second place
+        rest[1].set()
+        assert (await posts[1]).status_code == 503
+        doors.opened.set()
+        rest[2].set()
+        assert [(await each).status_code for each in (held, posts[0], posts[2])] == [200, 200, 200]
+    assert doors.traffic.under_way == 0
+
+
+class Line:
+    """The connection of a request, as far as a refusal has to do with it."""
+
+    def __init__(self) -> None:
+        self.ends = False
+
+    def end_after_answer(self) -> None:
+        self.ends = True
+
+
+@pytest.mark.parametrize(("path", "status"), [("/held", 503), ("/elsewhere", 503), ("/readyz", 200)])
+async def test_a_connection_too_many_is_told_so_and_ended_but_a_probe_is_answered(path: str, status: int):
+    doors, line = Doors(), Line()
     sent: list[Message] = []
 
     async def send(message: Message) -> None:
@@ -173,8 +214,10 @@ async def test_a_connection_too_many_is_told_so_and_ended():
     async def receive() -> Message:
         raise AssertionError("nobody reads what it asks for")
 
-    await doors.turn_away({"type": "http"}, receive, send)
-    assert sent[0]["status"] == 503
-    assert (b"connection", b"close") in sent[0]["headers"]
-    assert (b"retry-after", b"1") in sent[0]["headers"]
-    assert doors.traffic.refused == {"connections": 1}
+    state = {CONNECTION: line}
+    scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"", "state": state}
+    await doors.application.turn_away(scope, receive, send)
+    assert sent[0]["status"] == status
+    assert line.ends
+    assert ((b"retry-after", b"1") in sent[0]["headers"]) is (status == 503)
+    assert doors.traffic.refused == ({"connections": 1} if status == 503 else {})

@@ -12,11 +12,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found, unavailable
-from playhead.http.at_once import AtOnce, Recall
 from playhead.http.auth import Authentication, header
-from playhead.http.errors import NO_SNIFFING, STATUS, Headers, hold_back, pause_of, send_internal_error, send_problem
+from playhead.http.connection import connection_of
+from playhead.http.errors import NO_SNIFFING, STATUS, Headers, send_internal_error, send_problem
+from playhead.http.fast_path import FastPath, KnownPrincipal
 from playhead.http.metrics import NO_ROUTE, RequestStats
-from playhead.http.route import Access, Call, Route, respond
+from playhead.http.route import Access, Call, HotEndpoint, Route, Slots, respond
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,9 @@ class Application:
     """Answers HTTP requests by the table. Mounts under any path; has no start and no end of its own.
 
     `base_path` is where a proxy serves it; under a mount the mount's path counts.
-    `recall` knows some credentials without waiting, for what can be answered at once (`http/at_once.py`).
-    `traffic` is told what was answered. Of bounded routes at most `most_under_way` requests are answered at once; what
-    is over it gets 503 instead of a place in a queue.
+    `known_principal` knows some credentials without waiting, for the fast path (`http/fast_path.py`). `traffic` counts
+    what was answered. Of bounded routes at most `most_under_way` requests are answered at the same time; what is over
+    that gets 503 instead of a place in a queue.
     """
 
     def __init__(  # noqa: PLR0913 - what it joins
@@ -37,22 +38,23 @@ class Application:
         authentication: Authentication,
         traffic: RequestStats,
         *,
-        recall: Recall = lambda _token: None,
+        known_principal: KnownPrincipal = lambda _token: None,
         base_path: str = "",
         most_under_way: int = 256,
     ) -> None:
         self.table = table
-        self.answer_at_once = AtOnce(table, recall, traffic, base_path=base_path)
+        self.answer_fast = FastPath(table, known_principal, traffic, base_path=base_path)
         self._base_path = base_path
         self._authentication = authentication
         self._traffic = traffic
         self._answers = traffic.answers
         self._lane = _Lane(table)
+        slots = Slots(most_under_way, traffic)
         paths: dict[str, dict[str, Route]] = {}
         for route in table:
             paths.setdefault(route.path, {})[route.method] = route
         routes: list[BaseRoute] = [
-            StarletteRoute(path, _PathEndpoint(path, methods, authentication, traffic, most_under_way))
+            StarletteRoute(path, _PathEndpoint(path, methods, authentication, traffic, slots))
             for path, methods in paths.items()
         ]
         home = paths.get("/", {}).get("GET")
@@ -84,10 +86,22 @@ class Application:
             await send_internal_error(send)
 
     async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request of a connection for which there is no room, whatever it asks for; the connection ends."""
-        del scope, receive
+        """Answer a request for which there is no room, whatever it asks for; the connection ends.
+
+        Only probes are answered: who watches a server must not take one that is full for one that is dead.
+        """
+        connection = connection_of(scope)
+        if connection is not None:
+            connection.end_after_answer()
+        if scope["path"].removeprefix(self._base_path) in _PROBES:
+            await self(scope, receive, send)
+            return
         self._traffic.refused["connections"] += 1
-        await self._refuse(send, unavailable(), [(b"connection", b"close")])
+        await self._refuse(send, unavailable())
+
+    def count_refusal(self, status: int) -> None:
+        """Count what was refused before it was a request of the application."""
+        self._answers[NO_ROUTE, NO_ROUTE, status] += 1
 
     async def _no_such_path(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A person gets a page like those that they know, a program a problem document.
@@ -103,6 +117,9 @@ class Application:
         await send_problem(send, error, headers)
 
 
+_PROBES = frozenset({"/livez", "/readyz"})
+
+
 class _Lane:
     """Finds a hot route by dictionary: its path is fixed, or ends in one parameter. Everything else is shared."""
 
@@ -114,6 +131,8 @@ class _Lane:
                 prefix, _, parameter = route.path.partition("{")
                 if parameter not in {"", "id}"}:
                     raise ValueError(f"{route.path} cannot be hot: only a last part named id may vary")
+                if isinstance(route.endpoint, HotEndpoint):
+                    _require_fast(route, parameter)
                 (self._ending if parameter else self._fixed)[route.method, prefix] = route
 
     def match(self, scope: Scope) -> tuple[Route, Mapping[str, str]] | None:
@@ -130,6 +149,14 @@ class _Lane:
         return None if route is None else (route, {})
 
 
+def _require_fast(route: Route, parameter: str) -> None:
+    """Raise ValueError for a row that the fast path would answer otherwise than `respond`."""
+    if not parameter or (route.access, route.status) != (Access.MEMBER, 200):
+        raise ValueError(f"{route.method} {route.path} cannot have a HotEndpoint: only a member's hot item can")
+    if not route.watching:
+        raise ValueError(f"{route.method} {route.path} cannot have a HotEndpoint: it is closed to children")
+
+
 class _PathEndpoint:
     """All methods of one path. HEAD is GET without a body, which the server leaves out."""
 
@@ -139,13 +166,13 @@ class _PathEndpoint:
         methods: Mapping[str, Route],
         authentication: Authentication,
         traffic: RequestStats,
-        most: int,
+        slots: Slots,
     ) -> None:
         self._path = path
         self._methods = methods
         self._authentication = authentication
         self._traffic = traffic
-        self._most = most
+        self._slots = slots
 
     @cached_property
     def _allowed(self) -> bytes:
@@ -159,20 +186,8 @@ class _PathEndpoint:
             self._traffic.answers[NO_ROUTE, self._path, STATUS[error.code]] += 1
             await send_problem(send, error, [(b"allow", self._allowed)])
             return
-        if not route.bounded:
-            status = await respond(route, scope["path_params"], self._authentication, scope, receive, send)
-        elif self._traffic.under_way >= self._most:
-            self._traffic.refused["requests"] += 1
-            error = unavailable()
-            await send_problem(send, error)
-            hold_back(pause_of(scope), error)
-            status = STATUS[error.code]
-        else:
-            self._traffic.under_way += 1
-            try:
-                status = await respond(route, scope["path_params"], self._authentication, scope, receive, send)
-            finally:
-                self._traffic.under_way -= 1
+        slots = self._slots if route.bounded else None
+        status = await respond(route, scope["path_params"], self._authentication, scope, receive, send, slots)
         self._traffic.answers[route.method, route.path, status] += 1
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -82,6 +83,34 @@ async def read_body(scope: Scope, receive: Receive, limit: int = JSON_MAX_BYTES)
             raise too_large()
         return body
     return b"".join([piece async for piece in _pieces(message, receive, limit)])
+
+
+async def whole_body(scope: Scope, receive: Receive, limit: int) -> Receive:
+    """Wait until the body is whole, and return what gives it again.
+
+    Does not wait where there is none, or where it is over `limit` bytes: whoever reads it then raises TOO_LARGE.
+    """
+    length = 0
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            length = int(value)
+        elif name == b"transfer-encoding":
+            length = 1
+    if not 0 < length <= limit:
+        return receive
+    messages: deque[Message] = deque()
+    length = 0
+    while True:
+        message = await receive()
+        messages.append(message)
+        length += len(message.get("body", b""))
+        if length > limit or not message.get("more_body"):
+            break
+
+    async def replay() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return replay
 
 
 async def stream_body(scope: Scope, receive: Receive, limit: int) -> AsyncGenerator[bytes]:

@@ -1,10 +1,10 @@
 """Translates coded errors to HTTP, once: status, problem document (RFC 9457) and headers."""
 
-from collections.abc import Callable
 from functools import lru_cache
+from http import HTTPStatus
 
 import msgspec
-from starlette.types import Scope, Send
+from starlette.types import Send
 
 from playhead.errors import Code, PlayheadError
 
@@ -73,27 +73,19 @@ def _plain_body(code: Code, message: str) -> bytes:
     return _body(code, message, None)
 
 
-def hold_back(pause: "Pause | None", error: PlayheadError) -> None:
-    """Read no further request from a client before the time at which it was told to try again, if the server can.
+def is_last(error: PlayheadError) -> bool:
+    """Say whether the connection should end with the answer: under overload it makes room for others.
 
-    Who heeds `Retry-After` does not notice; a crowd that does not would cost more by being refused than by being
-    served.
+    To keep it and read nothing for a while would hold up everybody whose requests a proxy sends on it.
     """
-    if pause is not None and error.code is Code.UNAVAILABLE and error.retry_after_s is not None:
-        pause(error.retry_after_s)
+    return error.code is Code.UNAVAILABLE
 
 
-Pause = Callable[[float], None]
-"""Lets a connection rest for some seconds."""
-
-
-def pause_of(scope: Scope) -> Pause | None:
-    """Return what lets the connection of a request rest, where the server is ours."""
-    return scope.get("state", {}).get(PAUSE)
-
-
-PAUSE = "playhead.pause"
-"""Under what name a server of ours puts a `Pause` into the state of a request."""
+def wire_problem(status: int, title: str) -> bytes:
+    """Return the whole answer to what is no request that the application could see; the connection ends with it."""
+    body = msgspec.json.encode(Problem("about:blank", title, status, title))
+    fields = b"".join(b"%b: %b\r\n" % field for field in [*_about(body), (b"connection", b"close")])
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), fields, body)
 
 
 def internal_problem() -> tuple[int, Headers, bytes]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
@@ -18,7 +18,15 @@ from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
 from playhead.domain.texts import shown
 from playhead.domain.tokens import Need, TokenScope, sufficient_scopes
-from playhead.errors import Code, PlayheadError, access_denied, insufficient_scope, invalid, not_authenticated
+from playhead.errors import (
+    Code,
+    PlayheadError,
+    access_denied,
+    insufficient_scope,
+    invalid,
+    not_authenticated,
+    unavailable,
+)
 from playhead.http.auth import Authentication, header, identify
 from playhead.http.bodies import (
     JSON_MAX_BYTES,
@@ -28,10 +36,16 @@ from playhead.http.bodies import (
     encode,
     read_body,
     require_media_type,
+    whole_body,
 )
-from playhead.http.errors import NO_SNIFFING, STATUS, hold_back, pause_of, send_internal_error, send_problem
+from playhead.http.connection import connection_of
+from playhead.http.errors import NO_SNIFFING, STATUS, is_last, send_internal_error, send_problem
+
+if TYPE_CHECKING:
+    from playhead.http.metrics import RequestStats
 
 T = TypeVar("T")
+A = TypeVar("A")
 
 log = logging.getLogger(__name__)
 
@@ -121,18 +135,45 @@ class Call:
 
 Endpoint = Callable[[Call], Awaitable[object]]
 
-EndpointAtOnce = Callable[[Principal, str, Any], object]
-"""Answers who asks, the parameter at the end of the path, and the decoded body, if any; see `http/at_once.py`.
 
-It returns an answer, or what has to be awaited for it.
-"""
+class LastAnswer(bytes):
+    """A whole answer after which the connection ends."""
+
+    __slots__ = ()
 
 
-class Awaited(NamedTuple):
-    """What an answer waits for, and how it is made of the result. Both may fail with a coded error."""
+class Pending(NamedTuple, Generic[A]):
+    """An answer that waits for a future, and how it is made of that once it is done. Both may fail with a coded error.
+
+    Where the future is cancelled there is no answer.
+    """
 
     future: asyncio.Future[Any]
-    show: Callable[[Any], object]
+    conclude: Callable[[asyncio.Future[Any]], A]
+
+
+class HotEndpoint:
+    """The endpoint of a hot row whose path ends in an id; the fast path calls `answer` without a `Call`.
+
+    `answer` is given the principal, the id as it stands in the path, and the decoded `body`, if the row takes one. It
+    returns the answer, or what that waits for, and must not block. Raises coded errors.
+    """
+
+    __slots__ = ("answer", "body")
+
+    def __init__(self, answer: Callable[[Principal, str, Any], object], body: type[Any] | None = None) -> None:
+        self.answer = answer
+        self.body = body
+
+    async def __call__(self, call: Call) -> object:
+        """Answer a request of the application."""
+        body = None if self.body is None else await call.json(self.body)
+        answer = self.answer(call.user, call.parameters["id"], body)
+        if not isinstance(answer, Pending):
+            return answer
+        pending = cast("Pending[object]", answer)
+        await asyncio.wait([pending.future])
+        return pending.conclude(pending.future)
 
 
 ShowRefusal = Callable[[Call, PlayheadError], Awaitable[Response]]
@@ -149,9 +190,10 @@ class Route:
     either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
     `need`: what the scope of a token must allow, by default reading for GET and everything for other methods; routes
     for ANYONE need nothing.
-    `hot`: looked up before Starlette's routing. `at_once`: what answers a hot route without ASGI, where that can be.
-    `bounded`: only so many are answered at once; not so where an answer lasts by its nature, or must come under any
-    load. `documented`: part of the OpenAPI document; pages are not.
+    `hot`: looked up before Starlette's routing. `bounded`: only so many are answered at the same time; not so where an
+    answer lasts by its nature, or must come under any load. `body_max_bytes`: up to here a body is read before the
+    request counts as being answered; None where the endpoint reads it piece by piece. `documented`: part of the OpenAPI
+    document; pages are not.
     `watching`: it belongs to watching, and so is open to a child.
     `caching`: what may keep the answer.
     `show_refusal`: how a page shows failures; everything else answers with problem documents.
@@ -172,8 +214,8 @@ class Route:
     problems: tuple[Code, ...] = ()
     tag: str = ""
     hot: bool = False
-    at_once: EndpointAtOnce | None = None
     bounded: bool = True
+    body_max_bytes: int | None = JSON_MAX_BYTES
     documented: bool = True
     watching: bool = False
     show_refusal: ShowRefusal | None = None
@@ -217,6 +259,27 @@ async def _send_response(route: Route, response: Response, scope: Scope, receive
     return response.status_code
 
 
+class Slots:
+    """Bounds how many requests are answered at the same time. `stats` counts them, and those that were refused."""
+
+    def __init__(self, most: int, stats: "RequestStats") -> None:
+        self._most = most
+        self._stats = stats
+
+    def require(self) -> None:
+        """Raise UNAVAILABLE where there is no room."""
+        if self._stats.under_way >= self._most:
+            self._stats.refused["requests"] += 1
+            raise unavailable()
+
+    def __enter__(self) -> None:
+        self.require()
+        self._stats.under_way += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._stats.under_way -= 1
+
+
 async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered by
     route: Route,
     parameters: Mapping[str, str],
@@ -224,30 +287,30 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     scope: Scope,
     receive: Receive,
     send: Send,
+    slots: Slots | None = None,
 ) -> int:
     """Answer one request: who is it, may they, what is the answer; every failure becomes a problem document, or a page.
 
+    Of `slots` one is taken while the answer is made: not before the body is whole, and not while the client reads.
     Returns the status, or 0 where the client went away before it had one.
     """
     principal = None
     try:
-        principal = await identify(scope, authentication)
-        if principal is None and route.access is not Access.ANYONE:
-            raise not_authenticated()
-        if principal is not None:
-            require_scope(route, principal)
-        _require_role(route, principal)
-        result = await route.endpoint(Call(scope, receive, parameters, principal))
+        if slots is not None:
+            slots.require()  # to be refused should cost less than to be known
+        principal = await _admit(route, authentication, scope)
+        if slots is None:
+            result = await route.endpoint(Call(scope, receive, parameters, principal))
+        else:
+            if route.body_max_bytes is not None and route.method not in {"GET", "HEAD"}:
+                receive = await whole_body(scope, receive, route.body_max_bytes)
+            with slots:
+                result = await route.endpoint(Call(scope, receive, parameters, principal))
         if isinstance(result, Response):
             return await _send_response(route, result, scope, receive, send)
         body = b"" if result is None else encode(result)
     except PlayheadError as error:
-        if route.show_refusal is not None:
-            page = await route.show_refusal(Call(scope, receive, parameters, principal), error)
-            return await _send_response(route, page, scope, receive, send)
-        await send_problem(send, error)
-        hold_back(pause_of(scope), error)
-        return STATUS[error.code]
+        return await _refuse(route, Call(scope, receive, parameters, principal), error, send)
     except ClientDisconnect:
         return 0
     except Exception:
@@ -258,3 +321,24 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     await send({"type": "http.response.start", "status": route.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
     return route.status
+
+
+async def _admit(route: Route, authentication: Authentication, scope: Scope) -> Principal | None:
+    principal = await identify(scope, authentication)
+    if principal is None and route.access is not Access.ANYONE:
+        raise not_authenticated()
+    if principal is not None:
+        require_scope(route, principal)
+    _require_role(route, principal)
+    return principal
+
+
+async def _refuse(route: Route, call: Call, error: PlayheadError, send: Send) -> int:
+    connection = connection_of(call.scope)
+    if connection is not None and is_last(error):
+        connection.end_after_answer()
+    if route.show_refusal is not None:
+        page = await route.show_refusal(call, error)
+        return await _send_response(route, page, call.scope, call.receive, send)
+    await send_problem(send, error)
+    return STATUS[error.code]

@@ -25,6 +25,7 @@ from playhead.http.api.accounts import (
     UsersQuery,
 )
 from playhead.http.api.artwork import ArtworkQuery, ArtworkRoutes
+from playhead.http.api.batch import BODY_MAX_BYTES as BATCH_MAX_BYTES
 from playhead.http.api.batch import BatchAnswer, BatchRequest, BatchRoutes
 from playhead.http.api.catalogue import (
     CatalogueRoutes,
@@ -99,7 +100,7 @@ from playhead.http.pages.sign_in_settings import SignInSettings
 from playhead.http.pages.television import TelevisionPages
 from playhead.http.pages.watch import WatchPages
 from playhead.http.proxies import IdentityHeader
-from playhead.http.route import Access, Caching, Route
+from playhead.http.route import Access, Caching, HotEndpoint, Route
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork
@@ -289,18 +290,16 @@ def table(services: Services) -> list[Route]:
     # fmt: off
     rows += [
         # Playback progress: frozen
-        Route("GET", "/api/v1/playback/movie/{id}", movie.read, "Read the progress of a movie",
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=movie.read_at_once,
-              need=Need.READ_PROGRESS),
-        Route("POST", "/api/v1/playback/movie/{id}", movie.save, "Save the progress of a movie",
-              request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
-              tag="playback", hot=True, at_once=movie.save_at_once, need=Need.REPORT),
-        Route("GET", "/api/v1/playback/episode/{id}", episode.read, "Read the progress of an episode",
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, at_once=episode.read_at_once,
-              need=Need.READ_PROGRESS),
-        Route("POST", "/api/v1/playback/episode/{id}", episode.save, "Save the progress of an episode",
-              request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, problems=_ITEM,
-              tag="playback", hot=True, at_once=episode.save_at_once, need=Need.REPORT),
+        Route("GET", "/api/v1/playback/movie/{id}", HotEndpoint(movie.read), "Read the progress of a movie",
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.READ_PROGRESS),
+        Route("POST", "/api/v1/playback/movie/{id}", HotEndpoint(movie.save, SaveRequest),
+              "Save the progress of a movie", request=SaveRequest, media_types=_JSON_OR_BEACON,
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.REPORT),
+        Route("GET", "/api/v1/playback/episode/{id}", HotEndpoint(episode.read), "Read the progress of an episode",
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.READ_PROGRESS),
+        Route("POST", "/api/v1/playback/episode/{id}", HotEndpoint(episode.save, SaveRequest),
+              "Save the progress of an episode", request=SaveRequest, media_types=_JSON_OR_BEACON,
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.REPORT),
         # Watch state
         *_mark_routes("movie", movie_mark),
         *_mark_routes("episode", episode_mark),
@@ -316,7 +315,7 @@ def table(services: Services) -> list[Route]:
               "Mark a season as not watched", answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
         Route("POST", "/api/v1/playback/batch", batch.save, "Save the reports of a device that was offline",
               request=BatchRequest, media_types=_JSON_OR_BEACON, answer=BatchAnswer, tag="watch state",
-              need=Need.REPORT),
+              need=Need.REPORT, body_max_bytes=BATCH_MAX_BYTES),
         Route("GET", "/api/v1/playback", lists.changed, "List everything that the caller has",
               query=ChangedQuery, answer=ChangedItemsAnswer, tag="watch state", need=Need.READ_PROGRESS),
         Route("GET", "/api/v1/continue-watching", lists.continue_watching, "List what to go on with",
@@ -427,12 +426,12 @@ def table(services: Services) -> list[Route]:
               tag="catalogue"),
         Route("POST", "/api/v1/catalogue/import", importing.run, "Import a catalogue",
               access=Access.ADMIN, request=ImportLine, media_types=(MEDIA_TYPE,), body_required=False,
-              answer=ImportAnswer, tag="catalogue"),
+              answer=ImportAnswer, tag="catalogue", body_max_bytes=None),
         # Service
         Route("GET", "/livez", service.live, "Is the process alive",
               access=Access.ANYONE, answer=StatusAnswer, tag="service", hot=True),
         Route("GET", "/readyz", service.ready, "Can the server write",
-              access=Access.ANYONE, answer=StatusAnswer, problems=(Code.UNAVAILABLE,), tag="service"),
+              access=Access.ANYONE, answer=StatusAnswer, problems=(Code.UNAVAILABLE,), tag="service", bounded=False),
         Route("GET", "/metrics", metrics.read, "Numbers for Prometheus",
               access=Access.ANYONE, media_types=(METRICS_MEDIA_TYPE,), tag="service", bounded=False),
         Route("GET", "/api/openapi.json", service.openapi, "This document",

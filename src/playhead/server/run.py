@@ -1,4 +1,4 @@
-"""Runs Playhead under uvicorn: listening, what a start prints, an orderly end; alone, or as one of several workers."""
+"""Runs Playhead: listening, what a start prints, graceful shutdown; alone, or as one of several workers."""
 
 import asyncio
 import gc
@@ -14,21 +14,22 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, contextmanager, suppress
 from functools import partial
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
-import uvicorn
+import uvloop
 
 from playhead.asgi import Playhead
 from playhead.bootstrap import new_digits, open_installation
 from playhead.config import Settings
 from playhead.demo.maker import Demo, DemoMaker, welcome
 from playhead.errors import PlayheadError
+from playhead.http.forwarding import Proxies
 from playhead.http.metrics import WorkerLabel
+from playhead.server.connection import Connection, Listener
+from playhead.server.limits import Addresses
 from playhead.server.peers import Peers
-from playhead.server.wire import OneWriteProtocol, bounded_protocol
 from playhead.server.workers import END, HURRY, READY, Workers, listen
 from playhead.storage.engine.database import StorageRefused
 from playhead.terminal import log_to_stderr
@@ -53,7 +54,9 @@ _LOOK_S = 0.02
 # A worker gives up by itself before its parent kills it.
 _KILL_AFTER_S = GIVE_UP_AFTER_S + 0.5
 
-_TICKS_BETWEEN_LOOKS = 20  # of a tenth of a second
+_DEADLINES_EVERY_S = 2.0
+
+_BACKLOG = 2048
 
 # A connection takes a file descriptor, and one that streams a second one; the rest is for everything else.
 MOST_CONNECTIONS = 10_000
@@ -97,8 +100,7 @@ def run(settings: Settings, *, demo: bool) -> int:
 def _set_up_process(settings: Settings) -> None:
     process = "[%(process)d]" if settings.workers > 1 else ""
     log_to_stderr(settings.log_level.upper(), f"%(asctime)s %(levelname)s %(name)s{process}: %(message)s")
-    for library in ("alembic", "uvicorn"):  # their news of a start are none to whoever runs Playhead
-        logging.getLogger(library).setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its news are none to whoever runs Playhead
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(COLLECT_AFTER)
 
@@ -128,7 +130,7 @@ async def _prepare(settings: Settings) -> str | None:
         return await installation.accounts.setup_token()
 
 
-def _work(settings: Settings, folder: Path, place: int, listener: socket.socket, line: Connection) -> None:
+def _work(settings: Settings, folder: Path, place: int, listener: socket.socket, line: Pipe) -> None:
     """Be one of several workers; runs in a process of its own."""
     _set_up_process(settings)
     try:
@@ -143,103 +145,98 @@ def _work(settings: Settings, folder: Path, place: int, listener: socket.socket,
 class _Post(NamedTuple):
     """What a worker has that a process alone has not: the line to its parent, and its peers."""
 
-    line: Connection
+    line: Pipe
     peers: Peers
 
 
-class _Uvicorn(uvicorn.Server):
-    """Uvicorn that tells when it listens and when it is to end, ends clients that keep still, and ends in order.
+class _Serving:
+    """Accepts connections until it is to end, closes those that are overdue, and shuts down gracefully.
 
     Where somebody else counts signals, because all workers get them and their parent too, none here hurries.
     """
 
-    def __init__(
-        self,
-        config: uvicorn.Config,
-        on_started: Callable[[], Awaitable[None]],
-        on_ending: Callable[[], None],
-        *,
-        counts_signals: bool,
-    ) -> None:
-        super().__init__(config)
-        self._on_started = on_started
+    def __init__(self, on_ending: Callable[[], None], *, counts_signals: bool) -> None:
         self._on_ending = on_ending
         self._counts_signals = counts_signals
+        self._should_end = asyncio.Event()
+        self._is_hurried = False
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        await self._on_started()
-
-    async def on_tick(self, counter: int) -> bool:
-        if counter % _TICKS_BETWEEN_LOOKS == 0:
-            now_s = time.monotonic()
-            for connection in self._connections():
-                connection.end_if_still(now_s)
-        return await super().on_tick(counter)
+    async def serve(
+        self, listening: socket.socket, listener: Listener, on_started: Callable[[], Awaitable[None]]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        with self._handling_signals(loop):
+            server = await loop.create_server(lambda: Connection(listener), sock=listening, backlog=_BACKLOG)
+            await on_started()
+            watching = loop.create_task(_close_overdue(listener, time.monotonic))
+            await self._should_end.wait()
+            watching.cancel()
+            await self._shut_down(server, listener)
 
     @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        # The original raises the signal again at the end, which would kill the process before the store is closed.
-        loop = asyncio.get_running_loop()
+    def _handling_signals(self, loop: asyncio.AbstractEventLoop) -> Generator[None]:
         for number in (signal.SIGINT, signal.SIGTERM):  # the former never reaches a worker
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+            loop.add_signal_handler(number, self._handle_signal)
         try:
             yield
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.remove_signal_handler(number)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def _handle_signal(self) -> None:
         """End in order; at the second signal without waiting for any client."""
-        del sig, frame
-        self.end(hurry=self.should_exit and self._counts_signals)
+        self.end(hurry=self._should_end.is_set() and self._counts_signals)
 
     def end(self, *, hurry: bool = False) -> None:
         """End in order; in a hurry without waiting for any client. May be called again."""
-        self.force_exit = self.force_exit or hurry
-        self.should_exit = True
+        self._is_hurried = self._is_hurried or hurry
+        self._should_end.set()
         self._on_ending()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen no more, answer what is under way, and break off what only its client could end.
-
-        Uvicorn's own waits for clients that never send or read the rest, and answers 500 to what it then cancels.
-        """
-        for server in self.servers:
-            server.close()
-        for listener in sockets or []:
-            listener.close()
-        for connection in self._connections():
+    async def _shut_down(self, server: asyncio.Server, listener: Listener) -> None:
+        """Listen no more, answer what is under way, and break off what only its client could end."""
+        server.close()
+        connections = listener.connections
+        for connection in [*connections]:
             connection.answer_last()
-        await self._wait(_LAST_REQUESTS_S, lambda: not self._connections())
-        for connection in self._connections():
+        await self._wait(_LAST_REQUESTS_S, lambda: not connections)
+        for connection in [*connections]:
             connection.shutdown()
-        await self._wait(_CLIENTS_END_S, lambda: not any(each.waits_for_client for each in self._connections()))
-        for connection in self._connections():
+        await self._wait(_CLIENTS_END_S, lambda: not any(each.waits_for_client for each in connections))
+        for connection in [*connections]:
             if connection.waits_for_client:
                 connection.abort()
-        await self._wait(_REQUESTS_END_S, lambda: not (self.server_state.tasks or self.server_state.connections))
-        await self._cut_off()
-
-    async def _cut_off(self) -> None:
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it tells of each cancelled task by a traceback
-        for connection in self._connections():
-            connection.abort()
-        tasks = set(self.server_state.tasks)
-        if tasks:
-            log.warning("%d requests were not done in time and are not answered", len(tasks))
-            await asyncio.sleep(0)  # so that they hear that their clients are gone
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=_CLIENTS_END_S)
+        await self._wait(_REQUESTS_END_S, lambda: not (listener.tasks or connections))
+        await _cut_off(listener)
 
     async def _wait(self, seconds: float, is_done: Callable[[], bool]) -> None:
         until = time.monotonic() + seconds
-        while not (is_done() or self.force_exit or time.monotonic() >= until):  # noqa: ASYNC110 - uvicorn tells no event
+        while not (is_done() or self._is_hurried or time.monotonic() >= until):  # noqa: ASYNC110 - of many, whichever
             await asyncio.sleep(_LOOK_S)
 
-    def _connections(self) -> list[OneWriteProtocol]:
-        return [each for each in self.server_state.connections if isinstance(each, OneWriteProtocol)]
+
+async def _close_overdue(listener: Listener, monotonic: Callable[[], float]) -> None:
+    """Look at the deadlines of all clients now and then.
+
+    A look that comes late is left out: what clients sent while the loop was busy has not been read.
+    """
+    while True:
+        due_s = monotonic() + _DEADLINES_EVERY_S
+        await asyncio.sleep(_DEADLINES_EVERY_S)
+        if monotonic() - due_s < _DEADLINES_EVERY_S / 2:
+            listener.close_overdue()
+
+
+async def _cut_off(listener: Listener) -> None:
+    for connection in [*listener.connections]:
+        connection.abort()
+    tasks = set(listener.tasks)
+    if tasks:
+        log.warning("%d requests were not done in time and are not answered", len(tasks))
+        await asyncio.sleep(0)  # so that they hear that their clients are gone
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=_CLIENTS_END_S)
 
 
 class _Server:
@@ -260,29 +257,13 @@ class _Server:
         worker = None if post is None else WorkerLabel(post.peers.place, post.peers.ask)
         self._playhead = Playhead(settings, on_failure=self._stop_failed, worker=worker)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._uvicorn = _Uvicorn(
-            uvicorn.Config(
-                self._playhead,
-                lifespan="off",  # opened and closed here, so that a refusal is told in one line
-                loop="uvloop",
-                http=bounded_protocol(_most_connections(), self._playhead),
-                ws="none",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-                date_header=False,
-                proxy_headers=False,  # the application reads them itself, because it must know the proxy's own address
-            ),
-            self._announce,
-            self._begin_to_end,
-            counts_signals=post is None,
-        )
+        self._serving = _Serving(self._begin_to_end, counts_signals=post is None)
         # A thread, because the event loop may be what hangs.
         self._giving_up = threading.Timer(GIVE_UP_AFTER_S, _give_up)
         self._giving_up.daemon = True
 
     def serve_until_stopped(self) -> int:
-        with asyncio.Runner(loop_factory=self._uvicorn.config.get_loop_factory()) as runner:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._serve())
         self._giving_up.cancel()
         return self._status
@@ -303,9 +284,19 @@ class _Server:
                 self._demo = await self._prepare_demo()
             if self._post is not None:
                 await stack.enter_async_context(self._post.peers.telling(self._playhead.encode_numbers))
-            await self._uvicorn.serve([self._listener])
+            await self._serving.serve(self._listener, self._listen(), self._announce)
 
-    def _hear(self, line: Connection) -> None:
+    def _listen(self) -> Listener:
+        settings = self._settings
+        return Listener(
+            self._playhead,
+            self._playhead,
+            Addresses(_most_connections(), settings.connections_per_address, settings.trusted_proxies),
+            Proxies(settings.trusted_proxies),
+            time.monotonic,
+        )
+
+    def _hear(self, line: Pipe) -> None:
         """Do what the parent says; where it is gone, end."""
         try:
             word = line.recv()
@@ -316,7 +307,7 @@ class _Server:
         if not self._is_open:  # nothing was accepted, and a database that does not answer is waited for by a thread
             logging.shutdown()
             os._exit(0)
-        self._uvicorn.end(hurry=word == HURRY)
+        self._serving.end(hurry=word == HURRY)
 
     async def _prepare_demo(self) -> Demo:
         installation = self._playhead.installation
@@ -339,7 +330,7 @@ class _Server:
         """End with a status that makes the supervisor start again. Called from the writer's thread."""
         self._status = _FAILED
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._uvicorn.end)
+            self._loop.call_soon_threadsafe(self._serving.end)
 
     def _begin_to_end(self) -> None:
         self._playhead.drain()

@@ -27,9 +27,9 @@ from playhead.services.access import refusal, require_item, require_readable
 from playhead.services.events import Events
 from playhead.services.measures import Commits
 from playhead.storage import playback as storage
-from playhead.storage.engine.database import Connection, Database
+from playhead.storage.engine.database import Connection, Database, WouldBlockError
 from playhead.storage.engine.group_commit import GroupCommit
-from playhead.storage.playback import AUTOMATIC, Key, SaveLookup
+from playhead.storage.playback import AUTOMATIC, Key, ReadLookup, SaveLookup
 
 _OF_ONE_REPORT = (Code.NOT_FOUND, Code.ACCESS_DENIED)
 
@@ -52,6 +52,13 @@ class Save(NamedTuple):
     report: Report
     received_at: Instant
     first: FirstEpisode | None = None
+
+
+class Lookup(NamedTuple):
+    """A read on its way to a store that gathers them. `kind` is what the reader takes the item for."""
+
+    key: Key
+    kind: ItemKind
 
 
 _Stored = dict[Key, tuple[Progress, bool]]
@@ -81,8 +88,8 @@ class Playback:
             lane_of=lambda save: database.lane_of(save.key[0]),
             observe=self.commits.add,
         )
-        self._reads: GroupCommit[Key, SaveLookup | None] = GroupCommit(
-            self._load, lanes=database.lanes, lane_of=lambda key: database.lane_of(key[0])
+        self._reads: GroupCommit[Lookup, Progress | None] = GroupCommit(
+            self._load, lanes=database.lanes, lane_of=lambda lookup: database.lane_of(lookup.key[0])
         )
 
     async def read(
@@ -92,23 +99,28 @@ class Playback:
 
         Raises NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED where the store knows that the user is gone.
         """
-        if self._database.gathers_reads:
-            return progress_of(await self._reads.submit((user_id, item_id)), kind)
-        seen = await self._database.read_inline(lambda connection: storage.show(connection, user_id, item_id))
-        return require_readable(seen, role, kind)
+        found = self.read_nowait(user_id, role, kind, item_id)
+        return (await found) if isinstance(found, asyncio.Future) else found
 
-    def read_at_once(
+    def read_nowait(
         self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId
-    ) -> "FrozenProgress | asyncio.Future[SaveLookup | None] | None":
-        """Do what `read` does without a task.
-
-        Where the store gathers look-ups, the result is to be awaited, and then given to `progress_of`. Raises
-        NotAtOnceError where the store is busy.
-        """
+    ) -> "FrozenProgress | asyncio.Future[Progress | None] | asyncio.Future[FrozenProgress | None] | None":
+        """Do what `read` does without a task; the result is a future where the store gathers look-ups, or is busy."""
         if self._database.gathers_reads:
-            return self._reads.submit((user_id, item_id))
-        seen = self._database.read_nowait(lambda connection: storage.show(connection, user_id, item_id))
-        return require_readable(seen, role, kind)
+            return self._reads.submit(Lookup((user_id, item_id), kind))
+
+        def show(connection: Connection) -> ReadLookup:
+            return storage.show(connection, user_id, item_id)
+
+        try:
+            return require_readable(self._database.read_nowait(show), role, kind)
+        except WouldBlockError:
+            return asyncio.ensure_future(self._read_later(show, role, kind))
+
+    async def _read_later(
+        self, show: Callable[[Connection], ReadLookup], role: Role, kind: ItemKind
+    ) -> FrozenProgress | None:
+        return require_readable(await self._database.read_inline(show), role, kind)
 
     def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> "asyncio.Future[Decision]":
         """Apply a report; the future says what it did, once that is durable.
@@ -155,8 +167,10 @@ class Playback:
         await self._saves.close()
         await self._reads.close()
 
-    async def _load(self, keys: list[Key]) -> list[SaveLookup | Exception | None]:
-        return await self._database.read_inline(lambda connection: [*storage.load(connection, keys)])
+    async def _load(self, lookups: list["Lookup"]) -> list[Progress | Exception | None]:
+        keys = [lookup.key for lookup in lookups]
+        loaded = await self._database.read_inline(lambda connection: [*storage.load(connection, keys)])
+        return [_progress_of(known, lookup.kind) for known, lookup in zip(loaded, lookups, strict=True)]
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
         stored: _Stored = {}
@@ -338,6 +352,8 @@ def _changes(saves: Sequence[Save], decisions: Sequence[Decision | Exception], s
     return changes
 
 
-def progress_of(lookup: SaveLookup | None, kind: ItemKind) -> Progress | None:
-    """Return the progress that was looked up. Raises NOT_AUTHENTICATED, NOT_FOUND, ACCESS_DENIED."""
-    return require_item(lookup, kind).progress
+def _progress_of(lookup: SaveLookup | None, kind: ItemKind) -> Progress | PlayheadError | None:
+    try:
+        return require_item(lookup, kind).progress
+    except PlayheadError as error:
+        return error

@@ -14,7 +14,8 @@ from playhead.asgi import Playhead
 from playhead.config import Settings
 from playhead.domain.events import Change, Topic
 from playhead.domain.model import ItemId
-from playhead.http.api.events import CONNECTION, EventRoutes
+from playhead.http.api.events import EventRoutes
+from playhead.http.connection import CONNECTION
 from playhead.http.route import Call
 from playhead.services.events import Events, StreamTiming
 from world import EPISODE, MOVIE, World

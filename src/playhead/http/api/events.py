@@ -2,7 +2,7 @@
 
 import asyncio
 from functools import lru_cache
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from msgspec import UNSET, Struct, UnsetType
 from starlette.responses import Response
@@ -11,13 +11,11 @@ from starlette.types import Receive, Scope, Send
 from playhead.domain.events import Change
 from playhead.http.api.formats import ProgressAnswer, progress_answer
 from playhead.http.bodies import encode
+from playhead.http.connection import connection_of
 from playhead.http.route import Call
 from playhead.services.events import Events, EventStream, Notice, StreamSignal
 
 MEDIA_TYPE: Final = "text/event-stream"
-
-CONNECTION: Final = "playhead.connection"
-"""Where a server's state, in the scope, has the `Connection`. Other servers than ours have none."""
 
 # nginx, and what took after it, sends on at once what is marked so.
 _HEADERS: Final = {"x-accel-buffering": "no"}
@@ -40,18 +38,6 @@ class ChangeAnswer(Struct):
     progress: ProgressAnswer | UnsetType = UNSET
     session_id: str | UnsetType | None = UNSET
     device: str | UnsetType | None = UNSET
-
-
-class StreamConnection(Protocol):
-    """What a server of ours lets an endless answer do with its connection."""
-
-    def dedicate(self) -> None:
-        """Let the connection end with this answer, and hold little of what its client does not read."""
-        ...
-
-    def abort(self) -> None:
-        """Close at once; what is not sent is lost."""
-        ...
 
 
 class EventRoutes:
@@ -95,7 +81,7 @@ class _EventStream(_Endless):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         watching = asyncio.create_task(_end_with_client(self._stream, receive))
         sending = cast("asyncio.Task[None]", asyncio.current_task())
-        connection = cast("StreamConnection | None", scope.get("state", {}).get(CONNECTION))
+        connection = connection_of(scope)
         stalled = False
 
         def give_up() -> None:

@@ -10,9 +10,9 @@ from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canon
 from playhead.domain.playback import Decision, Event, FrozenProgress, Progress, Report
 from playhead.errors import not_found
 from playhead.http.api.formats import MAX_SECONDS, ProgressAnswer, Text, Time, progress_answer
-from playhead.http.route import Awaited, Call
+from playhead.http.route import Call, Pending
 from playhead.services.access import NOT_FOUND
-from playhead.services.playback import Playback, SaveLookup, progress_of
+from playhead.services.playback import Playback
 
 
 class SaveRequest(Struct):
@@ -35,31 +35,15 @@ class PlaybackRoutes:
         self._playback = playback
         self._kind = kind
 
-    async def read(self, call: Call) -> ProgressAnswer:
+    def read(self, user: Principal, parameter: str, _: None) -> ProgressAnswer | Pending[ProgressAnswer]:
         """Answer the caller's progress of the item."""
-        user = call.user
-        return progress_answer(await self._playback.read(user.user_id, user.role, self._kind, self._item_id(call)))
+        found = self._playback.read_nowait(user.user_id, user.role, self._kind, self._require_id(parameter))
+        return Pending(found, _progress_read) if isinstance(found, Future) else progress_answer(found)
 
-    async def save(self, call: Call) -> ProgressAnswer:
+    def save(self, user: Principal, parameter: str, request: SaveRequest) -> Pending[ProgressAnswer]:
         """Save a report and answer the progress after it. The answer leaves when the report is durable."""
-        report = report_of(await call.json(SaveRequest))
-        return _progress_after(await self._playback.save(call.user.user_id, self._kind, self._item_id(call), report))
-
-    def read_at_once(self, user: Principal, parameter: str, _: None) -> ProgressAnswer | Awaited:
-        """Do what `read` does, for `AtOnce`."""
-        found = self._playback.read_at_once(user.user_id, user.role, self._kind, self._require_id(parameter))
-        return Awaited(found, self._show_known) if isinstance(found, Future) else progress_answer(found)
-
-    def save_at_once(self, user: Principal, parameter: str, request: SaveRequest) -> Awaited:
-        """Do what `save` does, for `AtOnce`."""
         report, item_id = report_of(request), self._require_id(parameter)
-        return Awaited(self._playback.save(user.user_id, self._kind, item_id, report), _progress_after)
-
-    def _show_known(self, known: SaveLookup | None) -> ProgressAnswer:
-        return progress_answer(progress_of(known, self._kind))
-
-    def _item_id(self, call: Call) -> ItemId:
-        return self._require_id(call.parameters["id"])
+        return Pending(self._playback.save(user.user_id, self._kind, item_id, report), _progress_saved)
 
     def _require_id(self, parameter: str) -> ItemId:
         item_id = canonical_id(parameter)
@@ -94,8 +78,12 @@ def report_of(request: SaveRequest) -> Report:
     )
 
 
-def _progress_after(decision: Decision) -> ProgressAnswer:
-    return progress_answer(decision.progress)
+def _progress_read(future: "Future[Progress | FrozenProgress | None]") -> ProgressAnswer:
+    return progress_answer(future.result())
+
+
+def _progress_saved(future: "Future[Decision]") -> ProgressAnswer:
+    return progress_answer(future.result().progress)
 
 
 _THEN = Instant(1_762_639_200_000)

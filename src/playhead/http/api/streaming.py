@@ -22,6 +22,7 @@ from starlette.types import Receive, Scope, Send
 from playhead.domain.model import FileId, ItemId, ItemKind, canonical_id
 from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found
+from playhead.http.connection import connection_of
 from playhead.http.errors import send_problem
 from playhead.http.route import Call
 from playhead.services.access import NOT_FOUND, Viewer
@@ -199,7 +200,10 @@ class _FileStream(StreamingResponse):
         self._descriptor = opened.descriptor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. A client that goes away ends the reading."""
+        """Send it. A client that goes away ends the reading; one that is paused does not."""
+        connection = connection_of(scope)
+        if connection is not None:
+            connection.allow_pauses()
         try:
             await super().__call__(scope, receive, send)
         finally:

@@ -1,6 +1,7 @@
-"""What is answered without ASGI: the same bytes as in the usual way, refusals too, and only for who is known."""
+"""The fast path: the same bytes as the application answers, refusals too, and only for a token that is known."""
 
 import asyncio
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import httpx
@@ -10,7 +11,7 @@ from playhead.asgi import Playhead
 from playhead.config import Settings
 from playhead.domain.model import UserId
 from playhead.domain.tokens import TokenScope
-from playhead.http.at_once import Later
+from playhead.http.route import LastAnswer, Pending
 from world import EPISODE, MOVIE, NOWHERE, World
 
 pytestmark = pytest.mark.anyio
@@ -22,24 +23,31 @@ REPORT = b'{"position_seconds": 1250, "duration_seconds": 5400}'
 JSON = {"content-type": "application/json"}
 
 
+@dataclass
+class Whole:
+    """A request that has come whole."""
+
+    method: bytes
+    target: bytes
+    named: dict[bytes, bytes]
+    body: bytes
+
+
 class Line:
-    """A connection that asks what it can be answered at once, and remembers for how long it was told to rest."""
+    """A connection that asks what the fast path answers, and remembers how many answers ended it."""
 
     def __init__(self, playhead: Playhead) -> None:
         self.playhead = playhead
-        self.rests: list[float] = []
+        self.ends = 0
 
     async def ask(self, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes | None:
-        pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
-        if not self.playhead.may_answer_at_once(method.encode(), path.encode()):
-            return None
-        answer = self.playhead.answer_at_once(
-            method.encode(), path.encode(), [(b"host", b"playhead.test"), *pairs], body, self.rests.append
-        )
-        if not isinstance(answer, Later):
-            return answer
-        await asyncio.wait([answer.future])
-        return answer.conclude(answer.future, self.rests.append)
+        named = {name.encode(): value.encode() for name, value in headers.items()}
+        answer = self.playhead.answer_fast(Whole(method.encode(), path.encode(), named, body))
+        if isinstance(answer, Pending):
+            await asyncio.wait([answer.future])
+            answer = answer.conclude(answer.future)
+        self.ends += isinstance(answer, LastAnswer)
+        return answer
 
 
 @pytest.fixture
@@ -47,7 +55,7 @@ def line(stocked: World) -> Line:
     return Line(stocked.playhead)
 
 
-async def in_the_usual_way(world: World, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
+async def by_the_application(world: World, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:
     response = await world.client.request(method, path, headers=headers, content=body)
     status = HTTPStatus(response.status_code)
     head = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
@@ -59,14 +67,14 @@ async def in_the_usual_way(world: World, method: str, path: str, headers: dict[s
 async def test_saves_and_reads_are_answered_with_the_same_bytes(stocked: World, line: Line, path: str, who: str):
     headers = stocked.member if who == "member" else stocked.admin
     for request in (("GET", path, headers), ("POST", path, headers | JSON, REPORT), ("GET", path, headers)):
-        expected = await in_the_usual_way(stocked, *request)
+        expected = await by_the_application(stocked, *request)
         for _ in range(2):  # looked up, and remembered
             assert await line.ask(*request) == expected
             await asyncio.sleep(0)
     assert b'"position_seconds":1250,' in expected  # pyright: ignore[reportPossiblyUnboundVariable]
 
 
-async def test_a_save_that_is_answered_at_once_is_stored(stocked: World, line: Line):
+async def test_a_save_on_the_fast_path_is_stored(stocked: World, line: Line):
     await stocked.client.get(ME, headers=stocked.member)
     answer = await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT)
     assert answer is not None
@@ -94,10 +102,10 @@ async def test_refusals_are_the_same_bytes(stocked: World, line: Line):
         ("POST", MOVIE_PATH, stocked.member | {"content-type": "image/png"}, REPORT),
         ("POST", MOVIE_PATH, member, REPORT + b" " * 65_536),
     ):
-        expected = await in_the_usual_way(stocked, *request)
+        expected = await by_the_application(stocked, *request)
         assert not expected.startswith(b"HTTP/1.1 200")
         assert await line.ask(*request) == expected, request
-    assert line.rests == []
+    assert line.ends == 0
 
 
 async def test_a_token_whose_scope_is_too_small_is_refused_with_the_same_bytes(stocked: World, line: Line):
@@ -106,7 +114,7 @@ async def test_a_token_whose_scope_is_too_small_is_refused_with_the_same_bytes(s
     reader = {"authorization": f"Bearer {token.secret}"}
     await stocked.client.get(ME, headers=reader)
     save = ("POST", MOVIE_PATH, reader | JSON, REPORT)
-    expected = await in_the_usual_way(stocked, *save)
+    expected = await by_the_application(stocked, *save)
     assert expected.startswith(b"HTTP/1.1 403")
     assert await line.ask(*save) == expected
     read = await line.ask("GET", MOVIE_PATH, reader)
@@ -118,21 +126,21 @@ async def test_a_token_whose_scope_is_too_small_is_refused_with_the_same_bytes(s
 async def test_the_scheme_of_a_credential_counts_in_any_case(stocked: World, line: Line, scheme: str):
     credential = stocked.member["authorization"].partition(" ")[2]
     headers = {"authorization": f"{scheme} {credential}"}
-    expected = await in_the_usual_way(stocked, "GET", MOVIE_PATH, headers)
+    expected = await by_the_application(stocked, "GET", MOVIE_PATH, headers)
     assert expected.startswith(b"HTTP/1.1 200")
     assert await line.ask("GET", MOVIE_PATH, headers) == expected
 
 
-async def test_a_store_that_is_closed_lets_the_connection_rest(stocked: World, line: Line):
+async def test_a_store_that_is_closed_ends_the_connection(stocked: World, line: Line):
     await stocked.client.get(ME, headers=stocked.member)
     await stocked.playhead.installation.playback.close()
     answer = await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT)
     assert answer is not None
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
-    assert line.rests == [1]
+    assert line.ends == 1
 
 
-async def test_everything_else_takes_the_usual_way(stocked: World, line: Line):
+async def test_everything_else_is_left_to_the_application(stocked: World, line: Line):
     assert await line.ask("GET", MOVIE_PATH, stocked.member) is None  # not known yet
     await stocked.client.get(ME, headers=stocked.member)
     token = stocked.member["authorization"].removeprefix("Bearer ")
@@ -167,7 +175,7 @@ async def test_a_defect_is_told_in_the_log_and_not_to_the_client(
 
     await stocked.client.get(ME, headers=stocked.member)
     monkeypatch.setattr(stocked.playhead.installation.database, "commit_batch", fail)
-    expected = await in_the_usual_way(stocked, "POST", MOVIE_PATH, stocked.member | JSON, REPORT)
+    expected = await by_the_application(stocked, "POST", MOVIE_PATH, stocked.member | JSON, REPORT)
     assert expected.startswith(b"HTTP/1.1 500 ")
     assert await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT) == expected
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
@@ -181,7 +189,7 @@ async def test_a_revoked_token_is_not_answered_any_more(stocked: World, line: Li
     assert await line.ask("GET", MOVIE_PATH, stocked.member) is None
 
 
-async def test_what_is_answered_at_once_is_counted(stocked: World, line: Line):
+async def test_what_the_fast_path_answers_is_counted(stocked: World, line: Line):
     await stocked.client.get(ME, headers=stocked.member)
     for path in (MOVIE_PATH, MOVIE_PATH, NOWHERE_PATH):
         assert await line.ask("GET", path, stocked.member) is not None

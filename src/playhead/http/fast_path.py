@@ -1,0 +1,136 @@
+"""The fast path: hot requests answered as soon as they are whole, without ASGI: no task, no scope, no messages."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from http import HTTPStatus
+from typing import Any, Protocol, cast
+
+from playhead.domain.accounts import Principal
+from playhead.errors import PlayheadError
+from playhead.http.auth import bearer_credential
+from playhead.http.bodies import JSON_MAX_BYTES, JSON_MEDIA_TYPES, decode, encode, require_media_type, too_large
+from playhead.http.errors import Headers, internal_problem, is_last, problem
+from playhead.http.metrics import RequestStats
+from playhead.http.route import JSON_HEADERS, HotEndpoint, LastAnswer, Pending, Route, require_scope
+
+log = logging.getLogger(__name__)
+
+KnownPrincipal = Callable[[str], Principal | None]
+"""Says whose token this is where that needs no look-up."""
+
+
+class WholeRequest(Protocol):
+    """A request that has come whole. `named` has the values of some of its fields, by their names in lower case."""
+
+    @property
+    def method(self) -> bytes:
+        """As in the request line."""
+        ...
+
+    @property
+    def target(self) -> bytes:
+        """As in the request line."""
+        ...
+
+    @property
+    def named(self) -> Mapping[bytes, bytes]:
+        """At least `authorization` and `content-type`, where they are there."""
+        ...
+
+    @property
+    def body(self) -> bytes | None:
+        """None is no body."""
+        ...
+
+
+class FastPath:
+    """Answers the rows of the table that have a `HotEndpoint`, for a client that is known by a bearer token.
+
+    Everything else, and what only the application can tell, is left to `respond`: a token that is not known yet, a
+    defect. Endpoints, bodies and errors are the same there and here, so what is refused is refused in the same bytes.
+    """
+
+    def __init__(
+        self, table: Sequence[Route], known_principal: KnownPrincipal, stats: RequestStats, *, base_path: str
+    ) -> None:
+        self._known_principal = known_principal
+        self._answers = stats.answers
+        self._rows: dict[tuple[bytes, bytes], tuple[Route, HotEndpoint]] = {}
+        for route in table:
+            if isinstance(route.endpoint, HotEndpoint):
+                for base in {"", base_path}:  # a proxy may hand on its own path, or not
+                    prefix = (base + route.path.removesuffix("{id}")).encode()
+                    self._rows[route.method.encode(), prefix] = (route, route.endpoint)
+
+    def __call__(self, request: WholeRequest) -> bytes | Pending[bytes] | None:
+        """Return the whole answer to a request, or what it waits for, or None where the application has to answer."""
+        target = request.target
+        cut = target.rfind(b"/") + 1
+        row = self._rows.get((request.method, target[:cut]))
+        if row is None or not target[cut:].replace(b"-", b"").isalnum():
+            return None  # another path, or one with a query or an escape
+        token = bearer_credential(request.named.get(b"authorization", b""))
+        principal = None if token is None else self._known_principal(token)
+        if principal is None:
+            return None
+        route, endpoint = row
+        try:
+            return self._answer(route, endpoint, principal, target[cut:].decode("ascii"), request)
+        except PlayheadError as error:
+            return self._refuse(route, error)
+        except Exception:  # noqa: BLE001 - whatever it is, the application meets it again, and logs it
+            return None
+
+    def _answer(
+        self, route: Route, endpoint: HotEndpoint, principal: Principal, parameter: str, request: WholeRequest
+    ) -> bytes | Pending[bytes]:
+        require_scope(route, principal)
+        body = None
+        if endpoint.body is not None:
+            body = _checked(endpoint.body, request.named.get(b"content-type"), request.body)
+        answer = endpoint.answer(principal, parameter, body)
+        if not isinstance(answer, Pending):
+            return self._succeed(route, answer)
+        pending = cast("Pending[object]", answer)
+        return Pending(pending.future, partial(self._conclude, route, pending.conclude))
+
+    def _conclude(
+        self, route: Route, conclude: Callable[[asyncio.Future[Any]], object], future: asyncio.Future[Any]
+    ) -> bytes:
+        try:
+            return self._succeed(route, conclude(future))
+        except PlayheadError as error:
+            return self._refuse(route, error)
+        except Exception:
+            log.exception("Defect while answering %s %s", route.method, route.path)
+            return self._fail(route, *internal_problem())
+
+    def _succeed(self, route: Route, answer: object) -> bytes:
+        body = encode(answer)
+        self._answers[route.method, route.path, 200] += 1
+        return b"%b%d\r\n\r\n%b" % (_SUCCESS, len(body), body)
+
+    def _refuse(self, route: Route, error: PlayheadError) -> bytes:
+        answer = self._fail(route, *problem(error))
+        return LastAnswer(answer) if is_last(error) else answer
+
+    def _fail(self, route: Route, status: int, headers: Headers, body: bytes) -> bytes:
+        self._answers[route.method, route.path, status] += 1
+        return b"%b\r\n%b" % (_head(status, headers), body)
+
+
+def _checked(kind: type[Any], content_type: bytes | None, body: bytes | None) -> object:
+    require_media_type(None if content_type is None else content_type.decode("latin-1"), *JSON_MEDIA_TYPES)
+    if body is None or len(body) > JSON_MAX_BYTES:
+        raise too_large()
+    return decode(body, kind)
+
+
+def _head(status: int, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return b"HTTP/1.1 %d %b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), b"".join(lines))
+
+
+_SUCCESS = _head(200, JSON_HEADERS) + b"content-length: "

@@ -1,0 +1,536 @@
+"""The server's side of HTTP/1.1 (RFC 9112) without I/O: bytes in, events out; answers in, bytes out.
+
+Knows no socket, no clock and no application. Heads are parsed by httptools; where a message begins and ends is decided
+here, strictly: whatever two parsers could read in two ways is refused, because the other parser may be a proxy's.
+"""
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+import httptools
+
+TARGET_MAX_BYTES: Final = 8 * 1024
+"""RFC 9112, section 3, recommends to support at least 8,000."""
+
+HEAD_MAX_BYTES: Final = 32 * 1024
+"""Of a head from its first byte to its end, and of a trailer section."""
+
+FIELDS_MAX: Final = 100
+"""Of a head, and of a trailer section."""
+
+_CHUNK_LINE_MAX_BYTES: Final = 1024
+_CHUNKS_A_STEP: Final = 256
+_EMPTY_LINES_MAX: Final = 2  # before a request; section 2.2 asks to ignore at least one
+
+_END: Final = b"\r\n\r\n"
+_TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_FIELD_LINE: Final = re.compile(_TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*")
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\x00-\x08\x0a-\x1f\x7f]*)?")
+_REQUEST_LINE: Final = re.compile(_TOKEN + rb" [!-~]+ HTTP/(\d)\.(\d)")
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:\[\]%-]*")
+_CLOSE: Final = re.compile(rb"(?:^|,)[ \t]*close[ \t]*(?:,|$)", re.IGNORECASE)
+_BARE_LINE_FEED: Final = re.compile(rb"(?<!\r)\n")
+
+_FIELD_NAME: Final = re.compile(_TOKEN)
+_FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class _Second(Enum):
+    """What becomes of a field where there is one of its name already."""
+
+    REFUSED = "two make the request ambiguous"
+    IGNORED = "the first counts"
+    JOINED = "it is a list"
+
+
+_NAMED: Final = {
+    b"host": _Second.REFUSED,
+    b"content-length": _Second.REFUSED,
+    b"transfer-encoding": _Second.REFUSED,
+    b"authorization": _Second.REFUSED,
+    b"content-type": _Second.IGNORED,
+    b"expect": _Second.IGNORED,
+    b"connection": _Second.JOINED,
+}
+
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+Fields = list[tuple[bytes, bytes]]
+"""Names in lower case, and values."""
+
+
+class State(Enum):
+    """How far the reading of a connection is."""
+
+    HEAD = "a request's head is expected, or has begun"
+    SIZED_BODY = "a body with a Content-Length is being read"
+    CHUNKED_BODY = "a chunked body is being read"
+    WHOLE = "a request is whole; what follows it is kept until `next_request`"
+    CLOSED = "nothing more is read: what comes is discarded"
+
+
+class Request:
+    """A request whose head is whole. `body` is the whole body, or None where it follows in `Data` events.
+
+    `named` has the values of the fields that the server itself looks at. `keep_alive` says what the client wants.
+    """
+
+    __slots__ = (
+        "_is_head_whole",
+        "body",
+        "fault",
+        "fields",
+        "is_1_0",
+        "keep_alive",
+        "method",
+        "named",
+        "target",
+        "upgrades",
+    )
+
+    def __init__(self) -> None:
+        self.method = b""
+        self.target = b""
+        self.fields: Fields = []
+        self.named: dict[bytes, bytes] = {}
+        self.is_1_0 = False
+        self.keep_alive = True
+        self.upgrades = False
+        self.body: bytes | None = b""
+        self.fault: Refusal | None = None
+        self._is_head_whole = False
+
+    @property
+    def expects_continue(self) -> bool:
+        """Whether the client waits for a 100 before it sends the body (RFC 9110, section 10.1.1)."""
+        return not self.is_1_0 and self.named.get(b"expect", b"").lower() == b"100-continue"
+
+    # What httptools calls. It turns an exception into its own, so what is wrong is noted in `fault`.
+
+    def on_url(self, part: bytes) -> None:
+        """Take the target, or a part of it."""
+        self.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field."""
+        name = name.lower()
+        if name in _NAMED:
+            if name not in self.named:
+                self.named[name] = value
+            elif _NAMED[name] is _Second.REFUSED:
+                self._refuse(Refusal(400, f"There is more than one {name.decode().title()}."))
+            elif _NAMED[name] is _Second.JOINED:
+                self.named[name] += b"," + value
+        self.fields.append((name, value))
+        if len(self.fields) > FIELDS_MAX:
+            self._refuse(HEAD_TOO_LARGE)
+
+    def on_headers_complete(self) -> None:
+        """Note that httptools sees the same end of the head as `Protocol`."""
+        self._is_head_whole = True
+
+    def on_body(self, part: bytes) -> None:
+        """Refuse: httptools is handed heads alone, so it saw another end than `Protocol`."""
+        del part
+        self._refuse(_MALFORMED)
+
+    def _refuse(self, refusal: "Refusal") -> None:
+        self.fault = refusal
+        raise ValueError(refusal.reason)
+
+    def parse(self, head: bytes) -> "Refusal | None":
+        """Take a whole head; return what is wrong with it, if anything."""
+        parser = httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            # We never upgrade. But where a request asks for it, httptools ends the message with its head and takes what
+            # follows for the next request, the body included; uvicorn, before, ignored that and kept the connection. So
+            # the sender of a body wrote requests on a connection that a proxy then shared with others (CWE-444).
+            # Nothing behind such a head is read.
+            self.upgrades = True
+        except httptools.HttpParserError:
+            return self.fault or _fault_of(head)
+        if not self._is_head_whole:
+            return _fault_of(head)
+        self.method = parser.get_method()
+        if len(self.target) > TARGET_MAX_BYTES:
+            return _TARGET_TOO_LONG
+        if not head.startswith(b"%b %b HTTP/1.1\r\n" % (self.method, self.target)):
+            if not head.startswith(b"%b %b HTTP/1.0\r\n" % (self.method, self.target)):
+                return _fault_of(head)
+            self.is_1_0 = True
+        wish = self.named.get(b"connection")
+        # HTTP/1.0 is not kept either: without chunks the end of many answers is that of the connection.
+        self.keep_alive = not (self.is_1_0 or self.upgrades or (wish is not None and _CLOSE.search(wish)))
+        host = self.named.get(b"host")
+        if host is None:
+            return None if self.is_1_0 else Refusal(400, "There is no Host.")
+        return None if _HOST.fullmatch(host) else Refusal(400, "The Host is malformed.")
+
+
+class Data(NamedTuple):
+    """A piece of a body, and whether the request is whole with it."""
+
+    data: bytes
+    is_last: bool
+
+
+class Refusal(NamedTuple):
+    """What is received is no request that could be answered otherwise. Nothing more is read.
+
+    `is_answered`: it is the rest of a request whose answer is complete, so this is none of its own.
+    """
+
+    status: int
+    reason: str
+    is_answered: bool = False
+
+
+Event = Request | Data | Refusal
+
+HEAD_TOO_LARGE: Final = Refusal(431, "The header fields are too large.")
+_TARGET_TOO_LONG: Final = Refusal(414, "The request target is too long.")
+_MALFORMED: Final = Refusal(400, "The request is malformed.")
+_UNSUPPORTED_VERSION: Final = Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+
+
+class ResponseError(RuntimeError):
+    """The application answers in a way that HTTP does not allow."""
+
+
+class Protocol:
+    """One connection. `receive` what comes, then ask for `next_event` until there is none; then the answer is framed.
+
+    One request at a time: after `response_complete` the next is begun by `next_request`. What is received meanwhile is
+    kept; `has_backlog` says that there is some, and that no more should be read from the socket.
+    """
+
+    __slots__ = (
+        "_buffer",
+        "_has_response_body",
+        "_in_chunk",
+        "_in_trailers",
+        "_is_chunked_response",
+        "_is_head_request",
+        "_is_request_1_0",
+        "_left",
+        "_owed",
+        "_scanned",
+        "keep_alive",
+        "response_complete",
+        "response_started",
+        "state",
+    )
+
+    def __init__(self) -> None:
+        self.state = State.HEAD
+        self.keep_alive = True
+        self.response_started = False
+        self.response_complete = True
+        self._buffer = b""
+        self._scanned = 0
+        # Of the body that is being read: bytes of it, or of a chunk, that are missing yet.
+        self._left = 0
+        self._in_chunk = False
+        self._in_trailers = False
+        self._is_head_request = False
+        self._is_request_1_0 = False
+        self._has_response_body = True
+        self._is_chunked_response = False
+        self._owed: int | None = None  # bytes of a response with a Content-Length
+
+    # What is received
+
+    def receive(self, data: bytes) -> Event | None:
+        """Take bytes; return the first event that they make, or None."""
+        if self.state is State.CLOSED:
+            return None
+        self._buffer = self._buffer + data if self._buffer else data
+        return self.next_event()
+
+    def next_event(self) -> Event | None:
+        """Return the next event of what was received, or None where more must be received, or answered, before."""
+        state = self.state
+        if state is State.HEAD:
+            return self._read_head()
+        if state is State.SIZED_BODY:
+            return self._read_sized()
+        if state is State.CHUNKED_BODY:
+            return self._read_chunks()
+        return None
+
+    def next_request(self) -> Event | None:
+        """Begin to read the next request, after one that is whole and answered; return an event of it, or None."""
+        if self.state is State.WHOLE:
+            if not self.response_complete:
+                return None
+            self.state = State.HEAD
+        return self.next_event() if self._buffer else None
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether something was received behind the request that is being answered."""
+        return self.state is State.WHOLE and bool(self._buffer)
+
+    @property
+    def has_begun_head(self) -> bool:
+        """Whether a part of a head, and no more, was received."""
+        return self.state is State.HEAD and bool(self._buffer)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How much is kept of what was received."""
+        return len(self._buffer)
+
+    @property
+    def missing_bytes(self) -> int | None:
+        """How much of the body is missing yet; None where nobody knows."""
+        if self.state is State.SIZED_BODY:
+            return self._left
+        return None if self.state is State.CHUNKED_BODY else 0
+
+    def close(self) -> None:
+        """Read nothing more."""
+        self.state = State.CLOSED
+        self._buffer = b""
+
+    def _refuse(self, refusal: Refusal) -> Refusal:
+        is_answered = self.state is not State.HEAD and self.response_complete
+        self.close()
+        self.keep_alive = False
+        return refusal._replace(is_answered=is_answered)
+
+    def _read_head(self) -> Event | None:
+        data = self._buffer
+        if data.startswith(b"\r\n"):
+            data = self._buffer = self._without_empty_lines(data)
+        end = data.find(_END, self._scanned) + len(_END)
+        if end < len(_END):
+            fault = _fault_of_part(data, self._scanned)
+            self._scanned = max(0, len(data) - len(_END) + 1)
+            return None if fault is None else self._refuse(fault)
+        if end > HEAD_MAX_BYTES:
+            return self._refuse(_fault_of_length(data))
+        self._scanned = 0
+        head, self._buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
+        request = Request()
+        fault = request.parse(head) or self._begin_body(request)
+        if fault is not None:
+            return self._refuse(fault)
+        self.keep_alive = request.keep_alive
+        self.response_started = self.response_complete = False
+        self._is_head_request = request.method == b"HEAD"
+        self._is_request_1_0 = request.is_1_0
+        return request
+
+    @staticmethod
+    def _without_empty_lines(data: bytes) -> bytes:
+        for _ in range(_EMPTY_LINES_MAX):
+            data = data.removeprefix(b"\r\n")
+        return data
+
+    def _begin_body(self, request: Request) -> Refusal | None:
+        if request.upgrades:
+            self.close()
+            return None
+        named = request.named
+        coding = named.get(b"transfer-encoding")
+        if coding is not None:
+            if request.is_1_0:
+                return Refusal(400, "HTTP/1.0 has no Transfer-Encoding.")
+            if coding.lower() != b"chunked":
+                return Refusal(501, "No Transfer-Encoding but chunked is decoded here.")
+            self.state = State.CHUNKED_BODY
+            self._left, self._in_chunk, self._in_trailers = 0, False, False
+            request.body = None
+            return None
+        length = int(named.get(b"content-length", 0))  # httptools takes digits alone
+        if length > len(self._buffer):
+            self.state = State.SIZED_BODY
+            self._left = length
+            request.body = None
+            return None
+        if length:
+            request.body, self._buffer = self._buffer[:length], self._buffer[length:]
+        self.state = State.WHOLE
+        return None
+
+    def _read_sized(self) -> Event | None:
+        data = self._buffer
+        if not data:
+            return None
+        if len(data) > self._left:
+            data, self._buffer = data[: self._left], data[self._left :]
+        else:
+            self._buffer = b""
+        self._left -= len(data)
+        if self._left:
+            return Data(data, is_last=False)
+        self.state = State.WHOLE
+        return Data(data, is_last=True)
+
+    def _read_chunks(self) -> Event | None:
+        """Take some chunks: one packet may hold tens of thousands."""
+        pieces: list[bytes] = []
+        at = 0
+        for _ in range(_CHUNKS_A_STEP):
+            step = self._read_trailers(at) if self._in_trailers else self._read_chunk(at, pieces)
+            if isinstance(step, Refusal):
+                return self._refuse(step)
+            if step == at:
+                break
+            at = step
+            if self.state is State.WHOLE:
+                break
+        self._buffer = self._buffer[at:]
+        is_last = self.state is State.WHOLE
+        return Data(b"".join(pieces), is_last) if pieces or is_last else None
+
+    def _read_chunk(self, at: int, pieces: list[bytes]) -> Refusal | int:
+        """Take a chunk's size, what there is of its data, or its end; return where that ends: at `at` if not there."""
+        data = self._buffer
+        if self._left:
+            piece = data[at : at + self._left]
+            if piece:
+                pieces.append(piece)
+                self._left -= len(piece)
+            return at + len(piece)
+        if self._in_chunk:
+            if data.startswith(b"\r\n", at):
+                self._in_chunk = False
+                return at + 2
+            return at if data[at:] in {b"", b"\r"} else _MALFORMED
+        return self._read_chunk_line(at)
+
+    def _read_chunk_line(self, at: int) -> Refusal | int:
+        data = self._buffer
+        end = data.find(b"\r\n", at, at + _CHUNK_LINE_MAX_BYTES)
+        if end < 0:
+            if len(data) - at >= _CHUNK_LINE_MAX_BYTES:
+                return HEAD_TOO_LARGE
+            return _MALFORMED if _BARE_LINE_FEED.search(data, at) else at
+        line = _CHUNK_LINE.fullmatch(data, at, end)
+        if line is None:
+            return _MALFORMED
+        self._left = int(line[1], 16)
+        self._in_chunk = self._left > 0
+        self._in_trailers = not self._in_chunk
+        return end + 2
+
+    def _read_trailers(self, at: int) -> Refusal | int:
+        """Take the whole trailer section; none of it is a header: whoever checked the head has not seen it."""
+        data = self._buffer
+        end = at - 2 if data.startswith(b"\r\n", at) else data.find(_END, at)
+        if end == -1 and not data.startswith(b"\r\n", at):
+            if len(data) - at > HEAD_MAX_BYTES or data.count(b"\r\n", at) > FIELDS_MAX:
+                return HEAD_TOO_LARGE
+            return _MALFORMED if _BARE_LINE_FEED.search(data, at) else at
+        lines = data[at:end].split(b"\r\n") if end > at else []
+        if end - at > HEAD_MAX_BYTES or len(lines) > FIELDS_MAX:
+            return HEAD_TOO_LARGE
+        if not all(map(_FIELD_LINE.fullmatch, lines)):
+            return _MALFORMED
+        self.state = State.WHOLE
+        return end + len(_END)
+
+    # What is answered
+
+    def start_response(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """Return the head of the answer. Raises ResponseError for what would not be HTTP."""
+        if self.response_started:
+            raise ResponseError("the response was started already")
+        lines = [_status_line(status)]
+        owed = None
+        says_close = False
+        for name, value in fields:
+            if _FIELD_NAME.fullmatch(name) is None or _FORBIDDEN_IN_VALUE.search(value):
+                raise ResponseError(f"not a header field: {name!r}: {value!r}")
+            lowered = name.lower()
+            if lowered == b"content-length":
+                owed = int(value)
+            elif lowered == b"transfer-encoding":
+                continue  # how a body is framed is decided here
+            elif lowered == b"connection" and b"close" in value.lower():
+                self.keep_alive = False
+                says_close = True
+            lines.append(b"%b: %b\r\n" % (name, value))
+        has_body = self._has_response_body = not self._is_head_request and status not in _WITHOUT_BODY
+        self._is_chunked_response = has_body and owed is None and not self._is_request_1_0
+        self._owed = owed
+        if self._is_chunked_response:
+            lines.append(b"transfer-encoding: chunked\r\n")
+        elif has_body and owed is None:
+            self.keep_alive = False  # the end of the connection is the end of the body
+        if not self.keep_alive and not says_close:
+            lines.append(b"connection: close\r\n")
+        lines.append(b"\r\n")
+        self.response_started = True
+        return b"".join(lines)
+
+    def send_body(self, data: bytes, *, more: bool) -> bytes:
+        """Return a piece of the answer's body, framed. Raises ResponseError for another length than promised."""
+        if not self.response_started or self.response_complete:
+            raise ResponseError("there is no response to which this belongs")
+        if not self._has_response_body:
+            framed = b""
+        elif self._is_chunked_response:
+            framed = b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+            if not more:
+                framed += b"0\r\n\r\n"
+        else:
+            framed = data
+            if self._owed is not None:
+                owed = self._owed = self._owed - len(data)
+                if owed < 0 or (owed and not more):
+                    raise ResponseError(f"the body is {abs(owed)} bytes too {'long' if owed < 0 else 'short'}")
+        self.response_complete = not more
+        return framed
+
+    def finish_response(self, response: bytes) -> bytes:
+        """Take a whole answer that was made elsewhere; return it as this connection has to send it."""
+        self.response_started = self.response_complete = True
+        return response if self.keep_alive else response.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
+
+
+_WITHOUT_BODY: Final = frozenset({204, 304})
+
+
+def _status_line(status: int) -> bytes:
+    return _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+
+
+_STATUS_LINES: Final = {each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode()) for each in HTTPStatus}
+
+
+def _fault_of(head: bytes) -> Refusal:
+    """Say what is wrong with a head that httptools does not take."""
+    line = _REQUEST_LINE.fullmatch(head, 0, head.find(b"\r\n"))
+    return _UNSUPPORTED_VERSION if line is not None and line.groups() not in _VERSIONS else _MALFORMED
+
+
+_VERSIONS: Final = ((b"1", b"1"), (b"1", b"0"))
+
+
+def _fault_of_length(data: bytes) -> Refusal:
+    line = data.find(b"\r\n", 0, TARGET_MAX_BYTES)
+    return _TARGET_TOO_LONG if line < 0 else HEAD_TOO_LARGE
+
+
+def _fault_of_part(data: bytes, begin: int) -> Refusal | None:
+    """Say what is wrong already with a head that has not come whole, whose bytes before `begin` were looked at."""
+    if not data:
+        return None
+    if not data[:1].isalpha() and data != b"\r":
+        return _MALFORMED  # such as TLS
+    if _BARE_LINE_FEED.search(data, begin):
+        return _MALFORMED
+    if len(data) <= TARGET_MAX_BYTES:
+        return None
+    fault = _fault_of_length(data)
+    if fault is _TARGET_TOO_LONG or len(data) > HEAD_MAX_BYTES or data.count(b"\r\n") > FIELDS_MAX + 1:
+        return fault
+    return None
