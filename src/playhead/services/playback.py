@@ -238,7 +238,8 @@ class _BatchState:
     ) -> tuple[dict[Key, list[Instant]], dict[Key, int]]:
         """Return the plays that may be of the same viewing as a report, and how many more an item can have.
 
-        They are looked up only for reports that may add a play: a few in a thousand.
+        They are looked up only for reports that may add a play: a few in a thousand. Plays are counted only where a
+        report has none near it, because no other report adds one.
         """
         spans: dict[tuple[UserId, ItemId, Instant, Instant], None] = {}
         repeated = _repeated([save.key for save in saves]) if len(self._known) < len(saves) else frozenset[Key]()
@@ -256,9 +257,14 @@ class _BatchState:
                 spans[*key, *span] = None
         if not spans:
             return {}, {}
-        counts = storage.count_plays(connection, [*dict.fromkeys(span[:2] for span in spans)])
-        room = {key: PLAYS_OF_ITEM.most - number for key, number in counts.items()}
-        return storage.find_plays(connection, [*spans]), room
+        plays = storage.find_plays(connection, [*spans])
+        adding = {
+            (user_id, item_id): None
+            for user_id, item_id, start, end in spans
+            if not any(start <= at <= end for at in plays.get((user_id, item_id), ()))
+        }
+        counts = storage.count_plays(connection, [*adding])
+        return plays, {key: PLAYS_OF_ITEM.most - number for key, number in counts.items()}
 
     def decide(self, save: Save) -> Decision | Exception:
         key, kind, report, received_at, first = save
@@ -291,7 +297,8 @@ class _BatchState:
         if play_at is not None:
             self.new_plays.append((key, play_at))
             self._plays.setdefault(key, []).append(play_at)
-            self._room[key] -= 1
+            if key in self._room:  # else the play of a viewing is added again that this batch has taken back
+                self._room[key] -= 1
         if taken_back is not None:
             self._take_back(key, taken_back)
         if kept is not None:
