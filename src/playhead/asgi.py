@@ -287,7 +287,7 @@ class Playhead:
             GZipMiddleware(StaticFiles(directory=_STATIC_FOLDER)),
             Authentication(installation.accounts.authenticate, header),
             traffic,
-            known_principal=installation.accounts.recall,
+            known_principal=installation.accounts.known_principal,
             base_path=self.settings.base_path,
         )
 
