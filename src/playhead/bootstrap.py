@@ -18,6 +18,7 @@ from playhead.domain.device_codes import USER_CODE_ALPHABET, USER_CODE_LENGTH
 from playhead.domain.identity import GroupRules
 from playhead.domain.model import Instant, Role
 from playhead.domain.openid import Client
+from playhead.domain.passkeys import RECOVERY_ALPHABET, RECOVERY_CODE_LENGTH
 from playhead.domain.playback import Policy
 from playhead.media.decoders import Decoders
 from playhead.media.names import filenames
@@ -36,6 +37,7 @@ from playhead.services.lists import Lists
 from playhead.services.marks import Marks
 from playhead.services.openid import OpenID
 from playhead.services.openid_provider import Provider
+from playhead.services.passkeys import Passkeys, relying_party
 from playhead.services.passwords import MEMORY_KIB, Passwords
 from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
@@ -66,6 +68,7 @@ class Installation:
     device_codes: DeviceCodes
     openid: OpenID | None
     household: Household
+    passkeys: Passkeys
     catalogue: Catalogue
     artwork: Artwork
     subtitles: Subtitles
@@ -105,6 +108,16 @@ def new_digits() -> str:
     return secrets.token_hex(16)
 
 
+def new_challenge() -> bytes:
+    """Return 256 random bits."""
+    return secrets.token_bytes(32)
+
+
+def new_recovery_code() -> str:
+    """Return random characters for a person to keep."""
+    return "".join(secrets.choice(RECOVERY_ALPHABET) for _ in range(RECOVERY_CODE_LENGTH))
+
+
 @asynccontextmanager
 async def open_installation(
     settings: Settings,
@@ -136,7 +149,6 @@ async def open_installation(
             password_roles=[Role.ADMIN] if settings.local_sign_in == "admins" else [*Role],
         )
         identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
-        proxy_identities = ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic)
         device_codes = DeviceCodes(
             database,
             clock=clock,
@@ -145,7 +157,8 @@ async def open_installation(
             new_device_code=new_secret,
             new_user_code=new_user_code,
         )
-        openid = _make_openid(settings, database, accounts, identities, clock)
+        steps = SignInSteps(database, clock=clock, new_secret=new_secret)
+        openid = _make_openid(settings, database, accounts, identities, steps, clock)
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         # A scan has the priority of the server, pictures and subtitles a lower one; neither waits for the other.
         decoders, probers = Decoders(), Decoders(niceness=0)
@@ -181,10 +194,20 @@ async def open_installation(
                 database=database,
                 accounts=accounts,
                 identities=identities,
-                proxy_identities=proxy_identities,
+                proxy_identities=ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic),
                 device_codes=device_codes,
                 openid=openid,
                 household=Household(database, accounts, passwords, clock=clock, new_id=new_id, new_secret=new_secret),
+                passkeys=Passkeys(
+                    database,
+                    accounts,
+                    steps,
+                    relying_party(settings.public_url),
+                    clock=clock,
+                    new_id=new_id,
+                    new_challenge=new_challenge,
+                    new_code=new_recovery_code,
+                ),
                 catalogue=catalogue,
                 artwork=artwork,
                 subtitles=subtitles,
@@ -273,8 +296,13 @@ def _account_rules(settings: Settings) -> AccountRules:
     return AccountRules(settings.create_accounts, groups)
 
 
-def _make_openid(
-    settings: Settings, database: Database, accounts: Accounts, identities: Identities, clock: Callable[[], Instant]
+def _make_openid(  # noqa: PLR0913 - what it joins
+    settings: Settings,
+    database: Database,
+    accounts: Accounts,
+    identities: Identities,
+    steps: SignInSteps,
+    clock: Callable[[], Instant],
 ) -> OpenID | None:
     if not settings.oidc_issuer:
         return None
@@ -291,7 +319,7 @@ def _make_openid(
         Provider(client, clock=clock, monotonic=time.monotonic),
         accounts,
         identities,
-        SignInSteps(database, clock=clock, new_secret=new_secret),
+        steps,
         public_url=settings.public_url.rstrip("/"),
         clock=clock,
         new_secret=new_secret,

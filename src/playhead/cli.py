@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import typer
 
 from playhead.config import Settings, load_settings
-from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role, instant_of
+from playhead.domain.model import NOBODY, ItemKind, LibraryKind, Role, instant_of, moment_of
 from playhead.domain.texts import shown, shown_json
 from playhead.domain.tokens import TokenScope
 from playhead.errors import PlayheadError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from playhead.services.access import Viewer
     from playhead.services.accounts import Ended
     from playhead.services.catalogue import ItemView
+    from playhead.services.passkeys import Factors
     from playhead.services.scanning import ScanReport
 
 T = TypeVar("T")
@@ -165,6 +166,34 @@ def user_remove(name: str, data: Data = None, database: Database = None) -> None
 
     _run(data, database, remove)
     say(f"Removed {name}")
+
+
+@user.command("passkeys")
+def user_passkeys(
+    name: str,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="Remove them and the recovery codes, so that the password is enough.")
+    ] = False,
+    data: Data = None,
+    database: Database = None,
+) -> None:
+    """Show a user's passkeys, or remove them."""
+
+    async def run(playhead: "Installation") -> "Factors":
+        found = await playhead.accounts.find_user_named(name)
+        if remove:
+            await playhead.passkeys.remove_all(found.id)
+        return await playhead.passkeys.factors_of(found.id)
+
+    factors = _run(data, database, run)
+    if remove:
+        say(f"Removed the passkeys and recovery codes of {name}")
+        return
+    rows = [
+        (each.name, "never" if each.used_at is None else f"{moment_of(each.used_at):%Y-%m-%d}")
+        for each in factors.passkeys
+    ]
+    _print_table(("name", "last used"), rows)
 
 
 @token.command("create")

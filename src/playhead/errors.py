@@ -8,6 +8,7 @@ class Code(Enum):
     """Why a request was refused. The value is a stable identifier, used in logs and in a problem's `type`."""
 
     NOT_AUTHENTICATED = "not-authenticated"
+    SECOND_FACTOR_NEEDED = "second-factor-needed"
     ACCESS_DENIED = "access-denied"
     INSUFFICIENT_SCOPE = "insufficient-scope"
     NOT_FOUND = "not-found"
@@ -49,6 +50,15 @@ class PlayheadError(Exception):
 def not_authenticated() -> PlayheadError:
     """No credential, or one that is unknown, expired or revoked; the caller is not told which."""
     return PlayheadError(Code.NOT_AUTHENTICATED, "Not authenticated")
+
+
+def second_factor_needed() -> PlayheadError:
+    """The password is right, and the account signs in with password and passkey together."""
+    return PlayheadError(
+        Code.SECOND_FACTOR_NEEDED,
+        "Second factor needed",
+        details={"code": ["must be a recovery code; with a passkey one signs in on the sign-in page"]},
+    )
 
 
 def access_denied() -> PlayheadError:

@@ -13,6 +13,7 @@ FileId = NewType("FileId", str)
 TokenId = NewType("TokenId", str)
 DeviceId = NewType("DeviceId", str)
 IdentityId = NewType("IdentityId", str)
+PasskeyId = NewType("PasskeyId", str)
 
 NOBODY = UserId("00000000-0000-0000-0000-000000000000")
 """The nil UUID of RFC 9562, section 5.9: an id that the store can look up and that no account has."""

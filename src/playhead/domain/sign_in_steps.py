@@ -15,3 +15,7 @@ class StepKind(StrEnum):
     """What the next request of a sign-in brings."""
 
     OPENID = "openid"
+    REGISTRATION = "registration"  # a new passkey
+    PASSKEY = "passkey"
+    PASSWORD_PROVED = "password-proved"  # noqa: S105 - a second factor is wanted too
+    PASSKEY_PROVED = "passkey-proved"  # the password is wanted too

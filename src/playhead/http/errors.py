@@ -10,6 +10,7 @@ from playhead.errors import Code, PlayheadError
 
 STATUS: dict[Code, int] = {
     Code.NOT_AUTHENTICATED: 401,
+    Code.SECOND_FACTOR_NEEDED: 401,
     Code.ACCESS_DENIED: 403,
     Code.INSUFFICIENT_SCOPE: 403,
     Code.NOT_FOUND: 404,
@@ -50,7 +51,7 @@ def problem(error: PlayheadError, headers: Headers | None = None) -> tuple[int, 
     else:
         body = _body(error.code, error.message, {name: list(faults) for name, faults in error.details.items()})
     more = [*(headers or ())]
-    if error.code is Code.NOT_AUTHENTICATED:
+    if error.code in {Code.NOT_AUTHENTICATED, Code.SECOND_FACTOR_NEEDED}:
         more.append((b"www-authenticate", b"Bearer"))
     if error.code is Code.INSUFFICIENT_SCOPE:
         more.append((b"www-authenticate", b'Bearer error="insufficient_scope"'))  # RFC 6750, 3.1

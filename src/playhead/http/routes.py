@@ -95,6 +95,8 @@ from playhead.http.pages.items import ItemPages
 from playhead.http.pages.libraries import LibraryPages
 from playhead.http.pages.openid import OpenIDPages
 from playhead.http.pages.page import Pages
+from playhead.http.pages.passkey_settings import PasskeySettings
+from playhead.http.pages.passkeys import PasskeyPages
 from playhead.http.pages.settings import SettingsPages
 from playhead.http.pages.sign_in_settings import SignInSettings
 from playhead.http.pages.television import TelevisionPages
@@ -114,6 +116,7 @@ from playhead.services.identity import Identities
 from playhead.services.importing import Importer
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
+from playhead.services.passkeys import Passkeys
 from playhead.services.playback import Playback
 from playhead.services.sampling import Sampler
 from playhead.services.scanning import Scanner
@@ -210,6 +213,7 @@ class Services:
     identities: Identities
     identity_header: IdentityHeader | None
     ways: Ways
+    passkeys: Passkeys
     remote_sign_out_url: str
     device_codes: DeviceCodes
     household: Household
@@ -260,7 +264,14 @@ def table(services: Services) -> list[Route]:
     metrics = MetricsRoutes(services.numbers, services.worker)
     pages = Pages(services.accounts, services.household, services.catalogue, services.clock)
     api = APIPages(pages, describe)
-    entrance = EntrancePages(pages, services.accounts, services.household, services.ways, services.remote_sign_out_url)
+    entrance = EntrancePages(
+        pages,
+        services.accounts,
+        services.household,
+        services.ways,
+        services.passkeys,
+        services.remote_sign_out_url,
+    )
     openid = OpenIDPages(pages, services.ways)
     household_pages = HouseholdPages(pages, services.household, services.accounts)
     activate = ActivatePages(pages, services.device_codes)
@@ -271,7 +282,11 @@ def table(services: Services) -> list[Route]:
     item = ItemPages(pages, services.browsing)
     act = ActPages(pages, services.marks, services.lists)
     settings = SettingsPages(pages, services.accounts)
-    sign_in_settings = SignInSettings(pages, services.identities, services.identity_header, services.ways)
+    sign_in_settings = SignInSettings(
+        pages, services.identities, services.identity_header, services.ways, services.passkeys
+    )
+    passkey = PasskeyPages(pages, services.accounts, services.passkeys)
+    passkey_settings = PasskeySettings(sign_in_settings, services.passkeys)
     watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal, need=Need.ALL)
     admin_page = partial(page, access=Access.ADMIN)
@@ -346,7 +361,8 @@ def table(services: Services) -> list[Route]:
         # Authentication
         Route("POST", "/api/v1/sessions", account.sign_in, "Sign in",
               access=Access.ANYONE, request=SignInRequest, answer=SessionAnswer, status=201,
-              problems=(Code.NOT_AUTHENTICATED, Code.TOO_MANY_ATTEMPTS, Code.UNAVAILABLE), tag="authentication"),
+              problems=(Code.NOT_AUTHENTICATED, Code.SECOND_FACTOR_NEEDED, Code.ACCESS_DENIED, Code.TOO_MANY_ATTEMPTS,
+                        Code.UNAVAILABLE), tag="authentication"),
         Route("DELETE", "/api/v1/sessions/current", account.sign_out, "Sign out",
               status=204, problems=(Code.NOT_FOUND,), tag="authentication"),
         Route("POST", "/api/v1/device", device_code.begin, "Get codes for a device without a keyboard",
@@ -469,6 +485,17 @@ def table(services: Services) -> list[Route]:
         page("GET", "/settings/sign-in", pages.visited(sign_in_settings.show), "How one signs in"),
         page("POST", "/settings/sign-in/proxy", pages.visited(sign_in_settings.link_proxy),
              "Link whom the proxy names"),
+        page("POST", "/settings/sign-in/passkeys/begin", pages.visited(passkey_settings.begin),
+             "What a new passkey is made of"),
+        page("POST", "/settings/sign-in/passkeys", pages.visited(passkey_settings.add), "Add a passkey"),
+        page("POST", "/settings/sign-in/passkeys/{id}/rename", pages.visited(passkey_settings.rename),
+             "Rename a passkey"),
+        page("POST", "/settings/sign-in/passkeys/{id}/remove", pages.visited(passkey_settings.remove),
+             "Remove a passkey"),
+        page("POST", "/settings/sign-in/factors", pages.visited(passkey_settings.set_factors),
+             "Ask for password and passkey, or for one of them"),
+        page("POST", "/settings/sign-in/recovery-codes", pages.visited(passkey_settings.renew_codes),
+             "Make new recovery codes"),
         page("POST", "/settings/sign-in/openid", pages.visited(openid.begin_link),
              "Go to the provider, to link what it says"),
         page("POST", "/settings/sign-in/identities/{id}/unlink", pages.visited(sign_in_settings.unlink),
@@ -491,6 +518,8 @@ def table(services: Services) -> list[Route]:
         admin_page("POST", "/admin/users/{id}/password", pages.visited(user_admin.set_password), "Set a password"),
         admin_page("POST", "/admin/users/{id}/pin", pages.visited(user_admin.set_pin), "Set a PIN"),
         admin_page("POST", "/admin/users/{id}/libraries", pages.visited(user_admin.set_grants), "Change what they see"),
+        admin_page("POST", "/admin/users/{id}/passkeys/remove", pages.visited(passkey_settings.remove_all),
+                   "Remove a user's passkeys"),
         admin_page("GET", "/admin/users/{id}/remove", pages.visited(user_admin.show_removal), "Ask before removing"),
         admin_page("POST", "/admin/users/{id}/remove", pages.visited(user_admin.remove), "Remove a user"),
         page("GET", "/household", pages.visited(household_pages.show), "This device, its people and one's PIN"),
@@ -507,6 +536,9 @@ def table(services: Services) -> list[Route]:
         page("POST", "/setup", entrance.set_up, "Make the first admin", Access.ANYONE),
         page("GET", "/sign-in", entrance.show_sign_in, "Form to sign in", Access.ANYONE),
         page("POST", "/sign-in", entrance.sign_in, "Sign in", Access.ANYONE),
+        page("POST", "/sign-in/passkey/begin", passkey.begin, "What a passkey is asked for", Access.ANYONE),
+        page("POST", "/sign-in/passkey", passkey.finish, "Sign in with a passkey", Access.ANYONE),
+        page("POST", "/sign-in/second", passkey.finish_second, "Sign in with a second factor", Access.ANYONE),
         page("GET", "/sign-in/openid", openid.begin, "Go to the provider to sign in", Access.ANYONE),
         page("GET", "/sign-in/openid/return", openid.finish, "Come back from the provider", Access.ANYONE),
         page("POST", "/sign-out", entrance.sign_out, "Sign out", Access.ANYONE),

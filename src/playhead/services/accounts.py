@@ -36,7 +36,8 @@ from playhead.domain.accounts import (
     token_is_live,
 )
 from playhead.domain.limits import TOKENS_OF_USER
-from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.domain.model import NOBODY, Instant, LibraryId, Role, TokenId, UserId
+from playhead.domain.passkeys import recovery_hash
 from playhead.domain.tokens import TokenKey, TokenScope, form_token, is_token, names_its_user, token_hash, token_key
 from playhead.errors import (
     Code,
@@ -45,12 +46,14 @@ from playhead.errors import (
     invalid,
     not_authenticated,
     not_found,
+    second_factor_needed,
     too_many_attempts,
     unavailable,
 )
 from playhead.services.credential_cache import CredentialCache
 from playhead.services.passwords import Passwords
 from playhead.storage import accounts as storage
+from playhead.storage import passkeys as passkeys_storage
 from playhead.storage.engine.database import Connection, Database, WouldBlockError
 
 T = TypeVar("T")
@@ -207,20 +210,32 @@ class Accounts:
 
     # Signing in and out
 
-    async def sign_in(self, name: str, password: str, address: str, device: str = "") -> SignedIn:
+    async def sign_in(  # noqa: PLR0913 - what proves who it is, and where they are
+        self,
+        name: str,
+        password: str,
+        address: str,
+        device: str = "",
+        *,
+        code: str = "",
+        passkey_of: UserId | None = None,
+    ) -> SignedIn:
         """Open a session; beyond the limit, the user's session that was idle longest ends.
 
         `address` is where the request comes from, `device` what the session goes by in a list.
 
         Raises NOT_AUTHENTICATED, the same and after the same time for a wrong password and an unknown name;
         TOO_MANY_ATTEMPTS after ten failures of this name from this address within 15 minutes, after 100 of all names
-        from it, and while too many sign-ins from it are under way; UNAVAILABLE while too many of all are.
+        from it, and while too many sign-ins from it are under way; UNAVAILABLE while too many of all are; ACCESS_DENIED
+        where only others sign in with a password.
+
+        Where the account needs a second factor, that is `code`, a recovery code, or a passkey of the user `passkey_of`;
+        without one raises SECOND_FACTOR_NEEDED, which counts as a failure until there is one.
         """
         sender = throttle_address(address)
         async with self._place(sender):
             found = await self._prove(login_key(name), password, sender)
-            if found.user.role not in self._password_roles:
-                raise PlayheadError(Code.ACCESS_DENIED, "Password sign-in is for admins only")
+            self.require_local(found.user)
             password_hash = found.password_hash
             if self._passwords.needs_rehash(password_hash):
                 password_hash = await self._passwords.hash(password, sender)
@@ -230,12 +245,61 @@ class Accounts:
         def succeed(connection: Connection) -> None:
             if not storage.replace_password_hash(connection, found.user.id, found.password_hash, password_hash):
                 raise not_authenticated()  # it was changed while we compared, or the user removed
+            _require_second_factor(connection, found.user.id, code, passkey_of)
             _forgive(connection, found)
             storage.remove_expired_tokens(connection, found.user.id, now)
             storage.add_token(connection, token_hash(secret), session)
 
         await self._database.write(succeed)
         return SignedIn(secret, found.user)
+
+    def require_local(self, user: User) -> None:
+        """Raise ACCESS_DENIED where this user signs in at the identity provider only."""
+        if user.role not in self._password_roles:
+            raise PlayheadError(Code.ACCESS_DENIED, "Password sign-in is for admins only")
+
+    async def credentials_of(self, name: str) -> storage.Credentials:
+        """Return the account that signs in by this name, with the hash of its password. Raises NOT_AUTHENTICATED."""
+        found = await self._database.read(lambda connection: storage.find_credentials(connection, login_key(name)))
+        if found is None:
+            raise not_authenticated()
+        return found
+
+    async def count_attempt(self, name: str, address: str) -> str:
+        """Count a failed sign-in, until `finish_attempt` of the id that is returned. Raises TOO_MANY_ATTEMPTS."""
+        key, sender, attempt_id, now = login_key(name), throttle_address(address), self._new_id(), self._clock()
+        await self._database.write(lambda connection: _begin_attempt(connection, key, sender, attempt_id, now))
+        return attempt_id
+
+    def finish_attempt(
+        self, connection: Connection, name: str, address: str, password_digest: str, attempt_id: str = ""
+    ) -> None:
+        """Forget the failed sign-ins of who proved themselves in two steps.
+
+        Raises NOT_AUTHENTICATED where the password is no longer the one whose hash had this digest.
+        """
+        found = storage.find_credentials(connection, login_key(name))
+        if found is None or token_hash(found.password_hash) != password_digest:
+            raise not_authenticated()
+        sender = throttle_address(address)
+        _forgive(connection, _Proof(found.user, found.password_hash, login_key(name), sender, attempt_id or NOBODY))
+
+    async def confirm_password(self, principal: Principal, password: str, address: str) -> None:
+        """Let pass who knows their own password, and who has none. Guesses count as failed sign-ins.
+
+        Raises INVALID for `current`, TOO_MANY_ATTEMPTS, UNAVAILABLE.
+        """
+        key, sender = login_key(principal.name), throttle_address(address)
+        if (await self.credentials_of(principal.name)).password_hash == NO_PASSWORD:
+            return
+        async with self._place(sender):
+            try:
+                proof = await self._prove(key, password, sender)
+            except PlayheadError as error:
+                if error.code is not Code.NOT_AUTHENTICATED:
+                    raise
+                raise _wrong_password() from None
+        await self._database.write(lambda connection: _forgive(connection, proof))
 
     def open_session(
         self, connection: Connection, user_id: UserId, device: str, scope: TokenScope = TokenScope.ALL
@@ -645,6 +709,17 @@ def _refuse_faults(**details: list[str]) -> None:
     faulty = {member: faults for member, faults in details.items() if faults}
     if faulty:
         raise invalid(faulty)
+
+
+def _require_second_factor(connection: Connection, user_id: UserId, code: str, passkey_of: UserId | None) -> None:
+    if passkey_of is not None and passkey_of != user_id:
+        raise not_authenticated()
+    if passkey_of == user_id or not passkeys_storage.needs_second_factor(connection, user_id):
+        return
+    if not code:
+        raise second_factor_needed()
+    if not passkeys_storage.use_recovery_code(connection, user_id, recovery_hash(code)):
+        raise not_authenticated()
 
 
 def _user(connection: Connection, user_id: UserId) -> User:

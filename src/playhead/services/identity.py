@@ -198,10 +198,6 @@ class Identities:
             lambda connection: storage.find_identity(connection, identity.issuer, identity.subject)
         )
 
-    async def has_password(self, user_id: UserId) -> bool:
-        """Say whether somebody can sign in with a password."""
-        return await self._database.read(lambda connection: storage.has_password(connection, user_id))
-
     async def ended(self, identity_ids: Collection[str]) -> frozenset[str]:
         """Return those of these identities that are no longer linked to an account."""
         present = await self._database.read(lambda connection: storage.list_present(connection, identity_ids))

@@ -328,6 +328,41 @@ library_access = Table(
     sqlite_with_rowid=False,
 )
 
+passkey = Table(
+    "passkey",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("credential_id", Text, primary_key=True),  # base64url
+    Column("id", Id, nullable=False),
+    Column("public_key", Text, nullable=False),  # COSE, base64url
+    Column("sign_count", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+recovery_code = Table(
+    "recovery_code",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("hash", Text, primary_key=True),  # SHA-256, hexadecimal
+    Column("created_at", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
+# Whose sign-in needs password and passkey together.
+second_factor = Table(
+    "second_factor",
+    metadata,
+    Column("user_id", Id, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
+    sqlite_with_rowid=False,
+)
+
 # No index on what every heartbeat changes: it would double the cost of a save.
 progress = Table(
     "progress",

@@ -64,6 +64,10 @@ def stock(connection: Connection) -> None:
     connection.execute(insert(schema.identity).values(identity | {"linked_at": 1, "used_at": 2}))
     session = {"user_id": ANNA, "token_hash": "0" * 64, "id_token": "a.b.c", "created_at": 1}
     connection.execute(insert(schema.provider_session).values(session))
+    passkey = {"user_id": ANNA, "credential_id": "c", "id": an_id(5), "public_key": "k", "sign_count": 2**32 - 1}
+    connection.execute(insert(schema.passkey).values(passkey | {"name": "Téléphone", "created_at": 1}))
+    connection.execute(insert(schema.recovery_code).values(user_id=ANNA, hash="0" * 64, created_at=1))
+    connection.execute(insert(schema.second_factor).values(user_id=ANNA, since=1))
     step = {"hash": "0" * 64, "kind": "openid", "address": "::1", "data": "{}", "created_at": 1, "expires_at": 2}
     connection.execute(insert(schema.sign_in_step).values(step))
     device = {"purpose": "native", "name": "Télé", "kind": "tv", "address": "::1", "sender": "::/64"}

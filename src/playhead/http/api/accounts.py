@@ -38,10 +38,11 @@ TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class SignInRequest(Struct):
-    """Who signs in, in any case, and with which password."""
+    """Who signs in, in any case, and with which password. `code` is a recovery code, for who needs a second factor."""
 
     username: str
     password: str
+    code: str = ""
 
 
 class UserRequest(Struct):
@@ -156,7 +157,9 @@ class AccountRoutes:
     async def sign_in(self, call: Call) -> SessionAnswer:
         """Open a session with a name and a password. Ten failures in 15 minutes close the door for a while."""
         request = await call.json(SignInRequest)
-        signed_in = await self._accounts.sign_in(request.username, request.password, address_of(call), device_of(call))
+        signed_in = await self._accounts.sign_in(
+            request.username, request.password, address_of(call), device_of(call), code=request.code
+        )
         return SessionAnswer(signed_in.token, user_answer(signed_in.user))
 
     async def sign_out(self, call: Call) -> None:

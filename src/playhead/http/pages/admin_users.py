@@ -27,6 +27,7 @@ _DONE = {
     "added": "The user is added.",
     "name": "The name is changed.",
     "role": "The role is changed.",
+    "passkeys": "All passkeys and recovery codes of the user are removed.",
     "libraries": "The libraries are changed.",
     "pin": "The PIN is set.",
     "pin-removed": "The PIN is removed.",

@@ -14,11 +14,13 @@ from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, base, household_secret, read_form, redirect, set_session, way_back
 from playhead.http.pages.refusals import refusal_text
+from playhead.http.pages.second_step import second_page
 from playhead.http.pages.text import patience
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts, SignedIn
 from playhead.services.household import Household
 from playhead.services.openid import OpenID
+from playhead.services.passkeys import Passkeys
 
 _REFUSALS = {
     Code.ACCESS_DENIED: "Only admins sign in with a password here. Sign in with {provider}.",
@@ -31,12 +33,13 @@ _REFUSALS = {
 class Ways(NamedTuple):
     """How people sign in beside a password. `provider` is what pages call the provider of `openid`.
 
-    `admins_only`: everybody but admins signs in at the provider.
+    `admins_only`: everybody but admins signs in at the provider. `passkeys`: whether they are offered.
     """
 
     openid: OpenID | None
     provider: str
     admins_only: bool
+    passkeys: bool
 
 
 class EntrancePages:
@@ -46,9 +49,16 @@ class EntrancePages:
     it; "" where nobody said.
     """
 
-    def __init__(
-        self, pages: Pages, accounts: Accounts, household: Household, ways: Ways, remote_sign_out_url: str
+    def __init__(  # noqa: PLR0913 - what it joins
+        self,
+        pages: Pages,
+        accounts: Accounts,
+        household: Household,
+        ways: Ways,
+        passkeys: Passkeys,
+        remote_sign_out_url: str,
     ) -> None:
+        self._passkeys = passkeys
         self._pages = pages
         self._accounts = accounts
         self._household = household
@@ -95,6 +105,9 @@ class EntrancePages:
         try:
             signed_in = await self._accounts.sign_in(name, form.get("password", ""), address_of(call), device_of(call))
         except PlayheadError as error:
+            if error.code is Code.SECOND_FACTOR_NEEDED:
+                step = await self._passkeys.begin_second_step(name, address_of(call))
+                return second_page(self._pages, call, wanted, second=step)
             if error.code not in _REFUSALS:
                 raise
             # 401 would have to name a scheme, and browsers would then ask in a window of their own.

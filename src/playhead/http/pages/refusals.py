@@ -7,6 +7,9 @@ from playhead.domain.openid import Fault
 from playhead.http.route import Call
 
 REFUSALS: Final[dict[str, str]] = {
+    "no-passkey": "This passkey is not known here, or the sign-in took too long.",
+    "admins-only": "Only admins sign in here without {provider}.",
+    "linked-elsewhere": "This identity of {provider} is linked to another account.",
     Fault.UNREACHABLE: "{provider} cannot be reached. Try again in a moment, or sign in with your password.",
     Fault.MISCONFIGURED: "Sign-in with {provider} is not set up correctly. The log of the server says what is wrong.",
     Fault.DENIED: "{provider} did not sign you in, or you cancelled.",

@@ -12,9 +12,14 @@ from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.http.pages.refusals import refusal_text
 from playhead.http.proxies import IdentityHeader
 from playhead.services.identity import Identities, proxy_identity
+from playhead.services.passkeys import Passkeys
 
 _DONE = {
     "linked": "The identity is linked. It signs in to this account from now on.",
+    "passkey": "The passkey is added.",
+    "renamed": "The passkey is renamed.",
+    "removed": "The passkey is removed.",
+    "one": "From now on a passkey or the password signs you in alone.",
     "unlinked": "The identity is unlinked.",
 }
 
@@ -25,7 +30,10 @@ class SignInSettings:
     `ways` are those to sign in beside a password.
     """
 
-    def __init__(self, pages: Pages, identities: Identities, header: IdentityHeader | None, ways: Ways) -> None:
+    def __init__(
+        self, pages: Pages, identities: Identities, header: IdentityHeader | None, ways: Ways, passkeys: Passkeys
+    ) -> None:
+        self._passkeys = passkeys
         self._pages = pages
         self._identities = identities
         self._header = header
@@ -33,7 +41,7 @@ class SignInSettings:
 
     async def show(self, visit: Visit) -> Response:
         """Show how somebody signs in."""
-        return await self._page(visit)
+        return await self.page(visit)
 
     async def link_proxy(self, visit: Visit) -> Response:
         """Link the identity that the proxy names on this very request."""
@@ -62,9 +70,12 @@ class SignInSettings:
     async def _refuse(self, visit: Visit, error: PlayheadError) -> Response:
         if error.code is not Code.CONFLICT:
             raise error
-        return await self._page(visit, refusal=error.message, status=STATUS[error.code])
+        return await self.page(visit, refusal=error.message, status=STATUS[error.code])
 
-    async def _page(self, visit: Visit, *, status: int = 200, refusal: str | None = None) -> Response:
+    async def page(
+        self, visit: Visit, *, status: int = 200, refusal: str | None = None, codes: list[str] | None = None
+    ) -> Response:
+        """Show the page, with what a form on it has to say. `codes` are new recovery codes."""
         user_id = visit.user.user_id
         linked = await self._identities.list_of(user_id)
         return self._pages.render(
@@ -74,7 +85,9 @@ class SignInSettings:
             done=_DONE.get(visit.call.request.query_params.get("done", "")),
             refusal=refusal or refusal_text(visit.call, self._ways.provider),
             provider=self._ways.provider if self._ways.openid else "",
-            has_password=await self._identities.has_password(user_id),
+            codes=codes,
+            factors=await self._passkeys.factors_of(user_id),
+            passkeys_offered=self._passkeys.are_offered,
             identities=[(each, "Your proxy" if each.issuer == PROXY_ISSUER else each.issuer) for each in linked],
             named=await self._unlinked(visit),
         )

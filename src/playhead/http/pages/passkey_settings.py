@@ -1,0 +1,116 @@
+"""Forms of one's own passkeys and recovery codes, and what admins remove of them."""
+
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import JSONResponse, Response
+
+from playhead.domain.model import PasskeyId, canonical_id
+from playhead.errors import Code, PlayheadError
+from playhead.http.api.accounts import address_of, user_id_of
+from playhead.http.errors import STATUS
+from playhead.http.pages.page import Visit, read_form, redirect
+from playhead.http.pages.passkeys import ceremony_answer
+from playhead.http.pages.sign_in_settings import SignInSettings
+from playhead.http.pages.text import patience
+from playhead.services.passkeys import Passkeys
+
+
+class PasskeySettings:
+    """The endpoints of passkeys for those who are signed in. `settings` is the page that they are on."""
+
+    def __init__(self, settings: SignInSettings, passkeys: Passkeys) -> None:
+        self._settings = settings
+        self._passkeys = passkeys
+
+    async def begin(self, visit: Visit) -> Response:
+        """Answer what the browser asks an authenticator for, as JSON for a script; needs the password."""
+        form = await read_form(visit.call)
+        try:
+            ceremony = await self._passkeys.begin_registration(
+                visit.user, form.get("current", ""), address_of(visit.call)
+            )
+        except PlayheadError as error:
+            if error.code not in {Code.INVALID, Code.CONFLICT, Code.TOO_MANY_ATTEMPTS}:
+                raise
+            return JSONResponse({"refusal": _sentence(error)}, STATUS[error.code], {"cache-control": "no-store"})
+        return ceremony_answer(ceremony)
+
+    async def add(self, visit: Visit) -> Response:
+        """Keep a new passkey."""
+        form = await read_form(visit.call)
+        return await self._do(
+            visit,
+            "passkey",
+            lambda: self._passkeys.finish_registration(
+                visit.user, form.get("step", ""), form.get("credential", ""), form.get("passkey_name", "")
+            ),
+        )
+
+    async def rename(self, visit: Visit) -> Response:
+        """Give a passkey another name."""
+        name = (await read_form(visit.call)).get("passkey_name", "")
+        passkey_id = _passkey_id(visit)
+        return await self._do(visit, "renamed", lambda: self._passkeys.rename(visit.user.user_id, passkey_id, name))
+
+    async def remove(self, visit: Visit) -> Response:
+        """Remove a passkey. One that is gone already is as good."""
+        await read_form(visit.call)
+        passkey_id = _passkey_id(visit)
+        return await self._do(visit, "removed", lambda: self._passkeys.remove(visit.user.user_id, passkey_id))
+
+    async def set_factors(self, visit: Visit) -> Response:
+        """Ask for password and passkey together from now on, or for one of them."""
+        form = await read_form(visit.call)
+        current, sender = form.get("current", ""), address_of(visit.call)
+        if form.get("factors") == "both":
+            return await self._show_codes(visit, lambda: self._passkeys.need_both(visit.user, current, sender))
+        return await self._do(visit, "one", lambda: self._passkeys.need_one(visit.user, current, sender))
+
+    async def renew_codes(self, visit: Visit) -> Response:
+        """Make new recovery codes and show them, this once."""
+        current, sender = (await read_form(visit.call)).get("current", ""), address_of(visit.call)
+        return await self._show_codes(visit, lambda: self._passkeys.renew_codes(visit.user, current, sender))
+
+    async def remove_all(self, visit: Visit) -> Response:
+        """Remove the passkeys and recovery codes of a user: for admins, when somebody has lost theirs."""
+        await read_form(visit.call)
+        user_id = user_id_of(visit.call, "id")
+        await self._passkeys.remove_all(user_id)
+        return redirect(visit.call, f"/admin/users/{user_id}?done=passkeys")
+
+    async def _show_codes(self, visit: Visit, make: Callable[[], Awaitable[list[str]]]) -> Response:
+        try:
+            return await self._settings.page(visit, codes=await make())
+        except PlayheadError as error:
+            return await self._refuse(visit, error)
+
+    async def _do(self, visit: Visit, done: str, act: Callable[[], Awaitable[None]]) -> Response:
+        try:
+            await act()
+        except PlayheadError as error:
+            if error.code is not Code.NOT_FOUND or done != "removed":
+                return await self._refuse(visit, error)
+        return redirect(visit.call, f"/settings/sign-in?done={done}")
+
+    async def _refuse(self, visit: Visit, error: PlayheadError) -> Response:
+        if error.code not in {Code.INVALID, Code.CONFLICT, Code.TOO_MANY_ATTEMPTS}:
+            raise error
+        page = await self._settings.page(visit, status=STATUS[error.code], refusal=_sentence(error))
+        if error.retry_after_s is not None:
+            page.headers["retry-after"] = str(error.retry_after_s)
+        return page
+
+
+def _passkey_id(visit: Visit) -> PasskeyId:
+    return PasskeyId(canonical_id(visit.call.parameters["id"]) or "")
+
+
+_SUBJECTS = {"current": "The password", "passkey_name": "The name", "credential": "The passkey"}
+
+
+def _sentence(error: PlayheadError) -> str:
+    """Return what is wrong, for a notice above the forms: there are several with the same fields."""
+    if error.code is Code.TOO_MANY_ATTEMPTS:
+        return f"Too many failed attempts; try again in {patience(error.retry_after_s)}"
+    faults = [f"{_SUBJECTS.get(name, name)} {fault}" for name, each in (error.details or {}).items() for fault in each]
+    return "; ".join(faults) or error.message
