@@ -68,6 +68,20 @@ def stock(connection: Connection) -> None:
     connection.execute(insert(schema.passkey).values(passkey | {"name": "Téléphone", "created_at": 1}))
     connection.execute(insert(schema.recovery_code).values(user_id=ANNA, hash="0" * 64, created_at=1))
     connection.execute(insert(schema.second_factor).values(user_id=ANNA, since=1))
+    device = {
+        "id": an_id(6),
+        "hash": "2" * 64,
+        "name": "Télé",
+        "remembered_by": ANNA,
+        "created_at": 1,
+        "last_used_at": 1,
+    }
+    connection.execute(insert(schema.household_device).values(device))
+    person = {"device_id": an_id(6), "user_id": ANNA, "allows_tap": True, "added_at": 1, "pin_failures": 0}
+    connection.execute(insert(schema.household_person).values(person))
+    tile = {"user_id": ANNA, "token_hash": "3" * 64, "device_id": an_id(6)}
+    connection.execute(insert(schema.household_session).values(tile))
+    connection.execute(insert(schema.pin).values(user_id=ANNA, hash="-", set_at=1))
     step = {"hash": "0" * 64, "kind": "openid", "address": "::1", "data": "{}", "created_at": 1, "expires_at": 2}
     connection.execute(insert(schema.sign_in_step).values(step))
     device = {"purpose": "native", "name": "Télé", "kind": "tv", "address": "::1", "sender": "::/64"}
