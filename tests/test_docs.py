@@ -239,8 +239,8 @@ def test_every_file_that_a_page_names_exists(sheet: Path):
             assert any((place / name).exists() for place in (ROOT, ROOT / "src" / "playhead")), name
 
 
-def test_the_walk_through_the_house_leads_to_what_it_names():
-    walk = sections(text_of("CONTRIBUTING.md"))["A walk through the house"]
+def test_where_to_look_first_names_what_exists():
+    walk = sections(text_of("CONTRIBUTING.md"))["Where to look first"]
     rows = re.findall(r"^\| [^|`]+ \| (.+) \|$", walk, re.MULTILINE)
     assert len(rows) > 5
     for row in rows:
