@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
+from playhead.domain.model import ItemId, ItemKind, canonical_id
 from playhead.domain.texts import shown
 from playhead.domain.tokens import Need, TokenScope, sufficient_scopes
 from playhead.errors import (
@@ -25,6 +26,7 @@ from playhead.errors import (
     insufficient_scope,
     invalid,
     not_authenticated,
+    not_found,
     unavailable,
 )
 from playhead.http.auth import Authentication, header, identify
@@ -40,16 +42,19 @@ from playhead.http.bodies import (
 )
 from playhead.http.connection import connection_of
 from playhead.http.errors import NO_SNIFFING, STATUS, is_last, send_internal_error, send_problem
+from playhead.services.access import NOT_FOUND, Viewer
 
 if TYPE_CHECKING:
     from playhead.http.metrics import RequestStats
 
 T = TypeVar("T")
 A = TypeVar("A")
+IdT = TypeVar("IdT", bound=str)
 
 log = logging.getLogger(__name__)
 
 _QUERY_MEMBERS_MAX = 100
+_SEASON_DIGITS_MAX = 6
 
 
 class Access(Enum):
@@ -70,6 +75,22 @@ class Caching(Enum):
     NO_STORE_AS_IS = "no-store, no-transform"  # no proxy may compress it, and so gather it
     REVALIDATE = "private, no-cache"  # a browser may keep what it has, but must ask whether it may still be seen
     AN_HOUR = "private, max-age=3600"
+
+
+def require_id(text: str, id_type: Callable[[str], IdT], missing: str) -> IdT:
+    """Return an id in its stored form. Raises NOT_FOUND, with the message `missing`, for what is not a UUID."""
+    found = canonical_id(text)
+    if found is None:
+        raise not_found(missing)
+    return id_type(found)
+
+
+def require_item_id(text: str, kind: ItemKind) -> ItemId:
+    """Return the id of an item. Raises NOT_FOUND, in the words for this kind, for what is not a UUID."""
+    found = canonical_id(text)
+    if found is None:
+        raise not_found(NOT_FOUND[kind])
+    return ItemId(found)
 
 
 class Call:
@@ -96,6 +117,30 @@ class Call:
     def known_user(self) -> Principal | None:
         """Return who makes the request, if somebody does."""
         return self._principal
+
+    @property
+    def viewer(self) -> Viewer:
+        """Return whose view of the catalogue is wanted. Raises NOT_AUTHENTICATED as `user` does."""
+        user = self.user
+        return Viewer(user.user_id, user.role)
+
+    def path_id(self, id_type: Callable[[str], IdT], missing: str, parameter: str = "id") -> IdT:
+        """Return the id that the path names. Raises NOT_FOUND, with the message `missing`, for what is not a UUID."""
+        return require_id(self.parameters[parameter], id_type, missing)
+
+    def item_id(self, kind: ItemKind) -> ItemId:
+        """Return the item that the path names. Raises NOT_FOUND, in the words for this kind, for what is not a UUID."""
+        return require_item_id(self.parameters["id"], kind)
+
+    @property
+    def season_number(self) -> int | None:
+        """Return the season that the path names, or None. Raises NOT_FOUND for what is not a number."""
+        text = self.parameters.get("season")
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdigit() and len(text) <= _SEASON_DIGITS_MAX):
+            raise not_found("Season not found")
+        return int(text)
 
     @property
     def request(self) -> Request:

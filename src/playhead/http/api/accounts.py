@@ -12,10 +12,9 @@ from playhead.domain.accounts import (
     User,
 )
 from playhead.domain.devices import device_name
-from playhead.domain.model import LibraryId, Role, TokenId, UserId, canonical_id, instant_of
+from playhead.domain.model import LibraryId, Role, TokenId, UserId, instant_of
 from playhead.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.domain.tokens import TokenScope
-from playhead.errors import not_found
 from playhead.http.api.formats import Time, time_text
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
@@ -245,24 +244,17 @@ def device_of(call: Call) -> str:
 
 def user_id_of(call: Call, parameter: str) -> UserId:
     """Return the user that the path names. Raises NOT_FOUND for what is no UUID."""
-    return UserId(_id_of(call, parameter, "User not found"))
+    return call.path_id(UserId, "User not found", parameter)
 
 
 def token_id_of(call: Call) -> TokenId:
     """Return the token that the path names. Raises NOT_FOUND for what is no UUID."""
-    return TokenId(_id_of(call, "id", "Token not found"))
+    return call.path_id(TokenId, "Token not found")
 
 
 def library_id_of(call: Call) -> LibraryId:
     """Return the library that the path names. Raises NOT_FOUND for what is no UUID."""
-    return LibraryId(_id_of(call, "id", "Library not found"))
-
-
-def _id_of(call: Call, parameter: str, otherwise: str) -> str:
-    found = canonical_id(call.parameters[parameter])
-    if found is None:
-        raise not_found(otherwise)
-    return found
+    return call.path_id(LibraryId, "Library not found")
 
 
 def user_answer(user: User) -> UserAnswer:

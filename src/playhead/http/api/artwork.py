@@ -6,11 +6,9 @@ from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from playhead.domain.artwork import WIDTH_DEFAULT, ArtworkKind
-from playhead.domain.model import ItemId, ItemKind, canonical_id
-from playhead.errors import not_found
+from playhead.domain.model import ItemKind
 from playhead.http.api.streaming import has_tag
 from playhead.http.route import Call
-from playhead.services.access import NOT_FOUND, Viewer
 from playhead.services.artwork import MEDIA_TYPE, Artwork
 
 _MAX_AGE_S: Final = 3600
@@ -33,11 +31,8 @@ class ArtworkRoutes:
     async def read(self, call: Call) -> Response:
         """Send the poster or a still of an item, or of one season of a show: a JPEG of 2:3 or of 16:9."""
         query = call.query(ArtworkQuery)
-        item_id = canonical_id(call.parameters["id"])
-        if item_id is None:
-            raise not_found(NOT_FOUND[ItemKind.MOVIE])
-        viewer = Viewer(call.user.user_id, call.user.role)
-        picture = await self._artwork.find(viewer, ItemId(item_id), query.kind, query.width, query.season)
+        item_id = call.item_id(ItemKind.MOVIE)
+        picture = await self._artwork.find(call.viewer, item_id, query.kind, query.width, query.season)
         headers = {
             "etag": f'"{picture.tag}"',
             "vary": "authorization, cookie",  # a browser may be somebody else's by then

@@ -6,15 +6,14 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from playhead.domain.limits import REPORTS_OF_BATCH
-from playhead.domain.model import Instant, ItemId, ItemKind, canonical_id, instant_of
+from playhead.domain.model import Instant, ItemId, ItemKind, instant_of
 from playhead.domain.playback import Decision, Report
-from playhead.errors import PlayheadError, invalid, not_found
+from playhead.errors import PlayheadError, invalid
 from playhead.http.api.formats import ProgressAnswer, Time, progress_answer
 from playhead.http.api.playback import SaveRequest, report_of
 from playhead.http.bodies import UNDECODABLE, check, parse_leniently
 from playhead.http.errors import STATUS
-from playhead.http.route import Call
-from playhead.services.access import NOT_FOUND
+from playhead.http.route import Call, require_item_id
 from playhead.services.playback import Playback
 
 BODY_MAX_BYTES: Final = 1024 * 1024
@@ -124,10 +123,11 @@ def _addressed(
     if isinstance(request, PlayheadError):
         return request
     kind = ItemKind(request.kind)
-    item_id = canonical_id(request.id)
-    if item_id is None:
-        return not_found(NOT_FOUND[kind])
-    return kind, ItemId(item_id), report_of(request)._replace(client_now=client_now)
+    try:
+        item_id = require_item_id(request.id, kind)
+    except PlayheadError as error:
+        return error
+    return kind, item_id, report_of(request)._replace(client_now=client_now)
 
 
 def _result(outcome: Decision | PlayheadError) -> ResultAnswer:

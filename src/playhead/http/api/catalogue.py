@@ -8,12 +8,10 @@ from msgspec.structs import asdict
 from playhead.domain.access import may_administer
 from playhead.domain.accounts import NAME_LENGTH_MAX, NAME_PATTERN
 from playhead.domain.catalogue import MediaFile
-from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, canonical_id
+from playhead.domain.model import ItemKind, LibraryId, LibraryKind
 from playhead.domain.texts import PATH, WORD
-from playhead.errors import not_found
 from playhead.http.api.formats import ProgressAnswer, progress_answer, seconds, time_text
 from playhead.http.route import Call
-from playhead.services.access import NOT_FOUND, Viewer
 from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX, Catalogue, ItemListPage, ItemView, LibraryView, Tracks
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner, ScanSummary
@@ -189,7 +187,7 @@ class CatalogueRoutes:
 
     async def list_libraries(self, call: Call) -> LibrariesAnswer:
         """List the libraries that the caller may see."""
-        views = await self._catalogue.list_libraries(_viewer(call))
+        views = await self._catalogue.list_libraries(call.viewer)
         return LibrariesAnswer([library_answer(view, admin=may_administer(call.user.role)) for view in views])
 
     async def add_library(self, call: Call) -> LibraryAnswer:
@@ -200,18 +198,16 @@ class CatalogueRoutes:
 
     async def scan(self, call: Call) -> LibraryAnswer:
         """Begin a scan, which goes on by itself; the list of libraries shows when it ends and what it did."""
-        library_id = canonical_id(call.parameters["id"])
-        if library_id is None:
-            raise not_found("Library not found")
-        await self._scanner.start(LibraryId(library_id))
-        view = await self._catalogue.get_library(_viewer(call), LibraryId(library_id))
+        library_id = call.path_id(LibraryId, "Library not found")
+        await self._scanner.start(library_id)
+        view = await self._catalogue.get_library(call.viewer, library_id)
         return library_answer(view, admin=True)
 
     async def list_items(self, call: Call) -> ItemsAnswer:
         """List the available items that the caller may see."""
         query = call.query(ItemsQuery)
         page = await self._catalogue.list_items(
-            _viewer(call),
+            call.viewer,
             library=query.library,
             kind=query.kind,
             query=query.query,
@@ -223,8 +219,8 @@ class CatalogueRoutes:
 
     async def read_item(self, call: Call) -> ItemDetailAnswer:
         """Show an item, whether available or not, with its files and the caller's progress."""
-        item_id = _item_id(call, ItemKind.MOVIE)
-        detail = await self._catalogue.get_item(_viewer(call), item_id)
+        item_id = call.item_id(ItemKind.MOVIE)
+        detail = await self._catalogue.get_item(call.viewer, item_id)
         kind, state = detail.view.item.kind, None
         if kind is not ItemKind.SHOW:
             state = progress_answer(await self._playback.read(call.user.user_id, call.user.role, kind, item_id))
@@ -236,8 +232,8 @@ class CatalogueRoutes:
         """List the available episodes of a show by season and number."""
         query = call.query(EpisodesQuery)
         page = await self._catalogue.list_episodes(
-            _viewer(call),
-            _item_id(call, ItemKind.SHOW),
+            call.viewer,
+            call.item_id(ItemKind.SHOW),
             season=query.season,
             cursor=query.cursor,
             limit=query.limit,
@@ -334,14 +330,3 @@ def _scan_answer(summary: ScanSummary) -> ScanAnswer:
         skipped_files=[SkippedAnswer(path, reason) for path, reason in summary.skipped_files],
         failure=summary.failure,
     )
-
-
-def _viewer(call: Call) -> Viewer:
-    return Viewer(call.user.user_id, call.user.role)
-
-
-def _item_id(call: Call, kind: ItemKind) -> ItemId:
-    item_id = canonical_id(call.parameters["id"])
-    if item_id is None:
-        raise not_found(NOT_FOUND[kind])
-    return ItemId(item_id)

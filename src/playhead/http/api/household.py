@@ -5,8 +5,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from playhead.domain.household import PIN_PATTERN
-from playhead.domain.model import DeviceId, canonical_id
-from playhead.errors import not_found
+from playhead.domain.model import DeviceId
 from playhead.http.api.accounts import TimeText, UuidText, user_id_of
 from playhead.http.api.formats import time_text
 from playhead.http.route import Call
@@ -79,10 +78,7 @@ class HouseholdRoutes:
 
     async def forget(self, call: Call) -> None:
         """Forget a device and end the sessions that were opened at its tiles. For who remembered it, and for admins."""
-        found = canonical_id(call.parameters["id"])
-        if found is None:
-            raise not_found("Device not found")
-        await self._household.forget(call.user, DeviceId(found))
+        await self._household.forget(call.user, call.path_id(DeviceId, "Device not found"))
 
 
 def _device_answer(shared: SharedDevice) -> DeviceAnswer:

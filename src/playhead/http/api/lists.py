@@ -6,14 +6,12 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
 from playhead.domain.lists import NextKind
-from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, instant_of
-from playhead.errors import not_found
+from playhead.domain.model import EARLIEST, ItemKind, instant_of
 from playhead.http.api.catalogue import Cursor, ItemAnswer, Limit, item_answer
 from playhead.http.api.formats import Time, progress_answer, seconds, time_text
 from playhead.http.api.marks import TimeText, UuidText
 from playhead.http.bodies import check
 from playhead.http.route import Call
-from playhead.services.access import NOT_FOUND, Viewer
 from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX
 from playhead.services.lists import CardView, ChangedView, Lists, PlayedView, PlayingView, WatchedView
 
@@ -159,25 +157,25 @@ class ListRoutes:
 
     async def continue_watching(self, call: Call) -> CardsAnswer:
         """List what to go on with: a card for each movie and each show."""
-        cards = await self._lists.continue_watching(_viewer(call), call.query(CardsQuery).limit)
+        cards = await self._lists.continue_watching(call.viewer, call.query(CardsQuery).limit)
         return CardsAnswer([_card_answer(card) for card in cards])
 
     async def next_up(self, call: Call) -> NextUpAnswer:
         """Answer what to play of a show."""
-        following, view = await self._lists.next_up(_viewer(call), _item_id(call, ItemKind.SHOW))
+        following, view = await self._lists.next_up(call.viewer, call.item_id(ItemKind.SHOW))
         return NextUpAnswer(following.kind, None if view is None else _watched_answer(view))
 
     async def history(self, call: Call) -> HistoryAnswer:
         """List what was watched, newest first; plays without a time come last."""
         query = call.query(HistoryQuery)
-        plays, cursor = await self._lists.history(_viewer(call), query.cursor, query.limit)
+        plays, cursor = await self._lists.history(call.viewer, query.cursor, query.limit)
         return HistoryAnswer([_play_answer(each) for each in plays], cursor)
 
     async def now_playing(self, call: Call) -> PlayingListAnswer:
         """List what is being played just now."""
         query = call.query(PlayingQuery)
         playing, cursor = await self._lists.now_playing(
-            _viewer(call), everybody=query.all == "true", cursor=query.cursor, limit=query.limit
+            call.viewer, everybody=query.all == "true", cursor=query.cursor, limit=query.limit
         )
         return PlayingListAnswer([_playing_answer(each) for each in playing], cursor)
 
@@ -188,7 +186,7 @@ class ListRoutes:
         if query.changed_since is not None:
             since = max(since, instant_of(check({"changed_since": query.changed_since}, _Since).changed_since))
         rows, cursor = await self._lists.changed(
-            _viewer(call),
+            call.viewer,
             since,
             watched=None if query.watched is None else query.watched == "true",
             cursor=query.cursor,
@@ -198,28 +196,28 @@ class ListRoutes:
 
     async def hide(self, call: Call) -> None:
         """Take a card off continue watching until the next activity."""
-        await self._lists.hide(_viewer(call), _item_id(call, ItemKind.MOVIE), hidden=True)
+        await self._lists.hide(call.viewer, call.item_id(ItemKind.MOVIE), hidden=True)
 
     async def show(self, call: Call) -> None:
         """Put a hidden card back."""
-        await self._lists.hide(_viewer(call), _item_id(call, ItemKind.MOVIE), hidden=False)
+        await self._lists.hide(call.viewer, call.item_id(ItemKind.MOVIE), hidden=False)
 
     async def snooze(self, call: Call) -> None:
         """Take a card off continue watching until a time."""
         request = await call.json(SnoozeRequest)
-        await self._lists.snooze(_viewer(call), _item_id(call, ItemKind.MOVIE), instant_of(request.until))
+        await self._lists.snooze(call.viewer, call.item_id(ItemKind.MOVIE), instant_of(request.until))
 
     async def wake(self, call: Call) -> None:
         """Put a snoozed card back."""
-        await self._lists.snooze(_viewer(call), _item_id(call, ItemKind.MOVIE), None)
+        await self._lists.snooze(call.viewer, call.item_id(ItemKind.MOVIE), None)
 
     async def drop(self, call: Call) -> None:
         """Give a show up."""
-        await self._lists.drop(_viewer(call), _item_id(call, ItemKind.SHOW), dropped=True)
+        await self._lists.drop(call.viewer, call.item_id(ItemKind.SHOW), dropped=True)
 
     async def take_up(self, call: Call) -> None:
         """Take a show up again."""
-        await self._lists.drop(_viewer(call), _item_id(call, ItemKind.SHOW), dropped=False)
+        await self._lists.drop(call.viewer, call.item_id(ItemKind.SHOW), dropped=False)
 
 
 def _watched_answer(view: WatchedView) -> WatchedAnswer:
@@ -276,14 +274,3 @@ def _changed_answer(each: ChangedView) -> ChangedItemAnswer:
         progress.version,
         time_text(progress.changed_at),
     )
-
-
-def _viewer(call: Call) -> Viewer:
-    return Viewer(call.user.user_id, call.user.role)
-
-
-def _item_id(call: Call, kind: ItemKind) -> ItemId:
-    item_id = canonical_id(call.parameters["id"])
-    if item_id is None:
-        raise not_found(NOT_FOUND[kind])
-    return ItemId(item_id)

@@ -4,17 +4,13 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from playhead.domain.model import EARLIEST, ItemId, ItemKind, canonical_id, instant_of
-from playhead.errors import not_found
+from playhead.domain.model import EARLIEST, ItemKind, instant_of
 from playhead.http.api.catalogue import Cursor, Limit
 from playhead.http.api.formats import Time, progress_answer, seconds, time_text
 from playhead.http.bodies import decode
 from playhead.http.route import Call
-from playhead.services.access import NOT_FOUND
 from playhead.services.catalogue import LIMIT_MAX
 from playhead.services.marks import Mark, Marks, WatchState
-
-_SEASON_DIGITS_MAX = 6
 
 UuidText = Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
 TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
@@ -104,26 +100,26 @@ class MarkRoutes:
 
     async def read(self, call: Call) -> StateAnswer:
         """Answer all that is known of the item for the caller."""
-        return _state_answer(await self._marks.read(call.user.user_id, self._kind, self._item_id(call)))
+        return _state_answer(await self._marks.read(call.user.user_id, self._kind, call.item_id(self._kind)))
 
     async def forget(self, call: Call) -> None:
         """Remove the caller's progress, plays and kept points of the item; also where there are none."""
-        await self._marks.forget(call.user.user_id, self._kind, self._item_id(call))
+        await self._marks.forget(call.user.user_id, self._kind, call.item_id(self._kind))
 
     async def mark(self, call: Call) -> StateAnswer:
         """Mark the item as watched; it starts at the beginning again. Changes nothing where it is watched already."""
         mark = await _mark(call)
-        return _state_answer(await self._marks.mark(call.user.user_id, self._kind, self._item_id(call), mark))
+        return _state_answer(await self._marks.mark(call.user.user_id, self._kind, call.item_id(self._kind), mark))
 
     async def unwatch(self, call: Call) -> StateAnswer:
         """Take the mark and the position away; the plays stay."""
-        return _state_answer(await self._marks.mark(call.user.user_id, self._kind, self._item_id(call), None))
+        return _state_answer(await self._marks.mark(call.user.user_id, self._kind, call.item_id(self._kind), None))
 
     async def list_plays(self, call: Call) -> PlaysAnswer:
         """List how often the item was watched."""
         query = call.query(PlaysQuery)
         plays, cursor = await self._marks.list_plays(
-            call.user.user_id, self._kind, self._item_id(call), cursor=query.cursor, limit=query.limit
+            call.user.user_id, self._kind, call.item_id(self._kind), cursor=query.cursor, limit=query.limit
         )
         return PlaysAnswer(
             [
@@ -135,15 +131,13 @@ class MarkRoutes:
 
     async def remove_play(self, call: Call) -> None:
         """Remove one play; whether the item is watched stays."""
-        item_id = self._item_id(call)
-        play_id = canonical_id(call.parameters["play_id"])
-        if play_id is None:
-            raise not_found("Play not found")
+        item_id = call.item_id(self._kind)
+        play_id = call.path_id(str, "Play not found", "play_id")
         await self._marks.remove_play(call.user.user_id, self._kind, item_id, play_id)
 
     async def list_positions(self, call: Call) -> PositionsAnswer:
         """List the points to which one can go back."""
-        points = await self._marks.list_points(call.user.user_id, self._kind, self._item_id(call))
+        points = await self._marks.list_points(call.user.user_id, self._kind, call.item_id(self._kind))
         return PositionsAnswer(
             [
                 PositionAnswer(point_id, seconds(point.position_ms), time_text(point.kept_at), point.device)
@@ -153,14 +147,9 @@ class MarkRoutes:
 
     async def restore(self, call: Call) -> StateAnswer:
         """Go back to a kept point, which stays kept."""
-        item_id = self._item_id(call)
-        point_id = canonical_id(call.parameters["position_id"])
-        if point_id is None:
-            raise not_found("Position not found")
+        item_id = call.item_id(self._kind)
+        point_id = call.path_id(str, "Position not found", "position_id")
         return _state_answer(await self._marks.restore(call.user.user_id, self._kind, item_id, point_id))
-
-    def _item_id(self, call: Call) -> ItemId:
-        return _item_id(call, self._kind)
 
 
 class ShowMarkRoutes:
@@ -171,30 +160,15 @@ class ShowMarkRoutes:
 
     async def mark(self, call: Call) -> ChangedAnswer:
         """Mark every episode that has aired and is not watched; with `new_play`, add a play to each that has aired."""
-        mark = await _mark(call)
-        return ChangedAnswer(len(await self._marks.mark_show(call.user.user_id, *_episodes(call), mark)))
+        return await self._mark_episodes(call, await _mark(call))
 
     async def unwatch(self, call: Call) -> ChangedAnswer:
         """Take marks and positions of all these episodes away; the plays stay."""
-        return ChangedAnswer(len(await self._marks.mark_show(call.user.user_id, *_episodes(call), None)))
+        return await self._mark_episodes(call, None)
 
-
-def _item_id(call: Call, kind: ItemKind) -> ItemId:
-    item_id = canonical_id(call.parameters["id"])
-    if item_id is None:
-        raise not_found(NOT_FOUND[kind])
-    return ItemId(item_id)
-
-
-def _episodes(call: Call) -> tuple[ItemId, int | None]:
-    """Return the show, and the season where the path names one."""
-    show_id = _item_id(call, ItemKind.SHOW)
-    text = call.parameters.get("season")
-    if text is None:
-        return show_id, None
-    if not (text.isascii() and text.isdigit() and len(text) <= _SEASON_DIGITS_MAX):
-        raise not_found("Season not found")
-    return show_id, int(text)
+    async def _mark_episodes(self, call: Call, mark: Mark | None) -> ChangedAnswer:
+        show_id, season_number = call.item_id(ItemKind.SHOW), call.season_number
+        return ChangedAnswer(len(await self._marks.mark_show(call.user.user_id, show_id, season_number, mark)))
 
 
 async def _mark(call: Call) -> Mark:

@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from playhead.domain.accounts import Principal
-from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of
+from playhead.domain.model import Instant, ItemKind, Milliseconds, instant_of
 from playhead.domain.playback import Decision, Event, FrozenProgress, Progress, Report
-from playhead.errors import not_found
 from playhead.http.api.formats import MAX_SECONDS, ProgressAnswer, Text, Time, progress_answer
-from playhead.http.route import Call, Pending
-from playhead.services.access import NOT_FOUND
+from playhead.http.route import Call, Pending, require_item_id
 from playhead.services.playback import Playback
 
 
@@ -37,19 +35,13 @@ class PlaybackRoutes:
 
     def read(self, user: Principal, parameter: str, _: None) -> ProgressAnswer | Pending[ProgressAnswer]:
         """Answer the caller's progress of the item."""
-        found = self._playback.read_nowait(user.user_id, user.role, self._kind, self._require_id(parameter))
+        found = self._playback.read_nowait(user.user_id, user.role, self._kind, require_item_id(parameter, self._kind))
         return Pending(found, _progress_read) if isinstance(found, Future) else progress_answer(found)
 
     def save(self, user: Principal, parameter: str, request: SaveRequest) -> Pending[ProgressAnswer]:
         """Save a report and answer the progress after it. The answer leaves when the report is durable."""
-        report, item_id = report_of(request), self._require_id(parameter)
+        report, item_id = report_of(request), require_item_id(parameter, self._kind)
         return Pending(self._playback.save(user.user_id, self._kind, item_id, report), _progress_saved)
-
-    def _require_id(self, parameter: str) -> ItemId:
-        item_id = canonical_id(parameter)
-        if item_id is None:
-            raise not_found(NOT_FOUND[self._kind])
-        return ItemId(item_id)
 
 
 async def read_noop(_: Call) -> ProgressAnswer:

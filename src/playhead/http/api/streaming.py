@@ -19,13 +19,12 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from playhead.domain.model import FileId, ItemId, ItemKind, canonical_id
+from playhead.domain.model import FileId, ItemKind
 from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.connection import connection_of
 from playhead.http.errors import send_problem
 from playhead.http.route import Call
-from playhead.services.access import NOT_FOUND, Viewer
 from playhead.services.catalogue import Catalogue
 
 log = logging.getLogger(__name__)
@@ -76,22 +75,13 @@ class StreamRoutes:
 
     async def file(self, call: Call) -> Response:
         """Send one file, as an item's answer lists them."""
-        file_id = canonical_id(call.parameters["id"])
-        if file_id is None:
-            raise not_found(FILE_NOT_FOUND)
-        found = await self._catalogue.stream_file(_viewer(call), FileId(file_id))
+        file_id = call.path_id(FileId, FILE_NOT_FOUND)
+        found = await self._catalogue.stream_file(call.viewer, file_id)
         return await file_response(call.scope, found.path, found.file.container)
 
     async def _item(self, call: Call, kind: ItemKind) -> Response:
-        item_id = canonical_id(call.parameters["id"])
-        if item_id is None:
-            raise not_found(NOT_FOUND[kind])
-        found = await self._catalogue.stream_item(_viewer(call), kind, ItemId(item_id))
+        found = await self._catalogue.stream_item(call.viewer, kind, call.item_id(kind))
         return await file_response(call.scope, found.path, found.file.container)
-
-
-def _viewer(call: Call) -> Viewer:
-    return Viewer(call.user.user_id, call.user.role)
 
 
 def media_type_of(name: str, container: str | None) -> str:

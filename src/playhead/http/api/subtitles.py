@@ -4,11 +4,9 @@ from typing import Final
 
 from starlette.responses import Response
 
-from playhead.domain.model import FileId, canonical_id
-from playhead.errors import not_found
+from playhead.domain.model import FileId
 from playhead.http.api.streaming import FILE_NOT_FOUND, has_tag
 from playhead.http.route import Call
-from playhead.services.access import Viewer
 from playhead.services.subtitles import MEDIA_TYPE, Subtitles
 
 _LONGEST_INDEX: Final = 5  # digits
@@ -22,12 +20,9 @@ class SubtitleRoutes:
 
     async def read(self, call: Call) -> Response:
         """Send subtitles of a file as WebVTT, by the `index` that an item's answer gives them."""
-        file_id, index = canonical_id(call.parameters["id"]), call.parameters["index"]
-        if file_id is None:
-            raise not_found(FILE_NOT_FOUND)
-        viewer = Viewer(call.user.user_id, call.user.role)
+        file_id, index = call.path_id(FileId, FILE_NOT_FOUND), call.parameters["index"]
         is_number = index.isascii() and index.isdigit() and len(index) <= _LONGEST_INDEX
-        found = await self._subtitles.find(viewer, FileId(file_id), int(index) if is_number else 10**_LONGEST_INDEX)
+        found = await self._subtitles.find(call.viewer, file_id, int(index) if is_number else 10**_LONGEST_INDEX)
         headers = {"etag": f'"{found.tag}"'}
         if has_tag(call.header(b"if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)

@@ -10,18 +10,17 @@ from typing import Final, NamedTuple
 from starlette.responses import Response
 
 from playhead.domain.marks import UndoStep
-from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id
-from playhead.errors import invalid, not_found
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds
+from playhead.errors import invalid
 from playhead.http.pages.page import Pages, RenderPage, Visit, WayBack, read_form
 from playhead.http.pages.text import clock as position
 from playhead.http.pages.text import counted
+from playhead.http.route import require_id
 from playhead.services import undoing
-from playhead.services.access import NOT_FOUND
 from playhead.services.lists import Lists
 from playhead.services.marks import Mark, Marks
 
 _DAY_MS = 24 * 60 * 60 * 1000
-_SEASON_DIGITS_MAX = 6
 
 PAGE_OF: Final = {ItemKind.MOVIE: "/movies", ItemKind.EPISODE: "/episodes", ItemKind.SHOW: "/shows"}
 
@@ -63,12 +62,12 @@ class ActPages:
         """Return what a form about an item of this kind is sent to."""
 
         async def act(visit: Visit) -> Response:
-            item_id = item_id_of(visit, kind)
+            item_id = visit.call.item_id(kind)
             form = await read_form(visit.call)
             known = _ACTS[kind].get(form.get("do", ""))
             if known is None:
                 raise invalid({"do": ["cannot be done here"]})
-            done = await known(self, Aim(visit, kind, item_id, season_number_of(visit), form))
+            done = await known(self, Aim(visit, kind, item_id, visit.call.season_number, form))
             return self._pages.answer_act(visit, form, *done)
 
         return act
@@ -103,13 +102,13 @@ class ActPages:
 
     async def remove_play(self, aim: Aim) -> Done:
         """Remove one play; whether the item is watched stays."""
-        play_id = _id(aim.fields.get("play"), "Play not found")
+        play_id = require_id(aim.fields.get("play", ""), str, "Play not found")
         await self._marks.remove_play(aim.visit.user.user_id, aim.kind, aim.item_id, play_id)
         return Done("The play was removed")
 
     async def restore(self, aim: Aim) -> Done:
         """Go back to a kept point."""
-        point_id = _id(aim.fields.get("position"), "Position not found")
+        point_id = require_id(aim.fields.get("position", ""), str, "Position not found")
         state = await self._marks.restore(aim.visit.user.user_id, aim.kind, aim.item_id, point_id)
         at = Milliseconds(0) if state.progress is None else state.progress.position_ms
         return Done(f"Back at {position(at)}")
@@ -177,25 +176,3 @@ def _marked(undos: Sequence[UndoStep], mark: Mark | None, what: str | None) -> D
     value = undoing.encode(undos)
     way_back = None if value is None else WayBack("/undo", {"value": value})
     return Done(words if what is None else f"{words}: {what}", way_back)
-
-
-def item_id_of(visit: Visit, kind: ItemKind) -> ItemId:
-    """Return the item that a path names. Raises NOT_FOUND."""
-    return ItemId(_id(visit.call.parameters["id"], NOT_FOUND[kind]))
-
-
-def season_number_of(visit: Visit) -> int | None:
-    """Return the season that a path names, if it does. Raises NOT_FOUND."""
-    text = visit.call.parameters.get("season")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= _SEASON_DIGITS_MAX):
-        raise not_found("Season not found")
-    return int(text)
-
-
-def _id(text: str | None, message: str) -> str:
-    found = canonical_id(text or "")
-    if found is None:
-        raise not_found(message)
-    return found

@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from playhead.domain.accounts import Principal, TokenKind
 from playhead.domain.household import PIN_LENGTH_MAX, PIN_LENGTH_MIN, Entry, may_allow_tap
-from playhead.domain.model import DeviceId, UserId, canonical_id
+from playhead.domain.model import DeviceId, UserId
 from playhead.errors import Code, PlayheadError, access_denied, not_found
 from playhead.http.api.accounts import device_of, user_id_of
 from playhead.http.errors import STATUS
@@ -22,7 +22,7 @@ from playhead.http.pages.page import (
     set_session,
 )
 from playhead.http.pages.text import patience
-from playhead.http.route import Call
+from playhead.http.route import Call, require_id
 from playhead.services.accounts import Accounts
 from playhead.services.household import Household, SharedDevice, Tile
 
@@ -95,7 +95,7 @@ class HouseholdPages:
         return redirect(visit.call, "/household?done=pin-removed")
 
     async def _change_place(self, visit: Visit, form: Mapping[str, str]) -> Response:
-        device_id = _device_id(form.get("device", ""))
+        device_id = require_id(form.get("device", ""), DeviceId, "Device not found")
         match form.get("do"):
             case "join":
                 await self._household.join(visit.user, device_id)
@@ -215,10 +215,3 @@ def _session_of(user: Principal | None) -> Principal | None:
     if user is not None and user.token_kind is TokenKind.PROXY:
         raise access_denied()
     return user
-
-
-def _device_id(text: str) -> DeviceId:
-    found = canonical_id(text)
-    if found is None:
-        raise not_found("Device not found")
-    return DeviceId(found)

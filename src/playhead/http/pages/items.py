@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from playhead.domain.model import ItemKind
-from playhead.http.pages.acts import item_id_of, season_number_of
 from playhead.http.pages.page import Pages, Visit
 from playhead.services.browsing import Browsing
 
@@ -25,16 +24,16 @@ class ItemPages:
 
     async def _item(self, visit: Visit, kind: ItemKind) -> Response:
         cursor = visit.call.request.query_params.get("plays")
-        page = await self._browsing.item(visit.viewer, kind, item_id_of(visit, kind), cursor)
+        page = await self._browsing.item(visit.viewer, kind, visit.call.item_id(kind), cursor)
         return self._pages.render(visit, "item.html", page=page)
 
     async def show_show(self, visit: Visit) -> Response:
         """Show a show with its seasons, and what to play of it."""
-        page = await self._browsing.show(visit.viewer, item_id_of(visit, ItemKind.SHOW))
+        page = await self._browsing.show(visit.viewer, visit.call.item_id(ItemKind.SHOW))
         return self._pages.render(visit, "show.html", page=page)
 
     async def show_season(self, visit: Visit) -> Response:
         """Show a season with its episodes."""
-        number = season_number_of(visit) or 0
-        page = await self._browsing.season(visit.viewer, item_id_of(visit, ItemKind.SHOW), number)
+        number = visit.call.season_number or 0
+        page = await self._browsing.season(visit.viewer, visit.call.item_id(ItemKind.SHOW), number)
         return self._pages.render(visit, "season.html", page=page)

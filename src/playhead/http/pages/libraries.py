@@ -6,9 +6,8 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from playhead.domain.lists import WatchFilter
-from playhead.domain.model import LibraryId, canonical_id
+from playhead.domain.model import LibraryId
 from playhead.domain.texts import WORD
-from playhead.errors import not_found
 from playhead.http.pages.page import Pages, Visit
 from playhead.services.browsing import Browsing
 
@@ -37,15 +36,13 @@ class LibraryPages:
 
     async def show(self, visit: Visit) -> Response:
         """Show a part of a library: what its filter, its order and its search leave."""
-        library_id = canonical_id(visit.call.parameters["id"])
-        if library_id is None:
-            raise not_found("Library not found")
+        library_id = visit.call.path_id(LibraryId, "Library not found")
         asked = visit.call.request.query_params
         shelf, sort, query = asked.get("show", ""), asked.get("sort", ""), _query(asked.get("find"))
         shelf = WatchFilter(shelf) if shelf in SHELVES else WatchFilter.ALL
         sort = sort if sort in ORDERS else "title"
         page = await self._browsing.shelf(
-            visit.viewer, LibraryId(library_id), shelf=shelf, query=query, sort=sort, cursor=asked.get("cursor")
+            visit.viewer, library_id, shelf=shelf, query=query, sort=sort, cursor=asked.get("cursor")
         )
 
         def link(**change: str) -> str:

@@ -4,7 +4,7 @@ from starlette.responses import Response
 
 from playhead.domain.accounts import TokenKind
 from playhead.domain.identity import PROXY_ISSUER
-from playhead.domain.model import IdentityId, canonical_id
+from playhead.domain.model import IdentityId
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.errors import STATUS
 from playhead.http.pages.entrance import Ways
@@ -58,10 +58,9 @@ class SignInSettings:
     async def unlink(self, visit: Visit) -> Response:
         """Unlink an identity. One that is gone already is as good."""
         await read_form(visit.call)
-        identity_id = canonical_id(visit.call.parameters["id"])
         try:
-            if identity_id is not None:
-                await self._identities.unlink(visit.user.user_id, IdentityId(identity_id))
+            identity_id = visit.call.path_id(IdentityId, "Identity not found")
+            await self._identities.unlink(visit.user.user_id, identity_id)
         except PlayheadError as error:
             if error.code is not Code.NOT_FOUND:
                 return await self._refuse(visit, error)

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from playhead.domain.catalogue import Item, MediaFile, Version, versions
-from playhead.domain.model import FileId, ItemId, ItemKind, Milliseconds, canonical_id
+from playhead.domain.model import FileId, ItemKind, Milliseconds
 from playhead.domain.tracks import SubtitleTrack
 from playhead.errors import not_found
 from playhead.http.api.formats import MAX_SECONDS, seconds
@@ -116,10 +116,7 @@ class WatchPages:
 
     async def _find(self, visit: Visit, kind: ItemKind) -> ItemDetail:
         """Return the item, which has files to play. Raises NOT_FOUND, ACCESS_DENIED."""
-        item_id = canonical_id(visit.call.parameters["id"])
-        if item_id is None:
-            raise not_found(NOT_FOUND[kind])
-        detail = await self._catalogue.get_item(visit.viewer, ItemId(item_id))
+        detail = await self._catalogue.get_item(visit.viewer, visit.call.item_id(kind))
         if detail.view.item.kind is not kind:
             raise not_found(NOT_FOUND[kind])
         if not detail.files:
