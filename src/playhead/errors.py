@@ -28,8 +28,9 @@ class Code(Enum):
 class PlayheadError(Exception):
     """An expected refusal: a `code`, a `message` for the client, and for INVALID the faulty members.
 
-    `details` maps each faulty member to its faults, all of them at once. `retry_after_s` says when a repetition may
-    succeed (TOO_MANY_ATTEMPTS, UNAVAILABLE). Anything else that is raised is a defect and stays private.
+    `details` maps each faulty member to its faults, all of them at once. `member` names what a NOT_FOUND or a CONFLICT
+    is about, for callers that must tell one from another; it is not part of any answer. `retry_after_s` says when a
+    repetition may succeed (TOO_MANY_ATTEMPTS, UNAVAILABLE). Anything else that is raised is a defect and stays private.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class PlayheadError(Exception):
         message: str,
         *,
         details: Mapping[str, Sequence[str]] | None = None,
+        member: str | None = None,
         retry_after_s: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.details = details
+        self.member = member
         self.retry_after_s = retry_after_s
 
 
@@ -71,9 +74,9 @@ def insufficient_scope(scope: str) -> PlayheadError:
     return PlayheadError(Code.INSUFFICIENT_SCOPE, f"The scope of this token, {scope}, does not allow this")
 
 
-def not_found(message: str = "Not found") -> PlayheadError:
+def not_found(message: str = "Not found", *, member: str | None = None) -> PlayheadError:
     """Something does not exist; `message` names it."""
-    return PlayheadError(Code.NOT_FOUND, message)
+    return PlayheadError(Code.NOT_FOUND, message, member=member)
 
 
 def invalid(details: Mapping[str, Sequence[str]]) -> PlayheadError:
@@ -81,9 +84,9 @@ def invalid(details: Mapping[str, Sequence[str]]) -> PlayheadError:
     return PlayheadError(Code.INVALID, "Invalid data", details=details)
 
 
-def conflict(message: str) -> PlayheadError:
-    """The request contradicts what exists already, such as a name that is taken."""
-    return PlayheadError(Code.CONFLICT, message)
+def conflict(message: str, *, member: str | None = None) -> PlayheadError:
+    """The request contradicts what exists already, such as a name that is taken: then `member` is the name."""
+    return PlayheadError(Code.CONFLICT, message, member=member)
 
 
 def limit_reached(message: str) -> PlayheadError:

@@ -469,7 +469,7 @@ class Accounts:
             try:
                 storage.add_user(connection, user, login_key(name), password_hash)
             except storage.NameTakenError as error:
-                raise conflict("User name is taken") from error
+                raise conflict("User name is taken", member="username") from error
 
         await self._database.write(create)
         return user
@@ -531,7 +531,7 @@ class Accounts:
                 try:
                     storage.rename_user(connection, user_id, clean_name(name), login_key(name))
                 except storage.NameTakenError as error:
-                    raise conflict("User name is taken") from error
+                    raise conflict("User name is taken", member="username") from error
             if password_hash is not None:
                 storage.set_password_hash(connection, user_id, password_hash)
             sessions = 0 if password_hash is None else storage.remove_sessions(connection, user_id)
@@ -737,7 +737,7 @@ def _refuse_unknown(connection: Connection, library_id: LibraryId, user_id: User
 
 def _set_role(connection: Connection, user: User, role: Role) -> None:
     if user.role is Role.ADMIN and is_last_admin(storage.lock_admins(connection), user.id):
-        raise conflict("The last admin cannot be demoted")
+        raise conflict("The last admin cannot be demoted", member="role")
     storage.set_role(connection, user.id, role)
     if not may_keep_account(role):
         storage.remove_api_tokens(connection, user.id)

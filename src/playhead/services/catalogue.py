@@ -133,13 +133,13 @@ class Catalogue:
                 raise LIBRARIES.refusal()
             others = [Path(other.path) for other in libraries if other.path is not None]
             if folder is not None and nested(folder, others) is not None:
-                raise conflict("The folder belongs to another library, or holds one")
+                raise conflict("The folder belongs to another library, or holds one", member="path")
             catalogue.add_library(connection, library)
 
         try:
             await self._database.write(add)
         except LibraryNameTakenError:
-            raise conflict("This name is taken") from None
+            raise conflict("This name is taken", member="name") from None
         return library
 
     async def rename_library(self, library_id: LibraryId, name: str) -> None:
@@ -155,7 +155,7 @@ class Catalogue:
             if not await self._database.write(rename):
                 raise not_found("Library not found")
         except LibraryNameTakenError:
-            raise conflict("This name is taken") from None
+            raise conflict("This name is taken", member="name") from None
 
     async def list_libraries(self, viewer: Viewer) -> list[LibraryView]:
         """Return the libraries that a viewer may see, by name."""

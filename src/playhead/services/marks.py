@@ -150,12 +150,12 @@ class Marks:
             self._publish([Change(user_id, Topic.PROGRESS, (item_id,))])
 
     async def remove_play(self, user_id: UserId, kind: ItemKind, item_id: ItemId, play_id: str) -> None:
-        """Remove one play; the watched flag does not change. Raises NOT_FOUND for the play, too."""
+        """Remove one play; the watched flag stays. Raises NOT_FOUND for the play, too, with the `member` play_id."""
 
         def run(connection: Connection) -> None:
             _require(connection, (user_id, item_id), kind)
             if not storage.remove_play(connection, (user_id, item_id), play_id):
-                raise not_found("Play not found")
+                raise not_found("Play not found", member="play_id")
 
         await self._database.write(run)
         self._publish([Change(user_id, Topic.WATCHED, (item_id,))])

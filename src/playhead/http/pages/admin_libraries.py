@@ -9,7 +9,7 @@ from playhead.domain.model import LibraryKind
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import library_id_of
 from playhead.http.errors import STATUS
-from playhead.http.pages.page import Pages, Visit, read_form, redirect, way_back
+from playhead.http.pages.page import Pages, Visit, form_faults, read_form, redirect, way_back
 from playhead.services.catalogue import Catalogue
 from playhead.services.folders import look_around
 from playhead.services.scanning import Scanner
@@ -56,7 +56,7 @@ class LibraryAdminPages:
         try:
             await self._catalogue.rename_library(library_id, name)
         except PlayheadError as error:
-            return await self._page(visit, name=name, details=_faults(error), status=STATUS[error.code])
+            return await self._page(visit, name=name, details=form_faults(error), status=STATUS[error.code])
         return redirect(visit.call, f"/admin/libraries/{library_id}?done=renamed")
 
     async def show_form(self, visit: Visit) -> Response:
@@ -77,7 +77,7 @@ class LibraryAdminPages:
         try:
             library = await self._catalogue.add_library(wanted["name"], LibraryKind(wanted["kind"]), wanted["path"])
         except PlayheadError as error:
-            return await self._form(visit, wanted, _faults(error), STATUS[error.code])
+            return await self._form(visit, wanted, form_faults(error), STATUS[error.code])
         await self._scanner.start(library.id)
         return redirect(visit.call, f"/admin/libraries/{library.id}?added=1")
 
@@ -110,12 +110,3 @@ class LibraryAdminPages:
             name_length_max=NAME_LENGTH_MAX,
             **(form | values),
         )
-
-
-def _faults(error: PlayheadError) -> Mapping[str, Sequence[str]]:
-    """Return the faults of a form by its fields; what is none of the form's is raised again."""
-    if error.code is Code.INVALID:
-        return error.details or {}
-    if error.code is not Code.CONFLICT:
-        raise error
-    return {"path" if "folder" in error.message else "name": [error.message]}

@@ -12,7 +12,7 @@ from playhead.domain.passwords import PASSWORD_LENGTH_MAX, PASSWORD_LENGTH_MIN
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import user_id_of
 from playhead.http.errors import STATUS
-from playhead.http.pages.page import Pages, Visit, read_form, redirect
+from playhead.http.pages.page import Pages, Visit, form_faults, read_form, redirect
 from playhead.http.pages.settings import what_ended
 from playhead.services.accounts import Accounts
 from playhead.services.household import Household
@@ -66,7 +66,7 @@ class UserAdminPages:
                 form.get("username", ""), None if not password and may_lack_password(role) else password, role
             )
         except PlayheadError as error:
-            return self._form(visit, form, granted, _faults(error, "username"), STATUS[error.code])
+            return self._form(visit, form, granted, form_faults(error), STATUS[error.code])
         await self._accounts.set_grants(user.id, granted)
         return redirect(visit.call, f"/admin/users/{user.id}?done=added")
 
@@ -80,11 +80,11 @@ class UserAdminPages:
     async def rename(self, visit: Visit) -> Response:
         """Give a user another name."""
         name = (await read_form(visit.call)).get("username", "")
-        return await self._change(visit, "name", "username", name=name)
+        return await self._change(visit, "name", name=name)
 
     async def set_role(self, visit: Visit) -> Response:
         """Make a user an admin, or no longer."""
-        return await self._change(visit, "role", "role", role=_role(await read_form(visit.call)))
+        return await self._change(visit, "role", role=_role(await read_form(visit.call)))
 
     async def set_password(self, visit: Visit) -> Response:
         """Give a user a password, which signs all their devices out."""
@@ -93,7 +93,7 @@ class UserAdminPages:
         try:
             changed = await self._accounts.change_user(user_id, password=password, end_tokens="end_tokens" in form)
         except PlayheadError as error:
-            return await self._page(visit, details=_faults(error, "password"), status=STATUS[error.code])
+            return await self._page(visit, details=form_faults(error), status=STATUS[error.code])
         ended = f"sessions={changed.ended.sessions}&tokens={changed.ended.tokens}"
         return redirect(visit.call, f"/admin/users/{user_id}?done=password&{ended}")
 
@@ -107,7 +107,7 @@ class UserAdminPages:
         try:
             await self._household.set_pin(user_id, form.get("pin", ""))
         except PlayheadError as error:
-            return await self._page(visit, details=_faults(error, "pin"), status=STATUS[error.code])
+            return await self._page(visit, details=form_faults(error), status=STATUS[error.code])
         return redirect(visit.call, f"/admin/users/{user_id}?done=pin")
 
     async def set_grants(self, visit: Visit) -> Response:
@@ -132,15 +132,13 @@ class UserAdminPages:
             return await self._removal(visit, error.message, STATUS[error.code])
         return redirect(visit.call, "/admin/users?removed=1")
 
-    async def _change(
-        self, visit: Visit, done: str, field: str, *, name: str | None = None, role: Role | None = None
-    ) -> Response:
+    async def _change(self, visit: Visit, done: str, *, name: str | None = None, role: Role | None = None) -> Response:
         user_id = user_id_of(visit.call, "id")
         try:
             await self._accounts.change_user(user_id, name=name, role=role)
         except PlayheadError as error:
             values = {} if name is None else {"username": name}
-            return await self._page(visit, details=_faults(error, field), status=STATUS[error.code], **values)
+            return await self._page(visit, details=form_faults(error), status=STATUS[error.code], **values)
         if user_id == visit.user.user_id and role not in {None, Role.ADMIN}:
             return redirect(visit.call, "/")  # the pages of admins are theirs no longer
         return redirect(visit.call, f"/admin/users/{user_id}?done={done}")
@@ -210,12 +208,3 @@ def _role(form: Mapping[str, str]) -> Role:
 def _ticked(visit: Visit, form: Mapping[str, str]) -> frozenset[LibraryId]:
     """Return the libraries that a form ticks. An admin sees all, so all that there are are on the page."""
     return frozenset(library.id for library in visit.libraries if f"library-{library.id}" in form)
-
-
-def _faults(error: PlayheadError, field: str) -> Mapping[str, Sequence[str]]:
-    """Return the faults of a form by its fields; what is none of the form's is raised again."""
-    if error.code is Code.INVALID:
-        return error.details or {}
-    if error.code is not Code.CONFLICT:
-        raise error
-    return {field: [error.message]}

@@ -9,9 +9,10 @@ from zoneinfo import ZoneInfo
 
 from starlette.responses import JSONResponse, Response
 
-from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, instant_of, moment_of
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.pages.page import Pages, Visit, read_form, redirect, wants_json, way_back
+from playhead.http.route import require_id
 from playhead.services.lists import Lists, PlayedView
 from playhead.services.marks import Marks
 
@@ -86,13 +87,14 @@ class HistoryPages:
         """Remove a play from the history. One that is gone already is as good."""
         form = await read_form(visit.call)
         kind = form.get("kind")
-        item_id, play_id = canonical_id(form.get("item", "")), canonical_id(visit.call.parameters["id"])
-        if kind not in {ItemKind.MOVIE, ItemKind.EPISODE} or item_id is None or play_id is None:
+        item_id = require_id(form.get("item", ""), ItemId, "Play not found")
+        play_id = visit.call.path_id(str, "Play not found")
+        if kind not in {ItemKind.MOVIE, ItemKind.EPISODE}:
             raise not_found("Play not found")
         try:
-            await self._marks.remove_play(visit.user.user_id, ItemKind(kind), ItemId(item_id), play_id)
+            await self._marks.remove_play(visit.user.user_id, ItemKind(kind), item_id, play_id)
         except PlayheadError as error:
-            if error.message != "Play not found":
+            if (error.code, error.member) != (Code.NOT_FOUND, "play_id"):
                 raise
         if wants_json(visit.call):
             return JSONResponse({})

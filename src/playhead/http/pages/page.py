@@ -317,3 +317,12 @@ async def read_form(call: Call, members_max: int = _FORM_MEMBERS_MAX) -> dict[st
         return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=members_max))
     except ValueError:
         raise PlayheadError(Code.MALFORMED, "Malformed form") from None
+
+
+def form_faults(error: PlayheadError) -> Mapping[str, Sequence[str]]:
+    """Return the faults of a form by its fields; an error that belongs to none of its fields is raised again."""
+    if error.code is Code.INVALID:
+        return error.details or {}
+    if error.code is Code.CONFLICT and error.member is not None:
+        return {error.member: [error.message]}
+    raise error
