@@ -14,7 +14,8 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.errors import Code, PlayheadError
 from playhead.services.access import Viewer
-from playhead.services.catalogue import SORTS, Catalogue, ItemListPage
+from playhead.services.catalogue import Catalogue, ItemListPage
+from playhead.services.cursors import SORTS
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange

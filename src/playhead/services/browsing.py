@@ -22,11 +22,10 @@ from playhead.domain.lists import (
 )
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, moment_of
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, completion_percentage, resume_position
-from playhead.errors import invalid, not_found
-from playhead.services import cursors
+from playhead.errors import not_found
 from playhead.services.access import Viewer, require_library, visible_libraries
-from playhead.services.catalogue import SORTS, ItemCursor, bad_cursor, decode_cursor, encode_cursor, visible_item
-from playhead.services.cursors import TimeCursor
+from playhead.services.catalogue import visible_item
+from playhead.services.cursors import TimeCursor, decode_cursor, decode_item_cursor, encode_item_cursor
 from playhead.services.lists import WatchedView
 from playhead.services.marks import PlayPage, page_of_plays
 from playhead.storage import browsing as storage
@@ -190,15 +189,9 @@ class Browsing:
     ) -> ShelfPage:
         """Return a page of a library. Also raises INVALID (`sort`, `cursor`).
 
-        `query`: every word of it must occur in the title. `sort` is one of SORTS.
+        `query`: every word of it must occur in the title. `sort` is one of `cursors.SORTS`.
         """
-        if sort not in SORTS:
-            raise invalid({"sort": [f"must be one of {', '.join(SORTS)}"]})
-        after = None if cursor is None else decode_cursor(cursor, ItemCursor)
-        by_title = ItemOrder(sort.lstrip("-")) is ItemOrder.TITLE
-        if after is not None and (after.sort != sort or isinstance(after.key, str) != by_title):
-            raise bad_cursor()
-        place = None if after is None else ListPosition(after.key, after.id)
+        place = decode_item_cursor(sort, cursor)
         today = _today(self._clock())
 
         def load(connection: Connection) -> ShelfPage:
@@ -209,7 +202,7 @@ class Browsing:
             goes_on = len(rows) > len(shown)
             movies = [self._seen(each) for each in shown if kind is ItemKind.MOVIE]
             shows = self._shows(connection, viewer, shown, today) if kind is ItemKind.SHOW else []
-            cursor = encode_cursor((sort, *rows[SHELF_LENGTH - 1][1])) if goes_on else None
+            cursor = encode_item_cursor(sort, rows[SHELF_LENGTH - 1][1]) if goes_on else None
             return ShelfPage(library, movies, shows, cursor)
 
         return await self._database.read(load)
@@ -283,7 +276,7 @@ class Browsing:
 
         Also raises INVALID for the cursor.
         """
-        after = None if plays_cursor is None else cursors.decode_cursor(plays_cursor, TimeCursor)
+        after = None if plays_cursor is None else decode_cursor(plays_cursor, TimeCursor)
 
         def load(connection: Connection) -> ItemPageView:
             view = visible_item(connection, viewer, item_id, kind)

@@ -1,12 +1,11 @@
 """Libraries, items and files: listing, looking up, and finding the file to play."""
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -26,18 +25,14 @@ from playhead.errors import conflict, invalid, not_found
 from playhead.media.folders import contained, nested
 from playhead.media.tracks import Tracks, list_tracks
 from playhead.services.access import NOT_FOUND, Viewer, require_library, visible_libraries, wrong_kind
+from playhead.services.cursors import decode_cursor, decode_item_cursor, encode_cursor, encode_item_cursor
 from playhead.services.scanning import ScanSummary
 from playhead.storage import catalogue
 from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition
 from playhead.storage.engine.database import Connection, Database
 
-# Beyond any year, number or time in milliseconds, and within SQLite's and PostgreSQL's bigint, which end at 2**63.
-_INTEGER_MAX = 1 << 62
-
 LIMIT_MAX = 500
 LIMIT_DEFAULT = 50
-
-SORTS = ("title", "-title", "year", "-year", "added", "-added")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +83,7 @@ class StreamFile:
     file: MediaFile
 
 
-class ItemCursor(NamedTuple):
-    """Where a list of items continues, and its sort order."""
-
-    sort: str
-    key: str | int
-    id: ItemId
-
-
 P = TypeVar("P", bound=tuple[object, ...])
-C = TypeVar("C", ItemCursor, EpisodePosition)
 
 
 class Catalogue:
@@ -200,15 +186,11 @@ class Catalogue:
     ) -> ItemListPage:
         """Return available items of one library (by id or name) or of all that the viewer may see.
 
-        `query`: every word of it must occur in the title, ignoring case and accents. `sort` is one of SORTS. `limit`
-        None returns all. Raises INVALID (`sort`, `cursor`), and NOT_FOUND and ACCESS_DENIED for the library.
+        `query`: every word of it must occur in the title, ignoring case and accents. `sort` is one of
+        `cursors.SORTS`. `limit` None returns all. Raises INVALID (`sort`, `cursor`), NOT_FOUND and ACCESS_DENIED for
+        the library.
         """
-        if sort not in SORTS:
-            raise invalid({"sort": [f"must be one of {', '.join(SORTS)}"]})
-        order, descending = ItemOrder(sort.lstrip("-")), sort.startswith("-")
-        after = None if cursor is None else decode_cursor(cursor, ItemCursor)
-        if after is not None and (after.sort != sort or isinstance(after.key, str) != (order is ItemOrder.TITLE)):
-            raise bad_cursor()
+        after = decode_item_cursor(sort, cursor)
         words = search_title(query).split() if query else []
 
         def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, ListPosition]]]:
@@ -223,15 +205,15 @@ class Catalogue:
                 libraries.keys(),
                 kind=kind,
                 words=words,
-                order=order,
-                descending=descending,
-                after=None if after is None else ListPosition(after.key, after.id),
+                order=ItemOrder(sort.lstrip("-")),
+                descending=sort.startswith("-"),
+                after=after,
                 limit=None if limit is None else limit + 1,
             )
             return libraries, items
 
         libraries, rows = await self._database.read(load)
-        return _page(rows, limit, libraries, lambda place: (sort, *place))
+        return _page(rows, limit, libraries, partial(encode_item_cursor, sort))
 
     async def get_item(self, viewer: Viewer, item_id: ItemId) -> ItemDetail:
         """Return an item, removed or not, with its files. Raises NOT_FOUND, ACCESS_DENIED."""
@@ -265,7 +247,7 @@ class Catalogue:
             return show.library, catalogue.list_episodes(connection, show_id, season, after, more)
 
         library, rows = await self._database.read(load)
-        return _page(rows, limit, {library.id: library}, lambda place: place)
+        return _page(rows, limit, {library.id: library}, encode_cursor)
 
     # Files
 
@@ -354,39 +336,10 @@ def _page(
     rows: Sequence[tuple[Item, P]],
     limit: int | None,
     libraries: dict[LibraryId, Library],
-    cursor_of: Callable[[P], tuple[object, ...]],
+    encode: Callable[[P], str],
 ) -> ItemListPage:
     """Remove the extra row that was requested to find out whether the list continues."""
     shown = rows if limit is None else rows[:limit]
     items = [ItemView(item, libraries[item.library_id]) for item, _ in shown]
     goes_on = len(shown) < len(rows)
-    return ItemListPage(items, encode_cursor(cursor_of(shown[-1][1])) if goes_on else None)
-
-
-def encode_cursor(place: tuple[object, ...]) -> str:
-    """Encode a position in a list as an opaque string."""
-    return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str, kind: type[C]) -> C:
-    """Decode a cursor. Raises INVALID."""
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        place = msgspec.json.decode(raw, type=kind)
-    except (binascii.Error, ValueError, msgspec.DecodeError):
-        raise bad_cursor() from None
-    # A forged cursor must not reach the store with values that it cannot take.
-    if canonical_id(place.id) != place.id or not all(map(_is_storable, place)):
-        raise bad_cursor()
-    return place
-
-
-def _is_storable(member: object) -> bool:
-    if isinstance(member, int):
-        return abs(member) < _INTEGER_MAX
-    return "\0" not in str(member)
-
-
-def bad_cursor() -> Exception:
-    """The cursor does not belong to this list."""
-    return invalid({"cursor": ["is no cursor of this list"]})
+    return ItemListPage(items, encode(shown[-1][1]) if goes_on else None)
