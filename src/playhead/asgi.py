@@ -277,6 +277,7 @@ class Playhead:
                 marks=installation.marks,
                 lists=installation.lists,
                 browsing=installation.browsing,
+                snapshots=installation.snapshots,
                 events=installation.events,
                 is_ready=is_ready,
                 numbers=self._numbers,

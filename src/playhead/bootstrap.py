@@ -43,6 +43,7 @@ from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.services.scanning import Scanner, ScanTools
 from playhead.services.sign_in_steps import SignInSteps
+from playhead.services.snapshots import Snapshots
 from playhead.services.subtitles import Subtitles, SubtitleTools
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.folder_lock import FolderLock, lock_shared
@@ -79,6 +80,7 @@ class Installation:
     marks: Marks
     lists: Lists
     browsing: Browsing
+    snapshots: Snapshots
     events: Events
     backups: Backups | None
 
@@ -189,6 +191,7 @@ async def open_installation(
         playback = Playback(database, events, clock=clock, new_id=new_id, policy=policy)
         lists = Lists(database, clock=clock, policy=policy, publish=events.publish)
         marks = Marks(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
+        browsing = Browsing(database, clock=clock, policy=policy)
         try:
             yield Installation(
                 database=database,
@@ -217,7 +220,8 @@ async def open_installation(
                 history=History(database, clock=clock, policy=policy),
                 marks=marks,
                 lists=lists,
-                browsing=Browsing(database, clock=clock, policy=policy),
+                browsing=browsing,
+                snapshots=Snapshots(database, browsing, lists, marks),
                 events=events,
                 backups=backups,
             )

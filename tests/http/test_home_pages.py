@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Connection, event, insert
 from sqlalchemy.engine import Engine
 
 from pages import LENGTH_S, OWN, Seen, Visitor, enter, submit, words
+from playhead.storage import schema
 from shelves import SERIES, STATION, episode_id, movie_id, stock_movies, stock_series
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
@@ -34,6 +35,19 @@ def statements() -> Iterator[list[str]]:
     event.listen(Engine, "before_cursor_execute", note)
     yield told
     event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.fixture
+def transactions() -> Iterator[list[None]]:
+    """An entry for each transaction that SQLAlchemy begins on connections that are opened from now on."""
+    begun: list[None] = []
+
+    def note(_: object) -> None:
+        begun.append(None)
+
+    event.listen(Engine, "begin", note)
+    yield begun
+    event.remove(Engine, "begin", note)
 
 
 @pytest.fixture
@@ -444,3 +458,24 @@ async def test_these_pages_have_nothing_inline_and_one_id_each(visitor: Visitor,
     assert seen.inline_scripts == seen.inline_styles == 0
     assert len(seen.ids) == len(set(seen.ids))
     assert len(answer.content) <= WEIGHT_MAX
+
+
+def put_file_of_second_episode(connection: Connection) -> None:
+    file = {"id": NOWHERE, "library_id": SERIES, "path": "2.mkv", "size": 1, "mtime_ns": 1, "label": "HD"}
+    connection.execute(insert(schema.media_file), [file | {"evidence": "", "added_at": 0}])
+    connection.execute(insert(schema.file_item), [{"file_id": NOWHERE, "item_id": episode_id(1, 2), "part": 1}])
+
+
+@pytest.mark.both_engines
+@pytest.mark.parametrize("path", ["/", f"/watch/episode/{episode_id(1, 2)}"])
+async def test_a_page_is_one_read_transaction_that_loads_the_libraries_once(
+    transactions: list[None], statements: list[str], visitor: Visitor, path: str
+):
+    await visitor.watch((1, 1))
+    await visitor.world.playhead.installation.database.write(put_file_of_second_episode)
+    assert (await visitor.world.client.get(path)).status_code == 200  # who asks is known from now on
+    transactions.clear()
+    statements.clear()
+    assert (await visitor.world.client.get(path)).status_code == 200
+    of_libraries = [each for each in statements if "FROM library ORDER BY library.name" in each.replace("\n", "")]
+    assert (len(transactions), len(of_libraries)) == (1, 1)

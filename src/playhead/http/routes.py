@@ -120,6 +120,7 @@ from playhead.services.passkeys import Passkeys
 from playhead.services.playback import Playback
 from playhead.services.sampling import Sampler
 from playhead.services.scanning import Scanner
+from playhead.services.snapshots import Snapshots
 from playhead.services.subtitles import MEDIA_TYPE as SUBTITLES_MEDIA_TYPE
 from playhead.services.subtitles import Subtitles
 
@@ -226,6 +227,7 @@ class Services:
     marks: Marks
     lists: Lists
     browsing: Browsing
+    snapshots: Snapshots
     events: Events
     is_ready: Callable[[], Awaitable[bool]]
     numbers: MetricsCollector
@@ -262,7 +264,7 @@ def table(services: Services) -> list[Route]:
     event = EventRoutes(services.events)
     service = ServiceRoutes(services.is_ready, describe)
     metrics = MetricsRoutes(services.numbers, services.worker)
-    pages = Pages(services.accounts, services.household, services.catalogue, services.clock)
+    pages = Pages(services.household, services.snapshots, services.clock)
     api = APIPages(pages, describe)
     entrance = EntrancePages(
         pages,
@@ -276,7 +278,7 @@ def table(services: Services) -> list[Route]:
     household_pages = HouseholdPages(pages, services.household, services.accounts)
     activate = ActivatePages(pages, services.device_codes)
     television = TelevisionPages(pages, services.device_codes, services.accounts)
-    home = HomePage(pages, services.lists, services.browsing)
+    home = HomePage(pages, services.snapshots)
     history = HistoryPages(pages, services.lists, services.marks)
     shelf = LibraryPages(pages, services.browsing)
     item = ItemPages(pages, services.browsing)
@@ -287,7 +289,7 @@ def table(services: Services) -> list[Route]:
     )
     passkey = PasskeyPages(pages, services.accounts, services.passkeys)
     passkey_settings = PasskeySettings(sign_in_settings, services.passkeys)
-    watch = WatchPages(pages, services.catalogue, services.marks, services.lists)
+    watch = WatchPages(pages, services.snapshots)
     page = partial(Route, documented=False, show_refusal=pages.show_refusal, need=Need.ALL)
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
@@ -458,11 +460,11 @@ def table(services: Services) -> list[Route]:
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True,
               need=Need.REPORT),
         # Pages: for people. Whoever is not signed in is sent to the sign-in page.
-        page("GET", "/", pages.visited(home.show), "Home"),
+        page("GET", "/", home.show, "Home"),
         page("GET", "/history", pages.visited(history.show), "What was watched"),
         page("POST", "/history/{id}/remove", pages.visited(history.remove_play), "Remove a play"),
-        page("GET", "/watch/movie/{id}", pages.visited(watch.movie), "Player of a movie"),
-        page("GET", "/watch/episode/{id}", pages.visited(watch.episode), "Player of an episode"),
+        page("GET", "/watch/movie/{id}", watch.movie, "Player of a movie"),
+        page("GET", "/watch/episode/{id}", watch.episode, "Player of an episode"),
         page("GET", "/libraries/{id}", pages.visited(shelf.show), "What is in a library"),
         page("GET", "/search", pages.visited(shelf.search), "Search in all libraries"),
         page("GET", "/movies/{id}", pages.visited(item.show_movie), "A movie"),

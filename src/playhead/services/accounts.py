@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple, TypeVar
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import available_timezones
 
 from playhead.domain.access import may_keep_account, may_lack_password
 from playhead.domain.accounts import (
@@ -539,11 +539,6 @@ class Accounts:
             return UserChanged(_user(connection, user_id), Ended(sessions, tokens))
 
         return await self._revoke(change)
-
-    async def time_zone(self, user_id: UserId) -> ZoneInfo:
-        """Return the time zone in which somebody sees days and times; UTC until they choose one."""
-        name = await self._database.read_inline(lambda connection: storage.find_time_zone(connection, user_id))
-        return ZoneInfo(name or "UTC")
 
     async def set_time_zone(self, user_id: UserId, name: str) -> None:
         """Keep in which time zone somebody sees days and times. Raises INVALID for a name that nobody knows."""

@@ -234,25 +234,19 @@ class Browsing:
 
         return await self._database.read(load)
 
-    async def recent(self, viewer: Viewer) -> list[RecentView]:
-        """Return recent additions, newest first; a show once, with its new episodes."""
+    def recent(self, connection: Connection, viewer: Viewer, libraries: Sequence[Library]) -> list[RecentView]:
+        """Return recent additions to these libraries, newest first; a show once, with its new episodes."""
         today = _today(self._clock())
-
-        def load(connection: Connection) -> list[RecentView]:
-            libraries = [library.id for library in visible_libraries(connection, viewer)]
-            added = storage.list_added(connection, libraries, RECENT_MAX)
-            cards = storage.list_items(connection, viewer.user_id, [each.id for each in added])
-            at = {each.id: each.added_at for each in added if cards[each.id].item.kind is ItemKind.SHOW}
-            new = storage.list_newest_episodes(connection, at, _ADDED_TOGETHER_MS)
-            lone = [ids[0] for ids in new.values() if len(ids) == 1]
-            episodes = storage.list_items(connection, viewer.user_id, lone)
-            shows = {
-                each.item.id: each
-                for each in self._shows(connection, viewer, [cards[show_id] for show_id in at], today)
-            }
-            return [self._recent(each, cards[each.id], shows, new, episodes) for each in added]
-
-        return await self._database.read(load)
+        added = storage.list_added(connection, [library.id for library in libraries], RECENT_MAX)
+        cards = storage.list_items(connection, viewer.user_id, [each.id for each in added])
+        at = {each.id: each.added_at for each in added if cards[each.id].item.kind is ItemKind.SHOW}
+        new = storage.list_newest_episodes(connection, at, _ADDED_TOGETHER_MS)
+        lone = [ids[0] for ids in new.values() if len(ids) == 1]
+        episodes = storage.list_items(connection, viewer.user_id, lone)
+        shows = {
+            each.item.id: each for each in self._shows(connection, viewer, [cards[show_id] for show_id in at], today)
+        }
+        return [self._recent(each, cards[each.id], shows, new, episodes) for each in added]
 
     def _recent(
         self,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -156,10 +156,6 @@ class Catalogue:
         now = self._clock()
         return await self._database.read(load)
 
-    async def visible_libraries(self, viewer: Viewer) -> list[Library]:
-        """Return the libraries that a viewer may see, by name, without counting their items."""
-        return await self._database.read(lambda connection: visible_libraries(connection, viewer))
-
     async def get_library(self, viewer: Viewer, library_id: LibraryId) -> LibraryView:
         """Return a library with its item counts. Raises NOT_FOUND, also if the viewer may not see it."""
         for view in await self.list_libraries(viewer):
@@ -218,13 +214,11 @@ class Catalogue:
     async def get_item(self, viewer: Viewer, item_id: ItemId) -> ItemDetail:
         """Return an item, removed or not, with its files. Raises NOT_FOUND, ACCESS_DENIED."""
 
-        def load(connection: Connection) -> tuple[ItemView, list[MediaFile]]:
+        def load(connection: Connection) -> ItemDetail:
             view = visible_item(connection, viewer, item_id, None)
-            return view, sorted(catalogue.list_files(connection, item_id), key=version_preference)
+            return ItemDetail(view, sorted(catalogue.list_files(connection, item_id), key=version_preference), {})
 
-        view, files = await self._database.read(load)
-        tracks = await asyncio.to_thread(_list_tracks, view.library, files) if files else {}
-        return ItemDetail(view, files, tracks)
+        return await with_tracks(await self._database.read(load))
 
     async def list_episodes(
         self,
@@ -307,6 +301,13 @@ def _servable(library: Library, files: Sequence[MediaFile]) -> StreamFile:
         if path is not None:
             return StreamFile(path, file)
     raise not_found("File not found")
+
+
+async def with_tracks(detail: ItemDetail) -> ItemDetail:
+    """Return an item whose files have their tracks, which are partly files beside them on a disk."""
+    if not detail.files:
+        return detail
+    return replace(detail, tracks=await asyncio.to_thread(_list_tracks, detail.view.library, detail.files))
 
 
 def _list_tracks(library: Library, files: Sequence[MediaFile]) -> dict[FileId, Tracks]:

@@ -5,6 +5,7 @@ from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 
 from playhead.domain.access import may_administer
+from playhead.domain.catalogue import Library
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.limits import DECISIONS_OF_USER
 from playhead.domain.lists import (
@@ -100,15 +101,18 @@ class Lists:
 
     async def continue_watching(self, viewer: Viewer, limit: int | None = None) -> list[CardView]:
         """Return the cards of continue watching, newest activity first, at most `limit` (default: the policy's)."""
-        now = self._clock()
         wanted = self._policy.cards if limit is None else limit
+        return await self._database.read(
+            lambda connection: self.cards(connection, viewer, catalogue.list_libraries(connection), wanted)
+        )
 
-        def load(connection: Connection) -> list[CardView]:
-            cards = self._cards(connection, viewer, now, wanted)
-            watched = self._watched(connection, viewer.user_id, [card.row for card in cards])
-            return [CardView(watched[card.row.item_id], card.kind, card.active_at) for card in cards]
-
-        return await self._database.read(load)
+    def cards(
+        self, connection: Connection, viewer: Viewer, libraries: Sequence[Library], wanted: int
+    ) -> list[CardView]:
+        """Return the cards of `continue_watching`; `libraries` are at least those that the viewer may see."""
+        cards = self._cards(connection, viewer, self._clock(), wanted)
+        watched = self._watched(connection, viewer.user_id, [card.row for card in cards], libraries)
+        return [CardView(watched[card.row.item_id], card.kind, card.active_at) for card in cards]
 
     def _cards(self, connection: Connection, viewer: Viewer, now: Instant, wanted: int) -> list[Card]:
         """Look at recent activity first, and at all of it only if that yields too few cards."""
@@ -143,22 +147,25 @@ class Lists:
             _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
             found = storage.episodes(connection, viewer.user_id, [show_id], is_admin=may_administer(viewer.role))
             following_up = next_up(found[show_id], self._policy, now)
-            row = following_up.episode
-            return following_up, None if row is None else self._watched(connection, viewer.user_id, [row])[row.item_id]
+            row, libraries = following_up.episode, catalogue.list_libraries(connection)
+            return following_up, self._watched_episode(connection, viewer, libraries, row)
 
         return await self._database.read(load)
 
-    async def following(self, viewer: Viewer, show_id: ItemId, episode_id: ItemId) -> WatchedView | None:
-        """Return the episode to play after this one. Raises NOT_FOUND, ACCESS_DENIED."""
-        now = self._clock()
+    def following(
+        self, connection: Connection, viewer: Viewer, libraries: Sequence[Library], show_id: ItemId, episode_id: ItemId
+    ) -> WatchedView | None:
+        """Return the episode to play after this one of a show that the viewer may see. `libraries` as for `cards`."""
+        rows = storage.all_episodes(connection, viewer.user_id, show_id, is_admin=may_administer(viewer.role))
+        row = following(rows, episode_id, self._policy, self._clock())
+        return self._watched_episode(connection, viewer, libraries, row)
 
-        def load(connection: Connection) -> WatchedView | None:
-            _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
-            rows = storage.all_episodes(connection, viewer.user_id, show_id, is_admin=may_administer(viewer.role))
-            row = following(rows, episode_id, self._policy, now)
-            return None if row is None else self._watched(connection, viewer.user_id, [row])[row.item_id]
-
-        return await self._database.read(load)
+    def _watched_episode(
+        self, connection: Connection, viewer: Viewer, libraries: Sequence[Library], row: ItemState | None
+    ) -> WatchedView | None:
+        if row is None:
+            return None
+        return self._watched(connection, viewer.user_id, [row], libraries)[row.item_id]
 
     async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page[PlayedView]:
         """Return plays, newest first, undated ones last. Raises INVALID for the cursor."""
@@ -169,7 +176,9 @@ class Lists:
                 connection, viewer.user_id, is_admin=may_administer(viewer.role), after=after, limit=limit + 1
             )
             shown = plays[:limit]
-            views = _views(connection, [(each.item_id, each.show_id) for each in shown])
+            views = _views(
+                connection, [(each.item_id, each.show_id) for each in shown], catalogue.list_libraries(connection)
+            )
             last = shown[-1] if len(plays) > limit else None
             return Page(
                 [PlayedView(each, *views[each.item_id]) for each in shown],
@@ -216,7 +225,9 @@ class Lists:
             rows = storage.list_playing(connection, whose, is_admin=is_admin, since=since, after=after, limit=limit + 1)
             shown = rows[:limit]
             names = storage.names_of(connection, [row.user_id for row in shown]) if everybody else {}
-            views = _views(connection, [(row.item_id, row.show_id) for row in shown])
+            views = _views(
+                connection, [(row.item_id, row.show_id) for row in shown], catalogue.list_libraries(connection)
+            )
             playing = [
                 PlayingView(
                     WatchedView(*views[row.item_id], row.progress, self._resume_position(row)),
@@ -308,9 +319,11 @@ class Lists:
 
     # Views
 
-    def _watched(self, connection: Connection, user_id: UserId, rows: Sequence[ItemState]) -> dict[ItemId, WatchedView]:
+    def _watched(
+        self, connection: Connection, user_id: UserId, rows: Sequence[ItemState], libraries: Sequence[Library]
+    ) -> dict[ItemId, WatchedView]:
         """Return the items of these rows, each with its whole progress."""
-        views = _views(connection, [(row.item_id, row.show_id) for row in rows])
+        views = _views(connection, [(row.item_id, row.show_id) for row in rows], libraries)
         known = playback.load(connection, [(user_id, row.item_id) for row in rows])
         found: dict[ItemId, WatchedView] = {}
         for row, each in zip(rows, known, strict=True):
@@ -331,14 +344,14 @@ def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: Ite
 
 
 def _views(
-    connection: Connection, item_ids: Iterable[tuple[ItemId, ItemId | None]]
+    connection: Connection, item_ids: Iterable[tuple[ItemId, ItemId | None]], libraries: Iterable[Library]
 ) -> dict[ItemId, tuple[ItemView, ItemView | None]]:
     """Return items with their libraries, and an episode's show beside it; the shows are among the given items."""
     shows = dict(item_ids)
     wanted = {id_ for pair in shows.items() for id_ in pair if id_ is not None}
     items = storage.items_of(connection, sorted(wanted))
-    libraries = {library.id: library for library in catalogue.list_libraries(connection)}
-    views = {item_id: ItemView(item, libraries[item.library_id]) for item_id, item in items.items()}
+    library_of = {library.id: library for library in libraries}
+    views = {item_id: ItemView(item, library_of[item.library_id]) for item_id, item in items.items()}
     return {
         item_id: (views[item_id], None if show_id is None else views[show_id]) for item_id, show_id in shows.items()
     }

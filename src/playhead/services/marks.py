@@ -103,6 +103,12 @@ class Marks:
 
         return await self._database.read(load)
 
+    def state_and_points(
+        self, connection: Connection, key: Key, kind: ItemKind
+    ) -> tuple[WatchState, list[tuple[str, KeptPoint]]]:
+        """Return what `read` and `list_points` return, as one transaction sees it."""
+        return self._state(connection, key, kind), storage.list_points(connection, key)
+
     # One item
 
     async def mark(self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None) -> WatchState:

@@ -3,9 +3,9 @@
 from starlette.responses import Response
 
 from playhead.domain.lists import NextKind
-from playhead.http.pages.page import Pages, Visit
-from playhead.services.browsing import Browsing
-from playhead.services.lists import Lists
+from playhead.http.pages.page import Pages
+from playhead.http.route import Call
+from playhead.services.snapshots import Snapshots
 
 _CARDS = 40
 _CARDS_SHOWN = 12
@@ -15,21 +15,17 @@ _CARDS_SHOWN = 12
 class HomePage:
     """The page that everybody begins with."""
 
-    def __init__(self, pages: Pages, lists: Lists, browsing: Browsing) -> None:
+    def __init__(self, pages: Pages, snapshots: Snapshots) -> None:
         self._pages = pages
-        self._lists = lists
-        self._browsing = browsing
+        self._snapshots = snapshots
 
-    async def show(self, visit: Visit) -> Response:
+    async def show(self, call: Call) -> Response:
         """Show what is in progress, the shows whose next episode is not begun, and what was added last."""
-        cards = [
-            (each.kind, self._browsing.seen(each.watched))
-            for each in await self._lists.continue_watching(visit.viewer, _CARDS)
-        ]
+        home = await self._snapshots.home(call.viewer, _CARDS)
         return self._pages.render(
-            visit,
+            await self._pages.visit_with(call, home.frame),
             "home.html",
-            begun=[seen for kind, seen in cards if kind is NextKind.CONTINUE][:_CARDS_SHOWN],
-            following=[(kind, seen) for kind, seen in cards if kind is not NextKind.CONTINUE][:_CARDS_SHOWN],
-            recent=await self._browsing.recent(visit.viewer),
+            begun=[seen for kind, seen in home.cards if kind is NextKind.CONTINUE][:_CARDS_SHOWN],
+            following=[(kind, seen) for kind, seen in home.cards if kind is not NextKind.CONTINUE][:_CARDS_SHOWN],
+            recent=home.recent,
         )

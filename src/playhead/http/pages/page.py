@@ -28,9 +28,8 @@ from playhead.http.errors import STATUS
 from playhead.http.pages.text import FILTERS
 from playhead.http.route import Call
 from playhead.services.access import Viewer
-from playhead.services.accounts import Accounts
-from playhead.services.catalogue import Catalogue
 from playhead.services.household import Household, SharedDevice
+from playhead.services.snapshots import Frame, Snapshots
 
 HEADERS: Final = {
     "cache-control": "no-store",
@@ -119,12 +118,9 @@ RenderPage = Callable[[Visit], Awaitable[Response]]
 class Pages:
     """Renders templates, and lets in whoever may see a page. `clock` gives the time that 'today' is told by."""
 
-    def __init__(
-        self, accounts: Accounts, household: Household, catalogue: Catalogue, clock: Callable[[], Instant]
-    ) -> None:
-        self._accounts = accounts
+    def __init__(self, household: Household, snapshots: Snapshots, clock: Callable[[], Instant]) -> None:
         self._household = household
-        self._catalogue = catalogue
+        self._snapshots = snapshots
         self.clock = clock
         self._templates = Environment(
             loader=PackageLoader("playhead.http"),
@@ -147,11 +143,13 @@ class Pages:
 
     async def visit(self, call: Call) -> Visit:
         """Look up what every page shows of its visitor. Raises NOT_AUTHENTICATED."""
-        user = call.user
-        libraries = await self._catalogue.visible_libraries(Viewer(user.user_id, user.role))
+        return await self.visit_with(call, await self._snapshots.frame(call.viewer))
+
+    async def visit_with(self, call: Call, frame: Frame) -> Visit:
+        """Return a visit whose frame was loaded with the page. Raises NOT_AUTHENTICATED."""
         secret = household_secret(call)
         shared = await self._household.recognise(secret) if secret else None
-        return Visit(call, user, await self._accounts.time_zone(user.user_id), libraries, shared)
+        return Visit(call, call.user, frame.zone, frame.libraries, shared)
 
     def render(self, visit: Visit, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """Return a page for somebody who is signed in, with the navigation around it.

@@ -7,17 +7,15 @@ import msgspec
 from msgspec import Meta, Struct
 from starlette.responses import Response
 
-from playhead.domain.catalogue import Item, MediaFile, Version, versions
+from playhead.domain.catalogue import MediaFile, Version, versions
 from playhead.domain.model import FileId, ItemKind, Milliseconds
 from playhead.domain.tracks import SubtitleTrack
 from playhead.errors import not_found
 from playhead.http.api.formats import MAX_SECONDS, seconds
 from playhead.http.api.streaming import FILE_NOT_FOUND, media_type_of
-from playhead.http.pages.page import Pages, Visit, base
-from playhead.services.access import NOT_FOUND
-from playhead.services.catalogue import Catalogue, ItemDetail
-from playhead.services.lists import Lists, WatchedView
-from playhead.services.marks import Marks
+from playhead.http.pages.page import Pages, base
+from playhead.http.route import Call
+from playhead.services.snapshots import Snapshots
 
 # What browsers call a codec (RFC 6381), by FFmpeg's name: where profile and level belong to it, those of most films.
 # Browsers are asked about it; nothing is promised.
@@ -94,46 +92,28 @@ class _Place(NamedTuple):
 class WatchPages:
     """The pages on which movies and episodes are played."""
 
-    def __init__(self, pages: Pages, catalogue: Catalogue, marks: Marks, lists: Lists) -> None:
+    def __init__(self, pages: Pages, snapshots: Snapshots) -> None:
         self._pages = pages
-        self._catalogue = catalogue
-        self._marks = marks
-        self._lists = lists
+        self._snapshots = snapshots
 
-    async def movie(self, visit: Visit) -> Response:
+    async def movie(self, call: Call) -> Response:
         """Show the player of a movie."""
-        return await self._show(visit, await self._find(visit, ItemKind.MOVIE), None, None)
+        return await self._show(call, ItemKind.MOVIE)
 
-    async def episode(self, visit: Visit) -> Response:
+    async def episode(self, call: Call) -> Response:
         """Show the player of an episode, and which one follows."""
-        detail = await self._find(visit, ItemKind.EPISODE)
-        item = detail.view.item
-        if item.show_id is None:
-            return await self._show(visit, detail, None, None)
-        show = (await self._catalogue.get_item(visit.viewer, item.show_id)).view.item
-        following = await self._lists.following(visit.viewer, item.show_id, item.id)
-        return await self._show(visit, detail, show, following)
+        return await self._show(call, ItemKind.EPISODE)
 
-    async def _find(self, visit: Visit, kind: ItemKind) -> ItemDetail:
-        """Return the item, which has files to play. Raises NOT_FOUND, ACCESS_DENIED."""
-        detail = await self._catalogue.get_item(visit.viewer, visit.call.item_id(kind))
-        if detail.view.item.kind is not kind:
-            raise not_found(NOT_FOUND[kind])
+    async def _show(self, call: Call, kind: ItemKind) -> Response:
+        player = await self._snapshots.player(call.viewer, kind, call.item_id(kind))
+        detail, show, state = player.detail, player.show, player.state
         if not detail.files:
             raise not_found(FILE_NOT_FOUND)
-        return detail
-
-    async def _show(
-        self, visit: Visit, detail: ItemDetail, show: Item | None, following: WatchedView | None
-    ) -> Response:
         item, found = detail.view.item, versions(detail.files)
         subtitles = {
-            file_id: _subtitles(base(visit.call), file_id, tracks.subtitles)
-            for file_id, tracks in detail.tracks.items()
+            file_id: _subtitles(base(call), file_id, tracks.subtitles) for file_id, tracks in detail.tracks.items()
         }
-        query = visit.call.query(WatchQuery)
-        user_id = visit.user.user_id
-        state = await self._marks.read(user_id, item.kind, item.id)
+        query = call.query(WatchQuery)
         start_ms = state.resume_position_ms if query.t is None else Milliseconds(round(query.t * 1000))
         chosen = _chosen(found, query.file)
         place = _place(found[chosen], start_ms)
@@ -154,12 +134,12 @@ class WatchPages:
             ],
         )
         return self._pages.render(
-            visit,
+            await self._pages.visit_with(call, player.frame),
             "watch.html",
             item=item,
             show=show,
             back=f"/shows/{show.id}" if show else f"/movies/{item.id}",
-            following=following,
+            following=player.following,
             versions=found,
             sizes=[sum(file.size for file in version.files) for version in found],
             chosen=chosen,
@@ -167,7 +147,7 @@ class WatchPages:
             subtitles=subtitles[place.file.id],
             file_seconds=seconds(Milliseconds(place.offset_ms)),
             start_ms=start_ms,
-            points=await self._marks.list_points(user_id, item.kind, item.id),
+            points=player.points,
             data=_builtins(data),
         )
 
