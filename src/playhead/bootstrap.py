@@ -164,18 +164,7 @@ async def open_installation(
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         # A scan has the priority of the server, pictures and subtitles a lower one; neither waits for the other.
         decoders, probers = Decoders(), Decoders(niceness=0)
-        artwork = Artwork(
-            database,
-            settings.data.absolute() / "artwork",
-            monotonic=time.monotonic,
-            tools=ArtworkTools(decoders.picture_of_image, decoders.picture_of_film),
-        )
-        subtitles = Subtitles(
-            database,
-            settings.data.absolute() / "subtitles",
-            monotonic=time.monotonic,
-            tools=SubtitleTools(decoders.webvtt_of_file, decoders.webvtt_of_film),
-        )
+        artwork, subtitles = _make_pictures_and_subtitles(settings, database, decoders)
         scanner = Scanner(database, clock=clock, new_id=new_id, tools=ScanTools(filenames.parse, probers.probe))
         importer = Importer(database, clock=clock, new_id=new_id)
         relay = _make_relay(settings)
@@ -328,6 +317,24 @@ def _make_openid(  # noqa: PLR0913 - what it joins
         clock=clock,
         new_secret=new_secret,
     )
+
+
+def _make_pictures_and_subtitles(
+    settings: Settings, database: Database, decoders: Decoders
+) -> tuple[Artwork, Subtitles]:
+    artwork = Artwork(
+        database,
+        settings.data.absolute() / "artwork",
+        monotonic=time.monotonic,
+        tools=ArtworkTools(decoders.picture_of_image, decoders.picture_of_film),
+    )
+    subtitles = Subtitles(
+        database,
+        settings.data.absolute() / "subtitles",
+        monotonic=time.monotonic,
+        tools=SubtitleTools(decoders.webvtt_of_file, decoders.webvtt_of_film),
+    )
+    return artwork, subtitles
 
 
 def _make_relay(settings: Settings) -> Relay | None:
