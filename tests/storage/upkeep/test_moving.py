@@ -64,6 +64,7 @@ def stock(connection: Connection) -> None:
     connection.execute(insert(schema.identity).values(identity | {"linked_at": 1, "used_at": 2}))
     session = {"user_id": ANNA, "token_hash": "0" * 64, "id_token": "a.b.c", "created_at": 1}
     connection.execute(insert(schema.provider_session).values(session))
+    connection.execute(insert(schema.token_by_hash).values(hash="4" * 64, user_id=ANNA))
     passkey = {"user_id": ANNA, "credential_id": "c", "id": an_id(5), "public_key": "k", "sign_count": 2**32 - 1}
     connection.execute(insert(schema.passkey).values(passkey | {"name": "Téléphone", "created_at": 1}))
     connection.execute(insert(schema.recovery_code).values(user_id=ANNA, hash="0" * 64, created_at=1))
