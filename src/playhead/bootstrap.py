@@ -17,7 +17,7 @@ from playhead.domain.backups import BackupPlan
 from playhead.domain.device_codes import USER_CODE_ALPHABET, USER_CODE_LENGTH
 from playhead.domain.identity import GroupRules
 from playhead.domain.model import Instant, Role
-from playhead.domain.openid import Client
+from playhead.domain.openid import OpenIDClient
 from playhead.domain.passkeys import RECOVERY_ALPHABET, RECOVERY_CODE_LENGTH
 from playhead.domain.playback import Policy
 from playhead.media.decoders import Decoders
@@ -299,7 +299,7 @@ def _make_openid(  # noqa: PLR0913 - what it joins
 ) -> OpenID | None:
     if not settings.oidc_issuer:
         return None
-    client = Client(
+    client = OpenIDClient(
         settings.oidc_issuer,
         settings.oidc_client_id,
         settings.read_oidc_secret(),

@@ -12,7 +12,7 @@ from playhead.domain.device_codes import (
     USER_CODE_ALPHABET,
     USER_CODE_LENGTH,
     WAITING_MAX,
-    Pace,
+    PollPace,
     clean_device_name,
     clean_user_code,
     code_hash,
@@ -64,7 +64,7 @@ def test_the_odds_of_a_guess_are_those_that_the_comment_states():
 
 
 def test_a_device_that_asks_at_the_interval_is_never_early():
-    pace, now = Pace(), NOW
+    pace, now = PollPace(), NOW
     for _ in range(LIFETIME_MS // (INTERVAL_S * 1000)):
         pace, is_early = next_pace(pace, now)
         assert not is_early
@@ -73,7 +73,7 @@ def test_a_device_that_asks_at_the_interval_is_never_early():
 
 
 def test_each_early_question_makes_the_interval_longer():
-    pace, is_early = next_pace(Pace(), NOW)
+    pace, is_early = next_pace(PollPace(), NOW)
     assert not is_early
     pace, is_early = next_pace(pace, Instant(NOW + 1000))
     assert is_early
@@ -86,7 +86,7 @@ def test_each_early_question_makes_the_interval_longer():
 
 
 def test_a_clock_that_was_set_back_makes_nobody_early():
-    _, is_early = next_pace(Pace(INTERVAL_S, NOW), Instant(NOW - 1000))
+    _, is_early = next_pace(PollPace(INTERVAL_S, NOW), Instant(NOW - 1000))
     assert not is_early
 
 

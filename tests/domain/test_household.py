@@ -8,7 +8,7 @@ from playhead.domain.household import (
     DEVICE_LIFETIME_MS,
     PIN_FAILURES_MAX,
     PIN_FAILURES_OF_PERSON_MAX,
-    Entry,
+    TileEntry,
     TileState,
     colour_of,
     device_is_live,
@@ -40,29 +40,29 @@ def state(
 @pytest.mark.parametrize(
     ("role", "has_pin", "allows_tap", "entry"),
     [
-        (Role.CHILD, False, False, Entry.TAP),
-        (Role.CHILD, True, False, Entry.PIN),
-        (Role.MEMBER, False, False, Entry.PASSWORD),
-        (Role.MEMBER, False, True, Entry.TAP),
-        (Role.MEMBER, True, True, Entry.PIN),
-        (Role.ADMIN, False, False, Entry.PASSWORD),
-        (Role.ADMIN, False, True, Entry.PASSWORD),
-        (Role.ADMIN, True, True, Entry.PIN),
+        (Role.CHILD, False, False, TileEntry.TAP),
+        (Role.CHILD, True, False, TileEntry.PIN),
+        (Role.MEMBER, False, False, TileEntry.PASSWORD),
+        (Role.MEMBER, False, True, TileEntry.TAP),
+        (Role.MEMBER, True, True, TileEntry.PIN),
+        (Role.ADMIN, False, False, TileEntry.PASSWORD),
+        (Role.ADMIN, False, True, TileEntry.PASSWORD),
+        (Role.ADMIN, True, True, TileEntry.PIN),
     ],
 )
-def test_what_a_tile_asks_for(role: Role, *, has_pin: bool, allows_tap: bool, entry: Entry):
+def test_what_a_tile_asks_for(role: Role, *, has_pin: bool, allows_tap: bool, entry: TileEntry):
     assert entry_of(state(role, has_pin=has_pin, allows_tap=allows_tap)) is entry
 
 
 def test_after_six_wrong_pins_a_tile_asks_for_the_password_though_a_tap_was_allowed():
-    assert entry_of(state(has_pin=True, failures=PIN_FAILURES_MAX - 1)) is Entry.PIN
-    assert entry_of(state(has_pin=True, allows_tap=True, failures=PIN_FAILURES_MAX)) is Entry.PASSWORD
-    assert entry_of(state(Role.CHILD, has_pin=True, failures=PIN_FAILURES_MAX)) is Entry.PASSWORD
+    assert entry_of(state(has_pin=True, failures=PIN_FAILURES_MAX - 1)) is TileEntry.PIN
+    assert entry_of(state(has_pin=True, allows_tap=True, failures=PIN_FAILURES_MAX)) is TileEntry.PASSWORD
+    assert entry_of(state(Role.CHILD, has_pin=True, failures=PIN_FAILURES_MAX)) is TileEntry.PASSWORD
 
 
 def test_wrong_pins_on_several_devices_add_up():
-    assert entry_of(state(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 2)) is Entry.PIN
-    assert entry_of(state(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 1)) is Entry.PASSWORD
+    assert entry_of(state(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 2)) is TileEntry.PIN
+    assert entry_of(state(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 1)) is TileEntry.PASSWORD
 
 
 def test_only_a_member_may_let_a_tap_be_enough():

@@ -6,8 +6,8 @@ import pytest
 
 from playhead.domain.model import Instant
 from playhead.domain.openid import (
-    Client,
     Fault,
+    OpenIDClient,
     OpenIDError,
     check_claims,
     code_challenge,
@@ -20,7 +20,7 @@ from playhead.domain.openid import (
 )
 
 ISSUER = "https://id.example.org"
-CLIENT = Client(ISSUER, "playhead", "secret")
+CLIENT = OpenIDClient(ISSUER, "playhead", "secret")
 NOW = Instant(1_762_639_200_000)
 NOW_S = NOW // 1000
 

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from playhead.domain.model import UserId
 from playhead.domain.tokens import (
-    Need,
+    ScopeNeed,
     TokenKey,
     TokenScope,
     form_token,
@@ -54,9 +54,9 @@ def test_a_token_is_stored_as_its_sha_256():
 
 
 def test_each_scope_meets_its_needs_and_no_others():
-    met = {scope: {need for need in Need if scope in sufficient_scopes(need)} for scope in TokenScope}
+    met = {scope: {need for need in ScopeNeed if scope in sufficient_scopes(need)} for scope in TokenScope}
     assert met == {
-        TokenScope.READ: {Need.READ, Need.READ_PROGRESS},
-        TokenScope.REPORT: {Need.READ_PROGRESS, Need.REPORT},
-        TokenScope.ALL: set(Need),
+        TokenScope.READ: {ScopeNeed.READ, ScopeNeed.READ_PROGRESS},
+        TokenScope.REPORT: {ScopeNeed.READ_PROGRESS, ScopeNeed.REPORT},
+        TokenScope.ALL: set(ScopeNeed),
     }

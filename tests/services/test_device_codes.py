@@ -19,8 +19,8 @@ from playhead.domain.device_codes import (
     WAITING_MAX,
     WAITING_PER_ADDRESS_MAX,
     DeviceKind,
+    DeviceProtocol,
     PollOutcome,
-    Purpose,
 )
 from playhead.domain.model import Role, UserId
 from playhead.errors import Code, PlayheadError
@@ -98,7 +98,7 @@ class Process:
         )
 
     async def begin(self, name: str = "Living room", address: str = HERE) -> NewDeviceCode:
-        return await self.codes.begin(Purpose.NATIVE, name, DeviceKind.TV, address)
+        return await self.codes.begin(DeviceProtocol.NATIVE, name, DeviceKind.TV, address)
 
     async def poll(self, device_code: str) -> object:
         """Ask as a device does, five seconds after it asked before."""
@@ -106,7 +106,7 @@ class Process:
         return await self.redeem(device_code)
 
     async def redeem(self, device_code: str) -> object:
-        return await self.codes.redeem(device_code, Purpose.NATIVE, lambda _, user_id, name: (user_id, name))
+        return await self.codes.redeem(device_code, DeviceProtocol.NATIVE, lambda _, user_id, name: (user_id, name))
 
     def pass_time(self, seconds: float) -> None:
         self.clock.advance(int(seconds * 1000))

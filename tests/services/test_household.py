@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from playhead.domain.accounts import Principal, TokenKind
-from playhead.domain.household import DEVICE_LIFETIME_MS, PIN_FAILURES_MAX, Entry
+from playhead.domain.household import DEVICE_LIFETIME_MS, PIN_FAILURES_MAX, TileEntry
 from playhead.domain.limits import HOUSEHOLD_DEVICES_OF_USER, PEOPLE_OF_DEVICE
 from playhead.domain.model import DeviceId, Role, UserId
 from playhead.domain.tokens import TokenScope
@@ -71,7 +71,7 @@ class Home:
         assert found is not None
         return found
 
-    async def entry(self, secret: str, user_id: UserId) -> Entry:
+    async def entry(self, secret: str, user_id: UserId) -> TileEntry:
         tile = (await self.device(secret)).tile_of(user_id)
         assert tile is not None
         return tile.entry
@@ -138,10 +138,10 @@ async def test_an_unknown_secret_is_no_device(home: Home, secret: str):
 async def test_a_pin_lets_in_to_watch_and_no_more(home: Home):
     ana = await home.add("Ana", Role.ADMIN)
     secret = await home.household.remember(ana, "TV")
-    assert await home.entry(secret, ana.user_id) is Entry.PASSWORD
+    assert await home.entry(secret, ana.user_id) is TileEntry.PASSWORD
     await home.household.set_pin(ana.user_id, PIN)
     assert await home.household.has_pin(ana.user_id)
-    assert await home.entry(secret, ana.user_id) is Entry.PIN
+    assert await home.entry(secret, ana.user_id) is TileEntry.PIN
     principal = await home.who(await home.enter(secret, ana.user_id, PIN))
     assert (principal.user_id, principal.role, principal.scope) == (ana.user_id, Role.ADMIN, TokenScope.WATCH)
     assert principal.token_kind is TokenKind.SESSION
@@ -156,9 +156,9 @@ async def test_a_tap_is_enough_where_its_owner_allows_it_and_never_for_an_admin(
     assert await code_of(home.enter(secret, ana.user_id)) is Code.ACCESS_DENIED
     await home.household.allow_tap(ana, device_id, allows=True)
     assert await home.is_live(await home.enter(secret, ana.user_id))
-    assert await home.entry(other, ana.user_id) is Entry.PASSWORD
+    assert await home.entry(other, ana.user_id) is TileEntry.PASSWORD
     await home.household.allow_tap(ana, device_id, allows=False)
-    assert await home.entry(secret, ana.user_id) is Entry.PASSWORD
+    assert await home.entry(secret, ana.user_id) is TileEntry.PASSWORD
     assert await code_of(home.household.allow_tap(admin, device_id, allows=True)) is Code.ACCESS_DENIED
 
 
@@ -167,7 +167,7 @@ async def test_whoever_becomes_an_admin_is_asked_though_they_had_allowed_a_tap(h
     secret = await home.household.remember(ana, "TV")
     await home.household.allow_tap(ana, (await home.device(secret)).device.id, allows=True)
     await home.accounts.change_user(ana.user_id, role=Role.ADMIN)
-    assert await home.entry(secret, ana.user_id) is Entry.PASSWORD
+    assert await home.entry(secret, ana.user_id) is TileEntry.PASSWORD
 
 
 async def test_a_child_is_put_on_a_device_by_an_admin_and_gets_in_by_a_tap(home: Home):
@@ -176,7 +176,7 @@ async def test_a_child_is_put_on_a_device_by_an_admin_and_gets_in_by_a_tap(home:
     secret = await home.household.remember(admin, "TV", [kim.id])
     token = await home.enter(secret, kim.id)
     assert (await home.who(token)).role is Role.CHILD
-    assert await home.entry(secret, admin.user_id) is Entry.PASSWORD
+    assert await home.entry(secret, admin.user_id) is TileEntry.PASSWORD
     assert await code_of(home.enter(secret, admin.user_id, "", await home.who(token))) is Code.ACCESS_DENIED
     await home.household.set_pin(kim.id, PIN)
     assert await code_of(home.enter(secret, kim.id)) is Code.NOT_AUTHENTICATED
@@ -214,7 +214,7 @@ async def test_wrong_pins_are_held_up_for_longer_and_longer_and_then_the_passwor
         assert await code_of(home.enter(secret, ana.user_id, WRONG)) is Code.NOT_AUTHENTICATED
         tile = (await home.device(secret)).tile_of(ana.user_id)
         assert tile is not None
-        if tile.wait_s is not None and tile.entry is Entry.PIN:
+        if tile.wait_s is not None and tile.entry is TileEntry.PIN:
             with pytest.raises(PlayheadError) as caught:
                 await home.enter(secret, ana.user_id, PIN)
             assert (caught.value.code, caught.value.retry_after_s) == (Code.TOO_MANY_ATTEMPTS, tile.wait_s)
@@ -222,7 +222,7 @@ async def test_wrong_pins_are_held_up_for_longer_and_longer_and_then_the_passwor
             home.clock.advance(tile.wait_s * 1000)
     assert waits == [30, 120, 600]
     home.clock.advance(86_400_000)
-    assert await home.entry(secret, ana.user_id) is Entry.PASSWORD
+    assert await home.entry(secret, ana.user_id) is TileEntry.PASSWORD
     assert await code_of(home.enter(secret, ana.user_id, PIN)) is Code.ACCESS_DENIED
     await home.household.note_password(secret, ana.user_id)
     assert await home.is_live(await home.enter(secret, ana.user_id, PIN))

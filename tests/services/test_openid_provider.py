@@ -9,7 +9,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from impostor import CLIENT_ID, OTHER_KEY, Impostor, encode, sign_with, sign_with_nothing
-from playhead.domain.openid import Client, Fault, OpenIDError, identity_of
+from playhead.domain.openid import Fault, OpenIDClient, OpenIDError, identity_of
 from playhead.services import openid_provider
 from playhead.services.openid_provider import Answer, Provider
 from support import Clock, Stopwatch
@@ -38,7 +38,7 @@ def watch() -> Stopwatch:
 
 @asynccontextmanager
 async def opened(impostor: Impostor, clock: Clock, watch: Stopwatch, secret: str) -> AsyncIterator[Provider]:
-    provider = Provider(Client(impostor.issuer, CLIENT_ID, secret), clock=clock, monotonic=watch)
+    provider = Provider(OpenIDClient(impostor.issuer, CLIENT_ID, secret), clock=clock, monotonic=watch)
     yield provider
     await provider.close()
 
@@ -276,7 +276,7 @@ async def test_a_discovery_document_that_cannot_be_right_is_a_fault_of_the_setti
 
 
 async def test_an_issuer_without_tls_on_another_machine_is_never_asked(clock: Clock, watch: Stopwatch):
-    provider = Provider(Client("http://id.example.org", CLIENT_ID, "s"), clock=clock, monotonic=watch)
+    provider = Provider(OpenIDClient("http://id.example.org", CLIENT_ID, "s"), clock=clock, monotonic=watch)
     with pytest.raises(OpenIDError) as caught:
         await provider.metadata()
     assert caught.value.fault is Fault.MISCONFIGURED

@@ -44,7 +44,7 @@ class DeviceKind(StrEnum):
     OTHER = "other"
 
 
-class Purpose(StrEnum):
+class DeviceProtocol(StrEnum):
     """Which protocol began a sign-in: a code is redeemed by the protocol that began it, and by no other."""
 
     NATIVE = "native"
@@ -59,7 +59,7 @@ class PollOutcome(StrEnum):
     EXPIRED = "expired_token"
 
 
-class Pace(NamedTuple):
+class PollPace(NamedTuple):
     """How often a device may ask, and when it asked last."""
 
     interval_s: int = INTERVAL_S
@@ -114,12 +114,12 @@ def clean_device_name(name: str, otherwise: str) -> str:
     return clean_name(name)[:NAME_LENGTH_MAX] or otherwise
 
 
-def next_pace(pace: Pace, now: Instant) -> tuple[Pace, bool]:
+def next_pace(pace: PollPace, now: Instant) -> tuple[PollPace, bool]:
     """Note that a device asks, and say whether it is too early. Each time it is, the interval grows (RFC 8628, 3.5).
 
     A clock that was set back makes nobody early.
     """
     since_ms = None if pace.asked_at is None else now - pace.asked_at
     if since_ms is not None and 0 <= since_ms < pace.interval_s * 1000 - _JITTER_MS:
-        return Pace(pace.interval_s + SLOWER_BY_S, now), True
-    return Pace(pace.interval_s, now), False
+        return PollPace(pace.interval_s + SLOWER_BY_S, now), True
+    return PollPace(pace.interval_s, now), False

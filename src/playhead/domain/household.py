@@ -29,7 +29,7 @@ COLOURS: Final = 8
 _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
-class Entry(StrEnum):
+class TileEntry(StrEnum):
     """What a person's tile asks for."""
 
     TAP = "tap"
@@ -51,7 +51,7 @@ class TileState(NamedTuple):
     failures_elsewhere: int
 
 
-def entry_of(state: TileState) -> Entry:
+def entry_of(state: TileState) -> TileEntry:
     """Return what somebody's tile asks for.
 
     A tap alone is enough for a child without a PIN, and for a member without one who allowed it on this device. An
@@ -60,9 +60,9 @@ def entry_of(state: TileState) -> Entry:
     if state.has_pin:
         failures = state.failures + state.failures_elsewhere
         locked = state.failures >= PIN_FAILURES_MAX or failures >= PIN_FAILURES_OF_PERSON_MAX
-        return Entry.PASSWORD if locked else Entry.PIN
+        return TileEntry.PASSWORD if locked else TileEntry.PIN
     role = state.user.role
-    return Entry.TAP if role is Role.CHILD or (state.allows_tap and may_allow_tap(role)) else Entry.PASSWORD
+    return TileEntry.TAP if role is Role.CHILD or (state.allows_tap and may_allow_tap(role)) else TileEntry.PASSWORD
 
 
 def may_allow_tap(role: Role) -> bool:

@@ -48,7 +48,7 @@ class OpenIDError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class OpenIDClient:
     """This installation, as the provider knows it. `secret` is "" for a public client; `scopes` are sent unchanged."""
 
     issuer: str
@@ -60,7 +60,7 @@ class Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class ProviderMetadata:
     """What a provider says of itself (OpenID Connect Discovery 1.0, section 3). An address may be "": it has none."""
 
     issuer: str
@@ -74,7 +74,7 @@ class Metadata:
     names_issuer: bool
 
 
-def metadata_of(document: Mapping[str, Any], issuer: str) -> Metadata:
+def metadata_of(document: Mapping[str, Any], issuer: str) -> ProviderMetadata:
     """Return what a discovery document says, checked. Raises OpenIDError MISCONFIGURED."""
     if document.get("issuer") != issuer:
         raise _misconfigured(f"the provider calls itself {document.get('issuer')!r}, and the settings say {issuer!r}")
@@ -92,7 +92,7 @@ def metadata_of(document: Mapping[str, Any], issuer: str) -> Metadata:
     if not algorithms:
         raise _misconfigured(f"the provider signs with {', '.join(sorted(offered))} only, none of which is accepted")
     methods = _texts(document.get("token_endpoint_auth_methods_supported")) or frozenset({"client_secret_basic"})
-    return Metadata(
+    return ProviderMetadata(
         issuer=issuer,
         authorization_endpoint=address("authorization_endpoint", required=True),
         token_endpoint=address("token_endpoint", required=True),
@@ -150,7 +150,7 @@ def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
     )
 
 
-def check_claims(claims: Mapping[str, Any], client: Client, nonce: str, now: Instant) -> None:
+def check_claims(claims: Mapping[str, Any], client: OpenIDClient, nonce: str, now: Instant) -> None:
     """Check the claims of an ID token whose signature was verified (section 3.1.3.7). Raises OpenIDError."""
     if claims.get("iss") != client.issuer:
         raise OpenIDError(Fault.UNTRUSTED, f"the ID token is of the issuer {claims.get('iss')!r}")
@@ -186,12 +186,12 @@ def _milliseconds(value: object) -> int | None:
     return int(value * 1000)
 
 
-def lacks_claims(claims: Mapping[str, Any], client: Client) -> bool:
+def lacks_claims(claims: Mapping[str, Any], client: OpenIDClient) -> bool:
     """Say whether the user info has to be asked for the name or the groups."""
     return client.name_claim not in claims or client.groups_claim not in claims
 
 
-def identity_of(claims: Mapping[str, Any], client: Client) -> Identity:
+def identity_of(claims: Mapping[str, Any], client: OpenIDClient) -> Identity:
     """Return who the claims are about. Whoever has no name of the configured claim is called by their subject."""
     subject = str(claims["sub"])
     name = claims.get(client.name_claim)

@@ -28,7 +28,7 @@ class TokenScope(StrEnum):
     ALL = "all"
 
 
-class Need(StrEnum):
+class ScopeNeed(StrEnum):
     """What a route needs of a token's scope. Reading one's own progress is part of reading and of reporting."""
 
     READ = "read"
@@ -37,15 +37,15 @@ class Need(StrEnum):
     ALL = "all"
 
 
-_SUFFICIENT: dict[Need, frozenset[TokenScope]] = {
-    Need.READ: frozenset({TokenScope.READ, TokenScope.ALL}),
-    Need.READ_PROGRESS: frozenset({TokenScope.READ, TokenScope.REPORT, TokenScope.ALL}),
-    Need.REPORT: frozenset({TokenScope.REPORT, TokenScope.ALL}),
-    Need.ALL: frozenset({TokenScope.ALL}),
+_SUFFICIENT: dict[ScopeNeed, frozenset[TokenScope]] = {
+    ScopeNeed.READ: frozenset({TokenScope.READ, TokenScope.ALL}),
+    ScopeNeed.READ_PROGRESS: frozenset({TokenScope.READ, TokenScope.REPORT, TokenScope.ALL}),
+    ScopeNeed.REPORT: frozenset({TokenScope.REPORT, TokenScope.ALL}),
+    ScopeNeed.ALL: frozenset({TokenScope.ALL}),
 }
 
 
-def sufficient_scopes(need: Need) -> frozenset[TokenScope]:
+def sufficient_scopes(need: ScopeNeed) -> frozenset[TokenScope]:
     """Return the scopes that meet a need. ALL is always among them."""
     return _SUFFICIENT[need]
 

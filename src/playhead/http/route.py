@@ -18,7 +18,7 @@ from playhead.domain.access import may_administer, may_keep_account
 from playhead.domain.accounts import Principal
 from playhead.domain.model import ItemId, ItemKind, canonical_id
 from playhead.domain.texts import shown
-from playhead.domain.tokens import Need, TokenScope, sufficient_scopes
+from playhead.domain.tokens import ScopeNeed, TokenScope, sufficient_scopes
 from playhead.errors import (
     Code,
     PlayheadError,
@@ -264,7 +264,7 @@ class Route:
     documented: bool = True
     watching: bool = False
     show_refusal: ShowRefusal | None = None
-    need: Need | None = None
+    need: ScopeNeed | None = None
     caching: Caching = Caching.NO_STORE
 
     @property
@@ -272,7 +272,7 @@ class Route:
         """Return the scopes with which a token may call the route."""
         if self.access is Access.ANYONE:
             return frozenset(TokenScope)
-        scopes = sufficient_scopes(self.need or (Need.READ if self.method == "GET" else Need.ALL))
+        scopes = sufficient_scopes(self.need or (ScopeNeed.READ if self.method == "GET" else ScopeNeed.ALL))
         return scopes | {TokenScope.WATCH} if self.watching else scopes
 
 

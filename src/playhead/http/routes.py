@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from playhead.domain.model import Instant, ItemKind
-from playhead.domain.tokens import Need
+from playhead.domain.tokens import ScopeNeed
 from playhead.errors import Code
 from playhead.http.api.accounts import (
     AccountRoutes,
@@ -290,7 +290,7 @@ def table(services: Services) -> list[Route]:
     passkey = PasskeyPages(pages, services.accounts, services.passkeys)
     passkey_settings = PasskeySettings(sign_in_settings, services.passkeys)
     watch = WatchPages(pages, services.snapshots)
-    page = partial(Route, documented=False, show_refusal=pages.show_refusal, need=Need.ALL)
+    page = partial(Route, documented=False, show_refusal=pages.show_refusal, need=ScopeNeed.ALL)
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
     library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
@@ -308,15 +308,15 @@ def table(services: Services) -> list[Route]:
     rows += [
         # Playback progress: frozen
         Route("GET", "/api/v1/playback/movie/{id}", HotEndpoint(movie.read), "Read the progress of a movie",
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.READ_PROGRESS),
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=ScopeNeed.READ_PROGRESS),
         Route("POST", "/api/v1/playback/movie/{id}", HotEndpoint(movie.save, SaveRequest),
               "Save the progress of a movie", request=SaveRequest, media_types=_JSON_OR_BEACON,
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.REPORT),
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=ScopeNeed.REPORT),
         Route("GET", "/api/v1/playback/episode/{id}", HotEndpoint(episode.read), "Read the progress of an episode",
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.READ_PROGRESS),
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=ScopeNeed.READ_PROGRESS),
         Route("POST", "/api/v1/playback/episode/{id}", HotEndpoint(episode.save, SaveRequest),
               "Save the progress of an episode", request=SaveRequest, media_types=_JSON_OR_BEACON,
-              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=Need.REPORT),
+              answer=ProgressAnswer, problems=_ITEM, tag="playback", hot=True, need=ScopeNeed.REPORT),
         # Watch state
         *_mark_routes("movie", movie_mark),
         *_mark_routes("episode", episode_mark),
@@ -332,9 +332,9 @@ def table(services: Services) -> list[Route]:
               "Mark a season as not watched", answer=ChangedAnswer, problems=_ITEM, tag="watch state"),
         Route("POST", "/api/v1/playback/batch", batch.save, "Save the reports of a device that was offline",
               request=BatchRequest, media_types=_JSON_OR_BEACON, answer=BatchAnswer, tag="watch state",
-              need=Need.REPORT, body_max_bytes=BATCH_MAX_BYTES),
+              need=ScopeNeed.REPORT, body_max_bytes=BATCH_MAX_BYTES),
         Route("GET", "/api/v1/playback", lists.changed, "List everything that the caller has",
-              query=ChangedQuery, answer=ChangedItemsAnswer, tag="watch state", need=Need.READ_PROGRESS),
+              query=ChangedQuery, answer=ChangedItemsAnswer, tag="watch state", need=ScopeNeed.READ_PROGRESS),
         Route("GET", "/api/v1/continue-watching", lists.continue_watching, "List what to go on with",
               query=CardsQuery, answer=CardsAnswer, tag="watch state"),
         Route("PUT", "/api/v1/continue-watching/{id}/hidden", lists.hide, "Hide a card until the next activity",
@@ -355,7 +355,7 @@ def table(services: Services) -> list[Route]:
               query=HistoryQuery, answer=HistoryAnswer, tag="watch state"),
         Route("GET", "/api/v1/now-playing", lists.now_playing, "List what is being played",
               query=PlayingQuery, answer=PlayingListAnswer, problems=(Code.ACCESS_DENIED,), tag="watch state",
-              need=Need.READ_PROGRESS),
+              need=ScopeNeed.READ_PROGRESS),
         # Live
         Route("GET", "/api/v1/events", event.listen, "Listen to changes",
               answer=ChangeAnswer, media_types=(EVENTS_MEDIA_TYPE,), tag="live", bounded=False,
@@ -375,7 +375,7 @@ def table(services: Services) -> list[Route]:
               access=Access.ANYONE, request=DeviceTokenRequest, media_types=DEVICE_CODE_MEDIA_TYPES,
               answer=DeviceTokenAnswer, problems=(Code.DEVICE_CODE, Code.UNAVAILABLE), tag="authentication"),
         Route("GET", "/api/v1/me", account.me, "Who am I", answer=MeAnswer, tag="authentication",
-              need=Need.READ_PROGRESS),
+              need=ScopeNeed.READ_PROGRESS),
         Route("POST", "/api/v1/tokens", account.create_token, "Make an API token",
               request=TokenRequest, answer=NewTokenAnswer, status=201, problems=(Code.NOT_FOUND, Code.LIMIT_REACHED),
               tag="authentication"),
@@ -455,10 +455,10 @@ def table(services: Services) -> list[Route]:
         Route("GET", "/api/openapi.json", service.openapi, "This document",
               access=Access.ANYONE, answer=dict[str, Any], tag="service"),
         Route("GET", "/api/v1/noop", read_noop, "Answer like a read, without the store",
-              answer=ProgressAnswer, tag="service", hot=True, need=Need.READ_PROGRESS),
+              answer=ProgressAnswer, tag="service", hot=True, need=ScopeNeed.READ_PROGRESS),
         Route("POST", "/api/v1/noop", save_noop, "Answer like a save, without the store",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True,
-              need=Need.REPORT),
+              need=ScopeNeed.REPORT),
         # Pages: for people. Whoever is not signed in is sent to the sign-in page.
         page("GET", "/", home.show, "Home"),
         page("GET", "/history", pages.visited(history.show), "What was watched"),
@@ -559,7 +559,7 @@ def _mark_routes(kind: str, mark: MarkRoutes) -> list[Route]:
     # fmt: off
     return [
         Route("GET", f"{path}/state", mark.read, f"Read the whole watch state of {item}",
-              answer=StateAnswer, problems=_ITEM, tag="watch state", need=Need.READ_PROGRESS),
+              answer=StateAnswer, problems=_ITEM, tag="watch state", need=ScopeNeed.READ_PROGRESS),
         Route("DELETE", path, mark.forget, f"Forget {item}", status=204, problems=_ITEM, tag="watch state"),
         Route("PUT", f"{path}/watched", mark.mark, f"Mark {item} as watched",
               request=WatchedRequest, media_types=_JSON_OR_BEACON, body_required=False, answer=StateAnswer,
@@ -567,11 +567,11 @@ def _mark_routes(kind: str, mark: MarkRoutes) -> list[Route]:
         Route("DELETE", f"{path}/watched", mark.unwatch, f"Mark {item} as not watched",
               answer=StateAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", f"{path}/plays", mark.list_plays, f"List the plays of {item}",
-              query=PlaysQuery, answer=PlaysAnswer, problems=_ITEM, tag="watch state", need=Need.READ_PROGRESS),
+              query=PlaysQuery, answer=PlaysAnswer, problems=_ITEM, tag="watch state", need=ScopeNeed.READ_PROGRESS),
         Route("DELETE", f"{path}/plays/{{play_id}}", mark.remove_play, f"Remove a play of {item}",
               status=204, problems=_ITEM, tag="watch state"),
         Route("GET", f"{path}/positions", mark.list_positions, f"List the kept points of {item}",
-              answer=PositionsAnswer, problems=_ITEM, tag="watch state", need=Need.READ_PROGRESS),
+              answer=PositionsAnswer, problems=_ITEM, tag="watch state", need=ScopeNeed.READ_PROGRESS),
         Route("POST", f"{path}/positions/{{position_id}}/restore", mark.restore, f"Go back to a kept point of {item}",
               answer=StateAnswer, problems=_ITEM, tag="watch state"),
     ]

@@ -121,8 +121,8 @@ class Decoders:
         self._budgets = budgets
         self._command = command or (sys.executable, "-P", "-B", "-m", "playhead.media.worker", str(niceness))
         self._changed = threading.Condition()
-        self._idle: list[_Worker] = []  # the one that was used last is at the end
-        self._busy: set[_Worker] = set()
+        self._idle: list[_DecoderProcess] = []  # the one that was used last is at the end
+        self._busy: set[_DecoderProcess] = set()
         self._starting = 0
         self._is_closed = False
         self._reaper: threading.Timer | None = None
@@ -214,7 +214,7 @@ class Decoders:
             self._give_back(worker)
             return answer
 
-    def _take(self) -> "_Worker":
+    def _take(self) -> "_DecoderProcess":
         with self._changed:
             if not self._idle and self._busy:
                 self._changed.wait_for(lambda: self._idle or self._is_closed, _PATIENCE_S)
@@ -231,9 +231,9 @@ class Decoders:
     def _may_take(self) -> bool:
         return bool(self._is_closed or self._idle or len(self._busy) + self._starting < self._processes_max)
 
-    def _start(self) -> "_Worker":
+    def _start(self) -> "_DecoderProcess":
         try:
-            worker = _Worker(self._command)
+            worker = _DecoderProcess(self._command)
             worker.wait_until_started()
         except OSError as error:
             raise OSError(error.errno, f"no process can be started to read it: {error.strerror}") from error
@@ -248,7 +248,7 @@ class Decoders:
         worker.end()
         raise DecodersClosed
 
-    def _give_back(self, worker: "_Worker") -> None:
+    def _give_back(self, worker: "_DecoderProcess") -> None:
         with self._changed:
             if not self._is_closed and worker.jobs < _JOBS_MAX:
                 self._busy.discard(worker)
@@ -259,7 +259,7 @@ class Decoders:
                 return
         self._drop(worker)
 
-    def _drop(self, worker: "_Worker") -> None:
+    def _drop(self, worker: "_DecoderProcess") -> None:
         worker.end()
         with self._changed:
             self._busy.discard(worker)
@@ -288,7 +288,7 @@ class Decoders:
             worker.end()
 
 
-class _Worker:
+class _DecoderProcess:
     """One process. Only the thread that took it asks; any may kill."""
 
     def __init__(self, command: Sequence[str]) -> None:

@@ -18,10 +18,10 @@ from playhead.domain.device_codes import (
     WAITING_MAX,
     WAITING_PER_ADDRESS_MAX,
     DeviceKind,
+    DeviceProtocol,
     DeviceRequest,
-    Pace,
     PollOutcome,
-    Purpose,
+    PollPace,
     clean_device_name,
     clean_user_code,
     code_hash,
@@ -58,9 +58,9 @@ class NewDeviceCode(NamedTuple):
 class _Waiting:
     """What a process remembers of a device that asks again and again."""
 
-    purpose: Purpose
+    purpose: DeviceProtocol
     expires_at: Instant
-    pace: Pace
+    pace: PollPace
 
 
 class DeviceCodes:
@@ -93,7 +93,7 @@ class DeviceCodes:
 
     # The device
 
-    async def begin(self, purpose: Purpose, name: str, kind: DeviceKind, address: str) -> NewDeviceCode:
+    async def begin(self, purpose: DeviceProtocol, name: str, kind: DeviceKind, address: str) -> NewDeviceCode:
         """Make the codes for a device, which is listed by `name` where it says one and waits ten minutes.
 
         Raises INVALID for `name`; TOO_MANY_ATTEMPTS where too many devices wait that have this address, UNAVAILABLE
@@ -134,7 +134,7 @@ class DeviceCodes:
         return NewDeviceCode(device_code, shown_user_code(code), LIFETIME_MS // 1000, INTERVAL_S)
 
     async def redeem(
-        self, device_code: str, purpose: Purpose, issue: Callable[[Connection, UserId, str], T]
+        self, device_code: str, purpose: DeviceProtocol, issue: Callable[[Connection, UserId, str], T]
     ) -> T | PollOutcome:
         """Return what an approved device gets, or why it gets nothing.
 
@@ -142,7 +142,7 @@ class DeviceCodes:
         device has said (or ""). A code that was begun for another purpose, used or never made is EXPIRED.
         """
         digest, now = code_hash(device_code), self._clock()
-        waiting = await self._recall(digest) if is_device_code(device_code) else None
+        waiting = await self._cached(digest) if is_device_code(device_code) else None
         if waiting is None or waiting.purpose is not purpose or waiting.expires_at <= now:
             self._waiting.pop(digest, None)
             return PollOutcome.EXPIRED
@@ -162,7 +162,7 @@ class DeviceCodes:
         self._known_until = 0.0
         return issued
 
-    async def _recall(self, digest: str) -> _Waiting | None:
+    async def _cached(self, digest: str) -> _Waiting | None:
         """Return what is known of a device: the store is asked where another process began it, or this one before."""
         known = self._waiting.get(digest)
         if known is not None:
@@ -170,13 +170,13 @@ class DeviceCodes:
         found = await self._database.read_inline(lambda connection: storage.find_life(connection, digest))
         return None if found is None else self._remember(digest, *found)
 
-    def _remember(self, digest: str, purpose: Purpose, expires_at: Instant) -> _Waiting:
+    def _remember(self, digest: str, purpose: DeviceProtocol, expires_at: Instant) -> _Waiting:
         known = self._waiting.get(digest)  # of two polls at the same instant the second must not forget the first
         if known is None:
             if len(self._waiting) >= WAITING_MAX:
                 now = self._clock()
                 self._waiting = {key: each for key, each in self._waiting.items() if each.expires_at > now}
-            known = self._waiting[digest] = _Waiting(purpose, expires_at, Pace())
+            known = self._waiting[digest] = _Waiting(purpose, expires_at, PollPace())
         return known
 
     async def _refresh(self) -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from playhead.domain.access import may_administer
 from playhead.domain.accounts import Principal, TokenKind, User, clean_name, day_of, login_key, name_faults
 from playhead.domain.household import (
-    Entry,
+    TileEntry,
     TileState,
     colour_of,
     device_is_live,
@@ -38,7 +38,7 @@ class Tile:
     """Somebody on a device, as their tile shows them: `wait_s` until a PIN is compared again, None for now."""
 
     user: User
-    entry: Entry
+    entry: TileEntry
     allows_tap: bool
     wait_s: int | None
     colour: int
@@ -290,9 +290,9 @@ def _begin(
     if device is None or found is None or not device_is_live(device.last_used_at, now):
         raise not_authenticated()
     entry = entry_of(found.state)
-    if entry is Entry.PASSWORD:
+    if entry is TileEntry.PASSWORD:
         raise access_denied()
-    if entry is Entry.PIN:
+    if entry is TileEntry.PIN:
         wait_s = pin_wait_s(found.state, now)
         if wait_s is not None:
             raise too_many_attempts(wait_s)

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from playhead.domain.accounts import Principal, TokenKind
 from playhead.domain.identity import Identity
 from playhead.domain.model import Instant, UserId
-from playhead.domain.openid import Client, Fault, OpenIDError, code_challenge, identity_of
+from playhead.domain.openid import Fault, OpenIDClient, OpenIDError, code_challenge, identity_of
 from playhead.domain.sign_in_steps import StepKind
 from playhead.domain.tokens import token_hash
 from playhead.services.accounts import Accounts, SignedIn
@@ -36,7 +36,7 @@ class Begun(NamedTuple):
     browser: str
 
 
-class Purpose(NamedTuple):
+class OpenIDPurpose(NamedTuple):
     """What a sign-in at the provider is for: to sign in and see `wanted`, or to link the identity to `user_id`."""
 
     wanted: str
@@ -47,7 +47,7 @@ class Returned(NamedTuple):
     """Who came back from the provider, and what for."""
 
     identity: Identity
-    purpose: Purpose
+    purpose: OpenIDPurpose
     id_token: str
 
 
@@ -77,14 +77,14 @@ class OpenID:
         self._new_secret = new_secret
 
     @property
-    def _client(self) -> Client:
+    def _client(self) -> OpenIDClient:
         return self._provider.client
 
     async def close(self) -> None:
         """End the connections to the provider."""
         await self._provider.close()
 
-    async def begin(self, purpose: Purpose, address: str, browser: str | None) -> Begun:
+    async def begin(self, purpose: OpenIDPurpose, address: str, browser: str | None) -> Begun:
         """Begin a sign-in. `browser` is the secret of an earlier one by the same browser, if it has any.
 
         Raises OpenIDError, UNAVAILABLE.
@@ -131,7 +131,7 @@ class OpenID:
         if not 0 < len(code) <= _CODE_MAX_LENGTH:
             raise OpenIDError(Fault.UNTRUSTED, "the answer has no code")
         found = await self._provider.exchange(code, kept["verifier"], kept["nonce"], self._redirect_uri)
-        purpose = Purpose(kept["wanted"], kept["user_id"])
+        purpose = OpenIDPurpose(kept["wanted"], kept["user_id"])
         return Returned(identity_of(found.claims, self._client), purpose, found.id_token)
 
     async def sign_in(self, returned: Returned, device: str) -> SignedIn:

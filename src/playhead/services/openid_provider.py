@@ -20,10 +20,10 @@ from joserfc.jwk import JWKRegistry
 from playhead.domain.model import Instant
 from playhead.domain.openid import (
     ALGORITHMS,
-    Client,
     Fault,
-    Metadata,
+    OpenIDClient,
     OpenIDError,
+    ProviderMetadata,
     check_claims,
     is_safe_address,
     lacks_claims,
@@ -55,17 +55,17 @@ class Answer(NamedTuple):
 class Provider:
     """An OpenID provider. `monotonic` gives seconds that never jump. `close` ends its connections."""
 
-    def __init__(self, client: Client, *, clock: Callable[[], Instant], monotonic: Callable[[], float]) -> None:
+    def __init__(self, client: OpenIDClient, *, clock: Callable[[], Instant], monotonic: Callable[[], float]) -> None:
         self.client = client
         self._clock = clock
         self._monotonic = monotonic
         self._http: httpx.AsyncClient | None = None
-        self._metadata: tuple[float, Metadata] | None = None
+        self._metadata: tuple[float, ProviderMetadata] | None = None
         self._keys: tuple[float, list[object]] | None = None
         self._discovering = asyncio.Lock()
         self._fetching_keys = asyncio.Lock()
 
-    async def metadata(self) -> Metadata:
+    async def metadata(self) -> ProviderMetadata:
         """Return what the provider says of itself; remembered for an hour. Raises OpenIDError."""
         async with self._discovering:
             if self._metadata is None or self._monotonic() >= self._metadata[0] + REMEMBERED_S:
@@ -113,7 +113,7 @@ class Provider:
             raise OpenIDError(Fault.UNTRUSTED, "the user info is of another user than the ID token")
         return told
 
-    async def _verify(self, id_token: str, metadata: Metadata) -> Mapping[str, Any]:
+    async def _verify(self, id_token: str, metadata: ProviderMetadata) -> Mapping[str, Any]:
         """Return the claims of an ID token that the provider signed. Raises OpenIDError UNTRUSTED."""
         try:
             header = jws.extract_compact(id_token.encode()).headers()
@@ -133,7 +133,7 @@ class Provider:
             raise OpenIDError(Fault.UNTRUSTED, "the ID token has no claims")
         return cast("dict[str, Any]", claims)
 
-    async def _key(self, metadata: Metadata, kid: str | None, algorithm: str) -> Mapping[str, Any]:
+    async def _key(self, metadata: ProviderMetadata, kid: str | None, algorithm: str) -> Mapping[str, Any]:
         async with self._fetching_keys:
             now = self._monotonic()
             if self._keys is None or now >= self._keys[0] + REMEMBERED_S:
@@ -150,7 +150,7 @@ class Provider:
     def _known_keys(self) -> list[object]:
         return [] if self._keys is None else self._keys[1]
 
-    async def _fetch_keys(self, metadata: Metadata) -> None:
+    async def _fetch_keys(self, metadata: ProviderMetadata) -> None:
         keys = (await self._ask("GET", metadata.jwks_uri)).get("keys")
         if not isinstance(keys, list):
             raise OpenIDError(Fault.MISCONFIGURED, f"{metadata.jwks_uri} has no keys")

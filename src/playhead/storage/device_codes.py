@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from playhead.domain.device_codes import DeviceKind, Purpose
+from playhead.domain.device_codes import DeviceKind, DeviceProtocol
 from playhead.domain.model import Instant, UserId
 from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import device_code, guess
@@ -17,7 +17,7 @@ class StoredDeviceCode(NamedTuple):
 
     hash: str
     user_code_hash: str
-    purpose: Purpose
+    purpose: DeviceProtocol
     name: str
     kind: DeviceKind
     address: str
@@ -56,10 +56,10 @@ def prune(connection: Connection, until: Instant) -> None:
 _LIFE = Prepared(select(device_code.c.purpose, device_code.c.expires_at).where(device_code.c.hash == bindparam("hash")))
 
 
-def find_life(connection: Connection, code_hash: str) -> tuple[Purpose, Instant] | None:
+def find_life(connection: Connection, code_hash: str) -> tuple[DeviceProtocol, Instant] | None:
     """Return, by the hash of its device code, what a request is for and when it ends; None where there is none."""
     row = _LIFE.one(connection, (code_hash,))
-    return None if row is None else (Purpose(row[0]), Instant(row[1]))
+    return None if row is None else (DeviceProtocol(row[0]), Instant(row[1]))
 
 
 # One question for all devices that wait, however many they are. Decisions of ten minutes are few.
@@ -115,7 +115,7 @@ def _stored(row: Row[Any]) -> StoredDeviceCode:
     return StoredDeviceCode(
         row.hash,
         row.user_code_hash,
-        Purpose(row.purpose),
+        DeviceProtocol(row.purpose),
         row.name,
         DeviceKind(row.kind),
         row.address,

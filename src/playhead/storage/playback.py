@@ -290,7 +290,7 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]
     memory = connection_cache(connection)
     if memory is None:
         return [_known(row) for row in _LOAD.look_up(connection, keys)]
-    recalled = [(key, _recall(memory, key)) for key in keys]
+    recalled = [(key, _cached(memory, key)) for key in keys]
     new = [key for key, facts in recalled if facts is None]
     looked_up = dict(zip(new, _LOAD.look_up(connection, new), strict=True)) if new else {}
     for key, row in looked_up.items():
@@ -393,7 +393,7 @@ def _shown(row: Row) -> FrozenProgress:
     return FrozenProgress(position_ms, duration_ms, watched == 1, last_watched_at)
 
 
-def _recall(memory: ConnectionCache, key: Key) -> tuple[Role, bool, str, ItemFacts] | None:
+def _cached(memory: ConnectionCache, key: Key) -> tuple[Role, bool, str, ItemFacts] | None:
     """Return the first members of SaveLookup if they are cached."""
     user_id, item_id = key
     of_item: _CachedItem | None = memory.get(item_id)

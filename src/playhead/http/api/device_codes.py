@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl
 from msgspec import Meta, Struct
 
 from playhead.domain.accounts import NAME_LENGTH_MAX, SESSION_LIFETIME_MS
-from playhead.domain.device_codes import INTERVAL_S, DeviceKind, PollOutcome, Purpose
+from playhead.domain.device_codes import INTERVAL_S, DeviceKind, DeviceProtocol, PollOutcome
 from playhead.errors import Code, PlayheadError, device_code_refused
 from playhead.http.api.accounts import UserAnswer, address_of, device_of, user_answer
 from playhead.http.bodies import JSON_MAX_BYTES, JSON_MEDIA_TYPES, convert, decode, read_body, require_media_type
@@ -71,7 +71,7 @@ class DeviceCodeRoutes:
         """Answer with codes for a device: it shows the user code and where to enter it, and asks for its token."""
         request = await _decode(call, DeviceCodeRequest)
         name = request.name or device_of(call)
-        codes = await self._device_codes.begin(Purpose.NATIVE, name, request.kind, address_of(call))
+        codes = await self._device_codes.begin(DeviceProtocol.NATIVE, name, request.kind, address_of(call))
         uri, complete = verification_uris(call, codes.user_code)
         return DeviceCodeAnswer(codes.device_code, codes.user_code, uri, complete, codes.expires_in_s, codes.interval_s)
 
@@ -80,7 +80,7 @@ class DeviceCodeRoutes:
         request = await _decode(call, DeviceTokenRequest)
         if request.grant_type != GRANT_TYPE:
             raise device_code_refused("unsupported_grant_type")
-        got = await self._device_codes.redeem(request.device_code, Purpose.NATIVE, self._accounts.open_session)
+        got = await self._device_codes.redeem(request.device_code, DeviceProtocol.NATIVE, self._accounts.open_session)
         if isinstance(got, PollOutcome):
             raise device_code_refused(
                 got.value, INTERVAL_S if got in {PollOutcome.PENDING, PollOutcome.TOO_FAST} else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from playhead.domain.accounts import Principal, TokenKind
-from playhead.domain.household import PIN_LENGTH_MAX, PIN_LENGTH_MIN, Entry, may_allow_tap
+from playhead.domain.household import PIN_LENGTH_MAX, PIN_LENGTH_MIN, TileEntry, may_allow_tap
 from playhead.domain.model import DeviceId, UserId
 from playhead.errors import Code, PlayheadError, access_denied, not_found
 from playhead.http.api.accounts import device_of, user_id_of
@@ -153,7 +153,7 @@ class HouseholdPages:
         """Ask for what somebody's tile asks for."""
         shared, tile = await self._find(call)
         by_password = "password" in call.request.query_params
-        return self._person(call, shared, tile, Entry.PASSWORD if by_password else tile.entry)
+        return self._person(call, shared, tile, TileEntry.PASSWORD if by_password else tile.entry)
 
     async def enter(self, call: Call) -> Response:
         """Sign somebody in at their tile, in place of whoever is signed in."""
@@ -185,7 +185,7 @@ class HouseholdPages:
             wait_s = error.retry_after_s or 0
             shown = f"{wait_s} seconds" if wait_s < 60 else patience(wait_s)  # noqa: PLR2004 - a minute
             refusal = f"Too many wrong PINs. Try again in {shown}, or use the password."
-        elif tile.entry is Entry.PASSWORD:
+        elif tile.entry is TileEntry.PASSWORD:
             refusal = "Too many wrong PINs. Sign in with the password."
         else:
             refusal = "The PIN is wrong."
@@ -196,7 +196,7 @@ class HouseholdPages:
         return page
 
     def _person(  # noqa: PLR0913 - what the page says
-        self, call: Call, shared: SharedDevice, tile: Tile, entry: Entry, *, refusal: str = "", status: int = 200
+        self, call: Call, shared: SharedDevice, tile: Tile, entry: TileEntry, *, refusal: str = "", status: int = 200
     ) -> Response:
         return self._pages.render_plain(
             call,

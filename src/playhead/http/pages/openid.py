@@ -12,7 +12,7 @@ from playhead.http.api.accounts import address_of, device_of
 from playhead.http.pages.entrance import Ways, enter
 from playhead.http.pages.page import Pages, Visit, base, read_form, redirect, way_back
 from playhead.http.route import Call
-from playhead.services.openid import Begun, OpenID, Purpose
+from playhead.services.openid import Begun, OpenID, OpenIDPurpose
 
 BROWSER_COOKIE: Final = "playhead_sign_in"
 _COOKIE_FOR_S: Final = 600
@@ -39,7 +39,7 @@ class OpenIDPages:
         """Lead the browser to the provider."""
         wanted = way_back(call.request.query_params.get("next"))
         try:
-            begun = await self._begin(call, Purpose(wanted))
+            begun = await self._begin(call, OpenIDPurpose(wanted))
         except OpenIDError as error:
             return self._refuse(call, error)
         response = RedirectResponse(begun.address, 303, {"cache-control": "no-store", "referrer-policy": "no-referrer"})
@@ -53,7 +53,7 @@ class OpenIDPages:
         """
         await read_form(visit.call)
         try:
-            begun = await self._begin(visit.call, Purpose("/settings/sign-in", visit.user.user_id))
+            begun = await self._begin(visit.call, OpenIDPurpose("/settings/sign-in", visit.user.user_id))
         except OpenIDError as error:
             log.warning("An identity cannot be linked: %s", error)
             return redirect(visit.call, f"/settings/sign-in?refused={error.fault.value}")
@@ -67,7 +67,7 @@ class OpenIDPages:
         _remember(visit.call, response, begun)
         return response
 
-    async def _begin(self, call: Call, purpose: Purpose) -> Begun:
+    async def _begin(self, call: Call, purpose: OpenIDPurpose) -> Begun:
         return await self._openid.begin(purpose, address_of(call), call.request.cookies.get(BROWSER_COOKIE))
 
     async def finish(self, call: Call) -> Response:

@@ -6,7 +6,14 @@ import segno
 from markupsafe import Markup
 from starlette.responses import JSONResponse, Response
 
-from playhead.domain.device_codes import LIFETIME_MS, DeviceKind, PollOutcome, Purpose, clean_user_code, is_device_code
+from playhead.domain.device_codes import (
+    LIFETIME_MS,
+    DeviceKind,
+    DeviceProtocol,
+    PollOutcome,
+    clean_user_code,
+    is_device_code,
+)
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.api.device_codes import verification_uris
@@ -52,7 +59,9 @@ class TelevisionPages:
         """Get codes, and show them."""
         require_same_origin(call.scope)
         try:
-            made = await self._device_codes.begin(Purpose.NATIVE, device_of(call), DeviceKind.TV, address_of(call))
+            made = await self._device_codes.begin(
+                DeviceProtocol.NATIVE, device_of(call), DeviceKind.TV, address_of(call)
+            )
         except PlayheadError as error:
             if error.code is not Code.TOO_MANY_ATTEMPTS:
                 raise
@@ -78,7 +87,7 @@ class TelevisionPages:
         got = (
             PollOutcome.EXPIRED
             if codes is None
-            else await self._device_codes.redeem(codes.device_code, Purpose.NATIVE, self._accounts.open_session)
+            else await self._device_codes.redeem(codes.device_code, DeviceProtocol.NATIVE, self._accounts.open_session)
         )
         if isinstance(got, PollOutcome):
             if wants_json(call):
