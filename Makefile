@@ -39,13 +39,13 @@ test-all: test test-long ## Run every test
 
 test-packages: tests/provider/node_modules/.ready
 	@scripts/system-packages chromium=chromium nginx=nginx-light strace=strace pg_ctlcluster=postgresql \
-		systemd-analyze=systemd strip=binutils unshare=util-linux
+		systemd-analyze=systemd strip=binutils unshare=util-linux haproxy=haproxy caddy=caddy
 
-soak: setup ## Prove at length that nothing is lost: power, kills, faults, races, load; half an hour
+soak: setup ## Prove at length that nothing is lost: power, kills, faults, races, load; one and a half hours
 	@scripts/system-packages strace=strace pg_ctlcluster=postgresql
 	@$(BIN)/pytest --soak --timeout 7200 tests/storage/engine/test_power_loss.py tests/e2e/test_durability.py tests/e2e/test_restore.py tests/e2e/test_failing_disks.py \
 		tests/e2e/test_failing_wires.py tests/e2e/test_races.py tests/e2e/test_no_lock_errors.py tests/e2e/test_workers.py \
-		tests/e2e/test_household.py
+		tests/e2e/test_household.py tests/server/test_fuzz.py
 
 check: setup ## Check format, style, types, layers and declared dependencies
 	@$(BIN)/ruff format --check --quiet .

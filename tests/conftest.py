@@ -21,6 +21,7 @@ _POSTGRES_FIXTURES = {"cluster", "durable_cluster", "migrated_url", "postgres_ur
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fuzz-seconds", type=float, help="How long to fuzz: a minute, with --soak an hour, by default.")
     parser.addoption("--soak", action="store_true", help="Prove durability at length: many more losses, kills, races.")
 
 
@@ -32,6 +33,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
             if engine == "postgresql" or _POSTGRES_FIXTURES & set(item.fixturenames):
                 item.add_marker("postgresql")
+
+
+@pytest.fixture(scope="session")
+def fuzz_seconds(request: pytest.FixtureRequest, soak: bool) -> float:  # noqa: FBT001 - a fixture
+    """How long to look for inputs that break a property."""
+    chosen = request.config.getoption("--fuzz-seconds")
+    return float(chosen if chosen is not None else 3600 if soak else 60)
 
 
 @pytest.fixture(scope="session")

@@ -211,6 +211,7 @@ class Protocol:
 
     __slots__ = (
         "_buffer",
+        "_empty_lines",
         "_has_response_body",
         "_in_chunk",
         "_in_trailers",
@@ -233,6 +234,7 @@ class Protocol:
         self.response_complete = True
         self._buffer = b""
         self._scanned = 0
+        self._empty_lines = 0
         # Of the body that is being read: bytes of it, or of a chunk, that are missing yet.
         self._left = 0
         self._in_chunk = False
@@ -307,7 +309,7 @@ class Protocol:
     def _read_head(self) -> Event | None:
         data = self._buffer
         if data.startswith(b"\r\n"):
-            data = self._buffer = self._without_empty_lines(data)
+            data = self._buffer = self._skip_empty_lines(data)
         end = data.find(_END, self._scanned) + len(_END)
         if end < len(_END):
             fault = _fault_of_part(data, self._scanned)
@@ -315,7 +317,7 @@ class Protocol:
             return None if fault is None else self._refuse(fault)
         if end > HEAD_MAX_BYTES:
             return self._refuse(_fault_of_length(data))
-        self._scanned = 0
+        self._scanned = self._empty_lines = 0
         head, self._buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
         request = Request()
         fault = request.parse(head) or self._begin_body(request)
@@ -327,10 +329,10 @@ class Protocol:
         self._is_request_1_0 = request.is_1_0
         return request
 
-    @staticmethod
-    def _without_empty_lines(data: bytes) -> bytes:
-        for _ in range(_EMPTY_LINES_MAX):
-            data = data.removeprefix(b"\r\n")
+    def _skip_empty_lines(self, data: bytes) -> bytes:
+        while self._empty_lines < _EMPTY_LINES_MAX and data.startswith(b"\r\n"):
+            data = data[2:]
+            self._empty_lines += 1
         return data
 
     def _begin_body(self, request: Request) -> Refusal | None:
