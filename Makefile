@@ -45,7 +45,8 @@ soak: setup ## Prove at length that nothing is lost: power, kills, faults, races
 	@scripts/system-packages strace=strace pg_ctlcluster=postgresql
 	@$(BIN)/pytest --soak --timeout 7200 tests/storage/engine/test_power_loss.py tests/e2e/test_durability.py tests/e2e/test_restore.py tests/e2e/test_failing_disks.py \
 		tests/e2e/test_failing_wires.py tests/e2e/test_races.py tests/e2e/test_no_lock_errors.py tests/e2e/test_workers.py \
-		tests/e2e/test_household.py tests/server/test_fuzz.py
+		tests/e2e/test_household.py
+	@$(BIN)/pytest -m long --fuzz-seconds 3600 tests/server
 
 check: setup ## Check format, style, types, layers and declared dependencies
 	@$(BIN)/ruff format --check --quiet .

@@ -211,9 +211,14 @@ class Connection(asyncio.Protocol):
     # Requests
 
     def _handle(self, event: Event | None) -> None:
-        for _ in range(_EVENTS_A_TURN):
-            if event is None or self._transport.is_closing():
+        left = _EVENTS_A_TURN
+        while event is not None and not self._transport.is_closing():
+            if not left:
+                # One packet may hold thousands, and others have their turn.
+                self._is_rescheduled = True
+                self._listener.loop.call_soon(self._take_turn, event)
                 break
+            left -= 1
             if isinstance(event, Request):
                 self._begin(event)
             elif isinstance(event, Data):
@@ -223,11 +228,9 @@ class Connection(asyncio.Protocol):
             if self._is_write_paused:
                 break
             event = self.protocol.next_request()
-        else:
-            # The last event is not handled yet: one packet may hold thousands, and others have their turn.
-            self._is_rescheduled = True
-            self._listener.loop.call_soon(self._take_turn, event)
-        self._update_reading()
+        # Else there is nothing for which to pause.
+        if self.protocol.buffered_bytes or self._is_read_paused or self._is_write_paused or self._exchange is not None:
+            self._update_reading()
 
     def _take_turn(self, event: Event | None) -> None:
         self._is_rescheduled = False

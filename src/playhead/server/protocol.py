@@ -7,6 +7,7 @@ here, strictly: whatever two parsers could read in two ways is refused, because 
 import re
 from collections.abc import Iterable
 from enum import Enum
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, NamedTuple
 
@@ -78,98 +79,117 @@ class Request:
     `named` has the values of the fields that the server itself looks at. `keep_alive` says what the client wants.
     """
 
-    __slots__ = (
-        "_is_head_whole",
-        "body",
-        "fault",
-        "fields",
-        "is_1_0",
-        "keep_alive",
-        "method",
-        "named",
-        "target",
-        "upgrades",
-    )
+    method = b""
+    target = b""
+    is_1_0 = False
+    keep_alive = True
+    upgrades = False
+    body: bytes | None = b""
 
     def __init__(self) -> None:
-        self.method = b""
-        self.target = b""
         self.fields: Fields = []
         self.named: dict[bytes, bytes] = {}
-        self.is_1_0 = False
-        self.keep_alive = True
-        self.upgrades = False
-        self.body: bytes | None = b""
-        self.fault: Refusal | None = None
-        self._is_head_whole = False
 
     @property
     def expects_continue(self) -> bool:
         """Whether the client waits for a 100 before it sends the body (RFC 9110, section 10.1.1)."""
         return not self.is_1_0 and self.named.get(b"expect", b"").lower() == b"100-continue"
 
-    # What httptools calls. It turns an exception into its own, so what is wrong is noted in `fault`.
+
+class _HeadParser:
+    """Takes the heads of a connection, one after the other, with one parser as long as requests come whole."""
+
+    __slots__ = ("_fault", "_fields", "_is_skipping", "_is_whole", "_named", "_parser", "_target")
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpRequestParser(self)
+        self._fault: Refusal | None = None
+        self._is_whole = self._is_skipping = False
+        self._target = b""
+        self._fields: Fields = []
+        self._named: dict[bytes, bytes] = {}
+
+    # What httptools calls. It turns an exception into its own, so what is wrong is noted.
 
     def on_url(self, part: bytes) -> None:
-        """Take the target, or a part of it."""
-        self.target += part
+        self._target = self._target + part if self._target else part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a field."""
         name = name.lower()
         if name in _NAMED:
-            if name not in self.named:
-                self.named[name] = value
+            if name not in self._named:
+                self._named[name] = value
             elif _NAMED[name] is _Second.REFUSED:
                 self._refuse(Refusal(400, f"There is more than one {name.decode().title()}."))
             elif _NAMED[name] is _Second.JOINED:
-                self.named[name] += b"," + value
-        self.fields.append((name, value))
-        if len(self.fields) > FIELDS_MAX:
-            self._refuse(HEAD_TOO_LARGE)
+                self._named[name] += b"," + value
+        self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Note that httptools sees the same end of the head as `Protocol`."""
-        self._is_head_whole = True
+        # httptools has to see the end of the head where `Protocol` sees it.
+        self._is_whole = True
+        if len(self._fields) > FIELDS_MAX:
+            self._refuse(HEAD_TOO_LARGE)
 
     def on_body(self, part: bytes) -> None:
-        """Refuse: httptools is handed heads alone, so it saw another end than `Protocol`."""
         del part
-        self._refuse(_MALFORMED)
+        if not self._is_skipping:
+            self._refuse(_MALFORMED)  # it was handed a head alone
 
     def _refuse(self, refusal: "Refusal") -> None:
-        self.fault = refusal
+        self._fault = refusal
         raise ValueError(refusal.reason)
 
-    def parse(self, head: bytes) -> "Refusal | None":
-        """Take a whole head; return what is wrong with it, if anything."""
-        parser = httptools.HttpRequestParser(self)
+    def skip(self, body: bytes) -> None:
+        """Let the parser see a whole body of the length that the head has announced."""
+        self._is_skipping = True
+        self._parser.feed_data(body)
+        self._is_skipping = False
+
+    def parse(self, head: bytes) -> "Request | Refusal":
+        """Return the request of a whole head, or what is wrong with it."""
+        self._is_whole = False
+        self._target = b""
+        request = Request()
+        self._fields, self._named = request.fields, request.named
         try:
-            parser.feed_data(head)
+            self._parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             # We never upgrade. But where a request asks for it, httptools ends the message with its head and takes what
             # follows for the next request, the body included; uvicorn, before, ignored that and kept the connection. So
             # the sender of a body wrote requests on a connection that a proxy then shared with others (CWE-444).
             # Nothing behind such a head is read.
-            self.upgrades = True
+            request.upgrades = True
         except httptools.HttpParserError:
-            return self.fault or _fault_of(head)
-        if not self._is_head_whole:
+            return self._fault or _fault_of(head)
+        if not self._is_whole:
             return _fault_of(head)
-        self.method = parser.get_method()
-        if len(self.target) > TARGET_MAX_BYTES:
+        target = request.target = self._target
+        method = request.method = self._parser.get_method()
+        if len(target) > TARGET_MAX_BYTES:
             return _TARGET_TOO_LONG
-        if not head.startswith(b"%b %b HTTP/1.1\r\n" % (self.method, self.target)):
-            if not head.startswith(b"%b %b HTTP/1.0\r\n" % (self.method, self.target)):
+        version_at = len(method) + 1 + len(target)  # httptools takes several spaces, and other protocols
+        if not head.startswith(b" HTTP/1.1\r\n", version_at):
+            if not head.startswith(b" HTTP/1.0\r\n", version_at):
                 return _fault_of(head)
-            self.is_1_0 = True
-        wish = self.named.get(b"connection")
-        # HTTP/1.0 is not kept either: without chunks the end of many answers is that of the connection.
-        self.keep_alive = not (self.is_1_0 or self.upgrades or (wish is not None and _CLOSE.search(wish)))
-        host = self.named.get(b"host")
-        if host is None:
-            return None if self.is_1_0 else Refusal(400, "There is no Host.")
-        return None if _HOST.fullmatch(host) else Refusal(400, "The Host is malformed.")
+            request.is_1_0 = True
+            request.keep_alive = False  # without chunks the end of many answers is that of the connection
+        return _fault_of_fields(request) or request
+
+
+def _fault_of_fields(request: Request) -> "Refusal | None":
+    named = request.named
+    if request.upgrades or (b"connection" in named and _CLOSE.search(named[b"connection"])):
+        request.keep_alive = False
+    host = named.get(b"host")
+    if host is None:
+        return None if request.is_1_0 else Refusal(400, "There is no Host.")
+    return None if _is_host(host) else Refusal(400, "The Host is malformed.")
+
+
+@lru_cache(maxsize=64)  # all clients of a server name one of a few
+def _is_host(host: bytes) -> bool:
+    return _HOST.fullmatch(host) is not None
 
 
 class Data(NamedTuple):
@@ -220,6 +240,7 @@ class Protocol:
         "_is_request_1_0",
         "_left",
         "_owed",
+        "_parser",
         "_scanned",
         "keep_alive",
         "response_complete",
@@ -235,6 +256,7 @@ class Protocol:
         self._buffer = b""
         self._scanned = 0
         self._empty_lines = 0
+        self._parser: _HeadParser | None = None
         # Of the body that is being read: bytes of it, or of a chunk, that are missing yet.
         self._left = 0
         self._in_chunk = False
@@ -319,10 +341,18 @@ class Protocol:
             return self._refuse(_fault_of_length(data))
         self._scanned = self._empty_lines = 0
         head, self._buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
-        request = Request()
-        fault = request.parse(head) or self._begin_body(request)
+        parser = self._parser or _HeadParser()
+        request = parser.parse(head)
+        if isinstance(request, Refusal):
+            return self._refuse(request)
+        fault = self._begin_body(request)
         if fault is not None:
             return self._refuse(fault)
+        # A parser waits for the body that its head announces; where that follows later, the next head gets another one.
+        body = request.body
+        self._parser = None if body is None else parser
+        if body:
+            parser.skip(body)
         self.keep_alive = request.keep_alive
         self.response_started = self.response_complete = False
         self._is_head_request = request.method == b"HEAD"
