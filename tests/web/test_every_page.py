@@ -55,7 +55,9 @@ REACHABLE = """
 FOCUSED = """
 () => {
     const focused = document.activeElement;
-    if (!focused || focused === document.body) return null;
+    // A field for a date has several stops of its own.
+    if (!focused || focused === document.body || focused === window.previouslyFocused) return null;
+    window.previouslyFocused = focused;
     focused.dataset.seen = (+focused.dataset.seen || 0) + 1;
     const style = getComputedStyle(focused);
     const isShown = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0;
@@ -73,6 +75,9 @@ def paths_of_pages() -> list[str]:
 
 ENTRANCE = ("/setup", "/sign-in", "/tv")
 """Pages for whoever is not signed in."""
+
+ABSENT = ("/setup", "/sign-in/openid", "/sign-in/openid/return")
+"""Pages that the demo does not have: it has its first admin, and no provider to sign in at."""
 
 
 @pytest.fixture(scope="session")
@@ -206,7 +211,7 @@ def complaints(page: Page, part: str) -> list[tuple[str, list[str]]]:
 def show(page: Page, demo: DemoServer, path: str) -> None:
     answer = page.goto(f"{demo.url}{path}", wait_until="load")
     assert answer is not None
-    assert answer.status == (404 if path == "/setup" else 200), path
+    assert answer.status == (404 if path in ABSENT else 200), path
 
 
 @pytest.mark.parametrize("way", ["light", "dark and still", "phone"])
@@ -230,7 +235,7 @@ def test_a_page_is_small_quiet_and_does_not_move(visit: Visit, demo: DemoServer)
     assert others == set()
     assert 0 < page.evaluate(WEIGHT) <= WEIGHT_MAX
     assert page.evaluate(SHIFTS) <= SHIFT_MAX
-    assert [text for text in visit.said if visit.pattern != "/setup"] == []
+    assert [text for text in visit.said if visit.pattern not in ABSENT] == []
 
 
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Visit):
