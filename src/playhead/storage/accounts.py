@@ -4,7 +4,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, func, insert, or_, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from playhead.domain.accounts import NO_PASSWORD, Token, TokenKind, User
@@ -13,6 +12,7 @@ from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.domain.tokens import TokenKey, TokenScope
 from playhead.storage import household
 from playhead.storage.engine.database import Prepared
+from playhead.storage.engine.upserts import insert_for
 from playhead.storage.schema import (
     account,
     credential_epoch,
@@ -93,9 +93,8 @@ def read_epoch(connection: Connection) -> int:
 
 def count_epoch(connection: Connection) -> None:
     """Count a change of a credential's worth, so that other processes forget what they have looked up."""
-    added = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     connection.execute(
-        added(credential_epoch)
+        insert_for(connection, credential_epoch)
         .values(id=1, number=1)
         .on_conflict_do_update(index_elements=[credential_epoch.c.id], set_={"number": credential_epoch.c.number + 1})
     )
@@ -128,7 +127,7 @@ def find_credentials(connection: Connection, login_key: str) -> Credentials | No
             account.c.id == user_id
         )
     ).first()
-    return None if row is None else Credentials(_user(*row[:4]), row.password_hash)
+    return None if row is None else Credentials(_user(row.id, row.name, row.role, row.created_at), row.password_hash)
 
 
 def list_users(connection: Connection, after: str, limit: int | None) -> list[User]:

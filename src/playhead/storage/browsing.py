@@ -28,9 +28,9 @@ from playhead.domain.playback import Progress
 from playhead.storage.catalogue import ItemOrder, ListPosition, continued, item_of, searched
 from playhead.storage.schema import item, progress
 
-_ITEM_WIDTH = len(item.c)
-_PROGRESS_WIDTH = len(progress.c)
-_KEY_WIDTH = len(progress.primary_key)
+# Where the columns of a progress are in a row of item and progress: its first one, and those without the key.
+_START_OF_PROGRESS = len(item.c)
+_PROGRESS_WITHOUT_KEY = slice(len(item.c) + len(progress.primary_key), len(item.c) + len(progress.c))
 
 
 class Browsed(NamedTuple):
@@ -184,6 +184,5 @@ def _is_mine(user_id: UserId) -> ColumnElement[bool]:
 
 
 def _browsed(row: Row[*tuple[Any, ...]]) -> Browsed:
-    values = row[_ITEM_WIDTH + _KEY_WIDTH : _ITEM_WIDTH + _PROGRESS_WIDTH]
-    known = None if row[_ITEM_WIDTH] is None else Progress._make(values)
+    known = None if row[_START_OF_PROGRESS] is None else Progress._make(row[_PROGRESS_WITHOUT_KEY])
     return Browsed(item_of(row, {}), known)

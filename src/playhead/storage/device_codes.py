@@ -4,11 +4,11 @@ from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.device_codes import DeviceKind, DeviceProtocol
 from playhead.domain.model import Instant, UserId
 from playhead.storage.engine.database import Prepared
+from playhead.storage.engine.upserts import insert_for
 from playhead.storage.schema import device_code, guess
 
 
@@ -36,9 +36,8 @@ class DeviceDecision(NamedTuple):
 
 def add(connection: Connection, stored: StoredDeviceCode) -> bool:
     """Store a request, and say whether its codes were free."""
-    added = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = stored._asdict() | {"purpose": stored.purpose.value, "kind": stored.kind.value}
-    kept = added(device_code).values(row).on_conflict_do_nothing().returning(device_code.c.hash)
+    kept = insert_for(connection, device_code).values(row).on_conflict_do_nothing().returning(device_code.c.hash)
     return connection.execute(kept).first() is not None
 
 

@@ -5,13 +5,13 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, and_, delete, func, insert, select, tuple_, union
-from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.history import ItemName, MatchCandidate
 from playhead.domain.lists import ListState
 from playhead.domain.model import ItemId, ItemKind, UserId
 from playhead.domain.playback import KeptPoint, Progress
 from playhead.storage.catalogue import chunks, external_ids_of
+from playhead.storage.engine.upserts import insert_for
 from playhead.storage.schema import (
     external_id,
     item,
@@ -198,8 +198,7 @@ def _add_state(
     merged = ListState(*(here if here is not None else there for here, there in zip(known, brought, strict=True)))
     if merged == known:
         return 0
-    added = postgresql.insert(list_state) if connection.dialect.name == "postgresql" else sqlite.insert(list_state)
-    added = added.values(user_id=user_id, item_id=item_id, **merged._asdict())
+    added = insert_for(connection, list_state).values(user_id=user_id, item_id=item_id, **merged._asdict())
     connection.execute(
         added.on_conflict_do_update(
             index_elements=[list_state.c.user_id, list_state.c.item_id],

@@ -29,7 +29,7 @@ from sqlalchemy import (
     tuple_,
     type_coerce,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql
 
 from playhead.domain.catalogue import Item
 from playhead.domain.lists import ItemState, ListState
@@ -37,6 +37,7 @@ from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserI
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
 from playhead.storage.engine.database import Prepared
+from playhead.storage.engine.upserts import insert_for
 from playhead.storage.playback import Key
 from playhead.storage.schema import Id, account, item, library_access, list_state, play, progress
 
@@ -235,7 +236,7 @@ def list_states(connection: Connection, user_id: UserId) -> dict[ItemId, ListSta
             states.user_id == user_id
         )
     )
-    return {row[0]: ListState(*row[1:]) for row in rows}
+    return {item_id: ListState(*state) for item_id, *state in rows}
 
 
 def find_state(connection: Connection, key: Key) -> ListState:
@@ -278,8 +279,7 @@ def set_state(connection: Connection, key: Key, **change: Instant | None) -> boo
     if after == ListState():
         connection.execute(delete(list_state).where(mine))
         return True
-    insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    added = insert(list_state).values(user_id=user_id, item_id=item_id, **after._asdict())
+    added = insert_for(connection, list_state).values(user_id=user_id, item_id=item_id, **after._asdict())
     connection.execute(
         added.on_conflict_do_update(index_elements=[columns.user_id, columns.item_id], set_=dict(change))
     )

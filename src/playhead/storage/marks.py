@@ -66,7 +66,7 @@ def list_points(connection: Connection, key: Key) -> list[tuple[str, KeptPoint]]
         .where(*_is_of(kept_position, key))
         .order_by(kept.kept_at.desc(), kept.id.desc())
     )
-    return [(row[0], KeptPoint(*row[1:])) for row in connection.execute(query)]
+    return [(point_id, KeptPoint(*point)) for point_id, *point in connection.execute(query)]
 
 
 def list_episodes(

@@ -98,6 +98,12 @@ _SHOWN = (
     progress.c.last_watched_at,
 )
 
+# Where the groups of columns are in a row of `_LOAD`, after the role, and of `_SHOW`, before and after the version.
+_ROLE_AND_FACTS_OF_LOAD = slice(1 + len(_FACTS))
+_PROGRESS_OF_LOAD = slice(1 + len(_FACTS), 1 + len(_FACTS) + len(_PROGRESS))
+_VERSION_OF_SHOW = len(_FACTS)
+_SHOWN_OF_SHOW = slice(len(_FACTS) + 1, None)
+
 # A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
 _SHOW = Prepared(
     select(*_FACTS, progress.c.version, *_SHOWN)
@@ -282,7 +288,8 @@ def show(connection: Connection, user_id: UserId, item_id: ItemId) -> ReadLookup
         return ReadLookup(granted=False, kind=None, shown=None)
     if memory is not None:
         _remember(memory, (user_id, item_id), (None, *row))
-    return ReadLookup(row[0] == 1, row[1], None if row[5] is None else _shown(row[6:]))
+    granted, kind, *_ = row
+    return ReadLookup(granted == 1, kind, None if row[_VERSION_OF_SHOW] is None else _shown(row[_SHOWN_OF_SHOW]))
 
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]:
@@ -375,17 +382,53 @@ _ROLES = {role.value: role for role in Role}
 
 
 def _known(row: Row | None) -> SaveLookup | None:
-    if row is None or row[0] is None:
+    if row is None:
         return None
-    return SaveLookup(_ROLES[row[0]], row[1] == 1, row[2], ItemFacts(row[3], row[4]), _progress(row[6:21]))
+    role, granted, kind, runtime_ms, credits_ms, _ = row[_ROLE_AND_FACTS_OF_LOAD]
+    if role is None:
+        return None
+    facts = ItemFacts(runtime_ms, credits_ms)
+    return SaveLookup(_ROLES[role], granted == 1, kind, facts, _progress(row[_PROGRESS_OF_LOAD]))
 
 
 def _progress(row: Row) -> Progress | None:
     """Convert the columns of `_PROGRESS` to a progress; None if there is no row, which has no version."""
-    if row[5] is None:
+    (
+        position_ms,
+        duration_ms,
+        watched,
+        armed,
+        last_watched_at,
+        version,
+        changed_at,
+        session,
+        device,
+        event,  # stays a plain string, which equals the member of the enumeration
+        unwatched_at,
+        completed_session,
+        completed_duration_ms,
+        completed_at,
+        completed_marked,
+    ) = row
+    if version is None:
         return None
-    # The event stays a plain string, which equals the member of the enumeration.
-    return Progress._make((row[0], row[1], row[2] == 1, row[3] == 1, *row[4:14], row[14] == 1))
+    return Progress(
+        position_ms,
+        duration_ms,
+        watched == 1,
+        armed == 1,
+        last_watched_at,
+        version,
+        changed_at,
+        session,
+        device,
+        event,
+        unwatched_at,
+        completed_session,
+        completed_duration_ms,
+        completed_at,
+        completed_marked == 1,
+    )
 
 
 def _shown(row: Row) -> FrozenProgress:
@@ -415,7 +458,7 @@ def _remember(memory: ConnectionCache, key: Key, row: Row | None) -> None:
     """Cache role, grant and item facts of a row, if both user and item exist."""
     if row is None or row[2] is None:
         return
-    role, granted, kind, runtime_ms, credits_ms, library_id = row[:6]
+    role, granted, kind, runtime_ms, credits_ms, library_id = row[_ROLE_AND_FACTS_OF_LOAD]
     user_id, item_id = key
     if len(memory) >= _REMEMBERED_MAX:
         memory.clear()
