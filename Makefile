@@ -1,6 +1,6 @@
 # Every target says what it does after '##'; `make help` shows it.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test-fast test test-long test-all test-packages soak check format bench clean
+.PHONY: help messages setup run test-fast test test-long test-all test-packages soak check format bench clean
 
 PYTHON ?= python3
 UV := .tools/bin/uv
@@ -59,6 +59,9 @@ check: setup ## Check format, style, types, layers and declared dependencies
 format: setup ## Format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --fix --quiet .
+
+messages: setup ## Bring the catalogs of translated texts up to date
+	@$(BIN)/python scripts/update_translations.py
 
 bench: setup bench/rival/node_modules/.ready ## Measure saves and reads beside the noop and beside rivals; ten minutes
 	@scripts/system-packages wrk=wrk

@@ -7,7 +7,7 @@ from world import LIBRARY, MOVIE, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-APPEARANCE = "/settings/time-zone"
+ZONE, LANGUAGE = "/settings/time-zone", "/settings/language"
 
 
 async def test_a_child_sees_what_was_granted_and_keeps_where_it_was(stocked: World, child: dict[str, str]):
@@ -29,16 +29,18 @@ async def test_the_pages_of_a_child_offer_nothing_that_is_closed_to_it(stocked: 
         assert closed not in links
     settings = await stocked.client.get("/settings")
     assert {reference for reference in Seen(settings.text).references if reference.startswith("/settings/")} == {
-        APPEARANCE
+        ZONE,
+        LANGUAGE,
     }
-    answer = await submit(stocked.client, APPEARANCE, time_zone="Europe/Berlin")
+    answer = await submit(stocked.client, ZONE, time_zone="Europe/Berlin")
     assert (answer.status_code, answer.headers["location"]) == (303, "/settings?done=time-zone")
-    assert (await submit(stocked.client, APPEARANCE, time_zone="Nowhere")).status_code == 422
+    assert (await submit(stocked.client, ZONE, time_zone="Nowhere")).status_code == 422
+    assert (await submit(stocked.client, LANGUAGE, language="de")).headers["location"] == "/settings?done=language"
     refused = await submit(
         stocked.client, "/settings/password", current=PASSWORD, password="battery staple", repetition="battery staple"
     )
     assert refused.status_code == 403
-    assert "not yours" in words(refused)
+    assert "You do not have access" in words(refused)
 
 
 async def test_a_child_needs_no_password_and_then_no_password_lets_it_in(stocked: World):
@@ -71,7 +73,7 @@ async def test_an_admin_adds_a_child_on_the_page_without_a_password(stocked: Wor
     await enter(stocked, "admin")
     answer = await submit(stocked.client, "/admin/users/new", username="Lou", password="", role="child")
     assert answer.status_code == 303, answer.text
-    assert "Child since" in words(await stocked.client.get("/admin/users"))
+    assert "Child, since" in words(await stocked.client.get("/admin/users"))
     answer = await submit(stocked.client, "/admin/users/new", username="Max", password="", role="member")
     assert answer.status_code == 422
 

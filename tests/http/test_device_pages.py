@@ -66,10 +66,10 @@ async def test_the_phone_shows_what_asks_before_anything_is_decided(world: World
     await enter(world)
     page = await submit(world.client, "/activate", user_code=code.lower().replace("-", ""))
     text = words(page)
-    for told in (code, "Chrome on TV", "Television", "127.0.0.1", "today at 22:00", "Sign in as member"):
+    for told in (code, "Chrome on TV", "Kind TV", "127.0.0.1", "today at 22:00", "Sign in as member"):
         assert told in text
     assert "another network" not in text
-    assert "not approved yet" in words(await television.go_on())
+    assert "not been approved yet" in words(await television.go_on())
 
 
 async def test_a_device_in_another_network_is_told_apart(world: World, television: Television):
@@ -80,7 +80,7 @@ async def test_a_device_in_another_network_is_told_apart(world: World, televisio
     await enter(world)
     text = words(await submit(world.client, "/activate", user_code=code))
     assert "203.0.113.7" in text
-    assert "another network than yours" in text
+    assert "a different network from yours" in text
 
 
 @pytest.mark.parametrize("code", ["", "nonsense", "BBBB-BBBB"])
@@ -101,7 +101,7 @@ async def test_who_guesses_is_told_how_long_to_wait(world: World, television: Te
         await submit(world.client, "/activate", user_code="BBBB-BBBB")
     page = await submit(world.client, "/activate", user_code=code)
     assert (page.status_code, page.headers["retry-after"]) == (429, "900")
-    assert "Too many wrong codes; try again in 15 minutes." in page.text
+    assert "Too many wrong codes. Try again in 15 minutes." in page.text
     assert (await approve(world, code)).status_code == 429
 
 
@@ -109,7 +109,7 @@ async def test_a_decision_that_is_none_decides_nothing(world: World, television:
     code = await television.code()
     await enter(world)
     assert (await approve(world, code, "perhaps")).status_code == 422
-    assert "not approved yet" in words(await television.go_on())
+    assert "not been approved yet" in words(await television.go_on())
 
 
 # The television
@@ -118,7 +118,7 @@ async def test_a_decision_that_is_none_decides_nothing(world: World, television:
 async def test_a_television_goes_on_once_its_code_is_approved(world: World, television: Television):
     code = await television.code()
     assert await television.shown() == code  # looking again shows the same
-    assert "not approved yet" in words(await television.go_on())
+    assert "not been approved yet" in words(await television.go_on())
     await enter(world)
     answer = await approve(world, code)
     assert "signed in" in words(await world.client.get(answer.headers["location"]))
@@ -161,7 +161,7 @@ async def test_a_television_that_is_turned_away_says_so(world: World, television
     await approve(world, code, "deny")
     assert (await television.go_on(accept="application/json")).json() == {"state": "access_denied"}
     page = await television.go_on()
-    assert "The sign-in was turned away." in words(page)
+    assert "The sign-in was denied." in words(page)
     assert "Show a code" in words(page)
     assert await television.code() != code
 

@@ -78,7 +78,7 @@ def cards(html: str) -> list[str]:
 
 async def test_home_says_that_nothing_is_begun(visitor: Visitor):
     said = await home(visitor)
-    assert "Nothing is begun." in said["continue"]
+    assert "Nothing in progress." in said["continue"]
     assert said["next"] == "Next up"
 
 
@@ -129,7 +129,7 @@ async def test_a_single_new_episode_is_named_and_can_be_played(visitor: Visitor)
 async def test_who_sees_no_library_is_told_why(visitor: Visitor):
     await enter(visitor.world, "stranger")
     said = words(await visitor.world.client.get("/"))
-    assert "There is nothing to watch yet An admin decides who sees which library." in said
+    assert "Nothing to watch yet An admin decides who can see which library." in said
     assert "Harbour Lights" not in said
 
 
@@ -331,8 +331,8 @@ async def test_a_library_of_movies_is_sorted_and_searched(visitor: Visitor):
     assert await shelf(visitor, f"{FILMS}?sort=nonsense") == [MOVIE, one, two, ten]
     assert await shelf(visitor, f"{FILMS}?find=re%C3%A9L+1") == [one, ten]
     assert await shelf(visitor, f"{FILMS}?find=%00&show=unwatched") == [MOVIE, one, two, ten]
-    assert "Nothing is called like that" in words(await visitor.world.client.get(f"{FILMS}?find=nowhere"))
-    assert "Nothing is watched" in words(await visitor.world.client.get(f"{FILMS}?show=watched"))
+    assert "No matches" in words(await visitor.world.client.get(f"{FILMS}?find=nowhere"))
+    assert "Nothing watched" in words(await visitor.world.client.get(f"{FILMS}?show=watched"))
 
 
 @pytest.mark.parametrize("query", ["", "show=unwatched", "sort=-year&find=reel", "sort=-added", "show=in-progress"])
@@ -411,26 +411,26 @@ async def test_a_search_finds_movies_shows_and_episodes(visitor: Visitor):
     assert "Shows 4 unwatched Signal Hill" in words(await visitor.world.client.get("/search?query=signal"))
     said = words(await visitor.world.client.get("/search?query=WATCH"))
     assert "Episodes Watch 0-1 Signal Hill · Special 1 Watched Watch 1-1 Signal Hill · S1 E1" in said
-    assert "Nothing is called like that" in words(await visitor.world.client.get("/search?query=nowhere"))
+    assert "No matches" in words(await visitor.world.client.get("/search?query=nowhere"))
     assert 'value="a&#34;b"' in (await visitor.world.client.get('/search?query=a"b')).text
 
 
 @pytest.mark.parametrize("query", ["", "?query=", "?query=%00", "?query=+"])
 async def test_a_search_for_nothing_asks_for_words(visitor: Visitor, query: str):
-    assert "Type some words of a title above." in words(await visitor.world.client.get(f"/search{query}"))
+    assert "Enter a few words of a title above." in words(await visitor.world.client.get(f"/search{query}"))
 
 
 async def test_a_search_that_finds_much_shows_some_and_says_so(visitor: Visitor):
     await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 61)))
     answer = await visitor.world.client.get("/search?query=reel")
     assert len(cards(answer.text)) == 48
-    assert "There is more." in words(answer)
+    assert "There are more results." in words(answer)
 
 
 async def test_a_search_finds_nothing_of_what_was_not_granted(visitor: Visitor):
     await enter(visitor.world, "stranger")
     for query in ("light", "signal", "watch", "ebb"):
-        assert "Nothing is called like that" in words(await visitor.world.client.get(f"/search?query={query}"))
+        assert "No matches" in words(await visitor.world.client.get(f"/search?query={query}"))
 
 
 # All of them

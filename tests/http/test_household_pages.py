@@ -62,11 +62,11 @@ async def add_child(world: World) -> None:
 
 async def test_a_remembered_device_asks_who_is_watching(shared: Shared):
     plain = words(await shared.client.get("/sign-in"))
-    assert "Who is watching?" not in plain
+    assert "Who's watching?" not in plain
     await shared.remember()
     await submit(shared.client, "/sign-out")
     page = await shared.client.get("/sign-in")
-    assert "Who is watching?" in page.text
+    assert "Who's watching?" in page.text
     assert f"/household/people/{shared.world.user_ids['member']}" in Seen(page.text).references
     for other in ("admin", "stranger"):
         assert other not in words(page)
@@ -102,9 +102,9 @@ async def test_a_pin_lets_in_to_watch_and_changes_nothing(shared: Shared):
         assert closed not in Seen(home.text).references
     for path in ("/admin", "/household", "/activate", "/api/v1/tokens", "/api/v1/users"):
         assert (await shared.client.get(path)).status_code == 403, path
-    made = await shared.client.post("/api/v1/tokens", json={"name": "mine for ever"})
+    made = await shared.client.post("/api/v1/tokens", json={"name": "mine permanently"})
     assert made.status_code == 403
-    assert "Sign in with your password for that" in words(await shared.client.get("/admin"))
+    assert "Sign in with your password to do this" in words(await shared.client.get("/admin"))
     settings = await shared.client.get("/settings")
     own = f"/household/people/{shared.world.user_ids['admin']}?password"
     assert own in Seen(settings.text).references
@@ -181,7 +181,7 @@ async def test_whoever_signs_in_on_a_remembered_device_may_add_their_tile(shared
     assert "You have no tile on this device." in words(await shared.client.get("/household"))
     assert (await shared.do("join")).headers["location"] == "/household?done=joined"
     page = words(await shared.client.get("/household"))
-    assert "admin, member" in page
+    assert "admin and member" in page
     assert (await shared.do("people")).status_code == 403
     assert (await shared.do("forget")).status_code == 403
     assert (await shared.do("leave")).headers["location"] == "/household?done=left"
@@ -198,7 +198,7 @@ async def test_forgetting_a_device_takes_its_tiles_and_their_sessions_away(share
     assert (await shared.world.client.delete(path, headers=shared.world.stranger)).status_code == 403
     assert (await shared.world.client.delete(path, headers=shared.world.member)).status_code == 204
     assert await shared.who() == ""
-    assert "Who is watching?" not in (await shared.client.get("/sign-in")).text
+    assert "Who's watching?" not in (await shared.client.get("/sign-in")).text
     assert (await shared.tap("member", pin=PIN)).status_code == 404
 
 
@@ -231,12 +231,12 @@ async def test_an_admin_sets_and_removes_a_childs_pin(shared: Shared):
     path = f"/admin/users/{shared.world.user_ids['kim']}"
     assert (await submit(shared.client, f"{path}/pin", do="pin", pin="12")).status_code == 422
     answer = await submit(shared.client, f"{path}/pin", do="pin", pin=PIN)
-    assert "The PIN is set." in words(await shared.client.get(answer.headers["location"]))
+    assert "The PIN has been set." in words(await shared.client.get(answer.headers["location"]))
     household = shared.world.playhead.installation.household
     child = (await shared.world.playhead.installation.accounts.find_user_named("kim")).id
     assert await household.has_pin(child)
     answer = await submit(shared.client, f"{path}/pin", do="remove-pin")
-    assert "The PIN is removed." in words(await shared.client.get(answer.headers["location"]))
+    assert "The PIN has been removed." in words(await shared.client.get(answer.headers["location"]))
     assert not await household.has_pin(child)
 
 

@@ -228,5 +228,5 @@ async def test_signing_out_says_where_to_where_nobody_told_the_address(settings:
     async with gate(settings) as here, here.client() as client:
         client.headers["remote-user"] = "anna"
         page = await submit(client, "/sign-out")
-        assert "still vouches for you" in words(page)
+        assert "still signs you in" in words(page)
         assert "http-equiv" not in page.text

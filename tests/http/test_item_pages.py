@@ -105,7 +105,7 @@ async def test_what_is_removed_says_so_and_cannot_be_played(visitor: Visitor):
     await visitor.report(3000)
     await write(visitor, update(schema.item).where(schema.item.c.id == MOVIE).values(removed_at=1))
     said = await visitor.page(MOVIE_PAGE)
-    assert "Its files are gone." in said
+    assert "Its files are missing." in said
     assert "Resume" not in said
     assert "50:00 of 1:30:00" in said
 
@@ -123,7 +123,7 @@ async def test_external_ids_are_told(visitor: Visitor):
 async def test_there_is_no_page_of_what_is_not_there(visitor: Visitor, path: str):
     answer = await visitor.world.client.get(path)
     assert answer.status_code == 404
-    assert "There is no such page" in answer.text
+    assert "This page does not exist" in answer.text
 
 
 async def test_nobody_sees_what_another_has_watched(visitor: Visitor):
@@ -193,11 +193,11 @@ async def test_a_dropped_show_is_on_no_list_until_it_is_taken_up_again(visitor: 
     assert "Signal Hill" in await visitor.page("/")
     await submit(visitor.world.client, SHOW_PAGE, do="drop", back="/")
     home = await visitor.page("/")
-    assert "Dropped: no list names it any more" in home
-    assert "Next up" not in home.partition("Recently added")[0].partition("Nothing is begun")[0]
-    assert "Take it up again" in await visitor.page(SHOW_PAGE)
+    assert "Dropped: it no longer appears in any list" in home
+    assert "Next up" not in home.partition("Recently added")[0].partition("Nothing in progress")[0]
+    assert "Pick it up again" in await visitor.page(SHOW_PAGE)
     await submit(visitor.world.client, SHOW_PAGE, do="take-up")
-    assert "Take it up again" not in await visitor.page(SHOW_PAGE)
+    assert "Pick it up again" not in await visitor.page(SHOW_PAGE)
 
 
 # A season
@@ -238,7 +238,7 @@ async def test_an_episode_whose_file_is_gone_is_shown_to_whoever_has_seen_it(vis
     await write(visitor, gone.where(schema.item.c.show_id == STATION))
     said = await visitor.page(f"{SHOW_PAGE}/seasons/1")
     assert "Watch 1-1" in said
-    assert "The file is gone" in said
+    assert "The file is missing" in said
     assert "Watch 1-2" not in said
 
 

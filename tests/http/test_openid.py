@@ -295,7 +295,7 @@ async def test_members_sign_in_at_the_provider_only_where_passwords_are_for_admi
         answer = await client.post("/api/v1/sessions", json={"username": "member", "password": PASSWORD})
         assert (answer.status_code, answer.json()["error"]) == (403, "Password sign-in is for admins only")
         wrong = await submit(client, "/sign-in", username="member", password="wrong horse")
-        assert "The name or the password is wrong." in words(wrong)
+        assert "The name or password is wrong." in words(wrong)
         assert (await submit(client, "/sign-in", username="boss", password=PASSWORD)).status_code == 303
 
 

@@ -99,7 +99,7 @@ async def test_behind_tls_the_cookie_is_secure(world: World):
 async def test_a_refused_sign_in_says_so_and_keeps_the_name(world: World, username: str, password: str):
     answer = await submit(world.client, "/sign-in", username=username, password=password)
     assert answer.status_code == 422
-    assert "The name or the password is wrong." in answer.text
+    assert "The name or password is wrong." in answer.text
     assert Seen(answer.text).fields["username"].get("value", "") == username
     assert "set-cookie" not in answer.headers
 
@@ -136,7 +136,7 @@ async def test_no_form_of_another_site_lets_anybody_in_or_out(world: World, path
     for _ in range(2):
         answer = await world.client.post(path, data=fields, headers=foreign)
         assert answer.status_code == 403
-        assert "This is not yours to see" in answer.text
+        assert "You do not have access" in answer.text
         assert "set-cookie" not in answer.headers
         await enter(world)
 

@@ -48,7 +48,7 @@ async def test_a_new_password_needs_the_current_one_and_signs_all_other_devices_
     answer = await change_password(world)
     assert (answer.status_code, answer.headers["location"]) == (303, "/settings?done=password&sessions=1&tokens=0")
     page = (await world.client.get(answer.headers["location"])).text
-    assert "Your password is changed. 1 device signed out, 0 API tokens revoked." in page
+    assert "Your password has been changed. 1 device signed out, 0 API tokens revoked." in page
     assert await status_of(world, other) == 401
     assert await status_of(world, world.member) == 200  # an API token
     await submit(world.client, "/sign-out")
@@ -84,7 +84,7 @@ async def test_who_guesses_the_current_password_is_stopped_as_at_the_sign_in(wor
         assert (await change_password(world, current="wrong horse")).status_code == 422
     answer = await change_password(world)
     assert (answer.status_code, answer.headers["retry-after"]) == (429, "900")
-    assert "Too many failed attempts; try again in 15 minutes." in answer.text
+    assert "Too many failed attempts. Try again in 15 minutes." in answer.text
     assert faulty(answer) == {"current"}
 
 
@@ -146,10 +146,10 @@ async def test_signed_in_devices_are_listed_by_what_they_are_and_this_one_is_tol
     await enter(world)
     page = " ".join((await world.client.get("/settings")).text.split())
     assert re.search(
-        r'Chrome on Linux <span class="badge">This one</span> <p class="quiet">Signed in today at 22:00', page
+        r'Chrome on Linux <span class="badge">This device</span> <p class="quiet">Signed in today at 22:00', page
     )
     assert "Firefox on Windows" in page
-    assert page.count("This one") == 1
+    assert page.count('<span class="badge">This device</span>') == 1
     assert len(re.findall(r"/settings/sessions/\S+/end\"", page)) == 2
 
 
@@ -186,7 +186,7 @@ async def test_all_other_devices_are_signed_out_at_once(world: World):
     assert (answer.status_code, answer.headers["location"]) == (303, "/settings?done=sessions")
     assert [await status_of(world, other) for other in others] == [401, 401]
     page = (await world.client.get("/settings?done=sessions")).text
-    assert "All other devices are signed out." in page
+    assert "All other devices have been signed out." in page
     assert "end-others" not in page
     assert await status_of(world, world.member) == 200
 

@@ -211,7 +211,7 @@ async def test_what_there_is_no_file_of_cannot_be_played(stocked: World):
 async def test_what_there_is_not_has_no_player(stocked: World, path: str):
     answer = await stocked.client.get(f"/watch/{path}", headers=stocked.member)
     assert answer.status_code == 404
-    assert "There is no such page" in answer.text
+    assert "This page does not exist" in answer.text
 
 
 # What comes next

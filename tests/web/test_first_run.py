@@ -52,7 +52,7 @@ def make_first_admin(page: Page, server: Server) -> None:
     page.get_by_label("Name").fill("Ana")
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password again").fill(PASSWORD)
-    page.get_by_role("button", name="Make the account").click()
+    page.get_by_role("button", name="Create account").click()
 
 
 def choose(page: Page, folder: Path) -> None:
@@ -88,8 +88,8 @@ def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, pa
 def test_the_page_shows_how_far_a_scan_is_that_began_elsewhere(server: Server, page: Page, films: Path, shot: Shot):
     make_first_admin(page, server)
     page.goto(f"{server.url}/admin/libraries")
-    expect(page.get_by_text("There is no library yet.")).to_be_visible()
-    # Somebody else adds and scans one; this page is not touched.
+    expect(page.get_by_text("There are no libraries yet.")).to_be_visible()
+    # Someone else adds and scans one; this page is not touched.
     server.command("library", "add", "Films", str(films), "--kind", "movies")
     expect(page.get_by_text("Not scanned yet")).to_be_visible()
     server.command("scan", "Films")
@@ -102,7 +102,7 @@ def test_the_browsers_time_zone_is_taken_at_the_first_sign_in(server: Server, br
     page = context.new_page()
     make_first_admin(page, server)
     page.goto(f"{server.url}/settings")
-    expect(page.get_by_label("Days and times are shown as in")).to_have_value("Asia/Tokyo")
+    expect(page.get_by_label("Show dates and times as in")).to_have_value("Asia/Tokyo")
     expect(page.get_by_text("Chrome on Linux")).to_be_visible()
     context.close()
 
@@ -135,7 +135,7 @@ def test_who_has_only_a_keyboard_signs_in_looks_after_users_and_signs_out(server
     keys.press("Enter")
     expect(page).to_have_url(f"{server.url}/")
     keys.press("Tab")  # the first stop is the way past the navigation
-    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     tab_to(page, "Ana")
     keys.press("Enter")
     shot(page, "keyboard-menu")
@@ -152,7 +152,7 @@ def test_who_has_only_a_keyboard_signs_in_looks_after_users_and_signs_out(server
     keys.press("Tab")
     keys.type(PASSWORD)
     keys.press("Enter")
-    expect(page.get_by_text("The user is added.")).to_be_visible()
+    expect(page.get_by_text("The user has been added.")).to_be_visible()
     tab_to(page, "Ana")
     keys.press("Enter")
     tab_to(page, "Sign out")

@@ -166,7 +166,7 @@ def test_two_browsers_follow_each_other(demo: DemoServer, ada: httpx.Client, new
     there.goto(f"{demo.url}/movies/{movie['id']}")
     there.get_by_role("button", name="Mark as watched").click()
     expect(card).to_have_count(0)
-    expect(there.get_by_role("button", name="Mark as not watched")).to_be_visible()
+    expect(there.get_by_role("button", name="Mark as unwatched")).to_be_visible()
     shot(there, "movie-watched")
     # And the other way round, where a third device plays on.
     report(ada, movie, 0.3)
@@ -206,7 +206,7 @@ def test_all_up_to_an_episode_are_marked_on_its_season(
     page.goto(f"{demo.url}/shows/{show['id']}/seasons/1")
     page.get_by_label("More about Spring Tide").click()
     row = page.locator(".episodes > li", has_text="Spring Tide")
-    row.get_by_role("button", name="Mark watched up to here").click()
+    row.get_by_role("button", name="Mark everything up to here as watched").click()
     expect(page.get_by_text("2 of 3 watched")).to_be_visible()
     shot(page, "season-up-to-here")
     page.locator(".toast").get_by_role("button", name="Undo").click()
@@ -235,11 +235,11 @@ def test_a_user_finds_nothing_of_another(demo: DemoServer, ada: httpx.Client, ne
         for item in items(ben):
             ben.delete(f"/api/v1/playback/{item['kind']}/{item['id']}").raise_for_status()
     page.reload()
-    expect(page.locator("#continue")).to_contain_text("Nothing is begun.")
+    expect(page.locator("#continue")).to_contain_text("Nothing in progress.")
     expect(page.get_by_text("Tidal Station")).to_have_count(0)
     shot(page, "home-of-another")
     page.goto(f"{demo.url}/search?query=tide")
-    expect(page.get_by_text("Nothing is called like that")).to_be_visible()
+    expect(page.get_by_text("No matches")).to_be_visible()
     answer = page.goto(f"{demo.url}/shows/{named(ada, 'Tidal Station')['id']}")
     assert answer is not None
     assert answer.status == 403

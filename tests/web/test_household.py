@@ -62,7 +62,7 @@ def test_without_scripts_the_television_has_a_button(browser: Browser, demo: Dem
     television, code = open_television(living_room, demo)
     shot(television, "television-1280")
     television.get_by_role("button", name="Continue").click()
-    expect(television.get_by_role("alert")).to_contain_text("not approved yet")
+    expect(television.get_by_role("alert")).to_contain_text("not been approved yet")
     expect(television.locator("p.code")).to_have_text(code)
     approve(pocket.new_page(), demo, code, lambda _page, _name: None)
     television.get_by_role("button", name="Continue").click()
@@ -81,7 +81,7 @@ def test_two_taps_switch_to_somebody_else(browser: Browser, demo: DemoServer, sh
     shot(page, "household-new-1280")
     page.get_by_label("Name of this device").fill("Living room")
     page.get_by_label("ben").check()
-    page.get_by_role("button", name="Remember this device").click()
+    page.get_by_role("button", name="Share this device").click()
     expect(page.get_by_role("status").first).to_contain_text("is remembered")
     assert looks_well(page)
     shot(page, "household-1280")
@@ -98,7 +98,7 @@ def test_two_taps_switch_to_somebody_else(browser: Browser, demo: DemoServer, sh
 
     page.locator(".who").click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Who is watching?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Who's watching?")
     for name, size in (("1280", DESK), ("390", PHONE), ("1920", TELEVISION)):
         page.set_viewport_size({"width": size["width"], "height": size["height"]})
         assert looks_well(page)

@@ -343,14 +343,14 @@ def test_two_browsers_follow_each_other(new_browser: Open, demo: DemoServer, ada
     first.keyboard.press("Escape")
     watch(second, demo, path_of(film))
     # The second has taken over: the first says so, and offers to go on there or here.
-    expect(notice(first, "superseded")).to_contain_text("Chrome on Linux plays this now")
+    expect(notice(first, "superseded")).to_contain_text("Chrome on Linux is playing this now")
     seek(second, 80)
     expect(notice(first, "superseded")).to_contain_text("at 1:2")
     shot(first, "watch-superseded")
     notice(first, "superseded").get_by_role("button", name="Jump there").click()
     first.wait_for_function("() => video.currentTime > 79", polling=20)
     # Now the first has taken over, and the second hears of it, within a second or so, by the name it has.
-    expect(notice(second, "superseded")).to_contain_text("Television plays this now")
+    expect(notice(second, "superseded")).to_contain_text("Television is playing this now")
     expect(notice(first, "superseded")).to_be_hidden()
     second.keyboard.press("k")
     seek(first, 100)
@@ -368,7 +368,7 @@ def test_a_forgotten_tab_can_be_made_the_one_that_counts(new_browser: Open, demo
     report = {"position_seconds": 90, "duration_seconds": 120, "event": "seek", "session_id": "x", "device": "Phone"}
     eventually(lambda: state_of(ada, film)["position_seconds"] >= 20)
     ada.post(f"/api/v1/playback/{path_of(film)}", json=report).raise_for_status()
-    expect(notice(page, "superseded")).to_contain_text("Phone plays this now, at 1:30.")
+    expect(notice(page, "superseded")).to_contain_text("Phone is playing this now, at 1:30.")
     notice(page, "superseded").get_by_role("button", name="Save from here").click()
     eventually(lambda: state_of(ada, film)["position_seconds"] < 60)
     expect(notice(page, "superseded")).to_be_hidden()

@@ -90,8 +90,8 @@ def test_whoever_tries_all_the_same_is_told_again(screen: Page, cinema: DemoServ
     screen.goto(f"{cinema.url}/watch/movie/{film_named(ada, 'Old Reel')['id']}")
     fault = screen.locator("#fault")
     expect(fault.locator("h2")).to_have_text("This browser cannot play 720p MPEG-4")
-    expect(fault.locator("p")).to_contain_text("It can play none of the versions that there are.")
-    screen.get_by_role("button", name="Play 720p MPEG-4 all the same").click()
+    expect(fault.locator("p")).to_contain_text("It cannot play any of the available versions.")
+    screen.get_by_role("button", name="Play 720p MPEG-4 anyway").click()
     expect(fault).to_be_hidden()
     expect(fault.locator("h2")).to_be_visible()
     expect(fault.get_by_role("button")).to_have_count(0)
@@ -177,7 +177,7 @@ def test_a_file_that_is_gone_is_told_as_gone(screen: Page, cinema: DemoServer, a
     (found,) = films_folder.glob("Lost Tape*/*.mp4")
     found.unlink()
     screen.goto(f"{cinema.url}/watch/movie/{film_named(ada, 'Lost Tape')['id']}")
-    expect(screen.locator("#fault h2")).to_have_text("This file is gone")
+    expect(screen.locator("#fault h2")).to_have_text("This file is missing")
 
 
 def test_a_film_in_parts_has_one_timeline(screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot):

@@ -102,7 +102,7 @@ from playhead.http.pages.sign_in_settings import SignInSettings
 from playhead.http.pages.television import TelevisionPages
 from playhead.http.pages.watch import WatchPages
 from playhead.http.proxies import IdentityHeader
-from playhead.http.route import Access, Caching, HotEndpoint, Route
+from playhead.http.route import Access, Caching, Endpoint, HotEndpoint, Route
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
 from playhead.services.artwork import Artwork
@@ -186,6 +186,7 @@ _WATCHING = frozenset(
         "POST /undo",
         "GET /settings",
         "POST /settings/time-zone",
+        "POST /settings/language",
         "GET /api/v1/playback/movie/{id}/state",
         "DELETE /api/v1/playback/movie/{id}",
         "PUT /api/v1/playback/movie/{id}/watched",
@@ -290,7 +291,19 @@ def table(services: Services) -> list[Route]:
     passkey = PasskeyPages(pages, services.accounts, services.passkeys)
     passkey_settings = PasskeySettings(sign_in_settings, services.passkeys)
     watch = WatchPages(pages, services.snapshots)
-    page = partial(Route, documented=False, show_refusal=pages.show_refusal, need=ScopeNeed.ALL)
+
+    def page(method: str, path: str, endpoint: Endpoint, summary: str, access: Access = Access.MEMBER) -> Route:
+        return Route(
+            method,
+            path,
+            pages.translated(endpoint),
+            summary,
+            access,
+            documented=False,
+            show_refusal=pages.show_refusal,
+            need=ScopeNeed.ALL,
+        )
+
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
     library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
@@ -479,6 +492,7 @@ def table(services: Services) -> list[Route]:
         page("GET", "/settings", pages.visited(settings.show), "One's own settings"),
         page("POST", "/settings/password", pages.visited(settings.change_password), "Change one's own password"),
         page("POST", "/settings/time-zone", pages.visited(settings.set_time_zone), "Choose a time zone"),
+        page("POST", "/settings/language", pages.visited(settings.set_language), "Choose a language"),
         page("POST", "/settings/sessions/{id}/end", pages.visited(settings.end_session), "Sign a device out"),
         page("POST", "/settings/sessions/end-others", pages.visited(settings.end_other_sessions),
              "Sign all other devices out"),

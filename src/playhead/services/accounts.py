@@ -540,6 +540,10 @@ class Accounts:
 
         return await self._revoke(change)
 
+    async def set_language(self, user_id: UserId, language: str | None) -> None:
+        """Keep in which language somebody reads pages, by a tag of one that there is; None: their browser decides."""
+        await self._database.write(lambda connection: storage.set_language(connection, user_id, language))
+
     async def set_time_zone(self, user_id: UserId, name: str) -> None:
         """Keep in which time zone somebody sees days and times. Raises INVALID for a name that nobody knows."""
         if name not in await asyncio.to_thread(time_zones):

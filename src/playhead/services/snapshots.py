@@ -19,10 +19,14 @@ from playhead.storage.engine.database import Connection, Database
 
 
 class Frame(NamedTuple):
-    """What surrounds every page: the libraries that its navigation lists, and the time zone that it shows times in."""
+    """What surrounds every page: the libraries that its navigation lists, and how its user wants it shown.
+
+    `zone` is UTC until they choose one. `language` is a BCP 47 tag; None: whichever the browser asks for.
+    """
 
     libraries: Sequence[Library]
     zone: ZoneInfo
+    language: str | None
 
 
 class HomeSnapshot(NamedTuple):
@@ -94,5 +98,5 @@ class Snapshots:
 
 
 def _frame(connection: Connection, viewer: Viewer) -> Frame:
-    zone = accounts.find_time_zone(connection, viewer.user_id) or "UTC"
-    return Frame(visible_libraries(connection, viewer), ZoneInfo(zone))
+    zone, language = accounts.find_presentation(connection, viewer.user_id)
+    return Frame(visible_libraries(connection, viewer), ZoneInfo(zone or "UTC"), language)

@@ -185,9 +185,16 @@ def set_password_hash(connection: Connection, user_id: UserId, password_hash: st
     connection.execute(update(account).where(account.c.id == user_id).values(password_hash=password_hash))
 
 
-def find_time_zone(connection: Connection, user_id: UserId) -> str | None:
-    """Return the name of the time zone in which somebody sees times, if they chose one."""
-    return connection.execute(select(account.c.time_zone).where(account.c.id == user_id)).scalar()
+def find_presentation(connection: Connection, user_id: UserId) -> tuple[str | None, str | None]:
+    """Return the name of the time zone and the tag of the language that somebody chose, each None if they did not."""
+    query = select(account.c.time_zone, account.c.language).where(account.c.id == user_id)
+    found = connection.execute(query).first()
+    return (None, None) if found is None else (found.time_zone, found.language)
+
+
+def set_language(connection: Connection, user_id: UserId, language: str | None) -> None:
+    """Keep in which language somebody reads pages; None: their browser decides."""
+    connection.execute(update(account).where(account.c.id == user_id).values(language=language))
 
 
 def set_time_zone(connection: Connection, user_id: UserId, name: str, *, only_first: bool = False) -> None:

@@ -148,6 +148,7 @@ account = Table(
     Column("password_hash", Text, nullable=False),  # "!": none
     Column("created_at", BigInteger, nullable=False),
     Column("time_zone", Text),  # a name of the IANA database; null: UTC
+    Column("language", Text),  # a BCP 47 tag; null: as the browser asks
     sqlite_with_rowid=False,
 )
 

@@ -11,19 +11,20 @@ from playhead.http.api.accounts import address_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.http.pages.text import patience
+from playhead.http.pages.translations import deferred, gettext, text_of
 from playhead.services.device_codes import DeviceCodes
 
 KINDS = {
-    DeviceKind.TV: "Television",
-    DeviceKind.PLAYER: "Player",
-    DeviceKind.COMPUTER: "Computer",
-    DeviceKind.PHONE: "Phone",
-    DeviceKind.OTHER: "Device",
+    DeviceKind.TV: deferred("TV"),
+    DeviceKind.PLAYER: deferred("Player"),
+    DeviceKind.COMPUTER: deferred("Computer"),
+    DeviceKind.PHONE: deferred("Phone"),
+    DeviceKind.OTHER: deferred("Device"),
 }
 
 _DONE = {
-    "approved": "The device is signed in. It goes on by itself within a few seconds.",
-    "denied": "The device was turned away.",
+    "approved": deferred("The device is signed in. It continues by itself within a few seconds."),
+    "denied": deferred("The device was denied."),
 }
 
 
@@ -37,7 +38,7 @@ class ActivatePages:
     async def show(self, visit: Visit) -> Response:
         """Ask for the code; one that the address brings along is filled in."""
         query = visit.call.request.query_params
-        return self._form(visit, query.get("code", "")[:64], done=_DONE.get(query.get("done", "")))
+        return self._form(visit, query.get("code", "")[:64], done=text_of(_DONE, query.get("done", "")))
 
     async def find(self, visit: Visit) -> Response:
         """Show the device that has this code, and ask whether it may sign in."""
@@ -51,7 +52,7 @@ class ActivatePages:
             visit,
             "activate_device.html",
             device=device,
-            kind=KINDS[device.kind],
+            kind=gettext(KINDS[device.kind]),
             is_elsewhere=_is_elsewhere(device, address),
         )
 
@@ -72,7 +73,7 @@ class ActivatePages:
         if error.code is Code.INVALID:
             faults: Sequence[str] = [fault for faults in (error.details or {}).values() for fault in faults]
         elif error.code is Code.TOO_MANY_ATTEMPTS:
-            faults = [f"too many wrong codes; try again in {patience(error.retry_after_s)}"]
+            faults = [gettext("Too many wrong codes. Try again in %(wait)s.", wait=patience(error.retry_after_s))]
         else:
             raise error
         page = self._form(visit, code, faults=faults, status=STATUS[error.code])

@@ -14,7 +14,7 @@ from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds
 from playhead.errors import invalid
 from playhead.http.pages.page import Pages, RenderPage, Visit, WayBack, read_form
 from playhead.http.pages.text import clock as position
-from playhead.http.pages.text import counted
+from playhead.http.pages.translations import deferred, gettext, ngettext
 from playhead.http.route import require_id
 from playhead.services import undoing
 from playhead.services.lists import Lists
@@ -76,7 +76,7 @@ class ActPages:
         """Take marks back."""
         form = await read_form(visit.call)
         await self._marks.undo(visit.user.user_id, undoing.decode(form.get("value", ""), self._pages.clock()))
-        return self._pages.answer_act(visit, form, "Undone", None)
+        return self._pages.answer_act(visit, form, gettext("Undone"), None)
 
     # Marks
 
@@ -92,59 +92,59 @@ class ActPages:
         user_id = aim.visit.user.user_id
         if aim.kind is ItemKind.SHOW:
             undos = await self._marks.mark_show(user_id, aim.item_id, aim.season_number, mark)
-            return _marked(undos, mark, counted(len(undos), "episode", "episodes"))
+            return _marked(undos, mark, ngettext("%(num)s episode", "%(num)s episodes", len(undos)))
         return _marked(await self._marks.mark_item(user_id, aim.kind, aim.item_id, mark), mark, None)
 
     async def watch_up_to(self, aim: Aim) -> Done:
         """Mark an episode and all regular ones before it as watched."""
         undos = await self._marks.mark_up_to(aim.visit.user.user_id, aim.item_id, Mark())
-        return _marked(undos, Mark(), counted(len(undos), "episode", "episodes"))
+        return _marked(undos, Mark(), ngettext("%(num)s episode", "%(num)s episodes", len(undos)))
 
     async def remove_play(self, aim: Aim) -> Done:
         """Remove one play; whether the item is watched stays."""
         play_id = require_id(aim.fields.get("play", ""), str, "Play not found")
         await self._marks.remove_play(aim.visit.user.user_id, aim.kind, aim.item_id, play_id)
-        return Done("The play was removed")
+        return Done(gettext("Play removed"))
 
     async def restore(self, aim: Aim) -> Done:
         """Go back to a kept point."""
         point_id = require_id(aim.fields.get("position", ""), str, "Position not found")
         state = await self._marks.restore(aim.visit.user.user_id, aim.kind, aim.item_id, point_id)
         at = Milliseconds(0) if state.progress is None else state.progress.position_ms
-        return Done(f"Back at {position(at)}")
+        return Done(gettext("Back at %(position)s", position=position(at)))
 
     # Lists
 
     async def hide(self, aim: Aim) -> Done:
         """Take a card off continue watching until the next activity."""
         await self._lists.hide(aim.visit.viewer, aim.item_id, hidden=True)
-        return Done("Hidden until it is played again", WayBack(aim.path, {"do": "show"}))
+        return Done(gettext("Hidden until it is played again"), WayBack(aim.path, {"do": "show"}))
 
     async def show(self, aim: Aim) -> Done:
         """Put a hidden card back."""
         await self._lists.hide(aim.visit.viewer, aim.item_id, hidden=False)
-        return Done("Shown again")
+        return Done(gettext("Shown again"))
 
     async def wake(self, aim: Aim) -> Done:
         """Put a snoozed card back."""
         await self._lists.snooze(aim.visit.viewer, aim.item_id, None)
-        return Done("Shown again")
+        return Done(gettext("Shown again"))
 
     async def drop(self, aim: Aim) -> Done:
         """Give a show up."""
         await self._lists.drop(aim.visit.viewer, aim.item_id, dropped=True)
-        return Done("Dropped: no list names it any more", WayBack(aim.path, {"do": "take-up"}))
+        return Done(gettext("Dropped: it no longer appears in any list"), WayBack(aim.path, {"do": "take-up"}))
 
     async def take_up(self, aim: Aim) -> Done:
         """Take a dropped show up again."""
         await self._lists.drop(aim.visit.viewer, aim.item_id, dropped=False)
-        return Done("Taken up again")
+        return Done(gettext("Picked up again"))
 
     async def snooze(self, aim: Aim, words: str, days: int) -> Done:
         """Take a card off continue watching for some days."""
         until = Instant(self._pages.clock() + days * _DAY_MS)
         await self._lists.snooze(aim.visit.viewer, aim.item_id, until)
-        return Done(f"Snoozed for {words}", WayBack(aim.path, {"do": "wake"}))
+        return Done(gettext(words), WayBack(aim.path, {"do": "wake"}))
 
 
 def _snooze(words: str, days: int) -> Act:
@@ -156,9 +156,9 @@ _CARDS: Final[dict[str, Act]] = {
     "unwatched": ActPages.unwatch,
     "hide": ActPages.hide,
     "show": ActPages.show,
-    "snooze-day": _snooze("a day", 1),
-    "snooze-week": _snooze("a week", 7),
-    "snooze-month": _snooze("a month", 30),
+    "snooze-day": _snooze(deferred("Snoozed for a day"), 1),
+    "snooze-week": _snooze(deferred("Snoozed for a week"), 7),
+    "snooze-month": _snooze(deferred("Snoozed for a month"), 30),
     "wake": ActPages.wake,
 }
 _ITEMS: Final[dict[str, Act]] = _CARDS | {"remove-play": ActPages.remove_play, "restore": ActPages.restore}
@@ -171,8 +171,8 @@ _ACTS: Final[dict[ItemKind, dict[str, Act]]] = {
 
 def _marked(undos: Sequence[UndoStep], mark: Mark | None, what: str | None) -> Done:
     if not undos:
-        return Done("Nothing to change")
-    words = "Marked as not watched" if mark is None else "Marked as watched"
+        return Done(gettext("Nothing to change"))
+    words = gettext("Marked as unwatched") if mark is None else gettext("Marked as watched")
     value = undoing.encode(undos)
     way_back = None if value is None else WayBack("/undo", {"value": value})
     return Done(words if what is None else f"{words}: {what}", way_back)

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
+from babel.numbers import format_decimal
 from starlette.responses import Response
 
 from playhead.domain.health import Finding, worst
@@ -10,6 +11,7 @@ from playhead.domain.model import Instant
 from playhead.http.pages.page import Pages, Visit
 from playhead.http.pages.plots import HEIGHT, WIDTH, Plot, plot
 from playhead.http.pages.text import size
+from playhead.http.pages.translations import amount, current, gettext
 from playhead.services.backups import Backups
 from playhead.services.sampling import Sample, Sampler
 
@@ -73,27 +75,27 @@ def plots_of(samples: Sequence[Sample], now: Instant) -> list[Plot]:
         return plot(title, points, now, show)
 
     drawn = [
-        draw("Requests a second", lambda each: each.requests_per_s, _rate),
-        draw("Saves a second", lambda each: each.saves_per_s, _rate),
-        draw("Commit, mean", lambda each: each.commit_ms, lambda value: f"{value:.1f} ms"),
-        draw("Saves in a commit, mean", lambda each: each.saves_per_commit, _rate),
-        draw("Saves and reads that wait", lambda each: each.waiting, _count),
-        draw("Refused in 10 s, for want of room", lambda each: each.refused, _count),
-        draw("Failed in 10 s", lambda each: each.failed, _count),
-        draw("Open streams", lambda each: each.streams, _count),
-        draw("Memory", lambda each: each.memory_bytes, _size),
-        draw("Write-ahead log", lambda each: each.log_bytes, _size),
+        draw(gettext("Requests per second"), lambda each: each.requests_per_s, _rate),
+        draw(gettext("Saves per second"), lambda each: each.saves_per_s, _rate),
+        draw(gettext("Commit time, mean"), lambda each: each.commit_ms, lambda value: f"{_rate(value)} ms"),
+        draw(gettext("Saves per commit, mean"), lambda each: each.saves_per_commit, _rate),
+        draw(gettext("Waiting saves and reads"), lambda each: each.waiting, _count),
+        draw(gettext("Refused for lack of room in 10 s"), lambda each: each.refused, _count),
+        draw(gettext("Failed in 10 s"), lambda each: each.failed, _count),
+        draw(gettext("Open streams"), lambda each: each.streams, _count),
+        draw(gettext("Memory"), lambda each: each.memory_bytes, _size),
+        draw(gettext("Write-ahead log"), lambda each: each.log_bytes, _size),
     ]
     has_log = any(each.log_bytes is not None for each in samples)
     return drawn if has_log else drawn[:-1]
 
 
 def _rate(value: float) -> str:
-    return f"{value:,.1f}"
+    return format_decimal(value, "#,##0.0", locale=current().locale)
 
 
 def _count(value: float) -> str:
-    return f"{value:,.0f}"
+    return amount(round(value))
 
 
 def _size(value: float) -> str:

@@ -10,13 +10,14 @@ from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import library_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, form_faults, read_form, redirect, way_back
+from playhead.http.pages.translations import deferred, gettext, text_of
 from playhead.services.catalogue import Catalogue
 from playhead.services.folders import look_around
 from playhead.services.scanning import Scanner
 
-_KINDS = ((LibraryKind.MOVIES.value, "Movies"), (LibraryKind.SHOWS.value, "Shows"))
+_KINDS = ((LibraryKind.MOVIES.value, deferred("Movies")), (LibraryKind.SHOWS.value, deferred("Shows")))
 
-_DONE = {"renamed": "The library is renamed."}
+_DONE = {"renamed": deferred("The library has been renamed.")}
 
 
 class LibraryAdminPages:
@@ -88,7 +89,7 @@ class LibraryAdminPages:
             visit,
             "admin_library_new.html",
             status=status,
-            kinds=_KINDS,
+            kinds=[(kind, gettext(words)) for kind, words in _KINDS],
             wanted=wanted,
             details=details,
             place=await look_around(wanted["path"]),
@@ -106,7 +107,7 @@ class LibraryAdminPages:
             view=view,
             progress=self._scanner.progress_of(view.library.id),
             added="added" in query,
-            done=_DONE.get(query.get("done", "")),
+            done=text_of(_DONE, query.get("done", "")),
             name_length_max=NAME_LENGTH_MAX,
             **(form | values),
         )

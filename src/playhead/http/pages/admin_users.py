@@ -14,23 +14,24 @@ from playhead.http.api.accounts import user_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, form_faults, read_form, redirect
 from playhead.http.pages.settings import what_ended
+from playhead.http.pages.translations import deferred, gettext, text_of
 from playhead.services.accounts import Accounts
 from playhead.services.household import Household
 
 _ROLES = (
-    (Role.MEMBER.value, "Member: watches"),
-    (Role.CHILD.value, "Child: watches, and changes nothing"),
-    (Role.ADMIN.value, "Admin: also looks after the server"),
+    (Role.MEMBER.value, deferred("Member: can watch")),
+    (Role.CHILD.value, deferred("Child: can watch, but not change settings")),
+    (Role.ADMIN.value, deferred("Admin: can also manage the server")),
 )
 
 _DONE = {
-    "added": "The user is added.",
-    "name": "The name is changed.",
-    "role": "The role is changed.",
-    "passkeys": "All passkeys and recovery codes of the user are removed.",
-    "libraries": "The libraries are changed.",
-    "pin": "The PIN is set.",
-    "pin-removed": "The PIN is removed.",
+    "added": deferred("The user has been added."),
+    "name": deferred("The name has been changed."),
+    "role": deferred("The role has been changed."),
+    "passkeys": deferred("All passkeys and recovery codes of the user have been removed."),
+    "libraries": deferred("The libraries have been changed."),
+    "pin": deferred("The PIN has been set."),
+    "pin-removed": deferred("The PIN has been removed."),
 }
 
 # One field for each library, and a few more.
@@ -74,7 +75,9 @@ class UserAdminPages:
         """Show one user, and what can be changed of them."""
         parameters = visit.call.request.query_params
         if parameters.get("done") == "password":
-            return await self._page(visit, done=f"The password is changed. {what_ended(parameters)}")
+            return await self._page(
+                visit, done=gettext("The password has been changed. %(ended)s", ended=what_ended(parameters))
+            )
         return await self._page(visit)
 
     async def rename(self, visit: Visit) -> Response:
@@ -169,7 +172,7 @@ class UserAdminPages:
 
     async def _page(self, visit: Visit, *, status: int = 200, **values: object) -> Response:
         user = await self._accounts.find_user(user_id_of(visit.call, "id"))
-        done = _DONE.get(visit.call.request.query_params.get("done", ""))
+        done = text_of(_DONE, visit.call.request.query_params.get("done", ""))
         form: dict[str, object] = {"username": user.name, "details": {}, "done": done}
         return self._render(
             visit,
@@ -187,7 +190,7 @@ class UserAdminPages:
             visit,
             template,
             status=status,
-            roles=_ROLES,
+            roles=[(role, gettext(words)) for role, words in _ROLES],
             name_length_max=NAME_LENGTH_MAX,
             password_lengths=(PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX),
             pin_lengths=(PIN_LENGTH_MIN, PIN_LENGTH_MAX),

@@ -16,6 +16,7 @@ from playhead.http.pages.page import Pages, base, household_secret, read_form, r
 from playhead.http.pages.refusals import refusal_text
 from playhead.http.pages.second_step import second_page
 from playhead.http.pages.text import patience
+from playhead.http.pages.translations import deferred, gettext
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts, SignedIn
 from playhead.services.household import Household
@@ -23,10 +24,10 @@ from playhead.services.openid import OpenID
 from playhead.services.passkeys import Passkeys
 
 _REFUSALS = {
-    Code.ACCESS_DENIED: "Only admins sign in with a password here. Sign in with {provider}.",
-    Code.NOT_AUTHENTICATED: "The name or the password is wrong.",
-    Code.TOO_MANY_ATTEMPTS: "Too many failed attempts. Try again in {minutes}.",
-    Code.UNAVAILABLE: "The server is busy. Try again in a moment.",
+    Code.ACCESS_DENIED: deferred("Only admins can sign in with a password here. Sign in with %(provider)s."),
+    Code.NOT_AUTHENTICATED: deferred("The name or password is wrong."),
+    Code.TOO_MANY_ATTEMPTS: deferred("Too many failed attempts. Try again in %(wait)s."),
+    Code.UNAVAILABLE: deferred("The server is busy. Try again in a moment."),
 }
 
 
@@ -112,7 +113,7 @@ class EntrancePages:
                 raise
             # 401 would have to name a scheme, and browsers would then ask in a window of their own.
             status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
-            refusal = _REFUSALS[error.code].format(minutes=patience(error.retry_after_s), provider=self._ways.provider)
+            refusal = gettext(_REFUSALS[error.code], wait=patience(error.retry_after_s), provider=self._ways.provider)
             page = await self._sign_in_page(call, wanted, status=status, name=name, refusal=refusal)
             if error.retry_after_s is not None:
                 page.headers["retry-after"] = str(error.retry_after_s)
@@ -167,7 +168,7 @@ class EntrancePages:
         return self._pages.render_plain(
             call,
             "leave.html",
-            headline="Signing out" if leads_to else "Still signed in",
+            headline=gettext("Signing out") if leads_to else gettext("Still signed in"),
             leads_to=leads_to,
             place=urlsplit(leads_to).hostname,
         )

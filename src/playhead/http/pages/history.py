@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, instant_of, moment_of
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.pages.page import Pages, Visit, read_form, redirect, wants_json, way_back
+from playhead.http.pages.text import date_of, month_name, weekday_name
+from playhead.http.pages.translations import amount, gettext, ngettext
 from playhead.http.route import require_id
 from playhead.services.lists import Lists, PlayedView
 from playhead.services.marks import Marks
@@ -24,6 +26,9 @@ _HOUR_MS = 60 * 60 * 1000
 
 # A day's shade, by the hours from which it has it: an episode, a film, an evening, a weekend.
 _SHADES_H = (0.0, 1.5, 3.0, 5.0)
+
+# Of the seven days of a column, those whose names stand beside them.
+_NAMED_ROWS = (0, 2, 4, 6)
 
 # In units of the picture: a day is a square of 10, with 2 between.
 _STEP = 12
@@ -52,6 +57,7 @@ class Year:
     shades: Sequence[str]
     months: Sequence[tuple[int, str]]
     labelled: Sequence[tuple[int, int, str]]
+    weekdays: Sequence[tuple[str, int]]
     summary: str
 
 
@@ -112,15 +118,16 @@ def picture_of(watched: Mapping[date, Milliseconds], first: date, today: date) -
         length = watched.get(day)
         paths[_shade(length)] += f"M{x} {y}h{_SIDE}v{_SIDE}h-{_SIDE}z"
         if length is not None:
-            labelled.append((x, y, f"{_words(day)}: {_hours(length)}"))
+            labelled.append((x, y, gettext("%(day)s: %(duration)s", day=date_of(day), duration=_hours(length))))
         if day.day == 1 and number:
-            months.append((_LEFT + _STEP * -(-number // _WEEKDAYS), f"{day:%b}"))
+            months.append((_LEFT + _STEP * -(-number // _WEEKDAYS), month_name(day)))
     return Year(
         _LEFT + _STEP * _WEEKS,
         _TOP + _STEP * _WEEKDAYS,
         paths,
         [month for month in months if month[0] <= _LEFT + _STEP * (_WEEKS - 2)],
         labelled,
+        [(weekday_name(first + timedelta(row)), row) for row in _NAMED_ROWS],
         _summary(watched),
     )
 
@@ -131,23 +138,23 @@ def _shade(length: Milliseconds | None) -> int:
 
 def _summary(watched: Mapping[date, Milliseconds]) -> str:
     if not watched:
-        return "Nothing watched in the last 12 months"
+        return gettext("Nothing watched in the last 12 months")
     most = max(watched, key=lambda day: (watched[day], day))
-    days = f"{len(watched)} day{'' if len(watched) == 1 else 's'}"
-    total = _hours(Milliseconds(sum(watched.values())))
-    return f"{total} on {days} in the last 12 months; most on {_words(most)}: {_hours(watched[most])}"
+    return ngettext(
+        "%(total)s on %(num)s day in the last 12 months; most on %(day)s: %(most)s",
+        "%(total)s on %(num)s days in the last 12 months; most on %(day)s: %(most)s",
+        len(watched),
+        total=_hours(Milliseconds(sum(watched.values()))),
+        day=date_of(most),
+        most=_hours(watched[most]),
+    )
 
 
 def _hours(length: Milliseconds) -> str:
     minutes = round(length / 60_000)
     if minutes < 60:  # noqa: PLR2004 - of an hour
-        return f"{minutes} min"
-    hours = round(length / _HOUR_MS, 1)
-    return f"{hours:g} h"
-
-
-def _words(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+        return gettext("%(minutes)s min", minutes=minutes)
+    return gettext("%(hours)s h", hours=amount(round(length / _HOUR_MS, 1)))
 
 
 def _first_day(today: date) -> date:

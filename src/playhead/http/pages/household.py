@@ -22,19 +22,20 @@ from playhead.http.pages.page import (
     set_session,
 )
 from playhead.http.pages.text import patience
+from playhead.http.pages.translations import deferred, gettext, text_of
 from playhead.http.route import Call, require_id
 from playhead.services.accounts import Accounts
 from playhead.services.household import Household, SharedDevice, Tile
 
 _DONE = {
-    "remembered": "This device is remembered. Its people are shown on the sign-in page.",
-    "forgotten": "The device is forgotten.",
-    "joined": "Your tile is now shown on this device.",
-    "left": "Your tile is gone from this device.",
-    "tap": "Your choice is kept.",
-    "people": "The people of this device are changed.",
-    "pin": "Your PIN is set.",
-    "pin-removed": "Your PIN is removed.",
+    "remembered": deferred("This device is now shared. Its sign-in page shows your tile."),
+    "forgotten": deferred("The device has been forgotten."),
+    "joined": deferred("Your tile is now on this device."),
+    "left": deferred("Your tile has been removed from this device."),
+    "tap": deferred("Your choice has been saved."),
+    "people": deferred("Your changes have been saved."),
+    "pin": deferred("Your PIN has been set."),
+    "pin-removed": deferred("Your PIN has been removed."),
 }
 
 # One field for each user, and a few more.
@@ -137,7 +138,7 @@ class HouseholdPages:
             status=status,
             details=details or {},
             name=name or device_of(visit.call),
-            done=_DONE.get(visit.call.request.query_params.get("done", "")),
+            done=text_of(_DONE, visit.call.request.query_params.get("done", "")),
             here=visit.shared,
             own_tile=None if visit.shared is None else visit.shared.tile_of(user_id),
             may_allow_tap=may_allow_tap(visit.user.role),
@@ -183,12 +184,11 @@ class HouseholdPages:
         """Ask again, and say why; after many wrong PINs for the password."""
         if error.code is Code.TOO_MANY_ATTEMPTS:
             wait_s = error.retry_after_s or 0
-            shown = f"{wait_s} seconds" if wait_s < 60 else patience(wait_s)  # noqa: PLR2004 - a minute
-            refusal = f"Too many wrong PINs. Try again in {shown}, or use the password."
+            refusal = gettext("Too many wrong PINs. Try again in %(wait)s, or use the password.", wait=patience(wait_s))
         elif tile.entry is TileEntry.PASSWORD:
-            refusal = "Too many wrong PINs. Sign in with the password."
+            refusal = gettext("Too many wrong PINs. Sign in with the password.")
         else:
-            refusal = "The PIN is wrong."
+            refusal = gettext("The PIN is wrong.")
         status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
         page = self._person(call, shared, tile, tile.entry, refusal=refusal, status=status)
         if error.retry_after_s is not None:

@@ -9,21 +9,22 @@ from playhead.domain.lists import WatchFilter
 from playhead.domain.model import LibraryId
 from playhead.domain.texts import WORD
 from playhead.http.pages.page import Pages, Visit
+from playhead.http.pages.translations import deferred, gettext
 from playhead.services.browsing import Browsing
 
 SHELVES: Final = {
-    WatchFilter.ALL: "All",
-    WatchFilter.UNWATCHED: "Unwatched",
-    WatchFilter.IN_PROGRESS: "In progress",
-    WatchFilter.WATCHED: "Watched",
+    WatchFilter.ALL: deferred("All"),
+    WatchFilter.UNWATCHED: deferred("Unwatched"),
+    WatchFilter.IN_PROGRESS: deferred("In progress"),
+    WatchFilter.WATCHED: deferred("Watched"),
 }
 ORDERS: Final = {
-    "title": "Title",
-    "-title": "Title, backwards",
-    "-year": "Newest year first",
-    "year": "Oldest year first",
-    "-added": "Added last",
-    "added": "Added first",
+    "title": deferred("Title"),
+    "-title": deferred("Title, Z to A"),
+    "-year": deferred("Newest first"),
+    "year": deferred("Oldest first"),
+    "-added": deferred("Recently added first"),
+    "added": deferred("Recently added last"),
 }
 
 
@@ -58,8 +59,8 @@ class LibraryPages:
             shelf=shelf,
             sort=sort,
             find=query,
-            shelves=SHELVES,
-            orders=ORDERS,
+            shelves={each: gettext(words) for each, words in SHELVES.items()},
+            orders={order: gettext(words) for order, words in ORDERS.items()},
             link=link,
             is_first="cursor" not in asked,
         )

@@ -11,6 +11,7 @@ from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.pages.entrance import Ways, enter
 from playhead.http.pages.page import Pages, Visit, base, read_form, redirect, way_back
+from playhead.http.pages.translations import gettext
 from playhead.http.route import Call
 from playhead.services.openid import Begun, OpenID, OpenIDPurpose
 
@@ -60,7 +61,7 @@ class OpenIDPages:
         response = self._pages.render_plain(
             visit.call,
             "leave.html",
-            headline=f"Going to {self._ways.provider}",
+            headline=gettext("Going to %(provider)s", provider=self._ways.provider),
             leads_to=begun.address,
             place=self._ways.provider,
         )

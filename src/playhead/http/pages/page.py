@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -26,7 +26,17 @@ from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.bodies import read_body, require_media_type
 from playhead.http.errors import STATUS
 from playhead.http.pages.text import FILTERS
-from playhead.http.route import Call
+from playhead.http.pages.translations import (
+    current,
+    deferred,
+    negotiate,
+    script_words,
+    speak,
+    tags,
+    template_gettext,
+    template_ngettext,
+)
+from playhead.http.route import Call, Endpoint
 from playhead.services.access import Viewer
 from playhead.services.household import Household, SharedDevice
 from playhead.services.snapshots import Frame, Snapshots
@@ -40,6 +50,7 @@ HEADERS: Final = {
     # Not no-referrer: browsers would then hide the origin of a form, by which a forged one is told.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
+    "vary": "accept-language, cookie",
 }
 
 # The server decides when a session ends; a cookie lives as long as browsers let one (RFC 6265bis, 5.5).
@@ -47,17 +58,20 @@ COOKIE_MAX_AGE_S: Final = 400 * 86_400
 
 _FORM_MEMBERS_MAX = 20
 
+# Where the scripts of a page lie, other than directly in `static`: their texts go along with the page.
+_SCRIPT_FOLDERS: Final = {"watch.html": ("static", "static/watch")}
+
 _HEADLINES: Final = {
-    Code.ACCESS_DENIED: "This is not yours to see",
-    Code.INSUFFICIENT_SCOPE: "Sign in with your password for that",
-    Code.NOT_FOUND: "There is no such page",
-    Code.UNAVAILABLE: "The server is busy",
+    Code.ACCESS_DENIED: deferred("You do not have access"),
+    Code.INSUFFICIENT_SCOPE: deferred("Sign in with your password to do this"),
+    Code.NOT_FOUND: deferred("This page does not exist"),
+    Code.UNAVAILABLE: deferred("The server is busy"),
 }
 _ADVICE: Final = {
-    Code.ACCESS_DENIED: "An admin decides who sees which library, and who may change what.",
-    Code.INSUFFICIENT_SCOPE: "You came in at a tile, where one only watches.",
-    Code.NOT_FOUND: "It may have been moved or removed.",
-    Code.UNAVAILABLE: "Nothing is lost. Try again in a moment.",
+    Code.ACCESS_DENIED: deferred("An admin decides which libraries you can see and what you can change."),
+    Code.INSUFFICIENT_SCOPE: deferred("You signed in with a tile, which is for watching only."),
+    Code.NOT_FOUND: deferred("It may have been moved or removed."),
+    Code.UNAVAILABLE: deferred("Nothing is lost. Try again in a moment."),
 }
 
 
@@ -87,11 +101,15 @@ class Notice(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody who is signed in and looks at a page: who, what they may see, and in which time zone they live."""
+    """Somebody who is signed in and looks at a page: who, what they may see, and how things are shown to them.
+
+    `language` is the tag of the one that they chose; None: whichever the browser asks for.
+    """
 
     call: Call
     user: Principal
     zone: ZoneInfo
+    language: str | None
     libraries: Sequence[Library]
     shared: SharedDevice | None
 
@@ -129,7 +147,23 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.policies["ext.i18n.trimmed"] = True
+        # Not `install_gettext_callables`: numbers in plurals are to be written as the language writes them. The
+        # extension keeps the style that is there before it.
+        self._templates.extend(newstyle_gettext=True)
+        self._templates.add_extension("jinja2.ext.i18n")
+        functions: dict[str, Any] = {"gettext": template_gettext, "_": template_gettext, "ngettext": template_ngettext}
+        self._templates.globals.update(functions)
         self._templates.filters |= FILTERS
+
+    def translated(self, endpoint: Endpoint) -> Endpoint:
+        """Let an endpoint speak the language that the browser asks for, unless its visitor chose another."""
+
+        async def speaking(call: Call) -> object:
+            speak(negotiate(call.header(b"accept-language")))
+            return await endpoint(call)
+
+        return speaking
 
     def visited(self, show: RenderPage) -> Callable[[Call], Awaitable[Response]]:
         """Turn a page for somebody who is signed in into an endpoint. A change must come from a page of our own."""
@@ -149,13 +183,25 @@ class Pages:
         """Return a visit whose frame was loaded with the page. Raises NOT_AUTHENTICATED."""
         secret = household_secret(call)
         shared = await self._household.recognise(secret) if secret else None
-        return Visit(call, call.user, frame.zone, frame.libraries, shared)
+        # One whose catalog this version no longer has counts as none.
+        language = frame.language if frame.language in tags() else None
+        if language is not None:
+            speak(language)
+        return Visit(call, call.user, frame.zone, language, frame.libraries, shared)
 
-    def render(self, visit: Visit, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
+    def render(
+        self,
+        visit: Visit,
+        template: str,
+        *,
+        status: int = 200,
+        **values: object,
+    ) -> HTMLResponse:
         """Return a page for somebody who is signed in, with the navigation around it.
 
         The template knows `base` (where Playhead is mounted), `path` (of this page, below it), `user`, `is_admin`,
-        `keeps_account`, `libraries`, `zone` and `now`, and the values. What a form that led here has done is said once.
+        `keeps_account`, `libraries`, `zone`, `now` and `language`, and the values. What a form that led here has done
+        is said once.
         """
         notice = _notice(visit)
         page = self._respond(
@@ -205,19 +251,23 @@ class Pages:
         return self._respond(call, template, status, {"user": None, "notice": None, **values})
 
     def _respond(self, call: Call, template: str, status: int, values: Mapping[str, object]) -> HTMLResponse:
+        language = current()
+        folders = _SCRIPT_FOLDERS.get(template, ("static",))
+        words = {name: word for folder in folders for name, word in script_words(language.tag, folder).items()}
         html = self._templates.get_template(template).render(
-            base=base(call), path=_path(call), now=self.clock(), **values
+            base=base(call), path=_path(call), now=self.clock(), language=language, script_words=words, **values
         )
-        return HTMLResponse(html, status, HEADERS)
+        return HTMLResponse(html, status, {**HEADERS, "content-language": language.tag})
 
     async def show_refusal(self, call: Call, error: PlayheadError) -> Response:
         """Show why a page is refused; who is not signed in is asked to, and comes back afterwards."""
         if error.code is Code.NOT_AUTHENTICATED:
             way_back = _path(call) if call.scope["method"] in {"GET", "HEAD"} else "/"
             return redirect(call, "/sign-in" if way_back == "/" else f"/sign-in?next={quote(way_back, safe='/')}")
+        speak(negotiate(call.header(b"accept-language")))
         values: dict[str, object] = {
-            "headline": _HEADLINES.get(error.code, "This did not work"),
-            "advice": _ADVICE.get(error.code, "Nothing was changed."),
+            "headline": _HEADLINES.get(error.code, deferred("That did not work")),
+            "advice": _ADVICE.get(error.code, deferred("Nothing was changed.")),
             "faults": [fault for faults in (error.details or {}).values() for fault in faults] or [error.message],
         }
         try:

@@ -8,10 +8,12 @@ from playhead.domain.model import PasskeyId, canonical_id
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, user_id_of
 from playhead.http.errors import STATUS
+from playhead.http.pages.messages import translated
 from playhead.http.pages.page import Visit, read_form, redirect
 from playhead.http.pages.passkeys import ceremony_answer
 from playhead.http.pages.sign_in_settings import SignInSettings
 from playhead.http.pages.text import patience
+from playhead.http.pages.translations import deferred, gettext
 from playhead.services.passkeys import Passkeys
 
 
@@ -105,12 +107,17 @@ def _passkey_id(visit: Visit) -> PasskeyId:
     return PasskeyId(canonical_id(visit.call.parameters["id"]) or "")
 
 
-_SUBJECTS = {"current": "The password", "passkey_name": "The name", "credential": "The passkey"}
+_SUBJECTS = {
+    "current": deferred("The current password is wrong"),
+    "passkey_name": deferred("Name: %(fault)s"),
+    "credential": deferred("Passkey: %(fault)s"),
+}
 
 
 def _sentence(error: PlayheadError) -> str:
     """Return what is wrong, for a notice above the forms: there are several with the same fields."""
     if error.code is Code.TOO_MANY_ATTEMPTS:
-        return f"Too many failed attempts; try again in {patience(error.retry_after_s)}"
-    faults = [f"{_SUBJECTS.get(name, name)} {fault}" for name, each in (error.details or {}).items() for fault in each]
-    return "; ".join(faults) or error.message
+        return gettext("Too many failed attempts. Try again in %(wait)s.", wait=patience(error.retry_after_s))
+    faults = [(name, translated(fault)) for name, each in (error.details or {}).items() for fault in each]
+    said = [gettext(_SUBJECTS[name], fault=fault) if name in _SUBJECTS else fault for name, fault in faults]
+    return "; ".join(said) or translated(error.message)

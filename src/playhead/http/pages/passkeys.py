@@ -9,6 +9,7 @@ from playhead.http.pages.entrance import enter
 from playhead.http.pages.page import Pages, read_form, redirect, way_back
 from playhead.http.pages.second_step import second_page
 from playhead.http.pages.text import patience
+from playhead.http.pages.translations import gettext
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
 from playhead.services.passkeys import Ceremony, Passkeys, PasswordWanted
@@ -66,9 +67,9 @@ class PasskeyPages:
     ) -> Response:
         name = await self._passkeys.name_of_step(password_step) if password_step else None
         if error.code is Code.TOO_MANY_ATTEMPTS:
-            refusal = f"Too many failed attempts. Try again in {patience(error.retry_after_s)}."
+            refusal = gettext("Too many failed attempts. Try again in %(wait)s.", wait=patience(error.retry_after_s))
         else:
-            refusal = "This is wrong, or took too long."
+            refusal = gettext("That was wrong or took too long.")
         page = second_page(
             self._pages,
             call,

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from playhead.domain.model import Instant
+from playhead.http.pages.translations import gettext
 
 WIDTH: Final = 360
 HEIGHT: Final = 64
@@ -32,7 +33,7 @@ def plot(title: str, points: Sequence[Point], now: Instant, show: Callable[[floa
     """Draw values, oldest first, over the hour that ends `now`. The scale ends at the largest, and begins at 0."""
     shown = [(at, value) for at, value in points if now - SPAN_MS <= at <= now]
     if not shown:
-        return Plot(title, "none", "none", "", "")
+        return Plot(title, gettext("none"), gettext("none"), "", "")
     most = max(value for _, value in shown)
     line, area = "", ""
     for run in _runs(shown):

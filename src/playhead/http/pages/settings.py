@@ -14,14 +14,16 @@ from playhead.errors import Code, PlayheadError, invalid
 from playhead.http.api.accounts import address_of, token_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
-from playhead.http.pages.text import counted, patience
+from playhead.http.pages.text import patience
+from playhead.http.pages.translations import deferred, gettext, names, ngettext, tags, text_of
 from playhead.services.accounts import Accounts, time_zones
 
 _DONE = {
-    "time-zone": "Days and times are now shown as they are there.",
-    "session": "The device is signed out.",
-    "sessions": "All other devices are signed out.",
-    "token": "The token is revoked.",
+    "time-zone": deferred("Dates and times are now shown in that time zone."),
+    "language": deferred("The language has been saved."),
+    "session": deferred("The device has been signed out."),
+    "sessions": deferred("All other devices have been signed out."),
+    "token": deferred("The token has been revoked."),
 }
 
 # Of the names that machines know, those that people look for; the others are old spellings and offsets.
@@ -31,9 +33,9 @@ _REGIONS = frozenset(
 _UTC = ZoneInfo("UTC")
 
 SCOPES = (
-    (TokenScope.ALL.value, "Everything you may do"),
-    (TokenScope.REPORT.value, "Saving and reading your progress"),
-    (TokenScope.READ.value, "Reading, and changing nothing"),
+    (TokenScope.ALL.value, deferred("Everything you may do")),
+    (TokenScope.REPORT.value, deferred("Saving and reading your progress")),
+    (TokenScope.READ.value, deferred("Reading only")),
 )
 _COUNT_DIGITS = 6
 
@@ -50,8 +52,9 @@ class SettingsPages:
         parameters = visit.call.request.query_params
         done = parameters.get("done", "")
         if done == "password":
-            return await self._page(visit, done=f"Your password is changed. {what_ended(parameters)}")
-        return await self._page(visit, done=_DONE.get(done))
+            changed = gettext("Your password has been changed. %(ended)s", ended=what_ended(parameters))
+            return await self._page(visit, done=changed)
+        return await self._page(visit, done=text_of(_DONE, done))
 
     async def change_password(self, visit: Visit) -> Response:
         """Change the password of who knows the current one."""
@@ -69,7 +72,7 @@ class SettingsPages:
             )
         except PlayheadError as error:
             if error.code is Code.TOO_MANY_ATTEMPTS:
-                fault = f"too many failed attempts; try again in {patience(error.retry_after_s)}"
+                fault = gettext("Too many failed attempts. Try again in %(wait)s.", wait=patience(error.retry_after_s))
                 page = await self._page(visit, details={"current": [fault]}, status=STATUS[error.code])
                 page.headers["retry-after"] = str(error.retry_after_s)
                 return page
@@ -84,6 +87,14 @@ class SettingsPages:
         except PlayheadError as error:
             return await self._refuse(visit, error)
         return redirect(visit.call, "/settings?done=time-zone")
+
+    async def set_language(self, visit: Visit) -> Response:
+        """Keep in which language pages are shown; "" stands for the one that the browser asks for."""
+        wanted = (await read_form(visit.call)).get("language", "")
+        if wanted and wanted not in tags():
+            return await self._refuse(visit, invalid({"language": ["must be one of the list"]}))
+        await self._accounts.set_language(visit.user.user_id, wanted or None)
+        return redirect(visit.call, "/settings?done=language")
 
     async def end_session(self, visit: Visit) -> Response:
         """Sign a device out. One that is out already is as good."""
@@ -146,8 +157,9 @@ class SettingsPages:
             chosen_zone=zone,
             zones=by_region({zone, *await asyncio.to_thread(time_zones)}, zone),
             utc=_UTC,
-            scopes=SCOPES,
-            scope_words=dict(SCOPES),
+            scopes=[(scope, gettext(words)) for scope, words in SCOPES],
+            scope_words={scope: gettext(words) for scope, words in SCOPES},
+            **_languages(visit),
             password_lengths=(PASSWORD_LENGTH_MIN, PASSWORD_LENGTH_MAX),
             **(form | values),
         )
@@ -161,6 +173,7 @@ class SettingsPages:
             status=status,
             chosen_zone=zone,
             zones=by_region({zone, *await asyncio.to_thread(time_zones)}, zone),
+            **_languages(visit),
             done=values.get("done"),
             details=values.get("details", {}),
         )
@@ -169,7 +182,15 @@ class SettingsPages:
 def what_ended(parameters: Mapping[str, str]) -> str:
     """Say what a change of a password has ended, by the counts in the address of the page."""
     sessions, tokens = (_count(parameters.get(name, "")) for name in ("sessions", "tokens"))
-    return f"{counted(sessions, 'device', 'devices')} signed out, {counted(tokens, 'API token', 'API tokens')} revoked."
+    return gettext(
+        "%(devices)s, %(tokens)s.",
+        devices=ngettext("%(num)s device signed out", "%(num)s devices signed out", sessions),
+        tokens=ngettext("%(num)s API token revoked", "%(num)s API tokens revoked", tokens),
+    )
+
+
+def _languages(visit: Visit) -> dict[str, object]:
+    return {"languages": [("", gettext("Automatic")), *names().items()], "chosen_language": visit.language or ""}
 
 
 def _count(text: str) -> int:

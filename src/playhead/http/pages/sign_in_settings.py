@@ -10,17 +10,18 @@ from playhead.http.errors import STATUS
 from playhead.http.pages.entrance import Ways
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.http.pages.refusals import refusal_text
+from playhead.http.pages.translations import deferred, gettext, text_of
 from playhead.http.proxies import IdentityHeader
 from playhead.services.identity import Identities, proxy_identity
 from playhead.services.passkeys import Passkeys
 
 _DONE = {
-    "linked": "The identity is linked. It signs in to this account from now on.",
-    "passkey": "The passkey is added.",
-    "renamed": "The passkey is renamed.",
-    "removed": "The passkey is removed.",
-    "one": "From now on a passkey or the password signs you in alone.",
-    "unlinked": "The identity is unlinked.",
+    "linked": deferred("The identity is linked. From now on, it signs in to this account."),
+    "passkey": deferred("The passkey has been added."),
+    "renamed": deferred("The passkey has been renamed."),
+    "removed": deferred("The passkey has been removed."),
+    "one": deferred("From now on, a passkey or the password is enough to sign in."),
+    "unlinked": deferred("The identity has been unlinked."),
 }
 
 
@@ -81,13 +82,15 @@ class SignInSettings:
             visit,
             "settings_sign_in.html",
             status=status,
-            done=_DONE.get(visit.call.request.query_params.get("done", "")),
+            done=text_of(_DONE, visit.call.request.query_params.get("done", "")),
             refusal=refusal or refusal_text(visit.call, self._ways.provider),
             provider=self._ways.provider if self._ways.openid else "",
             codes=codes,
             factors=await self._passkeys.factors_of(user_id),
             passkeys_offered=self._passkeys.are_offered,
-            identities=[(each, "Your proxy" if each.issuer == PROXY_ISSUER else each.issuer) for each in linked],
+            identities=[
+                (each, gettext("Your proxy") if each.issuer == PROXY_ISSUER else each.issuer) for each in linked
+            ],
             named=await self._unlinked(visit),
         )
 

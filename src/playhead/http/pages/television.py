@@ -20,6 +20,7 @@ from playhead.http.api.device_codes import verification_uris
 from playhead.http.auth import require_same_origin
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, base, read_form, redirect, set_session, wants_json
+from playhead.http.pages.translations import deferred, gettext
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
 from playhead.services.device_codes import DeviceCodes
@@ -27,10 +28,10 @@ from playhead.services.device_codes import DeviceCodes
 _COOKIE = "playhead_device_code"
 _NOT_YET = frozenset({PollOutcome.PENDING, PollOutcome.TOO_FAST})
 _REFUSALS = {
-    PollOutcome.PENDING: "The code is not approved yet.",
-    PollOutcome.TOO_FAST: "The code is not approved yet.",
-    PollOutcome.DENIED: "The sign-in was turned away.",
-    PollOutcome.EXPIRED: "The code has expired.",
+    PollOutcome.PENDING: deferred("The code has not been approved yet."),
+    PollOutcome.TOO_FAST: deferred("The code has not been approved yet."),
+    PollOutcome.DENIED: deferred("The sign-in was denied."),
+    PollOutcome.EXPIRED: deferred("The code has expired."),
 }
 
 
@@ -65,7 +66,12 @@ class TelevisionPages:
         except PlayheadError as error:
             if error.code is not Code.TOO_MANY_ATTEMPTS:
                 raise
-            page = self._page(call, None, "Too many devices wait to be signed in. Try again later.", STATUS[error.code])
+            page = self._page(
+                call,
+                None,
+                gettext("Too many devices are waiting to be signed in. Try again later."),
+                STATUS[error.code],
+            )
             page.headers["retry-after"] = str(error.retry_after_s)
             return page
         response = redirect(call, "/tv")
@@ -92,7 +98,7 @@ class TelevisionPages:
         if isinstance(got, PollOutcome):
             if wants_json(call):
                 return JSONResponse({"state": got.value}, headers={"cache-control": "no-store"})
-            page = self._page(call, codes if got in _NOT_YET else None, _REFUSALS[got])
+            page = self._page(call, codes if got in _NOT_YET else None, gettext(_REFUSALS[got]))
             return _forget(call, got, page)
         await self._accounts.propose_time_zone(got.user.id, form.get("time_zone", ""))
         response: Response = (

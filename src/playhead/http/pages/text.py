@@ -1,12 +1,18 @@
-"""How pages say times, lengths and numbers to people. Template filters; plain functions of their arguments."""
+"""How pages show times, durations and numbers, in the language of the request. Template filters."""
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from playhead.domain.catalogue import Item, codec_name
+from babel.dates import format_date, format_skeleton, format_time
+from babel.lists import format_list
+from babel.numbers import format_decimal
+
+from playhead.domain.catalogue import Item, MediaFile, codec_name
 from playhead.domain.model import Instant, ItemKind, Milliseconds, moment_of
+from playhead.http.pages.messages import translated
+from playhead.http.pages.translations import amount, current, gettext, ngettext
 
 _MINUTE_S = 60
 _HOUR_S = 60 * _MINUTE_S
@@ -20,23 +26,52 @@ def _local(instant: Instant, zone: ZoneInfo) -> datetime:
 
 def day(instant: Instant, zone: ZoneInfo) -> str:
     """Show the day of an instant, such as "4 March 2026"."""
-    moment = _local(instant, zone)
-    return f"{moment.day} {moment:%B %Y}"
+    return date_of(_local(instant, zone))
+
+
+def date_of(on: date) -> str:
+    """Show a day of the calendar, such as "4 March 2026"."""
+    return format_date(on, "long", locale=current().locale)
+
+
+def day_and_month(on: date) -> str:
+    """Show a day without its year, such as "4 March"."""
+    return format_skeleton("MMMMd", on, locale=current().locale)
+
+
+def weekday(on: date) -> str:
+    """Show which day of the week it is, such as "Wednesday"."""
+    return format_date(on, "EEEE", locale=current().locale)
+
+
+def weekday_name(on: date) -> str:
+    """Show which day of the week it is, briefly: "Wed"."""
+    return format_date(on, "EEE", locale=current().locale).rstrip(".")
+
+
+def month_name(on: date) -> str:
+    """Show which month it is, briefly: "Mar"."""
+    return format_date(on, "LLL", locale=current().locale).rstrip(".")
+
+
+def time_of_day(instant: Instant, zone: ZoneInfo) -> str:
+    """Show a time of day, such as "21:10"."""
+    return format_time(_local(instant, zone), "short", locale=current().locale)
 
 
 def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> str:
     """Show a time of day and its date: "today at 21:10", "yesterday at 23:40", "on 4 March 2019 at 20:15"."""
     then, today = _local(instant, zone), _local(now, zone)
     days = (today.date() - then.date()).days
-    clock = f"{then:%H:%M}"
+    time = time_of_day(instant, zone)
     if days == 0:
-        return f"today at {clock}"
+        return gettext("today at %(time)s", time=time)
     if days == 1:
-        return f"yesterday at {clock}"
+        return gettext("yesterday at %(time)s", time=time)
     if days == -1:
-        return f"tomorrow at {clock}"
-    year = "" if then.year == today.year else f" {then.year}"
-    return f"on {then.day} {then:%B}{year} at {clock}"
+        return gettext("tomorrow at %(time)s", time=time)
+    shown = day_and_month(then) if then.year == today.year else date_of(then)
+    return gettext("on %(day)s at %(time)s", day=shown, time=time)
 
 
 def iso(instant: Instant, zone: ZoneInfo) -> str:
@@ -56,21 +91,23 @@ def length(milliseconds: Milliseconds) -> str:
     """Show how long something takes: "45 s", "12 min", "1 h 5 min"."""
     seconds = milliseconds // 1000
     if seconds < _MINUTE_S:
-        return f"{seconds} s"
+        return gettext("%(seconds)s s", seconds=seconds)
     hours, minutes = divmod(-(-seconds // _MINUTE_S), 60)
     if not hours:
-        return f"{minutes} min"
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+        return gettext("%(minutes)s min", minutes=minutes)
+    if not minutes:
+        return gettext("%(hours)s h", hours=amount(hours))
+    return gettext("%(hours)s h %(minutes)s min", hours=amount(hours), minutes=minutes)
 
 
 def size(octets: int) -> str:
     """Show the size of a file: "740 MiB", "4.2 GiB"."""
-    value = float(octets)
-    for unit in ("B", "KiB", "MiB"):
-        if value < _KIB:
-            return f"{value:.0f} {unit}"
+    value, units = float(octets), ["B", "KiB", "MiB", "GiB"]
+    while value >= _KIB and len(units) > 1:
         value /= _KIB
-    return f"{value:.1f} GiB"
+        del units[0]
+    shown = format_decimal(value, "#,##0.0" if units == ["GiB"] else "#,##0", locale=current().locale)
+    return f"{shown} {units[0]}"
 
 
 def number(item: Item) -> str:
@@ -79,10 +116,15 @@ def number(item: Item) -> str:
         return ""
     if item.episode_number is None:
         return item.air_date.isoformat() if item.air_date else ""
-    last = "" if item.episode_end is None else f"-{item.episode_end}"
+    numbers = f"{item.episode_number}" + ("" if item.episode_end is None else f"-{item.episode_end}")
     if item.season_number == 0:
-        return f"Special {item.episode_number}{last}"
-    return f"S{item.season_number or 1} E{item.episode_number}{last}"
+        return gettext("Special %(episode)s", episode=numbers)
+    return gettext("S%(season)s E%(episode)s", season=item.season_number or 1, episode=numbers)
+
+
+def season_name(season_number: int) -> str:
+    """Show which season it is: "Season 2", "Specials"."""
+    return gettext("Specials") if season_number == 0 else gettext("Season %(number)s", number=season_number)
 
 
 def codec(name: str) -> str:
@@ -95,32 +137,56 @@ def container(name: str) -> str:
     return _CONTAINERS.get(name, name.upper())
 
 
-def sentence(phrase: str) -> str:
-    """Show a fault, such as "must be a number", as a sentence."""
-    return f"{phrase[:1].upper()}{phrase[1:]}."
+def sentence(message: str) -> str:
+    """Show what a layer below said, such as the fault "must be a number", as a sentence in the page's language."""
+    shown = translated(message)
+    return f"{shown[:1].upper()}{shown[1:]}{'' if shown.endswith(('.', '?', '!')) else '.'}"
 
 
-def counted(number: int, one: str, many: str) -> str:
-    """Show how many there are: "1 movie", "1,204 movies"."""
-    return f"{number:,} {one if number == 1 else many}"
+def capitalised(phrase: str) -> str:
+    """Show a phrase as the beginning of a sentence."""
+    return f"{phrase[:1].upper()}{phrase[1:]}"
+
+
+def file_name(file: MediaFile, label: str | None = None) -> str:
+    """Show which file of an item it is: its version's label and, where that is cut, the part."""
+    name = label or file.label
+    return name if file.part is None else gettext("%(version)s, part %(part)s", version=name, part=file.part)
+
+
+def enumeration(parts: Iterable[object]) -> str:
+    """Show a list as people write it: "Anna, Ben and Cleo"."""
+    texts = [str(part) for part in parts]
+    return format_list(texts, locale=current().locale) if texts else ""
 
 
 def patience(wait_s: int | None) -> str:
-    """Show how long somebody has to wait, in whole minutes: "a minute", "14 minutes"."""
-    minutes = -(-(wait_s or 0) // _MINUTE_S)
-    return "a minute" if minutes <= 1 else f"{minutes} minutes"
+    """Show how long somebody has to wait, rounded up: "30 seconds", "1 minute", "14 minutes"."""
+    if 0 < (wait_s or 0) < _MINUTE_S:
+        return ngettext("%(num)s second", "%(num)s seconds", wait_s or 0)
+    minutes = max(1, -(-(wait_s or 0) // _MINUTE_S))
+    return ngettext("%(num)s minute", "%(num)s minutes", minutes)
 
 
 FILTERS: Final[dict[str, Callable[..., Any]]] = {
-    "day": day,
-    "moment": moment,
-    "iso": iso,
+    "amount": amount,
+    "capitalised": capitalised,
     "clock": clock,
-    "length": length,
-    "size": size,
-    "number": number,
     "codec": codec,
     "container": container,
+    "date_of": date_of,
+    "day": day,
+    "day_and_month": day_and_month,
+    "enumeration": enumeration,
+    "file_name": file_name,
+    "iso": iso,
+    "length": length,
+    "message": translated,
+    "moment": moment,
+    "number": number,
+    "season_name": season_name,
     "sentence": sentence,
-    "counted": counted,
+    "size": size,
+    "time_of_day": time_of_day,
+    "weekday": weekday,
 }

@@ -6,10 +6,11 @@
 import { ask } from "./page.js";
 import { refresh } from "./live.js";
 import { toast } from "./toast.js";
+import { gettext } from "./words.js";
 
 const REFUSALS = {
-  409: "It was changed meanwhile, and is left as it is.",
-  503: "The server is busy. Try again in a moment.",
+  409: gettext("It has changed in the meantime and was left as it is."),
+  503: gettext("The server is busy. Try again in a moment."),
 };
 
 export function enhanceActs() {
@@ -30,16 +31,17 @@ async function send(path, fields, done) {
   try {
     answer = await ask(path, { method: "POST", headers: { accept: "application/json" }, body: fields });
   } catch {
-    toast("The server is out of reach. Nothing was changed.");
+    toast(gettext("The server cannot be reached. Nothing was changed."));
     return;
   }
   if (answer.status === 401) return;
   if (!answer.ok) {
-    toast(REFUSALS[answer.status] ?? "This did not work. Nothing was changed.");
+    toast(REFUSALS[answer.status] ?? gettext("That did not work. Nothing was changed."));
     return;
   }
   const { done: words, undo } = await answer.json();
-  toast(words ?? done, undo && { label: "Undo", run: () => send(undo.action, new URLSearchParams(undo.fields), "Undone") });
+  const run = () => send(undo.action, new URLSearchParams(undo.fields), gettext("Undone"));
+  toast(words ?? done, undo && { label: gettext("Undo"), run });
   document.dispatchEvent(new CustomEvent("playhead:acted", { detail: { path } }));
   await refresh();
 }

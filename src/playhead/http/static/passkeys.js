@@ -1,12 +1,14 @@
 // Forms that need a passkey (`form[data-passkey]`): "get" one that exists, "create" a new one. What the authenticator
 // answers goes into the form, which is then sent as any other. Without this script, or a browser that has none, the
 // forms stay hidden, and a password does.
+import { gettext } from "./words.js";
+
 const base = document.documentElement.dataset.base;
 
 const WORDS = {
-  NotAllowedError: "Nothing was chosen, or it took too long.",
-  InvalidStateError: "This device has a passkey for your account already.",
-  SecurityError: "Passkeys work only under the address that the admin has set.",
+  NotAllowedError: gettext("Nothing was chosen, or it took too long."),
+  InvalidStateError: gettext("This device already has a passkey for your account."),
+  SecurityError: gettext("Passkeys only work at the address that the admin has set."),
 };
 
 if (window.PublicKeyCredential) {
@@ -33,7 +35,7 @@ async function run(form) {
       body: new URLSearchParams(creates ? { current: form.elements.current?.value ?? "" } : {}),
     });
     const answer = await begun.json();
-    if (!begun.ok) throw new Error(answer.refusal ?? "This did not work");
+    if (!begun.ok) throw new Error(answer.refusal ?? gettext("That did not work"));
     const credential = creates
       ? await navigator.credentials.create({ publicKey: readable(answer.options) })
       : await navigator.credentials.get({ publicKey: readable(answer.options) });

@@ -1,6 +1,7 @@
 // The player's own buttons and sliders, and when they are seen.
 import { keep, recall } from "./memory.js";
 import { clock, spoken } from "./text.js";
+import { gettext } from "../words.js";
 
 export const STEP_S = 10;
 const VOLUME_STEP = 0.05;
@@ -76,7 +77,7 @@ export class Controls {
     const playing = () => {
       const paused = this.#film.paused;
       this.#player.classList.toggle("playing", !paused);
-      const [name, key] = [paused ? "Play" : "Pause", "k"];
+      const [name, key] = [paused ? gettext("Play") : gettext("Pause"), "k"];
       this.#find("play").setAttribute("aria-label", name);
       this.#find("play").title = `${name} (${key})`;
       this.#begun ||= !paused;
@@ -99,7 +100,7 @@ export class Controls {
     timeline.max = String(duration || 1);
     if (!this.#dragging) timeline.value = String(position);
     const shown = this.#dragging ? Number(timeline.value) : position;
-    timeline.setAttribute("aria-valuetext", `${spoken(shown)} of ${spoken(duration)}`);
+    timeline.setAttribute("aria-valuetext", gettext("%(position)s of %(duration)s", { position: spoken(shown), duration: spoken(duration) }));
     timeline.style.setProperty("--played", duration ? shown / duration : 0);
     timeline.style.setProperty("--loaded", duration ? Math.min(1, loaded / duration) : 0);
     this.#find("time").textContent = clock(shown);
@@ -140,8 +141,8 @@ export class Controls {
       const { muted, volume } = this.#video;
       slider.value = String(muted ? 0 : Math.round(volume * 100));
       slider.style.setProperty("--played", muted ? 0 : volume);
-      slider.setAttribute("aria-valuetext", muted ? "Muted" : `${Math.round(volume * 100)} %`);
-      this.#find("mute").setAttribute("aria-label", muted ? "Unmute" : "Mute");
+      slider.setAttribute("aria-valuetext", muted ? gettext("Muted") : `${Math.round(volume * 100)} %`);
+      this.#find("mute").setAttribute("aria-label", muted ? gettext("Unmute") : gettext("Mute"));
       this.#player.classList.toggle("silent", muted || volume === 0);
     };
     this.#on(this.#video, "volumechange", () => {
@@ -172,7 +173,7 @@ export class Controls {
     button.hidden = !document.fullscreenEnabled && !this.#video.webkitEnterFullscreen;
     const show = () => {
       const full = document.fullscreenElement !== null;
-      button.setAttribute("aria-label", full ? "Leave full screen" : "Full screen");
+      button.setAttribute("aria-label", full ? gettext("Exit full screen") : gettext("Full screen"));
       this.#player.classList.toggle("full", full);
     };
     this.#on(button, "click", () => this.toggleScreen());

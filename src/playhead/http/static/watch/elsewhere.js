@@ -1,6 +1,7 @@
 // Follows the same film on other devices: offers to jump to where one of them is, and says when it has taken over.
 import { base } from "../page.js";
 import { clock } from "./text.js";
+import { gettext } from "../words.js";
 
 const NEAR_S = 5;
 const RECENT_MS = 120_000;
@@ -10,8 +11,8 @@ export function followOthers({ film, notices, reporter, about, signal }) {
   let ignored = null; // the session of which somebody wants to hear no more
 
   const onClose = () => { ignored = there.session; };
-  const jump = ["Jump there", () => film.seek(there.position)];
-  const keepHere = ["Save from here", () => reporter.takeOver()];
+  const jump = [gettext("Jump there"), () => film.seek(there.position)];
+  const keepHere = [gettext("Save from here"), () => reporter.takeOver()];
 
   const settle = () => {
     there = ignored = null;
@@ -21,16 +22,19 @@ export function followOthers({ film, notices, reporter, about, signal }) {
 
   const show = () => {
     if (!there || there.session === ignored) return;
-    const name = there.device || "Another device";
+    const name = there.device || gettext("Another device");
     const at = clock(there.position);
     if (film.paused) {
       notices.hide("superseded");
       if (Math.abs(there.position - film.position) > NEAR_S) {
-        notices.show("elsewhere", `${name} is at ${at}`, { choices: [jump], onClose });
+        notices.show("elsewhere", gettext("%(device)s is at %(position)s", { device: name, position: at }), { choices: [jump], onClose });
       }
     } else {
       notices.hide("elsewhere");
-      const text = `${name} plays this now, at ${at}. What you watch here is not saved meanwhile.`;
+      const text = gettext(
+        "%(device)s is playing this now, at %(position)s. Meanwhile, what you watch here is not saved.",
+        { device: name, position: at },
+      );
       notices.show("superseded", text, { choices: [jump, keepHere], onClose });
     }
   };

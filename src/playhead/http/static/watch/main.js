@@ -13,6 +13,7 @@ import { Sender } from "./sending.js";
 import { clock } from "./text.js";
 import { Tracks } from "./tracks.js";
 import { Versions } from "./versions.js";
+import { gettext, ngettext } from "../words.js";
 
 const RESUMED_MS = 8000;
 
@@ -42,21 +43,22 @@ function build() {
 
   new Versions({ film, video, data, notices, find, signal }).begin(data.start);
   if (data.resumes) {
-    const choices = [["Start from the beginning", () => film.seek(0)]];
-    notices.show("resumed", `Resumed at ${clock(data.start)}`, { choices, forMs: RESUMED_MS });
+    const choices = [[gettext("Start from the beginning"), () => film.seek(0)]];
+    notices.show("resumed", gettext("Resumed at %(position)s", { position: clock(data.start) }), { choices, forMs: RESUMED_MS });
   }
 }
 
 function showConnection(line, sender, notices) {
   const { state, waiting } = sender;
-  line.textContent = state === "offline" ? `Offline · ${waiting} ${waiting === 1 ? "position" : "positions"} kept` : "";
+  const kept = ngettext("Offline · %(num)s position kept", "Offline · %(num)s positions kept", waiting);
+  line.textContent = state === "offline" ? kept : "";
   if (state === line.dataset.state) return;
   line.dataset.state = state;
   notices.hide("signed-out");
   if (state !== "signed-out") return;
   const here = encodeURIComponent(location.pathname.slice(base.length));
-  const text = "You are signed out. Where you are is kept in this browser until you sign in again.";
-  notices.show("signed-out", text, { choices: [["Sign in", `${base}/sign-in?next=${here}`]] });
+  const text = gettext("You are signed out. This browser keeps your position until you sign in again.");
+  notices.show("signed-out", text, { choices: [[gettext("Sign in"), `${base}/sign-in?next=${here}`]] });
 }
 
 // Put the player of another page in place of this one: full screen, sound and live changes go on.
@@ -66,7 +68,7 @@ async function goOn(address, { ending, reporter, notices }) {
     const answer = await fetch(address, { headers: { accept: "text/html" }, cache: "no-store" });
     page = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch {
-    notices.show("next", "The next episode cannot be reached just now.", { forMs: RESUMED_MS });
+    notices.show("next", gettext("The next episode cannot be reached right now."), { forMs: RESUMED_MS });
     return;
   }
   const fresh = page.getElementById("player");

@@ -1,4 +1,5 @@
 // What follows at the end: counts down, plays the next episode, or stays when somebody says so.
+import { gettext } from "../words.js";
 
 const SECONDS = 10;
 
@@ -63,7 +64,7 @@ export class Next {
   }
 
   #show() {
-    this.#find("next-when").textContent = `Next episode in ${this.#rest} s`;
+    this.#find("next-when").textContent = gettext("Next episode in %(seconds)s s", { seconds: this.#rest });
     this.#find("countdown").style.setProperty("--left", this.#rest / SECONDS);
   }
 }

@@ -1,4 +1,5 @@
 // How the player says positions: as clocks show them, and as they are read out.
+import { ngettext } from "../words.js";
 
 export function clock(position) {
   const whole = Math.max(0, Math.floor(position || 0));
@@ -9,10 +10,11 @@ export function clock(position) {
 
 export function spoken(position) {
   const whole = Math.max(0, Math.floor(position || 0));
+  const [hours, minutes, seconds] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const told = [
-    [Math.floor(whole / 3600), "hour"],
-    [Math.floor(whole / 60) % 60, "minute"],
-    [whole % 60, "second"],
-  ].filter(([number]) => number);
-  return told.map(([number, unit]) => `${number} ${unit}${number === 1 ? "" : "s"}`).join(" ") || "0 seconds";
+    hours && ngettext("%(num)s hour", "%(num)s hours", hours),
+    minutes && ngettext("%(num)s minute", "%(num)s minutes", minutes),
+    (seconds || whole === 0) && ngettext("%(num)s second", "%(num)s seconds", seconds),
+  ];
+  return told.filter(Boolean).join(" ");
 }

@@ -1,11 +1,12 @@
 // Subtitles and sound, as far as a browser has a choice of them.
 import { keep, recall } from "./memory.js";
+import { gettext } from "../words.js";
 
 // The language, or name, of the subtitles that were shown last; OFF where somebody wanted none.
 const KEY = "playhead.subtitles";
 const OFF = "off";
 
-const languages = new Intl.DisplayNames("en", { type: "language", fallback: "code" });
+const languages = new Intl.DisplayNames(document.documentElement.lang || "en", { type: "language", fallback: "code" });
 
 export class Tracks {
   #film;
@@ -53,7 +54,7 @@ export class Tracks {
     // Nobody chose: forced ones are part of the film.
     const shown = wanted ? known : file.subtitles.findIndex((each) => each.forced);
     this.#last = Math.max(0, shown);
-    const labels = ["Off", ...file.subtitles.map(nameOf)];
+    const labels = [gettext("Off"), ...file.subtitles.map(nameOf)];
     this.#list("subtitle-choices", "subtitles", labels, shown + 1, (number) => this.#choose(number - 1));
     this.#find("subtitles").hidden = file.subtitles.length === 0;
     this.#show(shown);
@@ -87,7 +88,7 @@ export class Tracks {
 
   #offerSound() {
     const sounds = Array.from(this.#video.audioTracks ?? []);
-    const labels = sounds.map((sound, number) => sound.label || sound.language || `Track ${number + 1}`);
+    const labels = sounds.map((sound, number) => sound.label || sound.language || gettext("Track %(number)s", { number: number + 1 }));
     this.#list("sound-choices", "sound", labels, sounds.findIndex((sound) => sound.enabled), (chosen) => {
       for (const [number, sound] of sounds.entries()) sound.enabled = number === chosen;
     });
@@ -113,6 +114,6 @@ export class Tracks {
 
 // Such as "German", "English, SDH", "German, forced".
 function nameOf({ language, title, forced }) {
-  const told = [language && languages.of(language), title, forced && "forced"];
-  return told.filter(Boolean).join(", ") || "Subtitles";
+  const told = [language && languages.of(language), title, forced && gettext("forced")];
+  return told.filter(Boolean).join(", ") || gettext("Subtitles");
 }

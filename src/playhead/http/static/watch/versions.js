@@ -1,11 +1,14 @@
 // The versions of a film: which of them this browser plays, switching at the same position, and saying what cannot be.
 import { base } from "../page.js";
+import { gettext } from "../words.js";
 
 const PLAYS = "plays";
 const SILENT = "silent";
 const FAILS = "fails";
 
-const SAID = { [PLAYS]: "", [SILENT]: ", without sound here", [FAILS]: ", not in this browser" };
+const alternatives = new Intl.ListFormat(document.documentElement.lang || "en", { type: "disjunction" });
+
+const SAID = { [PLAYS]: "", [SILENT]: gettext(", no sound in this browser"), [FAILS]: gettext(", not in this browser") };
 
 // As far as a browser knows beforehand: it plays all of a version, only its picture, or nothing.
 export function verdict(version, video) {
@@ -89,8 +92,8 @@ export class Versions {
     }
     if (file !== this.#film.file.id) return;
     if (status === 0 || status === 429 || status >= 500) this.#wait();
-    else if (status === 401) this.#say("You are signed out", "Sign in, and the film goes on where it is now.", [this.#signIn()]);
-    else if (status >= 400) this.#say("This file is gone", "It was moved or removed, or is no longer yours to see.", this.#others());
+    else if (status === 401) this.#say(gettext("You are signed out"), gettext("Sign in, and playback continues where you are."), [this.#signIn()]);
+    else if (status >= 400) this.#say(gettext("This file is missing"), gettext("It was moved or removed, or you no longer have access to it."), this.#others());
     else if (code === MediaError.MEDIA_ERR_NETWORK) this.#retryLater();
     else {
       this.#verdicts[this.current] = FAILS;
@@ -105,25 +108,25 @@ export class Versions {
     if (this.#verdicts[this.current] !== SILENT) return;
     const choices = this.#others()
       .filter(({ verdict: foreseen }) => foreseen === PLAYS)
-      .map(({ label, run }) => [`Play ${label}`, run]);
-    const text = `This browser cannot play the sound of ${this.#versions[this.current].label}.`;
+      .map(({ label, run }) => [gettext("Play %(title)s", { title: label }), run]);
+    const text = gettext("This browser cannot play the sound of %(version)s.", { version: this.#versions[this.current].label });
     this.#notices.show("silent", text, { choices });
   }
 
   #refuse() {
     const label = this.#versions[this.current].label;
     const others = this.#others();
-    const better = others.map((choice) => choice.label).join(" or ");
+    const better = alternatives.format(others.map((choice) => choice.label));
     const text = others.length
-      ? `It can play ${better}.`
-      : "It can play none of the versions that there are. Another browser, or a player such as mpv, may.";
-    const anyway = { label: `${label} all the same`, run: () => this.choose(this.current, true), isPlain: true };
-    this.#say(`This browser cannot play ${label}`, text, this.#film.isHeld ? [...others, anyway] : others);
+      ? gettext("It can play %(versions)s.", { versions: better })
+      : gettext("It cannot play any of the available versions. Another browser, or a player such as mpv, may be able to.");
+    const anyway = { label: gettext("%(version)s anyway", { version: label }), run: () => this.choose(this.current, true), isPlain: true };
+    this.#say(gettext("This browser cannot play %(version)s", { version: label }), text, this.#film.isHeld ? [...others, anyway] : others);
   }
 
   // The server does not answer: what is loaded goes on playing, and the rest is asked for again and again.
   #wait() {
-    this.#say("The server is out of reach", "The film goes on as soon as it answers.", []);
+    this.#say(gettext("The server cannot be reached"), gettext("Playback continues as soon as it answers."), []);
     this.#retryLater();
   }
 
@@ -150,7 +153,7 @@ export class Versions {
 
   #signIn() {
     const here = location.pathname.slice(base.length);
-    return { label: "Sign in", address: `${base}/sign-in?next=${encodeURIComponent(here)}` };
+    return { label: gettext("Sign in"), address: `${base}/sign-in?next=${encodeURIComponent(here)}` };
   }
 
   #say(title, text, choices) {
@@ -160,7 +163,7 @@ export class Versions {
       ...choices.map(({ label, run, address, isPlain }) => {
         const choice = document.createElement(address ? "a" : "button");
         choice.className = isPlain ? "choice" : "choice first";
-        choice.textContent = address ? label : `Play ${label}`;
+        choice.textContent = address ? label : gettext("Play %(title)s", { title: label });
         if (address) choice.href = address;
         else choice.type = "button";
         if (run) choice.addEventListener("click", run);
