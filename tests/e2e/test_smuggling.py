@@ -2,10 +2,12 @@
 
 import http.client
 import json
+import random
 import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -124,13 +126,13 @@ def variants(admin_token: str) -> dict[str, bytes]:
 
     def upgrade(method: bytes, to: bytes, body: bytes) -> bytes:
         fields = b"Connection: Upgrade\r\nUpgrade: %b\r\nContent-Length: %d\r\n\r\n" % (to, len(body))
-        return b"%b / HTTP/1.1\r\nHost: a\r\n" % method + fields + body
+        return b"%b /readyz HTTP/1.1\r\nHost: a\r\n" % method + fields + body
 
     return {
         "upgrade": upgrade(b"POST", b"anything", hidden),
         "upgrade by GET": upgrade(b"GET", b"h2c", hidden),
         "upgrade, open": upgrade(b"POST", b"websocket", open_ended),
-        "upgrade, chunked": b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n"
+        "upgrade, chunked": b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(hidden), hidden),
         "length and chunks": post
         + b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % len(chunked)
@@ -158,13 +160,17 @@ NAMES = list(variants(""))
 def test_no_client_of_a_proxy_gets_anothers_answer(target: Target, proxy: int, variant: str):
     token = target.server.command("token", "create", VICTIM).stdout.strip()
     attack = variants(target.token)[variant]
+    cut = attack.index(f"GET {LOST}".encode())
     victim = http.client.HTTPConnection("127.0.0.1", proxy, timeout=30)
     for _ in range(ATTEMPTS):
         with socket.create_connection(("127.0.0.1", proxy), timeout=30) as attacker:
-            attacker.sendall(attack)
+            attacker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             attacker.settimeout(0.02)  # some wait for more, and have no answer until the victim has come
             with suppress(OSError):
-                assert b'"anna"' not in attacker.recv(65536)
+                attacker.sendall(attack[:cut])
+                time.sleep(random.uniform(0, 0.004))  # noqa: S311 - so that the server sees both parts apart, or not
+                attacker.sendall(attack[cut:])
+                assert VICTIM.encode() not in attacker.recv(65536)
             victim.request("GET", "/api/v1/me", headers={"Authorization": f"Bearer {token}"})
             answer = victim.getresponse()
             body = answer.read()
