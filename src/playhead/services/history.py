@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import partial
 from itertools import islice
-from typing import Annotated, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
 
 from playhead.domain.history import ItemName, match, merge
 from playhead.domain.limits import DECISIONS_OF_USER, PLAYS_OF_ITEM
@@ -60,6 +61,8 @@ class _HistoryItem(Struct, omit_defaults=True):
 
 
 class _HistoryProgress(Struct, omit_defaults=True):
+    """The members of `Progress` that a history carries, by their names there. Their order is the format."""
+
     position_ms: LengthMs
     watched: bool
     armed: bool
@@ -73,6 +76,10 @@ class _HistoryProgress(Struct, omit_defaults=True):
     completed_duration_ms: LengthMs | None = None
     completed_at: MomentField | None = None
     completed_marked: bool = False
+
+
+# The members of a progress that are instants in the store and moments in a file.
+_MOMENTS = ("last_watched_at", "unwatched_at", "completed_at")
 
 
 class _HistoryPlay(Struct, omit_defaults=True):
@@ -266,21 +273,8 @@ def _item(name: ItemName) -> _HistoryItem:
 
 
 def _progress(progress: Progress) -> _HistoryProgress:
-    return _HistoryProgress(
-        progress.position_ms,
-        progress.watched,
-        progress.armed,
-        progress.duration_ms,
-        _moment(progress.last_watched_at),
-        progress.session,
-        progress.device,
-        progress.event,
-        _moment(progress.unwatched_at),
-        progress.completed_session,
-        progress.completed_duration_ms,
-        _moment(progress.completed_at),
-        progress.completed_marked,
-    )
+    members: dict[str, Any] = {name: getattr(progress, name) for name in _HistoryProgress.__struct_fields__}
+    return _HistoryProgress(**members | {name: cast("Any", _moment(members[name])) for name in _MOMENTS})
 
 
 def _moment(instant: int | None) -> datetime | None:
@@ -354,25 +348,13 @@ def _name(item: _HistoryItem) -> ItemName | None:
 def _user_state(line: _HistoryLine) -> UserState:
     progress = None
     if line.progress is not UNSET:
-        imported = line.progress
-        duration = None if imported.duration_ms is None else Milliseconds(imported.duration_ms)
-        progress = Progress(
-            Milliseconds(imported.position_ms if duration is None else min(imported.position_ms, duration)),
-            duration,
-            imported.watched,
-            imported.armed,
-            None if duration is None else _instant(imported.last_watched_at),
-            0,
-            Instant(0),
-            imported.session,
-            imported.device,
-            imported.event,
-            _instant(imported.unwatched_at),
-            imported.completed_session,
-            None if imported.completed_duration_ms is None else Milliseconds(imported.completed_duration_ms),
-            _instant(imported.completed_at),
-            imported.completed_marked,
-        )
+        imported = asdict(line.progress)
+        imported |= {name: _instant(imported[name]) for name in _MOMENTS}
+        if imported["duration_ms"] is None:
+            imported["last_watched_at"] = None
+        else:
+            imported["position_ms"] = min(imported["position_ms"], imported["duration_ms"])
+        progress = Progress(**imported, version=0, changed_at=Instant(0))
     return UserState(
         progress,
         [ExportedPlay(play.id, _instant(play.watched_at), play.source) for play in line.plays],

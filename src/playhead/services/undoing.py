@@ -12,9 +12,10 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import asdict
 
 from playhead.domain.marks import UndoStep, is_possible
-from playhead.domain.model import Instant, ItemId, Milliseconds
+from playhead.domain.model import Instant, ItemId
 from playhead.domain.playback import Event, Progress
 from playhead.errors import invalid
 
@@ -26,6 +27,8 @@ UndoNumber = Annotated[int, Meta(ge=0, le=1 << 53)]
 
 
 class _Before(Struct, array_like=True):
+    """The members of `Progress` that an undo step carries, by their names there. Their order is the format."""
+
     position_ms: UndoNumber
     duration_ms: UndoNumber | None
     watched: bool
@@ -92,51 +95,14 @@ def _text(uuid: UUID | None) -> str | None:
 def _before(progress: Progress | None) -> _Before | None:
     if progress is None:
         return None
-    return _Before(
-        progress.position_ms,
-        progress.duration_ms,
-        progress.watched,
-        progress.armed,
-        progress.last_watched_at,
-        progress.session,
-        progress.device,
-        None if progress.event is None else Event(progress.event),
-        progress.unwatched_at,
-        progress.completed_session,
-        progress.completed_duration_ms,
-        progress.completed_at,
-        progress.completed_marked,
-    )
+    return _Before(**{name: getattr(progress, name) for name in _Before.__struct_fields__})
 
 
 def _progress(before: _Before | None) -> Progress | None:
     if before is None:
         return None
-    return Progress(
-        Milliseconds(before.position_ms),
-        _length(before.duration_ms),
-        before.watched,
-        before.armed,
-        _instant(before.last_watched_at),
-        0,  # the version and the time of the change are those of taking back
-        Instant(0),
-        before.session,
-        before.device,
-        before.event,
-        _instant(before.unwatched_at),
-        before.completed_session,
-        _length(before.completed_duration_ms),
-        _instant(before.completed_at),
-        before.completed_marked,
-    )
-
-
-def _length(number: int | None) -> Milliseconds | None:
-    return None if number is None else Milliseconds(number)
-
-
-def _instant(number: int | None) -> Instant | None:
-    return None if number is None else Instant(number)
+    # The version and the time of the change are those of taking back.
+    return Progress(**asdict(before), version=0, changed_at=Instant(0))
 
 
 def _no_undo() -> Exception:
