@@ -1,36 +1,29 @@
 """Posters and stills: access, sources, and the cache of generated pictures."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
-
-import msgspec
 
 from playhead.domain.artwork import ArtworkKind, PixelSize, size_of, usual_kind
 from playhead.domain.catalogue import version_preference
 from playhead.domain.model import ItemId, ItemKind
-from playhead.domain.texts import shown
-from playhead.errors import PlayheadError, invalid, not_found, unavailable
+from playhead.errors import PlayheadError, invalid, not_found
 from playhead.media.artwork import Subject, find_images
-from playhead.media.contents import Unusable
 from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
 from playhead.services.access import Viewer
 from playhead.services.catalogue import visible_item
-from playhead.services.single_flight import SingleFlight, WorkLimits
+from playhead.services.single_flight import SingleFlight, WorkLimits, attempt, key_of
 from playhead.storage import artwork, catalogue
 from playhead.storage.engine.database import Connection, Database
 
 __all__ = ["MEDIA_TYPE", "Artwork", "ArtworkTools", "Picture"]
 
 MEDIA_TYPE: Final = "image/jpeg"
-
-log = logging.getLogger(__name__)
 
 # Part of every cache key. Raise it when pictures are generated differently.
 _VERSION = 1
@@ -122,8 +115,8 @@ class Artwork:
         if not sources:
             raise _no_artwork()
         size = size_of(wanted, width)
-        evidence = msgspec.json.encode((_VERSION, item_id, season, size, [source.stamp for source in sources]))
-        return Picture(blake2b(evidence, digest_size=16).hexdigest(), size, sources)
+        tag = key_of(_VERSION, item_id, season, size, [source.stamp for source in sources])
+        return Picture(tag, size, sources)
 
     async def content(self, picture: Picture) -> bytes:
         """Return a picture's JPEG from the cache, or make it; concurrent requests share the work.
@@ -143,13 +136,9 @@ class Artwork:
     def _make(self, picture: Picture) -> bytes | None:
         for source in picture.sources:
             make = self._tools.of_film if source.is_film else self._tools.of_image
-            try:
-                return make(source.path, picture.size)
-            except Unusable as error:
-                log.info("No picture of %s: %s", shown(str(source.path)), error)
-            except OSError as error:
-                log.warning("No picture of %s now: %s", shown(str(source.path)), error.strerror or error)
-                raise unavailable() from None
+            content = attempt("picture", source.path, partial(make, source.path, picture.size))
+            if content is not None:
+                return content
         return None
 
 

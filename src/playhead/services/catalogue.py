@@ -257,14 +257,7 @@ class Catalogue:
 
     async def stream_file(self, viewer: Viewer, file_id: FileId) -> StreamFile:
         """Return a file by its id. Raises NOT_FOUND, ACCESS_DENIED."""
-
-        def load(connection: Connection) -> tuple[Library, MediaFile]:
-            found = catalogue.find_file(connection, file_id)
-            if found is None:
-                raise not_found("File not found")
-            return require_library(connection, viewer, found[0]), found[1]
-
-        library, file = await self._database.read(load)
+        library, file = await self._database.read(lambda connection: visible_file(connection, viewer, file_id))
         return await asyncio.to_thread(_servable, library, [file])
 
 
@@ -292,6 +285,15 @@ def visible_item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: 
     if kind is not None and item.kind is not kind:
         raise wrong_kind(kind)
     return ItemView(item, library)
+
+
+def visible_file(connection: Connection, viewer: Viewer, file_id: FileId) -> tuple[Library, MediaFile]:
+    """Return a file and its library. Raises NOT_FOUND, ACCESS_DENIED."""
+    found = catalogue.find_file(connection, file_id)
+    if found is None:
+        raise not_found("File not found")
+    library_id, file = found
+    return require_library(connection, viewer, library_id), file
 
 
 def _servable(library: Library, files: Sequence[MediaFile]) -> StreamFile:

@@ -10,8 +10,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
 
+import msgspec
+
+from playhead.domain.texts import shown
 from playhead.errors import unavailable
+from playhead.media.contents import Unusable
 from playhead.media.disk_cache import DiskCache
 
 log = logging.getLogger(__name__)
@@ -85,6 +91,23 @@ class SingleFlight:
             except OSError as error:
                 log.warning("What was made of a file could not be kept: %s", error.strerror or error)
         return content
+
+
+def key_of(*evidence: object) -> str:
+    """Return the key of work that depends on nothing but this evidence; also good as an ETag."""
+    return blake2b(msgspec.json.encode(evidence), digest_size=16).hexdigest()
+
+
+def attempt(what: str, path: Path, make: Callable[[], bytes]) -> bytes | None:
+    """Return what is made of a file, or None if the file is unusable. Raises UNAVAILABLE if it cannot be read now."""
+    try:
+        return make()
+    except Unusable as error:
+        log.info("No %s of %s: %s", what, shown(str(path)), error)
+        return None
+    except OSError as error:
+        log.warning("No %s of %s now: %s", what, shown(str(path)), error.strerror or error)
+        raise unavailable() from None
 
 
 def yield_to_others() -> None:

@@ -1,35 +1,27 @@
 """Subtitles of files as WebVTT: access, sources, and the cache of converted ones."""
 
 import asyncio
-import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import msgspec
-
-from playhead.domain.catalogue import Library, MediaFile
+from playhead.domain.catalogue import MediaFile
 from playhead.domain.model import FileId
-from playhead.domain.texts import shown
 from playhead.domain.tracks import SubtitleTrack
-from playhead.errors import PlayheadError, not_found, unavailable
-from playhead.media.contents import Unusable
+from playhead.errors import PlayheadError, not_found
 from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained
 from playhead.media.tracks import list_tracks
 from playhead.media.webvtt import MEDIA_TYPE
-from playhead.services.access import Viewer, require_library
-from playhead.services.single_flight import SingleFlight, WorkLimits
-from playhead.storage import catalogue
-from playhead.storage.engine.database import Connection, Database
+from playhead.services.access import Viewer
+from playhead.services.catalogue import visible_file
+from playhead.services.single_flight import SingleFlight, WorkLimits, attempt, key_of
+from playhead.storage.engine.database import Database
 
 __all__ = ["MEDIA_TYPE", "Subtitle", "SubtitleTools", "Subtitles"]
-
-log = logging.getLogger(__name__)
 
 # Part of every cache key. Raise it when subtitles are converted differently.
 _VERSION = 1
@@ -96,14 +88,7 @@ class Subtitles:
 
         Raises NOT_FOUND for the file, and if there are no such subtitles or they are not text; ACCESS_DENIED.
         """
-
-        def load(connection: Connection) -> tuple[Library, MediaFile]:
-            found = catalogue.find_file(connection, file_id)
-            if found is None:
-                raise not_found("File not found")
-            return require_library(connection, viewer, found[0]), found[1]
-
-        library, file = await self._database.read(load)
+        library, file = await self._database.read(lambda connection: visible_file(connection, viewer, file_id))
         found = None if library.path is None else await asyncio.to_thread(_find, Path(library.path), file, index)
         if found is None:
             raise _no_subtitles()
@@ -125,16 +110,12 @@ class Subtitles:
 
     def _convert(self, subtitle: Subtitle) -> bytes | None:
         track = subtitle.track
-        try:
-            if track.number is not None:
-                return self._tools.of_film(subtitle.path, track.number)
-            return self._tools.of_file(subtitle.path, track.codec, track.language)
-        except Unusable as error:
-            log.info("No subtitles of %s: %s", shown(str(subtitle.path)), error)
-            return None
-        except OSError as error:
-            log.warning("No subtitles of %s now: %s", shown(str(subtitle.path)), error.strerror or error)
-            raise unavailable() from None
+        convert = (
+            partial(self._tools.of_file, subtitle.path, track.codec, track.language)
+            if track.number is None
+            else partial(self._tools.of_film, subtitle.path, track.number)
+        )
+        return attempt("subtitles", subtitle.path, convert)
 
 
 def _find(root: Path, file: MediaFile, index: int) -> Subtitle | None:
@@ -150,8 +131,8 @@ def _find(root: Path, file: MediaFile, index: int) -> Subtitle | None:
         status = None
     if real is None or status is None:
         return None
-    evidence = (_VERSION, os.fsencode(real).hex(), status.st_size, status.st_mtime_ns, track.number, track.language)
-    return Subtitle(blake2b(msgspec.json.encode(evidence), digest_size=16).hexdigest(), real, track)
+    stamp = (os.fsencode(real).hex(), status.st_size, status.st_mtime_ns)
+    return Subtitle(key_of(_VERSION, *stamp, track.number, track.language), real, track)
 
 
 def _no_subtitles() -> PlayheadError:
