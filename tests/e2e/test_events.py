@@ -51,7 +51,7 @@ def test_open_streams_end_with_the_server_and_do_not_hold_it_up(server: Server, 
         began = time.monotonic()
         assert server.stop() == 0
         assert device.event() == ("", None)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 8  # the process gives up on everything after nine
     assert "Traceback" not in server.printed()
 
 

@@ -27,6 +27,19 @@ def signals_hurt_nobody() -> Iterator[None]:
     signal.signal(signal.SIGTERM, before)
 
 
+def wait_for_death(process: int) -> None:
+    """Wait until a process serves nothing any more: it is a zombie, or gone."""
+    until = time.monotonic() + WITHIN_S
+    while time.monotonic() < until:
+        try:
+            state = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        except FileNotFoundError:
+            return
+        if state in "ZX":
+            return
+    raise TimeoutError(f"process {process} does not die")
+
+
 class Run:
     """One run on this thread, and what is done to it meanwhile on another one."""
 
@@ -92,6 +105,7 @@ def test_one_that_dies_is_replaced_and_its_callers_wait_meanwhile():
     def kill_and_call(run: Run) -> None:
         before = run.processes()
         os.kill(before[1], signal.SIGKILL)
+        wait_for_death(before[1])  # until then it may still accept, and the connection dies with it
         for _ in range(20):  # half of them are handed to the socket of the dead one
             with socket.create_connection(run.address, timeout=WITHIN_S) as connection:
                 answers.append(connection.recv(100))
