@@ -410,7 +410,7 @@ async def test_health_shows_the_backups_and_how_to_restore_one(stocked: World):
     backups = stocked.playhead.installation.backups
     if backups is None:
         page = text_of((await stocked.client.get("/admin/health")).text)
-        assert "PostgreSQL has tools of its own for backups" in page
+        assert "PostgreSQL has its own backup tools" in page
         assert "pg_dump" in page
         return
     page = text_of((await stocked.client.get("/admin/health")).text)

@@ -123,7 +123,7 @@ async def test_an_account_of_the_same_name_is_not_taken_over_but_linked_from_its
         await submit(client, "/sign-in", username="boss", password=PASSWORD)
         page = await submit(client, "/settings/sign-in/openid")
         assert page.status_code == 200
-        (away,) = re.findall(r'<a href="([^"]+)">Go on to Example ID', page.text)
+        (away,) = re.findall(r'<a href="([^"]+)">Continue to Example ID', page.text)
         async with httpx.AsyncClient() as outside:
             back = await consent(outside, away.replace("&amp;", "&"), "boss", HOME)
         assert (await client.get(back)).headers["location"] == "/settings/sign-in?done=linked"
@@ -157,11 +157,11 @@ async def test_a_link_that_another_browser_or_account_began_is_not_made(settings
     async with house(settings, provider) as playhead, browse(playhead) as client:
         await submit(client, "/sign-in", username="boss", password=PASSWORD)
         page = await submit(client, "/settings/sign-in/openid")
-        (away,) = re.findall(r'<a href="([^"]+)">Go on', page.text)
+        (away,) = re.findall(r'<a href="([^"]+)">Continue', page.text)
         async with httpx.AsyncClient() as outside:
             back = await consent(outside, away.replace("&amp;", "&"), "anna", HOME)
         await submit(client, "/sign-out")
-        assert "began in another browser" in await said(client, await client.get(back))
+        assert "was started in another browser" in await said(client, await client.get(back))
         boss = await playhead.installation.accounts.find_user_named("boss")
         assert await playhead.installation.identities.list_of(boss.id) == []
         assert (await client.post("/settings/sign-in/openid", data={})).status_code in {303, 403}
@@ -195,12 +195,12 @@ async def test_an_answer_is_good_once_and_in_the_browser_that_asked(settings: Se
     async with house(settings, provider) as playhead, browse(playhead) as client, browse(playhead) as other:
         back = await return_from(client, "anna")
         refused = await said(other, await other.get(back))  # an attacker's answer in a victim's browser
-        assert "began in another browser" in refused
+        assert "was started in another browser" in refused
         assert await who(other) == (None, None)
         back = await return_from(client, "anna")
         assert (await client.get(back)).headers["location"] == "/"
         await submit(client, "/sign-out")
-        assert "was used already" in await said(client, await client.get(back))
+        assert "was already used" in await said(client, await client.get(back))
 
 
 async def test_who_cancels_at_the_provider_is_told_so(settings: Settings, provider: OpenIDProvider):
@@ -291,7 +291,7 @@ async def test_members_sign_in_at_the_provider_only_where_passwords_are_for_admi
         await playhead.installation.accounts.create_user("member", PASSWORD, Role.MEMBER)
         page = await submit(client, "/sign-in", username="member", password=PASSWORD)
         assert page.status_code == 403
-        assert "Only admins sign in with a password here. Sign in with Example ID." in words(page)
+        assert "Only admins can sign in with a password here. Sign in with Example ID." in words(page)
         answer = await client.post("/api/v1/sessions", json={"username": "member", "password": PASSWORD})
         assert (answer.status_code, answer.json()["error"]) == (403, "Password sign-in is for admins only")
         wrong = await submit(client, "/sign-in", username="member", password="wrong horse")

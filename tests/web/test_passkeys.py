@@ -170,7 +170,7 @@ def test_a_new_passkey_needs_the_password_and_is_not_made_twice_on_one_device(an
     anna.page.get_by_label("Name of the new passkey").fill("Again")
     anna.page.locator("form[data-passkey] input[name=current]").fill(PASSWORD)
     anna.page.get_by_role("button", name="Add a passkey").click()
-    expect(anna.page.get_by_text("This device has a passkey for your account already.")).to_be_visible()
+    expect(anna.page.get_by_text("This device already has a passkey for your account.")).to_be_visible()
 
 
 def test_password_and_passkey_together_in_either_order(anna: Person, shot: Shot):
