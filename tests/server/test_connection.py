@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 from playhead.http.connection import CONNECTION
 from playhead.http.forwarding import Proxies
 from playhead.http.route import LastAnswer, Pending
-from playhead.server.connection import Connection, Listener
+from playhead.server.connection import HttpConnection, Listener
 from playhead.server.limits import (
     BODY_WITHIN_S,
     HEAD_WITHIN_S,
@@ -126,7 +126,7 @@ class Line:
     def __init__(self, host: Host | None = None, peer: str = "192.0.2.1") -> None:
         self.host = host or Host()
         self.socket = Socket(peer)
-        self.connection = Connection(self.host.listener)
+        self.connection = HttpConnection(self.host.listener)
         self.connection.connection_made(self.socket)
 
     async def send(self, *pieces: bytes) -> None:
@@ -734,8 +734,8 @@ def test_the_last_answer_says_that_the_connection_ends():
     run(scenario)
 
 
-@pytest.mark.parametrize("end", [Connection.answer_last, Connection.shutdown])
-def test_a_server_that_ends_answers_what_waits_and_closes(end: Callable[[Connection], None]):
+@pytest.mark.parametrize("end", [HttpConnection.answer_last, HttpConnection.shutdown])
+def test_a_server_that_ends_answers_what_waits_and_closes(end: Callable[[HttpConnection], None]):
     async def scenario() -> None:
         line = Line()
         await line.send(SAVE)

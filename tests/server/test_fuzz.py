@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from playhead.server.protocol import Data, Protocol, Refusal, Request, State
+from playhead.server.protocol import Data, Protocol, Request, RequestRefusal, State
 
 CORPUS = Path(__file__).with_name("corpus")
 LONGEST = 4096
@@ -44,7 +44,7 @@ def outcome(pieces: Sequence[bytes]) -> list[tuple[object, ...]]:
                 seen[-1][-2] += event.data
                 seen[-1][-1] = event.is_last
             else:
-                assert isinstance(event, Refusal)
+                assert isinstance(event, RequestRefusal)
                 assert protocol.state is State.CLOSED
                 if seen and not seen[-1][-1]:
                     seen[-1][-2] = b""  # how much of a body comes before the fault depends on the cuts

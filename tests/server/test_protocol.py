@@ -13,8 +13,8 @@ from playhead.server.protocol import (
     TARGET_MAX_BYTES,
     Data,
     Protocol,
-    Refusal,
     Request,
+    RequestRefusal,
     ResponseError,
     State,
 )
@@ -330,4 +330,4 @@ def test_a_refusal_of_the_rest_of_a_request_says_whether_that_is_answered():
         protocol.receive(CHUNKED[: CHUNKED.index(b"5\r\n")])
         if is_answered:
             protocol.finish_response(b"")
-        assert protocol.receive(b"x\r\n") == Refusal(400, "The request is malformed.", is_answered)
+        assert protocol.receive(b"x\r\n") == RequestRefusal(400, "The request is malformed.", is_answered)

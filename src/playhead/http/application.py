@@ -48,7 +48,7 @@ class Application:
         self._authentication = authentication
         self._traffic = traffic
         self._answers = traffic.answers
-        self._lane = _Lane(table)
+        self._hot_routes = _HotRoutes(table)
         slots = Slots(most_under_way, traffic)
         paths: dict[str, dict[str, Route]] = {}
         for route in table:
@@ -67,7 +67,7 @@ class Application:
         """Answer one request."""
         if self._base_path and not scope.get("root_path"):
             scope = _below(self._base_path, scope)
-        found = self._lane.match(scope)
+        found = self._hot_routes.match(scope)
         if found is not None:
             route, parameters = found
             status = await respond(route, parameters, self._authentication, scope, receive, send)
@@ -120,7 +120,7 @@ class Application:
 _PROBES = frozenset({"/livez", "/readyz"})
 
 
-class _Lane:
+class _HotRoutes:
     """Finds a hot route by dictionary: its path is fixed, or ends in one parameter. Everything else is shared."""
 
     def __init__(self, table: Sequence[Route]) -> None:

@@ -8,7 +8,7 @@ CONNECTION: Final = "playhead.connection"
 """Where the state in a scope has the `Connection`. Other servers than ours have none."""
 
 
-class Connection(Protocol):
+class ConnectionControl(Protocol):
     """The connection of a request."""
 
     def allow_pauses(self) -> None:
@@ -28,6 +28,6 @@ class Connection(Protocol):
         ...
 
 
-def connection_of(scope: Scope) -> Connection | None:
+def connection_of(scope: Scope) -> ConnectionControl | None:
     """Return the connection of a request, if the server tells."""
-    return cast("Connection | None", scope.get("state", {}).get(CONNECTION))
+    return cast("ConnectionControl | None", scope.get("state", {}).get(CONNECTION))

@@ -26,7 +26,7 @@ from playhead.server.limits import (
     Addresses,
     Admission,
 )
-from playhead.server.protocol import CONTINUE, Data, Event, Refusal, Request, ResponseError, State
+from playhead.server.protocol import CONTINUE, Data, Event, Request, RequestRefusal, ResponseError, State
 from playhead.server.protocol import Protocol as HTTPProtocol
 
 log = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class Listener:
         self.monotonic = monotonic
         self.loop = asyncio.get_running_loop()
         self.outbox = Outbox(self.loop)
-        self.connections: set[Connection] = set()
+        self.connections: set[HttpConnection] = set()
         self.tasks: set[asyncio.Future[Any]] = set()
 
     def close_overdue(self) -> None:
@@ -123,7 +123,7 @@ class _Watch(NamedTuple):
     window_bytes: int
 
 
-class Connection(asyncio.Protocol):
+class HttpConnection(asyncio.Protocol):
     """One client's connection."""
 
     _transport: asyncio.Transport
@@ -338,7 +338,7 @@ class Connection(asyncio.Protocol):
         else:
             self._judge_part()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RequestRefusal) -> None:
         protocol = self.protocol
         protocol.close()
         self._listener.host.count_refusal(refusal.status)
@@ -571,8 +571,8 @@ class Connection(asyncio.Protocol):
 _IN_BODY: Final = frozenset({State.SIZED_BODY, State.CHUNKED_BODY})
 _IN_PART: Final = _IN_BODY | {State.HEAD}
 _IN_WINDOWS: Final = frozenset({_Waits.BODY, _Waits.READ})
-_MALFORMED_TARGET: Final = Refusal(400, "The request target is malformed.")
-_NO_ROOM: Final = Refusal(503, "There is no room for requests that come in parts.")
+_MALFORMED_TARGET: Final = RequestRefusal(400, "The request target is malformed.")
+_NO_ROOM: Final = RequestRefusal(503, "There is no room for requests that come in parts.")
 
 
 class Exchange:
@@ -581,7 +581,7 @@ class Exchange:
     `client` is counted as having a request under way, if it is there.
     """
 
-    def __init__(self, connection: Connection, request: Request, client: str | None) -> None:
+    def __init__(self, connection: HttpConnection, request: Request, client: str | None) -> None:
         self._connection = connection
         self._expects_continue = request.expects_continue
         self._client = client
@@ -689,9 +689,9 @@ class Outbox:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._due: list[Connection] = []
+        self._due: list[HttpConnection] = []
 
-    def put(self, connection: Connection) -> None:
+    def put(self, connection: HttpConnection) -> None:
         """Let a connection send at the end of the turn."""
         if not self._due:
             self._loop.call_soon(self._send)

@@ -103,7 +103,7 @@ class _HeadParser:
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        self._fault: Refusal | None = None
+        self._fault: RequestRefusal | None = None
         self._is_whole = self._is_skipping = False
         self._target = b""
         self._fields: Fields = []
@@ -120,7 +120,7 @@ class _HeadParser:
             if name not in self._named:
                 self._named[name] = value
             elif _NAMED[name] is _Second.REFUSED:
-                self._refuse(Refusal(400, f"There is more than one {name.decode().title()}."))
+                self._refuse(RequestRefusal(400, f"There is more than one {name.decode().title()}."))
             elif _NAMED[name] is _Second.JOINED:
                 self._named[name] += b"," + value
         self._fields.append((name, value))
@@ -136,7 +136,7 @@ class _HeadParser:
         if not self._is_skipping:
             self._refuse(_MALFORMED)  # it was handed a head alone
 
-    def _refuse(self, refusal: "Refusal") -> None:
+    def _refuse(self, refusal: "RequestRefusal") -> None:
         self._fault = refusal
         raise ValueError(refusal.reason)
 
@@ -146,7 +146,7 @@ class _HeadParser:
         self._parser.feed_data(body)
         self._is_skipping = False
 
-    def parse(self, head: bytes) -> "Request | Refusal":
+    def parse(self, head: bytes) -> "Request | RequestRefusal":
         """Return the request of a whole head, or what is wrong with it."""
         self._is_whole = False
         self._target = b""
@@ -177,14 +177,14 @@ class _HeadParser:
         return _fault_of_fields(request) or request
 
 
-def _fault_of_fields(request: Request) -> "Refusal | None":
+def _fault_of_fields(request: Request) -> "RequestRefusal | None":
     named = request.named
     if request.upgrades or (b"connection" in named and _CLOSE.search(named[b"connection"])):
         request.keep_alive = False
     host = named.get(b"host")
     if host is None:
-        return None if request.is_1_0 else Refusal(400, "There is no Host.")
-    return None if _is_host(host) else Refusal(400, "The Host is malformed.")
+        return None if request.is_1_0 else RequestRefusal(400, "There is no Host.")
+    return None if _is_host(host) else RequestRefusal(400, "The Host is malformed.")
 
 
 @lru_cache(maxsize=64)  # all clients of a server name one of a few
@@ -199,7 +199,7 @@ class Data(NamedTuple):
     is_last: bool
 
 
-class Refusal(NamedTuple):
+class RequestRefusal(NamedTuple):
     """What is received is no request that could be answered otherwise. Nothing more is read.
 
     `is_answered`: it is the rest of a request whose answer is complete, so this is none of its own.
@@ -210,12 +210,12 @@ class Refusal(NamedTuple):
     is_answered: bool = False
 
 
-Event = Request | Data | Refusal
+Event = Request | Data | RequestRefusal
 
-HEAD_TOO_LARGE: Final = Refusal(431, "The header fields are too large.")
-_TARGET_TOO_LONG: Final = Refusal(414, "The request target is too long.")
-_MALFORMED: Final = Refusal(400, "The request is malformed.")
-_UNSUPPORTED_VERSION: Final = Refusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+HEAD_TOO_LARGE: Final = RequestRefusal(431, "The header fields are too large.")
+_TARGET_TOO_LONG: Final = RequestRefusal(414, "The request target is too long.")
+_MALFORMED: Final = RequestRefusal(400, "The request is malformed.")
+_UNSUPPORTED_VERSION: Final = RequestRefusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
 
 
 class ResponseError(RuntimeError):
@@ -322,7 +322,7 @@ class Protocol:
         self.state = State.CLOSED
         self._buffer = b""
 
-    def _refuse(self, refusal: Refusal) -> Refusal:
+    def _refuse(self, refusal: RequestRefusal) -> RequestRefusal:
         is_answered = self.state is not State.HEAD and self.response_complete
         self.close()
         self.keep_alive = False
@@ -343,7 +343,7 @@ class Protocol:
         head, self._buffer = (data, b"") if end == len(data) else (data[:end], data[end:])
         parser = self._parser or _HeadParser()
         request = parser.parse(head)
-        if isinstance(request, Refusal):
+        if isinstance(request, RequestRefusal):
             return self._refuse(request)
         fault = self._begin_body(request)
         if fault is not None:
@@ -365,7 +365,7 @@ class Protocol:
             self._empty_lines += 1
         return data
 
-    def _begin_body(self, request: Request) -> Refusal | None:
+    def _begin_body(self, request: Request) -> RequestRefusal | None:
         if request.upgrades:
             self.close()
             return None
@@ -373,9 +373,9 @@ class Protocol:
         coding = named.get(b"transfer-encoding")
         if coding is not None:
             if request.is_1_0:
-                return Refusal(400, "HTTP/1.0 has no Transfer-Encoding.")
+                return RequestRefusal(400, "HTTP/1.0 has no Transfer-Encoding.")
             if coding.lower() != b"chunked":
-                return Refusal(501, "No Transfer-Encoding but chunked is decoded here.")
+                return RequestRefusal(501, "No Transfer-Encoding but chunked is decoded here.")
             self.state = State.CHUNKED_BODY
             self._left, self._in_chunk, self._in_trailers = 0, False, False
             request.body = None
@@ -411,7 +411,7 @@ class Protocol:
         at = 0
         for _ in range(_CHUNKS_A_STEP):
             step = self._read_trailers(at) if self._in_trailers else self._read_chunk(at, pieces)
-            if isinstance(step, Refusal):
+            if isinstance(step, RequestRefusal):
                 return self._refuse(step)
             if step == at:
                 break
@@ -422,7 +422,7 @@ class Protocol:
         is_last = self.state is State.WHOLE
         return Data(b"".join(pieces), is_last) if pieces or is_last else None
 
-    def _read_chunk(self, at: int, pieces: list[bytes]) -> Refusal | int:
+    def _read_chunk(self, at: int, pieces: list[bytes]) -> RequestRefusal | int:
         """Take a chunk's size, what there is of its data, or its end; return where that ends: at `at` if not there."""
         data = self._buffer
         if self._left:
@@ -438,7 +438,7 @@ class Protocol:
             return at if data[at:] in {b"", b"\r"} else _MALFORMED
         return self._read_chunk_line(at)
 
-    def _read_chunk_line(self, at: int) -> Refusal | int:
+    def _read_chunk_line(self, at: int) -> RequestRefusal | int:
         data = self._buffer
         end = data.find(b"\r\n", at, at + _CHUNK_LINE_MAX_BYTES)
         if end < 0:
@@ -453,7 +453,7 @@ class Protocol:
         self._in_trailers = not self._in_chunk
         return end + 2
 
-    def _read_trailers(self, at: int) -> Refusal | int:
+    def _read_trailers(self, at: int) -> RequestRefusal | int:
         """Take the whole trailer section; none of it is a header: whoever checked the head has not seen it."""
         data = self._buffer
         end = at - 2 if data.startswith(b"\r\n", at) else data.find(_END, at)
@@ -538,7 +538,7 @@ def _status_line(status: int) -> bytes:
 _STATUS_LINES: Final = {each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.phrase.encode()) for each in HTTPStatus}
 
 
-def _fault_of(head: bytes) -> Refusal:
+def _fault_of(head: bytes) -> RequestRefusal:
     """Say what is wrong with a head that httptools does not take."""
     line = _REQUEST_LINE.fullmatch(head, 0, head.find(b"\r\n"))
     return _UNSUPPORTED_VERSION if line is not None and line.groups() not in _VERSIONS else _MALFORMED
@@ -547,12 +547,12 @@ def _fault_of(head: bytes) -> Refusal:
 _VERSIONS: Final = ((b"1", b"1"), (b"1", b"0"))
 
 
-def _fault_of_length(data: bytes) -> Refusal:
+def _fault_of_length(data: bytes) -> RequestRefusal:
     line = data.find(b"\r\n", 0, TARGET_MAX_BYTES)
     return _TARGET_TOO_LONG if line < 0 else HEAD_TOO_LARGE
 
 
-def _fault_of_part(data: bytes, begin: int) -> Refusal | None:
+def _fault_of_part(data: bytes, begin: int) -> RequestRefusal | None:
     """Say what is wrong already with a head that has not come whole, whose bytes before `begin` were looked at."""
     if not data:
         return None

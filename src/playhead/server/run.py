@@ -27,7 +27,7 @@ from playhead.demo.maker import Demo, DemoMaker, welcome
 from playhead.errors import PlayheadError
 from playhead.http.forwarding import Proxies
 from playhead.http.metrics import WorkerLabel
-from playhead.server.connection import Connection, Listener
+from playhead.server.connection import HttpConnection, Listener
 from playhead.server.limits import Addresses
 from playhead.server.peers import Peers
 from playhead.server.workers import END, HURRY, READY, Workers, listen
@@ -166,7 +166,7 @@ class _Serving:
     ) -> None:
         loop = asyncio.get_running_loop()
         with self._handling_signals(loop):
-            server = await loop.create_server(lambda: Connection(listener), sock=listening, backlog=_BACKLOG)
+            server = await loop.create_server(lambda: HttpConnection(listener), sock=listening, backlog=_BACKLOG)
             await on_started()
             watching = loop.create_task(_close_overdue(listener, time.monotonic))
             await self._should_end.wait()
