@@ -110,7 +110,7 @@ def test_what_another_device_did_meanwhile_is_not_undone(ada: httpx.Client, new_
     expect(undo).to_be_visible()
     report(ada, movie, 0.2)
     undo.click()
-    expect(page.locator(".toast", has_text="It was changed meanwhile")).to_be_visible()
+    expect(page.locator(".toast", has_text="It has changed in the meantime")).to_be_visible()
     assert state(ada, movie)["watched"]
 
 
