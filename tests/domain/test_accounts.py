@@ -10,9 +10,11 @@ from playhead.domain.accounts import (
     NAME_LENGTH_MAX,
     NAME_PATTERN,
     SESSION_LIFETIME_MS,
+    Principal,
     TokenKind,
     clean_name,
     day_of,
+    expiry_faults,
     has_sign_in_room,
     is_last_admin,
     login_key,
@@ -23,7 +25,8 @@ from playhead.domain.accounts import (
     throttle_address,
     token_is_live,
 )
-from playhead.domain.model import Instant, UserId
+from playhead.domain.model import LATEST, Instant, Role, UserId
+from playhead.domain.tokens import TokenKey
 
 NOW = Instant(1_764_000_000_000)
 any_text = st.text(st.characters(exclude_categories=()))  # lone surrogates included
@@ -160,3 +163,14 @@ def test_one_address_gets_16_sign_ins_at_once_and_two_of_the_last_half_of_all():
     assert has_sign_in_room(63, 15)
     assert has_sign_in_room(64, 1)
     assert not has_sign_in_room(64, 2)
+
+
+def test_a_token_may_end_at_any_later_time_that_a_calendar_can_show():
+    assert expiry_faults(Instant(NOW + 1), NOW) == expiry_faults(LATEST, NOW) == []
+    for wrong in (Instant(NOW), Instant(NOW - 1), Instant(LATEST + 1)):
+        assert expiry_faults(wrong, NOW) == ["must be in the future, and before the year 10000"]
+
+
+def test_a_principal_knows_where_its_credential_is_stored():
+    principal = Principal(UserId("ana"), "Ana", Role.MEMBER, TokenKind.API, "hash")
+    assert principal.token_key == TokenKey(UserId("ana"), "hash")

@@ -58,5 +58,6 @@ def test_each_scope_meets_its_needs_and_no_others():
     assert met == {
         TokenScope.READ: {ScopeNeed.READ, ScopeNeed.READ_PROGRESS},
         TokenScope.REPORT: {ScopeNeed.READ_PROGRESS, ScopeNeed.REPORT},
+        TokenScope.WATCH: set(),  # its routes are those that are open to children
         TokenScope.ALL: set(ScopeNeed),
     }
