@@ -1,4 +1,4 @@
-"""The ASGI application over the route table: hot routes first, Starlette's router for the rest."""
+"""The ASGI application over the route table: hot routes first, then Starlette's router."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,12 +23,11 @@ log = logging.getLogger(__name__)
 
 
 class Application:
-    """Answers HTTP requests by the table. Mounts under any path; has no start and no end of its own.
+    """Answers HTTP requests by the route table. Mounts under any path; has no lifespan of its own.
 
-    `base_path` is where a proxy serves it; under a mount the mount's path counts.
-    `known_principal` knows some credentials without waiting, for the fast path (`http/fast_path.py`). `traffic` counts
-    what was answered. Of bounded routes at most `most_under_way` requests are answered at the same time; what is over
-    that gets 503 instead of a place in a queue.
+    `base_path` is the path at which a proxy serves it; under a mount the mount's path counts. `known_principal`
+    resolves some credentials without waiting, for the fast path (`http/fast_path.py`). `traffic` counts responses. At
+    most `most_under_way` requests of bounded routes are answered concurrently; further ones get 503 (backpressure).
     """
 
     def __init__(  # noqa: PLR0913 - what it joins
@@ -86,9 +85,9 @@ class Application:
             await send_internal_error(send)
 
     async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for which there is no room, whatever it asks for; the connection ends.
+        """Refuse a request on a connection over the limit, and close the connection.
 
-        Only probes are answered: who watches a server must not take one that is full for one that is dead.
+        Only probes are answered: monitoring must not mistake a full server for a dead one.
         """
         connection = connection_of(scope)
         if connection is not None:
@@ -100,11 +99,11 @@ class Application:
         await self._refuse(send, unavailable())
 
     def count_refusal(self, status: int) -> None:
-        """Count what was refused before it was a request of the application."""
+        """Count a request that was refused before it reached the application."""
         self._answers[NO_ROUTE, NO_ROUTE, status] += 1
 
     async def _no_such_path(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # A person gets a page like those that they know, a program a problem document.
+        # People get a page, programs a problem document.
         is_person = scope["method"] in {"GET", "HEAD"} and "text/html" in (header(scope, b"accept") or "")
         of_programs = scope["path"].startswith(scope.get("root_path", "") + "/api/")
         if self._missing_page is None or not is_person or of_programs:
@@ -121,7 +120,7 @@ _PROBES = frozenset({"/livez", "/readyz"})
 
 
 class _HotRoutes:
-    """Finds a hot route by dictionary: its path is fixed, or ends in one parameter. Everything else is shared."""
+    """Finds a hot route by dictionary look-up: its path is fixed, or ends in one parameter."""
 
     def __init__(self, table: Sequence[Route]) -> None:
         self._fixed: dict[tuple[str, str], Route] = {}
@@ -150,7 +149,7 @@ class _HotRoutes:
 
 
 def _require_fast(route: Route, parameter: str) -> None:
-    """Raise ValueError for a row that the fast path would answer otherwise than `respond`."""
+    """Raise ValueError for a row that the fast path would answer differently from `respond`."""
     if not parameter or (route.access, route.status) != (Access.MEMBER, 200):
         raise ValueError(f"{route.method} {route.path} cannot have a HotEndpoint: only a member's hot item can")
     if not route.watching:
@@ -158,7 +157,7 @@ def _require_fast(route: Route, parameter: str) -> None:
 
 
 class _PathEndpoint:
-    """All methods of one path. HEAD is GET without a body, which the server leaves out."""
+    """All methods of one path. HEAD is answered like GET; the server omits the body."""
 
     def __init__(
         self,
@@ -192,7 +191,7 @@ class _PathEndpoint:
 
 
 class _Static:
-    """The static files, whose answers are counted as those of one route."""
+    """The static files, counted as one route."""
 
     def __init__(self, files: ASGIApp, traffic: RequestStats) -> None:
         self._files = files
@@ -202,7 +201,7 @@ class _Static:
         async def count(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._traffic.answers["GET", "/static", message["status"]] += 1
-                # Their addresses name no version, so a browser asks each time; mostly the answer is 304.
+                # Their URLs have no version, so browsers revalidate each time; the answer is mostly 304.
                 message["headers"] = [*message["headers"], (b"cache-control", b"no-cache"), NO_SNIFFING]
             await send(message)
 
@@ -210,7 +209,7 @@ class _Static:
 
 
 def _below(base_path: str, scope: Scope) -> Scope:
-    """Return a request as if it came to a mount there: proxies hand it on with that path, or without."""
+    """Return a request as if it came to a mount at this path: proxies forward it with or without the path."""
     path: str = scope["path"]
     if not path.startswith(base_path + "/") and path != base_path:
         path = base_path + path

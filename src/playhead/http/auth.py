@@ -1,6 +1,6 @@
-"""Who makes a request: a bearer token, a trusted proxy's word or the session cookie.
+"""Authentication of requests: by bearer token, by a trusted proxy's header, or by the session cookie.
 
-What a browser sends by itself, the latter two, must not change anything for another site.
+Browsers send the latter two on their own, so these must not change anything on behalf of another site.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -30,18 +30,18 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 
 class Authentication(NamedTuple):
-    """How requests are authenticated: by tokens, and by the header of a trusted proxy where that is configured."""
+    """Authentication by tokens and, if configured, by the header of a trusted proxy."""
 
     by_token: Authenticate
     by_proxy: IdentityHeader | None = None
 
 
 async def identify(scope: Scope, authentication: Authentication) -> Principal | None:
-    """Return who makes the request; None without a valid credential.
+    """Return the principal of a request; None without a valid credential.
 
-    A request that names a bearer token is judged by it alone. Else the word of a trusted proxy counts, and the session
-    cookie where the proxy names nobody who has an account. A request that changes something by either must come from
-    the same origin: raises ACCESS_DENIED. Raises MALFORMED for a repeated identity header.
+    A bearer token, if present, decides alone. Otherwise a trusted proxy's header counts, or the session cookie if the
+    proxy names nobody with an account. A request that changes something by either must come from the same origin:
+    raises ACCESS_DENIED. Raises MALFORMED for a repeated identity header.
     """
     authorization = cookie = None
     for name, value in scope["headers"]:
@@ -70,7 +70,7 @@ def bearer_credential(authorization: bytes) -> str | None:
 
 
 def require_same_origin(scope: Scope) -> None:
-    """Raise ACCESS_DENIED where a browser says that the request was begun by another site's page."""
+    """Raise ACCESS_DENIED if the browser says that another site's page initiated the request."""
     headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
     named = {name: value.decode("latin-1") for name, value in headers if name in _ORIGIN_HEADERS}
     site = named.get(b"sec-fetch-site")

@@ -1,4 +1,4 @@
-"""Request bodies: read within bounds, decoded into checked values. Every faulty member is named, all at once."""
+"""Request bodies: read within limits and decoded into validated values. Errors name every faulty member at once."""
 
 import json
 import math
@@ -19,7 +19,7 @@ T = TypeVar("T")
 JSON_MAX_BYTES: Final = 64 * 1024
 JSON_MEDIA_TYPES: Final = ("application/json", "text/plain")
 
-# Integers of more digits than any member allows become floats, so that 5,000 digits cost nothing and are too large.
+# Integers with more digits than any member allows become floats, so that 5,000 digits are cheap, and too large.
 _LONGEST_INTEGER: Final = 25
 
 _TRANSLATIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
@@ -50,17 +50,17 @@ _TRANSLATIONS: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 
 
 def malformed() -> PlayheadError:
-    """The body is no JSON."""
+    """The body is not JSON."""
     return PlayheadError(Code.MALFORMED, "Malformed JSON")
 
 
 def too_large() -> PlayheadError:
-    """The body is longer than the route takes."""
+    """The body is longer than the route allows."""
     return PlayheadError(Code.TOO_LARGE, "Request too large")
 
 
 def require_media_type(content_type: str | None, *allowed: str) -> None:
-    """Raise UNSUPPORTED_MEDIA_TYPE for another content type. A body without one is taken for what is expected."""
+    """Raise UNSUPPORTED_MEDIA_TYPE for another content type. A body without one counts as the expected type."""
     if content_type is None or content_type in allowed:
         return
     if content_type.partition(";")[0].strip().lower() not in allowed:
@@ -86,9 +86,9 @@ async def read_body(scope: Scope, receive: Receive, limit: int = JSON_MAX_BYTES)
 
 
 async def whole_body(scope: Scope, receive: Receive, limit: int) -> Receive:
-    """Wait until the body is whole, and return what gives it again.
+    """Wait for the complete body, and return a `receive` that yields it again.
 
-    Does not wait where there is none, or where it is over `limit` bytes: whoever reads it then raises TOO_LARGE.
+    Does not wait if there is no body, or if it exceeds `limit` bytes: reading it then raises TOO_LARGE.
     """
     length = 0
     for name, value in scope["headers"]:
@@ -114,7 +114,7 @@ async def whole_body(scope: Scope, receive: Receive, limit: int) -> Receive:
 
 
 async def stream_body(scope: Scope, receive: Receive, limit: int) -> AsyncGenerator[bytes]:
-    """Give the body piece by piece. Raises as `read_body` does."""
+    """Yield the body piece by piece. Raises like `read_body`."""
     _refuse_announced(scope, limit)
     async for piece in _pieces(await receive(), receive, limit):
         yield piece
@@ -136,7 +136,7 @@ async def _pieces(message: Message, receive: Receive, limit: int) -> AsyncGenera
 
 
 UNDECODABLE: Final = (msgspec.DecodeError, RecursionError, UnicodeDecodeError, OverflowError)
-"""What msgspec raises for a body that is no JSON, or none of the type."""
+"""The exceptions of msgspec for a body that is not JSON, or not of the type."""
 
 
 @cache
@@ -147,7 +147,7 @@ def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
 def decode(body: bytes, kind: type[T]) -> T:
     """Decode JSON into a Struct. Raises MALFORMED, or INVALID with every faulty member and its faults.
 
-    What is right is decoded in one go; only what is not is looked at again, member by member.
+    A valid body is decoded in one step; only an invalid one is examined again, member by member.
     """
     try:
         return _decoder(kind).decode(body)
@@ -164,7 +164,7 @@ def check(raw: Mapping[str, object], kind: type[T]) -> T:
 
 
 def convert(raw: Mapping[str, object], kind: type[T]) -> T:
-    """Check members that came as text, such as a query string's. Raises INVALID with every faulty one."""
+    """Validate members given as text, such as a query string's. Raises INVALID with every faulty one."""
     try:
         return msgspec.convert(raw, kind, strict=False)
     except msgspec.ValidationError:
@@ -172,7 +172,7 @@ def convert(raw: Mapping[str, object], kind: type[T]) -> T:
 
 
 def parse_leniently(body: bytes) -> object:
-    """Parse what a stricter parser refused, so that `NaN` or 5,000 digits are laid to the member that holds them.
+    """Parse JSON that a stricter parser refused, so that `NaN` or 5,000 digits are blamed on the member that has them.
 
     Raises MALFORMED.
     """

@@ -1,4 +1,4 @@
-"""Translates coded errors to HTTP, once: status, problem document (RFC 9457) and headers."""
+"""The one translation of coded errors to HTTP: status, problem document (RFC 9457) and headers."""
 
 from functools import lru_cache
 from http import HTTPStatus
@@ -41,7 +41,7 @@ class Problem(msgspec.Struct, omit_defaults=True):
 Headers = list[tuple[bytes, bytes]]
 
 NO_SNIFFING = (b"x-content-type-options", b"nosniff")
-"""Stands in every answer: a browser must not take a file for what its bytes look like."""
+"""In every response: browsers must not guess a file's type from its content."""
 
 
 def problem(error: PlayheadError, headers: Headers | None = None) -> tuple[int, Headers, bytes]:
@@ -75,22 +75,22 @@ def _plain_body(code: Code, message: str) -> bytes:
 
 
 def is_last(error: PlayheadError) -> bool:
-    """Say whether the connection should end with the answer: under overload it makes room for others.
+    """Return whether to close the connection after the response: under overload this makes room for others.
 
-    To keep it and read nothing for a while would hold up everybody whose requests a proxy sends on it.
+    Keeping it open without reading would delay every client whose requests a proxy sends on it.
     """
     return error.code is Code.UNAVAILABLE
 
 
 def wire_problem(status: int, title: str) -> bytes:
-    """Return the whole answer to what is no request that the application could see; the connection ends with it."""
+    """Return the complete response to an invalid request that never reaches the application; the connection closes."""
     body = msgspec.json.encode(Problem("about:blank", title, status, title))
     fields = b"".join(b"%b: %b\r\n" % field for field in [*_about(body), (b"connection", b"close")])
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (status, HTTPStatus(status).phrase.encode(), fields, body)
 
 
 def internal_problem() -> tuple[int, Headers, bytes]:
-    """Return what answers a defect, as `problem` does. What went wrong is in the log, and nothing of it here."""
+    """Return the response to a defect, like `problem`. Details are in the log only."""
     title = "Internal server error"
     body = msgspec.json.encode(Problem("urn:playhead:error:internal", title, 500, title))
     return 500, _about(body), body

@@ -1,8 +1,8 @@
-"""What the server tells Prometheus. Names routes and statuses, never a user, an item or an address.
+"""Metrics for Prometheus. Labels name routes and statuses, never users, items or addresses.
 
-Requests are counted as plain integers and made into metrics only when somebody asks: a counter of prometheus_client
-takes a lock at each step, and costs more than all of Playhead's routing. Where several workers serve one port,
-whichever is asked answers for all of them.
+Requests are counted as plain integers and turned into metrics only on a scrape: a counter of prometheus_client takes a
+lock on every increment and costs more than all of Playhead's routing. If several workers serve one port, the one that
+is scraped answers for all.
 """
 
 from collections import defaultdict
@@ -23,13 +23,13 @@ from playhead.services.measures import Commits, Distribution
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 NO_ROUTE: Final = "other"
-"""Stands for the method and the path of what is no route: whatever people call must not become a label."""
+"""The label of requests that match no route: arbitrary paths must not become labels."""
 
 
 class RequestStats:
-    """What was answered so far, by method, path of the table and status, and how much is under way just now.
+    """Responses so far, by method, route path and status, and the requests in progress.
 
-    `refused` counts by queue what was answered with 503 because there was no room.
+    `refused` counts, per queue, the requests answered with 503 by backpressure.
     """
 
     def __init__(self) -> None:
@@ -39,9 +39,9 @@ class RequestStats:
 
 
 class WorkerLabel(NamedTuple):
-    """Which of several workers this process is, and how the others are asked for their `Numbers`, as bytes.
+    """This process among several workers, and how to query the others for their encoded metrics.
 
-    One that does not answer has None.
+    A worker that does not answer yields None.
     """
 
     place: int
@@ -49,9 +49,9 @@ class WorkerLabel(NamedTuple):
 
 
 class MetricsCollector(Collector):
-    """All numbers of this process, made when they are asked for. `waiting` and `refused` say it of each queue by name.
+    """All metrics of this process, computed on demand. `waiting` and `refused` are per queue, by name.
 
-    `log_bytes` is the size of the store's log, None where it has none of its own.
+    `log_bytes` is the size of the store's log, None if it has none.
     """
 
     def __init__(  # noqa: PLR0913 - each number comes from where it is known
@@ -76,7 +76,7 @@ class MetricsCollector(Collector):
         GCCollector(registry=self._registry)
 
     def encode(self) -> bytes:
-        """Return the numbers for another worker to answer with."""
+        """Return the metrics, encoded for another worker's response."""
         return msgspec.json.encode(
             [
                 (family.name, family.documentation, family.type, [sample[:3] for sample in family.samples])
@@ -85,7 +85,7 @@ class MetricsCollector(Collector):
         )
 
     def collect(self) -> Iterable[Metric]:
-        """Give all metrics, now."""
+        """Yield all current metrics."""
         yield from self._registry.collect()
         yield InfoMetricFamily("playhead", "This program", {"version": self._version})
         requests = CounterMetricFamily(
@@ -120,20 +120,20 @@ class MetricsCollector(Collector):
 
 
 class MetricsRoutes:
-    """The endpoint for Prometheus. Where there are several workers, `worker` says which one this is."""
+    """The endpoint for Prometheus. With several workers, `worker` identifies this one."""
 
     def __init__(self, numbers: MetricsCollector, worker: WorkerLabel | None) -> None:
         self._numbers = numbers
         self._worker = worker
 
     async def read(self, _: Call) -> Response:
-        """Answer all metrics in Prometheus' text format; those of several workers labelled with their places."""
+        """Answer all metrics in Prometheus' text format; several workers are labelled with their indexes."""
         source = self._numbers if self._worker is None else await _ask_all(self._numbers, self._worker)
         return Response(generate_latest(source), media_type=MEDIA_TYPE)
 
 
 class _Joined(Collector):
-    """The numbers of several workers: each family of metrics once, with a label more."""
+    """The metrics of several workers: each family once, with an additional label."""
 
     def __init__(self) -> None:
         self._families: dict[str, Metric] = {}

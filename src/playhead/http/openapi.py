@@ -1,6 +1,6 @@
 # pyright: reportUnknownMemberType=false
 # apispec's methods take bare dictionaries, which strict checking calls unknown.
-"""The OpenAPI 3.1 document of the route table: apispec over msgspec's schemas; nothing is kept by hand."""
+"""The OpenAPI 3.1 document, generated from the route table and msgspec's schemas by apispec."""
 
 import inspect
 import re
@@ -67,7 +67,7 @@ def _operation(route: Route, schema_of: dict[str, Any], components: dict[str, An
 
 
 def _credentials(route: Route) -> list[dict[str, list[str]]]:
-    """Return what authenticates a call: a token with any of the scopes that suffice, or a session."""
+    """Return the security requirements of a route: a token with any sufficient scope, or a session."""
     return [*({"token": [scope.value]} for scope in TokenScope if scope in route.scopes), {"session": []}]
 
 
@@ -112,7 +112,7 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
 
 
 def problem_codes(route: Route) -> set[Code]:
-    """Return every code that a route may answer with, those of its access and body included."""
+    """Return every error code of a route, including those of access and body."""
     codes = {*route.problems}
     if route.access is not Access.ANYONE:
         codes |= {Code.NOT_AUTHENTICATED, Code.INSUFFICIENT_SCOPE, Code.UNAVAILABLE}

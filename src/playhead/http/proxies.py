@@ -1,4 +1,4 @@
-"""What a trusted proxy says in headers: who makes a request. Whoever is no trusted proxy says nothing.
+"""Identity headers of trusted proxies. Headers from any other peer are ignored.
 
 The peer is the address that the connection comes from, not the one that `X-Forwarded-For` names: whoever calls must
 set `PEER` in the scope before anything rewrites `client`.

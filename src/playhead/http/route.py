@@ -1,4 +1,4 @@
-"""One row of the route table, and how a request that matches it is answered."""
+"""A row of the route table, and how a matching request is answered."""
 
 import asyncio
 import logging
@@ -69,7 +69,7 @@ class Access(Enum):
 
 
 class Caching(Enum):
-    """What may keep a successful answer, as the value of Cache-Control. Whatever fails is never kept."""
+    """The Cache-Control of a successful response. Errors are never cached."""
 
     NO_STORE = "no-store"
     NO_STORE_AS_IS = "no-store, no-transform"  # no proxy may compress it, and so gather it
@@ -108,19 +108,19 @@ class Call:
 
     @property
     def user(self) -> Principal:
-        """Return who makes the request. Raises NOT_AUTHENTICATED where nobody does, on a route for ANYONE."""
+        """Return the principal. Raises NOT_AUTHENTICATED if there is none, on a route for ANYONE."""
         if self._principal is None:
             raise not_authenticated()
         return self._principal
 
     @property
     def known_user(self) -> Principal | None:
-        """Return who makes the request, if somebody does."""
+        """Return the principal, if there is one."""
         return self._principal
 
     @property
     def viewer(self) -> Viewer:
-        """Return whose view of the catalogue is wanted. Raises NOT_AUTHENTICATED as `user` does."""
+        """Return the viewer for the catalogue. Raises NOT_AUTHENTICATED like `user`."""
         user = self.user
         return Viewer(user.user_id, user.role)
 
@@ -182,15 +182,15 @@ Endpoint = Callable[[Call], Awaitable[object]]
 
 
 class LastAnswer(bytes):
-    """A whole answer after which the connection ends."""
+    """A complete response after which the connection closes."""
 
     __slots__ = ()
 
 
 class Pending(NamedTuple, Generic[A]):
-    """An answer that waits for a future, and how it is made of that once it is done. Both may fail with a coded error.
+    """A response that waits for a future, and how it is made of its result. Both may fail with a coded error.
 
-    Where the future is cancelled there is no answer.
+    If the future is cancelled there is no response.
     """
 
     future: asyncio.Future[Any]
@@ -305,14 +305,14 @@ async def _send_response(route: Route, response: Response, scope: Scope, receive
 
 
 class Slots:
-    """Bounds how many requests are answered at the same time. `stats` counts them, and those that were refused."""
+    """Limits concurrent requests. `stats` counts them, and the refused ones."""
 
     def __init__(self, most: int, stats: "RequestStats") -> None:
         self._most = most
         self._stats = stats
 
     def require(self) -> None:
-        """Raise UNAVAILABLE where there is no room."""
+        """Raise UNAVAILABLE if all slots are taken."""
         if self._stats.under_way >= self._most:
             self._stats.refused["requests"] += 1
             raise unavailable()
@@ -334,10 +334,10 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     send: Send,
     slots: Slots | None = None,
 ) -> int:
-    """Answer one request: who is it, may they, what is the answer; every failure becomes a problem document, or a page.
+    """Answer one request: authenticate, authorise, call the endpoint; failures become problem documents or pages.
 
-    Of `slots` one is taken while the answer is made: not before the body is whole, and not while the client reads.
-    Returns the status, or 0 where the client went away before it had one.
+    One of `slots` is held while the response is made: not before the body is complete, and not while the client reads.
+    Returns the status, or 0 if the client disconnected before there was one.
     """
     principal = None
     try:

@@ -73,7 +73,7 @@ class TokenRequest(Struct):
 
 
 class UsersQuery(Struct):
-    """Which part of the list is wanted."""
+    """The page of the list to return."""
 
     cursor: str = ""
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
@@ -97,7 +97,7 @@ class UserAnswer(Struct):
 
 
 class EndedAnswer(Struct):
-    """How many of a user's sessions and API tokens a change has ended."""
+    """The number of a user's sessions and API tokens that a change has ended."""
 
     sessions: int
     tokens: int
@@ -154,7 +154,7 @@ class AccountRoutes:
         self._accounts = accounts
 
     async def sign_in(self, call: Call) -> SessionAnswer:
-        """Open a session with a name and a password. Ten failures in 15 minutes close the door for a while."""
+        """Open a session with a name and a password. Ten failures within 15 minutes block further attempts."""
         request = await call.json(SignInRequest)
         signed_in = await self._accounts.sign_in(
             request.username, request.password, address_of(call), device_of(call), code=request.code
@@ -162,11 +162,11 @@ class AccountRoutes:
         return SessionAnswer(signed_in.token, user_answer(signed_in.user))
 
     async def sign_out(self, call: Call) -> None:
-        """End the session that makes the request. An API token is no session: revoke it."""
+        """End the current session. An API token is not a session: revoke it instead."""
         await self._accounts.sign_out(call.user)
 
     async def me(self, call: Call) -> MeAnswer:
-        """Answer who makes the request."""
+        """Return the current user."""
         user: Principal = call.user
         return MeAnswer(user.user_id, user.name, user.role)
 
@@ -176,7 +176,7 @@ class AccountRoutes:
         return TokensAnswer([_token_answer(token) for token in tokens], None)
 
     async def create_token(self, call: Call) -> NewTokenAnswer:
-        """Make an API token for the caller. It is shown this once."""
+        """Create an API token for the caller. It is shown only once."""
         request = await call.json(TokenRequest)
         expires_at = None if request.expires_at is None else instant_of(request.expires_at)
         secret, token = await self._accounts.create_token(
@@ -185,7 +185,7 @@ class AccountRoutes:
         return NewTokenAnswer(*_token_members(token), secret)
 
     async def read_token(self, call: Call) -> TokenAnswer:
-        """Answer one of the caller's API tokens, without its secret."""
+        """Return one of the caller's API tokens, without its secret."""
         return _token_answer(await self._accounts.find_token(call.user.user_id, token_id_of(call)))
 
     async def revoke_token(self, call: Call) -> None:
@@ -199,13 +199,13 @@ class AccountRoutes:
         return UsersAnswer([user_answer(user) for user in users], next_cursor)
 
     async def create_user(self, call: Call) -> UserAnswer:
-        """Make a user, who sees no library until one is granted."""
+        """Create a user, who sees no library until one is granted."""
         request = await call.json(UserRequest)
         password = None if request.password is UNSET else request.password
         return user_answer(await self._accounts.create_user(request.username, password, request.role))
 
     async def change_user(self, call: Call) -> UserChangedAnswer:
-        """Change a user's name, password or role, and end their API tokens: all that is given, or nothing."""
+        """Change a user's name, password or role, and end their API tokens: everything given, or nothing."""
         request = await call.json(UserChange)
         user, ended = await self._accounts.change_user(
             user_id_of(call, "id"),
@@ -219,15 +219,15 @@ class AccountRoutes:
         )
 
     async def remove_user(self, call: Call) -> None:
-        """Remove a user, with all that they watched. The last admin stays."""
+        """Remove a user and everything they watched. The last admin cannot be removed."""
         await self._accounts.remove_user(user_id_of(call, "id"))
 
     async def grant(self, call: Call) -> None:
-        """Let a user see a library."""
+        """Grant a user access to a library."""
         await self._accounts.grant(library_id_of(call), user_id_of(call, "user_id"))
 
     async def revoke(self, call: Call) -> None:
-        """Let a user no longer see a library. What they watched stays."""
+        """Revoke a user's access to a library. What they watched stays."""
         await self._accounts.revoke(library_id_of(call), user_id_of(call, "user_id"))
 
 

@@ -1,4 +1,4 @@
-"""Posters and stills over HTTP, as an `<img>` of a page asks for them."""
+"""Posters and stills over HTTP, as an `<img>` requests them."""
 
 from typing import Annotated, Final, Literal
 
@@ -15,7 +15,7 @@ _MAX_AGE_S: Final = 3600
 
 
 class ArtworkQuery(Struct):
-    """Which picture is wanted, and how wide. Without a kind: a still of an episode, a poster of everything else."""
+    """The kind and width of a picture. Without a kind: a still of an episode, a poster of everything else."""
 
     kind: ArtworkKind | None = None
     width: Literal[240, 480, 960] = WIDTH_DEFAULT

@@ -1,4 +1,4 @@
-"""Many reports in one request, of a device that was offline: each has its own result, as if it had come alone."""
+"""Many reports in one request, from a device that was offline: each has its own result, as if sent alone."""
 
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -30,7 +30,7 @@ class BatchReport(SaveRequest, kw_only=True):
 
 
 class BatchRequest(Struct):
-    """Reports in any order. `client_now` is what the client's clock shows while it sends them."""
+    """Reports in any order. `client_now` is the client's clock when sending."""
 
     reports: Annotated[list[BatchReport], Meta(max_length=REPORTS_OF_BATCH.most)]
     client_now: Time | None = None
@@ -47,9 +47,9 @@ class _BatchBody(Struct):
 
 
 class ResultAnswer(Struct):
-    """What became of one report: `applied`, `reason` and `state` with status 200, else `error`, and for 422 `details`.
+    """The result of one report: `applied`, `reason` and `state` with status 200, else `error`, and for 422 `details`.
 
-    `reason` says why a report did not move the position, and is null where it did. `state` is the progress after it.
+    `reason` says why a report did not move the position, and is null if it did. `state` is the progress after it.
     """
 
     status: int
@@ -73,10 +73,10 @@ class BatchRoutes:
         self._playback = playback
 
     async def save(self, call: Call) -> BatchAnswer:
-        """Save up to 500 reports in the order in which they were made. The answer leaves when all are durable.
+        """Save up to 500 reports in the order in which they were made. The response is sent once all are durable.
 
-        A report that is faulty, or of an item that there is not, has its own status and harms no other. A batch may be
-        sent again: the same report twice is as once.
+        A report that is invalid, or for an unknown item, has its own status and does not affect others. A batch may be
+        repeated: sending the same report twice has the effect of sending it once.
         """
         client_now, requests = _decode(await call.body(BODY_MAX_BYTES))
         reports = [_addressed(request, client_now) for request in requests]

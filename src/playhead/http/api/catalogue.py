@@ -39,7 +39,7 @@ class LibraryRequest(Struct):
 
 
 class ItemsQuery(Struct):
-    """Which items are wanted. `library` is a name or an id; every word of `query` occurs in the title."""
+    """The items to list. `library` is a name or an id; every word of `query` must occur in the title."""
 
     library: Word | None = None
     kind: ItemKind | None = None
@@ -50,7 +50,7 @@ class ItemsQuery(Struct):
 
 
 class EpisodesQuery(Struct):
-    """Which episodes are wanted. Season 0 holds the specials."""
+    """The episodes to list. Season 0 holds the specials."""
 
     season: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     cursor: Cursor | None = None
@@ -65,9 +65,9 @@ class SkippedAnswer(Struct):
 
 
 class ScanAnswer(Struct):
-    """What the last scan did, in numbers of files, and the first of the files that it skipped.
+    """The result of the last scan, in numbers of files, and the first of the skipped files.
 
-    `failure` says why it came to no end, and is null where it did.
+    `failure` says why the scan failed, and is null if it succeeded.
     """
 
     added: int
@@ -82,7 +82,7 @@ class ScanAnswer(Struct):
 
 
 class LibraryAnswer(Struct):
-    """A library and how much is in it. `path` and `last_scan` are shown to admins only."""
+    """A library and its item counts. `path` and `last_scan` are shown to admins only."""
 
     id: UuidText
     name: str
@@ -122,7 +122,7 @@ class ItemAnswer(Struct, kw_only=True):
 
 
 class ItemsAnswer(Struct):
-    """A part of a list of items; `next_cursor` gets the next part and is null at the end."""
+    """A page of a list of items; `next_cursor` gets the next page and is null at the end."""
 
     items: list[ItemAnswer]
     next_cursor: str | None
@@ -139,7 +139,7 @@ class SoundAnswer(Struct):
 
 
 class SubtitleAnswer(Struct):
-    """Subtitles inside a file or beside it. `url` gives them as WebVTT, and is null where they are pictures."""
+    """Subtitles inside a file or beside it. `url` serves them as WebVTT; it is null if they are pictures."""
 
     index: int
     language: str | None
@@ -191,13 +191,13 @@ class CatalogueRoutes:
         return LibrariesAnswer([library_answer(view, admin=may_administer(call.user.role)) for view in views])
 
     async def add_library(self, call: Call) -> LibraryAnswer:
-        """Add a library. Nothing is in it before it is scanned, and only admins see it before it is granted."""
+        """Add a library. It is empty until it is scanned, and only admins see it until it is granted."""
         request = await call.json(LibraryRequest)
         added = await self._catalogue.add_library(request.name, request.kind, request.path)
         return library_answer(LibraryView(added, {}, scanning=False, report=None), admin=True)
 
     async def scan(self, call: Call) -> LibraryAnswer:
-        """Begin a scan, which goes on by itself; the list of libraries shows when it ends and what it did."""
+        """Start a scan in the background; the list of libraries shows when it has ended and what it did."""
         library_id = call.path_id(LibraryId, "Library not found")
         await self._scanner.start(library_id)
         view = await self._catalogue.get_library(call.viewer, library_id)

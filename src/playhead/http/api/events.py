@@ -1,4 +1,4 @@
-"""Live changes as server-sent events (the WHATWG's HTML standard, section 9.2): one endless answer a device."""
+"""Live changes as server-sent events (WHATWG HTML standard, section 9.2): one endless response per device."""
 
 import asyncio
 from functools import lru_cache
@@ -17,10 +17,10 @@ from playhead.services.events import Events, EventStream, Notice, StreamSignal
 
 MEDIA_TYPE: Final = "text/event-stream"
 
-# nginx, and what took after it, sends on at once what is marked so.
+# nginx, and proxies that follow it, do not buffer a response with this header.
 _HEADERS: Final = {"x-accel-buffering": "no"}
 
-# After a restart not all come back at the same moment.
+# Spreads reconnections after a restart.
 _RETRY_MS: Final = 1000
 _RETRY_STEP_MS: Final = 100
 _RETRY_STEPS: Final = 20
@@ -29,9 +29,9 @@ _SIGNALS: Final = {StreamSignal.REFETCH: b"event: refetch\ndata: {}\n\n", Stream
 
 
 class ChangeAnswer(Struct):
-    """The data of an event. `items` are the ids of what to look at again; null means more than are named: everything.
+    """The data of an event. `items` are the ids to refresh; null means too many to name: refresh everything.
 
-    `progress`, and the session and device that reported it, are there where the progress of a single item changed.
+    `progress`, and the session and device that reported it, are present if the progress of a single item changed.
     """
 
     items: list[str] | None
@@ -47,10 +47,10 @@ class EventRoutes:
         self._events = events
 
     async def listen(self, call: Call) -> Response:
-        """Send the caller's own changes from any of their devices, as they happen, until the caller goes away.
+        """Stream the caller's changes from any of their devices as they happen, until the caller disconnects.
 
-        Events are `progress`, `watched` and `lists`, and `refetch` where changes may have been missed: look at
-        everything again. A stream that comes back (`Last-Event-ID`) begins with it.
+        Events are `progress`, `watched` and `lists`, and `refetch` if changes may have been missed: refresh everything.
+        A reconnected stream (`Last-Event-ID`) starts with it.
         """
         if call.scope["method"] == "HEAD":
             return _Endless()

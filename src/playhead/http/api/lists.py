@@ -1,4 +1,4 @@
-"""Lists over HTTP: continue watching, next up, history, now playing, everything; what users decide about them."""
+"""Lists over HTTP: continue watching, next up, history, now playing, all progress; and decisions about cards."""
 
 from typing import Annotated, Literal
 
@@ -19,20 +19,20 @@ CARDS_MAX = 200
 
 
 class CardsQuery(Struct):
-    """How many cards are wanted."""
+    """The number of cards to return."""
 
     limit: Annotated[int, Meta(ge=1, le=CARDS_MAX)] | None = None
 
 
 class HistoryQuery(Struct):
-    """Which part of the history is wanted."""
+    """The page of the history to return."""
 
     cursor: Cursor | None = None
     limit: Limit = LIMIT_DEFAULT
 
 
 class ChangedQuery(Struct):
-    """What of everything is wanted: changed since a time, that one included; only watched or only unwatched."""
+    """A filter of all progress: changed at or since a time; only watched or only unwatched."""
 
     changed_since: TimeText | None = None
     watched: Literal["true", "false"] | None = None
@@ -47,7 +47,7 @@ class _Since(Struct):
 
 
 class PlayingQuery(Struct):
-    """Whose: one's own, or, for an admin, everybody's."""
+    """Whose playback to list: the caller's or, for an admin, everybody's."""
 
     all: Literal["true", "false"] = "false"
     cursor: Cursor | None = None
@@ -55,7 +55,7 @@ class PlayingQuery(Struct):
 
 
 class SnoozeRequest(Struct):
-    """Until when a card stays off continue watching."""
+    """The time until which a card is snoozed."""
 
     until: Time
 
@@ -81,21 +81,21 @@ class CardAnswer(WatchedAnswer, kw_only=True):
 
 
 class CardsAnswer(Struct):
-    """What to go on with, newest activity first. `next_cursor` is always null."""
+    """The cards of continue watching, newest activity first. `next_cursor` is always null."""
 
     items: list[CardAnswer]
     next_cursor: None = None
 
 
 class NextUpAnswer(Struct):
-    """What to play of a show; `episode` is null where nothing is left, and the kind is done."""
+    """The next episode of a show; `episode` is null, and the kind is done, if nothing is left."""
 
     kind: NextKind
     episode: WatchedAnswer | None
 
 
 class HistoryPlayAnswer(Struct):
-    """One completed watching; `watched_at` is null where nobody knows when. `source` is what added it."""
+    """One completed viewing; `watched_at` is null if unknown. `source` is what added it."""
 
     id: UuidText
     watched_at: TimeText | None
@@ -105,14 +105,14 @@ class HistoryPlayAnswer(Struct):
 
 
 class HistoryAnswer(Struct):
-    """A part of the history, newest first; `next_cursor` gets the next part and is null at the end."""
+    """A page of the history, newest first; `next_cursor` gets the next page and is null at the end."""
 
     items: list[HistoryPlayAnswer]
     next_cursor: str | None
 
 
 class PlayingAnswer(WatchedAnswer, kw_only=True):
-    """What is being played. `user` is the name of who plays, shown where everybody's was asked for."""
+    """An item that is playing. `user` is the user's name, shown if everybody's playback was requested."""
 
     event: str | None
     device: str | None
@@ -121,14 +121,14 @@ class PlayingAnswer(WatchedAnswer, kw_only=True):
 
 
 class PlayingListAnswer(Struct):
-    """What is being played just now, newest report first; `next_cursor` is null at the end."""
+    """What is playing now, newest report first; `next_cursor` is null at the end."""
 
     items: list[PlayingAnswer]
     next_cursor: str | None
 
 
 class ChangedItemAnswer(Struct):
-    """The progress of one item: the frozen five members, where to go on, and when the server changed it."""
+    """The progress of one item: the five frozen members, the resume position, and when the server changed it."""
 
     id: UuidText
     kind: ItemKind
@@ -143,7 +143,7 @@ class ChangedItemAnswer(Struct):
 
 
 class ChangedItemsAnswer(Struct):
-    """A part of everything, in the order of the changes; `next_cursor` gets the next part and is null at the end."""
+    """A page of all progress, in order of change; `next_cursor` gets the next page and is null at the end."""
 
     items: list[ChangedItemAnswer]
     next_cursor: str | None
@@ -156,23 +156,23 @@ class ListRoutes:
         self._lists = lists
 
     async def continue_watching(self, call: Call) -> CardsAnswer:
-        """List what to go on with: a card for each movie and each show."""
+        """List continue watching: one card per movie and per show."""
         cards = await self._lists.continue_watching(call.viewer, call.query(CardsQuery).limit)
         return CardsAnswer([_card_answer(card) for card in cards])
 
     async def next_up(self, call: Call) -> NextUpAnswer:
-        """Answer what to play of a show."""
+        """Return the next episode of a show."""
         following, view = await self._lists.next_up(call.viewer, call.item_id(ItemKind.SHOW))
         return NextUpAnswer(following.kind, None if view is None else _watched_answer(view))
 
     async def history(self, call: Call) -> HistoryAnswer:
-        """List what was watched, newest first; plays without a time come last."""
+        """List plays, newest first; undated ones come last."""
         query = call.query(HistoryQuery)
         plays, cursor = await self._lists.history(call.viewer, query.cursor, query.limit)
         return HistoryAnswer([_play_answer(each) for each in plays], cursor)
 
     async def now_playing(self, call: Call) -> PlayingListAnswer:
-        """List what is being played just now."""
+        """List what is playing now."""
         query = call.query(PlayingQuery)
         playing, cursor = await self._lists.now_playing(
             call.viewer, everybody=query.all == "true", cursor=query.cursor, limit=query.limit
@@ -180,7 +180,7 @@ class ListRoutes:
         return PlayingListAnswer([_playing_answer(each) for each in playing], cursor)
 
     async def changed(self, call: Call) -> ChangedItemsAnswer:
-        """List everything that the caller has, for clients that synchronise."""
+        """List all of the caller's progress, for clients that synchronise."""
         query = call.query(ChangedQuery)
         since = EARLIEST
         if query.changed_since is not None:
@@ -195,28 +195,28 @@ class ListRoutes:
         return ChangedItemsAnswer([_changed_answer(each) for each in rows], cursor)
 
     async def hide(self, call: Call) -> None:
-        """Take a card off continue watching until the next activity."""
+        """Hide a card until the next activity."""
         await self._lists.hide(call.viewer, call.item_id(ItemKind.MOVIE), hidden=True)
 
     async def show(self, call: Call) -> None:
-        """Put a hidden card back."""
+        """Show a hidden card again."""
         await self._lists.hide(call.viewer, call.item_id(ItemKind.MOVIE), hidden=False)
 
     async def snooze(self, call: Call) -> None:
-        """Take a card off continue watching until a time."""
+        """Snooze a card until a time."""
         request = await call.json(SnoozeRequest)
         await self._lists.snooze(call.viewer, call.item_id(ItemKind.MOVIE), instant_of(request.until))
 
     async def wake(self, call: Call) -> None:
-        """Put a snoozed card back."""
+        """Show a snoozed card again."""
         await self._lists.snooze(call.viewer, call.item_id(ItemKind.MOVIE), None)
 
     async def drop(self, call: Call) -> None:
-        """Give a show up."""
+        """Drop a show."""
         await self._lists.drop(call.viewer, call.item_id(ItemKind.SHOW), dropped=True)
 
     async def take_up(self, call: Call) -> None:
-        """Take a show up again."""
+        """Take a dropped show up again."""
         await self._lists.drop(call.viewer, call.item_id(ItemKind.SHOW), dropped=False)
 
 

@@ -17,9 +17,9 @@ TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class WatchedRequest(Struct):
-    """When it was watched: at a time, or, with null, nobody knows; left out, now. All of it may be left out.
+    """When it was watched: a time, null if unknown, or omitted for now. The whole body may be omitted.
 
-    `new_play`: add a play even to what is watched already.
+    `new_play`: add a play even if the item is already watched.
     """
 
     watched_at: Time | UnsetType | None = UNSET
@@ -27,10 +27,10 @@ class WatchedRequest(Struct):
 
 
 class StateAnswer(Struct):
-    """All that is known of an item for the caller. Where nothing is saved, `version` is 0.
+    """The caller's whole state of an item. If nothing is saved, `version` is 0.
 
-    `session` and `device` are those of the report that last said who plays. `last_played_at` is the latest play that
-    has a time. `hidden`: off continue watching until the next activity; an episode is where its show is.
+    `session` and `device` are the active ones, of the last report that named them. `last_played_at` is the time of the
+    latest dated play. `hidden`: off continue watching until the next activity; an episode's card is its show's.
     """
 
     position_seconds: int | float
