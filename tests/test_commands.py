@@ -71,6 +71,8 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
     assert "anna" in operator("user", "list")
     operator("user", "password", "anna", "--password-stdin", stdin="lantern-quay-17\n")
     assert operator("token", "create", "anna").strip()
+    assert "Removed the passkeys" in operator("user", "passkeys", "anna", "--remove")
+    operator("user", "passkeys", "anna")
     operator("library", "list")
     operator("library", "grant", "Films", "anna")
     operator("library", "revoke", "Films", "anna")

@@ -28,6 +28,8 @@ trim() {
         rebulk/test sqlalchemy/testing sqlalchemy/dialects/mysql sqlalchemy/dialects/mssql sqlalchemy/dialects/oracle; do
         rm -rf "${site:?}/$folder"
     done
+    # Data of the languages that the pages have, of some eight hundred; `root` is what all others are based on.
+    find "$site/babel/locale-data" -name '*.dat' ! -name 'root.dat' ! -name 'en*.dat' ! -name 'de*.dat' -delete
     # rich asks for a lexer only to show source code.
     find "$site/pygments/lexers" -name '*.py*' ! -name '__init__*' ! -name '_mapping*' ! -name 'special*' -delete
     if command -v strip >/dev/null 2>&1; then

@@ -89,7 +89,7 @@ def test_a_start_says_once_what_there_is_to_say(workers: Server):
     printed = workers.printed()
     assert printed.count("listens on") == printed.count("/setup?token=") == 1
     assert "2 workers" in printed
-    link = printed.partition("/setup?token=")[2][:64]
+    link = printed.partition("/setup?token=")[2].split()[0]
     with lines_to_each(workers) as lines:
         for line in lines.values():
             assert line.ask("GET", f"/setup?token={link}", "")[0] == 200

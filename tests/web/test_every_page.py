@@ -134,7 +134,7 @@ def remember(page: Page, demo: DemoServer) -> Page:
     page.goto(f"{demo.url}/household")
     page.get_by_label("ben").check()
     page.get_by_role("button", name="Share this device").click()
-    page.get_by_text("is remembered").wait_for()
+    page.get_by_text("is now shared").wait_for()
     return page
 
 

@@ -82,7 +82,7 @@ def test_two_taps_switch_to_somebody_else(browser: Browser, demo: DemoServer, sh
     page.get_by_label("Name of this device").fill("Living room")
     page.get_by_label("ben").check()
     page.get_by_role("button", name="Share this device").click()
-    expect(page.get_by_role("status").first).to_contain_text("is remembered")
+    expect(page.get_by_role("status").first).to_contain_text("is now shared")
     assert looks_well(page)
     shot(page, "household-1280")
 

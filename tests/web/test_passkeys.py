@@ -216,7 +216,7 @@ def test_a_recovery_code_stands_for_the_passkey_once(anna: Person, address: Serv
     anna.page.get_by_role("button", name="Sign in with the code").click()
     assert anna.is_in()
     anna.go("/settings/sign-in")
-    expect(anna.page.get_by_text("8 of your recovery codes are left.")).to_be_visible()
+    expect(anna.page.get_by_text("You have 8 recovery codes left.")).to_be_visible()
     hashes = [row[0] for row in address.query("SELECT hash FROM recovery_code")]
     assert all(len(each) == 64 for each in hashes)
 

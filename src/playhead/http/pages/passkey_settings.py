@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import JSONResponse, Response
 
-from playhead.domain.model import PasskeyId, canonical_id
+from playhead.domain.model import NOBODY, PasskeyId, canonical_id
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, user_id_of
 from playhead.http.errors import STATUS
@@ -104,7 +104,7 @@ class PasskeySettings:
 
 
 def _passkey_id(visit: Visit) -> PasskeyId:
-    return PasskeyId(canonical_id(visit.call.parameters["id"]) or "")
+    return PasskeyId(canonical_id(visit.call.parameters["id"]) or NOBODY)  # the nil UUID is the id of no passkey
 
 
 _SUBJECTS = {

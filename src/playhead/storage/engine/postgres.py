@@ -79,9 +79,13 @@ class PsycopgConnection(psycopg.Connection[Row]):
     """
 
     silence_s: float | None = None
+    is_canceled = False
+    """Set from another thread: no further statement is sent. A cancel request between two statements stops nothing."""
 
     def wait(self, gen: PQGen[T], interval: float = _LOOK_FOR_SIGNALS_S, timeout: float | None = None) -> T:
-        """Wait for the server's answer. Raises OperationalError on a timeout."""
+        """Wait for the server's answer. Raises OperationalError on a timeout, QueryCanceled once it is canceled."""
+        if self.is_canceled:
+            raise psycopg.errors.QueryCanceled("the read was interrupted between two statements")
         try:
             return super().wait(gen, interval, self.silence_s if timeout is None else timeout)
         except psycopg.OperationalError as error:
@@ -293,13 +297,16 @@ class PostgresDatabase:
             if self._closed:  # while this function waited for its turn, or for another try
                 raise unavailable()
             wire = cast("PsycopgConnection", connection.connection.dbapi_connection)
-            with self._deadlines.watch(partial(_cancel, wire), has_limit=has_limit) as running:
-                try:
-                    return fn(connection)
-                except DBAPIError as error:
-                    if running.interrupted and _sqlstate(error) in {_CANCELED, None}:
-                        raise unavailable(RETRY_AFTER_S) from error
-                    raise
+            try:
+                with self._deadlines.watch(partial(_cancel, wire), has_limit=has_limit) as running:
+                    try:
+                        return fn(connection)
+                    except DBAPIError as error:
+                        if running.interrupted and _sqlstate(error) in {_CANCELED, None}:
+                            raise unavailable(RETRY_AFTER_S) from error
+                        raise
+            finally:
+                wire.is_canceled = False
 
         return self._run(self._snapshots, read, silence_s, idempotent=True)
 
@@ -357,6 +364,7 @@ class _Attempt:
 
 
 def _cancel(wire: PsycopgConnection) -> None:
+    wire.is_canceled = True
     with suppress(psycopg.Error):  # a server that cannot be reached answers the read neither
         wire.cancel_safe(timeout=_CANCEL_WITHIN_S)
 
