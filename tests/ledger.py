@@ -85,6 +85,7 @@ class Line:
         self._reader = reader
         self._writer = writer
         self._head = f"Host: playhead.test\r\nAuthorization: Bearer {token}\r\n"
+        self.is_ending = False  # the server has said that it closes the connection
 
     @classmethod
     async def open(cls, url: str, token: str) -> "Line":
@@ -99,6 +100,7 @@ class Line:
         async with asyncio.timeout(_ANSWERS_WITHIN_S):
             self._writer.write(f"{head}\r\n".encode() + body)
             answer = await self._reader.readuntil(b"\r\n\r\n")
+            self.is_ending = b"\r\nconnection: close\r\n" in answer.lower()
             length = int(answer.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
             return int(answer.split()[1]), msgspec.json.decode(await self._reader.readexactly(length))
 
@@ -158,6 +160,9 @@ class Ledger:
                 await asyncio.sleep(_PAUSE_S)
                 continue
             self.longest_s = max(self.longest_s, time.monotonic() - began_s)
+            if line.is_ending:
+                line.close()
+                line = None
             if status == HTTPStatus.OK and number_of(answer) == number:
                 self.saved += 1
                 self.saved_after_refusal += bool(refused)

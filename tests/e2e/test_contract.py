@@ -44,5 +44,6 @@ def test_the_server_keeps_its_contract(server: Server):
         cwd=server.data.parent,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)},
     )
-    assert run.returncode == 0, run.stdout[-20_000:] + run.stderr
+    # Bodies can be long: what failed first, and only the beginning of each line.
+    assert run.returncode == 0, "\n".join(line[:300] for line in run.stdout.splitlines())[-20_000:] + run.stderr
     assert "Traceback" not in server.printed()

@@ -197,6 +197,17 @@ def test_nothing_is_read_behind_a_request_for_an_upgrade(length: int):
     assert protocol.start_response(200, [(b"content-length", b"0")]).endswith(b"connection: close\r\n\r\n")
 
 
+@pytest.mark.parametrize(
+    "last", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"]
+)
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_nothing_is_read_behind_the_last_request_of_a_connection(last: bytes, *, is_cut: bool):
+    protocol = Protocol()
+    seen = read(protocol, last, GET) if is_cut else read(protocol, last + GET)
+    assert len(seen) == 1
+    assert protocol.state is State.CLOSED
+
+
 def test_what_comes_during_an_answer_waits_until_the_next_request_is_begun():
     protocol = Protocol()
     assert isinstance(protocol.receive(GET), Request)

@@ -20,6 +20,10 @@ _REFERENCE = "#/components/schemas/{name}"
 _BODY_PROBLEMS = (Code.MALFORMED, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID)
 
 
+# The server's limits of a target and of a head, whatever the route.
+_REFUSED_BY_THE_SERVER = frozenset({414, 431})
+
+
 def document(table: Sequence[Route], version: str) -> dict[str, Any]:
     """Build the document, as plain values ready for JSON."""
     routes = [route for route in table if route.documented]
@@ -103,7 +107,7 @@ def _responses(route: Route, schema_of: dict[str, Any]) -> dict[str, Any]:
     for status in route.more_statuses:
         bodiless = status == HTTPStatus.NOT_MODIFIED
         responses[str(status)] = ({} if bodiless else success) | {"description": HTTPStatus(status).phrase}
-    for status in sorted({STATUS[code] for code in problem_codes(route)}):
+    for status in sorted({STATUS[code] for code in problem_codes(route)} | _REFUSED_BY_THE_SERVER):
         responses[str(status)] = {
             "description": HTTPStatus(status).phrase,
             "content": {"application/problem+json": {"schema": schema_of[repr(Problem)]}},

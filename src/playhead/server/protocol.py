@@ -288,9 +288,15 @@ class Protocol:
         return None
 
     def next_request(self) -> Event | None:
-        """Begin to read the next request, after one that is whole and answered; return an event of it, or None."""
+        """Begin to read the next request, after one that is whole and answered; return an event of it, or None.
+
+        Nothing is read after a request that ended the connection.
+        """
         if self.state is State.WHOLE:
             if not self.response_complete:
+                return None
+            if not self.keep_alive:  # what follows the last request of a connection is nobody's
+                self.close()
                 return None
             self.state = State.HEAD
         return self.next_event() if self._buffer else None
