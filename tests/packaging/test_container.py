@@ -19,8 +19,8 @@ from image import ROOT, Image
 from playhead.config import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings
 
 FFMPEG = ("av", "av.libs")
-# 94 MB when this was written, of which cryptography, for signing in elsewhere, is 15 MB: growth is to be noticed.
-MOST_BYTES_WITHOUT_FFMPEG = 98_000_000
+# 103 MB when this was written, of which cryptography, for signing in elsewhere, is 15 MB: growth is to be noticed.
+MOST_BYTES_WITHOUT_FFMPEG = 106_000_000
 OWNER = 1234
 
 
