@@ -11,6 +11,8 @@ from pathlib import Path
 
 from playhead.server.workers import READY
 
+DEATHS = 3
+
 
 def obey(place: int, listener: socket.socket, line: Connection) -> None:
     """Answer each connection with the place and the process, until told to end."""
@@ -48,8 +50,8 @@ def break_down(place: int, listener: socket.socket, line: Connection) -> None:
 
 
 def die_young(deaths: Path, place: int, listener: socket.socket, line: Connection) -> None:
-    """Obey, until there is a file; from then on the second dies as soon as it listens, and leaves the time there."""
-    if not place or not deaths.exists():
+    """Obey, but with a file of fewer than three times in it the second dies when it listens, and adds the time."""
+    if not place or not deaths.exists() or len(deaths.read_text().splitlines()) >= DEATHS:
         obey(place, listener, line)
         return
     line.send(READY)
