@@ -50,14 +50,18 @@ def break_down(place: int, listener: socket.socket, line: Connection) -> None:
 
 
 def die_young(deaths: Path, place: int, listener: socket.socket, line: Connection) -> None:
-    """Obey, but with a file of fewer than three times in it the second dies when it listens, and adds the time."""
-    if not place or not deaths.exists() or len(deaths.read_text().splitlines()) >= DEATHS:
-        obey(place, listener, line)
-        return
-    line.send(READY)
-    with deaths.open("a") as file:
-        file.write(f"{time.monotonic()}\n")
-    os.kill(os.getpid(), signal.SIGKILL)
+    """Obey, but with a file of fewer than three times in it the second dies when it listens, and adds the time.
+
+    Once it obeys again, there is a file beside it whose name ends in `.over`.
+    """
+    if place and deaths.exists() and len(deaths.read_text().splitlines()) >= DEATHS:
+        deaths.with_suffix(".over").touch()
+    elif place and deaths.exists():
+        line.send(READY)
+        with deaths.open("a") as file:
+            file.write(f"{time.monotonic()}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+    obey(place, listener, line)
 
 
 def _wait_for(line: Connection, word: str) -> None:
