@@ -6,9 +6,9 @@ goes through `shown`.
 
 import logging
 import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -24,6 +24,20 @@ def say(*lines: str, err: bool = False) -> None:
     """Print lines, on standard error with `err`."""
     for line in lines:
         typer.echo(shown(line), err=err)
+
+
+def fail(message: str, *more: str) -> NoReturn:
+    """Print why a command failed, on standard error, and end it with status 1."""
+    say(f"playhead: {message}", *more, err=True)
+    raise typer.Exit(1)
+
+
+def print_table(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
+    """Print aligned columns, which the eye and `awk` both read."""
+    cells = [tuple(shown(str(cell)) for cell in row) for row in rows]
+    widths = [max(len(row[place]) for row in [heads, *cells]) for place in range(len(heads))]
+    for row in [tuple(head.upper() for head in heads), *cells]:
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 class LogFormatter(logging.Formatter):

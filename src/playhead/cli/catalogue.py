@@ -1,0 +1,105 @@
+"""`playhead scan` and `playhead items`: filling the libraries from their folders, and printing what is in them."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from playhead.cli.installation import DatabaseOption, DataOption, operator, run
+from playhead.domain.texts import shown_json
+from playhead.errors import PlayheadError
+from playhead.terminal import fail, print_table, progress_bar, say
+
+if TYPE_CHECKING:
+    from playhead.bootstrap import Installation
+    from playhead.domain.catalogue import Item
+    from playhead.services.catalogue import ItemView
+    from playhead.services.scanning import ScanReport
+
+
+def scan(
+    name: Annotated[str | None, typer.Argument(metavar="[LIBRARY]", help="Only this library.")] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Believe a folder in which no video is left.")
+    ] = False,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Look through the folders and print what was added, changed, moved and removed."""
+
+    async def scan_all(playhead: "Installation") -> list[str]:
+        views = await playhead.catalogue.list_libraries(operator())
+        named = None if name is None else (await playhead.catalogue.find_library(operator(), name)).id
+        failures: list[str] = []
+        for view in views:
+            library = view.library
+            if library.path is None or named not in {None, library.id}:
+                continue
+            try:
+                with progress_bar(f"Scanning {library.name}") as show:
+                    report = await playhead.scanner.scan(
+                        library.id, progress=lambda so_far: show(so_far.done, so_far.total), allow_empty=allow_empty
+                    )
+            except PlayheadError as error:
+                failures.append(f"{library.name}: {error.message}")
+                continue
+            _print_report(library.name, report)
+        if named is not None and not any(view.library.id == named and view.library.path for view in views):
+            failures.append(f"{name}: an imported library has no folder to scan")
+        return failures
+
+    failures = run(data, database, scan_all)
+    if failures:
+        fail("; ".join(failures))
+
+
+def items(
+    library_name: Annotated[str | None, typer.Option("--library", help="Only of this library.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the objects of the items route, one array.")] = False,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Show the ids and titles of what there is."""
+    from playhead.http.api.catalogue import item_answer
+    from playhead.http.bodies import encode
+    from playhead.services.catalogue import LIMIT_MAX
+
+    async def list_all(playhead: "Installation") -> "list[ItemView]":
+        views: list[ItemView] = []
+        cursor: str | None = None
+        while True:  # in parts, because a read has a deadline, however large the catalogue is
+            page = await playhead.catalogue.list_items(operator(), library=library_name, cursor=cursor, limit=LIMIT_MAX)
+            views += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                return views
+
+    views = run(data, database, list_all)
+    if as_json:
+        typer.echo(shown_json(encode([item_answer(view) for view in views]).decode()))
+    else:
+        rows = [(view.item.id, view.item.kind, _title(view.item)) for view in views]
+        print_table(("id", "kind", "title"), rows)
+
+
+def _title(item: "Item") -> str:
+    """Return what a person calls an item: with its year, or its numbers."""
+    if item.season_number is not None and item.episode_number is not None:
+        return f"S{item.season_number:02}E{item.episode_number:02} {item.title}"
+    return item.title if item.year is None else f"{item.title} ({item.year})"
+
+
+def _print_report(title: str, report: "ScanReport") -> None:
+    for word, paths in (("added", report.added), ("changed", report.changed), ("removed", report.removed)):
+        for path in paths:
+            say(f"{word:8} {path}")
+    for path in report.restored:
+        say(f"{'returned':8} {path}")
+    for move in report.moved:
+        say(f"{'moved':8} {move.before} → {move.after}")
+    for skipped in report.skipped:
+        say(f"{'skipped':8} {skipped.path}: {skipped.reason}", err=True)
+    say(
+        f"{title}: {len(report.added)} added, {len(report.changed)} changed, {len(report.moved)} moved, "
+        f"{len(report.removed)} removed, {len(report.restored)} returned, {len(report.skipped)} skipped, "
+        f"{report.unchanged} unchanged"
+    )

@@ -1,0 +1,143 @@
+"""`playhead db …`: the database."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
+
+import typer
+
+from playhead.cli.installation import DatabaseOption, DataOption, read_settings, run
+from playhead.terminal import fail, progress_bar, say
+
+if TYPE_CHECKING:
+    from playhead.bootstrap import Installation
+
+app = typer.Typer(help="The database.", no_args_is_help=True)
+
+
+@app.command("upgrade")
+def upgrade(data: DataOption = None, database: DatabaseOption = None) -> None:
+    """Bring the database up to this program's schema; every start does so too."""
+
+    async def nothing(_: "Installation") -> None:
+        """Opening the installation has upgraded it."""
+
+    run(data, database, nothing)
+    say("The database is up to date")
+
+
+@app.command("backup")
+def create_backup(
+    file: Annotated[Path, typer.Argument(help="The copy; its folder must exist.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Copy the database to FILE, while the server runs or not, and check the copy."""
+    from playhead.storage.engine.database import StorageRefused
+    from playhead.storage.upkeep.copying import back_up
+
+    settings = read_settings(data=data, database=database)
+    if settings.database_url is not None:
+        fail(
+            "PostgreSQL has its own tool for this, which works beside a running server:",
+            f"    pg_dump --format=custom --file={file} --dbname={_without_password(settings.database_url)}",
+            "and pg_restore brings it back. Nothing was backed up now.",
+        )
+    try:
+        with progress_bar("Copying, in pages") as show:
+            size = back_up(settings.database_path, file, force=force, progress=show)
+    except StorageRefused as error:
+        fail(str(error))
+    say(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
+
+
+@app.command("restore")
+def restore_backup(
+    file: Annotated[Path, typer.Argument(help="What `playhead db backup`, the server or an upgrade has written.")],
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Put a backup in the place of the database, with the server stopped, and keep what was there."""
+    from playhead.bootstrap import now
+    from playhead.storage.engine.database import StorageRefused
+    from playhead.storage.migrations import HEAD
+    from playhead.storage.upkeep.restoring import restore
+
+    settings = read_settings(data=data, database=database)
+    if settings.database_url is not None:
+        fail(
+            "PostgreSQL has its own tool for this; with all servers stopped:",
+            f"    pg_restore --clean --if-exists --dbname={_without_password(settings.database_url)} {file}",
+            "Nothing was restored now.",
+        )
+    path = settings.database_path
+    try:
+        with progress_bar("Copying, in pages") as show:
+            restored = restore(path, file, now=now(), progress=show)
+    except StorageRefused as error:
+        fail(f"{str(error).removesuffix('.')}. Nothing was changed.")
+    say(f"Restored {path} from {file}: {restored.size} bytes, whole and sound")
+    if restored.kept is not None:
+        say(f"What was there before is kept as {restored.kept}")
+    if restored.revision != HEAD:
+        say(f"Its schema is {restored.revision}; the next start brings it to {HEAD}")
+
+
+@app.command("copy")
+def copy_database(
+    source: Annotated[
+        str, typer.Option("--from", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")
+    ],
+    target: Annotated[str, typer.Option("--to", metavar="URL", help="As --from. Nothing may be there yet.")],
+) -> None:
+    """Copy an installation to another database, from one engine to the other too, and compare every row."""
+    from playhead.storage.engine.database import StorageRefused
+    from playhead.storage.upkeep.moving import move
+
+    before, after = (_place(url) for url in (source, target))
+    try:
+        with progress_bar("Copying and comparing, in rows") as show:
+            rows = move(before, after, show)
+    except StorageRefused as error:
+        fail(str(error))
+    say(f"Copied {_shown(before)} to {_shown(after)}: {rows} rows, each compared")
+
+
+@app.command("check")
+def check_database(data: DataOption = None, database: DatabaseOption = None) -> None:
+    """Look for damage and for rows that break a rule; changes nothing. Exits with 1 where something is found."""
+    from playhead.storage.upkeep.checking import check_file, check_server
+
+    settings = read_settings(data=data, database=database)
+    url = settings.database_url
+    name = str(settings.database_path) if url is None else _without_password(url)
+    if url is None and not settings.database_path.is_file():
+        fail(f"There is no database at {name}")
+    with progress_bar("Checking") as show:
+        faults = list(check_file(settings.database_path, show) if url is None else check_server(url, show))
+    for fault in faults:
+        say(f"{fault.table}{f' ({fault.key})' if fault.key else ''}: {fault.text}")
+        say(f"    {fault.remedy}")
+    if faults:
+        fail(f"{len(faults)} {'fault' if len(faults) == 1 else 'faults'} in {name}")
+    say(f"Nothing is wrong in {name}")
+
+
+def _place(url: str) -> Path | str:
+    """Return where a database is that a flag names: a file, or the URL of PostgreSQL's."""
+    if not url:
+        fail("--from and --to are URLs: sqlite:///PATH or postgresql://USER@HOST/NAME")
+    settings = read_settings(database=url)
+    return settings.database_url or settings.database_path
+
+
+def _shown(place: Path | str) -> str:
+    return _without_password(place) if isinstance(place, str) else str(place)
+
+
+def _without_password(url: str) -> str:
+    """Return a database's URL as it may be shown and typed: pg_dump asks for the password, or finds it in ~/.pgpass."""
+    parts = urlsplit(url)
+    return parts._replace(scheme="postgresql", netloc=re.sub(r":[^@]*@", "@", parts.netloc)).geturl()

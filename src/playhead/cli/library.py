@@ -1,0 +1,79 @@
+"""`playhead library …`: folders of movies and shows, and who sees them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from playhead.cli.installation import DatabaseOption, DataOption, operator, run
+from playhead.domain.model import ItemKind, LibraryKind
+from playhead.terminal import print_table, say
+
+if TYPE_CHECKING:
+    from playhead.bootstrap import Installation
+
+app = typer.Typer(help="Folders of movies and shows, and who sees them.", no_args_is_help=True)
+
+
+@app.command("add")
+def add_library(
+    name: str,
+    path: Annotated[Path, typer.Argument(exists=False, help="Folder with the files.")],
+    kind: Annotated[LibraryKind, typer.Option(help="What the folder holds.")],
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Add a folder as a library. `playhead scan` then finds what is in it."""
+    added = run(data, database, lambda playhead: playhead.catalogue.add_library(name, kind, path))
+    say(f"Added library {added.name}: {added.path}")
+
+
+@app.command("list")
+def list_libraries(data: DataOption = None, database: DatabaseOption = None) -> None:
+    """Show all libraries and how much is in them."""
+    views = run(data, database, lambda playhead: playhead.catalogue.list_libraries(operator()))
+    rows = [
+        (
+            view.library.name,
+            view.library.kind,
+            view.counts.get(ItemKind.MOVIE, 0),
+            view.counts.get(ItemKind.SHOW, 0),
+            view.counts.get(ItemKind.EPISODE, 0),
+            view.library.path or "(imported)",
+        )
+        for view in views
+    ]
+    print_table(("name", "kind", "movies", "shows", "episodes", "folder"), rows)
+
+
+@app.command("grant")
+def grant(
+    name: str,
+    user_name: Annotated[str, typer.Argument(metavar="USER")],
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Let a user see a library."""
+    _set_grant(data, database, name, user_name, granted=True)
+    say(f"{user_name} sees {name}")
+
+
+@app.command("revoke")
+def revoke(
+    name: str,
+    user_name: Annotated[str, typer.Argument(metavar="USER")],
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Let a user no longer see a library. What they watched stays."""
+    _set_grant(data, database, name, user_name, granted=False)
+    say(f"{user_name} no longer sees {name}")
+
+
+def _set_grant(data: Path | None, database: str | None, name: str, user_name: str, *, granted: bool) -> None:
+    async def change(playhead: "Installation") -> None:
+        found = await playhead.accounts.find_user_named(user_name)
+        library = await playhead.catalogue.find_library(operator(), name)
+        await (playhead.accounts.grant if granted else playhead.accounts.revoke)(library.id, found.id)
+
+    run(data, database, change)
