@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 from av.subtitles.subtitle import SubtitleSet
 
-from screen import RED, painted
+from pictures import RED, painted
 
 SRT = "1\n00:00:01,000 --> 00:00:02,500\n<i>Hello</i> & you\n\n2\n00:00:03,000 --> 00:00:04,000\nTwo < three\n"
 

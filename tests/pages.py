@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from shelves import episode_id
+from large_libraries import episode_id
 from world import MOVIE, PASSWORD, RUNTIME_MS, World
 
 OWN = {"origin": "http://playhead.test"}
@@ -67,7 +67,7 @@ class Visitor:
         assert answer.status_code == 200, answer.text
 
     async def watch(self, *numbers: tuple[int, int]) -> None:
-        """Watch these episodes of `shelves.STATION` to their end, three hours after each other."""
+        """Watch these episodes of `large_libraries.STATION` to their end, three hours after each other."""
         for each in numbers:
             self.world.clock.advance(3 * 60 * 60 * 1000)
             await self.report(LENGTH_S, episode_id(*each), "episode")

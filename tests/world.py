@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import httpx
 from sqlalchemy import Connection, insert
 
+from fakes import Clock
 from playhead.asgi import Playhead
 from playhead.storage import schema
-from support import Clock
 
 PASSWORD = "correct horse battery"
 

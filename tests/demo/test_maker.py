@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from fakes import Clock, Ids
 from playhead.demo.films import FILMS, MEDIA, SERIES
 from playhead.demo.maker import ADMIN, MEMBER, Demo, DemoMaker, welcome
 from playhead.domain.model import ItemKind, Role
@@ -22,7 +23,6 @@ from playhead.services.catalogue import Catalogue
 from playhead.services.passwords import Passwords
 from playhead.services.scanning import Scanner, ScanTools
 from playhead.storage.engine.sqlite import SQLiteDatabase
-from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio
 

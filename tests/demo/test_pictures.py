@@ -6,6 +6,7 @@ import pytest
 
 from demo_clips import CLIPS, FONT
 from demo_pictures import paintings_of, write_pictures
+from pictures import colour_at, is_near, shape_of
 from playhead.demo.films import FILMS, MEDIA, SERIES
 from playhead.domain.artwork import ArtworkKind, PixelSize
 from playhead.domain.model import ItemKind
@@ -13,7 +14,6 @@ from playhead.media.artwork import Subject, find_images
 from playhead.media.pictures import picture_of_image
 from playhead.media.sidecars import find_sidecars
 from playhead.media.subtitles import webvtt_of_file
-from screen import colour_at, is_near, shape_of
 
 HARBOUR = "Harbour Lights (2019)"
 TIDAL = "Tidal Station (2021)"

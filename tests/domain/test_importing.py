@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+from fakes import Ids
 from playhead.domain.catalogue import Item, Library
 from playhead.domain.importing import (
     FAULTS_MAX,
@@ -19,7 +20,6 @@ from playhead.domain.importing import (
     wanted,
 )
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind
-from support import Ids
 
 FILMS = Library(LibraryId("f0000000-0000-4000-8000-000000000000"), "Films", LibraryKind.MOVIES, None, Instant(0))
 SERIES = Library(LibraryId("50000000-0000-4000-8000-000000000000"), "Series", LibraryKind.SHOWS, None, Instant(0))

@@ -7,6 +7,7 @@ from datetime import date
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakes import Ids
 from playhead.domain.catalogue import Item, MediaInfo, ParsedName
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 from playhead.domain.scanning import (
@@ -19,7 +20,6 @@ from playhead.domain.scanning import (
     compare,
     measure,
 )
-from support import Ids
 
 LIBRARY = LibraryId("lib")
 ELSEWHERE = LibraryId("other")
@@ -33,25 +33,25 @@ class Folder:
     def __init__(self) -> None:
         self.items: dict[ItemId, Item] = {}
         self._ids = Ids()
-        self.shelf = ScanIndex(LIBRARY, (), now=NOW, new_id=self._ids)
+        self.index = ScanIndex(LIBRARY, (), now=NOW, new_id=self._ids)
 
     def scan(self) -> ScanIndex:
-        self.shelf = ScanIndex(LIBRARY, self.items.values(), now=NOW, new_id=self._ids)
-        return self.shelf
+        self.index = ScanIndex(LIBRARY, self.items.values(), now=NOW, new_id=self._ids)
+        return self.index
 
     def finish(self) -> None:
-        self.shelf.finish()
+        self.index.finish()
         self.store()
 
     def store(self) -> int:
-        changes = self.shelf.take_changes()
+        changes = self.index.take_changes()
         for item in (*changes.new, *changes.changed):
             self.items[item.id] = item
         return len(changes.new) + len(changes.changed)
 
     def place(self, reading: FileReading, before: KnownFile | None = None, *, same: bool = False) -> KnownFile:
         """Place a file and return it as the next scan will know it."""
-        links = self.shelf.place(reading, before, same_content=same)
+        links = self.index.place(reading, before, same_content=same)
         return known(links=links, duration_ms=reading.info.duration_ms)
 
     def first(self, *readings: FileReading) -> list[KnownFile]:
@@ -215,13 +215,13 @@ def test_a_removed_film_stays_as_removed_and_comes_back_as_the_same_item() -> No
     folder.scan()
     folder.finish()
     assert folder.item(old).removed_at == NOW
-    assert [item.title for item in folder.shelf.removed] == ["Heat"]
+    assert [item.title for item in folder.index.removed] == ["Heat"]
     folder.scan()
     new = folder.place(movie())
     folder.finish()
     assert new.links == old.links
     assert folder.item(new).removed_at is None
-    assert [item.title for item in folder.shelf.restored] == ["Heat"]
+    assert [item.title for item in folder.index.restored] == ["Heat"]
 
 
 def test_a_file_that_has_returned_brings_its_item_back() -> None:
@@ -336,7 +336,7 @@ def test_a_file_whose_item_went_to_another_library_must_be_placed_again() -> Non
     folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
     assert folder.scan().keep(old) is False
     assert folder.scan().keep(replace(old, links=())) is False
-    assert folder.shelf.keep(replace(old, fault="broken")) is True
+    assert folder.index.keep(replace(old, fault="broken")) is True
     new = folder.place(movie(external_ids={"tmdb": "949"}), old, same=True)
     folder.finish()
     assert new.links == old.links
@@ -346,12 +346,12 @@ def test_a_file_whose_item_went_to_another_library_must_be_placed_again() -> Non
 def test_a_scan_that_finds_everything_as_it_was_changes_nothing() -> None:
     folder = Folder()
     files = folder.first(movie(minutes=61), movie(minutes=60), episode(1, episode_end=2), episode(2))
-    shelf = folder.scan()
+    index = folder.scan()
     for file in files:
-        shelf.keep(file)
-    shelf.finish()
+        index.keep(file)
+    index.finish()
     assert folder.store() == 0
-    assert [*shelf.removed, *shelf.restored] == []
+    assert [*index.removed, *index.restored] == []
 
 
 def test_a_broken_file_is_no_reason_for_an_item_to_be_available() -> None:
@@ -550,10 +550,10 @@ def test_no_item_is_ever_lost_and_a_second_scan_changes_nothing(
     files = [folder.place(each) for each in after]
     folder.finish()
     assert ids <= set(folder.items)
-    shelf = folder.scan()
+    index = folder.scan()
     for file in files:
-        shelf.keep(file)
-    shelf.finish()
+        index.keep(file)
+    index.finish()
     assert folder.store() == 0
     available = {item.id for item in folder.items.values() if item.removed_at is None}
     linked = {link.item_id for file in files for link in file.links}

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from crew import Line, is_alive, lines_to_each, of_each, workers_of
 from device import Device
 from ledger import CLIENTS, Ledger, stock
 from postgres import Cluster
 from server import Server
+from worker_processes import WorkerConnection, connections_to_each, is_alive, one_for_each, workers_of
 from world import MOVIE
 
 WORKERS = 2
@@ -74,8 +74,8 @@ def are_up(workers: Server) -> dict[str, float]:
 
 
 def test_what_is_saved_through_one_is_read_through_the_other(workers: Server, token: str):
-    with lines_to_each(workers) as lines:
-        one, other = lines.values()
+    with connections_to_each(workers) as connections:
+        one, other = connections.values()
         for near, far, position in ((one, other, 100), (other, one, 200), (one, other, 50)):
             report = json.dumps({"position_seconds": position, "duration_seconds": 5400})
             assert near.ask("POST", URL, token, report)[0] == 200
@@ -90,9 +90,9 @@ def test_a_start_says_once_what_there_is_to_say(workers: Server):
     assert printed.count("listens on") == printed.count("/setup?token=") == 1
     assert "2 workers" in printed
     link = printed.partition("/setup?token=")[2].split()[0]
-    with lines_to_each(workers) as lines:
-        for line in lines.values():
-            assert line.ask("GET", f"/setup?token={link}", "")[0] == 200
+    with connections_to_each(workers) as connections:
+        for connection in connections.values():
+            assert connection.ask("GET", f"/setup?token={link}", "")[0] == 200
     assert workers.stop() == 0
     assert workers.printed() == printed
 
@@ -147,9 +147,9 @@ def test_one_that_dies_while_the_database_is_away_comes_back_with_it(
     finally:
         durable_cluster.start()
     assert settle(workers, without=killed)
-    with lines_to_each(workers) as lines:
-        for line in lines.values():
-            assert line.ask("POST", URL, token, REPORT)[0] == 200
+    with connections_to_each(workers) as connections:
+        for connection in connections.values():
+            assert connection.ask("POST", URL, token, REPORT)[0] == 200
     assert "Traceback" not in workers.printed()
 
 
@@ -211,22 +211,22 @@ def test_the_workers_end_when_their_parent_is_killed(workers: Server, token: str
 
 
 def test_a_token_that_one_revokes_is_worth_nothing_to_the_others_within_a_second(workers: Server, token: str):
-    with lines_to_each(workers) as lines:
-        one, other = lines.values()
+    with connections_to_each(workers) as connections:
+        one, other = connections.values()
         made = json.loads(one.ask("POST", "/api/v1/tokens", token, '{"name": "phone"}')[1])
-        for line in (one, other, one, other):  # both have looked it up, and believe it
-            assert line.ask("POST", URL, made["token"], REPORT)[0] == 200
+        for connection in (one, other, one, other):  # both have looked it up, and believe it
+            assert connection.ask("POST", URL, made["token"], REPORT)[0] == 200
         assert one.ask("DELETE", f"/api/v1/tokens/{made['id']}", token)[0] == 204
         assert one.ask("GET", URL, made["token"])[0] == 401
         assert workers.within(WITHIN_S, lambda: other.ask("GET", URL, made["token"])[0] == 401)
         assert other.ask("POST", URL, made["token"], REPORT)[0] == 401
 
 
-def position_told(device: Device, line: Line, token: str) -> float:
+def position_told(device: Device, connection: WorkerConnection, token: str) -> float:
     """Return where a device is after its next event. One that is told to look at everything again does."""
     name, data = device.event()
     if name == "refetch":
-        return json.loads(line.ask("GET", URL, token)[1])["position_seconds"]
+        return json.loads(connection.ask("GET", URL, token)[1])["position_seconds"]
     assert name == "progress"
     return data["progress"]["position_seconds"]
 
@@ -236,24 +236,24 @@ def test_live_changes_reach_the_devices_of_every_worker(workers: Server, token: 
         device = Device(workers, token)
         return device, device.socket
 
-    with of_each(workers, listen) as devices, lines_to_each(workers) as lines:
+    with one_for_each(workers, listen) as devices, connections_to_each(workers) as connections:
         for position in (100, 200):
             report = json.dumps({"position_seconds": position, "duration_seconds": 5400})
-            assert lines[min(devices)].ask("POST", URL, token, report)[0] == 200
+            assert connections[min(devices)].ask("POST", URL, token, report)[0] == 200
             saved_at = time.monotonic()
             for device in devices.values():
-                while position_told(device, lines[min(devices)], token) != position:
+                while position_told(device, connections[min(devices)], token) != position:
                     assert time.monotonic() - saved_at < WITHIN_S
                 assert time.monotonic() - saved_at < WITHIN_S
 
 
 def test_whoever_is_asked_for_numbers_tells_those_of_all(workers: Server, token: str):
-    with lines_to_each(workers) as lines:
-        for number, line in enumerate(lines.values(), 1):
+    with connections_to_each(workers) as connections:
+        for number, connection in enumerate(connections.values(), 1):
             for _ in range(number):
-                assert line.ask("POST", URL, token, REPORT)[0] == 200
-        for line in lines.values():
-            families = text_string_to_metric_families(line.ask("GET", "/metrics", "")[1].decode())
+                assert connection.ask("POST", URL, token, REPORT)[0] == 200
+        for connection in connections.values():
+            families = text_string_to_metric_families(connection.ask("GET", "/metrics", "")[1].decode())
             samples = [sample for family in families for sample in family.samples]
             assert {sample.labels["worker"] for sample in samples} == {"0", "1"}
             saves = [
@@ -269,11 +269,11 @@ def test_whoever_is_asked_for_numbers_tells_those_of_all(workers: Server, token:
 
 def test_one_that_does_not_answer_is_told_to_be_down(workers: Server, token: str):
     del token
-    with lines_to_each(workers) as lines:
-        hung, asked = lines
+    with connections_to_each(workers) as connections:
+        hung, asked = connections
         os.kill(hung, signal.SIGSTOP)
         try:
-            answer = lines[asked].ask("GET", "/metrics", "")[1].decode()
+            answer = connections[asked].ask("GET", "/metrics", "")[1].decode()
             assert sorted(
                 sample.value
                 for family in text_string_to_metric_families(answer)

@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
+from fakes import Clock
 from playhead.asgi import Playhead
 from playhead.bootstrap import open_installation
 from playhead.config import Settings
 from playhead.domain.model import Instant, Role
 from playhead.services.accounts import Accounts
-from support import Clock
 from world import LIBRARY, PASSWORD, World, stock_library
 
 # At full cost, hashing three passwords takes longer than most tests. tests/services/test_passwords.py tests that cost.

@@ -3,28 +3,28 @@
 import pytest
 
 from listener import Listener
-from shelf import DAY_MS, HOUR_MS, MINUTE_MS, Shelf, id_of
+from sample_library import DAY_MS, HOUR_MS, MINUTE_MS, SampleLibrary, id_of
 from world import NOWHERE, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 
 @pytest.fixture
-async def shelf(world: World) -> Shelf:
+async def library(world: World) -> SampleLibrary:
     """Three movies, and a show of two seasons."""
-    shelf = Shelf(world)
-    await shelf.open()
-    await shelf.add_movies("Alien", "Brazil", "Casino")
-    await shelf.add_show("Tides", "1x01", "1x02", "1x03", "2x01")
-    return shelf
+    library = SampleLibrary(world)
+    await library.open()
+    await library.add_movies("Alien", "Brazil", "Casino")
+    await library.add_show("Tides", "1x01", "1x02", "1x03", "2x01")
+    return library
 
 
 # What has a card
 
 
-async def test_a_card_says_what_to_play_and_why(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    (card,) = (await shelf.get("continue-watching"))["items"]
+async def test_a_card_says_what_to_play_and_why(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    (card,) = (await library.get("continue-watching"))["items"]
     assert card == {
         "item": {
             "id": id_of("Tides 1x02"),
@@ -62,9 +62,9 @@ async def test_a_card_says_what_to_play_and_why(shelf: Shelf):
     }
 
 
-async def test_the_card_of_a_movie_has_its_progress_and_no_show(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    (card,) = (await shelf.get("continue-watching"))["items"]
+async def test_the_card_of_a_movie_has_its_progress_and_no_show(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    (card,) = (await library.get("continue-watching"))["items"]
     assert (card["item"]["title"], card["show"], card["kind"]) == ("Alien", None, "continue")
     progress = (card["position_seconds"], card["duration_seconds"], card["completion_percentage"])
     assert progress == (3000, 5400, 55.56)
@@ -73,253 +73,253 @@ async def test_the_card_of_a_movie_has_its_progress_and_no_show(shelf: Shelf):
 
 
 @pytest.mark.parametrize("position", [0, 119, 4860, 5400])
-async def test_what_is_barely_begun_or_finished_has_none(shelf: Shelf, position: float):
-    await shelf.watch("Alien", to=position)
-    assert await shelf.cards() == []
+async def test_what_is_barely_begun_or_finished_has_none(library: SampleLibrary, position: float):
+    await library.watch("Alien", to=position)
+    assert await library.cards() == []
 
 
-async def test_example_5_is_on_it(shelf: Shelf):
-    await shelf.watch("Alien", to=4900)
-    assert await shelf.cards() == []
-    shelf.clock.advance(DAY_MS)
+async def test_example_5_is_on_it(library: SampleLibrary):
+    await library.watch("Alien", to=4900)
+    assert await library.cards() == []
+    library.clock.advance(DAY_MS)
     for position in (600, 3000):
-        await shelf.watch("Alien", to=position)
-    assert await shelf.cards() == [("Alien", "continue")]
+        await library.watch("Alien", to=position)
+    assert await library.cards() == [("Alien", "continue")]
 
 
-async def test_a_film_that_was_watched_is_on_it_only_once_it_was_armed_again(shelf: Shelf):
+async def test_a_film_that_was_watched_is_on_it_only_once_it_was_armed_again(library: SampleLibrary):
     for position in (4900, 4000):  # back from the credits, and not below 70 %
-        await shelf.watch("Alien", to=position)
-    assert await shelf.cards() == []
+        await library.watch("Alien", to=position)
+    assert await library.cards() == []
 
 
-async def test_behind_the_start_of_its_credits_a_film_is_finished(shelf: Shelf):
-    await shelf.change("Alien", credits_ms=4_000_000)
-    await shelf.watch("Alien", to=3999)
-    assert await shelf.cards() == [("Alien", "continue")]
-    await shelf.watch("Alien", to=4000)
-    assert await shelf.cards() == []
+async def test_behind_the_start_of_its_credits_a_film_is_finished(library: SampleLibrary):
+    await library.change("Alien", credits_ms=4_000_000)
+    await library.watch("Alien", to=3999)
+    assert await library.cards() == [("Alien", "continue")]
+    await library.watch("Alien", to=4000)
+    assert await library.cards() == []
 
 
-async def test_a_show_has_one_card_its_begun_episode_that_was_active_last(shelf: Shelf):
-    await shelf.watch("Tides 2x01", "Tides 1x03", "Tides 1x02", to=3000)
-    assert await shelf.cards() == [("Tides 1x02", "continue")]
+async def test_a_show_has_one_card_its_begun_episode_that_was_active_last(library: SampleLibrary):
+    await library.watch("Tides 2x01", "Tides 1x03", "Tides 1x02", to=3000)
+    assert await library.cards() == [("Tides 1x02", "continue")]
 
 
-async def test_a_begun_episode_comes_before_what_would_be_next(shelf: Shelf):
-    await shelf.watch("Tides 1x03", to=3000)
-    await shelf.watch("Tides 1x01")
-    assert await shelf.cards() == [("Tides 1x03", "continue")]
-    (card,) = (await shelf.get("continue-watching"))["items"]
+async def test_a_begun_episode_comes_before_what_would_be_next(library: SampleLibrary):
+    await library.watch("Tides 1x03", to=3000)
+    await library.watch("Tides 1x01")
+    assert await library.cards() == [("Tides 1x03", "continue")]
+    (card,) = (await library.get("continue-watching"))["items"]
     assert card["active_at"] == "2025-11-08T22:01:00Z"
 
 
-async def test_a_show_that_is_watched_to_its_end_comes_back_with_its_next_season(shelf: Shelf):
-    await shelf.watch("Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
-    assert await shelf.cards() == []
-    await shelf.add_show("Tides", "3x01")
-    assert await shelf.cards() == [("Tides 3x01", "next")]
+async def test_a_show_that_is_watched_to_its_end_comes_back_with_its_next_season(library: SampleLibrary):
+    await library.watch("Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
+    assert await library.cards() == []
+    await library.add_show("Tides", "3x01")
+    assert await library.cards() == [("Tides 3x01", "next")]
 
 
-async def test_a_show_of_which_an_episode_was_only_looked_into_has_none(shelf: Shelf):
-    await shelf.watch("Tides 1x01", to=60)
-    assert await shelf.cards() == []
-    assert await shelf.next_up("Tides") == ("start", "Tides 1x01")
+async def test_a_show_of_which_an_episode_was_only_looked_into_has_none(library: SampleLibrary):
+    await library.watch("Tides 1x01", to=60)
+    assert await library.cards() == []
+    assert await library.next_up("Tides") == ("start", "Tides 1x01")
 
 
-async def test_a_mark_is_no_activity(shelf: Shelf):
-    await shelf.player("Tides 1x01").mark()
-    assert await shelf.cards() == []
-    assert await shelf.next_up("Tides") == ("next", "Tides 1x02")
+async def test_a_mark_is_no_activity(library: SampleLibrary):
+    await library.player("Tides 1x01").mark()
+    assert await library.cards() == []
+    assert await library.next_up("Tides") == ("next", "Tides 1x02")
 
 
-async def test_going_back_to_a_kept_point_is_activity(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await shelf.watch("Alien", to=0)
-    await shelf.watch("Brazil", to=3000)
-    await shelf.player("Alien").restore(3000)
-    assert await shelf.cards() == [("Alien", "continue"), ("Brazil", "continue")]
+async def test_going_back_to_a_kept_point_is_activity(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await library.watch("Alien", to=0)
+    await library.watch("Brazil", to=3000)
+    await library.player("Alien").restore(3000)
+    assert await library.cards() == [("Alien", "continue"), ("Brazil", "continue")]
 
 
-async def test_a_show_that_is_watched_once_more_goes_on_with_watched_episodes(shelf: Shelf):
-    await shelf.watch("Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
-    shelf.clock.advance(DAY_MS)
+async def test_a_show_that_is_watched_once_more_goes_on_with_watched_episodes(library: SampleLibrary):
+    await library.watch("Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
+    library.clock.advance(DAY_MS)
     for position in (600, 5400):
-        await shelf.watch("Tides 1x01", to=position)
-    assert await shelf.cards() == [("Tides 1x02", "rewatch")]
+        await library.watch("Tides 1x01", to=position)
+    assert await library.cards() == [("Tides 1x02", "rewatch")]
 
 
 # Which, how many, in which order
 
 
-async def test_newest_activity_comes_first_then_the_id(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
+async def test_newest_activity_comes_first_then_the_id(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
     for name in ("Brazil", "Casino", "Tides 1x01"):
-        await shelf.player(name).report(3000)
-    cards = [name for name, _ in await shelf.cards()]
+        await library.player(name).report(3000)
+    cards = [name for name, _ in await library.cards()]
     assert cards == [*sorted(("Brazil", "Casino", "Tides 1x01"), key=lambda name: id_of(name.split()[0])), "Alien"]
 
 
-async def test_twenty_are_shown_unless_another_number_is_asked_for(shelf: Shelf):
+async def test_twenty_are_shown_unless_another_number_is_asked_for(library: SampleLibrary):
     names = [f"Film {number:02}" for number in range(30)]
-    await shelf.add_movies(*names)
-    await shelf.watch(*names, to=3000)
+    await library.add_movies(*names)
+    await library.watch(*names, to=3000)
     newest = [(name, "continue") for name in reversed(names)]
-    assert await shelf.cards() == newest[:20]
-    assert await shelf.cards("?limit=25") == newest[:25]
-    assert await shelf.cards("?limit=200") == newest
-    assert await shelf.cards("?limit=1") == newest[:1]
+    assert await library.cards() == newest[:20]
+    assert await library.cards("?limit=25") == newest[:25]
+    assert await library.cards("?limit=200") == newest
+    assert await library.cards("?limit=1") == newest[:1]
 
 
 @pytest.mark.parametrize("limit", ["0", "201", "-1", "many", ""])
-async def test_another_number_is_refused(shelf: Shelf, limit: str):
-    response = await shelf.ask("GET", f"continue-watching?limit={limit}")
+async def test_another_number_is_refused(library: SampleLibrary, limit: str):
+    response = await library.ask("GET", f"continue-watching?limit={limit}")
     assert (response.status_code, [*response.json()["details"]]) == (422, ["limit"])
 
 
-async def test_cards_that_cannot_be_are_made_up_for_by_older_ones(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    shelf.clock.advance(30 * DAY_MS)
+async def test_cards_that_cannot_be_are_made_up_for_by_older_ones(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    library.clock.advance(30 * DAY_MS)
     for number in range(25):  # shows of one episode, which is watched: nothing is left to play
-        await shelf.add_show(f"Show {number}", "1x01")
-        await shelf.watch(f"Show {number} 1x01")
-    await shelf.watch("Brazil", to=3000)
-    assert await shelf.cards("?limit=2") == [("Brazil", "continue"), ("Alien", "continue")]
+        await library.add_show(f"Show {number}", "1x01")
+        await library.watch(f"Show {number} 1x01")
+    await library.watch("Brazil", to=3000)
+    assert await library.cards("?limit=2") == [("Brazil", "continue"), ("Alien", "continue")]
 
 
-async def test_after_90_days_without_activity_a_card_is_left_out(shelf: Shelf):
-    began = shelf.clock()
-    await shelf.player("Alien").report(3000)
-    shelf.clock.now = began + 90 * DAY_MS
-    assert await shelf.cards() == [("Alien", "continue")]
-    shelf.clock.advance(1)
-    assert await shelf.cards() == []
-    await shelf.watch("Alien", to=3001)
-    assert await shelf.cards() == [("Alien", "continue")]
+async def test_after_90_days_without_activity_a_card_is_left_out(library: SampleLibrary):
+    began = library.clock()
+    await library.player("Alien").report(3000)
+    library.clock.now = began + 90 * DAY_MS
+    assert await library.cards() == [("Alien", "continue")]
+    library.clock.advance(1)
+    assert await library.cards() == []
+    await library.watch("Alien", to=3001)
+    assert await library.cards() == [("Alien", "continue")]
 
 
-async def test_the_activity_of_any_episode_is_the_shows(shelf: Shelf):
-    await shelf.watch("Tides 1x02", to=3000)
-    shelf.clock.advance(89 * DAY_MS)
-    await shelf.watch("Tides 1x01", to=60)
-    shelf.clock.advance(30 * DAY_MS)
-    assert await shelf.cards() == [("Tides 1x02", "continue")]
+async def test_the_activity_of_any_episode_is_the_shows(library: SampleLibrary):
+    await library.watch("Tides 1x02", to=3000)
+    library.clock.advance(89 * DAY_MS)
+    await library.watch("Tides 1x01", to=60)
+    library.clock.advance(30 * DAY_MS)
+    assert await library.cards() == [("Tides 1x02", "continue")]
 
 
 # What can be played, and by whom
 
 
-async def test_what_lost_its_file_has_no_card_until_it_is_back(shelf: Shelf):
-    await shelf.watch("Alien", "Tides 1x01", to=3000)
-    await shelf.remove("Alien", "Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
-    assert await shelf.cards() == []
-    await shelf.change("Alien", removed_at=None)
-    await shelf.change("Tides 1x01", removed_at=None)
-    assert await shelf.cards() == [("Tides 1x01", "continue"), ("Alien", "continue")]
+async def test_what_lost_its_file_has_no_card_until_it_is_back(library: SampleLibrary):
+    await library.watch("Alien", "Tides 1x01", to=3000)
+    await library.remove("Alien", "Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
+    assert await library.cards() == []
+    await library.change("Alien", removed_at=None)
+    await library.change("Tides 1x01", removed_at=None)
+    assert await library.cards() == [("Tides 1x01", "continue"), ("Alien", "continue")]
 
 
-async def test_a_begun_episode_without_a_file_gives_way_to_what_can_be_played(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    await shelf.watch("Tides 1x02", to=3000)
-    await shelf.remove("Tides 1x02")
-    assert await shelf.cards() == [("Tides 1x03", "next")]
+async def test_a_begun_episode_without_a_file_gives_way_to_what_can_be_played(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    await library.watch("Tides 1x02", to=3000)
+    await library.remove("Tides 1x02")
+    assert await library.cards() == [("Tides 1x03", "next")]
 
 
-async def test_of_a_library_that_is_not_granted_nothing_is_shown(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    await shelf.watch("Alien", to=3000)
-    await shelf.revoke()
-    assert await shelf.cards() == []
-    await shelf.grant()
-    assert await shelf.cards() == [("Alien", "continue"), ("Tides 1x02", "next")]
+async def test_of_a_library_that_is_not_granted_nothing_is_shown(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    await library.watch("Alien", to=3000)
+    await library.revoke()
+    assert await library.cards() == []
+    await library.grant()
+    assert await library.cards() == [("Alien", "continue"), ("Tides 1x02", "next")]
 
 
-async def test_it_is_everybodys_own(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await shelf.player("Brazil", shelf.world.admin).report(3000)
-    assert await shelf.cards() == [("Alien", "continue")]
-    assert await shelf.cards(headers=shelf.world.admin) == [("Brazil", "continue")]
-    assert await shelf.cards(headers=shelf.world.stranger) == []
+async def test_it_is_everybodys_own(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await library.player("Brazil", library.world.admin).report(3000)
+    assert await library.cards() == [("Alien", "continue")]
+    assert await library.cards(headers=library.world.admin) == [("Brazil", "continue")]
+    assert await library.cards(headers=library.world.stranger) == []
 
 
 # Hidden
 
 
-async def hide(shelf: Shelf, name: str) -> None:
+async def hide(library: SampleLibrary, name: str) -> None:
     """Hide a card; what comes after it comes a minute later."""
-    await shelf.do("PUT", f"continue-watching/{id_of(name)}/hidden")
-    shelf.clock.advance(MINUTE_MS)
+    await library.do("PUT", f"continue-watching/{id_of(name)}/hidden")
+    library.clock.advance(MINUTE_MS)
 
 
-async def test_a_hidden_card_comes_back_with_the_next_activity(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await hide(shelf, "Alien")
-    assert await shelf.cards() == []
-    await shelf.watch("Alien", to=3001)
-    assert await shelf.cards() == [("Alien", "continue")]
+async def test_a_hidden_card_comes_back_with_the_next_activity(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await hide(library, "Alien")
+    assert await library.cards() == []
+    await library.watch("Alien", to=3001)
+    assert await library.cards() == [("Alien", "continue")]
 
 
-async def test_a_late_report_unhides_nothing(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await hide(shelf, "Alien")
-    await shelf.watch("Alien", to=2000, observed_at="2025-11-08T20:00:00Z")
-    assert await shelf.cards() == []
+async def test_a_late_report_unhides_nothing(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await hide(library, "Alien")
+    await library.watch("Alien", to=2000, observed_at="2025-11-08T20:00:00Z")
+    assert await library.cards() == []
 
 
-async def test_a_mark_unhides_nothing(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    await hide(shelf, "Tides")
-    await shelf.player("Tides 1x02").mark()
-    assert await shelf.cards() == []
+async def test_a_mark_unhides_nothing(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    await hide(library, "Tides")
+    await library.player("Tides 1x02").mark()
+    assert await library.cards() == []
 
 
-async def test_a_hidden_card_can_be_shown_again(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
+async def test_a_hidden_card_can_be_shown_again(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
     for _ in range(2):
-        await hide(shelf, "Alien")
+        await hide(library, "Alien")
     for _ in range(2):
-        await shelf.do("DELETE", f"continue-watching/{id_of('Alien')}/hidden")
-    assert await shelf.cards() == [("Alien", "continue")]
+        await library.do("DELETE", f"continue-watching/{id_of('Alien')}/hidden")
+    assert await library.cards() == [("Alien", "continue")]
 
 
 @pytest.mark.parametrize("name", ["Tides", "Tides 1x02"])
-async def test_an_episode_is_hidden_with_its_show_until_any_of_them_is_watched(shelf: Shelf, name: str):
-    await shelf.watch("Tides 1x01")
-    await hide(shelf, name)
-    assert await shelf.cards() == []
-    assert (await shelf.player("Tides 1x03").state())["hidden"]
-    await shelf.watch("Tides 1x03", to=3000)
-    assert await shelf.cards() == [("Tides 1x03", "continue")]
+async def test_an_episode_is_hidden_with_its_show_until_any_of_them_is_watched(library: SampleLibrary, name: str):
+    await library.watch("Tides 1x01")
+    await hide(library, name)
+    assert await library.cards() == []
+    assert (await library.player("Tides 1x03").state())["hidden"]
+    await library.watch("Tides 1x03", to=3000)
+    assert await library.cards() == [("Tides 1x03", "continue")]
 
 
-async def test_hiding_is_ones_own(shelf: Shelf):
-    admin = shelf.world.admin
-    await shelf.watch("Alien", to=3000)
-    await shelf.player("Alien", admin).report(3000)
-    await shelf.ask("PUT", f"continue-watching/{id_of('Alien')}/hidden", headers=admin)
-    assert await shelf.cards() == [("Alien", "continue")]
-    assert await shelf.cards(headers=admin) == []
+async def test_hiding_is_ones_own(library: SampleLibrary):
+    admin = library.world.admin
+    await library.watch("Alien", to=3000)
+    await library.player("Alien", admin).report(3000)
+    await library.ask("PUT", f"continue-watching/{id_of('Alien')}/hidden", headers=admin)
+    assert await library.cards() == [("Alien", "continue")]
+    assert await library.cards(headers=admin) == []
 
 
 # Snoozed
 
 
-async def test_a_snoozed_card_comes_back_at_its_time_and_not_before(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await shelf.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2025-11-09T22:00:00+01:00"})
-    await shelf.watch("Alien", to=3001)
-    shelf.clock.advance(22 * HOUR_MS)
-    assert await shelf.cards() == []
-    shelf.clock.advance(HOUR_MS)
-    assert await shelf.cards() == [("Alien", "continue")]
+async def test_a_snoozed_card_comes_back_at_its_time_and_not_before(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await library.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2025-11-09T22:00:00+01:00"})
+    await library.watch("Alien", to=3001)
+    library.clock.advance(22 * HOUR_MS)
+    assert await library.cards() == []
+    library.clock.advance(HOUR_MS)
+    assert await library.cards() == [("Alien", "continue")]
 
 
-async def test_a_snoozed_card_can_be_woken(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    await shelf.do("PUT", f"items/{id_of('Tides 1x02')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
-    assert await shelf.cards() == []
-    await shelf.do("DELETE", f"items/{id_of('Tides')}/snoozed")
-    assert await shelf.cards() == [("Tides 1x02", "next")]
+async def test_a_snoozed_card_can_be_woken(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    await library.do("PUT", f"items/{id_of('Tides 1x02')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
+    assert await library.cards() == []
+    await library.do("DELETE", f"items/{id_of('Tides')}/snoozed")
+    assert await library.cards() == [("Tides 1x02", "next")]
 
 
 @pytest.mark.parametrize(
@@ -334,72 +334,72 @@ async def test_a_snoozed_card_can_be_woken(shelf: Shelf):
         ({"until": "1969-01-01T00:00:00Z"}, "must lie ahead"),
     ],
 )
-async def test_until_is_a_time_that_lies_ahead(shelf: Shelf, body: dict[str, object], fault: str):
-    response = await shelf.ask("PUT", f"items/{id_of('Alien')}/snoozed", body)
+async def test_until_is_a_time_that_lies_ahead(library: SampleLibrary, body: dict[str, object], fault: str):
+    response = await library.ask("PUT", f"items/{id_of('Alien')}/snoozed", body)
     assert (response.status_code, response.json()["details"]) == (422, {"until": [fault]})
 
 
-async def test_a_card_can_be_snoozed_until_the_end_of_all_calendars(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await shelf.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "9999-12-31T23:59:59.999Z"})
-    assert await shelf.cards() == []
+async def test_a_card_can_be_snoozed_until_the_end_of_all_calendars(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await library.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "9999-12-31T23:59:59.999Z"})
+    assert await library.cards() == []
 
 
 # Dropped
 
 
-async def test_a_dropped_show_stays_away_whatever_is_watched_of_it(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    await shelf.do("PUT", f"shows/{id_of('Tides')}/dropped")
-    await shelf.watch("Tides 1x02", to=3000)
-    assert await shelf.cards() == []
-    assert (await shelf.player("Tides 1x02").state())["position_seconds"] == 3000
-    await shelf.do("DELETE", f"shows/{id_of('Tides')}/dropped")
-    assert await shelf.cards() == [("Tides 1x02", "continue")]
+async def test_a_dropped_show_stays_away_whatever_is_watched_of_it(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    await library.do("PUT", f"shows/{id_of('Tides')}/dropped")
+    await library.watch("Tides 1x02", to=3000)
+    assert await library.cards() == []
+    assert (await library.player("Tides 1x02").state())["position_seconds"] == 3000
+    await library.do("DELETE", f"shows/{id_of('Tides')}/dropped")
+    assert await library.cards() == [("Tides 1x02", "continue")]
 
 
-async def test_who_asks_for_a_dropped_show_is_told_what_is_next(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    await shelf.do("PUT", f"shows/{id_of('Tides')}/dropped")
-    assert await shelf.next_up("Tides") == ("next", "Tides 1x02")
+async def test_who_asks_for_a_dropped_show_is_told_what_is_next(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    await library.do("PUT", f"shows/{id_of('Tides')}/dropped")
+    assert await library.next_up("Tides") == ("next", "Tides 1x02")
 
 
-async def test_hidden_snoozed_and_dropped_are_three_states_of_their_own(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
+async def test_hidden_snoozed_and_dropped_are_three_states_of_their_own(library: SampleLibrary):
+    await library.watch("Tides 1x01")
     show = id_of("Tides")
-    await shelf.do("PUT", f"continue-watching/{show}/hidden")
-    await shelf.do("PUT", f"items/{show}/snoozed", {"until": "2026-01-01T00:00:00Z"})
-    await shelf.do("PUT", f"shows/{show}/dropped")
+    await library.do("PUT", f"continue-watching/{show}/hidden")
+    await library.do("PUT", f"items/{show}/snoozed", {"until": "2026-01-01T00:00:00Z"})
+    await library.do("PUT", f"shows/{show}/dropped")
     for path in (f"shows/{show}/dropped", f"items/{show}/snoozed"):
-        await shelf.do("DELETE", path)
-        assert await shelf.cards() == []
-    await shelf.do("DELETE", f"continue-watching/{show}/hidden")
-    assert await shelf.cards() == [("Tides 1x02", "next")]
+        await library.do("DELETE", path)
+        assert await library.cards() == []
+    await library.do("DELETE", f"continue-watching/{show}/hidden")
+    assert await library.cards() == [("Tides 1x02", "next")]
 
 
-async def test_none_of_them_touches_a_position(shelf: Shelf):
-    await shelf.watch("Tides 1x01", to=3000)
-    before = await shelf.player("Tides 1x01").state()
+async def test_none_of_them_touches_a_position(library: SampleLibrary):
+    await library.watch("Tides 1x01", to=3000)
+    before = await library.player("Tides 1x01").state()
     show = id_of("Tides")
-    await shelf.do("PUT", f"shows/{show}/dropped")
-    await shelf.do("PUT", f"items/{show}/snoozed", {"until": "2026-01-01T00:00:00Z"})
-    await shelf.do("PUT", f"continue-watching/{show}/hidden")
-    assert await shelf.player("Tides 1x01").state() == before | {"hidden": True}
+    await library.do("PUT", f"shows/{show}/dropped")
+    await library.do("PUT", f"items/{show}/snoozed", {"until": "2026-01-01T00:00:00Z"})
+    await library.do("PUT", f"continue-watching/{show}/hidden")
+    assert await library.player("Tides 1x01").state() == before | {"hidden": True}
 
 
 # Who is told, who may, and what there is
 
 
-async def test_the_users_other_devices_are_told_which_card_changed(shelf: Shelf):
-    await shelf.watch("Tides 1x01")
-    await shelf.do("DELETE", f"shows/{id_of('Tides')}/dropped")  # changes nothing, and nobody is told
+async def test_the_users_other_devices_are_told_which_card_changed(library: SampleLibrary):
+    await library.watch("Tides 1x01")
+    await library.do("DELETE", f"shows/{id_of('Tides')}/dropped")  # changes nothing, and nobody is told
     async with (
-        Listener(shelf.world.playhead, shelf.world.member) as device,
-        Listener(shelf.world.playhead, shelf.world.admin) as other,
+        Listener(library.world.playhead, library.world.member) as device,
+        Listener(library.world.playhead, library.world.admin) as other,
     ):
-        await shelf.do("PUT", f"continue-watching/{id_of('Tides 1x02')}/hidden")
+        await library.do("PUT", f"continue-watching/{id_of('Tides 1x02')}/hidden")
         assert await device.event() == ("lists", {"items": [id_of("Tides")]})
-        await shelf.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
+        await library.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
         assert await device.event() == ("lists", {"items": [id_of("Alien")]})
         assert other.is_silent
 
@@ -416,40 +416,40 @@ ROUTES = (
 
 
 @pytest.mark.parametrize(("method", "path", "missing"), ROUTES)
-async def test_the_errors_are_those_of_the_frozen_routes(shelf: Shelf, method: str, path: str, missing: str):
+async def test_the_errors_are_those_of_the_frozen_routes(library: SampleLibrary, method: str, path: str, missing: str):
     body = {"until": "2026-01-01T00:00:00Z"} if (method, path) == ("PUT", "items/{}/snoozed") else None
     for item_id in (NOWHERE, "nonsense"):
-        response = await shelf.ask(method, path.format(item_id), body)
+        response = await library.ask(method, path.format(item_id), body)
         assert (response.status_code, response.json()["error"]) == (404, missing)
-    response = await shelf.ask(method, path.format(id_of("Tides")), body, headers=shelf.world.stranger)
+    response = await library.ask(method, path.format(id_of("Tides")), body, headers=library.world.stranger)
     assert (response.status_code, response.json()["error"]) == (403, "Access denied")
-    assert (await shelf.ask(method, path.format(id_of("Tides").upper()), body)).status_code in {200, 204}
+    assert (await library.ask(method, path.format(id_of("Tides").upper()), body)).status_code in {200, 204}
     if missing == "Show not found":
         for name in ("Alien", "Tides 1x01"):
-            response = await shelf.ask(method, path.format(id_of(name)), body)
+            response = await library.ask(method, path.format(id_of(name)), body)
             assert (response.status_code, response.json()["error"]) == (404, missing)
 
 
-async def test_what_cannot_be_played_just_now_can_be_decided_about(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await shelf.remove("Alien")
-    await hide(shelf, "Alien")
-    await shelf.change("Alien", removed_at=None)
-    assert await shelf.cards() == []
+async def test_what_cannot_be_played_just_now_can_be_decided_about(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await library.remove("Alien")
+    await hide(library, "Alien")
+    await library.change("Alien", removed_at=None)
+    assert await library.cards() == []
 
 
-async def test_a_user_who_is_gone_decides_nothing_more(shelf: Shelf):
-    member = shelf.world.user_ids["member"]
-    removed = await shelf.ask("DELETE", f"users/{member}", headers=shelf.world.admin)
+async def test_a_user_who_is_gone_decides_nothing_more(library: SampleLibrary):
+    member = library.world.user_ids["member"]
+    removed = await library.ask("DELETE", f"users/{member}", headers=library.world.admin)
     assert removed.status_code == 204
-    response = await shelf.ask("PUT", f"continue-watching/{id_of('Alien')}/hidden")
+    response = await library.ask("PUT", f"continue-watching/{id_of('Alien')}/hidden")
     assert (response.status_code, response.json()["error"]) == (401, "Not authenticated")
 
 
-async def test_forgetting_an_item_forgets_what_was_decided_about_its_card(shelf: Shelf):
-    await shelf.watch("Alien", to=3000)
-    await shelf.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
-    await shelf.player("Alien").forget()
-    shelf.clock.advance(MINUTE_MS)
-    await shelf.watch("Alien", to=3000)
-    assert await shelf.cards() == [("Alien", "continue")]
+async def test_forgetting_an_item_forgets_what_was_decided_about_its_card(library: SampleLibrary):
+    await library.watch("Alien", to=3000)
+    await library.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
+    await library.player("Alien").forget()
+    library.clock.advance(MINUTE_MS)
+    await library.watch("Alien", to=3000)
+    assert await library.cards() == [("Alien", "continue")]

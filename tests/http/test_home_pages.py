@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Connection, event, insert
 from sqlalchemy.engine import Engine
 
+from large_libraries import SERIES, STATION, episode_id, movie_id, stock_movies, stock_series
 from pages import LENGTH_S, OWN, Seen, Visitor, enter, submit, words
 from playhead.storage import schema
-from shelves import SERIES, STATION, episode_id, movie_id, stock_movies, stock_series
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
 pytestmark = pytest.mark.anyio
@@ -297,7 +297,7 @@ async def test_nothing_is_done_to_what_is_not_there(visitor: Visitor, path: str)
 # Libraries
 
 
-async def shelf(visitor: Visitor, path: str = FILMS) -> list[str]:
+async def listed(visitor: Visitor, path: str = FILMS) -> list[str]:
     answer = await visitor.world.client.get(path)
     assert answer.status_code == 200, answer.text
     return cards(answer.text)
@@ -312,25 +312,25 @@ async def test_a_library_of_movies_is_filtered_by_what_one_has_watched(visitor: 
     await visitor.report(LENGTH_S, again)
     visitor.world.clock.advance(DAY_MS // 2)
     await visitor.report(1000, again)
-    assert await shelf(visitor) == [MOVIE, begun, barely, watched, again, untouched]
-    assert await shelf(visitor, f"{FILMS}?show=unwatched") == [MOVIE, begun, barely, untouched]
-    assert await shelf(visitor, f"{FILMS}?show=in-progress") == [begun, again]
-    assert await shelf(visitor, f"{FILMS}?show=watched") == [watched, again]
-    assert await shelf(visitor, f"{FILMS}?show=nonsense") == await shelf(visitor)
+    assert await listed(visitor) == [MOVIE, begun, barely, watched, again, untouched]
+    assert await listed(visitor, f"{FILMS}?show=unwatched") == [MOVIE, begun, barely, untouched]
+    assert await listed(visitor, f"{FILMS}?show=in-progress") == [begun, again]
+    assert await listed(visitor, f"{FILMS}?show=watched") == [watched, again]
+    assert await listed(visitor, f"{FILMS}?show=nonsense") == await listed(visitor)
     await enter(visitor.world, "admin")
-    assert await shelf(visitor, f"{FILMS}?show=watched") == []
-    assert len(await shelf(visitor, f"{FILMS}?show=unwatched")) == 6
+    assert await listed(visitor, f"{FILMS}?show=watched") == []
+    assert len(await listed(visitor, f"{FILMS}?show=unwatched")) == 6
 
 
 async def test_a_library_of_movies_is_sorted_and_searched(visitor: Visitor):
     await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, [1, 2, 10]))
     one, two, ten = movie_id(1), movie_id(2), movie_id(10)
-    assert await shelf(visitor, f"{FILMS}?sort=-title") == [ten, two, one, MOVIE]
-    assert await shelf(visitor, f"{FILMS}?sort=-year") == [MOVIE, ten, two, one]
-    assert await shelf(visitor, f"{FILMS}?sort=added") == [MOVIE, one, two, ten]
-    assert await shelf(visitor, f"{FILMS}?sort=nonsense") == [MOVIE, one, two, ten]
-    assert await shelf(visitor, f"{FILMS}?find=re%C3%A9L+1") == [one, ten]
-    assert await shelf(visitor, f"{FILMS}?find=%00&show=unwatched") == [MOVIE, one, two, ten]
+    assert await listed(visitor, f"{FILMS}?sort=-title") == [ten, two, one, MOVIE]
+    assert await listed(visitor, f"{FILMS}?sort=-year") == [MOVIE, ten, two, one]
+    assert await listed(visitor, f"{FILMS}?sort=added") == [MOVIE, one, two, ten]
+    assert await listed(visitor, f"{FILMS}?sort=nonsense") == [MOVIE, one, two, ten]
+    assert await listed(visitor, f"{FILMS}?find=re%C3%A9L+1") == [one, ten]
+    assert await listed(visitor, f"{FILMS}?find=%00&show=unwatched") == [MOVIE, one, two, ten]
     assert "No matches" in words(await visitor.world.client.get(f"{FILMS}?find=nowhere"))
     assert "Nothing watched" in words(await visitor.world.client.get(f"{FILMS}?show=watched"))
 
@@ -363,16 +363,16 @@ async def test_a_place_that_is_none_is_refused(visitor: Visitor, cursor: str):
 
 async def test_a_library_of_shows_tells_how_many_episodes_are_left(visitor: Visitor):
     assert "5 unwatched Signal Hill" in words(await visitor.world.client.get(SHOWS))
-    assert await shelf(visitor, f"{SHOWS}?show=unwatched") == [STATION]
-    assert await shelf(visitor, f"{SHOWS}?show=in-progress") == []
+    assert await listed(visitor, f"{SHOWS}?show=unwatched") == [STATION]
+    assert await listed(visitor, f"{SHOWS}?show=in-progress") == []
     await visitor.watch((1, 1))
     assert "4 unwatched Signal Hill" in words(await visitor.world.client.get(SHOWS))
-    assert await shelf(visitor, f"{SHOWS}?show=in-progress") == [STATION]
-    assert await shelf(visitor, f"{SHOWS}?show=watched") == []
+    assert await listed(visitor, f"{SHOWS}?show=in-progress") == [STATION]
+    assert await listed(visitor, f"{SHOWS}?show=watched") == []
     await visitor.watch((1, 2), (1, 3), (2, 1), (2, 2))
     assert "Watched Signal Hill" in words(await visitor.world.client.get(SHOWS))
-    assert await shelf(visitor, f"{SHOWS}?show=watched") == [STATION]
-    assert await shelf(visitor, f"{SHOWS}?show=unwatched") == []
+    assert await listed(visitor, f"{SHOWS}?show=watched") == [STATION]
+    assert await listed(visitor, f"{SHOWS}?show=unwatched") == []
 
 
 async def test_a_library_that_was_not_granted_is_not_shown(visitor: Visitor):

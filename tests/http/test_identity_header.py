@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
+from fakes import Clock
 from pages import OWN, submit, words
 from playhead.asgi import Playhead
 from playhead.config import Settings
 from playhead.domain.model import Role
-from support import Clock
 from world import MOVIE, PASSWORD, stock_library
 
 pytestmark = pytest.mark.anyio

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
+from large_libraries import EPISODES, STATION, episode_id, stock_series
 from pages import LENGTH_S, Seen, Visitor, enter, submit, words
 from playhead.storage import schema
-from shelves import EPISODES, STATION, episode_id, stock_series
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
 pytestmark = pytest.mark.anyio

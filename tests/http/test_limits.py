@@ -7,6 +7,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection, Table, func, insert, select
 
+from fakes import Ids
 from playhead.domain.accounts import TokenKind
 from playhead.domain.limits import (
     DECISIONS_OF_USER,
@@ -18,7 +19,6 @@ from playhead.domain.limits import (
     Limit,
 )
 from playhead.storage import schema
-from support import Ids
 from world import EPISODE, LIBRARY, MOVIE, PASSWORD, SHOW, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]

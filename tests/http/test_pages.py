@@ -9,10 +9,10 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from fakes import Clock
 from pages import OWN, Seen, enter, submit
 from playhead.asgi import Playhead
 from playhead.config import Settings
-from support import Clock
 from world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio

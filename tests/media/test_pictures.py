@@ -6,10 +6,10 @@ from pathlib import Path
 import av
 import pytest
 
+from pictures import BLACK, BLUE, GREEN, RED, WHITE, checks, colour_at, film, image, is_near, painted, shape_of
 from playhead.domain.artwork import PixelSize
 from playhead.media.contents import Unusable
 from playhead.media.pictures import picture_of_film, picture_of_image
-from screen import BLACK, BLUE, GREEN, RED, WHITE, checks, colour_at, film, image, is_near, painted, shape_of
 
 POSTER, STILL = PixelSize(240, 360), PixelSize(240, 135)
 

@@ -6,13 +6,13 @@ import av
 import pytest
 
 from captions import ASS, SRT, VTT, film_with_subtitles
+from pictures import RED, film
 from playhead.domain.tracks import SubtitleTrack
 from playhead.media.contents import Unusable
 from playhead.media.probe import probe
 from playhead.media.sidecars import find_sidecars
 from playhead.media.subtitles import decoded, webvtt_of_file, webvtt_of_film
 from playhead.media.tracks import list_tracks
-from screen import RED, film
 
 FILM = "Heat (1995)/Heat (1995).mkv"
 

@@ -15,7 +15,7 @@ import pytest
 from compose_spec import PyCompose
 
 from clips import write_clip
-from image import ROOT, Image
+from container_image import ROOT, Image
 from playhead.config import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings
 
 FFMPEG = ("av", "av.libs")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-import work
+import worker_stubs
 from playhead.server.workers import Work, Workers, listen
 
 WITHIN_S = 20.0
@@ -97,7 +97,7 @@ def test_they_share_a_port_and_end_at_a_signal_with_status_0():
         found.append(run.processes())
         end(run)
 
-    run = Run(work.obey, look_and_end)
+    run = Run(worker_stubs.run_until_told, look_and_end)
     assert run() == 0
     assert run.times_ready == 1
     assert found[0].keys() == {0, 1}
@@ -117,7 +117,7 @@ def test_one_that_dies_is_replaced_and_its_callers_wait_meanwhile():
         assert before[1] not in run.processes().values()
         end(run)
 
-    assert Run(work.obey, kill_and_call)() == 0
+    assert Run(worker_stubs.run_until_told, kill_and_call)() == 0
     assert {answer.split()[0] for answer in answers} == {b"0", b"1"}
 
 
@@ -132,30 +132,30 @@ def test_one_that_dies_young_again_and_again_is_started_ever_more_slowly(tmp_pat
             time.sleep(0.05)
         end(run)  # the last one stays, so none dies while it is told to end
 
-    assert Run(partial(work.die_young, deaths), wait_and_end)() == 0
+    assert Run(partial(worker_stubs.die_soon, deaths), wait_and_end)() == 0
     times = [float(line) for line in deaths.read_text().splitlines()]
     pauses_s = [after - before for before, after in pairwise(times)]
     assert all(pause_s >= least_s for pause_s, least_s in zip(pauses_s, (1.0, 2.0), strict=True))
 
 
 def test_where_one_cannot_start_at_first_all_end_with_a_failure():
-    run = Run(work.fail_to_start, end)
+    run = Run(worker_stubs.fail_to_start, end)
     assert run() == 1
     assert run.times_ready == 0
 
 
 def test_a_second_signal_is_handed_on():
-    assert Run(work.insist, partial(end, times=2))() == 0
+    assert Run(worker_stubs.end_in_a_hurry, partial(end, times=2))() == 0
 
 
 def test_what_does_not_end_in_time_is_killed_and_that_is_a_failure():
     began = time.monotonic()
-    assert Run(work.hear_nothing, end, give_up_s=1.0)() == 1
+    assert Run(worker_stubs.never_end, end, give_up_s=1.0)() == 1
     assert time.monotonic() - began < WITHIN_S
 
 
 def test_one_that_fails_while_it_ends_is_a_failure():
-    assert Run(work.break_down, end)() == 1
+    assert Run(worker_stubs.end_with_failure, end)() == 1
 
 
 @pytest.fixture

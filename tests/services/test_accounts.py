@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
+from fakes import Clock, Ids, Stopwatch
 from playhead.domain.accounts import (
     FAILURES_OF_ADDRESS_ALLOWED,
     SIGN_INS_MAX,
@@ -26,7 +27,6 @@ from playhead.services.accounts import Accounts, Ended
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
-from support import Clock, Ids, Stopwatch
 
 T = TypeVar("T")
 

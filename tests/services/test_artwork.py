@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, update
 
+from fakes import Clock, Ids, settle
 from playhead.domain.artwork import ArtworkKind, PixelSize
 from playhead.domain.catalogue import Item, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
@@ -22,7 +23,6 @@ from playhead.services.catalogue import Catalogue
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Database
 from playhead.storage.scanning import FileChange
-from support import Clock, Ids, settle
 
 pytestmark = pytest.mark.anyio
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from fakes import Clock
 from playhead.domain.backups import Backup, BackupPlan
 from playhead.domain.model import Instant
 from playhead.services.backups import Backups
 from playhead.storage.engine.database import StorageRefused
 from playhead.storage.upkeep.backups import BackupFolder
-from support import Clock
 
 pytestmark = pytest.mark.anyio
 

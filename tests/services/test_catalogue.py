@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from fakes import Clock, Ids
 from playhead.domain.catalogue import Item, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
@@ -19,7 +20,6 @@ from playhead.services.cursors import SORTS
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange
-from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio
 

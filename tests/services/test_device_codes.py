@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import func, insert, select
 
+from fakes import Clock, Ids
 from playhead.domain.accounts import FAILURE_WINDOW_MS, Principal, TokenKind
 from playhead.domain.device_codes import (
     GUESSES_PER_ADDRESS_MAX,
@@ -27,7 +28,6 @@ from playhead.errors import Code, PlayheadError
 from playhead.services.device_codes import KNOWN_FOR_S, DeviceCodes, NewDeviceCode
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
-from support import Clock, Ids
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ import apsw
 import pytest
 
 from disks import faulty_disk
+from fakes import Clock, Ids
 from playhead.domain.accounts import Principal, TokenKind, User
 from playhead.domain.events import NAMED_MAX, SHOWN_MAX, Change, Topic
 from playhead.domain.limits import EVENT_STREAMS, EVENT_STREAMS_OF_USER, NOTICES_OF_STREAM
@@ -20,7 +21,6 @@ from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.storage.accounts import add_user
 from playhead.storage.engine.sqlite import SQLiteDatabase
-from support import Clock, Ids
 from world import MOVIE, stock_library
 
 pytestmark = pytest.mark.anyio

@@ -8,6 +8,7 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, delete, insert
 
+from fakes import Clock, Ids
 from playhead.bootstrap import Installation, open_installation
 from playhead.config import Settings
 from playhead.domain.limits import DECISIONS_OF_USER, PLAYS_OF_ITEM
@@ -15,7 +16,6 @@ from playhead.domain.model import ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import Event, Report
 from playhead.services.history import Rejected
 from playhead.storage import schema
-from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio
 

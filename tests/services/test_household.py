@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from fakes import Clock, Ids
 from playhead.domain.accounts import Principal, TokenKind
 from playhead.domain.household import DEVICE_LIFETIME_MS, PIN_FAILURES_MAX, TileEntry
 from playhead.domain.limits import HOUSEHOLD_DEVICES_OF_USER, PEOPLE_OF_DEVICE
@@ -19,7 +20,6 @@ from playhead.services.household import Household, SharedDevice
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
-from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio
 

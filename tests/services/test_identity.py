@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from fakes import Clock, Ids, Stopwatch
 from playhead.domain.accounts import Principal, TokenKind
 from playhead.domain.identity import GroupRules, Identity, IdentityRefusedError, Refusal
 from playhead.domain.model import LibraryId, Role, UserId
@@ -13,7 +14,6 @@ from playhead.services.accounts import Accounts
 from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
 from playhead.services.passwords import Passwords
 from playhead.storage.engine.database import Database
-from support import Clock, Ids, Stopwatch
 from world import LIBRARY, stock_library
 
 pytestmark = pytest.mark.anyio

@@ -7,6 +7,7 @@ from typing import TypeVar
 import pytest
 from sqlalchemy import Connection, func, insert, select
 
+from fakes import Clock, Ids
 from playhead.domain.importing import FAULTS_MAX, ImportEntry, LineFault, ShowName
 from playhead.domain.model import ItemId, ItemKind
 from playhead.errors import Code, PlayheadError
@@ -14,7 +15,6 @@ from playhead.services.importing import Importer, ImportReport
 from playhead.storage import schema
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.sqlite import SQLiteDatabase
-from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert
 
+from fakes import Clock, Ids
 from playhead.bootstrap import Installation, open_installation
 from playhead.config import Settings
 from playhead.domain.lists import ItemState, ListState, continue_watching, find_candidates, next_up
@@ -14,7 +15,6 @@ from playhead.domain.model import Instant, ItemId, LibraryId, Milliseconds, Role
 from playhead.domain.playback import Policy
 from playhead.services.access import Viewer
 from playhead.storage import schema
-from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio
 

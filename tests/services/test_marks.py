@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
+from fakes import Clock, Ids
 from playhead.domain.events import Change, Topic
 from playhead.domain.marks import UndoStep
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
@@ -19,7 +20,6 @@ from playhead.services.undoing import decode, encode
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.upkeep.checking import IntegrityFault, check_file, check_server
-from support import Clock, Ids
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, stock_library
 
 pytestmark = pytest.mark.anyio

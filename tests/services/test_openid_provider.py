@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from impostor import CLIENT_ID, OTHER_KEY, Impostor, encode, sign_with, sign_with_nothing
+from fakes import Clock, Stopwatch
 from playhead.domain.openid import Fault, OpenIDClient, OpenIDError, identity_of
 from playhead.services import openid_provider
 from playhead.services.openid_provider import Answer, Provider
-from support import Clock, Stopwatch
+from rogue_provider import CLIENT_ID, OTHER_KEY, RogueProvider, encode, sign_with, sign_with_nothing
 
 pytestmark = pytest.mark.anyio
 
@@ -25,8 +25,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def impostor(clock: Clock) -> Iterator[Impostor]:
-    with Impostor(lambda: clock.now // 1000) as running:
+def rogue(clock: Clock) -> Iterator[RogueProvider]:
+    with RogueProvider(lambda: clock.now // 1000) as running:
         running.nonce = "n"
         yield running
 
@@ -37,15 +37,15 @@ def watch() -> Stopwatch:
 
 
 @asynccontextmanager
-async def opened(impostor: Impostor, clock: Clock, watch: Stopwatch, secret: str) -> AsyncIterator[Provider]:
-    provider = Provider(OpenIDClient(impostor.issuer, CLIENT_ID, secret), clock=clock, monotonic=watch)
+async def opened(rogue: RogueProvider, clock: Clock, watch: Stopwatch, secret: str) -> AsyncIterator[Provider]:
+    provider = Provider(OpenIDClient(rogue.issuer, CLIENT_ID, secret), clock=clock, monotonic=watch)
     yield provider
     await provider.close()
 
 
 @pytest.fixture
-async def provider(impostor: Impostor, clock: Clock, watch: Stopwatch) -> AsyncIterator[Provider]:
-    async with opened(impostor, clock, watch, "s") as made:
+async def provider(rogue: RogueProvider, clock: Clock, watch: Stopwatch) -> AsyncIterator[Provider]:
+    async with opened(rogue, clock, watch, "s") as made:
         yield made
 
 
@@ -60,12 +60,12 @@ async def fault(provider: Provider) -> Fault:
 
 
 async def test_a_good_token_is_believed_and_what_it_lacks_comes_from_the_user_info(
-    impostor: Impostor, provider: Provider
+    rogue: RogueProvider, provider: Provider
 ):
     answer = await exchange(provider)
     person = identity_of(answer.claims, provider.client)
-    assert (person.issuer, person.subject, person.name, person.groups) == (impostor.issuer, "1", "anna", {"family"})
-    assert impostor.forms == [
+    assert (person.issuer, person.subject, person.name, person.groups) == (rogue.issuer, "1", "anna", {"family"})
+    assert rogue.forms == [
         {
             "grant_type": "authorization_code",
             "code": "code",
@@ -75,100 +75,100 @@ async def test_a_good_token_is_believed_and_what_it_lacks_comes_from_the_user_in
     ]
 
 
-async def test_the_user_info_cannot_replace_what_the_signed_token_says(impostor: Impostor, provider: Provider):
-    impostor.claims = {"preferred_username": "anna"}
-    impostor.userinfo = {"preferred_username": "boss", "iss": "https://evil.example"}
+async def test_the_user_info_cannot_replace_what_the_signed_token_says(rogue: RogueProvider, provider: Provider):
+    rogue.claims = {"preferred_username": "anna"}
+    rogue.userinfo = {"preferred_username": "boss", "iss": "https://evil.example"}
     assert (await exchange(provider)).claims["preferred_username"] == "anna"
 
 
-def with_claims(**claims: Any) -> Callable[[Impostor], None]:  # noqa: ANN401
-    def prepare(impostor: Impostor) -> None:
-        impostor.claims = claims
+def with_claims(**claims: Any) -> Callable[[RogueProvider], None]:  # noqa: ANN401
+    def prepare(rogue: RogueProvider) -> None:
+        rogue.claims = claims
 
     return prepare
 
 
-def with_times(**offsets_s: int) -> Callable[[Impostor], None]:
-    def prepare(impostor: Impostor) -> None:
-        impostor.claims = {name: impostor.now() + offset for name, offset in offsets_s.items()}
+def with_times(**offsets_s: int) -> Callable[[RogueProvider], None]:
+    def prepare(rogue: RogueProvider) -> None:
+        rogue.claims = {name: rogue.now() + offset for name, offset in offsets_s.items()}
 
     return prepare
 
 
-def unsigned(impostor: Impostor) -> None:
-    impostor.header, impostor.sign = {"alg": "none"}, sign_with_nothing
+def unsigned(rogue: RogueProvider) -> None:
+    rogue.header, rogue.sign = {"alg": "none"}, sign_with_nothing
 
 
-def signature_cut_off(impostor: Impostor) -> None:
-    impostor.sign = lambda header, claims: impostor.sign_well(header, claims).rpartition(".")[0] + "."
+def signature_cut_off(rogue: RogueProvider) -> None:
+    rogue.sign = lambda header, claims: rogue.sign_well(header, claims).rpartition(".")[0] + "."
 
 
-def payload_exchanged(impostor: Impostor) -> None:
+def payload_exchanged(rogue: RogueProvider) -> None:
     def sign(header: dict[str, Any], claims: dict[str, Any]) -> str:
-        head, _, signature = impostor.sign_well(header, claims).split(".")
+        head, _, signature = rogue.sign_well(header, claims).split(".")
         return f"{head}.{encode(claims | {'sub': 'boss'})}.{signature}"
 
-    impostor.sign = sign
+    rogue.sign = sign
 
 
-def hmac_with_public_key(form: str) -> Callable[[Impostor], None]:
-    def prepare(impostor: Impostor) -> None:
+def hmac_with_public_key(form: str) -> Callable[[RogueProvider], None]:
+    def prepare(rogue: RogueProvider) -> None:
         secrets = {
-            "pem": impostor.key.as_pem(private=False),
-            "jwk": json.dumps(impostor.public(impostor.key)).encode(),
-            "modulus": impostor.public(impostor.key)["n"].encode(),
+            "pem": rogue.key.as_pem(private=False),
+            "jwk": json.dumps(rogue.public(rogue.key)).encode(),
+            "modulus": rogue.public(rogue.key)["n"].encode(),
             "client secret": b"s" * 32,
         }
-        impostor.sign = sign_with(secrets[form])
+        rogue.sign = sign_with(secrets[form])
 
     return prepare
 
 
-def another_key_of_the_same_name(impostor: Impostor) -> None:
-    impostor.key = OTHER_KEY
+def another_key_of_the_same_name(rogue: RogueProvider) -> None:
+    rogue.key = OTHER_KEY
 
 
-def key_in_the_header(impostor: Impostor) -> None:
-    impostor.key = OTHER_KEY
-    impostor.header = {"kid": "mine", "jwk": OTHER_KEY.as_dict(private=False)}
+def key_in_the_header(rogue: RogueProvider) -> None:
+    rogue.key = OTHER_KEY
+    rogue.header = {"kid": "mine", "jwk": OTHER_KEY.as_dict(private=False)}
 
 
-def unknown_key(impostor: Impostor) -> None:
-    impostor.header = {"kid": "unknown"}
+def unknown_key(rogue: RogueProvider) -> None:
+    rogue.header = {"kid": "unknown"}
 
 
-def key_for_encryption(impostor: Impostor) -> None:
-    impostor.keys = [{**impostor.keys[0], "use": "enc"}]
+def key_for_encryption(rogue: RogueProvider) -> None:
+    rogue.keys = [{**rogue.keys[0], "use": "enc"}]
 
 
-def two_keys_of_one_name(impostor: Impostor) -> None:
-    impostor.keys = [impostor.keys[0], {**impostor.public(OTHER_KEY), "kid": "first"}]
+def two_keys_of_one_name(rogue: RogueProvider) -> None:
+    rogue.keys = [rogue.keys[0], {**rogue.public(OTHER_KEY), "kid": "first"}]
 
 
-def no_name_and_two_keys(impostor: Impostor) -> None:
-    impostor.keys = [impostor.keys[0], impostor.public(OTHER_KEY)]
-    impostor.header = {"kid": None}
-    impostor.sign = lambda header, claims: impostor.sign_well(
+def no_name_and_two_keys(rogue: RogueProvider) -> None:
+    rogue.keys = [rogue.keys[0], rogue.public(OTHER_KEY)]
+    rogue.header = {"kid": None}
+    rogue.sign = lambda header, claims: rogue.sign_well(
         {name: value for name, value in header.items() if value is not None}, claims
     )
 
 
-def other_user_info(impostor: Impostor) -> None:
-    impostor.userinfo = {"sub": "boss"}
+def other_user_info(rogue: RogueProvider) -> None:
+    rogue.userinfo = {"sub": "boss"}
 
 
-def no_token(impostor: Impostor) -> None:
-    impostor.tokens = {"id_token": None}
+def no_token(rogue: RogueProvider) -> None:
+    rogue.tokens = {"id_token": None}
 
 
-def garbage(text: str) -> Callable[[Impostor], None]:
-    def prepare(impostor: Impostor) -> None:
-        impostor.tokens = {"id_token": text}
+def garbage(text: str) -> Callable[[RogueProvider], None]:
+    def prepare(rogue: RogueProvider) -> None:
+        rogue.tokens = {"id_token": text}
 
     return prepare
 
 
-ATTACKS: dict[str, tuple[Callable[[Impostor], None], Fault]] = {
+ATTACKS: dict[str, tuple[Callable[[RogueProvider], None], Fault]] = {
     "alg none": (unsigned, Fault.UNTRUSTED),
     "no signature": (signature_cut_off, Fault.UNTRUSTED),
     "another payload": (payload_exchanged, Fault.UNTRUSTED),
@@ -214,9 +214,9 @@ ATTACKS: dict[str, tuple[Callable[[Impostor], None], Fault]] = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-async def test_an_attack_on_the_id_token_is_refused(attack: str, impostor: Impostor, provider: Provider):
+async def test_an_attack_on_the_id_token_is_refused(attack: str, rogue: RogueProvider, provider: Provider):
     prepare, expected = ATTACKS[attack]
-    prepare(impostor)
+    prepare(rogue)
     assert await fault(provider) is expected
 
 
@@ -229,24 +229,24 @@ async def test_an_attack_on_the_id_token_is_refused(attack: str, impostor: Impos
     ],
 )
 async def test_what_the_standard_allows_is_believed(
-    header: dict[str, Any], claims: dict[str, Any], impostor: Impostor, provider: Provider
+    header: dict[str, Any], claims: dict[str, Any], rogue: RogueProvider, provider: Provider
 ):
-    impostor.header, impostor.claims = header, claims
+    rogue.header, rogue.claims = header, claims
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
 @pytest.mark.parametrize("offset_s", [-59, 59])
-async def test_clocks_may_differ_by_a_minute(offset_s: int, impostor: Impostor, provider: Provider):
-    impostor.claims = {"iat": impostor.now() + offset_s, "exp": impostor.now() + max(offset_s, -50)}
+async def test_clocks_may_differ_by_a_minute(offset_s: int, rogue: RogueProvider, provider: Provider):
+    rogue.claims = {"iat": rogue.now() + offset_s, "exp": rogue.now() + max(offset_s, -50)}
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
-async def test_a_key_on_an_elliptic_curve_signs_too(impostor: Impostor, provider: Provider):
+async def test_a_key_on_an_elliptic_curve_signs_too(rogue: RogueProvider, provider: Provider):
     key = ECKey.generate_key("P-256", {"kid": "curve"})
-    impostor.keys.append({**key.as_dict(private=False), "use": "sig"})
-    impostor.metadata = {"id_token_signing_alg_values_supported": ["ES256"]}
-    impostor.header = {"alg": "ES256", "kid": "curve"}
-    impostor.key = key  # type: ignore[assignment]
+    rogue.keys.append({**key.as_dict(private=False), "use": "sig"})
+    rogue.metadata = {"id_token_signing_alg_values_supported": ["ES256"]}
+    rogue.header = {"alg": "ES256", "kid": "curve"}
+    rogue.key = key  # type: ignore[assignment]
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
@@ -269,9 +269,9 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 async def test_a_discovery_document_that_cannot_be_right_is_a_fault_of_the_settings(
-    document: str, impostor: Impostor, provider: Provider
+    document: str, rogue: RogueProvider, provider: Provider
 ):
-    impostor.metadata = DOCUMENTS[document]
+    rogue.metadata = DOCUMENTS[document]
     assert await fault(provider) is Fault.MISCONFIGURED
 
 
@@ -296,21 +296,21 @@ async def test_an_issuer_without_tls_on_another_machine_is_never_asked(clock: Cl
     ],
 )
 async def test_a_strange_answer_is_refused_at_every_address_and_nothing_is_followed(
-    path: str, status: int, body: bytes, expected: Fault, impostor: Impostor, provider: Provider
+    path: str, status: int, body: bytes, expected: Fault, rogue: RogueProvider, provider: Provider
 ):
-    impostor.bodies[path] = (status, body)
+    rogue.bodies[path] = (status, body)
     assert await fault(provider) is expected
-    assert "/elsewhere" not in impostor.asked
+    assert "/elsewhere" not in rogue.asked
 
 
 @pytest.mark.parametrize("keys", [{}, {"keys": None}, {"keys": "x"}, {"keys": [1, "x", None, {}, {"kty": "RSA"}]}])
-async def test_keys_that_are_none_verify_nothing(keys: dict[str, Any], impostor: Impostor, provider: Provider):
-    impostor.bodies["/jwks"] = (200, json.dumps(keys).encode())
+async def test_keys_that_are_none_verify_nothing(keys: dict[str, Any], rogue: RogueProvider, provider: Provider):
+    rogue.bodies["/jwks"] = (200, json.dumps(keys).encode())
     assert await fault(provider) in {Fault.MISCONFIGURED, Fault.UNTRUSTED}
 
 
-async def test_one_key_that_nobody_understands_does_not_hide_the_others(impostor: Impostor, provider: Provider):
-    impostor.keys = [{"kty": "future", "kid": "first"}, {"kty": "RSA", "kid": "broken"}, *impostor.keys]
+async def test_one_key_that_nobody_understands_does_not_hide_the_others(rogue: RogueProvider, provider: Provider):
+    rogue.keys = [{"kty": "future", "kid": "first"}, {"kty": "RSA", "kid": "broken"}, *rogue.keys]
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
@@ -318,38 +318,38 @@ async def test_one_key_that_nobody_understands_does_not_hide_the_others(impostor
 
 
 async def test_a_new_key_is_fetched_when_a_token_is_signed_with_it(
-    impostor: Impostor, provider: Provider, watch: Stopwatch
+    rogue: RogueProvider, provider: Provider, watch: Stopwatch
 ):
     await exchange(provider)
-    impostor.key = OTHER_KEY
-    impostor.keys.append(impostor.public(impostor.key))
-    impostor.header = {"kid": "second"}
+    rogue.key = OTHER_KEY
+    rogue.keys.append(rogue.public(rogue.key))
+    rogue.header = {"kid": "second"}
     watch.seconds += openid_provider.LOOKED_AGAIN_S
     assert (await exchange(provider)).claims["sub"] == "1"
-    assert impostor.asked["/jwks"] == 2
+    assert rogue.asked["/jwks"] == 2
 
 
 async def test_a_key_that_is_withdrawn_is_believed_for_an_hour_at_most(
-    impostor: Impostor, provider: Provider, watch: Stopwatch
+    rogue: RogueProvider, provider: Provider, watch: Stopwatch
 ):
     await exchange(provider)
-    impostor.keys = [impostor.public(OTHER_KEY)]
+    rogue.keys = [rogue.public(OTHER_KEY)]
     watch.seconds += openid_provider.REMEMBERED_S
     assert await fault(provider) is Fault.UNTRUSTED
 
 
-async def test_forged_tokens_do_not_make_us_fetch_keys_again_and_again(impostor: Impostor, provider: Provider):
-    impostor.header = {"kid": "unknown"}
+async def test_forged_tokens_do_not_make_us_fetch_keys_again_and_again(rogue: RogueProvider, provider: Provider):
+    rogue.header = {"kid": "unknown"}
     for _ in range(5):
         assert await fault(provider) is Fault.UNTRUSTED
-    assert impostor.asked["/jwks"] == 1
-    assert impostor.asked["/.well-known/openid-configuration"] == 1
+    assert rogue.asked["/jwks"] == 1
+    assert rogue.asked["/.well-known/openid-configuration"] == 1
 
 
-async def test_a_provider_that_was_down_is_asked_again_at_the_next_sign_in(impostor: Impostor, provider: Provider):
-    impostor.bodies["/.well-known/openid-configuration"] = (503, b"")
+async def test_a_provider_that_was_down_is_asked_again_at_the_next_sign_in(rogue: RogueProvider, provider: Provider):
+    rogue.bodies["/.well-known/openid-configuration"] = (503, b"")
     assert await fault(provider) is Fault.UNREACHABLE
-    del impostor.bodies["/.well-known/openid-configuration"]
+    del rogue.bodies["/.well-known/openid-configuration"]
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
@@ -357,17 +357,17 @@ async def test_a_provider_that_was_down_is_asked_again_at_the_next_sign_in(impos
 
 
 async def test_the_secret_is_sent_in_the_form_where_the_provider_takes_no_basic(
-    impostor: Impostor, clock: Clock, watch: Stopwatch
+    rogue: RogueProvider, clock: Clock, watch: Stopwatch
 ):
-    impostor.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
-    async with opened(impostor, clock, watch, "s e") as provider:
+    rogue.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+    async with opened(rogue, clock, watch, "s e") as provider:
         await exchange(provider)
-    assert impostor.forms[0]["client_id"] == CLIENT_ID
-    assert impostor.forms[0]["client_secret"] == "s e"
+    assert rogue.forms[0]["client_id"] == CLIENT_ID
+    assert rogue.forms[0]["client_secret"] == "s e"
 
 
-async def test_a_public_client_names_itself_and_sends_no_secret(impostor: Impostor, clock: Clock, watch: Stopwatch):
-    async with opened(impostor, clock, watch, "") as provider:
+async def test_a_public_client_names_itself_and_sends_no_secret(rogue: RogueProvider, clock: Clock, watch: Stopwatch):
+    async with opened(rogue, clock, watch, "") as provider:
         await exchange(provider)
-    assert impostor.forms[0]["client_id"] == CLIENT_ID
-    assert "client_secret" not in impostor.forms[0]
+    assert rogue.forms[0]["client_id"] == CLIENT_ID
+    assert "client_secret" not in rogue.forms[0]

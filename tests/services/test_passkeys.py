@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from fakes import Clock, Ids, Stopwatch
 from playhead.domain.accounts import Principal, User
 from playhead.domain.model import Instant, PasskeyId, Role
 from playhead.domain.passkeys import Passkey
@@ -15,7 +16,6 @@ from playhead.services.passwords import Passwords
 from playhead.services.sign_in_steps import SignInSteps
 from playhead.storage import passkeys as storage
 from playhead.storage.engine.database import Database
-from support import Clock, Ids, Stopwatch
 
 pytestmark = pytest.mark.anyio
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, Executable, delete, insert, update
 
+from fakes import Clock, Ids
 from playhead.domain.model import ItemId, ItemKind, Milliseconds, Role, UserId
 from playhead.domain.playback import Policy, Report
 from playhead.errors import Code, PlayheadError
@@ -18,7 +19,6 @@ from playhead.services.playback import Playback
 from playhead.storage import playback as storage
 from playhead.storage.engine.database import Database
 from playhead.storage.schema import account, item, library_access
-from support import Clock, Ids
 from world import LIBRARY, MOVIE, RUNTIME_MS, stock_library
 
 pytestmark = pytest.mark.anyio

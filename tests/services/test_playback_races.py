@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, text
 
+from fakes import Clock
 from playhead.domain.model import ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import Policy, Report
 from playhead.services.events import Events
 from playhead.services.playback import Playback
 from playhead.storage import schema
 from playhead.storage.engine.postgres import PostgresDatabase
-from support import Clock
 from world import LIBRARY, stock_library
 
 pytestmark = pytest.mark.anyio

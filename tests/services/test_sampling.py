@@ -2,8 +2,8 @@
 
 import pytest
 
+from fakes import Clock
 from playhead.services.sampling import INTERVAL_S, KEPT, Counters, Sampler, sample
-from support import Clock
 
 pytestmark = pytest.mark.anyio
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from sqlalchemy import func, insert, select
 
+from fakes import Clock, Ids
 from playhead.domain.catalogue import MediaInfo, MediaStream, ParsedName
 from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.errors import Code, PlayheadError
@@ -31,7 +32,6 @@ from playhead.services.scanning import (
 )
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
-from support import Clock, Ids
 
 pytestmark = pytest.mark.anyio
 
@@ -73,7 +73,7 @@ def probe(path: Path) -> MediaInfo:
     return MediaInfo(Milliseconds(int(minutes[1]) * 60_000), "matroska", streams)
 
 
-class Shelf:
+class ScannedLibrary:
     """A library over a folder of its own, and what a test does to it."""
 
     def __init__(self, database: Database, root: Path, kind: LibraryKind, ids: Ids) -> None:
@@ -129,17 +129,17 @@ def ids() -> Ids:
 
 
 @pytest.fixture
-async def movies(database: Database, tmp_path: Path, ids: Ids) -> Shelf:
-    shelf = Shelf(database, tmp_path / "movies", LibraryKind.MOVIES, ids)
-    await shelf.open()
-    return shelf
+async def movies(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
+    library = ScannedLibrary(database, tmp_path / "movies", LibraryKind.MOVIES, ids)
+    await library.open()
+    return library
 
 
 @pytest.fixture
-async def shows(database: Database, tmp_path: Path, ids: Ids) -> Shelf:
-    shelf = Shelf(database, tmp_path / "shows", LibraryKind.SHOWS, ids)
-    await shelf.open()
-    return shelf
+async def shows(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
+    library = ScannedLibrary(database, tmp_path / "shows", LibraryKind.SHOWS, ids)
+    await library.open()
+    return library
 
 
 async def refusal(awaitable: object) -> PlayheadError:
@@ -151,7 +151,7 @@ async def refusal(awaitable: object) -> PlayheadError:
 # What a folder becomes
 
 
-async def test_a_first_scan_takes_films_in_and_says_so(movies: Shelf) -> None:
+async def test_a_first_scan_takes_films_in_and_says_so(movies: ScannedLibrary) -> None:
     movies.film("The Matrix (1999) {tmdb-603}/The Matrix (1999) 1080p.mkv", 136)
     movies.film("Heat.1995.1080p.BluRay.x264-GRP.mkv", 170)
     report = await movies.scan()
@@ -167,7 +167,7 @@ async def test_a_first_scan_takes_films_in_and_says_so(movies: Shelf) -> None:
     assert (file.label, file.duration_ms, file.size > 0) == ("1080p H.264", 136 * 60_000, True)
 
 
-async def test_versions_and_parts_are_files_of_one_item(movies: Shelf) -> None:
+async def test_versions_and_parts_are_files_of_one_item(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995)/Heat (1995) - 2160p.mkv", 171, height=2160)
     movies.film("Heat (1995)/Heat (1995) - 1080p.mkv", 170)
     movies.film("Ben-Hur (1959)/Ben-Hur (1959) cd1.avi", 100)
@@ -181,7 +181,7 @@ async def test_versions_and_parts_are_files_of_one_item(movies: Shelf) -> None:
     assert [file.part for file in (await movies.catalogue.get_item(ADMIN, ben_hur.item.id)).files] == [1, 2]
 
 
-async def test_shows_seasons_specials_and_files_of_several_episodes(shows: Shelf) -> None:
+async def test_shows_seasons_specials_and_files_of_several_episodes(shows: ScannedLibrary) -> None:
     shows.film("Dark (2017)/Season 1/Dark S01E01.mkv", 50)
     shows.film("Dark (2017)/Season 1/Dark S01E02-E03.mkv", 100)
     shows.film("Dark (2017)/Specials/Dark S00E01.mkv", 10)
@@ -195,7 +195,7 @@ async def test_shows_seasons_specials_and_files_of_several_episodes(shows: Shelf
     assert runtimes == [10, 50, 100, None, 55]
 
 
-async def test_an_nfo_outweighs_names(movies: Shelf, shows: Shelf) -> None:
+async def test_an_nfo_outweighs_names(movies: ScannedLibrary, shows: ScannedLibrary) -> None:
     movies.film("Hitze/hitze.mkv")
     movies.nfo(
         "Hitze/movie.nfo", "<movie><title>Heat</title><year>1995</year><uniqueid type='tmdb'>949</uniqueid></movie>"
@@ -216,7 +216,7 @@ async def test_an_nfo_outweighs_names(movies: Shelf, shows: Shelf) -> None:
     assert (episode.title, episode.external_ids) == ("Secrets", {"tvdb": "5975893"})
 
 
-async def test_a_changed_nfo_is_read_without_opening_the_film(movies: Shelf) -> None:
+async def test_a_changed_nfo_is_read_without_opening_the_film(movies: ScannedLibrary) -> None:
     film = movies.film("Hitze/hitze.mkv")
     await movies.scan()
     before = (await movies.only()).view.item
@@ -229,7 +229,7 @@ async def test_a_changed_nfo_is_read_without_opening_the_film(movies: Shelf) -> 
     assert str(film) not in files
 
 
-async def test_a_movie_nfo_beside_two_films_speaks_of_neither(movies: Shelf) -> None:
+async def test_a_movie_nfo_beside_two_films_speaks_of_neither(movies: ScannedLibrary) -> None:
     movies.film("Films/Heat (1995).mkv")
     movies.film("Films/Ronin (1998).mkv")
     movies.nfo("Films/movie.nfo", "<movie><title>Alien</title><uniqueid type='tmdb'>348</uniqueid></movie>")
@@ -241,7 +241,7 @@ async def test_a_movie_nfo_beside_two_films_speaks_of_neither(movies: Shelf) -> 
 
 
 @pytest.mark.long
-async def test_of_ten_thousand_unchanged_files_none_is_opened(movies: Shelf) -> None:
+async def test_of_ten_thousand_unchanged_files_none_is_opened(movies: ScannedLibrary) -> None:
     for number in range(10_000):
         folder = movies.root / f"{number // 500}"
         folder.mkdir(exist_ok=True)
@@ -260,7 +260,7 @@ async def test_of_ten_thousand_unchanged_files_none_is_opened(movies: Shelf) -> 
     assert {PurePosixPath(path).name for path in files if path.endswith(".mkv")} == {"Film 0.mkv"}
 
 
-async def test_a_replaced_film_is_the_same_item(movies: Shelf) -> None:
+async def test_a_replaced_film_is_the_same_item(movies: ScannedLibrary) -> None:
     film = movies.film("Heat (1995).mkv", 171)
     await movies.scan()
     before = await movies.only()
@@ -273,7 +273,7 @@ async def test_a_replaced_film_is_the_same_item(movies: Shelf) -> None:
     assert report.changed == ["Heat (1995).mkv"]
 
 
-async def test_an_upgraded_film_of_another_name_is_the_same_item(movies: Shelf) -> None:
+async def test_an_upgraded_film_of_another_name_is_the_same_item(movies: ScannedLibrary) -> None:
     movies.film("Heat.1995.720p.mkv", height=720).unlink()
     movies.film("Heat.1995.720p.mkv", 171, height=720)
     await movies.scan()
@@ -287,7 +287,7 @@ async def test_an_upgraded_film_of_another_name_is_the_same_item(movies: Shelf) 
     assert (len(report.added), report.removed, report.items_removed) == (1, ["Heat.1995.720p.mkv"], [])
 
 
-async def test_a_renamed_folder_of_a_film_is_the_same_item(movies: Shelf) -> None:
+async def test_a_renamed_folder_of_a_film_is_the_same_item(movies: ScannedLibrary) -> None:
     movies.film("Haet/Haet.mkv")
     await movies.scan()
     before = await movies.only()
@@ -301,7 +301,7 @@ async def test_a_renamed_folder_of_a_film_is_the_same_item(movies: Shelf) -> Non
     assert (report.added, report.removed) == ([], [])
 
 
-async def test_a_renamed_show_keeps_all_its_episodes(shows: Shelf) -> None:
+async def test_a_renamed_show_keeps_all_its_episodes(shows: ScannedLibrary) -> None:
     for number in range(1, 6):
         shows.film(f"Drak/Season 1/Drak S01E0{number}.mkv")
     await shows.scan()
@@ -316,7 +316,7 @@ async def test_a_renamed_show_keeps_all_its_episodes(shows: Shelf) -> None:
     assert len(report.moved) == 5
 
 
-async def test_a_removed_film_is_marked_and_comes_back_as_itself(movies: Shelf) -> None:
+async def test_a_removed_film_is_marked_and_comes_back_as_itself(movies: ScannedLibrary) -> None:
     movies.film("Ronin (1998).mkv")
     film = movies.film("Heat (1995).mkv")
     aside = movies.root.parent / "aside.mkv"
@@ -337,7 +337,7 @@ async def test_a_removed_film_is_marked_and_comes_back_as_itself(movies: Shelf) 
     assert (await movies.items())[0].item.id == heat.id
 
 
-async def test_a_film_that_comes_back_in_another_file_is_the_same_item(movies: Shelf) -> None:
+async def test_a_film_that_comes_back_in_another_file_is_the_same_item(movies: ScannedLibrary) -> None:
     movies.film("Ronin (1998).mkv")
     film = movies.film("Heat (1995).mkv")
     await movies.scan()
@@ -349,7 +349,7 @@ async def test_a_film_that_comes_back_in_another_file_is_the_same_item(movies: S
     assert heat in [view.item.id for view in await movies.items()]
 
 
-async def test_a_show_whose_last_episode_goes_is_removed_too(shows: Shelf) -> None:
+async def test_a_show_whose_last_episode_goes_is_removed_too(shows: ScannedLibrary) -> None:
     shows.film("Other/Other S01E01.mkv")
     film = shows.film("Dark/Dark S01E01.mkv")
     await shows.scan()
@@ -358,7 +358,7 @@ async def test_a_show_whose_last_episode_goes_is_removed_too(shows: Shelf) -> No
     assert await shows.titles(ItemKind.SHOW) == ["Other"]
 
 
-async def test_scanning_again_reports_and_changes_nothing(shows: Shelf) -> None:
+async def test_scanning_again_reports_and_changes_nothing(shows: ScannedLibrary) -> None:
     shows.film("Dark/Dark S01E01E02.mkv")
     shows.film("Dark/Dark S01E01.mkv")
     await shows.scan()
@@ -368,7 +368,7 @@ async def test_scanning_again_reports_and_changes_nothing(shows: Shelf) -> None:
     assert [view.item for view in await shows.items()] == [view.item for view in before]
 
 
-async def test_removing_never_touches_what_people_watched(movies: Shelf, database: Database) -> None:
+async def test_removing_never_touches_what_people_watched(movies: ScannedLibrary, database: Database) -> None:
     film = movies.film("Heat (1995).mkv")
     movies.film("Ronin (1998).mkv")
     await movies.scan()
@@ -401,13 +401,13 @@ async def test_removing_never_touches_what_people_watched(movies: Shelf, databas
 
 
 async def test_a_film_moved_to_another_library_is_the_same_item_by_its_external_id(
-    database: Database, movies: Shelf, tmp_path: Path
+    database: Database, movies: ScannedLibrary, tmp_path: Path
 ) -> None:
     movies.film("Ronin (1998).mkv")
     film = movies.film("Heat (1995) {tmdb-949}.mkv")
     await movies.scan()
     heat = (await movies.items())[0].item.id
-    other = Shelf(database, tmp_path / "others", LibraryKind.MOVIES, movies.ids)
+    other = ScannedLibrary(database, tmp_path / "others", LibraryKind.MOVIES, movies.ids)
     other.id = (await movies.catalogue.add_library("others", LibraryKind.MOVIES, other.root)).id
     film.rename(other.root / film.name)
     await movies.scan()
@@ -425,7 +425,7 @@ async def test_a_film_moved_to_another_library_is_the_same_item_by_its_external_
 # What is not a film
 
 
-async def test_a_broken_film_is_named_and_opened_again_only_when_it_changes(movies: Shelf) -> None:
+async def test_a_broken_film_is_named_and_opened_again_only_when_it_changes(movies: ScannedLibrary) -> None:
     broken = movies.film("Broken (2000).mkv")
     broken.write_text("nothing")
     movies.film("Heat (1995).mkv")
@@ -441,7 +441,7 @@ async def test_a_broken_film_is_named_and_opened_again_only_when_it_changes(movi
     assert await movies.titles() == ["Broken", "Heat"]
 
 
-async def test_a_film_that_breaks_is_not_available_until_it_is_mended(movies: Shelf) -> None:
+async def test_a_film_that_breaks_is_not_available_until_it_is_mended(movies: ScannedLibrary) -> None:
     film = movies.film("Heat (1995).mkv")
     movies.film("Ronin (1998).mkv")
     await movies.scan()
@@ -454,7 +454,7 @@ async def test_a_film_that_breaks_is_not_available_until_it_is_mended(movies: Sh
     assert heat in [view.item.id for view in await movies.items()]
 
 
-async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_scan(movies: Shelf) -> None:
+async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_scan(movies: ScannedLibrary) -> None:
     film = movies.film("Heat (1995).mkv")
     await movies.scan()
     film.write_text("minutes=100")
@@ -477,7 +477,7 @@ async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_sc
     assert (report.changed, report.added, report.skipped) == (["Heat (1995).mkv"], ["Ronin (1998).mkv"], [])
 
 
-async def test_a_film_that_goes_while_it_is_scanned_is_skipped(movies: Shelf) -> None:
+async def test_a_film_that_goes_while_it_is_scanned_is_skipped(movies: ScannedLibrary) -> None:
     film = movies.film("Heat (1995).mkv")
 
     def parse(path: PurePosixPath, kind: LibraryKind) -> ParsedName | None:
@@ -489,7 +489,7 @@ async def test_a_film_that_goes_while_it_is_scanned_is_skipped(movies: Shelf) ->
     assert await movies.titles() == []
 
 
-async def test_what_is_no_item_is_named_and_other_files_are_passed_over(movies: Shelf) -> None:
+async def test_what_is_no_item_is_named_and_other_files_are_passed_over(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995)/Heat (1995).mkv")
     movies.film("Heat (1995)/Trailers/Heat trailer.mkv")
     movies.nfo("Heat (1995)/poster.jpg", "")
@@ -499,7 +499,7 @@ async def test_what_is_no_item_is_named_and_other_files_are_passed_over(movies: 
     assert await movies.titles() == ["Heat"]
 
 
-async def test_a_name_that_is_no_utf8_is_named_and_skipped(movies: Shelf) -> None:
+async def test_a_name_that_is_no_utf8_is_named_and_skipped(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     movies.film(os.fsdecode(b"caf\xe9.mkv"))
     movies.film(os.fsdecode(b"d\xefr/Heat.mkv"))
@@ -508,7 +508,7 @@ async def test_a_name_that_is_no_utf8_is_named_and_skipped(movies: Shelf) -> Non
     assert await movies.titles() == ["Heat"]
 
 
-async def test_links_do_not_lead_out_of_the_library_nor_round_in_it(movies: Shelf, tmp_path: Path) -> None:
+async def test_links_do_not_lead_out_of_the_library_nor_round_in_it(movies: ScannedLibrary, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "Secret (2001).mkv").write_text("minutes=90")
@@ -531,7 +531,7 @@ async def test_links_do_not_lead_out_of_the_library_nor_round_in_it(movies: Shel
     }
 
 
-async def test_a_link_to_a_file_that_has_no_other_name_counts(movies: Shelf) -> None:
+async def test_a_link_to_a_file_that_has_no_other_name_counts(movies: ScannedLibrary) -> None:
     (movies.root / ".store").mkdir()
     (movies.root / ".store/abc").write_text("minutes=90")
     (movies.root / "Heat (1995).mkv").symlink_to(".store/abc")
@@ -542,7 +542,7 @@ async def test_a_link_to_a_file_that_has_no_other_name_counts(movies: Shelf) -> 
 # When things go wrong
 
 
-async def test_a_folder_that_has_vanished_is_refused_and_nothing_is_removed(movies: Shelf) -> None:
+async def test_a_folder_that_has_vanished_is_refused_and_nothing_is_removed(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     await movies.scan()
     movies.root.rename(movies.root.with_name("away"))
@@ -558,7 +558,7 @@ async def test_a_folder_that_has_vanished_is_refused_and_nothing_is_removed(movi
     assert view.scanning is False
 
 
-async def test_an_emptied_folder_is_believed_when_it_is_meant(movies: Shelf) -> None:
+async def test_an_emptied_folder_is_believed_when_it_is_meant(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv").unlink()
     await movies.scan()
     film = movies.film("Heat (1995).mkv")
@@ -569,7 +569,7 @@ async def test_an_emptied_folder_is_believed_when_it_is_meant(movies: Shelf) -> 
     assert await movies.titles() == []
 
 
-async def test_a_scan_broken_off_leaves_what_it_has_stored_and_the_next_goes_on(movies: Shelf) -> None:
+async def test_a_scan_broken_off_leaves_what_it_has_stored_and_the_next_goes_on(movies: ScannedLibrary) -> None:
     for number in range(FILES_AT_ONCE + 20):
         movies.film(f"Film {number:03} (2000).mkv")
 
@@ -588,7 +588,7 @@ async def test_a_scan_broken_off_leaves_what_it_has_stored_and_the_next_goes_on(
     assert len(await movies.items()) == FILES_AT_ONCE + 20
 
 
-async def test_a_library_is_scanned_by_one_scan_at_a_time(movies: Shelf) -> None:
+async def test_a_library_is_scanned_by_one_scan_at_a_time(movies: ScannedLibrary) -> None:
     for number in range(20):
         movies.film(f"Film {number} (2000).mkv")
     ended = await asyncio.gather(
@@ -600,7 +600,9 @@ async def test_a_library_is_scanned_by_one_scan_at_a_time(movies: Shelf) -> None
     assert (error.code, error.message) == (Code.CONFLICT, "The library movies is being scanned already")
 
 
-async def test_a_scan_that_was_killed_blocks_no_longer_than_its_lease(movies: Shelf, database: Database) -> None:
+async def test_a_scan_that_was_killed_blocks_no_longer_than_its_lease(
+    movies: ScannedLibrary, database: Database
+) -> None:
     movies.film("Heat (1995).mkv")
     now = movies.clock.now
     until = type(now)(now + LEASE_MS)
@@ -613,7 +615,9 @@ async def test_a_scan_that_was_killed_blocks_no_longer_than_its_lease(movies: Sh
     assert len((await movies.scan()).added) == 1
 
 
-async def test_a_scan_whose_lease_another_has_taken_stores_nothing_more(movies: Shelf, database: Database) -> None:
+async def test_a_scan_whose_lease_another_has_taken_stores_nothing_more(
+    movies: ScannedLibrary, database: Database
+) -> None:
     movies.film("Heat (1995).mkv")
     loop = asyncio.get_running_loop()
 
@@ -630,7 +634,7 @@ async def test_a_scan_whose_lease_another_has_taken_stores_nothing_more(movies: 
     assert await movies.titles() == []
 
 
-async def test_a_defect_in_one_scan_lets_the_next_one_begin(movies: Shelf) -> None:
+async def test_a_defect_in_one_scan_lets_the_next_one_begin(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
 
     def parse(*_: object) -> ParsedName | None:
@@ -644,13 +648,13 @@ async def test_a_defect_in_one_scan_lets_the_next_one_begin(movies: Shelf) -> No
     assert len((await movies.scan()).added) == 1
 
 
-async def test_only_a_library_with_a_folder_can_be_scanned(movies: Shelf) -> None:
+async def test_only_a_library_with_a_folder_can_be_scanned(movies: ScannedLibrary) -> None:
     imported = await movies.catalogue.add_library("imported", LibraryKind.MOVIES, None)
     assert (await refusal(movies.scanner.scan(imported.id))).code is Code.CONFLICT
     assert (await refusal(movies.scanner.scan(LibraryId(movies.ids())))).code is Code.NOT_FOUND
 
 
-async def test_saves_do_not_wait_for_a_scan(movies: Shelf, database: Database) -> None:
+async def test_saves_do_not_wait_for_a_scan(movies: ScannedLibrary, database: Database) -> None:
     for number in range(400):
         movies.film(f"Film {number} (2000).mkv")
     task = asyncio.create_task(movies.scanner.scan(movies.id))
@@ -666,7 +670,7 @@ async def test_saves_do_not_wait_for_a_scan(movies: Shelf, database: Database) -
 # In the background
 
 
-async def test_a_started_scan_goes_on_by_itself_and_leaves_its_report(movies: Shelf) -> None:
+async def test_a_started_scan_goes_on_by_itself_and_leaves_its_report(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     movies.film("Broken.mkv").write_text("nothing")
     await movies.scanner.start(movies.id)
@@ -682,7 +686,7 @@ async def test_a_started_scan_goes_on_by_itself_and_leaves_its_report(movies: Sh
     assert view.counts == {ItemKind.MOVIE: 1}
 
 
-async def test_closing_breaks_a_started_scan_off_and_frees_the_library(movies: Shelf) -> None:
+async def test_closing_breaks_a_started_scan_off_and_frees_the_library(movies: ScannedLibrary) -> None:
     for number in range(FILES_AT_ONCE * 2):
         movies.film(f"Film {number} (2000).mkv")
     await movies.scanner.start(movies.id)
@@ -693,7 +697,7 @@ async def test_closing_breaks_a_started_scan_off_and_frees_the_library(movies: S
     assert len((await movies.scan()).added) + len(await movies.items()) >= FILES_AT_ONCE * 2
 
 
-async def test_a_started_scan_that_is_refused_leaves_the_reason(movies: Shelf) -> None:
+async def test_a_started_scan_that_is_refused_leaves_the_reason(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     await movies.scan()
     movies.root.rename(movies.root.with_name("away"))
@@ -707,7 +711,7 @@ async def test_a_started_scan_that_is_refused_leaves_the_reason(movies: Shelf) -
     assert "cannot be read" in view.report.failure
 
 
-async def test_progress_is_told_up_to_the_end(movies: Shelf) -> None:
+async def test_progress_is_told_up_to_the_end(movies: ScannedLibrary) -> None:
     films = {f"Film {number} (2000).mkv" for number in range(3)}
     for film in films:
         movies.film(film)
@@ -727,13 +731,13 @@ async def test_progress_is_told_up_to_the_end(movies: Shelf) -> None:
     assert movies.scanner.progress_of(movies.id) is None
 
 
-async def test_a_scan_that_fails_is_none_that_runs(movies: Shelf) -> None:
+async def test_a_scan_that_fails_is_none_that_runs(movies: ScannedLibrary) -> None:
     movies.root.rmdir()
     await refusal(movies.scan())
     assert movies.scanner.progress_of(movies.id) is None
 
 
-async def test_a_title_of_900_000_characters_is_stored_cut(movies: Shelf) -> None:
+async def test_a_title_of_900_000_characters_is_stored_cut(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     movies.nfo("Heat (1995).nfo", "<movie><title>" + "\ufdfa" * 90_000 + "</title></movie>")
     movies.film("Ronin (1998).mkv")
@@ -743,7 +747,7 @@ async def test_a_title_of_900_000_characters_is_stored_cut(movies: Shelf) -> Non
     assert (await movies.scan()).unchanged == 2
 
 
-async def test_names_that_steer_a_terminal_are_reported_escaped_and_stored_clean(movies: Shelf) -> None:
+async def test_names_that_steer_a_terminal_are_reported_escaped_and_stored_clean(movies: ScannedLibrary) -> None:
     movies.film("Evil \x1b]0;owned\x07\n (2001).mkv")
     (movies.root / "Broken \x1b[31m (2002).mkv").write_text("nothing")
     report = await movies.scan()

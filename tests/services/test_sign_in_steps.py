@@ -4,12 +4,12 @@ from itertools import count
 
 import pytest
 
+from fakes import Clock
 from playhead.domain.sign_in_steps import STEP_LIFETIME_MS, STEPS_MAX, STEPS_PER_ADDRESS, StepKind
 from playhead.errors import Code, PlayheadError
 from playhead.services.sign_in_steps import SignInSteps
 from playhead.storage import sign_in_steps as storage
 from playhead.storage.engine.database import Connection, Database
-from support import Clock
 
 pytestmark = pytest.mark.anyio
 

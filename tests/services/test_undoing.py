@@ -7,12 +7,12 @@ from uuid import UUID
 import msgspec
 import pytest
 
+from fakes import Ids
 from playhead.domain.marks import UndoStep
 from playhead.domain.model import Instant, ItemId, Milliseconds
 from playhead.domain.playback import NOTHING, Event, Progress
 from playhead.errors import Code, PlayheadError
 from playhead.services.undoing import LONGEST, decode, encode
-from support import Ids
 
 NOW = Instant(1_762_639_200_000)
 ITEM = ItemId("11111111-1111-4111-8111-111111111111")

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from fakes import Ids
 from playhead.domain.catalogue import Item, Library, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
@@ -11,7 +12,6 @@ from playhead.storage import catalogue, scanning
 from playhead.storage.engine.database import Connection
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.scanning import FileChange
-from support import Ids
 
 INFO = MediaInfo(
     Milliseconds(90_000),

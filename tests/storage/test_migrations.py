@@ -15,12 +15,12 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine
 
+from fakes import Clock
 from playhead.storage import migrations as history
 from playhead.storage import schema
 from playhead.storage.engine.database import Database, StorageRefused
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.migrations.upgrade import Migrations, Upgrade, upgrade
-from support import Clock
 
 NOW = Clock().now
 DAY = 86_400_000

@@ -12,9 +12,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response
 
+from browser import settle
 from demo import DemoServer
 from playhead.http.routes import Services, table
-from surfer import settle
 
 WEIGHT_MAX = 100_000
 SHIFT_MAX = 0.02

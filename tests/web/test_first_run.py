@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from browser import eventually
 from clips import write_clip
 from server import Server
-from surfer import eventually
 
 PASSWORD = "correct horse battery"
 FILMS = 60

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from browser import eventually, sign_in
 from demo import DemoServer
 from server import Server
-from surfer import eventually, sign_in
 
 WITHIN_MS = 15_000  # generous: the machine may be busy
 

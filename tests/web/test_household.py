@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from browser import sign_in
 from demo import DemoServer
-from surfer import sign_in
 
 Shot = Callable[[Page, str], None]
 

@@ -8,9 +8,9 @@ import httpx
 import pytest
 from playwright.sync_api import Page, Response
 
+from browser import sign_in
 from demo import DemoServer, serve_demo, stop
 from demo_clips import FONT
-from surfer import sign_in
 
 DURATION_S = 90
 CLOCK_LETTERS = 7  # 00:00.0

@@ -11,8 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Request, expect
 
-from demo import DemoServer
-from surfer import (
+from browser import (
     eventually,
     position_of,
     remember_where_it_is_left,
@@ -24,6 +23,7 @@ from surfer import (
     watch,
     where_it_was_left,
 )
+from demo import DemoServer
 
 Shot = Callable[[Page, str], None]
 

@@ -10,10 +10,10 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from browser import eventually, position_of, seek, settle, sign_in, wait_for_playing, watch
 from demo import DemoServer
-from reels import write_films
+from odd_films import write_films
 from server import Server
-from surfer import eventually, position_of, seek, settle, sign_in, wait_for_playing, watch
 
 Shot = Callable[[Page, str], None]
 

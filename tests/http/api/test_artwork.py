@@ -7,10 +7,10 @@ import httpx
 import pytest
 from sqlalchemy import update
 
+from pictures import GREEN, RED, checks, colour_at, film, image, is_near, shape_of
 from playhead.domain.model import LibraryId
 from playhead.http.auth import SESSION_COOKIE
 from playhead.storage import schema
-from screen import GREEN, RED, checks, colour_at, film, image, is_near, shape_of
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, PASSWORD, SHOW, World
 
 pytestmark = pytest.mark.anyio

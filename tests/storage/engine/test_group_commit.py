@@ -5,9 +5,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from fakes import settle
 from playhead.errors import Code, PlayheadError
 from playhead.storage.engine.group_commit import GroupCommit
-from support import settle
 
 
 class Store:

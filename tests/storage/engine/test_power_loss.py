@@ -13,13 +13,13 @@ import apsw
 from sqlalchemy import Connection, insert
 
 from disks import Event, Found, Name, RecordingDisk, Sync, Write, losses_of_power, recording_disk
+from fakes import Clock, Ids
 from playhead.domain.model import ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import Policy, Report
 from playhead.services.events import Events
 from playhead.services.playback import Playback
 from playhead.storage import schema
 from playhead.storage.engine.sqlite import LogLimits, SQLiteDatabase
-from support import Clock, Ids
 from world import LIBRARY
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import Connection, bindparam, exc, func, insert, select
 
 from disks import faulty_disk
+from fakes import settle
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.storage.engine import apsw_dbapi
 from playhead.storage.engine.database import Prepared, StorageRefused
@@ -27,7 +28,6 @@ from playhead.storage.engine.sqlite_requirements import (
     require_sound_library,
 )
 from playhead.storage.schema import account, library_access, login
-from support import settle
 
 MIB = 1024 * 1024
 

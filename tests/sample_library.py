@@ -22,7 +22,7 @@ def id_of(name: str) -> str:
     return str(uuid5(NAMESPACE_OID, name))
 
 
-class Shelf:
+class SampleLibrary:
     """A library that the member may see. Asks as the member, unless told otherwise."""
 
     def __init__(self, world: World, library: str = "Shelf") -> None:

@@ -14,7 +14,7 @@ from playhead.server.workers import READY
 DEATHS = 3
 
 
-def obey(place: int, listener: socket.socket, line: Connection) -> None:
+def run_until_told(place: int, listener: socket.socket, line: Connection) -> None:
     """Answer each connection with the place and the process, until told to end."""
     listener.listen()
     threading.Thread(target=_answer, args=(place, listener), daemon=True).start()
@@ -26,16 +26,16 @@ def fail_to_start(place: int, listener: socket.socket, line: Connection) -> None
     """The second cannot begin; the first obeys."""
     if place:
         sys.exit(3)
-    obey(place, listener, line)
+    run_until_told(place, listener, line)
 
 
-def insist(_: int, __: socket.socket, line: Connection) -> None:
+def end_in_a_hurry(_: int, __: socket.socket, line: Connection) -> None:
     """End only in a hurry."""
     line.send(READY)
     _wait_for(line, "hurry")
 
 
-def hear_nothing(_: int, __: socket.socket, line: Connection) -> None:
+def never_end(_: int, __: socket.socket, line: Connection) -> None:
     """Never end."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line.send(READY)
@@ -43,13 +43,13 @@ def hear_nothing(_: int, __: socket.socket, line: Connection) -> None:
         signal.pause()
 
 
-def break_down(place: int, listener: socket.socket, line: Connection) -> None:
+def end_with_failure(place: int, listener: socket.socket, line: Connection) -> None:
     """End in order, but with a failure."""
-    obey(place, listener, line)
+    run_until_told(place, listener, line)
     sys.exit(3)
 
 
-def die_young(deaths: Path, place: int, listener: socket.socket, line: Connection) -> None:
+def die_soon(deaths: Path, place: int, listener: socket.socket, line: Connection) -> None:
     """Obey, but with a file of fewer than three times in it the second dies when it listens, and adds the time.
 
     Once it obeys again, there is a file beside it whose name ends in `.over`.
@@ -61,7 +61,7 @@ def die_young(deaths: Path, place: int, listener: socket.socket, line: Connectio
         with deaths.open("a") as file:
             file.write(f"{time.monotonic()}\n")
         os.kill(os.getpid(), signal.SIGKILL)
-    obey(place, listener, line)
+    run_until_told(place, listener, line)
 
 
 def _wait_for(line: Connection, word: str) -> None:

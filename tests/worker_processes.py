@@ -62,7 +62,7 @@ def _files_of(pid: int) -> set[str]:
     return files
 
 
-class Line(http.client.HTTPConnection):
+class WorkerConnection(http.client.HTTPConnection):
     """A connection that stays with one worker, and speaks JSON."""
 
     def __init__(self, server: Server) -> None:
@@ -77,20 +77,20 @@ class Line(http.client.HTTPConnection):
 
 
 @contextmanager
-def lines_to_each(server: Server) -> Iterator[dict[int, Line]]:
+def connections_to_each(server: Server) -> Iterator[dict[int, WorkerConnection]]:
     """A connection to each of the workers; to which one a connection leads, the system decides."""
 
-    def connect() -> tuple[Line, socket.socket]:
-        line = Line(server)
+    def connect() -> tuple[WorkerConnection, socket.socket]:
+        line = WorkerConnection(server)
         assert line.ask("GET", "/livez", "")[0] == httpx.codes.OK  # it is in somebody's hands now
         return line, line.sock
 
-    with of_each(server, connect) as lines:
+    with one_for_each(server, connect) as lines:
         yield lines
 
 
 @contextmanager
-def of_each(server: Server, make: Callable[[], tuple[Made, socket.socket]]) -> Iterator[dict[int, Made]]:
+def one_for_each(server: Server, make: Callable[[], tuple[Made, socket.socket]]) -> Iterator[dict[int, Made]]:
     """Make things that have a connection, until there is one for each worker; close all of them at the end."""
     made: dict[int, Made] = {}
     with ExitStack() as stack:

@@ -24,7 +24,7 @@ def encode(value: object) -> str:
     return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
 
-class Impostor:
+class RogueProvider:
     """Answers as a good provider does, until a test replaces a part.
 
     `metadata` and `userinfo` are merged into the documents, `claims` and `header` into the ID token; `sign` makes the
@@ -45,7 +45,7 @@ class Impostor:
         self.asked: dict[str, int] = {}
         self.nonce = ""
         self.forms: list[dict[str, str]] = []
-        impostor = self
+        rogue = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
@@ -56,11 +56,11 @@ class Impostor:
                 self._answer({name: value for name, (value,) in parse_qs(body).items()})
 
             def _answer(self, form: dict[str, str]) -> None:
-                status, body = impostor.answer(self.path, form)
+                status, body = rogue.answer(self.path, form)
                 self.send_response(status)
                 self.send_header("content-type", "application/json")
                 if status == 302:
-                    self.send_header("location", f"{impostor.issuer}/elsewhere")
+                    self.send_header("location", f"{rogue.issuer}/elsewhere")
                 self.send_header("content-length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -70,7 +70,7 @@ class Impostor:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="impostor")
+        self._thread = threading.Thread(target=self._server.serve_forever, name="rogue")
 
     def __enter__(self) -> Self:
         self._thread.start()
