@@ -404,12 +404,19 @@ class HttpConnection(asyncio.Protocol):
 
     def flush(self) -> None:
         """Send what waits for the end of the turn."""
-        if self._outgoing:
-            data = b"".join(self._outgoing)
-            self._outgoing.clear()
-            if not self._transport.is_closing():  # uvloop raises where its client is gone
-                self._sent_bytes += len(data)
-                self._transport.write(data)
+        if not self._outgoing:
+            return
+        pieces, self._outgoing = self._outgoing, []
+        if self._transport.is_closing():  # uvloop raises where its client is gone
+            return
+        if len(pieces[-1]) >= _SEND_IMMEDIATELY_BYTES:
+            # Not joined: many connections may wait to send the same large body, and share it.
+            self._sent_bytes += sum(map(len, pieces))
+            self._transport.writelines(pieces)
+        else:
+            data = b"".join(pieces)
+            self._sent_bytes += len(data)
+            self._transport.write(data)
 
     def leave(self, client: str) -> None:
         """Count a request of a client less."""
