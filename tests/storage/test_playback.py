@@ -13,7 +13,7 @@ from playhead.domain.playback import ItemFacts, Policy, Progress, Report, advanc
 from playhead.storage import playback, schema
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.postgres import PostgresDatabase
-from world import EPISODE, MOVIE, NOWHERE, RUNTIME_MS, stock_library
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, stock_library
 
 ANNA = UserId("55555555-5555-4555-8555-555555555555")
 BEN = UserId("66666666-6666-4666-8666-666666666666")
@@ -97,13 +97,29 @@ def test_a_row_that_another_process_changed_meanwhile_is_not_stored_and_told(sto
     assert [each and each.progress for each in known] == [theirs, first]
 
 
+def fill(connection: Connection) -> None:
+    """Make the tables so large that only the right index is cheap, and tell the planner."""
+    numbers = range(1000)
+    ids = [str(UUID(int=number + 1)) for number in numbers]
+    people = {"name": "", "role": "member", "password_hash": "", "created_at": 0}
+    titles = {"library_id": LIBRARY, "kind": "movie", "title": "", "sort_title": "", "search_title": "", "identity": ""}
+    grants = {"library_id": LIBRARY, "granted_at": 0}
+    connection.execute(insert(schema.account), [people | {"id": each} for each in ids])
+    connection.execute(insert(schema.item), [titles | {"id": each, "added_at": 0} for each in ids])
+    connection.execute(insert(schema.library_access), [grants | {"user_id": each} for each in ids])
+    playback.store(connection, sorted(((UserId(each), ItemId(MOVIE)), at(10)) for each in ids))
+    playback.store(connection, sorted(((ANNA, ItemId(each)), at(10)) for each in ids))
+    connection.execute(text("ANALYZE"))
+
+
 def test_a_batch_is_loaded_by_its_users_and_keys_alone(server: PostgresDatabase):
+    server.write_blocking(fill)
+
     def load_and_explain(connection: Connection) -> tuple[str, str]:
         playback.load(connection, KEYS)
         [[name, statement]] = connection.execute(
             text("SELECT name, statement FROM pg_prepared_statements WHERE statement LIKE '%unnest%progress%'")
         )
-        connection.execute(text("SET LOCAL enable_seqscan = off"))  # as if the tables were large
         keys = ", ".join(f"'{{{','.join(ids)}}}'" for ids in zip(*KEYS, strict=True))
         plan = connection.execute(text(f'EXPLAIN EXECUTE "{name}"({keys})')).scalars()
         return statement, "\n".join(plan)
