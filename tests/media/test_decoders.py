@@ -14,10 +14,10 @@ import pytest
 import bombs
 from clips import write_clip
 from playhead.domain.artwork import PixelSize
+from playhead.media import pictures, probe
 from playhead.media.contents import Unreadable, Unusable
 from playhead.media.decoders import Decoders, DecodersClosed
-from playhead.media.jobs import BUDGETS, Budget, PictureOfImage, ProbeFilm
-from playhead.media.probe import probe
+from playhead.media.jobs import BUDGETS, Budget, PictureOfFilm, PictureOfImage, ProbeFilm
 
 SIZE = PixelSize(240, 360)
 
@@ -54,7 +54,7 @@ def peak_bytes(pid: int) -> int:
 
 
 def test_what_a_worker_reads_is_what_the_file_says(decoders: Decoders, film: Path):
-    assert decoders.probe(film) == probe(film)
+    assert decoders.probe(film) == probe.probe(film)
     assert decoders.picture_of_film(film, PixelSize(64, 36))[:2] == b"\xff\xd8"
 
 
@@ -237,6 +237,40 @@ def test_a_film_whose_worker_the_system_has_killed_is_looked_at_again_by_the_nex
     with pytest.raises(Unreadable) as raised:
         decoders.probe(film)
     assert raised.value.passing
+
+
+def test_a_picture_whose_worker_the_system_has_killed_is_tried_again_by_the_next_request(film: Path):
+    decoders = fake("os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(Unusable) as raised:
+        decoders.picture_of_film(film, SIZE)
+    assert raised.value.passing
+
+
+def test_a_picture_that_takes_too_long_on_a_busy_machine_is_tried_again_by_the_next_request(film: Path):
+    decoders = Decoders(budgets={**BUDGETS, PictureOfFilm: Budget(wall_s=0, cpu_s=30)})
+    with pytest.raises(Unusable, match="takes too long") as raised:
+        decoders.picture_of_film(film, SIZE)
+    assert raised.value.passing
+    decoders.close()
+
+
+def test_a_search_for_a_picture_that_has_no_time_is_tried_again_by_the_next_request(
+    film: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pictures, "_SEARCH_S", -1.0)
+    with pytest.raises(Unusable, match="takes too long") as raised:
+        pictures.picture_of_film(film, PixelSize(96, 54))
+    assert raised.value.passing
+
+
+def test_a_film_that_ffmpeg_cannot_open_in_time_is_looked_at_again(film: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(probe, "_TIMEOUT_S", 1e-9)
+    with pytest.raises(Unreadable, match="takes too long") as unreadable:
+        probe.probe(film)
+    with pytest.raises(Unusable, match="takes too long") as unusable:
+        pictures.picture_of_film(film, SIZE)
+    assert unreadable.value.passing
+    assert unusable.value.passing
 
 
 def test_workers_that_cannot_be_started_are_no_fault_of_the_file(film: Path, tmp_path: Path):

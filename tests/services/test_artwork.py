@@ -50,8 +50,8 @@ class Studio:
         self.started.release()
         assert self.gate.wait(20)
         self.made.append(path.name)
-        if path.read_text() == "broken":
-            raise Unusable("it is broken")
+        if path.read_text() in {"broken", "slow"}:
+            raise Unusable("it is broken", passing=path.read_text() == "slow")
         return f"{what} of {path.name}, {size.width}x{size.height}: {path.read_text()}".encode()
 
 
@@ -324,6 +324,14 @@ async def test_what_nothing_can_be_made_of_is_not_tried_again_before_it_changes_
     assert gallery.studio.made == ["Heat.mp4", "Heat.mp4"]
     gallery.lay("Heat (1995)/Heat.mp4", "mended")
     assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: mended"
+
+
+async def test_a_failure_that_may_pass_is_no_missing_picture_and_is_tried_again(gallery: Gallery):
+    movie = await gallery.movie()
+    gallery.lay("Heat (1995)/Heat.mp4", "slow")
+    for _ in range(2):
+        assert (await refusal(gallery.look(movie)))[0] is Code.UNAVAILABLE
+    assert gallery.studio.made == ["Heat.mp4", "Heat.mp4"]
 
 
 async def test_where_pictures_cannot_be_kept_they_are_shown_all_the_same(gallery: Gallery):

@@ -17,7 +17,14 @@ class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failu
 
 
 class Unusable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
-    """No picture or text can be made of the file. `str()` is a short reason for people, without the file's name."""
+    """No picture or text can be made of the file. `str()` is a short reason for people, without the file's name.
+
+    `passing`: the reason may lie outside the file, such as in a busy machine, so a later request should try again.
+    """
+
+    def __init__(self, reason: str, *, passing: bool = False) -> None:
+        super().__init__(reason)
+        self.passing = passing
 
 
 def read_content(path: Path, bytes_max: int) -> bytes:

@@ -93,6 +93,11 @@ class _Died(Exception):  # noqa: N818
         super().__init__(status)
         self.status = status
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether neither a limit nor this pool killed it: the system may be short of memory, whatever the file."""
+        return self.status == -signal.SIGKILL
+
 
 class _TimedOut(Exception):  # noqa: N818
     """A worker did not answer in time."""
@@ -144,14 +149,13 @@ class Decoders:
         try:
             answer = self._do(ProbeFilm(os.fsencode(path)))
         except _Died as death:
-            # Killed by neither a limit nor this pool: the system may have been short of memory, whatever the file.
-            raise Unreadable(_cause(death), passing=death.status == -signal.SIGKILL) from None
+            raise Unreadable(_cause(death), passing=death.is_foreign) from None
         except _TimedOut:
             # Its processor time was not used up, so it waited: for a slow disk, or behind other programs.
             raise Unreadable(_TOO_LONG, passing=True) from None
         if isinstance(answer, Probed):
             return answer.info
-        raise Unreadable(_reason(answer))
+        raise Unreadable(_reason(answer), passing=isinstance(answer, Failed) and answer.passing)
 
     def picture_of_image(self, path: Path, size: PixelSize) -> bytes:
         """Do `media.pictures.picture_of_image` in a worker. Raises Unusable."""
@@ -188,12 +192,12 @@ class Decoders:
         try:
             answer = self._do(job)
         except _Died as death:
-            raise Unusable(_cause(death)) from None
+            raise Unusable(_cause(death), passing=death.is_foreign) from None
         except _TimedOut:
-            raise Unusable(_TOO_LONG) from None
+            raise Unusable(_TOO_LONG, passing=True) from None  # as with probing
         if isinstance(answer, Made):
             return answer.content
-        raise Unusable(_reason(answer))
+        raise Unusable(_reason(answer), passing=isinstance(answer, Failed) and answer.passing)
 
     def _do(self, job: Job) -> Answer:
         """Raises _Died, _TimedOut."""

@@ -72,9 +72,10 @@ class Made(Struct, tag=True, frozen=True):
 
 
 class Failed(Struct, tag=True, frozen=True):
-    """The answer where the file is at fault."""
+    """The answer where the file is at fault, or where nobody knows yet: `passing`."""
 
     reason: str
+    passing: bool = False
 
 
 Answer = Probed | Made | Failed

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from playhead.domain.artwork import FILM_PIXELS_MAX, IMAGE_PIXELS_MAX, PixelSize
 from playhead.media.contents import Unusable, read_content
 from playhead.media.headers import format_of, size_of_image, without_texts
-from playhead.media.probe import DECODERS, is_cover, open_film
+from playhead.media.probe import DECODERS, cause_of, is_cover, open_film
 
 if TYPE_CHECKING:
     from av.filter.context import FilterContext
@@ -73,7 +73,8 @@ def picture_of_image(path: Path, size: PixelSize) -> bytes:
         raise
     except Exception as error:
         # As with films: a hostile file can make FFmpeg raise anything.
-        raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
+        reason, passing = cause_of(error)
+        raise Unusable(reason, passing=passing) from error
 
 
 def picture_of_film(path: Path, size: PixelSize) -> bytes:
@@ -93,7 +94,8 @@ def picture_of_film(path: Path, size: PixelSize) -> bytes:
     except Unusable:
         raise
     except Exception as error:
-        raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
+        reason, passing = cause_of(error)
+        raise Unusable(reason, passing=passing) from error
 
 
 def encode(frame: VideoFrame, quality: int = _QUALITY) -> bytes:
@@ -180,6 +182,8 @@ def _telling_frame(opened: InputContainer) -> tuple[_Frame, Fraction]:
                 best = seen
         if best is not None and best.detail > 0:
             return best, stream.sample_aspect_ratio or Fraction(1)
+    if time.monotonic() > give_up_at:
+        raise Unusable("looking for a picture takes too long", passing=True)
     raise Unusable("it shows nothing" if best else "no picture of it can be decoded")
 
 

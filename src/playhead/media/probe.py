@@ -10,6 +10,7 @@ from typing import Final
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import ExitError
 from av.stream import Disposition
 from av.stream import Stream as AvStream
 from av.video.stream import VideoStream
@@ -78,7 +79,15 @@ def probe(path: Path) -> MediaInfo:
         raise
     except Exception as error:
         # FFmpeg's errors come as some forty classes, builtins among them, and a hostile file can cause any of them.
-        raise Unreadable(getattr(error, "strerror", None) or "it cannot be read") from error
+        reason, passing = cause_of(error)
+        raise Unreadable(reason, passing=passing) from error
+
+
+def cause_of(error: Exception) -> tuple[str, bool]:
+    """Return why FFmpeg failed, as a reason for people, and whether it passes: the time to open a film was over."""
+    if isinstance(error, ExitError):
+        return "reading it takes too long", True
+    return getattr(error, "strerror", None) or "it cannot be read", False
 
 
 def open_film(path: Path) -> InputContainer:

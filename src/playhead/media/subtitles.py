@@ -19,7 +19,7 @@ from av.subtitles.subtitle import AssSubtitle
 
 from playhead.domain.tracks import CUES_MAX, SUBTITLE_FILE_BYTES_MAX, WEBVTT_BYTES_MAX
 from playhead.media.contents import Unusable, read_content
-from playhead.media.probe import open_film
+from playhead.media.probe import cause_of, open_film
 from playhead.media.webvtt import Cue, cue_of, write_webvtt
 
 _TOO_MUCH: Final = "it holds too much text"
@@ -58,7 +58,8 @@ def webvtt_of_file(path: Path, codec: str, language: str | None) -> bytes:
         raise
     except Exception as error:
         # As with films: a hostile file can make FFmpeg raise anything.
-        raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
+        reason, passing = cause_of(error)
+        raise Unusable(reason, passing=passing) from error
 
 
 def webvtt_of_film(path: Path, number: int) -> bytes:
@@ -76,7 +77,8 @@ def webvtt_of_film(path: Path, number: int) -> bytes:
     except Unusable:
         raise
     except Exception as error:
-        raise Unusable(getattr(error, "strerror", None) or "it cannot be read") from error
+        reason, passing = cause_of(error)
+        raise Unusable(reason, passing=passing) from error
 
 
 def decoded(content: bytes, language: str | None = None) -> str:
@@ -122,7 +124,7 @@ def _cues(opened: InputContainer, stream: SubtitleStream, start_us: int) -> Iter
     give_up_at = time.monotonic() + _READ_S
     for packet in opened.demux(stream):
         if time.monotonic() > give_up_at:
-            raise Unusable("it takes too long to read it through")
+            raise Unusable("it takes too long to read it through", passing=True)
         if packet.size == 0 or packet.pts is None:
             continue
         unit = (packet.time_base or Fraction(1, 1000)) * 1000

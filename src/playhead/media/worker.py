@@ -113,7 +113,7 @@ def _answer(job: Job) -> Answer:
             case SubtitlesOfFilm():
                 return Made(webvtt_of_film(path, job.number))
     except (Unreadable, Unusable) as error:
-        return Failed(str(error))
+        return Failed(str(error), error.passing)
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -104,6 +104,8 @@ def attempt(what: str, path: Path, make: Callable[[], bytes]) -> bytes | None:
         return make()
     except Unusable as error:
         log.info("No %s of %s: %s", what, shown(str(path)), error)
+        if error.passing:
+            raise unavailable() from None
         return None
     except OSError as error:
         log.warning("No %s of %s now: %s", what, shown(str(path)), error.strerror or error)

@@ -56,6 +56,13 @@ class Visitor:
         assert answer.status_code == 200, answer.text
         return answer.json()
 
+    def get_status(self, path: str) -> int:
+        """Return the status of an answer; while the server says that it is busy, ask again as it says."""
+        deadline = time.monotonic() + 240
+        while (answer := self.client.get(path)).status_code == 503 and time.monotonic() < deadline:
+            time.sleep(float(answer.headers["retry-after"]))
+        return answer.status_code
+
     def scan(self, library_id: str) -> dict[str, Any]:
         assert self.client.post(f"/api/v1/libraries/{library_id}/scan").status_code == 202
         deadline = time.monotonic() + 120
@@ -79,7 +86,8 @@ def library(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def children(pid: int) -> list[int]:
-    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # a child stands at the thread that started it
+    return [int(child) for each in lists for child in each.read_text().split()]
 
 
 def test_hostile_files_cost_the_server_no_memory_and_its_clients_no_save(
@@ -102,15 +110,13 @@ def test_hostile_files_cost_the_server_no_memory_and_its_clients_no_save(
     saving = threading.Thread(target=save)
     saving.start()
     pictures = {
-        title: visitor.client.get(f"/api/v1/items/{item_id}/artwork?kind=poster").status_code
-        for title, item_id in items.items()
+        title: visitor.get_status(f"/api/v1/items/{item_id}/artwork?kind=poster") for title, item_id in items.items()
     }
     (file,) = visitor.get(f"/api/v1/items/{items['Captions']}")["files"]
-    texts = [visitor.client.get(f"/api/v1/stream/file/{file['id']}/subtitles/{index}").status_code for index in (0, 1)]
+    texts = [visitor.get_status(f"/api/v1/stream/file/{file['id']}/subtitles/{index}") for index in (0, 1)]
     is_done.set()
     saving.join()
-    # tests/media/test_decoders.py says which can be made; on a busy machine a worker may use up its time first.
-    assert {pictures["Harmless"], pictures["Text"]} <= {200, 404}
+    assert {pictures["Harmless"], pictures["Text"]} == {200}, (pictures, target.server.printed()[-5000:])
     assert pictures["Poster"] in {200, 404}  # of the film's own frame
     assert texts == [404, 404]
     assert set(statuses) == {200}
