@@ -96,6 +96,7 @@ def opened() -> Iterator[list[Container]]:
             each.server.process.wait()
 
 
+@pytest.mark.long
 def test_the_image_serves_as_an_ordinary_user_on_a_read_only_root_and_ends_when_told_to(
     image: Image, data: Path, media: Path, opened: list[Container]
 ):
@@ -120,6 +121,7 @@ def test_the_image_serves_as_an_ordinary_user_on_a_read_only_root_and_ends_when_
     assert {each.stat().st_uid for each in data.rglob("*")} == {1000}
 
 
+@pytest.mark.long
 def test_started_as_root_it_becomes_who_owns_the_data_and_so_do_its_commands(
     image: Image, data: Path, media: Path, opened: list[Container]
 ):
@@ -136,6 +138,7 @@ def test_started_as_root_it_becomes_who_owns_the_data_and_so_do_its_commands(
     assert {(each.stat().st_uid, each.stat().st_gid) for each in [data, *data.rglob("*")]} == {(OWNER, 100)}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("user", "environment", "words"),
     [
@@ -156,6 +159,7 @@ def test_who_cannot_be_is_told_in_a_line(
     assert errors.count(b"\n") == (1 if words else 0)
 
 
+@pytest.mark.long
 def test_a_puid_that_counts_for_nothing_is_told(image: Image, data: Path, media: Path):
     os.chown(data, 1000, 1000)
     started = image.start(["user", "list"], data, media, environment={"PUID": "99"})
@@ -164,6 +168,7 @@ def test_a_puid_that_counts_for_nothing_is_told(image: Image, data: Path, media:
     assert b"PUID is 99, but the container runs as 1000" in errors
 
 
+@pytest.mark.long
 def test_without_ffmpeg_the_environment_is_small(image: Image):
     [site] = (image.stage.layer / "opt/playhead/lib").glob("python*/site-packages")
     sizes = {each.name: sum(file.lstat().st_size for file in [each, *each.rglob("*")]) for each in site.iterdir()}

@@ -105,6 +105,7 @@ def ended() -> Iterator[list["subprocess.Popen[bytes]"]]:
             each.wait(timeout=20)
 
 
+@pytest.mark.long
 def test_ones_own_films_are_served_by_what_the_readme_says(newcomer: Newcomer, ended: list["subprocess.Popen[bytes]"]):
     [start, fill, save] = blocks()
     ended.append(newcomer.serve(start))
@@ -118,6 +119,7 @@ def test_ones_own_films_are_served_by_what_the_readme_says(newcomer: Newcomer, e
     assert answers[0]["position_seconds"] > 0
 
 
+@pytest.mark.long
 def test_where_uv_is_it_installs_the_program(newcomer: Newcomer):
     assert "`uv tool install .`" in (ROOT / "README.md").read_text()
     newcomer.environment["PATH"] = f"{ROOT / '.tools/bin'}:{newcomer.home / '.local/bin'}:{PATH}"
