@@ -1,4 +1,4 @@
-"""Files that cost whoever decodes them far more than their size: each returns or writes one, in a second or less."""
+"""Decompression bombs and the like: files that cost a decoder far more than their size. Each takes a second to make."""
 
 import struct
 import zlib
@@ -17,7 +17,7 @@ def png(width: int, height: int, *, depth: int = 8, chunks: bytes = b"") -> byte
 
 
 def png_with_text(unpacked_bytes: int) -> bytes:
-    """Return a small PNG whose text chunk unpacks to so much (libpng's advisory for 1.4.0)."""
+    """Return a small PNG with a text chunk that unpacks to this many bytes (libpng's advisory for 1.4.0)."""
     packer = zlib.compressobj(9)
     piece = bytes(1 << 20)
     packed = b"".join([*(packer.compress(piece) for _ in range(unpacked_bytes >> 20)), packer.flush()])
@@ -25,12 +25,12 @@ def png_with_text(unpacked_bytes: int) -> bytes:
 
 
 def jpeg_of_many_scans(scans: int, size: tuple[int, int]) -> bytes:
-    """Return a grey progressive JPEG that goes over all of its pixels so many times, 50 bytes each (LJT-01-004)."""
+    """Return a grey progressive JPEG with this many scans over all of its pixels, 50 bytes each (LJT-01-004)."""
     width, height = size
     blocks = -(-width // 8) * -(-height // 8)
     table = b"\xff\xdb" + struct.pack(">HB", 67, 0) + b"\x01" * 64
     frame = b"\xff\xc2" + struct.pack(">HBHHBBBB", 11, 8, height, width, 1, 1, 0x11, 0)
-    # One code in each table, the bit 0: no difference of brightness; nothing more in 2^14 blocks and some.
+    # One code in each table, the bit 0: no change in brightness for the next 2^14 blocks and more.
     codes = b"".join(
         b"\xff\xc4" + struct.pack(">HB", 20, kind) + bytes([1, *[0] * 15, value])
         for kind, value in ((0, 0), (16, 0xE0))
@@ -80,11 +80,11 @@ def film(path: Path, *, cover: bytes | None = None, seconds: int = 2) -> Path:
 
 
 def mp4_with_keys(path: Path, count: int) -> Path:
-    """Write an MP4 whose metadata claims so many keys (nyanmisaka/ffmpeg-rockchip#242)."""
+    """Write an MP4 whose metadata claims this many keys (nyanmisaka/ffmpeg-rockchip#242)."""
     whole = film(path).read_bytes()
     keys = _box(b"keys", struct.pack(">II", 0, count))
     meta = _box(b"meta", bytes(4) + _box(b"hdlr", bytes(8) + b"mdta" + bytes(12)) + keys)
-    first = int.from_bytes(whole[:4])  # the length of the file's first box, which says that it is an MP4
+    first = int.from_bytes(whole[:4])  # the length of the first box, which identifies the file as an MP4
     path.write_bytes(whole[:first] + _box(b"moov", meta) + whole[first:])
     return path
 

@@ -1,4 +1,4 @@
-"""A user of the demo in a real browser: signs in, opens the player, and looks at what plays."""
+"""A user in a real browser: signs in, opens the player, and checks what plays."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from demo import DemoServer
 
-WITHIN_S = 30  # generous: the machine may be busy
+WITHIN_S = 30  # generous, for a busy machine
 
 expect.set_options(timeout=WITHIN_S * 1000)
 
@@ -27,14 +27,14 @@ def watch(page: Page, demo: DemoServer, path: str) -> None:
 
 
 def wait_for_playing(page: Page) -> None:
-    # Polled by time: a tab in the background draws no frames, by which Playwright would poll otherwise.
+    # Poll by time: Playwright otherwise polls by animation frames, and a tab in the background has none.
     page.wait_for_function("() => !video.paused && video.readyState >= 3", polling=50)
 
 
 def wait_for_loaded(page: Page, begin: float, end: float) -> None:
-    """Return once the browser has the film between two seconds, so that it plays them without the server.
+    """Return once the browser has buffered the film between two seconds, so that it plays them without the server.
 
-    Browsers load no more than some seconds ahead of where they play.
+    Browsers buffer no more than some seconds beyond the current position.
     """
     page.wait_for_function(
         """([begin, end]) => {
@@ -66,12 +66,12 @@ def seek(page: Page, second: float) -> None:
 
 
 def remember_where_it_is_left(page: Page) -> None:
-    """Let the browser note at what second the page is closed."""
+    """Make the browser store the position at which the page is closed."""
     page.evaluate("() => addEventListener('pagehide', () => localStorage.setItem('left-at', video.currentTime))")
 
 
 def where_it_was_left(page: Page, demo: DemoServer) -> float:
-    """Return the noted second, in another tab of the same browser, which does nothing else."""
+    """Return the stored position, in another tab of the same browser that does nothing else."""
     page.goto(f"{demo.url}/static/icon.svg")
     return float(page.evaluate("() => localStorage.getItem('left-at')"))
 
@@ -82,12 +82,12 @@ SETTLED = """
 
 
 def settle(page: Page) -> None:
-    """Return once the page has drawn what its scripts do by themselves, and Playwright has told what it heard."""
+    """Return once the page has drawn what its scripts do on their own, and Playwright has delivered its events."""
     page.evaluate(SETTLED)
 
 
 def eventually(look: Callable[[], bool], within_s: float = WITHIN_S) -> None:
-    """Wait until something is true."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + within_s
     while not look():
         assert time.monotonic() < deadline, "it never came true"

@@ -1,4 +1,4 @@
-"""Subtitles in every coat: files, and films that hold them."""
+"""Subtitles in every format: files, and films that contain them."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +25,7 @@ _LINES = ((1000, 1500, r"{\i1}Hello{\i0} & you"), (3000, 1000, "Two < three"))
 
 
 def film_with_subtitles(path: Path, *codecs: str, language: str = "ger") -> Path:
-    """A red film of five seconds with a stream of these subtitles for each codec."""
+    """Write a red film of five seconds with one subtitle stream per codec, each with these lines."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         video = container.add_stream("mpeg4", rate=5)
@@ -44,7 +44,7 @@ def film_with_subtitles(path: Path, *codecs: str, language: str = "ger") -> Path
         container.mux(video.encode(None))
         for stream in texts:
             for begin_ms, length_ms, line in _LINES:
-                if stream.codec_context.name == "webvtt":  # FFmpeg writes what it is given
+                if stream.codec_context.name == "webvtt":  # FFmpeg copies the text as it is
                     line = line.replace("&", "&amp;").replace("<", "&lt;")  # noqa: PLW2901
                 text = SubtitleSet.create(f"0,0,Default,,0,0,0,,{line}".encode(), 0, length_ms)
                 packet = stream.codec_context.encode_subtitle(text)

@@ -1,4 +1,4 @@
-"""Films of a few seconds for tests that scan, or stream."""
+"""Films of a few seconds for tests that scan or stream."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ _FRAMES_A_SECOND = 2
 
 
 def write_clip(path: Path, seconds: int = 10) -> None:
-    """Write a film of a few kilobytes, and the folder that it is to lie in."""
+    """Write a film of a few kilobytes, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("h264", rate=_FRAMES_A_SECOND)

@@ -1,6 +1,6 @@
-"""Builds and runs the image of the Dockerfile without a container engine: each step in a root of overlays.
+"""Builds and runs the image of the Dockerfile without a container engine: each step in an overlay root.
 
-The base image is stood in for by this machine's own root, below everything that the steps write.
+This machine's own root stands in for the base image, below everything that the steps write.
 """
 
 import json
@@ -25,13 +25,13 @@ UNSHARE = (
     ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--map-auto", "--mount")
 )
 
-# Arguments: what the overlay is made of, where it is seen, the folder to work in there, then the command.
+# Arguments: the overlay's layers, its mount point, the working directory in there, then the command.
 BUILD = """
 mount -t overlay overlay -o "$1" "$2" && cd "$2" && mount -t proc proc proc && mount --rbind /dev dev || exit 99
 mkdir -p ".$3" && root=$2 folder=$3 && shift 3 && exec chroot "$root" sh -c 'cd "$0" && exec "$@"' "$folder" "$@"
 """
 
-# As above, with the folders that are mounted on /data and /mnt, and the user, before the command, on a read-only root.
+# As above; before the command come the folders that are mounted on /data and /mnt, and the user. The root is read-only.
 RUN = """
 mount -t overlay overlay -o "$1" "$2" && mount -o remount,ro "$2" && cd "$2" || exit 99
 mount -t proc proc proc && mount --rbind /dev dev && mount -t tmpfs none tmp || exit 99
@@ -42,7 +42,7 @@ root=$2 user=$5 && shift 5 && exec chroot --userspec "$user" "$root" "$@"
 
 @dataclass
 class Stage:
-    """A stage of the build: what its steps have written, and what its instructions say about running it."""
+    """A stage of the build: what its steps have written, and its instructions for running it."""
 
     layer: Path
     folder: str = "/"
@@ -51,15 +51,15 @@ class Stage:
     said: dict[str, str] = field(default_factory=dict)
 
     def command(self, instruction: str) -> list[str]:
-        """The words of ENTRYPOINT, CMD or HEALTHCHECK, in their exec form."""
+        """The words of ENTRYPOINT, CMD or HEALTHCHECK in exec form."""
         return list(json.loads(self.said[instruction][self.said[instruction].index("[") :]))
 
 
 class Image:
-    """What a Dockerfile makes of a checkout, in a folder that may be thrown away."""
+    """The image that a Dockerfile builds from a checkout, in a temporary folder."""
 
     def __init__(self, work: Path, given: Mapping[str, str]) -> None:
-        """Run the steps; `given` are environment variables for them, as build arguments would be."""
+        """Run the steps; `given` are environment variables for them, in place of build arguments."""
         self._work = work
         self._given = given
         self._stages: dict[str, Stage] = {}
@@ -93,7 +93,7 @@ class Image:
                 stage.said[instruction] = value
 
     def _run(self, stage: Stage, command: str) -> None:
-        if command.startswith("apt-get"):  # this machine's packages stand in for those
+        if command.startswith("apt-get"):  # this machine's packages stand in for those of the image
             [names] = re.findall(r"install --yes --no-install-recommends ([\w -]+?) &&", command)
             assert shutil.which("strip")
             assert names == "binutils"
@@ -104,7 +104,7 @@ class Image:
             [*UNSHARE, "sh", "-c", BUILD, "build", options, str(seen), stage.folder, "sh", "-c", command],
             check=True,
             timeout=240,
-            env={**os.environ, "PATH": PATH, **self._given, **stage.environment},  # with its way to the network
+            env={**os.environ, "PATH": PATH, **self._given, **stage.environment},  # with access to the network
         )
 
     def _copy(self, stage: Stage, value: str) -> None:
@@ -142,7 +142,7 @@ class Image:
         environment: Mapping[str, str] | None = None,
         output: int | IO[bytes] = subprocess.PIPE,
     ) -> "Running":
-        """Run a command as the image's first process, on a read-only root; one at a time."""
+        """Run a command as the image's first process, on a read-only root; only one at a time."""
         work, seen = self._folders()
         options = f"lowerdir=/,upperdir={self.stage.layer},workdir={work}"
         around = [*UNSHARE, "--pid", "--fork", "--kill-child", "sh", "-c", RUN]
@@ -155,7 +155,7 @@ class Image:
 
 @dataclass(frozen=True)
 class Running:
-    """What `Image.start` has started."""
+    """A container that `Image.start` has started."""
 
     process: "subprocess.Popen[bytes]"
     root: Path
@@ -164,12 +164,12 @@ class Running:
 
     @property
     def first(self) -> int:
-        """The pid, seen from here, of the process that is 1 in the container."""
+        """The pid, seen from outside, of the process that is 1 in the container."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return int(children[0])
 
     def stop(self) -> int:
-        """End the first process as an engine does, and return its status."""
+        """Stop the first process as a container engine does, and return its status."""
         os.kill(self.first, signal.SIGTERM)
         return self.process.wait(timeout=20)
 

@@ -1,4 +1,4 @@
-"""The demo as a process of its own, known by what its start prints."""
+"""The demo as a process, known by what it prints when it starts."""
 
 import os
 import re
@@ -12,13 +12,13 @@ import httpx
 
 from server import PLAYHEAD
 
-START_WITHIN_S = 120  # on a busy machine
+START_WITHIN_S = 120  # generous, for a busy machine
 COMMANDS_SHOWN = 3
 
 
 @dataclass
 class DemoServer:
-    """A running demo: its address, what its start printed, and the credentials read from that."""
+    """A running demo: its address, its output at the start, and the credentials read from that."""
 
     url: str
     printed: str
@@ -40,7 +40,7 @@ class DemoServer:
 def serve_demo(data: Path) -> tuple[subprocess.Popen[bytes], DemoServer]:
     """Start the demo and return once it has printed its last command."""
     log = data.parent / f"{data.name}.log"
-    # It is an installation of its own: where the real one is, and how it is served, is nothing to it.
+    # The demo is an installation of its own, so the settings of a real one must not reach it.
     environment = os.environ | {"PLAYHEAD_WORKERS": "2", "PLAYHEAD_DATABASE": "postgresql://nobody@127.0.0.1:1/none"}
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program

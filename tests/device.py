@@ -1,4 +1,4 @@
-"""A device that listens to live changes of a real server."""
+"""A device that listens to the live changes of a real server."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ from server import Server
 
 
 class Device:
-    """A stream over a socket of its own."""
+    """An event stream on a socket of its own."""
 
     def __init__(self, server: Server, token: str) -> None:
         where = urlsplit(server.url)
@@ -22,7 +22,7 @@ class Device:
         self.response = http.client.HTTPResponse(self.socket)
         self.response.begin()
         assert self.response.status == 200
-        while self.response.readline().strip():  # how it begins
+        while self.response.readline().strip():  # the status line and headers
             pass
 
     def event(self) -> tuple[str, Any]:

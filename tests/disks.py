@@ -1,4 +1,4 @@
-"""Simulated disks under the real storage code: SQLite file systems that fail when told to, or lose their power."""
+"""Simulated disks under the real storage code: SQLite file systems that fail on demand, or lose power."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ _numbers = count(1)
 class FaultyDisk(apsw.VFS):
     """A disk that works unless `sync_error`, `write_error` or `checkpoint_error` is set to an SQLite result code.
 
-    A checkpoint error hits only what is synced of the database itself, which nothing but a checkpoint does.
+    A checkpoint error affects only syncs of the database file itself, which nothing but a checkpoint does.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class FaultyDisk(apsw.VFS):
         return FaultyFile(self, name, flags)
 
     def excepthook(self, *_exception: object) -> bool:
-        return True  # the failure reaches the caller as a result code; nothing is to be printed
+        return True  # the failure reaches the caller as a result code; do not print it, too
 
 
 class FaultyFile(apsw.VFSFile):
@@ -67,13 +67,13 @@ def faulty_disk() -> Iterator[FaultyDisk]:
     disk.unregister()
 
 
-# Loss of power
+# Power loss
 
-SECTOR = 512  # bytes; the least that a disk writes
+SECTOR = 512  # bytes; the unit in which a disk writes
 
 
 class Write(NamedTuple):
-    """A write of `data` at `offset` to file number `file`. Without data: the file was cut to this length."""
+    """A write of `data` at `offset` to file number `file`. Without data, the file was truncated to this length."""
 
     file: int
     offset: int
@@ -81,13 +81,13 @@ class Write(NamedTuple):
 
 
 class Sync(NamedTuple):
-    """All that was done to a file before lasts from here on, and so does its name."""
+    """From here on, everything done to this file before is durable, and so is its name."""
 
     file: int
 
 
 class Name(NamedTuple):
-    """From here on `name` is file number `file`, or no file. A removal may be told to last at once."""
+    """From here on `name` is file number `file`, or no file. A removal can be durable immediately."""
 
     name: str
     file: int | None
@@ -95,7 +95,7 @@ class Name(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The disk holds file number `file` from the beginning, with this content."""
+    """The disk has file number `file` from the beginning, with this content."""
 
     name: str
     file: int
@@ -103,7 +103,7 @@ class Found(NamedTuple):
 
 
 class Told(NamedTuple):
-    """Somebody outside was told something, which must be true ever after."""
+    """A caller was told something that must hold from now on."""
 
     what: object
 
@@ -112,11 +112,11 @@ Event = Write | Sync | Name | Found | Told
 
 
 class RecordingDisk(apsw.VFS):
-    """A disk that works, and records in `events` what was done to it in which order.
+    """A disk that works, and records in `events` what was done to it, in order.
 
-    The names are those without folders; SQLite's own file system syncs the folder when it first syncs a log or journal
-    that it has made, so that a file's first sync makes its name last, too. The shared memory beside a log is no part of
-    the record: it is built anew by the first who opens the database.
+    Names are without folders. SQLite's file system syncs the folder when it first syncs a log or journal that it has
+    created, so the first sync of a file makes its name durable, too. The shared memory beside a log is not recorded:
+    the first process that opens the database rebuilds it.
     """
 
     def __init__(self) -> None:
@@ -127,16 +127,16 @@ class RecordingDisk(apsw.VFS):
         super().__init__(self.vfs, base="")
 
     def holds(self, path: Path) -> None:
-        """Let a file that is there already be a part of the record: it lasts."""
+        """Record a file that exists already; it is durable."""
         number = self._files[path.name] = next(_numbers)
         self.note(Found(path.name, number, path.read_bytes()))
 
     def tell(self, what: object) -> None:
-        """Record that somebody was told something."""
+        """Record that a caller was told something."""
         self.note(Told(what))
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - apsw's name
-        if name is None:  # a file of its own, gone when it is closed
+        if name is None:  # a temporary file, deleted when it is closed
             return apsw.VFSFile("", name, flags)
         path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
         file = RecordingFile(self, name, flags)
@@ -190,7 +190,7 @@ def recording_disk() -> Iterator[RecordingDisk]:
 
 
 class Loss(StrEnum):
-    """What becomes of writes that were not synced when the power fails."""
+    """What happens to unsynced writes when the power fails."""
 
     ALL = "all of it is lost"
     SOME = "some of it is kept, in any order"
@@ -230,7 +230,7 @@ def _apply(content: bytearray, write: Write) -> None:
 
 
 def _torn(write: Write, length: int, random: Random) -> Iterator[Write]:
-    """Yield what a disk that fails within a write leaves of it, in a file of which so many bytes last."""
+    """Yield what a torn write leaves of it, in a file of which this many bytes are durable."""
     if write.data is None:
         if random.random() < 0.5:
             yield write
@@ -252,7 +252,7 @@ def _torn(write: Write, length: int, random: Random) -> Iterator[Write]:
 
 
 class Disk:
-    """What lasts, and what does not yet, while a record is played."""
+    """What is durable, and what is not yet, while a record is replayed."""
 
     def __init__(self) -> None:
         self._files: dict[int, _File] = {}
@@ -275,8 +275,8 @@ class Disk:
             self._names[event.name] = event.file
 
     def after(self, loss: Loss, random: Random) -> dict[str, bytes]:
-        """Return the files that are found when the power is back."""
-        # A folder changes in the order of time, however much of that is kept.
+        """Return the files that exist when the power is back."""
+        # Changes of a folder become durable in order, however many of them do.
         kept = 0 if loss is Loss.ALL else random.randint(0, len(self._unsynced))
         names = self._names | {name: file for name, file, _ in self._unsynced[:kept]}
         return {
@@ -289,9 +289,9 @@ class Disk:
 
 
 def losses_of_power(events: Iterable[Event], seeds: Iterable[int]) -> Iterator[tuple[list[object], dict[str, bytes]]]:
-    """Play a record, and let the power fail before every sync and at the end, in each way of losing, for each seed.
+    """Replay a record, with a power loss before every sync and at the end, in each way of losing data, for each seed.
 
-    Yields what had been told until then, and the files that are found afterwards.
+    Yields what callers had been told until then, and the files that exist afterwards.
     """
     seeds = list(seeds)
     disk = Disk()

@@ -1,4 +1,4 @@
-"""Hand-written fakes of what the whole program takes from outside: the clock, and new identifiers; and `settle`."""
+"""Fakes of what the program takes from outside: clocks, delays and new identifiers; and `settle`."""
 
 import asyncio
 from uuid import UUID
@@ -7,7 +7,7 @@ from playhead.domain.model import Instant, Milliseconds
 
 
 class Clock:
-    """A clock that stands still until a test moves it. Call it for the time; set `now` or `advance` to move it."""
+    """A clock that stands still. Call it for the time; set `now` or call `advance` to move it."""
 
     def __init__(self, now: int = 1_762_639_200_000) -> None:  # 2025-11-08T22:00:00Z
         self.now = Instant(now)
@@ -20,7 +20,7 @@ class Clock:
 
 
 class Ids:
-    """Canonical UUIDs, the same in every run: the n-th call gives the number n in the form of a random UUID."""
+    """Canonical UUIDs, the same in every run: the n-th call returns the number n in the form of a random UUID."""
 
     def __init__(self) -> None:
         self._last = 0
@@ -31,7 +31,7 @@ class Ids:
 
 
 class Stopwatch:
-    """Seconds that never jump, moved by hand."""
+    """A monotonic clock in seconds, moved by hand."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -41,6 +41,6 @@ class Stopwatch:
 
 
 async def settle() -> None:
-    """Let the event loop do all that it can do without waiting for anything outside of it."""
+    """Run the event loop until it has nothing left to do without waiting for something outside of it."""
     for _ in range(50):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A server under attack: raw connections to it, and the memory that it takes."""
+"""A server under attack: raw connections to it, and its memory usage."""
 
 import re
 import socket
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from server import Server
 
 MEMORY_MAX_BYTES = 32 * 1024 * 1024
-"""What no attack may cost the server beyond what it takes while idle."""
+"""What no attack may cost the server, beyond its memory while idle."""
 
 HOST = b"Host: playhead.test\r\n"
 
@@ -23,7 +23,7 @@ class Target:
         self.token = self.server.command("token", "create", "anna").stdout.strip()
         self.server.start()
         self.bearer = b"Authorization: Bearer %b\r\n" % self.token.encode()
-        for _ in range(3):  # so that what is loaded at first use is not taken for growth
+        for _ in range(3):  # so that modules loaded on first use do not count as growth
             assert self.exchange(b"GET /api/v1/me HTTP/1.1\r\n" + HOST + self.bearer + b"Connection: close\r\n\r\n")
         self.idle_bytes = self.memory_bytes()
 
@@ -34,9 +34,9 @@ class Target:
         return connection
 
     def exchange(self, *pieces: bytes) -> bytes:
-        """Send the pieces on a connection of their own and return all that comes until the server closes it."""
+        """Send the pieces on a new connection and return everything that arrives until the server closes it."""
         with self.connect() as connection:
-            with suppress(ConnectionError):  # the server may have refused what it has seen of it
+            with suppress(ConnectionError):  # the server may have closed the connection already
                 for piece in pieces:
                     connection.sendall(piece)
             return received(connection)
@@ -52,14 +52,14 @@ class Target:
         Path(f"/proc/{self.server.pid}/clear_refs").write_text("5")
 
     def peak_growth_bytes(self) -> int:
-        """Return how far memory rose since `reset_peak`, over that of the server which was idle then."""
+        """Return how far the memory peak since `reset_peak` lies above the memory of the idle server."""
         found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{self.server.pid}/status").read_text())
         assert found
         return int(found[1]) * 1024 - self.idle_bytes
 
 
 def received(connection: socket.socket) -> bytes:
-    """Return all that comes until the other side closes or resets the connection."""
+    """Return everything that arrives until the other side closes or resets the connection."""
     parts: list[bytes] = []
     with suppress(ConnectionError):
         while part := connection.recv(65536):

@@ -1,7 +1,7 @@
-"""A household whose members report from several devices, offline now and then, and look at each other's changes live.
+"""A household whose members report from several devices, go offline now and then, and follow each other's changes.
 
-Each report has a time of its own at which it was observed, and no session: so whatever the order in which reports
-arrive, and however often, the rules say one outcome. A report without an answer is sent again, to any server that runs.
+Each report has its own observation time and no session. So the rules determine one outcome, in whatever order and
+however often the reports arrive. A report without an answer is sent again, to any server that runs.
 """
 
 import asyncio
@@ -41,14 +41,14 @@ def path_of(item: Item) -> str:
 
 @dataclass
 class Member:
-    """A user, and every report that any of their devices has made."""
+    """A user, and every report from any of their devices."""
 
     token: str
     items: Sequence[Item]
     reports: list[tuple[Item, dict[str, Any]]] = field(default_factory=list[tuple[Item, dict[str, Any]]])
 
     def report(self, random: Random, device: str) -> tuple[Item, dict[str, Any]]:
-        """Make a report of some item, later than all before it."""
+        """Make a report of some item, later than all earlier ones."""
         item = random.choice(self.items)
         observed_at = _BEGIN + len(self.reports) * _STEP
         report = {
@@ -62,7 +62,7 @@ class Member:
         return item, report
 
     def expected(self, facts: ItemFacts) -> dict[Item, dict[str, Any]]:
-        """Return what the rules say of everything that was reported, as the contract shows it."""
+        """Return what the rules say about all reports, in the form of the contract."""
         policy, now = Policy(), instant_of(datetime.now(UTC))
         found: dict[Item, dict[str, Any]] = {}
         for wanted in self.items:
@@ -86,7 +86,7 @@ def _report(members: dict[str, Any]) -> Report:
 
 
 class Device:
-    """Reports at random, and shows what it last heard of each item. Its first choice is the server at `home`."""
+    """Reports at random, and shows the last change that it received of each item. Prefers the server at `home`."""
 
     def __init__(self, member: Member, name: str, servers: Sequence[Server], home: int, random: Random) -> None:
         self.member = member
@@ -105,7 +105,7 @@ class Device:
     # Reporting
 
     async def report_until(self, is_over: Callable[[], bool]) -> None:
-        """Report one thing after the other; sometimes go offline for a while, and report what was gathered together."""
+        """Send one report after another; sometimes go offline, and then send the collected reports together."""
         while not is_over():
             if self._random.randrange(_OFFLINE_ONE_IN):
                 item, report = self.member.report(self._random, self.name)
@@ -122,7 +122,7 @@ class Device:
             await asyncio.sleep(self._random.random() * _PAUSE_S)
 
     async def _send(self, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-        """Ask until there is an answer, whichever server it comes from."""
+        """Retry until there is an answer, from whichever server."""
         while True:
             for server in self._servers:
                 try:
@@ -138,7 +138,7 @@ class Device:
     # Listening
 
     async def listen(self) -> None:
-        """Follow the live changes until cancelled, on another server where one went away."""
+        """Follow the live changes until cancelled; reconnect to another server when one goes away."""
         while True:
             for server in self._servers:
                 try:
@@ -153,7 +153,7 @@ class Device:
         async with self._client.stream("GET", f"{server.url}/api/v1/events", headers=headers, timeout=None) as stream:
             assert stream.status_code == HTTPStatus.OK
             self.streams += 1
-            if not headers:  # a device that never listened before fetches by itself
+            if not headers:  # a device that connects for the first time fetches on its own
                 await self._look_at(self.member.items)
             name = ""
             async for line in stream.aiter_lines():
@@ -179,7 +179,7 @@ class Device:
             self.view[item] = await self._send("GET", path_of(item))
 
     async def states(self) -> dict[Item, dict[str, Any]]:
-        """Ask for all items, every server for each: what one says, the others say too."""
+        """Read all items, from every server: they must agree."""
         found: dict[Item, dict[str, Any]] = {}
         for item in self.member.items:
             answers = [(await self._client.get(server.url + path_of(item))).json() for server in self._servers]
@@ -192,9 +192,9 @@ class Device:
 
 
 async def live_through(devices: Sequence[Device], act: Callable[[], object]) -> dict[str, dict[Item, dict[str, Any]]]:
-    """Let all devices report and listen until `act`, on a thread beside, has returned.
+    """Let all devices report and listen until `act`, which runs on another thread, has returned.
 
-    Returns what the servers say then of each member's items, once every device shows the same. Raises TimeoutError.
+    Returns the servers' state of each member's items, once every device shows the same. Raises TimeoutError.
     """
     acting = asyncio.ensure_future(asyncio.to_thread(act))
     listening = [asyncio.create_task(device.listen()) for device in devices]

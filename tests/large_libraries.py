@@ -1,4 +1,4 @@
-"""Libraries with more in them than `world` has: many movies, and a show with seasons, specials and a coming episode."""
+"""Larger libraries than `world` has: many movies, and a show with seasons, specials and an episode yet to air."""
 
 from collections.abc import Iterable
 
@@ -15,7 +15,7 @@ Numbers = tuple[int, int]
 
 EPISODES: tuple[Numbers, ...] = ((0, 1), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3))
 COMING: Numbers = (2, 3)
-"""Not aired yet when the tests take place."""
+"""Has not aired at the time of the tests."""
 
 
 def episode_id(season: int, number: int) -> str:
@@ -27,7 +27,7 @@ def movie_id(number: int) -> str:
 
 
 def stock_series(connection: Connection, *viewers: str) -> None:
-    """Put a library of shows into the store: one show, whose second season is not aired to its end."""
+    """Store a library of shows: one show whose second season has not aired completely."""
     connection.execute(insert(schema.library), [{"id": SERIES, "name": "Series", "kind": "shows", "created_at": 0}])
     _add(connection, [{"id": STATION, "kind": "show", "title": "Signal Hill", "year": 2021, "library_id": SERIES}])
     _add(
@@ -54,7 +54,7 @@ def stock_series(connection: Connection, *viewers: str) -> None:
 
 
 def stock_movies(connection: Connection, numbers: Iterable[int], library_id: str = LIBRARY) -> None:
-    """Put movies into the store: "Reel 1" of 1951, "Reel 2" of 1952, …, each added one millisecond after the other."""
+    """Store movies: "Reel 1" of 1951, "Reel 2" of 1952, …, each added a millisecond after the one before."""
     _add(
         connection,
         [

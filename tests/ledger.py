@@ -1,8 +1,8 @@
-"""Clients that save, and a ledger of what was answered to them: none of it may ever be lost, or have been done twice.
+"""Clients that save, and a ledger of the answers: no acknowledged save may be lost, or take effect twice.
 
-Each client has a movie of its own, and sends one numbered report after the other. The number is told by when it was
-observed, so that what is stored says how many took effect; every eighth report completes the movie and adds a play of
-its own, so that the plays say how often each did. A report without an answer, or with a 503, is sent again.
+Each client has its own movie, and sends one numbered report after another. The observation time encodes the number, so
+that the stored state says how many took effect; every eighth report completes the movie and adds a play, so that the
+plays say how often each took effect. A report without an answer, or with a 503, is sent again.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _PAUSE_S = 0.02
 
 
 def stock(settings: Settings, movies: Iterable[str] = MOVIES) -> str:
-    """Make an installation with these movies and an admin, and return the admin's token."""
+    """Create an installation with these movies and an admin, and return the admin's token."""
 
     def add(connection: Connection) -> None:
         library = {"id": LIBRARY, "name": "Films", "kind": "movies", "created_at": 0}
@@ -61,17 +61,17 @@ def stock(settings: Settings, movies: Iterable[str] = MOVIES) -> str:
 
 
 def observed_at(number: int) -> datetime:
-    """When a client was where its report of this number says."""
+    """The observation time of the report with this number."""
     return _BEGIN + number * _STEP
 
 
 def completes(number: int) -> bool:
-    """Whether the report of this number adds a play."""
+    """Whether the report with this number adds a play."""
     return number % _COMPLETES_EVERY == 0
 
 
 def report(number: int) -> bytes:
-    """Return the body of a report."""
+    """Return the body of the report with this number."""
     position_s = _DURATION_S if completes(number) else number % _COMPLETES_EVERY
     return msgspec.json.encode(
         {"position_seconds": position_s, "duration_seconds": _DURATION_S, "observed_at": observed_at(number)}
@@ -79,13 +79,13 @@ def report(number: int) -> bytes:
 
 
 class Line:
-    """A connection, with one request after the other on it."""
+    """A keep-alive connection that sends one request after another."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, token: str) -> None:
         self._reader = reader
         self._writer = writer
         self._head = f"Host: playhead.test\r\nAuthorization: Bearer {token}\r\n"
-        self.is_ending = False  # the server has said that it closes the connection
+        self.is_ending = False  # the server has announced that it closes the connection
 
     @classmethod
     async def open(cls, url: str, token: str) -> "Line":
@@ -93,7 +93,7 @@ class Line:
         return cls(*await asyncio.open_connection(address.hostname, address.port), token)
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
-        """Return status and body. Raises OSError or EOFError where there is no answer."""
+        """Return status and body. Raises OSError or EOFError if there is no answer."""
         head = f"{method} {path} HTTP/1.1\r\n{self._head}"
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -113,11 +113,10 @@ def _path(movie: str) -> str:
 
 
 class Ledger:
-    """What the clients have sent and heard: the number of the newest report of each movie.
+    """What the clients have sent and received: the number of the newest report of each movie.
 
-    `saved` and `refused` count the answers. `saved_after_refusal` counts the saves that were answered with success
-    though they were sent after somebody had been refused; `others` are answers that are neither. `longest_s` is how
-    long the slowest answer took.
+    `saved` and `refused` count the answers, `others` those that are neither. `saved_after_refusal` counts successful
+    saves that were sent after any save had been refused. `longest_s` is the time of the slowest answer.
     """
 
     def __init__(self, token: str, movies: Iterable[str] = MOVIES) -> None:
@@ -132,7 +131,7 @@ class Ledger:
         self._token = token
 
     def save_during(self, url: str, act: Callable[[], object]) -> None:
-        """Save as fast as answers come, until `act`, on a thread beside, has returned."""
+        """Save as fast as answers arrive, until `act`, which runs on another thread, has returned."""
         asyncio.run(self._save_during(url, act))
 
     async def _save_during(self, url: str, act: Callable[[], object]) -> None:
@@ -177,7 +176,7 @@ class Ledger:
             line.close()
 
     def compare(self, url: str) -> None:
-        """Ask for each movie: what was acknowledged is stored, and at most one more, of which nobody heard."""
+        """Read each movie: what was acknowledged is stored, and at most one more, whose answer was lost."""
         asyncio.run(self._compare(url))
 
     async def _compare(self, url: str) -> None:
@@ -193,7 +192,7 @@ class Ledger:
         line.close()
 
     def compare_plays(self, rows: Iterable[tuple[Any, ...]]) -> None:
-        """Take all rows (item, time) of `play`: each report that completes has added one, and none has added two."""
+        """Check all rows (item, time) of `play`: each completing report has added one, and none has added two."""
         expected = [
             (movie, instant_of(observed_at(number)))
             for movie, stored in self.acknowledged.items()
@@ -204,7 +203,7 @@ class Ledger:
 
 
 def number_of(answer: Any) -> int:  # noqa: ANN401 - JSON
-    """Return the number of the report that an answer shows; 0 where nothing is stored."""
+    """Return the number of the report that an answer shows; 0 if nothing is stored."""
     with contextlib.suppress(KeyError):
         at = datetime.fromisoformat(answer["last_watched_at"])
         return round((at - _BEGIN) / _STEP)

@@ -1,4 +1,4 @@
-"""A device that listens to live changes, in process: speaks ASGI itself, because the answer has no end."""
+"""A device that listens to live changes, in process. It speaks ASGI itself, because the response never ends."""
 
 import asyncio
 import json
@@ -12,15 +12,15 @@ WITHIN_S = 5.0
 
 
 def parse(block: str) -> tuple[str, Any]:
-    """Return the name and the data of one event. What is no event has the name "" and its text for data."""
+    """Return the name and data of one event. Anything else, such as a comment, has the name "" and its text as data."""
     fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line)
     return (fields["event"], json.loads(fields["data"])) if "event" in fields else ("", block)
 
 
 class Listener:
-    """An open stream, within `async with`. While `reads` is not set, what is sent stays with the server.
+    """An open stream, within `async with`. While `reads` is not set, the server's output is not taken.
 
-    `gone` is set when the server has done with it.
+    `gone` is set when the application has returned.
     """
 
     def __init__(self, app: ASGIApp, headers: Mapping[str, str], path: str = "/api/v1/events") -> None:
@@ -63,17 +63,17 @@ class Listener:
             await self._task
 
     async def block(self) -> str | None:
-        """Return the next block of lines, None at the stream's end. Raises TimeoutError."""
+        """Return the next block of lines, None at the end of the stream. Raises TimeoutError."""
         async with asyncio.timeout(WITHIN_S):
             return await self._blocks.get()
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing but the beginning was sent so far."""
+        """Whether nothing but the beginning has been sent so far."""
         return self._blocks.qsize() <= 1
 
     async def event(self) -> tuple[str, Any]:
-        """Return the name and the data of the next event."""
+        """Return the name and data of the next event."""
         while True:
             block = await self.block()
             assert block is not None, "the stream has ended"
@@ -82,7 +82,7 @@ class Listener:
                 return name, data
 
     async def ended(self) -> bool:
-        """Wait for the end of the stream; say whether nothing but comments came before it."""
+        """Wait for the end of the stream; return whether nothing but comments preceded it."""
         silent = True
         while (block := await self.block()) is not None:
             silent = silent and not parse(block)[0]

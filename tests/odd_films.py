@@ -1,4 +1,4 @@
-"""Films that are hard to play: in old containers, in parts, without a sound that browsers know, or broken."""
+"""Films that are hard to play: in old containers, in parts, with sound that browsers cannot decode, or broken."""
 
 import shutil
 from fractions import Fraction
@@ -14,7 +14,7 @@ SAMPLES_PER_SECOND = 48_000
 
 
 def write_reel(path: Path, *, seconds: int, height: int, video: str, audio: str) -> Path:
-    """Write a grey film with these of FFmpeg's encoders; the container follows from the name."""
+    """Write a grey film with these of FFmpeg's encoders; the name determines the container."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         picture = container.add_stream(video, rate=FRAMES_PER_SECOND)
@@ -41,7 +41,7 @@ def write_reel(path: Path, *, seconds: int, height: int, video: str, audio: str)
 
 
 def break_reel(path: Path, share: float) -> None:
-    """Overwrite a film behind a share of its bytes, so that it begins well and ends in noise."""
+    """Overwrite the rest of a film after this share of its bytes, so that it starts well and ends in noise."""
     size = path.stat().st_size
     with path.open("r+b") as file:
         file.seek(int(size * share))
@@ -59,7 +59,7 @@ _SHIPPED = {
 
 
 def write_films(folder: Path) -> None:
-    """Write the library of odd films: see the names."""
+    """Write the library of odd films; their names say what is odd."""
     for name, shipped in _SHIPPED.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Pages as a browser without scripts meets them: what is on them, and forms that are sent."""
+"""Pages as a browser without scripts sees them: what they contain, and forms that are submitted."""
 
 import re
 from html.parser import HTMLParser
@@ -14,7 +14,7 @@ LENGTH_S = RUNTIME_MS // 1000
 
 
 class Seen(HTMLParser):
-    """What a page refers to, asks for and says."""
+    """What a page links to, asks for and says."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Seen(HTMLParser):
 
 
 async def submit(client: httpx.AsyncClient, path: str, /, **fields: str) -> httpx.Response:
-    """Send a form as a page of our own does."""
+    """Submit a form as one of our own pages does."""
     return await client.post(path, data=fields, headers=OWN)
 
 
@@ -54,7 +54,7 @@ async def enter(world: World, username: str = "member") -> None:
 
 
 class Visitor:
-    """Somebody who is signed in, and what their players report."""
+    """Somebody who is signed in, and the reports of their players."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
@@ -67,7 +67,7 @@ class Visitor:
         assert answer.status_code == 200, answer.text
 
     async def watch(self, *numbers: tuple[int, int]) -> None:
-        """Watch these episodes of `large_libraries.STATION` to their end, three hours after each other."""
+        """Watch these episodes of `large_libraries.STATION` to the end, three hours apart."""
         for each in numbers:
             self.world.clock.advance(3 * 60 * 60 * 1000)
             await self.report(LENGTH_S, episode_id(*each), "episode")
@@ -83,5 +83,5 @@ class Visitor:
 
 
 def words(answer: httpx.Response) -> str:
-    """What a page says, without its tags."""
+    """Return the text of a page, without its tags."""
     return " ".join(re.sub(r"<[^>]*>", " ", answer.text).split())

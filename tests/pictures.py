@@ -1,4 +1,4 @@
-"""Small pictures and films of plain colours and patterns, and what can be told of a JPEG."""
+"""Small pictures and films of plain colours and patterns, and what a JPEG shows."""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -13,7 +13,7 @@ RED, GREEN, BLUE, BLACK, WHITE = (200, 20, 20), (20, 200, 20), (20, 20, 200), (0
 
 
 def painted(width: int, height: int, paint: Colour | Paint) -> av.VideoFrame:
-    """A frame of one colour, or of what `paint` says of each x and y."""
+    """A frame of one colour, or with the colour that `paint` returns for each x and y."""
     frame = av.VideoFrame(width, height, "rgb24")
     line = frame.planes[0].line_size
     content = bytearray(line * height)
@@ -25,7 +25,7 @@ def painted(width: int, height: int, paint: Colour | Paint) -> av.VideoFrame:
 
 
 def checks(x: int, y: int) -> Colour:
-    """A picture with much detail, of every brightness."""
+    """A picture with much detail, in every brightness."""
     return ((x * 7 + y * 3) % 256, (x * 3 + y * 11) % 256, 255 * ((x // 4 + y // 4) % 2))
 
 
@@ -51,7 +51,7 @@ def film(
     aspect: Fraction | None = None,
     cover: Path | None = None,
 ) -> Path:
-    """Write a film of one second a scene, each beginning with a keyframe."""
+    """Write a film of one second per scene, each beginning with a keyframe."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=5, options={"qmin": "2", "qmax": "4"})
@@ -75,7 +75,7 @@ def film(
 
 
 def seen(jpeg: bytes) -> av.VideoFrame:
-    """A JPEG as a browser shows it, in RGB."""
+    """Decode a JPEG to RGB, as a browser does."""
     decoder = av.CodecContext.create("mjpeg", "r")
     assert isinstance(decoder, av.VideoCodecContext)
     (frame,) = decoder.decode(av.Packet(jpeg))
@@ -88,7 +88,7 @@ def shape_of(jpeg: bytes) -> tuple[int, int]:
 
 
 def colour_at(jpeg: bytes, across: float = 0.5, down: float = 0.5) -> Colour:
-    """The colour at a place, given as parts of width and height."""
+    """The colour at a point, given as fractions of width and height."""
     frame = seen(jpeg)
     plane = frame.planes[0]
     at = int(frame.height * down) * plane.line_size + int(frame.width * across) * 3
@@ -97,5 +97,5 @@ def colour_at(jpeg: bytes, across: float = 0.5, down: float = 0.5) -> Colour:
 
 
 def is_near(one: Colour, other: Colour, within: int = 24) -> bool:
-    """Whether two colours are the same but for what an encoder changes."""
+    """Whether two colours are equal within the error of an encoder."""
     return all(abs(a - b) <= within for a, b in zip(one, other, strict=True))

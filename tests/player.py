@@ -1,4 +1,4 @@
-"""A player and a remote control of one user and one item, as they speak HTTP: for tests that tell what happens."""
+"""A player and a remote control of one user and one item, over HTTP, for tests that tell a story."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from world import MOVIE, World
 
 
 class Player:
-    """Reports positions of one item and asks what is known of it; as the member, unless told otherwise."""
+    """Reports positions of one item and reads its state; as the member, unless told otherwise."""
 
     def __init__(
         self, world: World, item_id: str = MOVIE, *, kind: str = "movie", headers: dict[str, str] | None = None

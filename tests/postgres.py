@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL cluster for the tests: made, started and removed by whoever asks for it."""
+"""A temporary PostgreSQL cluster for the tests: created, started and removed by the caller."""
 
 import os
 import pwd
@@ -20,7 +20,7 @@ _START_WITHIN_S = 30
 
 
 def _binaries() -> Path:
-    """Debian keeps the server's programs apart for each version, and none of them on the path."""
+    """Find the server's programs: Debian keeps them per version, and not on the path."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if found:
         return found[-1].parent
@@ -31,10 +31,10 @@ def _binaries() -> Path:
 
 
 class Cluster:
-    """A running cluster on a free port of the loopback interface, trusting everybody there.
+    """A running cluster on a free port of the loopback interface, which trusts every local client.
 
-    `durable` keeps fsync on, for tests that kill it; the others are quicker without. The server refuses to run as
-    root, so that root runs it as the user postgres, whom the package makes.
+    `durable` keeps fsync on, for tests that kill the server; others run faster without it. PostgreSQL refuses to run as
+    root, so root runs it as the user `postgres`, which the package creates.
     """
 
     def __init__(self, *, durable: bool = False) -> None:
@@ -69,7 +69,7 @@ class Cluster:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        """Start the server, and return when it answers."""
+        """Start the server, and return once it answers."""
         options = " ".join(f"-c {name}={value}" for name, value in self._settings.items() if value)
         options += " -c unix_socket_directories=''"
         self._run(
@@ -77,12 +77,12 @@ class Cluster:
         )
 
     def stop(self, mode: str = "fast") -> None:
-        """Stop the server: `fast` in order, `immediate` as if it had died."""
+        """Stop the server: `fast` shuts it down properly, `immediate` as if it had crashed."""
         self._run("pg_ctl", "stop", "--wait", f"--mode={mode}")
 
     @property
     def pid(self) -> int:
-        """Return the process id of the server, for tests that kill it."""
+        """Return the server's process id, for tests that kill it."""
         return int((self._data / "postmaster.pid").read_text().split()[0])
 
     def kill(self) -> None:
@@ -95,7 +95,7 @@ class Cluster:
         (self._data / "postmaster.pid").unlink(missing_ok=True)
 
     def create(self, database: str, template: str = "template0") -> str:
-        """Make a database, a copy of `template`, and return its URL."""
+        """Create a database, a copy of `template`, and return its URL."""
         self.run_sql(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         return self.url(database)
 
@@ -105,7 +105,7 @@ class Cluster:
             connection.execute(statement.encode())
 
     def close(self) -> None:
-        """Stop the server, if it runs, and remove all that was made."""
+        """Stop the server if it runs, and remove everything that was created."""
         if (self._data / "postmaster.pid").exists():
             self.stop("immediate")
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -114,7 +114,7 @@ class Cluster:
         command = [str(self._bin / program), f"--pgdata={self._data}", *arguments]
         if os.geteuid() == 0:
             command = ["runuser", "-u", "postgres", "--", *command]
-        # Not a pipe: the server that pg_ctl starts would keep it open.
+        # Not a pipe: the server started by pg_ctl would keep it open.
         with (self._folder / "output").open("ab") as output:
             done = subprocess.run(command, stdout=output, stderr=output, cwd="/", check=False)  # noqa: S603 - our own
         if done.returncode != 0:
@@ -122,7 +122,7 @@ class Cluster:
 
 
 def empty(url: str) -> None:
-    """Delete all rows of a Playhead database. Quicker than TRUNCATE for the few rows of a test."""
+    """Delete all rows of a Playhead database; faster than TRUNCATE for the few rows of a test."""
     engine = make_engine(url)
     try:
         with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""A real OpenID provider beside a test: oidc-provider of npm, a certified one, on the loopback interface."""
+"""A real OpenID provider for tests: npm's oidc-provider, which is certified, on the loopback interface."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 class OpenIDProvider:
-    """A provider that knows a client at `home`, on the same port and with new keys each time it is started."""
+    """A provider that knows a client at `home`. It keeps its port, and has new keys each time it is started."""
 
     def __init__(self, home: str, *, conform: bool = True, keys: int = 1, public: bool = False) -> None:
         self._settings = {
@@ -75,7 +75,7 @@ class OpenIDProvider:
 
 
 async def consent(browser: httpx.AsyncClient, address: str, login: str, home: str) -> str:
-    """Sign in at the provider as a browser does, and return the address to which it leads back, below `home`."""
+    """Sign in at the provider as a browser does, and return the address that it redirects to, below `home`."""
     for _ in range(12):
         if address.startswith(home):
             return address

@@ -1,4 +1,4 @@
-"""A TCP proxy before a PostgreSQL server, which fails as networks do: connections end, break, or fall silent."""
+"""A TCP proxy in front of a PostgreSQL server that fails as networks do: connections close, reset, or go silent."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self
 
 _PIECE = 65536
-_BREAK_OFF = struct.pack("ii", 1, 0)  # SO_LINGER with no time left: a reset
+_BREAK_OFF = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0: a reset
 
 
 class Fault(StrEnum):
@@ -21,7 +21,7 @@ class Fault(StrEnum):
 
 
 class Moment(StrEnum):
-    """When a fault meets a connection; of the outcome of a commit the client knows nothing in both cases of one."""
+    """When a fault occurs; during a commit, the client does not learn its outcome in either case."""
 
     ANY = "at once, whatever the connection does"
     BEFORE_COMMIT = "when COMMIT is sent, which does not reach the server"
@@ -29,10 +29,10 @@ class Moment(StrEnum):
 
 
 class Proxy:
-    """Passes connections on to `port` of the loopback interface, from its own `port`, on a thread beside.
+    """Forwards connections from its own `port` to `port` of the loopback interface, on a thread.
 
-    `strike` lets a fault meet every connection that is open, or one that commits next; new ones pass. Between `cut`
-    and `mend` nothing passes, new ones neither. `struck` counts the connections that met a fault.
+    `strike` makes a fault hit every open connection, or the next one that commits; new connections pass. Between `cut`
+    and `mend` nothing passes, on new connections either. `struck` counts the connections that were hit.
     """
 
     def __init__(self, port: int) -> None:
@@ -58,14 +58,14 @@ class Proxy:
         self._thread.join()
 
     def strike(self, fault: Fault, moment: Moment) -> None:
-        """Let the fault happen: once to all connections of now, or once to the next that commits."""
+        """Cause the fault: on all open connections now, or on the next one that commits."""
         if moment is Moment.ANY:
             self._do(lambda: self._meet_all(fault))
         else:
             self._armed = (fault, moment)
 
     def cut(self) -> None:
-        """Let all connections fall silent, and those that are opened from now on."""
+        """Make all connections go silent, including those that are opened from now on."""
         self._is_cut = True
         self._do(lambda: self._meet_all(Fault.STALL))
 
@@ -74,7 +74,7 @@ class Proxy:
         self._is_cut = False
 
     def committing(self) -> tuple[Fault, Moment] | None:
-        """Return what meets the connection that commits now, and be done with it."""
+        """Return the fault for the connection that commits now, and clear it."""
         armed, self._armed = self._armed, None
         self.struck += armed is not None
         return armed
@@ -122,9 +122,9 @@ _End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Pair:
-    """A connection of a client, and the one to the server that belongs to it.
+    """A client's connection, and the matching one to the server.
 
-    One that has fallen silent stays so, whatever its ends do: neither hears that the other has closed it.
+    Once silent it stays so, whatever its ends do: neither end learns that the other has closed it.
     """
 
     def __init__(self, proxy: Proxy, client: _End, server: _End) -> None:
@@ -173,9 +173,9 @@ class _Pair:
             await self._passes.wait()
 
     async def _strike(self, fault: Fault, moment: Moment, piece: bytes) -> None:
-        """Let a connection that commits meet a fault. Returns only where it is cancelled."""
+        """Cause a fault on a committing connection. Returns only when it is cancelled."""
         if moment is Moment.AFTER_COMMIT:
-            self._passes.clear()  # the answer is for nobody
+            self._passes.clear()  # discard the answer
             self._awaited = asyncio.Event()
             self._server[1].write(piece)
             await self._awaited.wait()

@@ -1,4 +1,4 @@
-"""An OpenID provider that lies: every document and token is what the test says. On a thread of its own, on loopback."""
+"""An OpenID provider that lies: tests choose every document and token. It runs on a thread, on loopback."""
 
 import base64
 import hmac
@@ -28,7 +28,7 @@ class RogueProvider:
     """Answers as a good provider does, until a test replaces a part.
 
     `metadata` and `userinfo` are merged into the documents, `claims` and `header` into the ID token; `sign` makes the
-    token of both. `bodies` are answers by path in place of the documents. `asked` counts requests by path.
+    token from both. `bodies` are answers by path that replace the documents. `asked` counts requests by path.
     """
 
     def __init__(self, now: Callable[[], int] = lambda: int(time.time())) -> None:
@@ -66,7 +66,7 @@ class RogueProvider:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that it has there
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -136,7 +136,7 @@ def sign_with_nothing(header: dict[str, Any], claims: dict[str, Any]) -> str:
 
 
 def sign_with(secret: bytes) -> Callable[[dict[str, Any], dict[str, Any]], str]:
-    """Sign by HMAC, with a secret that the attacker knows: the public key of the provider, say."""
+    """Sign by HMAC, with a secret that the attacker knows, such as the provider's public key."""
 
     def sign(header: dict[str, Any], claims: dict[str, Any]) -> str:
         signed = f"{encode({**header, 'alg': 'HS256'})}.{encode(claims)}"

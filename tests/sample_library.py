@@ -1,4 +1,4 @@
-"""A library of movies and shows in a running Playhead, by names of a test's own; what lists say of it, by these names.
+"""A library of movies and shows in a running Playhead, addressed by names that a test chooses.
 
 An episode's name is that of its show and its numbers: 'Tides 1x04'.
 """
@@ -23,7 +23,7 @@ def id_of(name: str) -> str:
 
 
 class SampleLibrary:
-    """A library that the member may see. Asks as the member, unless told otherwise."""
+    """A library that the member may see. Requests are the member's, unless told otherwise."""
 
     def __init__(self, world: World, library: str = "Shelf") -> None:
         self.world = world
@@ -32,10 +32,10 @@ class SampleLibrary:
         self._names: dict[str, str] = {}
         self._kinds: dict[str, str] = {}
 
-    # What there is
+    # Contents
 
     async def open(self) -> None:
-        """Make the library, and let the member see it."""
+        """Create the library, and grant the member access."""
         row = {"id": id_of(self.library), "name": self.library, "kind": "shows", "created_at": 0}
         await self._write(insert(schema.library).values(row))
         await self.grant()
@@ -54,7 +54,7 @@ class SampleLibrary:
             await self._add(name, "movie")
 
     async def add_show(self, name: str, *numbers: str, **more: object) -> None:
-        """Add a show of these episodes, such as '1x04'; `more` are columns of each."""
+        """Add a show with these episodes, such as '1x04'; `more` are columns of each."""
         if name not in self._kinds:
             await self._add(name, "show")
         for number in numbers:
@@ -69,7 +69,7 @@ class SampleLibrary:
         await self._write(update(schema.item).where(schema.item.c.id == id_of(name)).values(columns))
 
     async def remove(self, *names: str) -> None:
-        """Let the files of these be gone."""
+        """Make the files of these disappear."""
         for name in names:
             await self.change(name, removed_at=self.clock())
 
@@ -88,13 +88,13 @@ class SampleLibrary:
 
         await self.world.playhead.installation.database.write(run)
 
-    # What somebody does
+    # What users do
 
     def player(self, name: str, headers: dict[str, str] | None = None) -> Player:
         return Player(self.world, id_of(name), kind=self._kinds[name], headers=headers)
 
     async def watch(self, *names: str, to: float = 5400, **more: object) -> None:
-        """Report a position in each, a minute after the other."""
+        """Report a position in each, a minute apart."""
         for name in names:
             await self.player(name).report(to, **more)
             self.clock.advance(MINUTE_MS)
@@ -102,7 +102,7 @@ class SampleLibrary:
     async def ask(
         self, method: str, path: str, body: object = None, *, headers: dict[str, str] | None = None
     ) -> httpx.Response:
-        """Ask for a path below /api/v1."""
+        """Request a path below /api/v1."""
         headers = self.world.member if headers is None else headers
         return await self.world.client.request(method, f"/api/v1/{path}", json=body, headers=headers)
 
@@ -116,7 +116,7 @@ class SampleLibrary:
         assert response.status_code == 204, response.text
         assert response.content == b""
 
-    # What lists say, by names
+    # What lists contain, by name
 
     def name(self, item_id: str) -> str:
         return self._names[item_id]
@@ -128,7 +128,7 @@ class SampleLibrary:
         return [(self.name(card["item"]["id"]), card["kind"]) for card in found["items"]]
 
     async def next_up(self, show: str) -> tuple[str, str | None]:
-        """Return the kind, and the name of what is next up in a show."""
+        """Return the kind and the name of what is next up in a show."""
         found = await self.get(f"shows/{id_of(show)}/next-up")
         return found["kind"], None if found["episode"] is None else self.name(found["episode"]["item"]["id"])
 

@@ -1,4 +1,4 @@
-"""The real server as a process of its own, and the commands beside it."""
+"""The real server as a process, and the command line next to it."""
 
 import contextlib
 import os
@@ -21,10 +21,10 @@ PLAYHEAD = str(Path(sys.executable).with_name("playhead"))
 
 
 class Server:
-    """A `playhead serve` process on a free port of the loopback interface, and the commands beside it.
+    """A `playhead serve` process on a free port of the loopback interface, and the command line next to it.
 
-    `database` is the URL of a PostgreSQL database, or empty. `around` is a program that runs the server as its own
-    last words: what stands before the command. `more` are further arguments of `serve`.
+    `database` is the URL of a PostgreSQL database, or empty. `around` is a command prefix that runs the server as its
+    child. `more` are further arguments of `serve`.
     """
 
     def __init__(self, data: Path, database: str = "", around: Sequence[str] = (), more: Sequence[str] = ()) -> None:
@@ -32,7 +32,7 @@ class Server:
         self.database = database
         self.around = around
         self.more = more
-        self.environment: dict[str, str] = {}  # settings beside those of the command line
+        self.environment: dict[str, str] = {}  # settings in addition to those of the command line
         self.log = data.parent / f"{data.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
@@ -75,12 +75,12 @@ class Server:
 
     @property
     def settings(self) -> Settings:
-        """The settings of the installation, for what is done to it without the server."""
+        """The settings of the installation, to work on it without the server."""
         return Settings(data=self.data, database=self.database)
 
     @property
     def pid(self) -> int:
-        """The process that was started: the server's, or that of the program around it."""
+        """The pid of the process that was started: the server's, or that of the command around it."""
         assert self._process is not None
         return self._process.pid
 
@@ -91,13 +91,13 @@ class Server:
     def command(
         self, *arguments: str, stdin: str = "", check: bool = True, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run `playhead ARGUMENTS --data …` and return what it printed."""
+        """Run `playhead ARGUMENTS --data …` and return its output."""
         return self.run(*arguments, *self._installation(), stdin=stdin, check=check, environment=environment)
 
     def run(
         self, *arguments: str, stdin: str = "", check: bool = True, environment: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run `playhead ARGUMENTS` and return what it printed."""
+        """Run `playhead ARGUMENTS` and return its output."""
         return subprocess.run(  # noqa: S603 - our own program
             [PLAYHEAD, *arguments],
             input=stdin,
@@ -116,7 +116,7 @@ class Server:
         return httpx.Client(base_url=self.url, headers=headers, timeout=30)
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
-        """Ask or change the database behind the program's back."""
+        """Query or change the database without the server's knowledge."""
         if self.database:
             with psycopg.connect(self.database) as connection:
                 cursor = connection.execute(sql.encode())

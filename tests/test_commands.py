@@ -1,4 +1,4 @@
-"""Every command that does something, in this process, on both engines. The server itself is started in tests/e2e."""
+"""Every command that does something, in this process, on both engines. tests/e2e starts the server itself."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ from test_docs import commands
 
 
 class Operator:
-    """Runs commands on one installation and remembers which."""
+    """Runs commands on one installation, and records which."""
 
     def __init__(self, settings: Settings) -> None:
         self._installation = ["--data", str(settings.data), *_database(settings)]
         self.ran: set[str] = set()
 
     def __call__(self, *arguments: str, stdin: str = "", status: int = 0, whole: bool = True) -> str:
-        """Run a command and return what it printed on standard output, or, where it fails, on standard error."""
+        """Run a command and return its standard output or, if it fails, its standard error."""
         installation = self._installation if whole else []
         result: Result = CliRunner().invoke(app, [*arguments, *installation], input=stdin)
         assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
@@ -39,7 +39,7 @@ def _database(settings: Settings) -> list[str]:
 
 @pytest.fixture
 def operator(settings: Settings, tmp_path: Path) -> Operator:
-    """An operator of an installation with an admin, a member, and a library of one scanned film."""
+    """An installation with an admin, a member, and a library of one scanned film."""
     write_clip(tmp_path / "films" / "Harbour Lights (2019)" / "Harbour Lights (2019).mp4")
     operator = Operator(settings)
     operator("db", "upgrade")
@@ -100,12 +100,12 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
         port = str(nobody_listens.getsockname()[1])
         assert port in operator("health", "--host", "127.0.0.1", "--port", port, status=1, whole=False)
     doctor = CliRunner().invoke(app, ["doctor", "--data", str(settings.data), *_database(settings)])
-    assert doctor.exception is None or isinstance(doctor.exception, SystemExit)  # a throw-away server does not sync
+    assert doctor.exception is None or isinstance(doctor.exception, SystemExit)  # a temporary server does not sync
     assert "Playhead" in doctor.stdout
     assert set(commands()) - operator.ran == {"playhead serve", "playhead doctor"}
 
 
-def test_names_of_files_do_not_steer_the_terminal(operator: Operator, tmp_path: Path):
+def test_file_names_cannot_inject_terminal_sequences(operator: Operator, tmp_path: Path):
     write_clip(tmp_path / "films" / "Evil \x1b]0;owned\x07\nforged \u202e\x9b31m (2001).mp4")
     (tmp_path / "films" / "Broken \x1b[2J (2002).mp4").write_text("nothing")
     for printed in (operator("scan"), operator("items"), operator("items", "--json")):

@@ -1,4 +1,4 @@
-"""Settings: where they come from, in which order, and what is refused."""
+"""Settings: their sources, their precedence, and what is rejected."""
 
 from pathlib import Path
 
@@ -9,14 +9,12 @@ from playhead.config import SettingsError, load_settings
 
 @pytest.fixture(autouse=True)
 def only_these(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of whoever runs the tests counts."""
+    """Ignore the settings of the developer who runs the tests."""
     for name in ("CONFIG", "HOST", "PORT", "DATA", "DATABASE", "LOG_LEVEL", "TRUSTED_PROXIES"):
         monkeypatch.delenv(f"PLAYHEAD_{name}", raising=False)
 
 
-def test_flags_come_before_the_environment_before_the_file_before_the_defaults(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_precedence_is_flags_environment_file_defaults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     file = tmp_path / "playhead.toml"
     file.write_text('host = "127.0.0.2"\nport = 1002\nlog_level = "error"\n')
     monkeypatch.setenv("PLAYHEAD_CONFIG", str(file))
@@ -27,12 +25,12 @@ def test_flags_come_before_the_environment_before_the_file_before_the_defaults(
     assert settings.database_path == tmp_path / "playhead.db"
 
 
-def test_the_database_can_lie_elsewhere(tmp_path: Path):
+def test_the_database_can_be_elsewhere(tmp_path: Path):
     settings = load_settings(database=f"sqlite:///{tmp_path}/other.db")
     assert settings.database_path == tmp_path / "other.db"
 
 
-def test_proxies_are_given_with_commas_between(monkeypatch: pytest.MonkeyPatch):
+def test_proxies_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PLAYHEAD_TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8")
     assert load_settings().trusted_proxies == ("127.0.0.1", "10.0.0.0/8")
 
@@ -50,7 +48,7 @@ def test_proxies_are_given_with_commas_between(monkeypatch: pytest.MonkeyPatch):
         ("CONFIG", "/nowhere.toml", "/nowhere.toml"),
     ],
 )
-def test_what_is_wrong_is_named(name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch):
+def test_a_wrong_setting_is_named(name: str, value: str, words: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(f"PLAYHEAD_{name}", value)
     with pytest.raises(SettingsError) as refused:
         load_settings()
@@ -69,13 +67,13 @@ def test_a_faulty_file_is_named(text: str, words: str, tmp_path: Path, monkeypat
         load_settings()
 
 
-def test_a_header_that_names_the_user_needs_proxies_that_are_trusted():
+def test_an_identity_header_requires_trusted_proxies():
     with pytest.raises(SettingsError, match="remote_user_header needs trusted_proxies"):
         load_settings(remote_user_header="Remote-User")
     assert load_settings(remote_user_header="Remote-User", trusted_proxies="10.0.0.1").remote_user_header
 
 
-def test_groups_come_with_commas_between_and_libraries_as_json(monkeypatch: pytest.MonkeyPatch):
+def test_groups_are_separated_by_commas_and_libraries_are_json(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PLAYHEAD_ADMIN_GROUPS", "root, wheel")
     monkeypatch.setenv("PLAYHEAD_LIBRARY_GROUPS", '{"family": ["Films", "Shows"]}')
     settings = load_settings()

@@ -1,4 +1,4 @@
-"""The pages and the program say the same: what is undocumented, or documented and gone, fails here."""
+"""Documentation and program agree: what is undocumented, or documented but gone, fails here."""
 
 import ast
 import json
@@ -34,13 +34,13 @@ def text_of(name: str) -> str:
 
 
 def fences(text: str, *languages: str) -> list[str]:
-    """The fenced blocks of a page, of all languages or of those that are named."""
+    """The fenced code blocks of a page, in all languages or in these."""
     found = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     return [body for language, body in found if not languages or language in languages]
 
 
 def sections(text: str) -> dict[str, str]:
-    """What stands below each heading of any level, up to the next heading."""
+    """The text below each heading of any level, up to the next heading."""
     prose = re.sub(r"^```.*?^```$", lambda fence: fence[0].replace("\n#", "\n "), text, flags=re.MULTILINE | re.DOTALL)
     parts = re.split(r"^#+ (.+)$", prose, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
@@ -50,7 +50,8 @@ def sections(text: str) -> dict[str, str]:
 
 
 def routes_of_the_table() -> set[str]:
-    nothing: dict[str, Any] = {field.name: None for field in fields(Services)}  # the table only binds what it is given
+    # the table only binds the endpoints that it is given
+    nothing: dict[str, Any] = {field.name: None for field in fields(Services)}
     return {f"{route.method} {route.path.replace(':path}', '}')}" for route in table(Services(**nothing))}
 
 
@@ -63,7 +64,7 @@ def test_every_route_is_documented_and_no_other():
 
 
 def error_texts() -> set[str]:
-    """The texts that clients can get, as patterns: what is handed to an error's maker, and tables of such texts."""
+    """The texts that clients can receive, as patterns: arguments of error constructors, and tables of texts."""
     makers = {"PlayheadError", "not_found", "conflict"}
     found: set[str] = set()
     for source in SOURCES:
@@ -78,7 +79,7 @@ def error_texts() -> set[str]:
 
 
 def pattern_of(text: ast.expr) -> str:
-    """What a text looks like on a page: where a value is put in, there stands a word in capitals."""
+    """The form of a text in the documentation: a word in capitals stands for each inserted value."""
     parts = text.values if isinstance(text, ast.JoinedStr) else [text]
     return "".join(re.escape(str(part.value)) if isinstance(part, ast.Constant) else "[A-Z]+" for part in parts)
 
@@ -138,7 +139,7 @@ def test_the_example_of_a_settings_file_is_accepted():
 
 
 def commands() -> dict[str, TyperCommand]:
-    """Every command that does something, by the words that call it."""
+    """Every command that does something, by its words."""
 
     def walk(command: TyperCommand | TyperGroup, words: str) -> Iterator[tuple[str, TyperCommand]]:
         if isinstance(command, TyperCommand):
@@ -161,7 +162,7 @@ def arguments_of(command: TyperCommand) -> list[str]:
 
 
 def documented_commands() -> dict[str, tuple[str, str]]:
-    """The words of a command as its heading has them, with the whole heading and what stands below."""
+    """The words of a command as in its heading, with the whole heading and the text below it."""
     found = {}
     for heading, body in sections(text_of("docs/commands.md")).items():
         if heading.startswith("playhead "):
@@ -181,7 +182,7 @@ def test_a_command_is_documented_with_its_options_and_arguments(words: str):
     command = commands()[words]
     named = re.findall(r"[A-Z][A-Z_]+", heading.removeprefix(words))
     assert named == arguments_of(command)
-    everywhere = {"--data", "--database"}  # said once, above all commands
+    everywhere = {"--data", "--database"}  # documented once, above all commands
     assert set(re.findall(r"--[a-z-]+", body)) - everywhere == options_of(command) - everywhere - {"--help"}
 
 
@@ -209,13 +210,13 @@ def test_every_make_target_that_a_page_names_exists(sheet: Path):
     assert named - targets == set()
 
 
-def test_every_make_target_is_told_to_contributors():
+def test_every_make_target_is_explained_to_contributors():
     targets = set(re.findall(r"^([a-z-]+):.*##", text_of("Makefile"), re.MULTILINE))
     assert targets == set(re.findall(r"^\| `make ([a-z-]+)`", text_of("CONTRIBUTING.md"), re.MULTILINE))
 
 
 def slug(heading: str) -> str:
-    """How a heading is linked to: lower case, blanks as hyphens, no punctuation."""
+    """The anchor of a heading: lower case, hyphens for blanks, no punctuation."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
@@ -301,7 +302,7 @@ def test_every_limit_of_a_text_is_documented_with_its_number_and_no_other():
     assert set(rows) == table
 
 
-def test_every_limit_has_a_test_of_its_own():
+def test_every_limit_has_its_own_test():
     named = [row[-1].strip("`") for row in limit_rows()]
     assert len(set(named)) == len(named)
     for place in named:
@@ -309,7 +310,7 @@ def test_every_limit_has_a_test_of_its_own():
         assert re.search(rf"^(async )?def {test}\(", text_of(file), re.MULTILINE), place
 
 
-def test_every_table_of_the_database_is_bounded_by_something_and_no_other_is_named():
+def test_every_table_of_the_database_is_bounded_and_no_others_are_documented():
     rows = re.findall(r"^\| (`.*?) \|", sections(text_of("docs/limits.md"))["Tables"], re.MULTILINE)
     named = [table for row in rows for table in re.findall(r"`(\w+)`", row)]
     assert len(set(named)) == len(named)
@@ -355,9 +356,10 @@ def test_the_changelog_knows_this_version():
 
 
 def fixed_waits(module: ast.Module) -> Iterator[int]:
-    """The lines that wait for a time and not for an event.
+    """The lines that wait for a fixed time instead of an event.
 
-    A pause inside a loop is a poll, one of no length a turn of the event loop, and one of random length a schedule.
+    A pause inside a loop is a poll, one of no length is an iteration of the event loop, and one of random length is a
+    schedule.
     """
 
     def waits(call: ast.Call, *, polls: bool) -> bool:
@@ -386,7 +388,7 @@ def fixed_waits(module: ast.Module) -> Iterator[int]:
         ("time.sleep(random.uniform(1, 2))", False),
     ],
 )
-def test_a_fixed_wait_is_told_from_a_poll(source: str, *, waits: bool):
+def test_a_fixed_wait_is_distinguished_from_a_poll(source: str, *, waits: bool):
     assert any(fixed_waits(ast.parse(source))) is waits
 
 

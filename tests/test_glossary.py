@@ -1,4 +1,4 @@
-"""The glossary names every type of the domain, and words that were retired from the code do not come back."""
+"""The glossary names every type of the domain, and retired words do not come back."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""What others of the machine may read of an installation, started and examined as its user does."""
+"""What other users of the machine may read of an installation, started and examined as its own user does."""
 
 import logging
 from pathlib import Path
@@ -12,7 +12,7 @@ from playhead.doctor import examine_installation
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_start_takes_others_rights_away_and_says_so_and_doctor_finds_them_before(
+async def test_start_removes_the_access_of_other_users_and_says_so_and_doctor_finds_it_before(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     settings = Settings(data=tmp_path / "data")

@@ -1,4 +1,4 @@
-"""What commands and the log write: nothing of it is steered by the texts in it."""
+"""Output of commands and of the log: no text in it can inject terminal sequences."""
 
 import io
 import logging
@@ -35,13 +35,13 @@ def written(log: logging.Logger, stream: io.StringIO, error: Exception | None = 
     return stream.getvalue().split("\n")
 
 
-def test_a_text_forges_no_line_of_the_log():
+def test_a_text_cannot_forge_a_line_of_the_log():
     lines = written(logging.getLogger("forged"), io.StringIO())
     assert lines[1:] == [""]
     assert lines[0].startswith(r"WARNING: No picture of Evil \x1b]0;owned\x07\x0a2026")
 
 
-def test_the_message_of_an_error_forges_no_line_of_the_log():
+def test_an_error_message_cannot_forge_a_line_of_the_log():
     lines = written(logging.getLogger("forged"), io.StringIO(), ValueError(EVIL))
     assert [line for line in lines if line and not line.startswith("    ")] == [lines[0]]
     assert any("forged" in line for line in lines[1:])
@@ -49,14 +49,14 @@ def test_the_message_of_an_error_forges_no_line_of_the_log():
 
 
 class Terminal(io.StringIO):
-    """Standard error of somebody who watches."""
+    """Standard error of an interactive terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 @pytest.mark.parametrize("stream", [Terminal, io.StringIO])
-def test_a_bar_shows_a_name_as_it_is_and_is_not_steered(stream: type[io.StringIO]):
+def test_a_progress_bar_shows_a_name_literally_and_escaped(stream: type[io.StringIO]):
     seen = stream()
     with redirect_stderr(seen), progress_bar("Scanning [/red] \x07\x1b]0;owned") as show:
         show(1, 2)

@@ -1,4 +1,4 @@
-"""One user and one item, for tests of the rules: reports and marks go in, progress, plays and kept points stay."""
+"""One user and one item, for tests of the rules: takes reports and marks, keeps progress, plays and kept points."""
 
 from playhead.domain.marks import MarkDecision, UndoStep, mark_watched, restore, take_back, unwatch
 from playhead.domain.model import Instant, Milliseconds
@@ -29,7 +29,7 @@ def ms(seconds: float) -> Milliseconds:
 
 
 class Viewer:
-    """Reports positions in seconds, by default a minute after what was before, and remembers what came of them."""
+    """Reports positions in seconds, by default a minute after the last one, and keeps the outcome."""
 
     def __init__(self, item: ItemFacts = ITEM) -> None:
         self.item = item
@@ -78,7 +78,7 @@ class Viewer:
         return marked
 
     def undo(self, undo: UndoStep) -> bool:
-        """Take a mark back, as far as progress goes; False where something has changed it since."""
+        """Undo the progress of a mark; False if something has changed it since."""
         progress = take_back(self.progress, undo, self.now)
         self.progress = progress or self.progress
         return progress is not None

@@ -1,4 +1,4 @@
-"""The workers of a real server: which there are, and which of them has a connection. Linux' /proc tells."""
+"""The worker processes of a real server, and which of them holds which connection, according to Linux's /proc."""
 
 import http.client
 import socket
@@ -23,7 +23,7 @@ _TRIES = 200
 
 
 def workers_of(server: Server) -> set[int]:
-    """The processes that serve: children of the one that was started. A helper of Python's own is none of them."""
+    """Return the pids of the workers: children of the server, without the resource tracker of multiprocessing."""
     children: set[int] = set()
     for task in Path(f"/proc/{server.pid}/task").iterdir():
         children |= {int(child) for child in (task / "children").read_text().split()}
@@ -37,14 +37,14 @@ def _command_line(pid: int) -> bytes:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process is there, and is not only waiting to be asked for its status."""
+    """Whether the process runs; a zombie does not count."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
 def worker_at(server: Server, connection: socket.socket) -> int | None:
-    """The worker that holds the other end of a connection to the server; None while it is in no one's hands."""
+    """Return the worker that holds the other end of this connection; None before one has accepted it."""
     ours, theirs = (f"0100007F:{address[1]:04X}" for address in (connection.getsockname(), connection.getpeername()))
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
@@ -63,7 +63,7 @@ def _files_of(pid: int) -> set[str]:
 
 
 class WorkerConnection(http.client.HTTPConnection):
-    """A connection that stays with one worker, and speaks JSON."""
+    """A connection that stays with one worker, and sends and receives JSON."""
 
     def __init__(self, server: Server) -> None:
         where = urlsplit(server.url)
@@ -78,11 +78,11 @@ class WorkerConnection(http.client.HTTPConnection):
 
 @contextmanager
 def connections_to_each(server: Server) -> Iterator[dict[int, WorkerConnection]]:
-    """A connection to each of the workers; to which one a connection leads, the system decides."""
+    """Connect to each of the workers. The kernel chooses the worker of a connection, so this tries until it has all."""
 
     def connect() -> tuple[WorkerConnection, socket.socket]:
         line = WorkerConnection(server)
-        assert line.ask("GET", "/livez", "")[0] == httpx.codes.OK  # it is in somebody's hands now
+        assert line.ask("GET", "/livez", "")[0] == httpx.codes.OK  # a worker has accepted it now
         return line, line.sock
 
     with one_for_each(server, connect) as lines:
@@ -91,7 +91,7 @@ def connections_to_each(server: Server) -> Iterator[dict[int, WorkerConnection]]
 
 @contextmanager
 def one_for_each(server: Server, make: Callable[[], tuple[Made, socket.socket]]) -> Iterator[dict[int, Made]]:
-    """Make things that have a connection, until there is one for each worker; close all of them at the end."""
+    """Make things that have a connection until there is one per worker; close all of them at the end."""
     made: dict[int, Made] = {}
     with ExitStack() as stack:
         for _ in range(_TRIES):

@@ -1,4 +1,4 @@
-"""What workers of the tests do, each in a process of its own: listen, and end in one way or another."""
+"""Stand-ins for the worker process in tests: each listens, and ends in a different way."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ DEATHS = 3
 
 
 def run_until_told(place: int, listener: socket.socket, line: Connection) -> None:
-    """Answer each connection with the place and the process, until told to end."""
+    """Answer each connection with the worker's number and its pid, until told to end."""
     listener.listen()
     threading.Thread(target=_answer, args=(place, listener), daemon=True).start()
     line.send(READY)
@@ -23,20 +23,20 @@ def run_until_told(place: int, listener: socket.socket, line: Connection) -> Non
 
 
 def fail_to_start(place: int, listener: socket.socket, line: Connection) -> None:
-    """The second cannot begin; the first obeys."""
+    """The second fails to start; the first runs until told."""
     if place:
         sys.exit(3)
     run_until_told(place, listener, line)
 
 
 def end_in_a_hurry(_: int, __: socket.socket, line: Connection) -> None:
-    """End only in a hurry."""
+    """Ignore the request to end; end only when hurried."""
     line.send(READY)
     _wait_for(line, "hurry")
 
 
 def never_end(_: int, __: socket.socket, line: Connection) -> None:
-    """Never end."""
+    """Ignore every request to end, and SIGTERM."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     line.send(READY)
     while True:
@@ -44,15 +44,16 @@ def never_end(_: int, __: socket.socket, line: Connection) -> None:
 
 
 def end_with_failure(place: int, listener: socket.socket, line: Connection) -> None:
-    """End in order, but with a failure."""
+    """End when told, but with a failure."""
     run_until_told(place, listener, line)
     sys.exit(3)
 
 
 def die_soon(deaths: Path, place: int, listener: socket.socket, line: Connection) -> None:
-    """Obey, but with a file of fewer than three times in it the second dies when it listens, and adds the time.
+    """Run until told, but kill the second at its start while a file has fewer than three lines.
 
-    Once it obeys again, there is a file beside it whose name ends in `.over`.
+    Each death adds its time to the file. Once the second runs again, there is a file beside it whose name ends in
+    `.over`.
     """
     if place and deaths.exists() and len(deaths.read_text().splitlines()) >= DEATHS:
         deaths.with_suffix(".over").touch()

@@ -1,4 +1,4 @@
-"""A running Playhead as a test meets it: through HTTP, in process, with a clock that the test moves."""
+"""A running Playhead in process, tested over HTTP, with a clock that the test moves."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ RUNTIME_MS = 5_400_000
 
 @dataclass
 class World:
-    """A running Playhead, a client, its clock, and tokens of an admin, a member who sees all, and a stranger."""
+    """A running Playhead, a client, its clock, and tokens of an admin, a member who sees everything, and a stranger."""
 
     playhead: Playhead
     client: httpx.AsyncClient
@@ -34,7 +34,7 @@ class World:
 
 
 def stock_library(connection: Connection, viewer: str | None) -> None:
-    """Put a library with a movie, a show and its episode into the store, and let `viewer`, if there is one, see it."""
+    """Store a library with a movie, a show and its episode; grant access to `viewer`, if there is one."""
     connection.execute(insert(schema.library), [{"id": LIBRARY, "name": "Films", "kind": "movies", "created_at": 0}])
     for item in (
         {"id": MOVIE, "kind": "movie", "title": "Harbour Lights", "year": 2019, "runtime_ms": RUNTIME_MS},

@@ -1,4 +1,4 @@
-"""The demo's films as a player meets them, and the script that made them. A browser plays them in tests/web."""
+"""The demo's films as a player sees them, and the script that made them. A browser plays them in tests/web."""
 
 import re
 from fractions import Fraction
@@ -61,7 +61,7 @@ def test_a_film_has_a_keyframe_every_three_seconds_so_that_a_seek_is_quick(clip:
 
 
 @every_clip
-def test_a_film_has_its_index_in_front_so_that_it_plays_from_the_first_bytes_on(clip: Clip):
+def test_a_film_has_its_index_in_front_so_that_it_plays_from_the_first_bytes(clip: Clip):
     content = (MEDIA / clip.path).read_bytes()
     assert 0 < content.index(b"moov") < content.index(b"mdat")
 
@@ -72,11 +72,11 @@ def test_the_clock_runs_and_the_title_stands():
     assert len({rows(frame, 4 / 9, 0.7) for frame in frames}) == len(frames)
     title, later_title = rows(frames[0], 0, 0.3), rows(frames[20], 0, 0.3)
     assert max(title) > 200
-    # The encoder may change a pixel by a shade, not by more.
+    # The encoder may change a pixel by one shade at most.
     assert max(abs(one - other) for one, other in zip(title, later_title, strict=True)) < 60
 
 
-def test_there_is_a_tick_at_the_beginning_of_each_second():
+def test_each_second_starts_with_a_tick():
     clip = next(clip for clip in CLIPS if clip.title == "Slack Water")
     with av.open(str(MEDIA / clip.path)) as opened:
         samples = b"".join(bytes(frame.planes[0])[: frame.samples * 4] for frame in opened.decode(audio=0))
@@ -84,7 +84,7 @@ def test_there_is_a_tick_at_the_beginning_of_each_second():
     loudness = [max(abs(value) for value in heard[at : at + 2400]) for at in range(0, 3 * 24_000, 2400)]
     loud = [tenth for tenth, value in enumerate(loudness) if value > 0.12]
     assert {tenth // 10 for tenth in loud} == {0, 1, 2}
-    assert all(tenth % 10 in {0, 1, 9} for tenth in loud)  # an encoder delays or smears it a little
+    assert all(tenth % 10 in {0, 1, 9} for tenth in loud)  # an encoder delays or smears it slightly
 
 
 def test_the_demo_has_versions_seasons_and_films_of_20_to_120_seconds():
@@ -98,21 +98,21 @@ def test_the_demo_has_versions_seasons_and_films_of_20_to_120_seconds():
     assert min(seasons.count(season) for season in seasons) >= 2
 
 
-def test_the_versions_of_a_film_are_equally_long_and_differ_in_size():
+def test_the_versions_of_a_film_have_equal_length_and_different_sizes():
     versions = [clip for clip in CLIPS if clip.title == "Harbour Lights"]
     assert len({clip.seconds for clip in versions}) == 1
     assert {clip.height for clip in versions} == {1080, 360}
     assert all(f"{clip.height}p" in clip.path for clip in versions)
 
 
-def test_all_of_it_is_small_enough_to_be_part_of_the_package():
+def test_the_demo_media_are_small_enough_for_the_package():
     assert sum((MEDIA / path).stat().st_size for path in files_below(MEDIA)) <= BYTES_MAX
 
 
 # Copying
 
 
-def test_what_is_there_is_kept_and_only_what_is_missing_is_copied(tmp_path: Path):
+def test_existing_files_are_kept_and_only_missing_ones_are_copied(tmp_path: Path):
     copy_media(tmp_path)
     assert files_below(tmp_path) == files_below(MEDIA)
     kept, lost = tmp_path / CLIPS[0].path, tmp_path / CLIPS[1].path
@@ -123,7 +123,7 @@ def test_what_is_there_is_kept_and_only_what_is_missing_is_copied(tmp_path: Path
     assert lost.read_bytes() == (MEDIA / CLIPS[1].path).read_bytes()
 
 
-def test_a_copy_that_fails_leaves_nothing_of_its_file(tmp_path: Path):
+def test_a_copy_that_fails_leaves_no_partial_file(tmp_path: Path):
     (tmp_path / SERIES).write_text("a file where a folder belongs")
     with pytest.raises(OSError, match=SERIES):
         copy_media(tmp_path)
@@ -134,7 +134,7 @@ def test_a_copy_that_fails_leaves_nothing_of_its_file(tmp_path: Path):
 
 
 def test_the_script_makes_the_film_that_is_shipped(tmp_path: Path):
-    """Its shortest one. Another version of the encoder may choose other bytes, and shows the same all the same."""
+    """Its shortest one. Another version of the encoder may produce other bytes that show the same."""
     clip = min(CLIPS, key=lambda one: one.seconds)
     write_clip(tmp_path / "film.mp4", clip)
     made, shipped = (luma_of_frames(path, 1000) for path in (tmp_path / "film.mp4", MEDIA / clip.path))
@@ -146,5 +146,5 @@ def test_the_script_makes_the_film_that_is_shipped(tmp_path: Path):
     assert keyframes_of(tmp_path / "film.mp4") == keyframes_of(MEDIA / clip.path)
 
 
-def test_the_script_writes_no_path_of_the_machine_into_a_film():
+def test_the_script_writes_no_local_path_into_a_film():
     assert not any(re.search(rb"/(home|root|tmp|work)/", (MEDIA / clip.path).read_bytes()) for clip in CLIPS)

@@ -1,4 +1,4 @@
-"""The demo: made once, found again, and mended where somebody has changed it."""
+"""The demo: created once, found again, and repaired after changes."""
 
 import json
 import re
@@ -52,7 +52,7 @@ async def titles(maker: DemoMaker, demo: Demo, token: str) -> list[str]:
     return [view.item.title for view in page.items]
 
 
-async def test_an_admin_sees_all_of_the_demo_and_a_member_only_the_films(maker: DemoMaker):
+async def test_an_admin_sees_the_whole_demo_and_a_member_only_the_films(maker: DemoMaker):
     demo = await maker.prepare()
     assert (demo.admin.role, demo.member.role) == (Role.ADMIN, Role.MEMBER)
     assert demo.admin.libraries == (FILMS, SERIES)
@@ -62,7 +62,7 @@ async def test_an_admin_sees_all_of_the_demo_and_a_member_only_the_films(maker: 
     assert (demo.movie_title, demo.movie_seconds) == ("Harbour Lights", 90)
 
 
-async def test_both_can_sign_in_by_what_is_shown(maker: DemoMaker):
+async def test_both_can_sign_in_with_the_shown_credentials(maker: DemoMaker):
     demo = await maker.prepare()
     for user in (demo.admin, demo.member):
         signed_in = await maker.accounts.sign_in(user.name, user.credentials.password, "test")
@@ -77,7 +77,7 @@ async def test_the_two_versions_of_a_film_are_one_item(maker: DemoMaker):
     assert [file.label.split()[0] for file in detail.files] == ["1080p", "360p"]
 
 
-async def test_films_have_posters_and_subtitles_and_whoever_takes_them_away_gets_them_back(maker: DemoMaker):
+async def test_films_have_posters_and_subtitles_that_are_restored_after_deletion(maker: DemoMaker):
     await maker.prepare()
     media = maker.folder / "media"
     beside = {path.relative_to(media) for path in media.rglob("*") if path.suffix in {".jpg", ".srt"}}
@@ -88,7 +88,7 @@ async def test_films_have_posters_and_subtitles_and_whoever_takes_them_away_gets
     assert all((media / path).is_file() for path in beside)
 
 
-async def test_preparing_again_makes_nothing_new(maker: DemoMaker):
+async def test_preparing_again_creates_nothing_new(maker: DemoMaker):
     first = await maker.prepare()
     assert await maker.prepare() == first
     for name in (ADMIN, MEMBER):
@@ -103,7 +103,7 @@ async def test_preparing_again_does_not_end_sessions(maker: DemoMaker):
     assert await maker.accounts.authenticate(session.token) is not None
 
 
-async def test_what_was_changed_in_the_demo_is_mended_so_that_what_is_shown_is_true(maker: DemoMaker):
+async def test_changes_to_the_demo_are_repaired_so_that_the_welcome_is_true(maker: DemoMaker):
     demo = await maker.prepare()
     member = await maker.accounts.find_user_named(MEMBER)
     admin = await maker.accounts.find_user_named(ADMIN)
@@ -121,7 +121,7 @@ async def test_what_was_changed_in_the_demo_is_mended_so_that_what_is_shown_is_t
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b'{"ada": 1}'])
-async def test_lost_credentials_are_replaced_by_new_ones(maker: DemoMaker, content: bytes | None):
+async def test_lost_credentials_are_replaced(maker: DemoMaker, content: bytes | None):
     demo = await maker.prepare()
     file = maker.folder / "demo.json"
     file.unlink() if content is None else file.write_bytes(content)

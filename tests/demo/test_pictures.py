@@ -1,4 +1,4 @@
-"""What the demo's films are shown by: pictures and subtitles, under the names by which a library finds them."""
+"""The demo's pictures and subtitles, under the names by which a library finds them."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_each_film_show_season_and_episode_finds_its_pictures():
     assert still == [episode.replace(".mp4", "-thumb.jpg")]
 
 
-def test_pictures_have_the_shape_that_they_are_shown_in():
+def test_pictures_have_the_shape_in_which_they_are_shown():
     for path in MEDIA.rglob("*.jpg"):
         shape = (640, 960) if path.name.endswith("poster.jpg") else (960, 540)
         assert shape_of(path.read_bytes()) == shape, path.name
@@ -52,7 +52,7 @@ def test_a_poster_shows_its_title_in_white_and_a_still_shows_none():
     assert white["fanart.jpg"] == 0
 
 
-def test_no_two_of_the_demo_look_the_same_and_each_can_be_shown():
+def test_no_two_pictures_of_the_demo_look_alike_and_each_can_be_decoded():
     shipped = {path: path.read_bytes() for path in MEDIA.rglob("*.jpg")}
     assert len(shipped) == len(paintings_of(CLIPS)) == 13
     assert len(set(shipped.values())) == len(shipped)
@@ -60,7 +60,7 @@ def test_no_two_of_the_demo_look_the_same_and_each_can_be_shown():
         assert shape_of(picture_of_image(path, PixelSize(240, 360))) == (240, 360)
 
 
-def test_subtitles_lie_beside_the_film_in_each_language():
+def test_each_film_has_subtitles_beside_it_in_each_language():
     found = find_sidecars(MEDIA / FILMS, f"{HARBOUR}/{HARBOUR} - 360p.mp4")
     assert [track.language for track in found] == ["de", "en"]
     path = MEDIA / FILMS / HARBOUR / f"{HARBOUR} - 360p.en.srt"
@@ -74,7 +74,7 @@ def test_subtitles_lie_beside_the_film_in_each_language():
 # The script
 
 
-def test_every_letter_that_is_painted_is_in_the_font():
+def test_the_font_has_every_letter_that_is_painted():
     letters = {letter for painting in paintings_of(CLIPS) for word in painting.words for letter in word.upper()}
     assert letters <= FONT.keys()
 
@@ -82,7 +82,7 @@ def test_every_letter_that_is_painted_is_in_the_font():
 @pytest.mark.parametrize("title", ["Harbour Lights", "Undertow"])
 def test_the_script_makes_the_pictures_and_subtitles_that_are_shipped(tmp_path: Path, title: str):
     clip = next(clip for clip in CLIPS if clip.title == title)
-    shared = f"{SERIES}/{TIDAL}/"  # the show's own pictures have the colours of its first episode
+    shared = f"{SERIES}/{TIDAL}/"  # the show's own pictures use the colours of its first episode
     write_pictures(tmp_path, [clip])
     made = {path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()}
     assert made

@@ -68,7 +68,7 @@ def test_different_titles_are_different_items(one: str, other: str):
     assert identity(one) != identity(other)
 
 
-def test_an_identity_reads_title_year_numbers():
+def test_an_identity_consists_of_title_year_and_numbers():
     assert identity("The Matrix", 1999) == "matrix|1999|"
     assert identity("The Office (US)", 2005, season_number=3, episode_number=7) == "office us|2005|s3e7"
     assert identity("The Daily Show", air_date=date(2024, 1, 15)) == "daily show||2024-01-15"
@@ -76,7 +76,7 @@ def test_an_identity_reads_title_year_numbers():
     assert identity("Sherlock", season_number=0, episode_number=1, air_date=date(2010, 1, 1)) == "sherlock||s0e1"
 
 
-def test_a_year_or_a_number_tells_items_of_one_title_apart():
+def test_a_year_or_a_number_distinguishes_items_of_one_title():
     keys = {
         identity("Dune"),
         identity("Dune", 1984),
@@ -107,7 +107,7 @@ def test_every_title_has_an_identity_of_three_fields(title: str, year: int | Non
         ["Matrix, The", "The Matrix Reloaded"],
     ],
 )
-def test_titles_sort_as_a_shelf_does(in_order: list[str]):
+def test_titles_sort_without_articles_and_case(in_order: list[str]):
     keys = [sort_title(title) for title in in_order]
     assert keys == sorted(set(keys))
 
@@ -117,18 +117,18 @@ def test_numbers_in_titles_sort_by_value(one: int, other: int):
     assert (sort_title(f"Rocky {one}") < sort_title(f"Rocky {other}")) == (one < other)
 
 
-def test_digits_beyond_every_number_still_sort():
+def test_huge_numbers_in_titles_still_sort():
     assert sort_title("9" * 1000) == "9" * 1000
     longest = sort_title("9" * 5000)
     assert longest.startswith("9" * 1000)
-    assert longest == sort_title("9" * 5000) != sort_title("9" * 5001)  # cut, and told apart by a hash
+    assert longest == sort_title("9" * 5000) != sort_title("9" * 5001)  # cut, and distinguished by a hash
     assert sort_title("0" * 5000) == "0" * 8
 
 
 @pytest.mark.parametrize(
     ("title", "words"), [("  Amélie  ", "amelie"), ("Mission: Impossible", "mission impossible"), ("???", "???")]
 )
-def test_a_title_is_searched_without_case_accents_and_punctuation_where_it_has_words(title: str, words: str):
+def test_a_title_is_searched_without_case_accents_and_punctuation_if_it_has_words(title: str, words: str):
     assert search_title(title) == words
 
 
@@ -164,7 +164,7 @@ def info(width: int | None, height: int | None, codec: str = "h264", *, hdr: boo
         (176, 144, "144p"),
     ],
 )
-def test_a_picture_s_class_is_told_by_its_width_or_its_height(width: int, height: int, named: str):
+def test_the_resolution_class_follows_from_width_or_height(width: int, height: int, named: str):
     assert version_label(info(width, height), None) == f"{named} H.264"
 
 
@@ -181,7 +181,7 @@ def test_a_picture_s_class_is_told_by_its_width_or_its_height(width: int, height
         (MediaInfo(Milliseconds(1), "matroska", ()), None, "matroska"),
     ],
 )
-def test_a_version_is_called_by_size_codec_and_edition(media: MediaInfo, edition: str | None, label: str):
+def test_a_version_is_named_by_size_codec_and_edition(media: MediaInfo, edition: str | None, label: str):
     assert version_label(media, edition) == label
 
 
@@ -205,13 +205,13 @@ def film(label: str, part: int | None = None, **what: object) -> MediaFile:
     return MediaFile(**(fields | what))
 
 
-def told(*files: MediaFile) -> list[tuple[str, list[str]]]:
+def described(*files: MediaFile) -> list[tuple[str, list[str]]]:
     return [(version.label, [file.id for file in version.files]) for version in versions(files)]
 
 
-def test_each_whole_file_is_a_version_and_what_browsers_play_comes_first():
+def test_each_complete_file_is_a_version_and_playable_ones_come_first():
     hevc = film("2160p HEVC", video_codec="hevc", height=2160)
-    assert told(hevc, film("360p H.264", height=360), film("1080p H.264")) == [
+    assert described(hevc, film("360p H.264", height=360), film("1080p H.264")) == [
         ("1080p H.264", ["1080p H.264 None"]),
         ("360p H.264", ["360p H.264 None"]),
         ("2160p HEVC", ["2160p HEVC None"]),
@@ -220,26 +220,26 @@ def test_each_whole_file_is_a_version_and_what_browsers_play_comes_first():
 
 def test_parts_of_one_label_are_a_version_in_their_order():
     files = [film("720p", 2), film("720p", 1), film("360p", 1, height=360), film("360p", 2, height=360)]
-    assert told(*files) == [("720p", ["720p 1", "720p 2"]), ("360p", ["360p 1", "360p 2"])]
+    assert described(*files) == [("720p", ["720p 1", "720p 2"]), ("360p", ["360p 1", "360p 2"])]
 
 
-def test_where_a_part_has_no_file_of_a_label_another_one_stands_in():
-    assert told(film("720p", 1), film("360p", 2, height=360)) == [
+def test_a_label_without_a_file_for_some_part_borrows_another_one():
+    assert described(film("720p", 1), film("360p", 2, height=360)) == [
         ("720p", ["720p 1", "360p 2"]),
         ("360p", ["720p 1", "360p 2"]),
     ]
 
 
-def test_a_film_in_parts_stands_beside_one_that_is_whole():
-    assert told(film("360p", 1, height=360), film("1080p")) == [("1080p", ["1080p None"]), ("360p", ["360p 1"])]
+def test_a_film_in_parts_is_a_version_beside_a_complete_one():
+    assert described(film("360p", 1, height=360), film("1080p")) == [("1080p", ["1080p None"]), ("360p", ["360p 1"])]
 
 
-def test_a_version_is_as_long_as_its_parts_together_if_all_of_them_say():
+def test_a_version_is_as_long_as_its_parts_together_if_all_lengths_are_known():
     (both,) = versions([film("720p", 1), film("720p", 2, duration_ms=Milliseconds(500))])
     assert both.duration_ms == 1500
     (unknown,) = versions([film("720p", 1), film("720p", 2, duration_ms=None)])
     assert unknown.duration_ms is None
 
 
-def test_an_item_without_files_has_no_version():
+def test_an_item_without_files_has_no_versions():
     assert versions([]) == []

@@ -36,7 +36,7 @@ def test_a_user_code_is_the_same_however_it_is_typed(typed: str):
 @pytest.mark.parametrize(
     "typed", ["", "WDJBMJH", "WDJBMJHTT", "WDJBMJHA", "WDJBMJH1", "W" * 65, "wdjbmjhé", "        "]
 )
-def test_what_cannot_be_a_user_code_is_none(typed: str):
+def test_a_malformed_user_code_is_none(typed: str):
     assert clean_user_code(typed) is None
 
 
@@ -46,24 +46,24 @@ def test_a_shown_code_is_read_back(code: str):
 
 
 @given(st.text(max_size=100))
-def test_any_text_can_be_typed(text: str):
+def test_any_text_can_be_entered(text: str):
     code = clean_user_code(text)
     assert code is None or clean_user_code(code) == code
 
 
-def test_the_alphabet_has_no_vowels_and_no_digits_so_nothing_is_mistaken_and_no_word_is_spelled():
+def test_the_alphabet_has_no_vowels_and_no_digits_to_avoid_confusion_and_words():
     assert set(USER_CODE_ALPHABET) == set(string.ascii_uppercase) - set("AEIOUY")
     assert len(USER_CODE_ALPHABET) == len(set(USER_CODE_ALPHABET))
 
 
-def test_the_odds_of_a_guess_are_those_that_the_comment_states():
+def test_the_odds_of_a_guess_match_the_comment():
     guesses_a_day = GUESSES_PER_USER_MAX * 24 * 4
     codes = len(USER_CODE_ALPHABET) ** USER_CODE_LENGTH
     assert codes / guesses_a_day / WAITING_MAX == pytest.approx(2_700, rel=0.02)
     assert codes / guesses_a_day == pytest.approx(27_000_000, rel=0.02)
 
 
-def test_a_device_that_asks_at_the_interval_is_never_early():
+def test_a_device_that_polls_at_the_interval_is_never_early():
     pace, now = PollPace(), NOW
     for _ in range(LIFETIME_MS // (INTERVAL_S * 1000)):
         pace, is_early = next_pace(pace, now)
@@ -72,7 +72,7 @@ def test_a_device_that_asks_at_the_interval_is_never_early():
     assert pace.interval_s == INTERVAL_S
 
 
-def test_each_early_question_makes_the_interval_longer():
+def test_each_early_poll_lengthens_the_interval():
     pace, is_early = next_pace(PollPace(), NOW)
     assert not is_early
     pace, is_early = next_pace(pace, Instant(NOW + 1000))
@@ -90,7 +90,7 @@ def test_a_clock_that_was_set_back_makes_nobody_early():
     assert not is_early
 
 
-def test_a_device_goes_by_the_name_that_it_says():
+def test_a_device_has_the_name_that_it_states():
     assert clean_device_name("  Living   room ", "TV") == "Living room"
     assert clean_device_name("", "TV") == "TV"
     assert device_name_faults("") == []
@@ -98,7 +98,7 @@ def test_a_device_goes_by_the_name_that_it_says():
     assert device_name_faults("Living\0room") == ["must not contain control characters"]
 
 
-def test_only_what_has_the_form_of_a_device_code_is_one():
+def test_only_well_formed_text_is_a_device_code():
     assert is_device_code("0f" * 32)
     assert not is_device_code("0F" * 32)
     assert not is_device_code("0f" * 31)

@@ -35,11 +35,11 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-def test_a_device_is_named_as_a_person_would(agent: str):
+def test_a_device_is_named_in_plain_words(agent: str):
     assert device_name(agent) == AGENTS[agent]
 
 
 @given(st.text())
-def test_whatever_is_sent_the_name_can_be_kept_or_is_none(agent: str):
+def test_any_user_agent_yields_a_storable_name_or_none(agent: str):
     name = device_name(agent)
     assert name == "" or name_faults(name) == []

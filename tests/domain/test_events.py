@@ -27,33 +27,33 @@ def moved(number: int, seconds: int = 60) -> Change:
     return Change(ANNA, Topic.PROGRESS, (item(number),), progress_at(seconds))
 
 
-def test_where_nothing_has_changed_there_is_nothing_to_tell():
+def test_without_a_change_there_is_no_event():
     assert gathered() == ()
 
 
-def test_of_one_items_changes_the_newest_is_told():
+def test_of_several_changes_of_one_item_the_newest_is_sent():
     assert gathered(moved(1, 60), moved(2, 60), moved(1, 120)) == (moved(1, 120), moved(2, 60))
 
 
-def test_changes_without_progress_are_named_together_and_each_topic_by_itself():
+def test_changes_without_progress_are_merged_per_topic():
     changes = [Change(ANNA, Topic.WATCHED, (item(number),)) for number in (1, 2)]
     lists = Change(ANNA, Topic.LISTS, (item(1),))
     assert gathered(*changes, lists) == (Change(ANNA, Topic.WATCHED, (item(1), item(2))), lists)
 
 
-def test_what_is_shown_and_what_is_only_named_are_told_apart():
+def test_changes_with_progress_and_those_only_named_are_separate():
     named = Change(ANNA, Topic.PROGRESS, (item(2),))
     assert gathered(named, moved(1)) == (moved(1), named)
 
 
-def test_progress_comes_with_so_many_items_and_no_more():
+def test_progress_is_sent_for_a_limited_number_of_items():
     few = [moved(number) for number in range(SHOWN_MAX)]
     assert gathered(*few) == tuple(few)
     many = [*few, moved(SHOWN_MAX)]
     assert gathered(*many) == (Change(ANNA, Topic.PROGRESS, tuple(item(number) for number in range(SHOWN_MAX + 1))),)
 
 
-def test_of_more_items_than_are_named_it_says_only_that_everything_may_have_changed():
+def test_beyond_the_limit_of_items_an_event_says_that_everything_may_have_changed():
     named = Change(ANNA, Topic.WATCHED, tuple(item(number) for number in range(NAMED_MAX)))
     assert gathered(named) == (named,)
     everything = Change(ANNA, Topic.WATCHED, ())

@@ -1,4 +1,4 @@
-"""What an examination finds wrong, and what it advises."""
+"""What an examination finds wrong, and what it recommends."""
 
 from dataclasses import replace
 
@@ -53,13 +53,13 @@ SERVED = ServerFacts(
 )
 
 
-def test_a_sound_installation_has_nothing_wrong():
+def test_a_sound_installation_has_no_findings_to_fix():
     findings = examine_file(WELL)
     assert worst(findings) is Level.OK
     assert not any(finding.remedy for finding in findings)
 
 
-def test_that_no_backups_are_made_is_told_and_is_nothing_wrong():
+def test_disabled_backups_are_mentioned_and_are_not_a_fault():
     off = replace(WELL, backup_plan=BackupPlan(hours=0, keep=7), last_backup=None, backup_fault="there is no folder")
     assert worst(examine_file(off)) is Level.OK
     assert any("backup_hours is 0" in finding.text for finding in examine_file(off))
@@ -69,7 +69,7 @@ def test_before_the_first_backup_nothing_is_wrong():
     assert worst(examine_file(replace(WELL, last_backup=None))) is Level.OK
 
 
-def test_before_the_first_start_nothing_is_wrong_either():
+def test_before_the_first_start_nothing_is_wrong():
     assert worst(examine_file(replace(WELL, revision=None, newest_at=None))) is Level.OK
 
 
@@ -95,7 +95,7 @@ def test_before_the_first_start_nothing_is_wrong_either():
         (replace(WELL, missing_folders=("/srv/films",)), Level.WARNING, "/srv/films cannot be read"),
     ],
 )
-def test_each_fault_is_found_with_its_remedy(facts: FileFacts, level: Level, words: str):
+def test_each_fault_is_reported_with_its_remedy(facts: FileFacts, level: Level, words: str):
     (finding,) = (finding for finding in examine_file(facts) if finding.level is not Level.OK)
     assert finding.level is level
     assert words in finding.text
@@ -106,14 +106,14 @@ def test_each_fault_is_found_with_its_remedy(facts: FileFacts, level: Level, wor
 # On PostgreSQL
 
 
-def test_a_sound_server_has_nothing_wrong():
+def test_a_sound_server_has_no_findings_to_fix():
     findings = examine_server(SERVED)
     assert worst(findings) is Level.OK
     assert not any(finding.remedy for finding in findings)
     assert any("PostgreSQL 15.18, postgresql://playhead@db/playhead" in finding.text for finding in findings)
 
 
-def test_of_a_server_that_is_not_reached_nothing_is_said_that_only_it_could_tell():
+def test_an_unreachable_server_is_not_judged_by_facts_that_only_it_knows():
     findings = examine_server(replace(SERVED, fault="connection refused", server_version="", connections_free=0))
     assert [finding.level for finding in findings].count(Level.OK) == len(findings) - 1
     assert not any("connections" in finding.text for finding in findings)
@@ -138,7 +138,7 @@ def test_of_a_server_that_is_not_reached_nothing_is_said_that_only_it_could_tell
         (replace(SERVED, missing_folders=("/srv/films",)), Level.WARNING, "/srv/films cannot be read"),
     ],
 )
-def test_each_fault_of_a_server_is_found_with_its_remedy(facts: ServerFacts, level: Level, words: str):
+def test_each_fault_of_a_server_is_reported_with_its_remedy(facts: ServerFacts, level: Level, words: str):
     (finding,) = (finding for finding in examine_server(facts) if finding.level is not Level.OK)
     assert finding.level is level
     assert words in finding.text
@@ -146,7 +146,7 @@ def test_each_fault_of_a_server_is_found_with_its_remedy(facts: ServerFacts, lev
 
 
 @pytest.mark.parametrize("facts", [WELL, SERVED])
-def test_files_that_others_can_read_are_found_with_their_modes(facts: FileFacts | ServerFacts):
+def test_files_that_other_users_can_read_are_reported_with_their_modes(facts: FileFacts | ServerFacts):
     wide = replace(facts, wide_paths=("/srv/playhead (0755)", "/srv/playhead/playhead.db (0644)"))
     findings = examine_file(wide) if isinstance(wide, FileFacts) else examine_server(wide)
     [finding] = [each for each in findings if each.level is not Level.OK]

@@ -50,11 +50,11 @@ def state(
         (Role.ADMIN, True, True, TileEntry.PIN),
     ],
 )
-def test_what_a_tile_asks_for(role: Role, *, has_pin: bool, allows_tap: bool, entry: TileEntry):
+def test_what_a_tile_requires(role: Role, *, has_pin: bool, allows_tap: bool, entry: TileEntry):
     assert entry_of(state(role, has_pin=has_pin, allows_tap=allows_tap)) is entry
 
 
-def test_after_six_wrong_pins_a_tile_asks_for_the_password_though_a_tap_was_allowed():
+def test_after_six_wrong_pins_a_tile_requires_the_password_even_if_a_tap_was_allowed():
     assert entry_of(state(has_pin=True, failures=PIN_FAILURES_MAX - 1)) is TileEntry.PIN
     assert entry_of(state(has_pin=True, allows_tap=True, failures=PIN_FAILURES_MAX)) is TileEntry.PASSWORD
     assert entry_of(state(Role.CHILD, has_pin=True, failures=PIN_FAILURES_MAX)) is TileEntry.PASSWORD
@@ -65,14 +65,14 @@ def test_wrong_pins_on_several_devices_add_up():
     assert entry_of(state(has_pin=True, failures=1, elsewhere=PIN_FAILURES_OF_PERSON_MAX - 1)) is TileEntry.PASSWORD
 
 
-def test_only_a_member_may_let_a_tap_be_enough():
+def test_only_a_member_may_allow_a_tap():
     assert [role for role in Role if may_allow_tap(role)] == [Role.MEMBER]
 
 
 @pytest.mark.parametrize(
     ("failures", "wait_s"), [(0, None), (1, None), (2, None), (3, 30), (4, 120), (5, 600), (9, 600)]
 )
-def test_each_wrong_pin_makes_the_next_wait_longer(failures: int, wait_s: int | None):
+def test_each_wrong_pin_lengthens_the_wait(failures: int, wait_s: int | None):
     assert pin_wait_s(state(has_pin=True, failures=failures, failed_at=NOW), NOW) == wait_s
 
 
@@ -88,26 +88,26 @@ def test_a_clock_that_was_set_back_makes_nobody_wait_longer():
 
 
 @pytest.mark.parametrize("pin", ["4817", "90210", "12345679", "1212", "0010"])
-def test_a_pin_of_four_to_eight_digits_is_fine(pin: str):
+def test_a_pin_of_four_to_eight_digits_is_accepted(pin: str):
     assert pin_faults(pin) == []
 
 
 @pytest.mark.parametrize("pin", ["", "481", "481748174", "48a7", "\uff14\uff18\uff11\uff17", "4817 ", "-481"])
-def test_what_is_no_pin_is_told(pin: str):
+def test_a_malformed_pin_is_reported(pin: str):
     assert pin_faults(pin) == ["must have 4 to 8 digits"]
 
 
 @pytest.mark.parametrize("pin", ["0000", "99999999", "1234", "5678", "7890", "4321", "98765432", "0987"])
-def test_a_pin_that_everybody_tries_first_is_refused(pin: str):
+def test_a_pin_that_is_guessed_first_is_refused(pin: str):
     assert pin_faults(pin) == ["must not be one digit again and again, or digits in a row"]
 
 
-def test_a_device_that_nobody_uses_is_forgotten():
+def test_an_unused_device_is_forgotten():
     assert device_is_live(NOW, Instant(NOW + DEVICE_LIFETIME_MS - 1))
     assert not device_is_live(NOW, Instant(NOW + DEVICE_LIFETIME_MS))
 
 
-def test_only_what_has_the_form_of_a_secret_is_one():
+def test_only_well_formed_text_is_a_device_secret():
     assert is_device_secret("0f" * 32)
     assert not is_device_secret("0F" * 32)
 
@@ -117,5 +117,5 @@ def test_everybody_has_a_colour(user_id: object):
     assert 0 <= colour_of(UserId(str(user_id))) < COLOURS
 
 
-def test_a_tile_has_the_first_letter():
+def test_a_tile_shows_the_first_letter():
     assert initial_of("ana") == "A"

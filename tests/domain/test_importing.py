@@ -1,4 +1,4 @@
-"""Which item a line of an import means, and what is wrong with it."""
+"""Which item a line of an import refers to, and what is wrong with it."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -44,7 +44,7 @@ def episode(line: int = 2, season: int | None = 1, number: int | None = 1, **mem
 
 
 class Store:
-    """Imports one after the other, and keeps what they leave."""
+    """Plans imports one after another, and keeps their results."""
 
     def __init__(self) -> None:
         self.items: dict[ItemId, Item] = {}
@@ -72,7 +72,7 @@ class Store:
         return details(self.plan(*entries, in_doubt=in_doubt).faults)
 
 
-def test_what_is_unknown_is_added_and_said_again_it_is_unchanged():
+def test_unknown_items_are_added_and_unchanged_when_imported_again():
     store = Store()
     lines = (movie(), show(2), episode(3), episode(4, number=2))
     assert store.take(*lines) == (4, 0)
@@ -81,7 +81,7 @@ def test_what_is_unknown_is_added_and_said_again_it_is_unchanged():
     assert store.items == before
 
 
-def test_an_own_id_becomes_the_id_of_the_item():
+def test_an_id_in_a_line_becomes_the_id_of_the_item():
     store = Store()
     store.take(movie(id=OWN))
     assert store.only().id == OWN
@@ -95,7 +95,7 @@ def test_an_own_id_becomes_the_id_of_the_item():
         movie(title="Hafenlichter", external_ids={"tmdb": "603", "imdb": "tt1"}),
     ],
 )
-def test_a_movie_is_known_by_title_and_year_or_by_an_external_id(again: ImportEntry):
+def test_a_movie_is_identified_by_title_and_year_or_by_an_external_id(again: ImportEntry):
     store = Store()
     store.take(movie(external_ids={"tmdb": "603"}))
     first = store.only().id
@@ -103,35 +103,35 @@ def test_a_movie_is_known_by_title_and_year_or_by_an_external_id(again: ImportEn
     assert (store.only().id, store.only().title) == (first, again.title)
 
 
-def test_a_movie_with_an_own_id_can_change_its_name_altogether():
+def test_a_movie_with_its_own_id_can_change_its_name_completely():
     store = Store()
     store.take(movie(id=OWN, external_ids={"tmdb": "603"}))
     assert store.take(movie(id=OWN, title="Hafenlichter", year=1950, external_ids={"tmdb": "604"})) == (0, 1)
     assert store.only().identity == "hafenlichter|1950|"
 
 
-def test_movies_whose_external_ids_differ_are_two_whatever_their_titles():
+def test_movies_with_different_external_ids_are_two_whatever_their_titles():
     store = Store()
     store.take(movie(external_ids={"tmdb": "603"}))
     assert store.take(movie(external_ids={"tmdb": "604"})) == (1, 0)
     assert len(store.items) == 2
 
 
-def test_movies_of_one_title_with_own_ids_are_two():
+def test_movies_of_one_title_with_their_own_ids_are_two():
     store = Store()
     assert store.take(movie(1, id=OWN), movie(2, id=OTHER_OWN)) == (2, 0)
     assert store.take(movie(1, id=OWN), movie(2, id=OTHER_OWN)) == (0, 0)
 
 
 @pytest.mark.parametrize("available", [True, False])
-def test_of_several_that_a_line_may_mean_it_finds_the_same_each_time(available: bool):  # noqa: FBT001
+def test_of_several_candidates_a_line_finds_the_same_one_each_time(available: bool):  # noqa: FBT001
     store = Store()
     store.take(movie(1, external_ids={"tmdb": "1"}), movie(2, external_ids={"tmdb": "2"}))
     assert store.take(movie(available=available)) == (0, 1)
     assert store.take(movie(available=available)) == (0, 0)
 
 
-def test_two_items_can_swap_their_titles_when_strong_names_say_so():
+def test_two_items_can_swap_titles_when_strong_names_say_so():
     store = Store()
     one, two = {"tmdb": "1"}, {"tmdb": "2"}
     store.take(movie(1, "Dawn", external_ids=one), movie(2, "Dusk", external_ids=two))
@@ -140,7 +140,7 @@ def test_two_items_can_swap_their_titles_when_strong_names_say_so():
     assert {item.external_ids["tmdb"]: item.id for item in store.items.values()} == ids
 
 
-def test_a_line_replaces_all_that_was_known_of_its_item():
+def test_a_line_replaces_everything_known_about_its_item():
     store = Store()
     store.take(movie(external_ids={"tmdb": "603"}, runtime_ms=5, credits_ms=4))
     added_at = store.only().added_at
@@ -149,7 +149,7 @@ def test_a_line_replaces_all_that_was_known_of_its_item():
     assert (item.external_ids, item.runtime_ms, item.credits_ms, item.added_at) == ({}, None, None, added_at)
 
 
-def test_an_unavailable_item_is_marked_removed_and_comes_back():
+def test_an_unavailable_item_is_marked_removed_and_can_return():
     store = Store()
     store.take(movie())
     assert store.take(movie(available=False)) == (0, 1)
@@ -172,7 +172,7 @@ def test_a_new_item_may_be_unavailable():
 
 @pytest.mark.parametrize("name", [TIDAL, ShowName(external_ids={"tvdb": "7"}), ShowName(id=OWN)])
 @pytest.mark.parametrize("earlier", [True, False])
-def test_the_show_of_an_episode_may_stand_earlier_or_later_or_be_stored(name: ShowName, earlier: bool):  # noqa: FBT001
+def test_the_show_of_an_episode_may_come_earlier_or_later_or_be_stored(name: ShowName, earlier: bool):  # noqa: FBT001
     line = show(1 if earlier else 9, id=OWN, external_ids={"tvdb": "7"})
     store = Store()
     assert store.take(*([line, episode(show=name)] if earlier else [episode(show=name), line])) == (2, 0)
@@ -182,14 +182,14 @@ def test_the_show_of_an_episode_may_stand_earlier_or_later_or_be_stored(name: Sh
     assert sorted(item.identity for item in episodes) == ["tidal station|2021|s1e1", "tidal station|2021|s1e2"]
 
 
-def test_an_episode_with_a_date_instead_of_numbers_is_known_by_it():
+def test_an_episode_with_a_date_instead_of_numbers_is_identified_by_it():
     store = Store()
     daily = episode(2, None, None, air_date=date(2024, 1, 15))
     store.take(show(), daily)
     assert store.take(replace(daily, title="Monday")) == (0, 1)
 
 
-def test_a_show_that_is_renamed_keeps_its_episodes_and_renames_them():
+def test_renaming_a_show_keeps_its_episodes_and_renames_them():
     store = Store()
     store.take(show(id=OWN), episode(2), episode(3, number=2))
     before = set(store.items)
@@ -204,7 +204,7 @@ def test_a_show_that_is_renamed_keeps_its_episodes_and_renames_them():
     }
 
 
-def test_a_removed_show_comes_back_with_an_episode_but_not_against_its_own_line():
+def test_a_removed_show_returns_with_an_episode_unless_its_own_line_says_otherwise():
     store = Store()
     store.take(show(id=OWN, available=False), episode(available=False))
     store.take(show(id=OWN, available=False), episode())
@@ -253,11 +253,11 @@ def test_an_episode_can_move_to_other_numbers_by_its_external_id():
         ),
     ],
 )
-def test_a_faulty_line_is_named_with_its_fault(entry: ImportEntry, fault: dict[str, list[str]]):
+def test_a_faulty_line_is_reported_with_its_fault(entry: ImportEntry, fault: dict[str, list[str]]):
     assert Store().faults(entry) == fault
 
 
-def test_a_library_is_named_by_its_id_too():
+def test_a_library_can_be_named_by_its_id():
     assert Store().take(replace(movie(), library=FILMS.id.upper())) == (1, 0)
 
 
@@ -271,11 +271,11 @@ def test_a_library_is_named_by_its_id_too():
         (movie(3, external_ids={"tmdb": "1"}), movie(8, external_ids={"imdb": "tt1"})),
     ],
 )
-def test_two_lines_that_mean_the_same_item_are_a_fault_of_the_later(first: ImportEntry, second: ImportEntry):
+def test_two_lines_for_the_same_item_are_a_fault_of_the_later(first: ImportEntry, second: ImportEntry):
     assert Store().faults(first, second) == {"line 8": ["means the same item as line 3"]}
 
 
-def test_two_lines_that_mean_the_same_stored_item_are_a_fault_of_the_later():
+def test_two_lines_for_the_same_stored_item_are_a_fault_of_the_later():
     store = Store()
     store.take(movie(external_ids={"tmdb": "1", "imdb": "tt1"}))
     one, two = movie(3, "Dawn", external_ids={"imdb": "tt1"}), movie(8, "Dusk", external_ids={"tmdb": "1"})
@@ -293,7 +293,7 @@ def test_an_id_of_another_kind_or_library_is_a_fault():
 
 
 @pytest.mark.parametrize("again", [movie(4, id=OTHER_OWN), movie(4, "Dawn", id=OTHER_OWN, external_ids={"tmdb": "1"})])
-def test_an_item_is_not_taken_in_again_under_another_id(again: ImportEntry):
+def test_an_item_cannot_be_imported_again_under_another_id(again: ImportEntry):
     store = Store()
     store.take(movie(id=OWN, external_ids={"tmdb": "1"}))
     assert store.faults(again) == {
@@ -301,13 +301,13 @@ def test_an_item_is_not_taken_in_again_under_another_id(again: ImportEntry):
     }
 
 
-def test_an_item_that_is_named_itself_is_not_taken_for_another():
+def test_an_item_with_a_line_of_its_own_is_not_matched_by_another_line():
     store = Store()
     store.take(movie(id=OWN))
     assert store.take(movie(1, id=OWN, available=False), movie(2, id=OTHER_OWN)) == (1, 1)
 
 
-def test_a_show_of_several_must_be_named_by_its_id():
+def test_an_ambiguous_show_must_be_named_by_its_id():
     store = Store()
     store.take(show(1, id=OWN), show(2, id=OTHER_OWN))
     assert store.faults(episode()) == {"line 2: show": ["several shows of this library are meant: name it by its id"]}
@@ -317,7 +317,7 @@ def test_a_show_of_several_must_be_named_by_its_id():
 @pytest.mark.parametrize(
     "faults", [lambda: Store().faults(show(title=" "), episode()), lambda: Store().faults(episode(), in_doubt=True)]
 )
-def test_an_episode_is_not_blamed_while_its_show_may_be_a_line_at_fault(faults: Callable[[], dict[str, list[str]]]):
+def test_an_episode_is_not_reported_while_its_show_may_be_a_faulty_line(faults: Callable[[], dict[str, list[str]]]):
     assert "line 2: show" not in faults()
 
 

@@ -3,11 +3,11 @@ from playhead.domain.sign_in_steps import STEPS_MAX, STEPS_PER_ADDRESS
 from playhead.errors import Code
 
 
-def test_a_refusal_says_how_much_there_can_be_of_what():
+def test_a_refusal_states_the_limit_and_what_it_bounds():
     refusal = PLAYS_OF_ITEM.refusal()
     assert refusal.code is Code.LIMIT_REACHED
     assert refusal.message == "There can be at most 10,000 plays of one item per user"
 
 
-def test_no_address_alone_can_use_up_the_sign_ins_that_may_be_under_way():
+def test_no_single_address_can_use_up_the_concurrent_sign_ins():
     assert STEPS_PER_ADDRESS * 100 <= STEPS_MAX

@@ -72,16 +72,16 @@ def after(*rows: ItemState) -> tuple[str, str | None]:
 # Continue watching: movies
 
 
-def test_a_movie_in_the_middle_is_on_the_list():
+def test_a_movie_in_the_middle_is_listed():
     assert cards(movie()) == [Card(movie(), NextKind.CONTINUE, Instant(EVENING - HOUR))]
 
 
 @pytest.mark.parametrize("position", [0, 119, 4860, 5400])
-def test_a_movie_that_is_barely_begun_or_finished_is_not(position: float):
+def test_a_movie_that_is_barely_started_or_finished_is_not_listed(position: float):
     assert cards(movie(position=position)) == []
 
 
-def test_a_watched_movie_is_on_the_list_only_while_it_is_watched_once_more():
+def test_a_watched_movie_is_listed_only_while_it_is_watched_again():
     assert cards(movie(watched=True, armed=False)) == []
     assert len(cards(movie(watched=True, armed=True))) == 1
 
@@ -95,39 +95,39 @@ def test_example_5_is_on_continue_watching():
     assert len(cards(row)) == 1
 
 
-def test_a_movie_behind_the_start_of_its_credits_is_not_on_the_list():
+def test_a_movie_behind_the_start_of_its_credits_is_not_listed():
     assert cards(movie(credits_ms=ms(2999))) == []
 
 
-def test_a_movie_without_a_file_is_not_on_the_list():
+def test_a_movie_without_a_file_is_not_listed():
     assert cards(movie(available=False)) == []
 
 
-def test_newest_activity_comes_first_then_the_id():
+def test_the_newest_activity_comes_first_then_the_id():
     rows = [movie("c", ago=2 * HOUR), movie("b", ago=HOUR), movie("a", ago=HOUR), movie("d", ago=0)]
     assert ids(*rows) == ["d", "a", "b", "c"]
 
 
-def test_twenty_cards_are_shown_unless_another_number_is_asked_for():
+def test_twenty_cards_are_shown_unless_another_number_is_requested():
     rows = [movie(f"{number:02}", ago=number) for number in range(30)]
     assert ids(*rows) == [f"{number:02}" for number in range(20)]
     assert len(cards(*rows, limit=25)) == 25
     assert cards(*rows, limit=0) == []
 
 
-def test_after_90_days_without_activity_a_card_goes():
+def test_a_card_disappears_after_90_days_without_activity():
     assert len(cards(movie(ago=90 * DAY))) == 1
     assert cards(movie(ago=90 * DAY + 1)) == []
 
 
-def test_what_was_only_marked_has_no_card():
+def test_an_item_that_was_only_marked_has_no_card():
     assert cards(movie(last_watched_at=None)) == []
 
 
 # Hidden, snoozed, dropped
 
 
-def test_what_was_hidden_stays_so_without_any_activity_since():
+def test_a_hidden_card_stays_hidden_without_activity_since():
     hidden_at = Instant(EVENING)
     assert is_hidden(hidden_at, None)
     assert is_hidden(hidden_at, hidden_at)
@@ -135,13 +135,13 @@ def test_what_was_hidden_stays_so_without_any_activity_since():
     assert not is_hidden(None, None)
 
 
-def test_a_hidden_card_comes_back_with_the_next_activity():
+def test_a_hidden_card_returns_with_the_next_activity():
     states = {ItemId("movie"): ListState(hidden_at=Instant(EVENING - HOUR))}
     assert cards(movie(ago=HOUR), states=states) == []
     assert len(cards(movie(ago=HOUR - 1), states=states)) == 1
 
 
-def test_a_snoozed_card_comes_back_when_its_time_has_come():
+def test_a_snoozed_card_returns_at_its_time():
     states = {ItemId("movie"): ListState(snoozed_until=Instant(EVENING))}
     assert cards(movie(), states=states, now=EVENING - 1) == []
     assert len(cards(movie(), states=states)) == 1
@@ -156,12 +156,12 @@ def test_a_dropped_show_stays_away_whatever_happens():
 # Continue watching: shows
 
 
-def test_a_show_has_one_card_its_episode_that_was_active_last():
+def test_a_show_has_one_card_for_its_most_recently_active_episode():
     found = cards(begun(1, 1, ago=3 * HOUR), begun(1, 3, ago=HOUR), begun(1, 2, ago=2 * HOUR))
     assert found == [Card(begun(1, 3, ago=HOUR), NextKind.CONTINUE, Instant(EVENING - HOUR))]
 
 
-def test_a_show_without_a_begun_episode_has_the_next_one_at_the_time_of_its_last_activity():
+def test_a_show_without_a_started_episode_has_the_next_one_at_the_time_of_its_last_activity():
     found = cards(played(1, 1, ago=HOUR), episode(1, 2))
     assert found == [Card(episode(1, 2), NextKind.NEXT, Instant(EVENING - HOUR))]
 
@@ -170,7 +170,7 @@ def test_a_show_that_is_watched_to_its_end_has_no_card():
     assert cards(played(1, 1), played(1, 2)) == []
 
 
-def test_a_show_of_which_an_episode_was_only_looked_into_has_no_card():
+def test_a_show_with_only_a_barely_started_episode_has_no_card():
     row = begun(1, 1)._replace(position_ms=ms(10))
     assert cards(row, episode(1, 2)) == []
 
@@ -179,7 +179,7 @@ def test_a_show_whose_episodes_were_only_marked_has_no_card():
     assert cards(played(1, 1, last_watched_at=None), episode(1, 2)) == []
 
 
-def test_shows_come_in_portions_like_movies():
+def test_shows_are_paged_like_movies():
     rows = [played(1, 1), episode(1, 2)]
     candidates = find_candidates([*rows, movie(ago=2 * DAY)], {}, POLICY, EVENING)
     assert [(each.id, each.is_settled) for each in candidates] == [("show", False), ("movie", True)]
@@ -190,7 +190,7 @@ def test_shows_come_in_portions_like_movies():
 # Next up
 
 
-def test_a_show_never_begun_starts_with_its_first_episode():
+def test_a_show_that_was_never_started_starts_with_its_first_episode():
     assert after(episode(1, 2), episode(1, 1), episode(0, 1)) == ("start", "s1e1")
 
 
@@ -198,23 +198,23 @@ def test_a_show_without_episodes_is_done():
     assert after() == ("done", None)
 
 
-def test_a_show_of_which_all_is_watched_though_no_play_is_left_is_done():
+def test_a_completely_watched_show_is_done_even_without_plays():
     assert after(episode(1, 1, watched=True)) == ("done", None)
 
 
-def test_an_episode_that_was_begun_is_continued():
+def test_a_started_episode_is_continued():
     assert after(played(1, 1, ago=HOUR), begun(1, 3, ago=DAY), episode(1, 2)) == ("continue", "s1e3")
 
 
-def test_a_special_that_was_begun_is_continued():
+def test_a_started_special_is_continued():
     assert after(begun(0, 1), played(1, 1), episode(1, 2)) == ("continue", "s0e1")
 
 
-def test_after_the_episode_that_was_played_last_comes_the_next_unwatched():
+def test_the_next_unwatched_episode_follows_the_one_played_last():
     assert after(played(1, 1), played(1, 2, ago=HOUR), played(1, 3, ago=2 * DAY), episode(1, 4)) == ("next", "s1e4")
 
 
-def test_what_was_skipped_is_not_offered():
+def test_skipped_episodes_are_not_offered():
     assert after(episode(1, 1), episode(1, 2), played(1, 3), episode(1, 4)) == ("next", "s1e4")
 
 
@@ -222,7 +222,7 @@ def test_the_next_season_follows():
     assert after(played(1, 10), episode(2, 1), episode(2, 2)) == ("next", "s2e1")
 
 
-def test_the_end_is_done():
+def test_a_show_ends_as_done():
     assert after(episode(1, 1), played(1, 2)) == ("done", None)
 
 
@@ -241,29 +241,29 @@ def test_the_anchor_counts_even_if_its_file_is_gone():
     assert after(episode(1, 1), played(1, 2, available=False), episode(1, 3)) == ("next", "s1e3")
 
 
-def test_what_cannot_be_played_is_left_out():
+def test_unplayable_episodes_are_left_out():
     assert after(played(1, 1), episode(1, 2, available=False), episode(1, 3)) == ("next", "s1e3")
 
 
-def test_what_has_not_aired_is_left_out():
+def test_episodes_that_have_not_aired_are_left_out():
     assert after(played(1, 1), episode(1, 2, air_date="2025-11-09")) == ("done", None)
     assert after(played(1, 1), episode(1, 2, air_date="2025-11-08")) == ("next", "s1e2")
 
 
-def test_after_a_file_with_several_episodes_comes_what_follows_its_last():
+def test_a_file_with_several_episodes_is_followed_by_the_one_after_its_last():
     assert after(played(1, 1, episode_end=3), episode(1, 2), episode(1, 3), episode(1, 4)) == ("next", "s1e4")
 
 
-def test_watching_once_more_goes_on_with_watched_episodes():
+def test_rewatching_continues_with_watched_episodes():
     rows = [played(1, 1, ago=HOUR, plays=2), played(1, 2, ago=9 * DAY), played(1, 3, ago=8 * DAY)]
     assert after(*rows) == ("rewatch", "s1e2")
 
 
-def test_once_more_to_the_end_is_done():
+def test_a_rewatch_to_the_end_is_done():
     assert after(played(1, 1, ago=2 * HOUR, plays=2), played(1, 2, ago=HOUR, plays=2)) == ("done", None)
 
 
-def test_episodes_that_have_dates_instead_of_numbers_follow_by_date():
+def test_episodes_with_dates_instead_of_numbers_are_ordered_by_date():
     days = [
         episode(None, None, item_id=ItemId(day), air_date=day) for day in ("2025-03-03", "2025-03-01", "2025-03-02")
     ]
@@ -271,7 +271,7 @@ def test_episodes_that_have_dates_instead_of_numbers_follow_by_date():
     assert after(days[0], first, days[2]) == ("next", "2025-03-02")
 
 
-# What a player goes on with
+# What a player continues with
 
 
 def behind(current: str, *rows: ItemState) -> str | None:
@@ -279,33 +279,33 @@ def behind(current: str, *rows: ItemState) -> str | None:
     return None if found is None else found.item_id
 
 
-def test_a_player_goes_on_with_the_next_unwatched_episode():
+def test_a_player_continues_with_the_next_unwatched_episode():
     assert behind("s1e1", episode(1, 1), episode(1, 3), episode(1, 2), episode(0, 1)) == "s1e2"
     assert behind("s1e1", episode(1, 1), episode(1, 2, watched=True), episode(1, 3)) == "s1e3"
     assert behind("s1e2", episode(1, 1), episode(1, 2), episode(2, 1)) == "s2e1"
 
 
-def test_a_player_goes_on_with_what_is_begun_only_where_that_is_next():
+def test_a_player_continues_a_started_episode_only_if_that_is_next():
     assert behind("s1e1", episode(1, 1), episode(1, 2), begun(1, 3)) == "s1e2"
     assert behind("s1e2", episode(1, 1), episode(1, 2), begun(1, 3)) == "s1e3"
 
 
-def test_a_player_that_shows_an_episode_once_more_goes_on_with_watched_ones():
+def test_a_player_continues_a_rewatch_with_watched_episodes():
     assert behind("s1e1", played(1, 1), played(1, 2), episode(1, 3)) == "s1e2"
 
 
-def test_a_player_skips_what_cannot_be_played_and_has_nothing_behind_the_last():
+def test_a_player_skips_unplayable_episodes_and_has_nothing_after_the_last():
     rows = [episode(1, 1), episode(1, 2, available=False), episode(1, 3, air_date="2025-11-09"), episode(1, 4)]
     assert behind("s1e1", *rows) == "s1e4"
     assert behind("s1e4", *rows) is None
     assert behind("gone", *rows) is None
 
 
-def test_a_player_goes_past_the_last_episode_of_a_file():
+def test_a_player_continues_after_the_last_episode_of_a_file():
     assert behind("s1e1", episode(1, 1, episode_end=2), episode(1, 2), episode(1, 3)) == "s1e3"
 
 
-def test_behind_a_special_a_player_goes_on_with_what_the_show_has_next():
+def test_after_a_special_a_player_continues_with_next_up():
     assert behind("s0e1", episode(0, 1), episode(0, 2), played(1, 1), episode(1, 2)) == "s1e2"
     assert behind("s0e1", begun(0, 1), played(1, 1), begun(1, 2)) == "s1e2"
 
@@ -339,27 +339,27 @@ def test_the_order_of_the_rows_does_not_matter(rows: list[ItemState], random):  
 
 
 @given(many, st.data())
-def test_what_a_player_goes_on_with_can_be_played_and_is_another_episode(rows: list[ItemState], data: st.DataObject):
+def test_a_player_continues_with_a_playable_other_episode(rows: list[ItemState], data: st.DataObject):
     current = data.draw(st.sampled_from(rows)).item_id if rows else ItemId("none")
     found = following(rows, current, POLICY, EVENING)
     assert found is None or (found.available and found.item_id != current)
 
 
 @given(many)
-def test_what_comes_next_can_be_played(rows: list[ItemState]):
+def test_next_up_is_playable(rows: list[ItemState]):
     found = next_up(rows, POLICY, EVENING)
     assert (found.episode is None) == (found.kind is NextKind.DONE)
     assert found.episode is None or found.episode.available
 
 
-# A show in its order
+# The order of a show
 
 
 def up_to_here(number: str, *rows: ItemState) -> set[str]:
     return {*up_to(rows, ItemId(number), EVENING)}
 
 
-def test_up_to_here_are_all_regular_episodes_before_and_the_one_itself():
+def test_up_to_here_means_all_regular_episodes_before_and_the_episode_itself():
     rows = [episode(2, 1), episode(1, 2), episode(0, 1), episode(1, 1), episode(2, 2)]
     assert up_to_here("s2e1", *rows) == {"s1e1", "s1e2", "s2e1"}
 
@@ -369,16 +369,16 @@ def test_a_file_with_several_episodes_is_marked_to_its_last():
     assert up_to_here("s1e1", *rows) == {"s1e1", "s1e2"}
 
 
-def test_what_has_not_aired_is_not_marked_but_what_was_pointed_at_is():
+def test_episodes_that_have_not_aired_are_not_marked_except_the_chosen_one():
     rows = [episode(1, 1, air_date="2030-01-01"), episode(1, 2), episode(1, 3, air_date="2031-01-01")]
     assert up_to_here("s1e3", *rows) == {"s1e2", "s1e3"}
 
 
-def test_a_special_stands_for_itself():
+def test_a_special_stands_alone():
     assert up_to_here("s0e2", episode(0, 1), episode(0, 2), episode(1, 1)) == {"s0e2"}
 
 
-def test_the_episodes_beside_one_are_those_that_can_be_played():
+def test_the_neighbours_of_an_episode_are_playable():
     rows = [episode(1, 3), episode(2, 1), episode(1, 2, available=False), episode(1, 1), episode(0, 1)]
     beside = {row.item_id: neighbours(rows, row.item_id) for row in rows}
     assert beside == {
@@ -391,7 +391,7 @@ def test_the_episodes_beside_one_are_those_that_can_be_played():
     assert [row.item_id for row in in_order(rows)] == ["s0e1", "s1e1", "s1e2", "s1e3", "s2e1"]
 
 
-def test_what_was_watched_can_be_gone_on_with_only_once_it_is_armed_again():
+def test_a_watched_item_can_be_resumed_only_once_it_is_armed_again():
     facts = ItemFacts()
     assert is_in_progress(movie(), facts, POLICY)
     assert is_in_progress(movie(watched=True), facts, POLICY)
@@ -399,5 +399,5 @@ def test_what_was_watched_can_be_gone_on_with_only_once_it_is_armed_again():
     assert not is_in_progress(movie(position=60), facts, POLICY)
 
 
-def test_what_is_left_of_a_show_is_what_is_not_watched():
+def test_the_rest_of_a_show_is_what_is_not_watched():
     assert EpisodeCounts(12, 5, 6).unwatched == 7

@@ -1,4 +1,4 @@
-"""Marks by hand, and what always holds in any history of reports and marks."""
+"""Marks by hand, and invariants of any history of reports and marks."""
 
 import pytest
 from hypothesis import settings
@@ -40,13 +40,13 @@ def test_a_mark_of_an_unknown_time_adds_an_undated_play():
     assert viewer.undated_plays == 1
 
 
-def test_nothing_was_watched_in_the_future():
+def test_a_mark_cannot_be_in_the_future():
     viewer = Viewer()
     viewer.mark(EVENING + DAY)
     assert viewer.plays == [EVENING]
 
 
-def test_marking_a_watched_item_changes_nothing_unless_a_new_play_is_asked_for():
+def test_marking_a_watched_item_changes_nothing_unless_a_new_play_is_requested():
     viewer = Viewer()
     viewer.report(5400)
     assert viewer.mark(viewer.now) is None
@@ -66,7 +66,7 @@ def test_a_mark_is_no_activity_and_opens_no_session():
     assert (after.version, after.changed_at) == (2, viewer.now)
 
 
-def test_a_marked_item_starts_at_the_beginning_and_its_point_is_kept():
+def test_a_marked_item_starts_at_the_beginning_and_its_position_is_kept():
     viewer = Viewer()
     viewer.report(3000, device="TV")
     viewer.mark(viewer.now)
@@ -74,7 +74,7 @@ def test_a_marked_item_starts_at_the_beginning_and_its_point_is_kept():
     assert viewer.kept == [KeptPoint(ms(3000), ms(5400), viewer.now, "TV")]
 
 
-def test_the_rest_of_a_viewing_that_was_marked_is_no_second_play():
+def test_finishing_a_viewing_that_was_marked_is_not_a_second_play():
     viewer = Viewer()
     viewer.report(4800)
     viewer.mark(viewer.now)
@@ -85,7 +85,7 @@ def test_the_rest_of_a_viewing_that_was_marked_is_no_second_play():
 # Unwatched
 
 
-def test_an_unwatched_item_starts_at_the_beginning_and_its_plays_stay():
+def test_an_unwatched_item_starts_at_the_beginning_and_keeps_its_plays():
     viewer = Viewer()
     viewer.report(5400)
     last = viewer.stored.last_watched_at
@@ -105,13 +105,13 @@ def test_an_unwatched_item_can_be_watched_again():
     assert len(viewer.plays) == 2
 
 
-def test_unwatching_what_has_no_progress_changes_nothing():
+def test_unmarking_an_item_without_progress_changes_nothing():
     viewer = Viewer()
     assert viewer.unwatch() is None
     assert viewer.progress is None
 
 
-def test_unwatching_in_the_middle_keeps_the_point():
+def test_unmarking_in_the_middle_keeps_the_position():
     viewer = Viewer()
     viewer.report(3000)
     viewer.unwatch()
@@ -119,7 +119,7 @@ def test_unwatching_in_the_middle_keeps_the_point():
     assert viewer.kept_positions == [3000]
 
 
-def test_unwatching_leaves_nothing_to_take_back():
+def test_unmarking_leaves_no_completion_to_take_back():
     viewer = Viewer()
     viewer.report(28, 30, session="A")
     viewer.unwatch()
@@ -127,10 +127,10 @@ def test_unwatching_leaves_nothing_to_take_back():
     assert len(viewer.plays) == 1
 
 
-# Going back to a kept point
+# Restoring a kept point
 
 
-def test_a_restored_point_is_where_to_go_on():
+def test_a_restored_point_is_the_new_position():
     viewer = Viewer()
     viewer.report(3000)
     viewer.report(5400, after=HOUR, session="A", device="TV")
@@ -143,7 +143,7 @@ def test_a_restored_point_is_where_to_go_on():
     assert viewer.kept_positions == [3000]
 
 
-def test_a_report_from_before_does_not_undo_a_restored_point():
+def test_an_earlier_report_does_not_undo_a_restored_point():
     viewer = Viewer()
     viewer.report(3000)
     viewer.report(200)
@@ -153,7 +153,7 @@ def test_a_report_from_before_does_not_undo_a_restored_point():
     assert viewer.position == 3000
 
 
-def test_the_point_that_is_left_for_another_is_kept_unless_it_is_the_same():
+def test_restoring_a_point_keeps_the_current_one_unless_it_is_the_same():
     viewer = Viewer()
     viewer.report(3000)
     viewer.report(200)
@@ -163,7 +163,7 @@ def test_the_point_that_is_left_for_another_is_kept_unless_it_is_the_same():
     assert viewer.kept_positions == [3000, 200]
 
 
-def test_a_point_near_the_end_arms_nothing():
+def test_restoring_a_point_near_the_end_does_not_arm():
     viewer = Viewer()
     viewer.report(4800)
     viewer.report(5400)
@@ -172,20 +172,20 @@ def test_a_point_near_the_end_arms_nothing():
     assert not viewer.stored.armed
 
 
-def test_a_point_can_be_restored_where_nothing_else_is_known():
+def test_a_point_can_be_restored_when_nothing_else_is_known():
     viewer = Viewer()
     viewer.restore(KeptPoint(ms(3000), ms(5400), EVENING, None))
     assert (viewer.resume, viewer.stored.version, viewer.kept) == (3000, 1, [])
 
 
-# Taking back
+# Undoing
 
 
 def undo_of(viewer: Viewer, before: Progress | None) -> UndoStep:
     return UndoStep(ItemId("movie"), before, viewer.stored.version)
 
 
-def test_a_mark_that_is_taken_back_leaves_what_was_there():
+def test_undoing_a_mark_restores_what_was_there():
     viewer = Viewer()
     viewer.report(5400)
     viewer.report(3000, session="A", device="TV", event=Event.PAUSE)
@@ -196,14 +196,14 @@ def test_a_mark_that_is_taken_back_leaves_what_was_there():
     assert viewer.stored == before._replace(version=before.version + 2, changed_at=viewer.now)
 
 
-def test_a_mark_of_what_nobody_had_touched_leaves_nothing_known():
+def test_undoing_a_mark_on_an_untouched_item_leaves_no_state():
     viewer = Viewer()
     viewer.mark(viewer.now)
     assert viewer.undo(undo_of(viewer, None))
     assert viewer.stored == NOTHING._replace(version=2, changed_at=viewer.now)
 
 
-def test_what_was_reported_since_is_not_taken_back():
+def test_later_reports_survive_an_undo():
     viewer = Viewer()
     viewer.report(3000)
     before = viewer.stored
@@ -223,7 +223,7 @@ COMPLETED = REPORTED._replace(completed_session="A", completed_duration_ms=ms(54
 
 
 @pytest.mark.parametrize("progress", [NOTHING, REPORTED, COMPLETED, COMPLETED._replace(completed_marked=True)])
-def test_what_the_rules_make_is_possible(progress: Progress):
+def test_every_state_that_the_rules_produce_is_valid(progress: Progress):
     assert is_possible(progress, EVENING)
 
 
@@ -249,7 +249,7 @@ def test_what_the_rules_make_is_possible(progress: Progress):
         COMPLETED._replace(completed_marked=True, watched=False),
     ],
 )
-def test_what_the_rules_never_make_is_not_possible(progress: Progress):
+def test_a_state_that_the_rules_never_produce_is_invalid(progress: Progress):
     assert not is_possible(progress, EVENING)
 
 

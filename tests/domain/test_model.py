@@ -13,7 +13,7 @@ def test_an_identifier_has_one_form_whatever_its_case(text: str):
 
 
 @pytest.mark.parametrize("text", ["", "x", CANONICAL.replace("-", ""), f"{{{CANONICAL}}}", f"urn:uuid:{CANONICAL}"])
-def test_other_forms_of_a_uuid_are_no_identifier(text: str):
+def test_other_forms_of_a_uuid_are_not_identifiers(text: str):
     assert canonical_id(text) is None
 
 
@@ -23,5 +23,5 @@ def test_an_instant_is_the_same_in_every_time_zone():
     assert moment_of(Instant(1_762_639_200_000)) == moment
 
 
-def test_parts_of_a_millisecond_are_cut_so_that_an_instant_is_never_in_the_future():
+def test_fractions_of_a_millisecond_are_truncated_so_that_an_instant_is_never_in_the_future():
     assert instant_of(datetime(1970, 1, 1, 0, 0, 1, 999_999, tzinfo=UTC)) == 1999

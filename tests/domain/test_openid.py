@@ -1,4 +1,4 @@
-"""What a provider's documents and ID tokens must say. Attacks with real signatures: tests/services."""
+"""What a provider's documents and ID tokens must contain. Attacks with real signatures are in tests/services."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ CLAIMS: dict[str, Any] = {
 }
 
 
-def test_a_document_that_says_the_least_has_the_defaults_of_the_standard():
+def test_a_minimal_document_has_the_defaults_of_the_standard():
     metadata = metadata_of(DOCUMENT, ISSUER)
     assert (metadata.userinfo_endpoint, metadata.end_session_endpoint) == ("", "")
     assert metadata.algorithms == {"RS256"}
@@ -61,7 +61,7 @@ def test_a_document_that_says_the_least_has_the_defaults_of_the_standard():
         {"id_token_signing_alg_values_supported": ["none", "HS256"]},
     ],
 )
-def test_a_document_that_cannot_be_right_is_refused(changes: dict[str, Any]):
+def test_an_invalid_document_is_refused(changes: dict[str, Any]):
     with pytest.raises(OpenIDError) as caught:
         metadata_of(DOCUMENT | changes, ISSUER)
     assert caught.value.fault is Fault.MISCONFIGURED
@@ -89,15 +89,15 @@ def test_a_document_that_cannot_be_right_is_refused(changes: dict[str, Any]):
         ("", False),
     ],
 )
-def test_addresses_need_tls_unless_they_are_of_this_machine(url: str, safe: bool):  # noqa: FBT001
+def test_addresses_need_tls_unless_they_are_on_this_machine(url: str, safe: bool):  # noqa: FBT001
     assert is_safe_address(url) is safe
 
 
-def test_a_name_is_loopback_only_where_it_cannot_be_another_machine():
+def test_a_name_is_loopback_only_if_it_cannot_be_another_machine():
     assert [is_loopback(host) for host in ("localhost", "::1", "192.0.2.1", "localhost.")] == [True, True, False, False]
 
 
-def test_the_challenge_is_that_of_the_example_of_rfc_7636():
+def test_the_challenge_matches_the_example_in_rfc_7636():
     assert (
         code_challenge("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk") == "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
     )
@@ -123,7 +123,7 @@ RSA = {"kty": "RSA", "kid": "a"}
         ([], "a", "RS256", None),
     ],
 )
-def test_a_token_is_verified_with_the_one_key_that_fits(
+def test_a_token_is_verified_with_the_one_matching_key(
     keys: list[object], kid: str | None, algorithm: str, place: int | None
 ):
     assert pick_key(keys, kid, algorithm) is (None if place is None else keys[place])
@@ -142,7 +142,7 @@ def test_a_token_is_verified_with_the_one_key_that_fits(
         {"exp": NOW_S - 59},
     ],
 )
-def test_claims_that_the_standard_allows_are_believed(changes: dict[str, Any]):
+def test_claims_that_the_standard_allows_are_accepted(changes: dict[str, Any]):
     check_claims(CLAIMS | changes, CLIENT, "n", NOW)
 
 
@@ -169,13 +169,13 @@ def test_claims_that_the_standard_allows_are_believed(changes: dict[str, Any]):
         ({"nbf": NOW_S + 61}, Fault.CLOCK),
     ],
 )
-def test_claims_that_say_anything_else_are_refused_with_the_reason(changes: dict[str, Any], fault: Fault):
+def test_any_other_claims_are_refused_with_the_reason(changes: dict[str, Any], fault: Fault):
     with pytest.raises(OpenIDError) as caught:
         check_claims(CLAIMS | changes, CLIENT, "n", NOW)
     assert caught.value.fault is fault
 
 
-def test_the_user_info_is_needed_where_name_or_groups_are_missing():
+def test_the_user_info_is_needed_if_name_or_groups_are_missing():
     assert lacks_claims(CLAIMS, CLIENT)
     assert lacks_claims(CLAIMS | {"preferred_username": "anna"}, CLIENT)
     assert not lacks_claims(CLAIMS | {"preferred_username": "anna", "groups": []}, CLIENT)
@@ -190,6 +190,6 @@ def test_the_user_info_is_needed_where_name_or_groups_are_missing():
         ({}, "1", set()),
     ],
 )
-def test_somebody_is_named_and_grouped_by_the_configured_claims(claims: dict[str, Any], name: str, groups: set[str]):
+def test_name_and_groups_come_from_the_configured_claims(claims: dict[str, Any], name: str, groups: set[str]):
     found = identity_of(CLAIMS | claims, CLIENT)
     assert (found.issuer, found.subject, found.name, found.groups) == (ISSUER, "1", name, groups)

@@ -13,9 +13,9 @@ def test_a_recovery_code_is_the_same_however_it_is_typed(typed: str):
 
 
 @pytest.mark.parametrize("other", ["abcdefg", "abcdefghj", "", "\ud800"])
-def test_another_code_is_another(other: str):
+def test_different_codes_differ(other: str):
     assert recovery_hash(other) != recovery_hash("abcdefgh")
 
 
-def test_no_character_of_a_code_looks_like_another():
+def test_no_two_characters_of_a_code_look_alike():
     assert set(RECOVERY_ALPHABET).isdisjoint("il1o0")

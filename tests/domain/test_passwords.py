@@ -11,7 +11,7 @@ any_text = st.text(st.characters(exclude_categories=()))
 @pytest.mark.parametrize(
     "password", ["correct horse", "\0b\1d\2f\3h", "🎬a🎥b📺c🍿d", "pass word\n", "x7" * 3 + "qrt" * 40]
 )
-def test_a_password_may_hold_any_characters(password: str):
+def test_a_password_may_contain_any_characters(password: str):
     assert RULES.faults(password, "Ana") == []
 
 
@@ -46,7 +46,7 @@ def test_repetitions_and_sequences_are_refused(password: str):
         "1st-ANASTASIA",
     ],
 )
-def test_what_anybody_would_try_for_this_user_on_this_server_is_refused(password: str):
+def test_obvious_guesses_for_this_user_on_this_server_are_refused(password: str):
     [fault] = RULES.faults(password, "Anastasia" if "ana " not in password else "Ana Stasia")
     assert fault.startswith("must not consist mostly of the user name")
 

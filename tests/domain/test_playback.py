@@ -163,7 +163,7 @@ def test_example_15_a_transcode_that_has_just_begun_is_no_watched_film():
     assert viewer.percentage == 0.52
 
 
-def test_example_16_the_same_report_twice_is_as_once():
+def test_example_16_the_same_report_twice_counts_once():
     viewer = Viewer()
     viewer.report(4900, observed=EVENING)
     once = viewer.stored
@@ -207,7 +207,7 @@ def test_the_known_start_of_the_credits_completes():
     assert viewer.resume == 0
 
 
-def test_a_duration_of_nine_tenths_of_the_runtime_is_believed():
+def test_a_duration_of_nine_tenths_of_the_runtime_is_trusted():
     viewer = Viewer(ItemFacts(runtime_ms=Milliseconds(5_400_000)))
     viewer.report(100, 4860)
     assert viewer.stored.duration_ms == 4_860_000
@@ -215,7 +215,7 @@ def test_a_duration_of_nine_tenths_of_the_runtime_is_believed():
     assert viewer.stored.duration_ms == 5_400_000
 
 
-def test_a_barely_begun_item_starts_at_the_beginning():
+def test_a_barely_started_item_starts_at_the_beginning():
     viewer = Viewer()
     viewer.report(119)
     assert viewer.resume == 0
@@ -223,7 +223,7 @@ def test_a_barely_begun_item_starts_at_the_beginning():
     assert viewer.resume == 120
 
 
-def test_of_a_short_item_five_percent_are_enough_to_resume():
+def test_five_percent_of_a_short_item_are_enough_to_resume():
     viewer = Viewer()
     viewer.report(4, 100)
     assert viewer.resume == 0
@@ -239,18 +239,18 @@ def test_a_wrong_client_clock_is_corrected():
     assert effective_at(sent, POLICY, now) == now - MINUTE
 
 
-def test_a_client_clock_that_is_nearly_right_is_left_alone():
+def test_a_client_clock_that_is_nearly_right_is_not_corrected():
     now = Instant(EVENING)
     sent = Report(Milliseconds(1), Milliseconds(2), observed_at=Instant(now - MINUTE), client_now=Instant(now + 2000))
     assert effective_at(sent, POLICY, now) == now - MINUTE
 
 
-def test_nothing_was_observed_after_it_was_received():
+def test_no_observation_is_later_than_its_arrival():
     sent = Report(Milliseconds(1), Milliseconds(2), observed_at=Instant(EVENING + HOUR))
     assert effective_at(sent, POLICY, EVENING) == EVENING
 
 
-def test_what_was_not_observed_earlier_counts_for_its_arrival():
+def test_a_report_without_an_observation_time_counts_from_its_arrival():
     assert effective_at(Report(ms(1), ms(2), None, EVENING), POLICY, EVENING) == EVENING
 
 
@@ -331,7 +331,7 @@ def test_a_late_completion_disarms_unless_what_is_stored_lies_under_70_percent()
     assert low.stored.armed
 
 
-def test_without_room_for_another_play_a_completion_does_everything_else():
+def test_a_completion_does_everything_else_when_there_is_no_room_for_another_play():
     report = Report(ms(5400), ms(5400), session="A")
     decision = advance(None, report, ITEM, POLICY, EVENING, None)
     assert decision.applied
@@ -341,7 +341,7 @@ def test_without_room_for_another_play_a_completion_does_everything_else():
     assert decision.progress.position_ms == ms(5400)
     assert (decision.progress.completed_at, decision.progress.completed_marked) == (None, True)
     again = advance(decision.progress, report, ITEM, POLICY, Instant(EVENING + DAY), [])
-    assert again.play_at is None  # of the same viewing, even where a play was removed meanwhile
+    assert again.play_at is None  # of the same viewing, even if a play was removed meanwhile
 
 
 def test_a_late_completion_without_room_marks_and_adds_no_play():
@@ -363,7 +363,7 @@ def test_another_session_takes_over_after_a_minute():
 
 
 @pytest.mark.parametrize("event", [Event.START, Event.SEEK])
-def test_another_session_takes_over_at_once_where_someone_starts_or_seeks(event: Event):
+def test_another_session_takes_over_immediately_when_somebody_starts_or_seeks(event: Event):
     viewer = Viewer()
     viewer.report(1000, session="A")
     assert viewer.report(2000, session="B", event=event, after=SECOND).applied
@@ -380,7 +380,7 @@ def test_a_superseded_report_changes_nothing_not_even_by_completing():
     assert viewer.plays == []
 
 
-def test_a_report_without_a_session_is_of_no_other_session():
+def test_a_report_without_a_session_belongs_to_no_other_session():
     viewer = Viewer()
     viewer.report(1000, session="A")
     assert viewer.report(2000, after=SECOND).applied
@@ -396,7 +396,7 @@ def test_a_session_of_a_clock_that_was_set_back_supersedes_nobody():
 # Rule 4: failed start
 
 
-def test_a_failed_start_keeps_the_point_and_remembers_who_reports():
+def test_a_failed_start_keeps_the_position_and_records_the_session():
     viewer = Viewer()
     viewer.report(3000, session="A", device="TV")
     decision = viewer.report(119, session="B", event=Event.START, device="phone")
@@ -408,7 +408,7 @@ def test_a_failed_start_keeps_the_point_and_remembers_who_reports():
     assert viewer.send(Report(ms(119), ms(5400), None, None, Event.START, "B", "phone")).progress is stored
 
 
-def test_who_goes_on_from_the_beginning_has_the_position_at_the_floor_and_the_old_point_is_kept():
+def test_watching_on_from_the_beginning_moves_the_position_at_the_floor_and_keeps_the_old_one():
     viewer = Viewer()
     viewer.report(3000, session="A")
     viewer.report(0, session="B", event=Event.START)
@@ -417,7 +417,7 @@ def test_who_goes_on_from_the_beginning_has_the_position_at_the_floor_and_the_ol
     assert viewer.kept_positions == [3000]
 
 
-def test_a_seek_to_the_beginning_is_meant():
+def test_a_seek_to_the_beginning_is_intentional():
     viewer = Viewer()
     viewer.report(3000, session="A")
     assert viewer.report(0, session="A", event=Event.SEEK).applied
@@ -425,17 +425,17 @@ def test_a_seek_to_the_beginning_is_meant():
     assert viewer.kept_positions == [3000]
 
 
-def test_after_the_end_a_new_start_is_no_failed_one():
+def test_a_new_start_after_the_end_is_not_a_failed_one():
     viewer = Viewer()
     viewer.report(5400, session="A")
     assert viewer.report(0, session="A").applied
     assert viewer.position == 0
 
 
-# Rule 8: taken back
+# Rule 8: completions that are taken back
 
 
-def test_a_growth_of_a_tenth_is_what_takes_back():
+def test_a_duration_growth_of_a_tenth_takes_a_completion_back():
     viewer = Viewer()
     viewer.report(95, 100, session="A")
     viewer.report(90, 109.9, session="A")
@@ -445,7 +445,7 @@ def test_a_growth_of_a_tenth_is_what_takes_back():
     assert viewer.stored.armed
 
 
-def test_while_the_position_keeps_up_with_the_growth_nothing_is_taken_back():
+def test_nothing_is_taken_back_while_the_position_keeps_up_with_the_growth():
     viewer = Viewer()
     for duration in (30, 60, 120):
         viewer.report(duration - 1, duration, session="A")
@@ -456,14 +456,14 @@ def test_while_the_position_keeps_up_with_the_growth_nothing_is_taken_back():
 
 
 @pytest.mark.parametrize("session", [None, "B"])
-def test_only_the_session_that_completed_can_take_back(session: str | None):
+def test_only_the_completing_session_can_take_back(session: str | None):
     viewer = Viewer()
     viewer.report(28, 30, session="A")
     viewer.report(60, 300, session=session, event=Event.START)
     assert viewer.stored.watched
 
 
-def test_what_was_completed_without_a_session_is_not_taken_back():
+def test_a_completion_without_a_session_is_not_taken_back():
     viewer = Viewer()
     viewer.report(28, 30)
     viewer.report(60, 300)
@@ -482,7 +482,7 @@ def test_a_mark_by_hand_is_never_taken_back():
     assert viewer.undated_plays == 1
 
 
-def test_a_second_viewing_that_is_taken_back_leaves_the_first_one():
+def test_taking_back_a_second_viewing_leaves_the_first_one():
     viewer = Viewer()
     viewer.report(5400)
     first = list(viewer.plays)
@@ -496,7 +496,7 @@ def test_a_second_viewing_that_is_taken_back_leaves_the_first_one():
     assert len(viewer.plays) == 2
 
 
-def test_what_was_taken_back_can_be_completed_in_earnest():
+def test_an_item_can_be_completed_after_a_completion_was_taken_back():
     viewer = Viewer()
     viewer.report(28, 30, session="A")
     viewer.report(60, 300, session="A")
@@ -506,7 +506,7 @@ def test_what_was_taken_back_can_be_completed_in_earnest():
     assert len(viewer.plays) == 1
 
 
-def test_a_completion_that_was_taken_back_does_not_come_back_with_a_repeated_report():
+def test_a_repeated_report_does_not_restore_a_completion_that_was_taken_back():
     viewer = Viewer()
     viewer.report(28, 30, session="A")
     at = viewer.now
@@ -519,7 +519,7 @@ def test_a_completion_that_was_taken_back_does_not_come_back_with_a_repeated_rep
     assert viewer.plays == []
 
 
-def test_a_completion_that_arrives_after_what_refutes_it_does_not_count():
+def test_a_completion_that_arrives_after_its_refutation_does_not_count():
     viewer = Viewer()
     viewer.report(60, 300, session="A")
     viewer.report(28, 30, session="A", observed=viewer.now - SECOND)
@@ -563,7 +563,7 @@ def test_a_second_viewing_of_a_file_is_a_second_play_of_all_its_episodes():
     assert second.plays == first.plays
 
 
-def test_what_is_taken_back_of_a_file_arms_nothing():
+def test_taking_back_completions_of_a_file_does_not_arm():
     first = Viewer()
     first.report(28, 30, session="A")
     before = first.stored
@@ -590,7 +590,7 @@ def test_the_point_before_the_completion_is_kept_once():
     assert viewer.kept_positions == [3000]
 
 
-def test_going_on_in_one_session_keeps_nothing_another_session_does():
+def test_continuing_in_one_session_keeps_nothing_and_another_session_does():
     viewer = Viewer()
     viewer.report(1000, session="A")
     viewer.report(2000, session="A")
@@ -608,7 +608,7 @@ def test_what_is_not_resumable_is_not_kept():
     assert viewer.kept == []
 
 
-def test_a_marked_item_has_nothing_to_resume_and_nothing_to_keep():
+def test_a_marked_item_has_no_position_to_resume_or_keep():
     viewer = Viewer()
     viewer.mark(EVENING)
     assert viewer.resume == 0
@@ -710,7 +710,7 @@ def test_any_order_of_arrival_ends_in_the_same_position_and_mark(observations, i
 
 
 @given(reports, items)
-def test_whether_a_report_completes_is_what_it_does(report, item):  # noqa: ANN001
+def test_whether_a_report_completes_agrees_with_its_effect(report, item):  # noqa: ANN001
     after = advance(None, report, item, POLICY, EVENING).progress
     assert (viewing_span(report, item, POLICY, EVENING) is not None) == after.watched
     assert resume_position(after, item, POLICY) in (0, after.position_ms)

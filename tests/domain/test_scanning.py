@@ -1,4 +1,4 @@
-"""What a scan decides: a small library in memory that files come to, leave, and come back to."""
+"""What a scan decides: a small library in memory whose files appear, disappear and return."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -28,7 +28,7 @@ HOUR = Milliseconds(3_600_000)
 
 
 class Folder:
-    """A library over several scans: what is stored, and the ids that are given."""
+    """A library across several scans: its stored items, and the ids that were assigned."""
 
     def __init__(self) -> None:
         self.items: dict[ItemId, Item] = {}
@@ -50,12 +50,12 @@ class Folder:
         return len(changes.new) + len(changes.changed)
 
     def place(self, reading: FileReading, before: KnownFile | None = None, *, same: bool = False) -> KnownFile:
-        """Place a file and return it as the next scan will know it."""
+        """Place a file, and return it as the next scan will know it."""
         links = self.index.place(reading, before, same_content=same)
         return known(links=links, duration_ms=reading.info.duration_ms)
 
     def first(self, *readings: FileReading) -> list[KnownFile]:
-        """Scan an empty library that gets these files."""
+        """Scan an empty library that receives these files."""
         self.scan()
         files = [self.place(reading) for reading in readings]
         self.finish()
@@ -112,7 +112,7 @@ def test_a_file_with_the_same_path_size_and_time_is_kept() -> None:
     assert [*result.tasks, *result.absent, *result.returned] == []
 
 
-def test_a_new_file_and_one_of_another_size_or_time_must_be_opened() -> None:
+def test_a_new_file_and_one_with_another_size_or_time_must_be_opened() -> None:
     files = [found("new"), found("size", size=2), found("time", mtime_ns=2)]
     result = compare(files, [known("size"), known("time")])
     assert [(task.found.path, task.known and task.known.path, task.open) for task in result.tasks] == [
@@ -122,17 +122,17 @@ def test_a_new_file_and_one_of_another_size_or_time_must_be_opened() -> None:
     ]
 
 
-def test_a_file_whose_nfo_changed_is_read_again_without_being_opened() -> None:
+def test_a_file_with_a_changed_nfo_is_read_again_without_being_opened() -> None:
     (task,) = compare([found(evidence="1 f10:7")], [known()]).tasks
     assert not task.open
 
 
-def test_a_faulty_file_whose_nfo_changed_is_opened_again() -> None:
+def test_a_faulty_file_with_a_changed_nfo_is_opened_again() -> None:
     (task,) = compare([found(evidence="1 f10:7")], [known(fault="broken")]).tasks
     assert task.open
 
 
-def test_a_removed_file_that_is_there_as_it_was_has_returned() -> None:
+def test_a_removed_file_that_is_back_unchanged_has_returned() -> None:
     result = compare([found()], [known(removed=True)])
     assert [file.path for file in result.returned] == ["a.mkv"]
     assert [*result.kept, *result.tasks] == []
@@ -142,14 +142,14 @@ def test_a_file_that_is_not_found_is_absent() -> None:
     assert [file.path for file in compare([], [known()]).absent] == ["a.mkv"]
 
 
-def test_what_lies_in_a_folder_that_cannot_be_read_counts_as_it_was() -> None:
+def test_files_in_an_unreadable_folder_count_as_before() -> None:
     files = [known("Shows/a.mkv"), known("Shows2/a.mkv"), known("Shows/old.mkv", removed=True), known("lone.mkv")]
     result = compare([], files, ["Shows", "lone.mkv"])
     assert [file.path for file in result.kept] == ["Shows/a.mkv", "lone.mkv"]
     assert [file.path for file in result.absent] == ["Shows2/a.mkv", "Shows/old.mkv"]
 
 
-def test_a_lost_file_is_claimed_once_and_by_the_same_name_first() -> None:
+def test_a_lost_file_is_claimed_once_preferring_the_same_name() -> None:
     lost = MissingFiles([known("x/a.mkv"), known("x/b.mkv"), known("x/c.mkv", fingerprint=None)])
     claimed = [lost.claim("print", "y/b.mkv"), lost.claim("print", "y/b.mkv"), lost.claim("print", "y/b.mkv")]
     assert [file and file.path for file in claimed] == ["x/b.mkv", "x/a.mkv", None]
@@ -188,7 +188,7 @@ def test_a_renamed_film_is_the_same_item_under_its_new_title() -> None:
     assert folder.available == ["Heat"]
 
 
-def test_a_renamed_version_leaves_the_item_that_still_has_another_file() -> None:
+def test_a_renamed_version_leaves_an_item_that_still_has_another_file() -> None:
     folder = Folder()
     stays, moves = folder.first(movie("Heat"), movie("Heat"))
     folder.scan().keep(stays)
@@ -209,7 +209,7 @@ def test_both_versions_of_a_renamed_film_stay_one_item() -> None:
     assert folder.available == ["Heat"]
 
 
-def test_a_removed_film_stays_as_removed_and_comes_back_as_the_same_item() -> None:
+def test_a_removed_film_stays_as_removed_and_returns_as_the_same_item() -> None:
     folder = Folder()
     (old,) = folder.first(movie())
     folder.scan()
@@ -224,7 +224,7 @@ def test_a_removed_film_stays_as_removed_and_comes_back_as_the_same_item() -> No
     assert [item.title for item in folder.index.restored] == ["Heat"]
 
 
-def test_a_file_that_has_returned_brings_its_item_back() -> None:
+def test_a_returned_file_restores_its_item() -> None:
     folder = Folder()
     (old,) = folder.first(movie())
     folder.scan()
@@ -260,7 +260,7 @@ def test_a_corrected_external_id_of_the_same_file_keeps_the_item() -> None:
     assert folder.item(new).external_ids == {"tmdb": "2"}
 
 
-def test_another_film_under_the_same_path_is_another_item() -> None:
+def test_another_film_at_the_same_path_is_another_item() -> None:
     folder = Folder()
     (old,) = folder.first(movie(external_ids={"tmdb": "1"}))
     folder.scan()
@@ -270,7 +270,7 @@ def test_another_film_under_the_same_path_is_another_item() -> None:
     assert folder.available == ["Ronin"]
 
 
-def test_of_several_items_the_one_that_most_external_ids_name_is_taken() -> None:
+def test_of_several_items_the_one_with_most_matching_external_ids_is_chosen() -> None:
     folder = Folder()
     first, second = folder.first(
         movie("A", 1, external_ids={"tmdb": "1"}), movie("B", 2, external_ids={"imdb": "tt2", "tvdb": "3"})
@@ -289,7 +289,7 @@ def test_an_upgrade_that_adds_the_year_is_the_same_item_once_the_old_file_is_gon
     assert new.links == old.links
 
 
-def test_a_film_with_a_year_is_not_taken_for_one_without_that_still_has_its_file() -> None:
+def test_a_film_with_a_year_does_not_match_one_without_that_still_has_its_file() -> None:
     folder = Folder()
     (old,) = folder.first(movie("Heat", None))
     folder.scan().keep(old)
@@ -330,7 +330,7 @@ def test_a_removed_film_of_another_library_is_not_found_by_its_title() -> None:
     assert folder.item(old).library_id == ELSEWHERE
 
 
-def test_a_file_whose_item_went_to_another_library_must_be_placed_again() -> None:
+def test_a_file_whose_item_moved_to_another_library_must_be_placed_again() -> None:
     folder = Folder()
     (old,) = folder.first(movie(external_ids={"tmdb": "949"}))
     folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
@@ -343,7 +343,7 @@ def test_a_file_whose_item_went_to_another_library_must_be_placed_again() -> Non
     assert folder.item(new).library_id == LIBRARY
 
 
-def test_a_scan_that_finds_everything_as_it_was_changes_nothing() -> None:
+def test_a_scan_without_changes_on_disk_changes_nothing() -> None:
     folder = Folder()
     files = folder.first(movie(minutes=61), movie(minutes=60), episode(1, episode_end=2), episode(2))
     index = folder.scan()
@@ -354,7 +354,7 @@ def test_a_scan_that_finds_everything_as_it_was_changes_nothing() -> None:
     assert [*index.removed, *index.restored] == []
 
 
-def test_a_broken_file_is_no_reason_for_an_item_to_be_available() -> None:
+def test_a_broken_file_does_not_make_an_item_available() -> None:
     folder = Folder()
     (old,) = folder.first(movie())
     folder.scan().keep(replace(old, fault="broken"))
@@ -381,7 +381,7 @@ def test_episodes_of_one_show_in_several_folders_share_it() -> None:
     assert folder.available == ["Dark", "Episode 1", "Episode 1"]
 
 
-def test_a_renamed_show_keeps_itself_and_its_episodes() -> None:
+def test_a_renamed_show_is_the_same_and_keeps_its_episodes() -> None:
     folder = Folder()
     files = folder.first(episode(1), episode(2), episode(1, season=0))
     show = folder.show(files[0])
@@ -397,7 +397,7 @@ def test_a_renamed_show_keeps_itself_and_its_episodes() -> None:
     assert {folder.item(file).identity for file in after} == {"darker||s1e1", "darker||s1e2", "darker||s0e1"}
 
 
-def test_episodes_that_lost_their_file_follow_a_renamed_show() -> None:
+def test_episodes_without_files_follow_a_renamed_show() -> None:
     folder = Folder()
     stays, gone = folder.first(episode(1), episode(2))
     folder.scan()
@@ -409,7 +409,7 @@ def test_episodes_that_lost_their_file_follow_a_renamed_show() -> None:
     assert folder.place(episode(2, show="Darker")).links == gone.links
 
 
-def test_an_episode_that_moves_to_another_show_keeps_itself() -> None:
+def test_an_episode_that_moves_to_another_show_is_the_same() -> None:
     folder = Folder()
     stays, moves = folder.first(episode(1), episode(2))
     folder.scan().keep(stays)
@@ -420,7 +420,7 @@ def test_an_episode_that_moves_to_another_show_keeps_itself() -> None:
     assert folder.show(stays).title == "Dark"
 
 
-def test_a_renumbered_episode_keeps_itself_and_loses_a_title_that_was_its_number() -> None:
+def test_a_renumbered_episode_is_the_same_and_loses_a_title_that_was_its_number() -> None:
     folder = Folder()
     (old,) = folder.first(episode(1))
     folder.scan()
@@ -430,7 +430,7 @@ def test_a_renumbered_episode_keeps_itself_and_loses_a_title_that_was_its_number
     assert (folder.item(new).episode_number, folder.item(new).title) == (3, "Episode 3")
 
 
-def test_a_show_without_episodes_is_removed_and_comes_back_with_one() -> None:
+def test_a_show_without_episodes_is_removed_and_returns_with_one() -> None:
     folder = Folder()
     (old,) = folder.first(episode(1))
     folder.scan()
@@ -443,7 +443,7 @@ def test_a_show_without_episodes_is_removed_and_comes_back_with_one() -> None:
     assert folder.available == ["Dark", "Episode 1"]
 
 
-def test_a_file_with_several_episodes_is_all_of_them_and_lasts_as_long_as_the_first() -> None:
+def test_a_file_with_several_episodes_counts_for_all_and_has_the_length_of_the_first() -> None:
     folder = Folder()
     (file,) = folder.first(episode(1, episode_end=3, episode_title="Secrets"))
     first, *others = [folder.items[link.item_id] for link in file.links]
@@ -454,7 +454,7 @@ def test_a_file_with_several_episodes_is_all_of_them_and_lasts_as_long_as_the_fi
     ]
 
 
-def test_the_end_of_a_file_with_several_episodes_goes_with_the_file() -> None:
+def test_the_last_number_of_a_file_with_several_episodes_goes_with_the_file() -> None:
     folder = Folder()
     (double,) = folder.first(episode(1, episode_end=2))
     folder.scan()
@@ -465,13 +465,13 @@ def test_the_end_of_a_file_with_several_episodes_goes_with_the_file() -> None:
     assert folder.items[double.links[1].item_id].removed_at == NOW
 
 
-def test_a_misread_range_of_episodes_makes_one_item_only() -> None:
+def test_a_misread_range_of_episodes_makes_only_one_item() -> None:
     folder = Folder()
     (file,) = folder.first(episode(1, episode_end=1080))
     assert len(file.links) == 1
 
 
-def test_a_daily_show_is_told_by_its_date() -> None:
+def test_an_episode_of_a_daily_show_is_identified_by_its_date() -> None:
     folder = Folder()
     day = date(2024, 1, 15)
     (file,) = folder.first(episode(None, season=None, air_date=day))
@@ -487,7 +487,7 @@ def test_the_ids_of_an_episode_find_it_under_another_number() -> None:
     assert new.links == old.links
 
 
-def test_one_id_written_beside_every_episode_does_not_make_them_one() -> None:
+def test_one_id_next_to_every_episode_does_not_merge_them() -> None:
     folder = Folder()
     files = folder.first(*(episode(number, episode_ids={"tvdb": "5"}) for number in (1, 2, 3)))
     assert len({file.links for file in files}) == 3
@@ -499,7 +499,7 @@ def test_one_id_written_beside_every_episode_does_not_make_them_one() -> None:
 # Lengths
 
 
-def test_nothing_known_has_no_length() -> None:
+def test_an_item_without_known_lengths_has_no_runtime() -> None:
     assert measure([]) == (None, None)
     assert measure([(None, None, None)]) == (None, None)
 
@@ -518,7 +518,7 @@ def test_of_parts_in_two_versions_the_shorter_of_each_counts() -> None:
     assert measure([(1, ms(10), None), (1, ms(9), None), (2, ms(5), None), (2, ms(6), None)]) == (14, None)
 
 
-# What always holds
+# Invariants
 
 names = st.one_of(
     st.builds(

@@ -9,7 +9,7 @@ from playhead.domain.model import Milliseconds
 from playhead.domain.texts import LABEL, TITLE, bounded_key, clean_text, shown, shown_json, without_steering
 
 STEERING = "\x00\x07\x08\t\n\r\x1b\x7f\x85\x9b\u2028\u2029\u202e\u2066\ufeff\udcff\ud800"
-INDEX_BYTES_MAX = 2704  # of PostgreSQL
+INDEX_BYTES_MAX = 2704  # the limit of PostgreSQL
 
 
 @pytest.mark.parametrize(
@@ -25,12 +25,12 @@ INDEX_BYTES_MAX = 2704  # of PostgreSQL
         ("\ud800", r"\ud800"),
     ],
 )
-def test_what_steers_a_terminal_is_shown_escaped(text: str, printed: str):
+def test_terminal_sequences_are_shown_escaped(text: str, printed: str):
     assert shown(text) == printed
 
 
 @given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from(STEERING))))
-def test_a_shown_text_is_one_line_that_steers_nothing(text: str):
+def test_a_shown_text_is_one_line_without_terminal_sequences(text: str):
     printed = shown(text)
     assert not set(printed) & set(STEERING)
     assert len(printed.splitlines()) <= 1
@@ -39,7 +39,7 @@ def test_a_shown_text_is_one_line_that_steers_nothing(text: str):
 
 
 @given(st.dictionaries(st.text(), st.text()))
-def test_shown_json_means_the_same_and_steers_nothing(value: dict[str, str]):
+def test_shown_json_keeps_its_meaning_and_has_no_terminal_sequences(value: dict[str, str]):
     document = json.dumps(value, ensure_ascii=False)
     assert json.loads(shown_json(document)) == value
     assert not set(shown_json(document)) & (set(STEERING) - {"\n"})
@@ -65,7 +65,7 @@ def test_cleaning_a_clean_text_changes_nothing(text: str):
     assert clean_text(once, TITLE) == once
 
 
-def test_white_space_of_a_document_stays():
+def test_white_space_in_a_document_is_kept():
     assert without_steering("a\n\tb\x0bc\x1b", keep="\n\t") == "a\n\tb c "
     assert without_steering("a\nb\x07") == "a b "
 
@@ -80,7 +80,7 @@ def test_keys_of_the_longest_titles_fit_into_an_index(letter: str):
     assert len(sort_title(title).encode()) + ids_bytes < INDEX_BYTES_MAX
 
 
-def test_long_titles_that_differ_at_their_ends_are_two():
+def test_long_titles_that_differ_at_their_ends_are_distinct():
     title = "千" * 600
     assert bounded_key(title + "a") != bounded_key(title + "b")
     assert bounded_key(title + "a")[:400] == title[:400]

@@ -21,7 +21,7 @@ RANDOM = "0123456789abcdef" * 2
 TOKEN = "ph_a000000000004000800000000000000b0123456789abcdef0123456789abcdefc93076e0"
 
 
-def test_a_native_token_is_the_users_id_random_digits_and_their_checksum():
+def test_a_native_token_consists_of_user_id_random_digits_and_checksum():
     assert form_token(ANNA, RANDOM) == TOKEN
     assert is_token(TOKEN)
     assert names_its_user(TOKEN)
@@ -29,12 +29,12 @@ def test_a_native_token_is_the_users_id_random_digits_and_their_checksum():
 
 
 @given(place=st.integers(3, len(TOKEN) - 1), digit=st.sampled_from("0123456789abcdef"))
-def test_a_native_token_with_one_wrong_digit_is_none(place: int, digit: str):
+def test_a_native_token_with_a_wrong_digit_is_rejected(place: int, digit: str):
     changed = TOKEN[:place] + digit + TOKEN[place + 1 :]
     assert is_token(changed) == (changed == TOKEN)
 
 
-def test_64_bare_digits_are_a_token_whose_user_only_a_look_up_can_tell():
+def test_64_bare_digits_are_a_token_whose_user_only_a_look_up_finds():
     bare = "0123456789abcdef" * 4
     assert is_token(bare)
     assert not names_its_user(bare)
@@ -53,11 +53,11 @@ def test_a_token_is_stored_as_its_sha_256():
     assert token_hash("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
 
 
-def test_each_scope_meets_its_needs_and_no_others():
+def test_each_scope_covers_its_needs_and_no_others():
     met = {scope: {need for need in ScopeNeed if scope in sufficient_scopes(need)} for scope in TokenScope}
     assert met == {
         TokenScope.READ: {ScopeNeed.READ, ScopeNeed.READ_PROGRESS},
         TokenScope.REPORT: {ScopeNeed.READ_PROGRESS, ScopeNeed.REPORT},
-        TokenScope.WATCH: set(),  # its routes are those that are open to children
+        TokenScope.WATCH: set(),  # its routes are those that children may use
         TokenScope.ALL: set(ScopeNeed),
     }

@@ -1,4 +1,4 @@
-"""Tracks out of streams."""
+"""Tracks derived from streams."""
 
 from playhead.domain.catalogue import MediaStream
 from playhead.domain.tracks import SoundTrack, SubtitleTrack, embedded_subtitles, sound_tracks
@@ -19,12 +19,12 @@ def test_sound_tracks_keep_their_order():
     ]
 
 
-def test_subtitles_are_counted_by_themselves():
+def test_subtitles_are_numbered_separately():
     assert embedded_subtitles(STREAMS) == [
         SubtitleTrack("subrip", "ger", "Full", number=0),
         SubtitleTrack("hdmv_pgs_subtitle", forced=True, number=1),
     ]
 
 
-def test_pictures_of_text_are_no_text():
+def test_bitmap_subtitles_are_not_text():
     assert [track.is_text for track in embedded_subtitles(STREAMS)] == [True, False]

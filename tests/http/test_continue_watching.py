@@ -152,7 +152,7 @@ async def test_a_show_that_is_watched_once_more_goes_on_with_watched_episodes(li
 # Which, how many, in which order
 
 
-async def test_newest_activity_comes_first_then_the_id(library: SampleLibrary):
+async def test_the_newest_activity_comes_first_then_the_id(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     for name in ("Brazil", "Casino", "Tides 1x01"):
         await library.player(name).report(3000)
@@ -251,7 +251,7 @@ async def hide(library: SampleLibrary, name: str) -> None:
     library.clock.advance(MINUTE_MS)
 
 
-async def test_a_hidden_card_comes_back_with_the_next_activity(library: SampleLibrary):
+async def test_a_hidden_card_returns_with_the_next_activity(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await hide(library, "Alien")
     assert await library.cards() == []

@@ -23,7 +23,7 @@ async def library(world: World) -> SampleLibrary:
 # Next up
 
 
-async def test_a_show_never_begun_starts_with_its_first_episode(library: SampleLibrary):
+async def test_a_show_that_was_never_started_starts_with_its_first_episode(library: SampleLibrary):
     found = await library.get(f"shows/{id_of('Tides')}/next-up")
     assert found["kind"] == "start"
     episode = found["episode"]
@@ -120,7 +120,7 @@ async def test_specials_neither_follow_nor_lead_but_one_that_was_begun_is_contin
     assert await library.next_up("Tides") == ("continue", "Tides 0x02")
 
 
-async def test_after_a_file_with_several_episodes_comes_what_follows_its_last(library: SampleLibrary):
+async def test_a_file_with_several_episodes_is_followed_by_the_one_after_its_last(library: SampleLibrary):
     await library.change("Tides 1x01", episode_end=2)
     await library.watch("Tides 1x01")
     assert await library.next_up("Tides") == ("next", "Tides 1x03")
@@ -141,7 +141,7 @@ async def test_a_show_is_watched_once_more_from_its_anchor_on(library: SampleLib
     assert await library.next_up("Tides") == ("done", None)
 
 
-async def test_episodes_that_have_dates_instead_of_numbers_follow_by_date(library: SampleLibrary):
+async def test_episodes_with_dates_instead_of_numbers_are_ordered_by_date(library: SampleLibrary):
     await library.add_show("Daily", "1x01", "1x02", "1x03")
     for number, date in (("1x01", "2025-11-05"), ("1x02", "2025-11-07"), ("1x03", "2025-11-06")):
         await library.change(f"Daily {number}", season_number=None, episode_number=None, air_date=date)
