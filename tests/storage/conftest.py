@@ -12,7 +12,7 @@ OURS = Path(history.__file__).parent
 
 @pytest.fixture
 def later(tmp_path: Path) -> Callable[[str], Migrations]:
-    """Make the next version of Playhead, whose migration to revision 9999 consists of the given lines."""
+    """Create the next version of Playhead, whose migration to revision 9999 consists of these lines."""
 
     def make(body: str) -> Migrations:
         scripts = tmp_path / "migrations"

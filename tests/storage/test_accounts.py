@@ -1,4 +1,4 @@
-"""The queries of accounts, where what they promise does not show through the service."""
+"""The queries of accounts, where their promises do not show through the service."""
 
 import pytest
 from sqlalchemy import Connection, insert
@@ -26,7 +26,7 @@ def add_ana_and_ben(connection: Connection) -> None:
     accounts.add_user(connection, BEN, "ben", "hash of ben")
 
 
-async def test_a_user_is_found_by_id_and_by_login_with_the_hash_of_the_password(database: Database):
+async def test_a_user_is_found_by_id_and_by_login_with_the_password_hash(database: Database):
     await database.write(add_ana_and_ben)
     assert await database.read(lambda connection: accounts.find_user(connection, ANA.id)) == ANA
     found = await database.read(lambda connection: accounts.find_credentials(connection, "ben"))
@@ -34,7 +34,7 @@ async def test_a_user_is_found_by_id_and_by_login_with_the_hash_of_the_password(
     assert await database.read(lambda connection: accounts.find_credentials(connection, "cleo")) is None
 
 
-async def test_a_login_that_is_taken_leaves_nothing_behind(database: Database):
+async def test_a_login_that_is_taken_leaves_no_rows(database: Database):
     await database.write(add_ana_and_ben)
     third = User(UserId("cccccccc-0000-4000-8000-000000000000"), "ANA", Role.MEMBER, Instant(3))
     with pytest.raises(accounts.NameTakenError):
@@ -85,7 +85,7 @@ async def test_the_day_of_use_never_goes_back(database: Database):
     assert [token.last_used_at for token in await database.write(later_then_earlier)] == [2 * DAY]
 
 
-async def test_tokens_of_one_user_end_without_touching_the_others(database: Database):
+async def test_tokens_of_one_user_are_removed_without_affecting_others(database: Database):
     def add(connection: Connection) -> None:
         accounts.add_token(connection, "1", token_of(ANA, TokenKind.SESSION, 1, Instant(10)))
         accounts.add_token(connection, "2", token_of(ANA, TokenKind.SESSION, 2, Instant(20)))
@@ -107,7 +107,7 @@ async def test_tokens_of_one_user_end_without_touching_the_others(database: Data
     assert await database.read(kept) == [3, 4]
 
 
-async def test_setup_tokens_go_all_together_and_nothing_else_with_them(database: Database):
+async def test_setup_tokens_are_all_removed_together_and_nothing_else(database: Database):
     def remove(connection: Connection) -> tuple[list[str], list[str]]:
         accounts.add_token(connection, "1", token_of(ANA, TokenKind.SETUP, 1))
         accounts.add_token(connection, "2", token_of(BEN, TokenKind.SETUP, 2))
@@ -119,7 +119,7 @@ async def test_setup_tokens_go_all_together_and_nothing_else_with_them(database:
     assert len(await database.read(lambda connection: accounts.list_tokens(connection, ANA.id, TokenKind.API))) == 1
 
 
-async def test_a_password_hash_is_replaced_only_where_it_is_still_the_one_compared(database: Database):
+async def test_a_password_hash_is_replaced_only_if_it_is_still_the_compared_one(database: Database):
     def replace(connection: Connection) -> tuple[bool, bool]:
         add_ana_and_ben(connection)
         replaced = accounts.replace_password_hash(connection, ANA.id, "hash of ana", "new hash")
@@ -130,7 +130,7 @@ async def test_a_password_hash_is_replaced_only_where_it_is_still_the_one_compar
     assert found == accounts.Credentials(ANA, "new hash")
 
 
-async def test_failures_are_counted_by_name_and_address_after_a_time(database: Database):
+async def test_failures_after_a_time_are_counted_by_name_and_address(database: Database):
     def fail(connection: Connection) -> list[Instant]:
         for number, (name, address) in enumerate(
             [("ana", "a"), ("ana", "a"), ("ana", "b"), ("ben", "a"), ("ana", "a")]
@@ -142,7 +142,7 @@ async def test_failures_are_counted_by_name_and_address_after_a_time(database: D
     assert sorted(await database.write(fail)) == [1, 4]
 
 
-async def test_a_grant_twice_is_one_grant(database: Database):
+async def test_granting_twice_makes_one_grant(database: Database):
     library_id = LibraryId("11111111-0000-4000-8000-000000000000")
 
     def grant(connection: Connection) -> frozenset[LibraryId]:

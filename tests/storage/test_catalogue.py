@@ -1,4 +1,4 @@
-"""Queries of the catalogue and of scans, where they differ from what a service shows of them."""
+"""Queries of the catalogue and of scans, where their results differ from what a service shows."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ INFO = MediaInfo(
 
 
 class Store:
-    """One library, and short ways to put things into it."""
+    """One library, and shortcuts to fill it."""
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self.database = database
@@ -66,7 +66,7 @@ def store(blocking_database: SQLiteDatabase) -> Store:
     return Store(blocking_database)
 
 
-def test_an_item_comes_back_as_it_was_stored(store: Store) -> None:
+def test_an_item_is_read_as_it_was_stored(store: Store) -> None:
     show = store.item("Dark", kind=ItemKind.SHOW, external_ids={"tvdb": "1", "imdb": "tt2"})
     episode = store.item(
         "Secrets",
@@ -95,7 +95,7 @@ def test_external_ids_are_replaced_with_the_item(store: Store) -> None:
     assert store.found(film) == replace(film, external_ids={})
 
 
-def test_more_ids_than_a_statement_takes_can_be_asked_for(store: Store) -> None:
+def test_more_ids_can_be_looked_up_than_a_statement_has_parameters(store: Store) -> None:
     film = store.item(external_ids={"tmdb": "1"})
     store.store(film)
     wanted = [*(store.ids() for _ in range(2 * catalogue.IDS_AT_ONCE)), film.id]
@@ -103,14 +103,14 @@ def test_more_ids_than_a_statement_takes_can_be_asked_for(store: Store) -> None:
     assert found == {film.id: {"tmdb": "1"}}
 
 
-def test_a_name_that_is_taken_stores_nothing(store: Store) -> None:
+def test_an_item_with_a_taken_name_is_not_stored(store: Store) -> None:
     with pytest.raises(catalogue.LibraryNameTakenError):
         store.add_library("Films")
     libraries = store.database.read_blocking(catalogue.list_libraries)
     assert [library.name for library in libraries] == ["Films"]
 
 
-def test_a_file_is_known_again_with_what_was_read_of_it(store: Store) -> None:
+def test_a_file_is_found_again_with_its_metadata(store: Store) -> None:
     film = store.item()
     store.store(film)
     file = store.file(film)
@@ -135,7 +135,7 @@ def test_a_file_that_becomes_faulty_keeps_its_links_and_cannot_be_played(store: 
     assert store.database.read_blocking(lambda c: scanning.load_infos(c, [file.id])) == {}
 
 
-def test_a_changed_file_gives_up_its_old_links(store: Store) -> None:
+def test_a_changed_file_loses_its_old_links(store: Store) -> None:
     heat, ronin = store.item(), store.item("Ronin")
     store.store(heat, ronin)
     file = store.file(heat)
@@ -146,7 +146,7 @@ def test_a_changed_file_gives_up_its_old_links(store: Store) -> None:
     assert played.part == 2
 
 
-def test_a_removed_file_is_not_played_until_it_is_there_again(store: Store) -> None:
+def test_a_removed_file_is_not_played_until_it_returns(store: Store) -> None:
     film = store.item()
     store.store(film)
     file = store.file(film)
@@ -161,7 +161,7 @@ def test_a_removed_file_is_not_played_until_it_is_there_again(store: Store) -> N
     assert store.database.read_blocking(played) == 1
 
 
-def test_a_scan_knows_the_removed_items_of_other_folders_that_have_external_ids(store: Store) -> None:
+def test_a_scan_knows_removed_items_of_other_libraries_that_have_external_ids(store: Store) -> None:
     show = store.item("Dark", kind=ItemKind.SHOW, external_ids={"tvdb": "1"}, removed_at=Instant(1))
     episode = store.item("Secrets", kind=ItemKind.EPISODE, show_id=show.id, removed_at=Instant(1))
     there = store.item("Here", external_ids={"tmdb": "1"})
@@ -176,7 +176,7 @@ def test_a_scan_knows_the_removed_items_of_other_folders_that_have_external_ids(
     assert sorted(item.title for item in loaded) == ["Dark", "Own", "Secrets"]
 
 
-def test_a_lease_is_taken_by_one_renewed_by_its_holder_and_free_when_it_has_run_out(store: Store) -> None:
+def test_a_lease_is_held_by_one_renewed_by_its_holder_and_free_after_it_expires(store: Store) -> None:
     mine, other = store.ids(), store.ids()
 
     def take(scan_id: str, now: int) -> bool:
@@ -195,7 +195,7 @@ def test_a_lease_is_taken_by_one_renewed_by_its_holder_and_free_when_it_has_run_
     assert take(mine, 105) is True
 
 
-def test_a_report_without_an_end_keeps_the_time_of_the_last_scan(store: Store) -> None:
+def test_a_report_of_an_unfinished_scan_keeps_the_time_of_the_last_one(store: Store) -> None:
     def report(text: str, at: Instant | None) -> None:
         store.database.write_blocking(lambda c: scanning.store_report(c, store.library_id, text, at))
 

@@ -1,4 +1,4 @@
-"""The queries of identities, where what they promise does not show through the service."""
+"""The queries of identities, where their promises do not show through the service."""
 
 import pytest
 from sqlalchemy.exc import IntegrityError
@@ -38,7 +38,7 @@ async def test_an_identity_is_found_by_issuer_and_subject_together(database: Dat
     assert await database.read(find) == [linked(2), linked(3, BEN, issuer="proxy"), None, None]
 
 
-async def test_identities_are_listed_oldest_first_and_only_ones_own(database: Database):
+async def test_only_a_users_own_identities_are_listed_oldest_first(database: Database):
     await database.write(add)
     assert await database.read(lambda connection: identity.list_identities(connection, ANA.id)) == [
         linked(1, subject="t"),
@@ -46,20 +46,20 @@ async def test_identities_are_listed_oldest_first_and_only_ones_own(database: Da
     ]
 
 
-async def test_a_second_link_of_one_identity_is_refused(database: Database):
+async def test_an_identity_cannot_be_linked_twice(database: Database):
     await database.write(add)
     with pytest.raises(IntegrityError):
         await database.write(lambda connection: identity.add_identity(connection, linked(9, BEN)))
 
 
-async def test_the_identities_of_an_account_go_with_it(database: Database):
+async def test_the_identities_of_an_account_are_removed_with_it(database: Database):
     await database.write(add)
     ids = [linked(number).id for number in (1, 2, 3)]
     await database.write(lambda connection: accounts.remove_user(connection, ANA.id))
     assert await database.read(lambda connection: identity.list_present(connection, ids)) == {ids[2]}
 
 
-async def test_only_admins_with_a_password_count_where_the_last_one_is_kept(database: Database):
+async def test_only_admins_with_a_password_count_when_the_last_one_is_kept(database: Database):
     await database.write(add)
     assert await database.write(accounts.lock_admins) == [ANA.id]
     assert await database.read(lambda connection: identity.has_password(connection, ANA.id)) is True

@@ -1,4 +1,4 @@
-"""Upgrading a database file: from nothing, from an older version, and every reason to leave it alone."""
+"""Upgrading an SQLite database: from nothing, from an older version, and every reason to refuse."""
 
 import re
 import signal
@@ -51,16 +51,16 @@ def names_beside(path: Path) -> list[str]:
 # The schema
 
 
-def test_head_is_the_newest_revision_and_the_history_has_one_line():
+def test_head_is_the_newest_revision_and_the_history_is_linear():
     assert ScriptDirectory(str(OURS)).get_heads() == [history.HEAD]
 
 
 def in_one_line(sql: str) -> str:
-    # A table that was built anew and renamed has its name in quotes.
+    # The name of a table that was rebuilt and renamed is quoted.
     return re.sub(r"\s+", " ", sql).strip().replace('"', "")
 
 
-def test_migrating_makes_exactly_the_tables_of_the_schema(path: Path, tmp_path: Path):
+def test_migrating_creates_exactly_the_tables_of_the_schema(path: Path, tmp_path: Path):
     upgrade(path, now=NOW)
     made = tmp_path / "made.db"
     engine = create_engine(f"sqlite+apsw:///{made}")
@@ -80,10 +80,10 @@ def test_alembic_finds_no_difference_between_the_database_and_the_schema(blockin
     assert blocking_database.read_blocking(differences) == []
 
 
-# From nothing, and nothing to do
+# New databases, and databases that are up to date
 
 
-def test_a_new_database_is_made_with_its_folder_and_is_its_owners_only(path: Path):
+def test_a_new_database_is_created_with_its_folder_and_private_to_its_owner(path: Path):
     assert upgrade(path, now=NOW) == Upgrade(None, history.HEAD, None)
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -93,7 +93,7 @@ def test_a_new_database_is_made_with_its_folder_and_is_its_owners_only(path: Pat
     database.close_blocking()
 
 
-def test_an_up_to_date_database_is_left_alone(path: Path):
+def test_an_up_to_date_database_is_left_unchanged(path: Path):
     upgrade(path, now=NOW)
     before = path.read_bytes()
     assert upgrade(path, now=NOW) == Upgrade(history.HEAD, history.HEAD, None)
@@ -116,7 +116,7 @@ sys.exit("alembic" in sys.modules)
     assert done.returncode == 0
 
 
-def test_processes_that_start_at_the_same_time_make_one_database(path: Path):
+def test_processes_that_start_concurrently_create_one_database(path: Path):
     program = """
 import sys
 from pathlib import Path
@@ -148,7 +148,7 @@ def test_an_older_database_is_backed_up_and_then_upgraded_with_its_content(
     assert done.backup.stat().st_mode & 0o777 == 0o600
     assert run(done.backup, "SELECT * FROM login") == [("ana", "u")]
     assert run(done.backup, "PRAGMA journal_mode") == [("delete",)]
-    # A backup is a database like any other: it can be put back.
+    # A backup is a normal database: it can be restored.
     assert upgrade(done.backup, now=NOW).before == history.HEAD
     assert names_beside(path) == ["playhead.db", done.backup.name]
 
@@ -162,9 +162,7 @@ def test_a_token_from_before_native_tokens_is_kept_and_found_by_its_hash(path: P
     assert run(path, "SELECT hash, user_id FROM token_by_hash") == [("h", "u")]
 
 
-def test_what_another_process_has_written_and_not_checkpointed_is_in_the_backup(
-    path: Path, later: Callable[[str], Migrations]
-):
+def test_the_backup_contains_uncheckpointed_writes_of_another_process(path: Path, later: Callable[[str], Migrations]):
     upgrade(path, now=NOW)
     with closing(apsw.Connection(str(path))) as running:
         running.execute("INSERT INTO login VALUES ('ana', 'u')")
@@ -186,7 +184,7 @@ def test_the_last_three_backups_are_kept(path: Path, later: Callable[[str], Migr
     assert stranger.exists()
 
 
-def test_a_migration_that_fails_leaves_everything_as_it_was(path: Path, later: Callable[[str], Migrations]):
+def test_a_migration_that_fails_changes_nothing(path: Path, later: Callable[[str], Migrations]):
     upgrade(path, now=NOW)
     run(path, "INSERT INTO login VALUES ('ana', 'u')")
     tables = run(path, "SELECT sql FROM sqlite_schema")
@@ -197,7 +195,7 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(path: Path, later: C
     assert upgrade(path, now=NOW).before == history.HEAD
 
 
-def test_a_process_that_dies_while_it_migrates_leaves_the_old_version_and_a_backup(
+def test_a_process_killed_during_a_migration_leaves_the_old_version_and_a_backup(
     path: Path, later: Callable[[str], Migrations]
 ):
     upgrade(path, now=NOW)
@@ -217,7 +215,7 @@ upgrade(Path(sys.argv[1]), now=0, migrations=Migrations(Path(sys.argv[2]), "9999
     assert run(backup, "SELECT name FROM login") == [("ana",)]
 
 
-def test_a_table_that_others_refer_to_is_rebuilt_without_losing_them(path: Path, later: Callable[[str], Migrations]):
+def test_rebuilding_a_referenced_table_keeps_the_rows_that_refer_to_it(path: Path, later: Callable[[str], Migrations]):
     upgrade(path, now=NOW)
     run(path, "INSERT INTO account (id, name, role, password_hash, created_at) VALUES ('u', 'Ana', 'member', 'x', 1)")
     run(path, "INSERT INTO library_access VALUES ('u', 'l', 1)")
@@ -237,7 +235,9 @@ def test_a_migration_that_breaks_a_reference_is_refused(path: Path, later: Calla
 # Backups
 
 
-def test_a_backup_that_was_cut_off_is_no_backup_and_in_nobodys_way(path: Path, later: Callable[[str], Migrations]):
+def test_an_interrupted_backup_does_not_count_and_does_not_block_the_next(
+    path: Path, later: Callable[[str], Migrations]
+):
     upgrade(path, now=NOW)
     partial = path.with_name(f"playhead.db.backup-{history.HEAD}-20251108T220000Z.partial")
     partial.write_bytes(b"half")
@@ -287,7 +287,7 @@ def test_a_newer_database_is_refused_with_both_revisions(path: Path, later: Call
         "CREATE TABLE alembic_version (version_num TEXT); CREATE TABLE account (id); CREATE TABLE progress (id)",
     ],
 )
-def test_a_database_of_another_program_is_refused_and_untouched(path: Path, statements: str):
+def test_a_database_of_another_program_is_refused_and_unchanged(path: Path, statements: str):
     path.parent.mkdir()
     run(path, statements)
     before = path.read_bytes()
@@ -296,18 +296,18 @@ def test_a_database_of_another_program_is_refused_and_untouched(path: Path, stat
     assert names_beside(path) == ["playhead.db"]
 
 
-def test_a_file_that_is_no_database_is_refused_and_untouched(path: Path):
+def test_a_file_that_is_not_a_database_is_refused_and_unchanged(path: Path):
     before = _letter(path).read_bytes()
     assert "not a Playhead database" in refusal(path)
     assert path.read_bytes() == before
     assert names_beside(path) == ["playhead.db"]
 
 
-def test_a_folder_in_the_place_of_the_file_is_refused_with_its_name(path: Path):
+def test_a_folder_in_place_of_the_file_is_refused_with_its_name(path: Path):
     path.mkdir(parents=True)
     assert str(path) in refusal(path)
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused_with_its_name(path: Path):
+def test_a_file_in_place_of_the_folder_is_refused_with_its_name(path: Path):
     path.parent.touch()
     assert str(path) in refusal(path)

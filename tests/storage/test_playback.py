@@ -1,4 +1,4 @@
-"""Loading and storing the rows of a batch: in the order of the keys, each upon the version before it, all at once."""
+"""Loading and storing the rows of a batch: in the order of the keys, each based on the version before, atomically."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def stock(connection: Connection) -> None:
 
 @pytest.fixture
 def stocked(blocking_database: Database) -> Database:
-    """A store with two users, one of whom may see the library."""
+    """A store with two users, of whom one may see the library."""
     blocking_database.write_blocking(stock)
     return blocking_database
 
@@ -59,7 +59,7 @@ def load(*keys: playback.Key) -> Callable[[Connection], list[playback.SaveLookup
     return lambda connection: playback.load(connection, keys)
 
 
-def test_what_is_known_comes_in_the_order_of_the_keys_with_none_for_whom_is_not_there(stocked: Database):
+def test_rows_are_loaded_in_the_order_of_the_keys_with_none_for_missing_ones(stocked: Database):
     stocked.write_blocking(store((KEYS[0], at(10)), (KEYS[2], at(20))))
     keys = [KEYS[2], (NOBODY, ItemId(MOVIE)), KEYS[1], (ANNA, ItemId(NOWHERE)), KEYS[0]]
     of_ben, of_nobody, episode, of_nothing, of_anna = stocked.read_blocking(load(*keys))
@@ -74,7 +74,7 @@ def test_what_is_known_comes_in_the_order_of_the_keys_with_none_for_whom_is_not_
     assert (of_nothing.kind, of_nothing.granted) == (None, False)
 
 
-def test_a_row_is_stored_upon_the_version_before_it(stocked: Database):
+def test_a_row_is_stored_only_over_the_version_it_was_based_on(stocked: Database):
     first = at(10)
     second = at(20, first)
     assert stocked.write_blocking(store((KEYS[0], first), (KEYS[1], first))) == []
@@ -86,7 +86,7 @@ def test_a_row_is_stored_upon_the_version_before_it(stocked: Database):
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
 @pytest.mark.parametrize("of_version", [1, 2, 9])
-def test_a_row_that_another_process_changed_meanwhile_is_not_stored_and_told(stocked: Database, of_version: int):
+def test_a_row_that_another_process_changed_meanwhile_is_reported_and_not_stored(stocked: Database, of_version: int):
     first = at(10)
     theirs = at(20, first)._replace(version=2)
     stocked.write_blocking(store((KEYS[0], first)))
@@ -98,7 +98,7 @@ def test_a_row_that_another_process_changed_meanwhile_is_not_stored_and_told(sto
 
 
 def fill(connection: Connection) -> None:
-    """Make the tables so large that only the right index is cheap, and tell the planner."""
+    """Fill the tables until only the right index is cheap, and update the planner's statistics."""
     numbers = range(1000)
     ids = [str(UUID(int=number + 1)) for number in numbers]
     people = {"name": "", "role": "member", "password_hash": "", "created_at": 0}
@@ -112,7 +112,7 @@ def fill(connection: Connection) -> None:
     connection.execute(text("ANALYZE"))
 
 
-def test_a_batch_is_loaded_by_its_users_and_keys_alone(server: PostgresDatabase):
+def test_a_batch_is_loaded_by_its_users_and_keys_only(server: PostgresDatabase):
     server.write_blocking(fill)
 
     def load_and_explain(connection: Connection) -> tuple[str, str]:
@@ -125,7 +125,7 @@ def test_a_batch_is_loaded_by_its_users_and_keys_alone(server: PostgresDatabase)
         return statement, "\n".join(plan)
 
     statement, plan = server.write_blocking(load_and_explain)
-    # Anchored in the account, and naming the users: a distributed engine goes to where these are, and nowhere else.
+    # Starting at the account, and naming the users: a distributed engine queries only the nodes that hold these.
     assert " JOIN account ON account.id = " in statement
     assert "\nWHERE account.id = any(" in statement
     for table in ("account", "item", "library_access", "progress"):
@@ -142,7 +142,7 @@ def span(first: int, last: int, key: playback.Key = KEYS[0]) -> tuple[UserId, It
     return (*key, Instant(first), Instant(last))
 
 
-def test_plays_are_found_by_their_time_both_ends_included(stocked: Database):
+def test_plays_are_found_by_their_time_with_both_ends_included(stocked: Database):
     stocked.write_blocking(add_plays(100, 200, 300))
     spans = [span(100, 100), span(150, 250), span(301, 400), span(0, 400, KEYS[1])]
     found = stocked.read_blocking(lambda connection: playback.find_plays(connection, spans))
@@ -172,13 +172,13 @@ def test_plays_are_found_without_reading_the_others_of_the_item(stocked: Databas
     assert "ix_play_user_id_item_id_watched_at" in stocked.read_blocking(explain)
 
 
-def test_plays_are_counted_for_each_key_also_where_there_are_none(stocked: Database):
+def test_plays_are_counted_for_each_key_even_if_there_are_none(stocked: Database):
     stocked.write_blocking(add_plays(1, 2, 3))
     counts = stocked.read_blocking(lambda connection: playback.count_plays(connection, KEYS))
     assert counts == {KEYS[0]: 3, KEYS[1]: 0, KEYS[2]: 0}
 
 
-def test_the_count_of_plays_ends_at_the_limit(stocked: Database):
+def test_the_count_of_plays_stops_at_the_limit(stocked: Database):
     stocked.write_blocking(add_plays(*range(PLAYS_OF_ITEM.most + 5)))
     counts = stocked.read_blocking(lambda connection: playback.count_plays(connection, KEYS[:1]))
     assert counts == {KEYS[0]: PLAYS_OF_ITEM.most}

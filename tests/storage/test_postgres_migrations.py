@@ -1,4 +1,4 @@
-"""Upgrading a PostgreSQL database: from nothing, from an older version, and every reason to leave it alone."""
+"""Upgrading a PostgreSQL database: from nothing, from an older version, and every reason to refuse."""
 
 import subprocess
 import sys
@@ -61,7 +61,7 @@ def references(url: str) -> list[tuple[Any, ...]]:
     return run(url, "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f' ORDER BY 1")
 
 
-def test_migrating_makes_exactly_the_tables_of_the_schema(url: str, cluster: Cluster):
+def test_migrating_creates_exactly_the_tables_of_the_schema(url: str, cluster: Cluster):
     assert upgrade(url) == Upgrade(None, history.HEAD, None)
     other = cluster.create(uuid4().hex)
     engine = create_engine(other.replace("postgresql://", "postgresql+psycopg://"))
@@ -75,14 +75,14 @@ def test_migrating_makes_exactly_the_tables_of_the_schema(url: str, cluster: Clu
     assert ("progress", "user_id", "uuid", "NO", None) in columns(url)
 
 
-def test_an_up_to_date_database_is_left_alone(url: str):
+def test_an_up_to_date_database_is_left_unchanged(url: str):
     upgrade(url)
     before = (run(url, "SELECT xmin::text, version_num FROM alembic_version"), columns(url))
     assert upgrade(url) == Upgrade(history.HEAD, history.HEAD, None)
     assert (run(url, "SELECT xmin::text, version_num FROM alembic_version"), columns(url)) == before
 
 
-def test_processes_that_start_at_the_same_time_make_one_database(url: str):
+def test_processes_that_start_concurrently_create_one_database(url: str):
     program = """
 import sys
 from playhead.storage.migrations.postgres import upgrade
@@ -114,7 +114,7 @@ def test_a_token_from_before_native_tokens_is_kept_and_found_by_its_hash(url: st
     assert run(url, "SELECT hash, user_id::text FROM token_by_hash") == [("h", ANA)]
 
 
-def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, later: Callable[[str], Migrations]):
+def test_a_migration_that_fails_changes_nothing(url: str, later: Callable[[str], Migrations]):
     upgrade(url)
     run(url, ADD_ANA)
     before = columns(url)
@@ -125,12 +125,12 @@ def test_a_migration_that_fails_leaves_everything_as_it_was(url: str, later: Cal
     assert upgrade(url).before == history.HEAD
 
 
-def test_whoever_comes_while_another_migrates_waits_and_finds_it_done(url: str, later: Callable[[str], Migrations]):
+def test_a_second_migration_waits_for_the_first_and_finds_it_done(url: str, later: Callable[[str], Migrations]):
     upgrade(url)
     newer = later('op.add_column("login", sa.Column("more", sa.Text()))')
     done: list[Upgrade] = []
     with psycopg.connect(url) as in_the_way:
-        in_the_way.execute("SELECT name FROM login")  # whoever reads a table holds its migration up
+        in_the_way.execute("SELECT name FROM login")  # a reader of any table delays the migration
         threads = [Thread(target=lambda: done.append(upgrade(url, migrations=newer))) for _ in range(2)]
         for thread in threads:
             thread.start()
@@ -159,14 +159,14 @@ def test_a_newer_database_is_refused_with_both_revisions(url: str, later: Callab
         "CREATE TABLE alembic_version (version_num text); CREATE TABLE account (); CREATE TABLE progress ()",
     ],
 )
-def test_a_database_of_another_program_is_refused_and_untouched(url: str, statements: str):
+def test_a_database_of_another_program_is_refused_and_unchanged(url: str, statements: str):
     run(url, statements)
     before = columns(url)
     assert "not a Playhead database" in refusal(url)
     assert columns(url) == before
 
 
-def test_a_server_that_cannot_be_reached_is_refused_without_showing_the_password():
+def test_an_unreachable_server_is_reported_without_the_password():
     message = refusal("postgresql://ana:secret@127.0.0.1:1/playhead")
     assert "postgresql://ana:***@127.0.0.1:1/playhead" in message
     assert "refused" in message

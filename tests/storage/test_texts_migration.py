@@ -1,4 +1,4 @@
-"""What earlier versions have stored, however long and whatever characters, is within the limits after an upgrade."""
+"""Texts stored by earlier versions, of any length and with any characters, are within the limits after an upgrade."""
 
 import json
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ USER = "00000000-0000-4000-8000-0000000000aa"
 
 
 class Store:
-    """A database of either engine that is brought from one revision to the next."""
+    """A database on either engine that is upgraded from one revision to the next."""
 
     def __init__(self, path: Path, url: str) -> None:
         self.path = path
@@ -64,7 +64,7 @@ def put_items(store: Store, **titles: str) -> None:
     )
 
 
-def test_titles_are_cut_and_cleaned_and_the_others_stay(store: Store):
+def test_titles_are_truncated_and_cleaned_and_valid_ones_stay(store: Store):
     put_items(store, plain="Amélie", long="long " * 2_000, evil="Evil\x1b]0;owned\x07", nothing="\x07")
     store.upgrade(Migrations())
     rows = {str(row["id"]): row for row in store.run("SELECT id, title, sort_title, search_title, identity FROM item")}
@@ -80,7 +80,7 @@ def test_titles_are_cut_and_cleaned_and_the_others_stay(store: Store):
     assert store.run("SELECT version_num FROM alembic_version") == [{"version_num": HEAD}]
 
 
-def test_labels_and_streams_of_files_are_cut(store: Store):
+def test_labels_and_streams_of_files_are_truncated(store: Store):
     put_items(store, plain="Amélie")
     streams = [{"kind": "audio", "codec": "aac", "language": "x" * 5000, "title": "Com\x07mentary", "hdr": False}] * 300
     store.run(
@@ -96,7 +96,7 @@ def test_labels_and_streams_of_files_are_cut(store: Store):
     assert kept[0] == {"kind": "audio", "codec": "aac", "language": "x" * 35, "title": "Com mentary", "hdr": False}
 
 
-def test_devices_of_imported_histories_are_cut(store: Store):
+def test_devices_of_imported_histories_are_truncated(store: Store):
     store.run(
         "INSERT INTO account (id, name, role, password_hash, created_at) VALUES (:id, 'anna', 'member', '', 0)",
         {"id": USER},

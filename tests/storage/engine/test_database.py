@@ -1,4 +1,4 @@
-"""Prepared statements: what Core would have done, by the shortest way."""
+"""Prepared statements: the results of Core, without its overhead."""
 
 import json
 from collections.abc import Iterator
@@ -74,12 +74,12 @@ def test_the_only_row_or_none(connection: Connection):
     assert title.one(connection, (1,)) == ("Emma",)
 
 
-def test_a_coerced_column_comes_as_the_driver_has_it(connection: Connection):
+def test_a_coerced_column_keeps_the_value_of_the_driver(connection: Connection):
     raw = Prepared(select(type_coerce(book.c.read, Integer)).where(book.c.id == 1))
     assert type(raw.rows(connection)[0][0]) is int
 
 
-def test_running_counts_the_changed_rows(connection: Connection):
+def test_run_counts_the_changed_rows(connection: Connection):
     mark = Prepared(update(book).where(book.c.id >= bindparam("least")).values(read=bindparam("is_read")))
     assert mark.run_each(connection, [(1, 2)]) == 2
     assert mark.run_each(connection, [(1, 99)]) == 0
@@ -87,7 +87,7 @@ def test_running_counts_the_changed_rows(connection: Connection):
     assert Prepared(delete(book)).run_each(connection, [()]) == 3
 
 
-def test_a_parameter_may_be_used_several_times_and_beside_constants(connection: Connection):
+def test_a_parameter_may_be_used_several_times_and_next_to_constants(connection: Connection):
     statement = Prepared(
         select(book.c.title, literal("seen"), bindparam("id", type_=Integer))
         .where((book.c.id == bindparam("id")) | (book.c.version == bindparam("id") + 40))
@@ -105,7 +105,7 @@ def test_a_constant_keeps_its_value_from_one_call_to_the_next(connection: Connec
     assert connection.scalar(select(book.c.version).where(book.c.id == 1)) == 11
 
 
-def test_many_keys_go_in_as_one_json_text_and_keep_their_order(connection: Connection):
+def test_many_keys_are_passed_as_one_json_text_and_keep_their_order(connection: Connection):
     found = Prepared(
         select(keys.c.key, book.c.title).select_from(keys).outerjoin(book, book.c.id == keys.c.value).order_by("key")
     )
@@ -155,7 +155,7 @@ def test_an_expanding_parameter_is_refused(connection: Connection):
         several.rows(connection, ids=[1, 2])
 
 
-def test_it_runs_in_the_transaction_of_its_connection(connection: Connection):
+def test_a_statement_runs_in_the_transaction_of_its_connection(connection: Connection):
     connection.commit()
     transaction = connection.begin()
     ADD.rows(connection, id=8, title="Faust", read=False, facts=None)
@@ -163,6 +163,6 @@ def test_it_runs_in_the_transaction_of_its_connection(connection: Connection):
     assert FIND.rows(connection, id=8) == []
 
 
-def test_the_statement_is_compiled_once_for_a_dialect(connection: Connection):
+def test_a_statement_is_compiled_once_per_dialect(connection: Connection):
     assert FIND.sql(connection) is FIND.sql(connection)
     assert "book.id = ?" in FIND.sql(connection)

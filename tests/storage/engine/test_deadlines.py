@@ -1,4 +1,4 @@
-"""Reads that take too long are interrupted, and nothing else is, on both engines."""
+"""On both engines, reads that take too long are interrupted, and nothing else is."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 SHORT_S = 0.2
 LONG_S = 3600.0
-PATIENCE_S = 60  # of a test, on a machine that is busy
+PATIENCE_S = 60  # generous, for a busy machine
 
 ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n"
 
@@ -26,7 +26,7 @@ Open = Callable[[float], Database]
 
 @pytest.fixture
 def open_with(engine: str, request: pytest.FixtureRequest) -> Open:
-    """Opens a database whose reads have so many seconds."""
+    """Opens a database whose reads have this many seconds."""
     if engine == "sqlite":
         path = request.getfixturevalue("database_path")
         return lambda read_s: SQLiteDatabase(path, read_s=read_s)
@@ -57,7 +57,7 @@ def one(connection: Connection) -> int:
 
 
 class Begun:
-    """A read that never ends by itself, and says when it has begun."""
+    """A read that never ends on its own, and signals that it has started."""
 
     def __init__(self) -> None:
         self._begun = threading.Event()
@@ -78,12 +78,12 @@ async def refusal(reading: "asyncio.Future[int]") -> PlayheadError:
     return refused.value
 
 
-async def test_a_read_beyond_its_deadline_is_interrupted_and_may_be_asked_for_later(hurried: Database):
+async def test_a_read_beyond_its_deadline_is_interrupted_and_may_be_retried_later(hurried: Database):
     refused = await refusal(asyncio.ensure_future(hurried.read(count_for_ever)))
     assert refused.retry_after_s == RETRY_AFTER_S
 
 
-async def test_readers_go_on_after_an_interruption(hurried: Database):
+async def test_readers_continue_after_an_interruption(hurried: Database):
     readings = [asyncio.ensure_future(hurried.read(count_for_ever)) for _ in range(8)]  # twice as many as readers
     for reading in readings:
         await refusal(reading)
@@ -102,7 +102,7 @@ async def test_a_long_read_has_no_deadline(hurried: Database):
     begun = Begun()
     reading = asyncio.ensure_future(hurried.read_long(begun))
     await begun.wait()
-    await refusal(asyncio.ensure_future(hurried.read(count_for_ever)))  # which has begun later, and has one
+    await refusal(asyncio.ensure_future(hurried.read(count_for_ever)))  # which has started later, and has one
     assert not reading.done()
     hurried.shorten_reads(0)
     await refusal(reading)
@@ -121,7 +121,7 @@ async def test_a_write_has_no_deadline(hurried: Database):
     assert await writing == 1
 
 
-async def test_a_process_that_is_about_to_end_shortens_reads_that_run_and_those_to_come(patient: Database):
+async def test_a_process_that_is_about_to_end_shortens_running_and_future_reads(patient: Database):
     begun = Begun()
     reading = asyncio.ensure_future(patient.read(begun))
     await begun.wait()
@@ -131,7 +131,7 @@ async def test_a_process_that_is_about_to_end_shortens_reads_that_run_and_those_
     await refusal(asyncio.ensure_future(patient.read(count_for_ever)))
 
 
-async def test_closing_interrupts_what_is_read(open_with: Open):
+async def test_closing_interrupts_running_reads(open_with: Open):
     database = open_with(LONG_S)
     begun, long = Begun(), Begun()
     readings = [asyncio.ensure_future(database.read(begun)), asyncio.ensure_future(database.read_long(long))]
@@ -143,7 +143,7 @@ async def test_closing_interrupts_what_is_read(open_with: Open):
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-async def test_the_server_itself_limits_the_statements_of_reads_and_no_others(hurried: Database):
+async def test_the_server_itself_limits_only_the_statements_of_reads(hurried: Database):
     def timeout(connection: Connection) -> str:
         return connection.execute(text("SHOW statement_timeout")).scalar_one()
 
@@ -158,7 +158,7 @@ async def test_the_server_itself_limits_the_statements_of_reads_and_no_others(hu
 
 
 class Interrupted:
-    """What a read is interrupted by: counts how often."""
+    """Interrupts a read, and counts how often."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -170,7 +170,7 @@ class Interrupted:
             self.twice.set()
 
 
-def test_a_read_that_goes_on_is_interrupted_again():
+def test_a_read_that_continues_is_interrupted_again():
     deadlines, interrupted = Deadlines(0), Interrupted()
     with deadlines.watch(interrupted) as running:
         assert interrupted.twice.wait(PATIENCE_S)
@@ -178,7 +178,7 @@ def test_a_read_that_goes_on_is_interrupted_again():
     deadlines.close()
 
 
-def test_what_has_ended_is_not_interrupted():
+def test_a_finished_read_is_not_interrupted():
     deadlines, interrupted, other = Deadlines(LONG_S), Interrupted(), Interrupted()
     with deadlines.watch(interrupted) as ended:
         pass

@@ -1,4 +1,4 @@
-"""Group commit: what it promises to those who submit."""
+"""The promises of group commit to its submitters."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,7 +11,7 @@ from playhead.storage.engine.group_commit import GroupCommit
 
 
 class Store:
-    """Remembers the batches that it was handed, and holds each until it is let go."""
+    """Records the batches that it receives, and holds each until it is released."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -38,7 +38,7 @@ def with_store(scenario: Callable[[Store], Awaitable[None]]) -> None:
     asyncio.run(run())
 
 
-def test_jobs_of_one_moment_share_a_batch_and_get_their_own_results():
+def test_concurrent_jobs_share_a_batch_and_get_their_own_results():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit)
         assert await asyncio.gather(*(group.submit(job) for job in (1, 2, 3))) == [10, 20, 30]
@@ -47,7 +47,7 @@ def test_jobs_of_one_moment_share_a_batch_and_get_their_own_results():
     with_store(scenario)
 
 
-def test_many_jobs_of_one_submitter_are_taken_all_or_none():
+def test_many_jobs_of_one_submitter_are_accepted_all_or_none():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit, max_waiting=3)
         assert await asyncio.gather(*group.submit_many([1, 2, 3])) == [10, 20, 30]
@@ -62,7 +62,7 @@ def test_many_jobs_of_one_submitter_are_taken_all_or_none():
     with_store(scenario)
 
 
-def test_what_arrives_while_a_batch_commits_makes_up_the_next():
+def test_jobs_that_arrive_during_a_commit_make_up_the_next_batch():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit)
         store.gate.clear()
@@ -78,13 +78,13 @@ def test_what_arrives_while_a_batch_commits_makes_up_the_next():
     with_store(scenario)
 
 
-def test_who_comes_back_soon_after_an_answer_shares_the_batch_of_those_who_wait():
+def test_a_client_that_returns_soon_after_an_answer_joins_the_waiting_batch():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit)
 
         async def save_twice(first: int, second: int) -> None:
             await group.submit(first)
-            for _ in range(3):  # the way to the client and back
+            for _ in range(3):  # the round trip to the client
                 await asyncio.sleep(0)
             await group.submit(second)
 
@@ -100,7 +100,7 @@ def test_who_comes_back_soon_after_an_answer_shares_the_batch_of_those_who_wait(
     with_store(scenario)
 
 
-def test_a_batch_holds_no_more_than_its_limit():
+def test_a_batch_contains_no_more_than_its_limit():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit, max_batch=2)
         await asyncio.gather(*(group.submit(job) for job in range(5)))
@@ -109,7 +109,7 @@ def test_a_batch_holds_no_more_than_its_limit():
     with_store(scenario)
 
 
-def test_a_lane_commits_one_batch_at_a_time_and_lanes_side_by_side():
+def test_a_lane_commits_one_batch_at_a_time_and_lanes_run_in_parallel():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit, lanes=2, lane_of=lambda job: job % 2)
         store.gate.clear()
@@ -137,7 +137,7 @@ def test_a_result_that_is_an_exception_is_raised_to_its_submitter_alone():
     with_store(scenario)
 
 
-def test_a_batch_that_fails_is_raised_to_everybody_in_it_and_the_next_goes_on():
+def test_a_failed_batch_is_raised_to_everybody_in_it_and_the_next_one_succeeds():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit)
         store.failure = OSError("disk")
@@ -149,7 +149,7 @@ def test_a_batch_that_fails_is_raised_to_everybody_in_it_and_the_next_goes_on():
     with_store(scenario)
 
 
-def test_a_full_queue_refuses_at_once_and_takes_more_once_there_is_room():
+def test_a_full_queue_refuses_immediately_and_accepts_more_once_there_is_room():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit, max_waiting=2)
         store.gate.clear()
@@ -165,7 +165,7 @@ def test_a_full_queue_refuses_at_once_and_takes_more_once_there_is_room():
     with_store(scenario)
 
 
-def test_a_submitter_that_gives_up_harms_nobody():
+def test_a_cancelled_submitter_affects_nobody_else():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit)
         store.gate.clear()
@@ -178,7 +178,7 @@ def test_a_submitter_that_gives_up_harms_nobody():
     with_store(scenario)
 
 
-def test_closing_answers_what_was_accepted_and_refuses_the_rest():
+def test_closing_answers_accepted_jobs_and_refuses_the_rest():
     async def scenario(store: Store) -> None:
         group = GroupCommit(store.commit, max_batch=1)
         store.gate.clear()

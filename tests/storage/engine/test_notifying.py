@@ -1,4 +1,4 @@
-"""Texts between processes, over a wire that falls silent: whoever listens finds out, though nothing tells."""
+"""Notifications between processes, over a connection that goes silent: the listener notices without an error."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ WITHIN_S = 20
 
 
 class Listener:
-    """What one process hears, and how often it began to listen."""
+    """What one process receives, and how often it started to listen."""
 
     def __init__(self, notifier: PostgresNotifier) -> None:
         self.heard: list[str] = []
@@ -46,7 +46,7 @@ class Listener:
 
 
 async def last_statement_of_listener(cluster: Cluster) -> datetime:
-    """Return when the only other connection to the database last began a statement."""
+    """Return when the only other connection to the database last started a statement."""
     async with await psycopg.AsyncConnection.connect(cluster.url(), autocommit=True) as connection:
         query = """
             SELECT query_start FROM pg_stat_activity
@@ -57,7 +57,7 @@ async def last_statement_of_listener(cluster: Cluster) -> datetime:
 
 
 @pytest.mark.anyio
-async def test_a_listener_in_silence_asks_and_stays(cluster: Cluster):
+async def test_an_idle_listener_probes_its_connection_and_keeps_it(cluster: Cluster):
     notifier = PostgresNotifier(cluster.url(), "calm", silence_s=SILENCE_S)
     listener = Listener(notifier)
     await listener.until_begun(1)
@@ -75,7 +75,7 @@ async def test_a_listener_in_silence_asks_and_stays(cluster: Cluster):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("fault", Fault)
-async def test_a_listener_whose_wire_fails_listens_again_and_says_so(cluster: Cluster, fault: Fault):
+async def test_a_listener_whose_connection_fails_reconnects_and_says_so(cluster: Cluster, fault: Fault):
     direct = PostgresNotifier(cluster.url(), "failing")
     with Proxy(cluster.port) as proxy:
         url = cluster.url().replace(f":{cluster.port}/", f":{proxy.port}/")
@@ -90,7 +90,7 @@ async def test_a_listener_whose_wire_fails_listens_again_and_says_so(cluster: Cl
 
 
 @pytest.mark.anyio
-async def test_what_is_sent_into_silence_is_refused_and_the_next_is_sent(cluster: Cluster):
+async def test_a_notification_into_a_silent_connection_fails_and_the_next_one_is_sent(cluster: Cluster):
     with Proxy(cluster.port) as proxy:
         url = cluster.url().replace(f":{cluster.port}/", f":{proxy.port}/")
         notifier = PostgresNotifier(url, "failing", silence_s=SILENCE_S)

@@ -1,4 +1,4 @@
-"""The database on PostgreSQL: transactions, what is tried again, what is given up, and what nobody gets to see."""
+"""The database on PostgreSQL: transactions, retries, timeouts, and what is hidden from clients."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -19,8 +19,8 @@ from postgres import Cluster
 
 HURRIED = Limits(statement_s=0.3, lock_s=0.2, patience_s=0.5)
 
-# Ends the connection of a transaction while it commits, as often as the sequence goes on below 1. A sequence forgets
-# nothing when a transaction is rolled back.
+# Ends the connection of a transaction while it commits, for as long as the sequence is below 1. A sequence is not reset
+# when a transaction is rolled back.
 DROP_AT_COMMIT = """
 CREATE SEQUENCE dropped MINVALUE -10 START -10;
 CREATE FUNCTION drop_connection() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -58,7 +58,7 @@ def database(url: str) -> Iterator[PostgresDatabase]:
 
 @pytest.fixture
 def hurried(url: str) -> Iterator[PostgresDatabase]:
-    """The same, with so little patience that a test can see the end of it."""
+    """The same, with timeouts so short that a test can reach them."""
     opened = PostgresDatabase(url, limits=HURRIED)
     yield opened
     opened.close_blocking()
@@ -99,7 +99,7 @@ def refused(act: Callable[[], object]) -> Code:
 
 
 class Counted:
-    """A function that counts how often it is run."""
+    """A function that counts how often it is called."""
 
     def __init__(self, fn: Callable[[Connection], Any]) -> None:
         self.times = 0
@@ -114,14 +114,14 @@ class Counted:
 
 
 @pytest.mark.anyio
-async def test_what_is_written_is_read_also_inline_and_in_batches(database: PostgresDatabase):
+async def test_what_is_written_can_be_read_also_inline_and_in_batches(database: PostgresDatabase):
     await database.write(note("a"))
     await database.commit_batch(note("b"))
     assert await database.read(notes) == ["a", "b"]
     assert await database.read_inline(notes) == ["a", "b"]
 
 
-def test_what_raises_is_rolled_back_whole_and_raised_to_the_caller(database: PostgresDatabase):
+def test_an_exception_rolls_everything_back_and_reaches_the_caller(database: PostgresDatabase):
     def note_and_fail(connection: Connection) -> None:
         note("a")(connection)
         raise LookupError("of the function")
@@ -131,7 +131,7 @@ def test_what_raises_is_rolled_back_whole_and_raised_to_the_caller(database: Pos
     assert database.read_blocking(notes) == []
 
 
-def test_a_violated_constraint_is_raised_as_it_is_and_not_tried_again(database: PostgresDatabase):
+def test_a_violated_constraint_is_raised_unchanged_and_not_retried(database: PostgresDatabase):
     again = Counted(note("a"))
     database.write_blocking(again)
     with pytest.raises(exc.IntegrityError):
@@ -139,7 +139,7 @@ def test_a_violated_constraint_is_raised_as_it_is_and_not_tried_again(database: 
     assert again.times == 2
 
 
-def test_a_read_is_of_one_moment(database: PostgresDatabase):
+def test_a_read_sees_one_snapshot(database: PostgresDatabase):
     def twice(connection: Connection) -> tuple[list[str], list[str]]:
         before = notes(connection)
         database.write_blocking(note("meanwhile"))
@@ -154,7 +154,7 @@ def test_readers_cannot_write(database: PostgresDatabase):
     assert database.read_blocking(notes) == []
 
 
-def test_commits_are_synchronous_whatever_the_database_says(database: PostgresDatabase, url: str):
+def test_commits_are_synchronous_whatever_the_database_is_configured_to(database: PostgresDatabase, url: str):
     run(url, "ALTER DATABASE notes SET synchronous_commit = off")
     try:
         fresh = PostgresDatabase(url)
@@ -169,7 +169,7 @@ def test_commits_are_synchronous_whatever_the_database_says(database: PostgresDa
     ("setting", "value"),
     [("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "8s")],
 )
-def test_every_connection_has_limits_whatever_the_database_says(
+def test_every_connection_has_limits_whatever_the_database_is_configured_to(
     database: PostgresDatabase, url: str, setting: str, value: str
 ):
     run(url, f"ALTER DATABASE notes SET {setting} = 0")
@@ -182,7 +182,7 @@ def test_every_connection_has_limits_whatever_the_database_says(
         run(url, f"ALTER DATABASE notes RESET {setting}")
 
 
-def test_statements_have_limits_whatever_the_database_says(database: PostgresDatabase, url: str):
+def test_statements_have_limits_whatever_the_database_is_configured_to(database: PostgresDatabase, url: str):
     run(url, "ALTER DATABASE notes SET statement_timeout = 0")
     try:
         fresh = PostgresDatabase(url)
@@ -194,7 +194,7 @@ def test_statements_have_limits_whatever_the_database_says(database: PostgresDat
         run(url, "ALTER DATABASE notes RESET statement_timeout")
 
 
-def test_ids_come_as_text(database: PostgresDatabase):
+def test_ids_are_read_as_text(database: PostgresDatabase):
     an_id = "5f0c1d8e-0000-4000-8000-000000000001"
     assert database.read_blocking(ask(f"SELECT '{an_id}'::uuid")) == an_id
 
@@ -205,10 +205,10 @@ def test_every_user_has_one_lane(database: PostgresDatabase):
     assert database.lane_of("ana") == database.lane_of("ana")
 
 
-# Tried again
+# Retries
 
 
-def test_a_deadlock_is_tried_again_and_both_succeed(database: PostgresDatabase):
+def test_a_deadlock_is_retried_and_both_succeed(database: PostgresDatabase):
     both_have_one = Barrier(2, timeout=10)
 
     def change(first: int, second: int, connection: Connection) -> None:
@@ -224,7 +224,7 @@ def test_a_deadlock_is_tried_again_and_both_succeed(database: PostgresDatabase):
     assert sorted(each.times for each in changes) == [1, 2]
 
 
-def test_a_serialization_failure_is_tried_again(database: PostgresDatabase):
+def test_a_serialization_failure_is_retried(database: PostgresDatabase):
     def change(connection: Connection) -> None:
         connection.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         ask("SELECT 1")(connection)
@@ -239,7 +239,7 @@ def test_a_serialization_failure_is_tried_again(database: PostgresDatabase):
 
 
 @pytest.mark.parametrize("way", ["read_blocking", "write_blocking"])
-def test_a_connection_that_is_dropped_while_it_works_is_replaced(database: PostgresDatabase, url: str, way: str):
+def test_a_connection_that_is_dropped_in_use_is_replaced(database: PostgresDatabase, url: str, way: str):
     def look(connection: Connection) -> list[str]:
         if counted.times == 1:
             drop(url, connection)
@@ -250,7 +250,7 @@ def test_a_connection_that_is_dropped_while_it_works_is_replaced(database: Postg
     assert counted.times == 2
 
 
-def test_a_connection_that_is_dropped_while_nobody_uses_it_is_replaced(database: PostgresDatabase, url: str):
+def test_a_connection_that_is_dropped_while_idle_is_replaced(database: PostgresDatabase, url: str):
     database.write_blocking(note("a"))
     run(url, "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'playhead'")
     database.write_blocking(note("b"))
@@ -258,7 +258,9 @@ def test_a_connection_that_is_dropped_while_nobody_uses_it_is_replaced(database:
 
 
 @pytest.mark.anyio
-async def test_what_is_applied_is_repeated_where_the_commits_outcome_is_unknown(database: PostgresDatabase, url: str):
+async def test_an_idempotent_batch_is_repeated_when_the_outcome_of_the_commit_is_unknown(
+    database: PostgresDatabase, url: str
+):
     run(url, DROP_AT_COMMIT)
     run(url, "SELECT setval('dropped', -2)")  # twice
     applied = Counted(note("a"))
@@ -267,7 +269,7 @@ async def test_what_is_applied_is_repeated_where_the_commits_outcome_is_unknown(
     assert await database.read(notes) == ["a"]
 
 
-def test_what_is_written_is_never_repeated_where_the_commits_outcome_is_unknown(database: PostgresDatabase, url: str):
+def test_a_write_is_never_repeated_when_the_outcome_of_the_commit_is_unknown(database: PostgresDatabase, url: str):
     run(url, DROP_AT_COMMIT)
     written = Counted(note("a"))
     assert refused(lambda: database.write_blocking(written)) is Code.UNAVAILABLE
@@ -278,7 +280,7 @@ def test_what_is_written_is_never_repeated_where_the_commits_outcome_is_unknown(
 
 
 @pytest.mark.anyio
-async def test_what_fails_again_and_again_is_given_up(hurried: PostgresDatabase, url: str):
+async def test_repeated_failures_are_given_up(hurried: PostgresDatabase, url: str):
     run(url, DROP_AT_COMMIT.replace("-10", "-1000"))
     applied = Counted(note("a"))
     with pytest.raises(PlayheadError) as caught:
@@ -287,7 +289,7 @@ async def test_what_fails_again_and_again_is_given_up(hurried: PostgresDatabase,
     assert applied.times > 2
 
 
-def test_the_service_goes_on_after_the_server_was_down():
+def test_the_service_recovers_after_the_server_was_down():
     cluster = Cluster()
     try:
         run(cluster.url(), "CREATE TABLE note (text text PRIMARY KEY)")
@@ -308,7 +310,7 @@ def test_the_service_goes_on_after_the_server_was_down():
         cluster.close()
 
 
-# Given up
+# Giving up
 
 
 def test_a_statement_that_takes_too_long_is_unavailable(hurried: PostgresDatabase):
@@ -317,7 +319,7 @@ def test_a_statement_that_takes_too_long_is_unavailable(hurried: PostgresDatabas
     assert slow.times == 1
 
 
-def test_a_lock_that_nobody_lets_go_of_is_unavailable(hurried: PostgresDatabase, url: str):
+def test_a_lock_that_is_never_released_is_unavailable(hurried: PostgresDatabase, url: str):
     with psycopg.connect(url) as holder:
         holder.execute("UPDATE tally SET count = 7 WHERE id = 1")
         assert refused(lambda: hurried.write_blocking(lambda connection: count(connection, 1))) is Code.UNAVAILABLE
@@ -325,8 +327,8 @@ def test_a_lock_that_nobody_lets_go_of_is_unavailable(hurried: PostgresDatabase,
     assert hurried.read_blocking(ask("SELECT count FROM tally WHERE id = 1")) == 8
 
 
-@pytest.mark.parametrize("code", ["53100", "58030", "25006", "57014"])  # no room, I/O error, read-only, cancelled
-def test_what_the_server_cannot_do_just_now_is_unavailable_at_once(database: PostgresDatabase, code: str):
+@pytest.mark.parametrize("code", ["53100", "58030", "25006", "57014"])  # out of space, I/O error, read-only, cancelled
+def test_what_the_server_cannot_do_at_the_moment_is_unavailable_immediately(database: PostgresDatabase, code: str):
     fail = Counted(ask(f"DO $$ BEGIN RAISE EXCEPTION 'not now' USING ERRCODE = '{code}'; END $$"))
     assert refused(lambda: database.write_blocking(fail)) is Code.UNAVAILABLE
     assert fail.times == 1
@@ -334,7 +336,7 @@ def test_what_the_server_cannot_do_just_now_is_unavailable_at_once(database: Pos
 
 
 @pytest.mark.anyio
-async def test_where_all_connections_are_busy_it_is_unavailable(hurried: PostgresDatabase):
+async def test_a_request_is_unavailable_while_all_connections_are_busy(hurried: PostgresDatabase):
     enough = Event()
 
     def hold(connection: Connection) -> None:
@@ -365,7 +367,7 @@ async def test_after_closing_everything_is_refused(url: str):
 
 
 @pytest.mark.anyio
-async def test_closing_waits_for_what_has_begun(url: str):
+async def test_closing_waits_for_running_transactions(url: str):
     database = PostgresDatabase(url)
     begun, enough = Event(), Event()
 
@@ -383,7 +385,7 @@ async def test_closing_waits_for_what_has_begun(url: str):
     assert run(url, "SELECT text FROM note") == [("a",)]
 
 
-# Refused
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -394,7 +396,7 @@ async def test_closing_waits_for_what_has_begun(url: str):
         ("postgresql://ana:secret@127.0.0.1:{port}/postgres", "ana"),
     ],
 )
-def test_a_database_that_cannot_be_opened_is_told_without_the_password(cluster: Cluster, wrong: str, words: str):
+def test_a_database_that_cannot_be_opened_is_reported_without_the_password(cluster: Cluster, wrong: str, words: str):
     with pytest.raises(StorageRefused) as caught:
         PostgresDatabase(wrong.format(port=cluster.port))
     assert words in str(caught.value)
@@ -402,7 +404,7 @@ def test_a_database_that_cannot_be_opened_is_told_without_the_password(cluster: 
     assert "secret" not in str(caught.value)
 
 
-def test_no_error_shows_a_value(database: PostgresDatabase):
+def test_errors_show_no_values(database: PostgresDatabase):
     with pytest.raises(exc.DBAPIError) as caught:
         database.write_blocking(
             lambda connection: connection.execute(
@@ -412,7 +414,7 @@ def test_no_error_shows_a_value(database: PostgresDatabase):
     assert "[SQL parameters hidden" in str(caught.value)
 
 
-def test_a_url_that_cannot_be_read_is_refused_without_showing_it():
+def test_a_malformed_url_is_refused_without_showing_it():
     with pytest.raises(StorageRefused) as caught:
         parse_url("postgresql://ana:secret@host:port/playhead")
     assert "postgresql://user@host/name" in str(caught.value)

@@ -1,4 +1,4 @@
-"""PostgreSQL behind a network that fails: what is given up, what is tried again, and that all takes effect once."""
+"""PostgreSQL behind a network that fails: what is given up, what is retried, and that everything takes effect once."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ def url(cluster: Cluster) -> str:
 
 @pytest.fixture
 def notes(url: str) -> Callable[[], list[str]]:
-    """Make an empty table of notes, and return what tells its content, past the proxy."""
+    """Create an empty table of notes, and return a function that reads it, bypassing the proxy."""
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("DROP TABLE IF EXISTS note")
         connection.execute("CREATE TABLE note (text text PRIMARY KEY)")
@@ -54,7 +54,7 @@ def database(url: str, notes: Callable[[], list[str]], cluster: Cluster, proxy: 
 
 
 class Note:
-    """Writes a note unless it is there, and counts how often it is asked to."""
+    """Writes a note unless it exists, and counts how often it is called."""
 
     def __init__(self, words: str) -> None:
         self.words = words
@@ -68,14 +68,14 @@ class Note:
 
 def strike(proxy: Proxy, fault: Fault, moment: Moment) -> None:
     proxy.strike(fault, moment)
-    if moment is Moment.ANY:  # it meets connections that rest in the pool
+    if moment is Moment.ANY:  # it hits idle connections in the pool
         while not proxy.struck:
             time.sleep(0.001)
 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("fault", "moment"), [*product(Fault, Moment)])
-async def test_what_is_idempotent_is_done_whatever_happens_to_its_connection(
+async def test_an_idempotent_write_succeeds_whatever_happens_to_its_connection(
     database: PostgresDatabase, proxy: Proxy, notes: Callable[[], list[str]], fault: Fault, moment: Moment
 ):
     await database.commit_batch(Note("before"))
@@ -89,7 +89,7 @@ async def test_what_is_idempotent_is_done_whatever_happens_to_its_connection(
 
 
 class PipelinedNotes:
-    """Writes notes by the short way of hot statements, all of them before the first answer is waited for."""
+    """Writes notes through the pipeline of hot statements: all are sent before the first answer is awaited."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -102,7 +102,7 @@ class PipelinedNotes:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("fault", Fault)
-async def test_where_one_connection_has_failed_none_of_its_age_is_taken(
+async def test_after_one_connection_has_failed_none_of_its_age_is_used(
     database: PostgresDatabase, proxy: Proxy, notes: Callable[[], list[str]], fault: Fault
 ):
     together = threading.Barrier(3)
@@ -122,7 +122,7 @@ async def test_where_one_connection_has_failed_none_of_its_age_is_taken(
 
 
 @pytest.mark.parametrize("fault", [Fault.DROP, Fault.RESET])
-def test_what_is_not_idempotent_is_not_done_again_once_a_commit_was_sent(
+def test_a_write_that_is_not_idempotent_is_not_repeated_once_a_commit_was_sent(
     database: PostgresDatabase, proxy: Proxy, notes: Callable[[], list[str]], fault: Fault
 ):
     strike(proxy, fault, Moment.AFTER_COMMIT)
@@ -135,14 +135,14 @@ def test_what_is_not_idempotent_is_not_done_again_once_a_commit_was_sent(
 
 
 @pytest.mark.anyio
-async def test_a_look_up_in_silence_is_made_again(database: PostgresDatabase, proxy: Proxy):
+async def test_a_look_up_on_a_silent_connection_is_repeated(database: PostgresDatabase, proxy: Proxy):
     await database.read_inline(lambda connection: connection.execute(text("SELECT 1")))
     strike(proxy, Fault.STALL, Moment.ANY)
     assert await database.read_inline(lambda connection: connection.execute(text("SELECT 2")).scalar()) == 2
 
 
 @pytest.mark.anyio
-async def test_what_takes_long_is_no_silence_where_statements_may(database: PostgresDatabase, proxy: Proxy):
+async def test_a_slow_statement_is_not_mistaken_for_a_silent_connection(database: PostgresDatabase, proxy: Proxy):
     def take_long(connection: Connection) -> object:
         return connection.execute(
             text("SELECT 'slept' FROM pg_sleep(:seconds)"), {"seconds": LONGER_THAN_SILENCE_S}

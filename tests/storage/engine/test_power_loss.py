@@ -1,4 +1,4 @@
-"""The power fails: what was acknowledged is there when it is back, whatever the disk made of what was not synced."""
+"""Power loss: acknowledged writes survive, whatever the disk made of unsynced ones."""
 
 import asyncio
 import shutil
@@ -32,13 +32,13 @@ MOST_AT_ONCE = 60
 DURATION = Milliseconds(1_000_000)
 MINUTE_MS = 60_000
 
-# A log of 32 pages is checkpointed, so that the database itself is written many times, and the log begun anew.
+# The log is checkpointed every 32 pages, so that the database file is written and the log restarted many times.
 SMALL = LogLimits(checkpoint=32, further=16, restart=48, most=400)
 
 
 @dataclass(frozen=True)
 class Saved:
-    """What a client was told: this much is stored of this item."""
+    """What a client was told: this state of this item is stored."""
 
     user_id: str
     item_id: str
@@ -68,7 +68,7 @@ async def nobody(tokens: Collection[str]) -> Collection[str]:
 
 
 async def watch(database: SQLiteDatabase, disk: RecordingDisk, random: Random) -> None:
-    """Save for many users, ever further in each movie, many at once, and record every answer."""
+    """Save for many users concurrently, always further in each movie, and record every answer."""
     users, movies = await database.write(stock)
     clock = Clock()
     events = Events(monotonic=lambda: 0.0, ended_tokens=nobody)
@@ -93,7 +93,7 @@ async def watch(database: SQLiteDatabase, disk: RecordingDisk, random: Random) -
 
 
 def record(database_path: Path, seed: int, prepare: Callable[[SQLiteDatabase], None] = lambda _: None) -> RecordingDisk:
-    """Work on a recording disk, to the closing of the database."""
+    """Run the work on a recording disk, and close the database."""
     random = Random(seed)  # noqa: S311 - to be repeated
     with recording_disk() as disk:
         disk.holds(database_path)
@@ -105,9 +105,9 @@ def record(database_path: Path, seed: int, prepare: Callable[[SQLiteDatabase], N
 
 
 def read(path: Path) -> dict[Key, tuple[int, int]]:
-    """The position and the number of plays of each key. Raises apsw.Error where the file is damaged."""
+    """Return the position and the number of plays of each key. Raises apsw.Error if the file is damaged."""
     with closing(apsw.Connection(str(path))) as connection:
-        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # nothing is to be kept
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)  # keep nothing
         faults = connection.execute("PRAGMA integrity_check").fetchall()
         if faults != [("ok",)]:
             raise apsw.CorruptError(f"{faults}")
@@ -119,12 +119,12 @@ def read(path: Path) -> dict[Key, tuple[int, int]]:
 
 
 def faults_after(told: Iterable[object], name: str, files: dict[str, bytes], folder: Path) -> Iterator[str]:
-    """Yield what is wrong with what survived, as the next process finds it."""
+    """Yield what is wrong with the surviving files, as the next process sees them."""
     for path in folder.iterdir():
         path.unlink()
     for file, content in files.items():
         (folder / file).write_bytes(content)
-    (folder / f"{name}-shm").write_bytes(bytes(range(256)) * 128)  # of before, or anything
+    (folder / f"{name}-shm").write_bytes(bytes(range(256)) * 128)  # from before, or anything
     try:
         stored = read(folder / name)
     except apsw.Error as error:
@@ -137,9 +137,7 @@ def faults_after(told: Iterable[object], name: str, files: dict[str, bytes], fol
             yield f"{saved} was answered, position {position_ms} and {plays} plays are stored"
 
 
-def test_what_was_acknowledged_survives_a_loss_of_power_at_every_sync(
-    database_path: Path, tmp_path: Path, *, soak: bool
-):
+def test_acknowledged_writes_survive_a_power_loss_at_every_sync(database_path: Path, tmp_path: Path, *, soak: bool):
     folder = tmp_path / "after"
     folder.mkdir()
     for seed in range(40 if soak else 3):
@@ -150,12 +148,12 @@ def test_what_was_acknowledged_survives_a_loss_of_power_at_every_sync(
 
 
 def numbers_of(events: Iterable[Event]) -> tuple[int, int]:
-    """The numbers of the database's file and of its log's."""
+    """Return the file numbers of the database and of its log."""
     numbers = {each.name: each.file for each in events if isinstance(each, Found | Name) and each.file}
     return numbers["playhead.db"], numbers["playhead.db-wal"]
 
 
-def test_the_record_holds_checkpoints_and_logs_begun_anew(database_path: Path):
+def test_the_record_contains_checkpoints_and_restarted_logs(database_path: Path):
     events = record(database_path, seed=0).events
     database, log = numbers_of(events)
     synced = [each.file for each in events if isinstance(each, Sync)]
@@ -165,7 +163,7 @@ def test_the_record_holds_checkpoints_and_logs_begun_anew(database_path: Path):
     assert len(beginnings) > 10
 
 
-def test_without_a_sync_at_each_commit_the_same_check_finds_what_was_lost(database_path: Path, tmp_path: Path):
+def test_without_a_sync_per_commit_the_same_check_finds_lost_writes(database_path: Path, tmp_path: Path):
     def be_careless(database: SQLiteDatabase) -> None:
         connections = database.write_blocking(lambda connection: [connection.connection.dbapi_connection])
         cast("apsw_dbapi.Connection", connections[0]).rows("PRAGMA synchronous = NORMAL")
@@ -179,7 +177,7 @@ def test_without_a_sync_at_each_commit_the_same_check_finds_what_was_lost(databa
     assert all("was answered" in fault for fault in faults)  # and nothing is damaged
 
 
-def test_on_a_disk_that_does_not_keep_the_order_the_same_check_finds_damage(database_path: Path, tmp_path: Path):
+def test_on_a_disk_that_reorders_writes_the_same_check_finds_damage(database_path: Path, tmp_path: Path):
     events = record(database_path, 0).events
     database, _ = numbers_of(events)
     lied = [each for each in events if not (isinstance(each, Sync) and each.file == database)]

@@ -75,7 +75,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 
 def size_once_still(database: Path) -> int:
-    """Return the size of the log once it has stayed the same for a hundred looks."""
+    """Return the size of the log once it has stayed the same for a hundred reads."""
     size, looks = log_size(database), 0
     deadline = time.monotonic() + 60
     while looks < 100:
@@ -90,7 +90,7 @@ def size_once_still(database: Path) -> int:
 
 
 @pytest.mark.anyio
-async def test_what_is_written_is_read_also_inline(database: SQLiteDatabase):
+async def test_what_is_written_can_be_read_also_inline(database: SQLiteDatabase):
     await database.write(add("ana"))
     assert await database.read(names) == ["ana"]
     assert await database.read_inline(names) == ["ana"]
@@ -99,7 +99,7 @@ async def test_what_is_written_is_read_also_inline(database: SQLiteDatabase):
 
 
 @pytest.mark.anyio
-async def test_what_raises_is_rolled_back_whole_and_raised_to_the_caller(database: SQLiteDatabase):
+async def test_an_exception_rolls_everything_back_and_reaches_the_caller(database: SQLiteDatabase):
     def add_and_fail(connection: Connection) -> None:
         add("ana")(connection)
         raise LookupError("of the function")
@@ -111,7 +111,7 @@ async def test_what_raises_is_rolled_back_whole_and_raised_to_the_caller(databas
 
 
 @pytest.mark.anyio
-async def test_a_violated_constraint_is_raised_as_it_is(database: SQLiteDatabase):
+async def test_a_violated_constraint_is_raised_unchanged(database: SQLiteDatabase):
     await database.write(add("ana"))
     with pytest.raises(exc.IntegrityError):
         await database.write(add("ana"))
@@ -122,9 +122,11 @@ async def test_a_violated_constraint_is_raised_as_it_is(database: SQLiteDatabase
 
 
 @pytest.mark.anyio
-async def test_a_written_transaction_survives_a_crash_at_once(database: SQLiteDatabase, database_path: Path):
+async def test_a_committed_transaction_survives_a_crash_immediately_after(
+    database: SQLiteDatabase, database_path: Path
+):
     await database.write(add("ana"))
-    # What lies in the files now is what a machine finds that lost its power: nothing is checkpointed yet.
+    # The files now hold what a machine finds after a power loss: nothing has been checkpointed yet.
     after = SQLiteDatabase(copy_as_it_is(database_path))
     assert await after.read(names) == ["ana"]
     await after.close()
@@ -159,21 +161,21 @@ async def test_a_read_sees_one_snapshot_while_others_write(database: SQLiteDatab
 
 
 @pytest.mark.anyio
-async def test_four_reads_run_side_by_side(database: SQLiteDatabase):
+async def test_four_reads_run_in_parallel(database: SQLiteDatabase):
     barrier = threading.Barrier(4)
     waits = [database.read(lambda _connection: barrier.wait(timeout=10)) for _ in range(4)]
     assert sorted(await asyncio.gather(*waits)) == [0, 1, 2, 3]
 
 
 @pytest.mark.anyio
-async def test_writes_run_one_after_the_other_in_their_order(database: SQLiteDatabase):
+async def test_writes_run_one_after_another_in_order(database: SQLiteDatabase):
     await asyncio.gather(*(database.write(add(f"{n:02}", str(n))) for n in range(50)))
     inserted = await database.read(lambda c: list(c.scalars(select(login.c.user_id).order_by(login.c.name))))
     assert inserted == [str(n) for n in range(50)]
 
 
 @pytest.mark.anyio
-async def test_a_caller_that_gives_up_does_not_undo_a_write_that_has_begun(database: SQLiteDatabase):
+async def test_a_cancelled_caller_does_not_undo_a_write_that_has_started(database: SQLiteDatabase):
     begun, go_on = threading.Event(), threading.Event()
 
     def slow(connection: Connection) -> None:
@@ -192,9 +194,9 @@ async def test_a_caller_that_gives_up_does_not_undo_a_write_that_has_begun(datab
 
 
 @pytest.mark.anyio
-async def test_an_inline_read_runs_on_the_calling_thread_and_from_a_second_thread_elsewhere(database: SQLiteDatabase):
+async def test_an_inline_read_runs_on_the_calling_thread_and_the_next_one_on_another(database: SQLiteDatabase):
     assert await database.read_inline(lambda _connection: threading.current_thread()) is threading.current_thread()
-    await asyncio.sleep(0)  # a snapshot is held for one turn of the loop
+    await asyncio.sleep(0)  # a snapshot is held for one iteration of the event loop
     inside, go_on = threading.Event(), threading.Event()
 
     def stay(_connection: Connection) -> str:
@@ -212,7 +214,7 @@ async def test_an_inline_read_runs_on_the_calling_thread_and_from_a_second_threa
 
 
 @pytest.mark.anyio
-async def test_an_inline_read_that_meets_a_lock_is_repeated_on_a_reader_thread(database: SQLiteDatabase):
+async def test_an_inline_read_that_finds_a_lock_is_repeated_on_a_reader_thread(database: SQLiteDatabase):
     here = threading.current_thread()
 
     def busy_here(_connection: Connection) -> str:
@@ -224,7 +226,7 @@ async def test_an_inline_read_that_meets_a_lock_is_repeated_on_a_reader_thread(d
 
 
 @pytest.mark.anyio
-async def test_a_peek_at_half_of_a_result_keeps_no_snapshot_beyond_its_turn(
+async def test_a_partially_fetched_inline_read_keeps_no_snapshot_beyond_its_iteration(
     database: SQLiteDatabase, database_path: Path
 ):
     await database.write(lambda connection: [add(name)(connection) for name in "abc"])
@@ -237,24 +239,24 @@ async def test_a_peek_at_half_of_a_result_keeps_no_snapshot_beyond_its_turn(
 
 
 @pytest.mark.anyio
-async def test_whoever_waited_for_a_write_peeks_at_what_was_written(database: SQLiteDatabase):
+async def test_an_inline_read_after_a_write_sees_what_was_written(database: SQLiteDatabase):
     async def write_and_read_inline(name: str) -> bool:
         await database.write(add(name))
         return name in await database.read_inline(names)
 
-    async def peek_all_the_time() -> None:
+    async def read_inline_all_the_time() -> None:
         for _ in range(300):
             await database.read_inline(names)
             await asyncio.sleep(0)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(peek_all_the_time())
+        group.create_task(read_inline_all_the_time())
         seen = [group.create_task(write_and_read_inline(f"{number}")) for number in range(50)]
     assert all(task.result() for task in seen)
 
 
 @pytest.mark.anyio
-async def test_what_is_applied_is_durable_and_rolled_back_whole_where_it_fails(database: SQLiteDatabase):
+async def test_a_batch_is_durable_and_rolled_back_completely_on_failure(database: SQLiteDatabase):
     def add_and_fail(connection: Connection) -> None:
         add("ben")(connection)
         raise LookupError
@@ -266,7 +268,7 @@ async def test_what_is_applied_is_durable_and_rolled_back_whole_where_it_fails(d
 
 
 @pytest.mark.anyio
-async def test_applying_waits_its_turn_behind_another_process_without_holding_up_the_loop(
+async def test_a_batch_waits_for_another_process_without_blocking_the_event_loop(
     database: SQLiteDatabase, database_path: Path
 ):
     with closing(apsw.Connection(str(database_path))) as other:
@@ -281,7 +283,7 @@ async def test_applying_waits_its_turn_behind_another_process_without_holding_up
 
 
 @pytest.mark.anyio
-async def test_applying_and_writing_side_by_side_lose_nothing(database: SQLiteDatabase):
+async def test_concurrent_batches_and_writes_lose_nothing(database: SQLiteDatabase):
     async with asyncio.TaskGroup() as group:
         for number in range(100):
             group.create_task((database.commit_batch if number % 3 else database.write)(add(f"{number:03}")))
@@ -289,7 +291,7 @@ async def test_applying_and_writing_side_by_side_lose_nothing(database: SQLiteDa
 
 
 @pytest.mark.anyio
-async def test_who_gives_up_while_it_is_applied_leaves_the_writer_free(database: SQLiteDatabase):
+async def test_cancelling_a_batch_leaves_the_writer_free(database: SQLiteDatabase):
     given_up = asyncio.create_task(database.commit_batch(add("ana")))
     await asyncio.sleep(0)
     given_up.cancel()
@@ -298,7 +300,7 @@ async def test_who_gives_up_while_it_is_applied_leaves_the_writer_free(database:
 
 
 @pytest.mark.anyio
-async def test_after_closing_everything_is_refused_and_nothing_is_left_beside_the_file(
+async def test_after_closing_everything_is_refused_and_no_files_remain_beside_the_database(
     database: SQLiteDatabase, database_path: Path
 ):
     await database.write(add("ana"))
@@ -332,9 +334,7 @@ database.close_blocking()
 
 
 @pytest.mark.anyio
-async def test_several_processes_write_at_the_same_time_and_none_sees_a_lock(
-    database: SQLiteDatabase, database_path: Path
-):
+async def test_several_processes_write_concurrently_and_none_sees_a_lock(database: SQLiteDatabase, database_path: Path):
     arguments = [sys.executable, "-W", "error", "-c", WRITER, str(database_path)]
     others = [await asyncio.create_subprocess_exec(*arguments, name, "200") for name in ("one-", "two-")]
     written = 0
@@ -347,9 +347,7 @@ async def test_several_processes_write_at_the_same_time_and_none_sees_a_lock(
 
 
 @pytest.mark.anyio
-async def test_waiting_for_another_process_does_not_hold_up_the_event_loop(
-    database: SQLiteDatabase, database_path: Path
-):
+async def test_waiting_for_another_process_does_not_block_the_event_loop(database: SQLiteDatabase, database_path: Path):
     with closing(apsw.Connection(str(database_path))) as other:
         other.execute("BEGIN IMMEDIATE")
         waiting = asyncio.create_task(database.write(add("ana")))
@@ -361,7 +359,7 @@ async def test_waiting_for_another_process_does_not_hold_up_the_event_loop(
     assert await database.read_inline(names) == ["ana"]
 
 
-def test_a_lock_that_is_never_given_back_is_unavailable_after_the_timeout(database_path: Path):
+def test_a_lock_that_is_never_released_is_unavailable_after_the_timeout(database_path: Path):
     database = SQLiteDatabase(database_path, busy_timeout_ms=50)
     with closing(apsw.Connection(str(database_path))) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -401,7 +399,7 @@ def test_the_log_stays_small_while_readers_are_short(blocking_database: SQLiteDa
     assert max(sizes) <= 24 * MIB
 
 
-def test_a_reader_that_holds_a_snapshot_for_a_while_cannot_let_the_log_grow_beyond_64_mib(
+def test_a_reader_that_holds_a_snapshot_cannot_let_the_log_grow_beyond_64_mib(
     blocking_database: SQLiteDatabase, database_path: Path
 ):
     let_go = threading.Event()
@@ -422,7 +420,7 @@ def test_a_reader_that_holds_a_snapshot_for_a_while_cannot_let_the_log_grow_beyo
         load.result()
     assert largest <= 64 * MIB
     assert log_size(database_path) <= 64 * MIB
-    # The next turn of the log gives the room back.
+    # The next restart of the log gives the space back.
     for number in range(20):
         write_a_mebibyte(blocking_database, number)
     wait_until(lambda: log_size(database_path) <= 24 * MIB)
@@ -433,7 +431,7 @@ def test_a_reader_that_holds_a_snapshot_for_a_while_cannot_let_the_log_grow_beyo
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("code", [apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_WRITE, apsw.SQLITE_CORRUPT])
-async def test_a_failed_commit_stops_the_database_once_and_for_all(database_path: Path, code: int):
+async def test_a_failed_commit_stops_the_database_permanently(database_path: Path, code: int):
     reasons: SimpleQueue[str] = SimpleQueue()
     with faulty_disk() as disk:
         database = SQLiteDatabase(database_path, vfs=disk.vfs, on_failure=reasons.put)
@@ -444,11 +442,11 @@ async def test_a_failed_commit_stops_the_database_once_and_for_all(database_path
             disk.write_error = code
         begun = threading.Event()
 
-        def wait_for_company(connection: Connection) -> None:
+        def wait_for_others(connection: Connection) -> None:
             begun.wait(10)
             add("ben")(connection)
 
-        waiting = [database.write(wait_for_company), *(database.write(add(f"{n}")) for n in range(5))]
+        waiting = [database.write(wait_for_others), *(database.write(add(f"{n}")) for n in range(5))]
         gathered = asyncio.gather(*waiting, return_exceptions=True)
         await settle()
         begun.set()
@@ -456,31 +454,31 @@ async def test_a_failed_commit_stops_the_database_once_and_for_all(database_path
         assert [type(outcome) for outcome in outcomes] == [PlayheadError] * 6
         assert {outcome.code for outcome in outcomes if isinstance(outcome, PlayheadError)} == {Code.UNAVAILABLE}
 
-        # A disk that works again changes nothing: what it lost is lost.
+        # A disk that works again changes nothing: lost writes are lost.
         disk.sync_error = disk.write_error = None
         synced = disk.syncs
         for method in (database.read, database.read_inline, database.write):
             with pytest.raises(PlayheadError):
                 await method(names)
         await database.close()
-        assert disk.syncs == synced  # neither did closing checkpoint
+        assert disk.syncs == synced  # nor did closing checkpoint
     assert reasons.qsize() == 1
     assert apsw.mapping_result_codes[code & 0xFF] in reasons.get()
 
-    # The next process recovers by the log's checksums. What was acknowledged is there.
+    # The next process recovers by the log's checksums. Acknowledged writes are there.
     after = SQLiteDatabase(database_path)
     assert "ana" in await after.read(names)
     await after.close()
 
 
 @pytest.mark.anyio
-async def test_a_failure_that_the_function_swallows_stops_the_database_all_the_same(database_path: Path):
+async def test_a_failure_that_the_function_swallows_still_stops_the_database(database_path: Path):
     reasons: SimpleQueue[str] = SimpleQueue()
     with faulty_disk() as disk:
         database = SQLiteDatabase(database_path, vfs=disk.vfs, on_failure=reasons.put)
 
         def swallow(connection: Connection) -> str:
-            # More than the page cache holds, so that pages are written before the commit.
+            # More than the page cache can hold, so that pages are written before the commit.
             disk.write_error = apsw.SQLITE_IOERR_WRITE
             try:
                 for number in range(20):
@@ -509,7 +507,7 @@ def test_a_failed_checkpoint_stops_the_database(database_path: Path):
 
 
 @pytest.mark.anyio
-async def test_a_full_disk_refuses_and_saving_goes_on_when_there_is_room(database_path: Path):
+async def test_a_full_disk_refuses_saves_until_there_is_space_again(database_path: Path):
     reasons: SimpleQueue[str] = SimpleQueue()
     with faulty_disk() as disk:
         database = SQLiteDatabase(database_path, vfs=disk.vfs, on_failure=reasons.put)
@@ -528,7 +526,7 @@ async def test_a_full_disk_refuses_and_saving_goes_on_when_there_is_room(databas
 
 
 @pytest.mark.anyio
-async def test_a_damaged_file_stops_the_database_when_a_reader_meets_it(database_path: Path):
+async def test_a_damaged_file_stops_the_database_when_a_reader_finds_it(database_path: Path):
     database = SQLiteDatabase(database_path)
     await database.write(lambda connection: [add(f"{n:05}" * 20)(connection) for n in range(2000)])
     await database.close()
@@ -542,7 +540,7 @@ async def test_a_damaged_file_stops_the_database_when_a_reader_meets_it(database
 
 
 @pytest.mark.anyio
-async def test_an_error_of_the_service_passes_through(database: SQLiteDatabase):
+async def test_an_error_of_a_service_passes_through(database: SQLiteDatabase):
     def refuse(_connection: Connection) -> None:
         raise unavailable(7)
 
@@ -572,11 +570,11 @@ async def test_an_error_of_the_service_passes_through(database: SQLiteDatabase):
         ((3, 7, 0), False),
     ],
 )
-def test_versions_of_sqlite_that_can_corrupt_a_log_are_told_apart(version: tuple[int, ...], *, sound: bool):
+def test_sqlite_versions_that_can_corrupt_a_log_are_recognised(version: tuple[int, ...], *, sound: bool):
     assert is_wal_sound(version) is sound
 
 
-def test_the_library_at_hand_is_accepted():
+def test_the_installed_library_is_accepted():
     require_sound_library()
 
 
@@ -608,16 +606,16 @@ def test_the_file_system_of_a_folder_is_that_of_its_nearest_mount(folder: str, k
 
 
 @pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "fuse.sshfs", "fuse.rclone", "ceph"])
-def test_a_network_file_system_is_known_by_its_type(kind: str):
+def test_a_network_file_system_is_recognised_by_its_type(kind: str):
     assert is_network_filesystem(kind)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "zfs", "overlay", "tmpfs", "fuseblk", "fuse.mergerfs", None])
-def test_a_local_file_system_is_let_in(kind: str | None):
+def test_a_local_file_system_is_accepted(kind: str | None):
     assert not is_network_filesystem(kind)
 
 
-def test_a_file_that_is_missing_is_refused_with_its_name(tmp_path: Path):
+def test_a_missing_file_is_refused_with_its_name(tmp_path: Path):
     with pytest.raises(StorageRefused, match=r"playhead\.db"):
         SQLiteDatabase(tmp_path / "playhead.db")
     assert list(tmp_path.iterdir()) == []

@@ -67,13 +67,13 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 @pytest.fixture
 def connection(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
-        driver_of(connection).execute("PRAGMA foreign_keys = ON")  # has no effect inside a transaction
+        driver_of(connection).execute("PRAGMA foreign_keys = ON")  # has no effect within a transaction
         connection.execute(insert(shelf).values(id=1, name="top"))
         connection.commit()
         yield connection
 
 
-def test_the_module_is_a_db_api_of_level_2():
+def test_the_module_is_db_api_level_2():
     assert (apsw_dbapi.apilevel, apsw_dbapi.paramstyle, apsw_dbapi.threadsafety) == ("2.0", "qmark", 1)
     for name in ("InterfaceError", "DatabaseError"):
         assert issubclass(getattr(apsw_dbapi, name), apsw_dbapi.Error)
@@ -168,13 +168,13 @@ def test_an_error_has_its_db_api_class_and_sqlites_code(
         (apsw.SQLITE_NOLFS, apsw_dbapi.NotSupportedError),
     ],
 )
-def test_a_result_code_has_its_class(original: int, expected: type[Exception]):
+def test_a_result_code_maps_to_its_class(original: int, expected: type[Exception]):
     error = apsw_dbapi.translated(apsw.exception_for(original))
     assert type(error) is expected
     assert (error.code, error.extended_code) == (original & 0xFF, original)
 
 
-def test_a_file_that_is_no_database_is_a_database_error(tmp_path: Path):
+def test_a_file_that_is_not_a_database_is_a_database_error(tmp_path: Path):
     path = tmp_path / "letter.db"
     path.write_text("Dear reader, this is a letter. " * 50)
     connection = apsw_dbapi.connect(str(path))
@@ -185,7 +185,7 @@ def test_a_file_that_is_no_database_is_a_database_error(tmp_path: Path):
     assert connection.damage is not None
 
 
-def test_what_is_closed_refuses_to_work():
+def test_closed_connections_and_cursors_refuse_to_work():
     connection = apsw_dbapi.connect(":memory:")
     connection.close()
     connection.close()
@@ -199,17 +199,17 @@ def test_what_is_closed_refuses_to_work():
         (apsw.SQLITE_IOERR_READ, True),
         (apsw.SQLITE_CORRUPT_INDEX, True),
         (apsw.SQLITE_FULL, False),
-        (apsw.SQLITE_IOERR_SHMSIZE, False),  # a full disk, met by the wal-index
+        (apsw.SQLITE_IOERR_SHMSIZE, False),  # a full disk, noticed at the wal-index
         (apsw.SQLITE_BUSY, False),
     ],
 )
-def test_a_connection_remembers_only_what_makes_the_file_untrustworthy(code: int, *, damaging: bool):
+def test_a_connection_remembers_only_errors_that_make_the_file_untrustworthy(code: int, *, damaging: bool):
     connection = apsw_dbapi.connect(":memory:")
     connection.failed(apsw.exception_for(code))
     assert (connection.damage is not None) is damaging
 
 
-def test_an_expected_error_is_no_damage(connection: Connection):
+def test_an_expected_error_does_not_count_as_damage(connection: Connection):
     with pytest.raises(exc.IntegrityError):
         connection.execute(insert(shelf).values(id=1, name="x"))
     assert connection.connection.dbapi_connection.damage is None
@@ -224,7 +224,7 @@ def test_a_result_without_rows_still_has_its_columns(connection: Connection):
     assert result.all() == []
 
 
-def test_types_come_back_as_they_went_in(connection: Connection):
+def test_types_survive_a_round_trip(connection: Connection):
     values = ("ünï🎬", b"\x00\xff", 2**63 - 1, -(2**63), 0.1, None, "a\0b")
     columns = ", ".join("?" * len(values))
     assert tuple(connection.exec_driver_sql(f"SELECT {columns}", values).one()) == values
@@ -234,7 +234,7 @@ def test_types_come_back_as_they_went_in(connection: Connection):
     assert connection.execute(select(table)).one() == (b"\x00\x01", True)
 
 
-def test_rows_are_fetched_one_by_one_in_parts_and_all(connection: Connection):
+def test_rows_are_fetched_one_by_one_in_chunks_and_all_together(connection: Connection):
     cursor = connection.connection.cursor()
     cursor.execute("SELECT value FROM json_each('[1,2,3,4,5,6]')")
     assert cursor.fetchone() == (1,)
@@ -253,7 +253,7 @@ def test_the_number_of_changed_rows_is_exact(connection: Connection):
     connection.execute(insert(book), [{"id": n, "shelf_id": 1, "title": f"{n}"} for n in range(5)])
     assert connection.execute(update(book).where(book.c.id < 3).values(read=True)).rowcount == 3
     assert connection.execute(update(book).where(book.c.id > 99).values(read=True)).rowcount == 0
-    # The books that go with it by cascade are not counted.
+    # The books that are deleted by cascade are not counted.
     assert connection.execute(delete(shelf)).rowcount == 1
     assert connection.scalar(select(func.count()).select_from(book)) == 0
 
@@ -285,7 +285,7 @@ def test_an_upsert_with_a_condition_returns_only_what_it_wrote(connection: Conne
 # Transactions
 
 
-def test_a_transaction_is_a_real_one(engine: Engine, connection: Connection):
+def test_transactions_are_isolated_and_rolled_back(engine: Engine, connection: Connection):
     connection.execute(insert(shelf).values(id=5, name="five"))
     assert not driver_of(connection).get_autocommit()
     with engine.connect() as other:
@@ -306,13 +306,13 @@ def test_a_savepoint_is_rolled_back_alone(connection: Connection):
     assert connection.scalars(select(shelf.c.id).order_by(shelf.c.id)).all() == [1, 5]
 
 
-def test_tables_are_made_and_unmade_within_a_transaction(connection: Connection):
+def test_tables_are_created_and_dropped_within_a_transaction(connection: Connection):
     connection.execute(text("CREATE TABLE brief (id INTEGER)"))
     connection.rollback()
     assert not inspect(connection).has_table("brief")
 
 
-def test_with_autocommit_every_statement_stands_alone(engine: Engine):
+def test_with_autocommit_every_statement_is_a_transaction(engine: Engine):
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(insert(shelf).values(id=8, name="eight"))
         assert driver_of(connection).get_autocommit()
@@ -324,7 +324,7 @@ def test_with_autocommit_every_statement_stands_alone(engine: Engine):
         assert not driver_of(connection).get_autocommit()
 
 
-def test_a_result_that_nobody_fetches_holds_no_snapshot(engine: Engine):
+def test_an_unfetched_result_holds_no_snapshot(engine: Engine):
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(insert(shelf), [{"name": f"{n}"} for n in range(3)])
         result = connection.execute(select(shelf))

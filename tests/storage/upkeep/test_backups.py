@@ -1,4 +1,4 @@
-"""The folder of backups: what counts as one, what making one needs, and what a failure leaves."""
+"""The folder of backups: what counts as a backup, what making one needs, and what a failure leaves."""
 
 import shutil
 from contextlib import closing
@@ -20,7 +20,7 @@ NAME = backup_name(NOW)
 
 
 def go_on() -> None:
-    """Nobody wants the copy to end."""
+    """Never cancel the copy."""
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_a_backup_is_one_private_file_in_a_private_folder(folder: BackupFolder):
         assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
-def test_other_files_and_folders_are_no_backups(folder: BackupFolder):
+def test_other_files_and_folders_do_not_count_as_backups(folder: BackupFolder):
     folder.make(NOW, go_on)
     (folder.folder / "holiday.jpg").write_bytes(b"")
     (folder.folder / backup_name(Instant(0))).mkdir()
@@ -66,7 +66,7 @@ def test_backups_are_found_oldest_first_and_removed_by_name(folder: BackupFolder
     assert folder.find() == [newer]
 
 
-def test_what_a_process_that_was_killed_has_left_goes_with_the_next_backup(folder: BackupFolder):
+def test_leftovers_of_a_killed_process_are_removed_by_the_next_backup(folder: BackupFolder):
     folder.folder.mkdir()
     for suffix in ("", "-journal"):
         (folder.folder / f"{backup_name(Instant(0))}.partial{suffix}").write_bytes(b"half")
@@ -83,14 +83,14 @@ def test_a_folder_outside_the_data_folder_must_exist(database_path: Path, tmp_pa
     assert not folder.folder.exists()
 
 
-def test_a_file_in_the_place_of_the_folder_is_told(folder: BackupFolder):
+def test_a_file_in_place_of_the_folder_is_reported(folder: BackupFolder):
     folder.folder.write_bytes(b"")
     assert "is missing" in fault(folder)
     with pytest.raises(StorageRefused, match="cannot be read"):
         folder.find()
 
 
-def test_a_damaged_database_is_told_and_makes_no_backup(folder: BackupFolder):
+def test_a_damaged_database_is_reported_and_not_backed_up(folder: BackupFolder):
     content = bytearray(folder.database.read_bytes())
     content[4096 * 2 :] = b"\x55" * (len(content) - 4096 * 2)
     folder.database.write_bytes(content)
@@ -98,7 +98,7 @@ def test_a_damaged_database_is_told_and_makes_no_backup(folder: BackupFolder):
     assert files(folder) == []
 
 
-def test_a_copy_that_is_no_longer_wanted_leaves_nothing(folder: BackupFolder):
+def test_a_cancelled_copy_leaves_no_files(folder: BackupFolder):
     def end() -> None:
         raise KeyboardInterrupt
 
@@ -107,7 +107,7 @@ def test_a_copy_that_is_no_longer_wanted_leaves_nothing(folder: BackupFolder):
     assert files(folder) == []
 
 
-def test_a_copy_during_which_the_log_grows_too_long_is_given_up_before_saves_have_to_wait(folder: BackupFolder):
+def test_a_copy_is_abandoned_before_the_growing_log_delays_saves(folder: BackupFolder):
     server = SQLiteDatabase(folder.database)
     rows = [{"name": f"{number:01000}", "user_id": "u"} for number in range(20_000)]
     server.write_blocking(lambda c: c.execute(insert(login), rows) and None)
@@ -115,7 +115,7 @@ def test_a_copy_during_which_the_log_grows_too_long_is_given_up_before_saves_hav
 
     def save_much() -> None:
         with log.open("ab") as grown:
-            grown.truncate(1024 * 1024 * 1024)  # takes no room itself
+            grown.truncate(1024 * 1024 * 1024)  # takes no space itself
 
     try:
         with pytest.raises(StorageRefused, match="So much was saved during the copy"):
@@ -125,10 +125,10 @@ def test_a_copy_during_which_the_log_grows_too_long_is_given_up_before_saves_hav
     assert files(folder) == []
 
 
-def test_a_disk_without_room_for_a_copy_and_a_margin_is_not_filled(folder: BackupFolder):
+def test_a_disk_without_space_for_a_copy_and_a_margin_is_not_filled(folder: BackupFolder):
     free = shutil.disk_usage(folder.database.parent).free
     with folder.database.open("ab") as grown:
-        grown.truncate(free)  # takes no room itself
+        grown.truncate(free)  # takes no space itself
     assert "MiB free, and a backup needs" in fault(folder)
     assert files(folder) == []
 

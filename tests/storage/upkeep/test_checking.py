@@ -1,4 +1,4 @@
-"""What a check of the store finds: nothing in a sound one, and every rule's breach with its table, key and remedy."""
+"""The check of the store: no findings in a sound one, and every violation with its table, key and remedy."""
 
 # ruff: noqa: S608 - statements are put together from the constants below
 
@@ -86,15 +86,15 @@ def check(path: Path) -> list[IntegrityFault]:
     return list(check_file(path, lambda _done, _total: None))
 
 
-def test_nothing_is_wrong_with_a_sound_database(path: Path):
+def test_a_sound_database_has_no_findings(path: Path):
     assert check(path) == []
 
 
-def test_nothing_is_wrong_with_an_empty_database(database_path: Path):
+def test_an_empty_database_has_no_findings(database_path: Path):
     assert check(database_path) == []
 
 
-def test_how_far_it_is_grows_up_to_all_of_it(path: Path):
+def test_progress_grows_to_100_percent(path: Path):
     told: list[tuple[int, int]] = []
     list(check_file(path, lambda done, total: told.append((done, total))))
     assert told == [(number + 1, len(told)) for number in range(len(told))]
@@ -173,14 +173,14 @@ _OF_MOVIE = f"user_id={ANNA}, item_id={MOVIE}"
         (f"UPDATE item SET library_id = '{OTHER}' WHERE kind = 'show'", "item", SHOW, "leads to no row of library"),
     ],
 )
-def test_a_broken_rule_is_found_with_its_table_and_key(path: Path, sql: str, table: str, key: str, words: str):
+def test_a_violated_rule_is_found_with_its_table_and_key(path: Path, sql: str, table: str, key: str, words: str):
     spoil(path, sql)
     found = [fault for fault in check(path) if fault.table == table and key in fault.key and words in fault.text]
     assert len(found) == 1, check(path)
     assert found[0].remedy
 
 
-def test_thousands_of_faults_are_cut_short(path: Path):
+def test_thousands_of_findings_are_truncated(path: Path):
     spoil(
         path,
         "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 3000) "
@@ -205,7 +205,7 @@ def test_thousands_of_faults_are_cut_short(path: Path):
         ("UPDATE list_state SET dropped_at = 1", "list_state", _OF_MOVIE, "only shows"),
     ],
 )
-def test_a_broken_rule_is_found_on_postgresql_as_well(
+def test_a_violated_rule_is_found_on_postgresql_as_well(
     server: PostgresDatabase, postgres_url: str, sql: str, table: str, key: str, words: str
 ):
     assert list(check_server(postgres_url, lambda _done, _total: None)) == []
@@ -214,7 +214,7 @@ def test_a_broken_rule_is_found_on_postgresql_as_well(
     assert table in [fault.table for fault in found if key in fault.key and words in fault.text]
 
 
-def test_damaged_pages_are_found_and_nothing_more_is_asked(database_path: Path):
+def test_damaged_pages_are_found_and_end_the_check(database_path: Path):
     path = database_path
     numbers = "WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 20000)"
     spoil(path, f"INSERT INTO sign_in_failure {numbers} SELECT n, 'here', '{OTHER}', 1 FROM number")
@@ -226,7 +226,7 @@ def test_damaged_pages_are_found_and_nothing_more_is_asked(database_path: Path):
     assert all("restore the newest backup" in fault.remedy for fault in faults)
 
 
-def test_what_is_no_database_of_ours_is_told(tmp_path: Path):
+def test_a_foreign_or_missing_database_is_reported(tmp_path: Path):
     letter = tmp_path / "letter.db"
     letter.write_text("Dear reader, this is a letter. " * 50)
     assert ["cannot be read" in fault.text for fault in check(letter)] == [True]
@@ -234,6 +234,6 @@ def test_what_is_no_database_of_ours_is_told(tmp_path: Path):
     assert ["no database of Playhead's" in fault.text for fault in check(tmp_path / "photos.db")] == [True]
 
 
-def test_a_database_of_another_schema_is_not_judged_by_ours(path: Path):
+def test_a_database_with_another_schema_is_not_checked(path: Path):
     spoil(path, "UPDATE alembic_version SET version_num = '9999'")
     assert ["the schema is 9999" in fault.text for fault in check(path)] == [True]

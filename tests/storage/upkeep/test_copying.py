@@ -1,4 +1,4 @@
-"""Copies of a database in use: of one moment, whole, checked, and never in the way of whoever writes."""
+"""Copies of a database in use: one snapshot, verified, and never in the way of writers."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -21,7 +21,7 @@ def target(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(database_path: Path) -> Iterator[SQLiteDatabase]:
-    """Somebody who has the database open, and writes."""
+    """A process that has the database open, and writes."""
     opened = SQLiteDatabase(database_path)
     yield opened
     opened.close_blocking()
@@ -33,7 +33,7 @@ def ask(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def fill(server: SQLiteDatabase) -> None:
-    """Write 20,000 rows, some forty megabytes, in parts: so the log is emptied between them."""
+    """Write 20,000 rows, some forty megabytes, in parts, so that the log is checkpointed in between."""
     for first in range(0, 20_000, 2_000):
         rows = [{"name": f"{number:01000}", "user_id": "u"} for number in range(first, first + 2_000)]
         server.write_blocking(lambda connection, rows=rows: connection.execute(insert(login), rows) and None)
@@ -50,7 +50,7 @@ def letter(path: Path) -> Path:
     return path
 
 
-def test_a_backup_holds_what_is_still_in_the_log_and_is_one_private_file(
+def test_a_backup_contains_uncheckpointed_writes_and_is_one_private_file(
     server: SQLiteDatabase, database_path: Path, target: Path
 ):
     server.write_blocking(lambda c: c.execute(insert(login).values(name="anna", user_id="u")) and None)
@@ -61,7 +61,7 @@ def test_a_backup_holds_what_is_still_in_the_log_and_is_one_private_file(
     assert [entry.name for entry in target.parent.iterdir() if entry.name.startswith("copy")] == ["copy.db"]
 
 
-def test_a_backup_is_of_one_moment_and_those_who_write_go_on(server: SQLiteDatabase, database_path: Path, target: Path):
+def test_a_backup_is_one_snapshot_and_writers_continue(server: SQLiteDatabase, database_path: Path, target: Path):
     fill(server)
     steps: list[tuple[int, int]] = []
 
@@ -78,7 +78,7 @@ def test_a_backup_is_of_one_moment_and_those_who_write_go_on(server: SQLiteDatab
     assert ask(database_path, "SELECT count(*) FROM login") == [(20_000 + len(steps),)]
 
 
-def test_a_file_that_exists_is_replaced_only_when_told_so(database_path: Path, target: Path):
+def test_an_existing_file_is_replaced_only_on_request(database_path: Path, target: Path):
     letter(target)
     before = target.read_bytes()
     assert "exists already" in refusal(database_path, target)
@@ -88,12 +88,12 @@ def test_a_file_that_exists_is_replaced_only_when_told_so(database_path: Path, t
 
 
 @pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-def test_the_database_is_never_written_over_itself(database_path: Path, suffix: str):
+def test_a_database_is_never_copied_over_itself(database_path: Path, suffix: str):
     with pytest.raises(StorageRefused, match="the database itself"):
         back_up(database_path, database_path.with_name(database_path.name + suffix), force=True)
 
 
-def test_what_cannot_be_backed_up_is_told_and_leaves_nothing(database_path: Path, target: Path, tmp_path: Path):
+def test_a_failed_backup_is_reported_and_leaves_no_files(database_path: Path, target: Path, tmp_path: Path):
     assert "no database" in refusal(tmp_path / "nothing.db", target)
     assert "a folder" in refusal(database_path, tmp_path)
     assert "cannot be written" in refusal(database_path, tmp_path / "nowhere" / "copy.db")
@@ -101,7 +101,7 @@ def test_what_cannot_be_backed_up_is_told_and_leaves_nothing(database_path: Path
     assert not target.exists()
 
 
-def test_a_damaged_database_is_not_backed_up_over_a_good_copy(
+def test_a_backup_of_a_damaged_database_does_not_replace_a_good_copy(
     server: SQLiteDatabase, database_path: Path, target: Path
 ):
     fill(server)

@@ -1,4 +1,4 @@
-"""What can be said of a database from outside, by which doctor judges: a file, or a server."""
+"""What doctor learns about a database from outside: a file, or a server."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -32,7 +32,7 @@ def stock(connection: Connection) -> None:
 # A file
 
 
-def test_of_a_file_its_schema_newest_time_and_folders_are_told(database_path: Path):
+def test_schema_newest_time_and_folders_of_a_file_are_read(database_path: Path):
     database = SQLiteDatabase(database_path)
     database.write_blocking(stock)
     found = inspect_file(database_path)  # while it is in use, and its rows are still in the log
@@ -44,7 +44,7 @@ def test_of_a_file_its_schema_newest_time_and_folders_are_told(database_path: Pa
     assert inspect_file(database_path).log_size == 0
 
 
-def test_where_there_is_no_file_nothing_is_wrong(tmp_path: Path):
+def test_a_missing_file_is_not_a_fault(tmp_path: Path):
     found = inspect_file(tmp_path / "later" / "playhead.db")
     assert not found.exists
     assert (found.revision, found.fault, found.size) == (None, None, 0)
@@ -53,7 +53,7 @@ def test_where_there_is_no_file_nothing_is_wrong(tmp_path: Path):
 @pytest.mark.parametrize(
     ("content", "words"), [(b"no database " * 1000, "not a database"), (b"SQLite format 3\0" + b"\1" * 5000, "")]
 )
-def test_why_a_file_cannot_be_read_is_told(tmp_path: Path, content: bytes, words: str):
+def test_the_reason_why_a_file_cannot_be_read_is_reported(tmp_path: Path, content: bytes, words: str):
     path = tmp_path / "playhead.db"
     path.write_bytes(content)
     found = inspect_file(path)
@@ -67,13 +67,13 @@ def test_why_a_file_cannot_be_read_is_told(tmp_path: Path, content: bytes, words
 
 @pytest.fixture
 def url(cluster: Cluster) -> Iterator[str]:
-    """An empty database of its own, for what must not be done to the one that tests share."""
+    """A new empty database, for changes that must not reach the one that tests share."""
     name = f"inspected-{next(_numbers)}"
     yield cluster.create(name)
     cluster.run_sql(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def test_of_a_server_its_version_settings_and_connections_are_told(postgres_url: str):
+def test_version_settings_and_connections_of_a_server_are_read(postgres_url: str):
     database = PostgresDatabase(postgres_url)
     database.write_blocking(stock)
     found = inspect_server(postgres_url)
@@ -83,25 +83,25 @@ def test_of_a_server_its_version_settings_and_connections_are_told(postgres_url:
     assert int(found.version.partition(".")[0]) >= 13
     assert found.is_new_enough
     assert not found.is_read_only
-    assert found.unsafe_settings == ("fsync", "full_page_writes")  # as the tests' cluster is told to
+    assert found.unsafe_settings == ("fsync", "full_page_writes")  # as the cluster of the tests is configured
     assert 0 < found.connections_free < found.connections_max == 200
     assert found.clock is not None
     assert found.newest_at == NEWEST
     assert found.library_folders == ("/srv/films",)
 
 
-def test_an_empty_database_of_a_server_is_no_fault(url: str):
+def test_an_empty_database_of_a_server_is_not_a_fault(url: str):
     found = inspect_server(url)
     assert (found.revision, found.fault) == (None, None)
 
 
-def test_a_database_of_somebody_else_is(url: str):
+def test_a_database_of_another_program_is_a_fault(url: str):
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE theirs (id integer)")
     assert inspect_server(url).fault == "it is no database of Playhead's"
 
 
-def test_a_database_that_takes_no_writes_is_told_to_be_read_only(cluster: Cluster, url: str):
+def test_a_read_only_database_is_reported_as_such(cluster: Cluster, url: str):
     cluster.run_sql(f'ALTER DATABASE "{url.rpartition("/")[2]}" SET default_transaction_read_only = on')
     assert inspect_server(url).is_read_only
 
@@ -109,7 +109,7 @@ def test_a_database_that_takes_no_writes_is_told_to_be_read_only(cluster: Cluste
 @pytest.mark.parametrize(
     "url", ["postgresql://anna:secret@127.0.0.1:1/playhead", "postgresql://anna:secret@127.0.0.1:port/playhead"]
 )
-def test_why_a_server_is_not_reached_is_told_without_the_password(url: str):
+def test_the_reason_why_a_server_is_unreachable_is_reported_without_the_password(url: str):
     found = inspect_server(url)
     assert found.fault
     assert "secret" not in f"{found}"

@@ -1,4 +1,4 @@
-"""Moving an installation to another database: every row, compared, or none; each way between the engines."""
+"""Moving an installation to another database: all rows, compared, or none; in each direction between the engines."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,14 +22,14 @@ from postgres import Cluster
 from world import stock_library
 
 ANNA = "55555555-5555-4555-8555-555555555555"
-MANY = 4500  # more than are read at once
+MANY = 4500  # more than one chunk of a read
 NAMES = ["anna", "Änne", "ärger", "a b", "zoë", "ʒ", "😀", "-", "_", "A", "a'b"]
 
 _numbers = count(1)
 
 
 def stock(connection: Connection) -> None:
-    """Rows in every table, with all that is hard: shows and their episodes, nothing, large numbers, any letters."""
+    """Rows in every table, with the difficult cases: shows and their episodes, nulls, large numbers, any letters."""
     connection.execute(
         insert(schema.account).values(id=ANNA, name="Anna", role="admin", password_hash="-", created_at=1)
     )
@@ -103,7 +103,7 @@ def read_all(connection: Connection) -> dict[str, list[tuple[Any, ...]]]:
 
 
 class Place:
-    """A database on either engine, which is there only once somebody has made it."""
+    """A database on either engine, which does not exist before something creates it."""
 
     def __init__(self, place: Path | str) -> None:
         self.place = place
@@ -149,7 +149,7 @@ def source(engine: str, database_path: Path, fresh: Callable[[], str]) -> Place:
 
 @pytest.fixture
 def fresh(cluster: Cluster) -> Iterator[Callable[[], str]]:
-    """Makes empty databases of PostgreSQL's, whose locale sorts otherwise than SQLite does."""
+    """Creates empty PostgreSQL databases with a locale that sorts differently from SQLite."""
     made: list[str] = []
 
     def make() -> str:
@@ -167,12 +167,12 @@ def fresh(cluster: Cluster) -> Iterator[Callable[[], str]]:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def target(request: pytest.FixtureRequest, tmp_path: Path, fresh: Callable[[], str]) -> Place:
-    """Where nothing is yet."""
+    """An empty target."""
     return Place(tmp_path / "new" / "moved.db" if request.param == "sqlite" else fresh())
 
 
 def silent(_done: int, _total: int) -> None:
-    """Show nothing."""
+    """Show no progress."""
 
 
 def refusal(source: Place, target: Place) -> str:
@@ -181,7 +181,7 @@ def refusal(source: Place, target: Place) -> str:
     return str(caught.value)
 
 
-def test_every_row_is_moved_and_the_source_stays_as_it_is(source: Place, target: Place):
+def test_all_rows_are_moved_and_the_source_stays_unchanged(source: Place, target: Place):
     before = source.rows()
     assert all(before.values())
     shown: list[tuple[int, int]] = []
@@ -196,7 +196,7 @@ def test_every_row_is_moved_and_the_source_stays_as_it_is(source: Place, target:
     assert shown[-1] == (2 * moved, 2 * moved)
 
 
-def test_a_copy_is_of_one_moment(source: Place, target: Place):
+def test_a_copy_is_one_snapshot(source: Place, target: Place):
     before = source.rows()
     database = source.open()
 
@@ -211,7 +211,7 @@ def test_a_copy_is_of_one_moment(source: Place, target: Place):
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_target_with_anything_in_it_is_refused_and_stays_as_it_is(source: Place, target: Place):
+def test_a_target_with_any_rows_is_refused_and_stays_unchanged(source: Place, target: Place):
     move(source.place, target.place, silent)
     target.run("DELETE FROM progress")
     before = target.rows()
@@ -220,7 +220,7 @@ def test_a_target_with_anything_in_it_is_refused_and_stays_as_it_is(source: Plac
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_database_on_which_a_server_was_only_started_is_empty(source: Place, fresh: Callable[[], str]):
+def test_a_database_on_which_a_server_has_only_started_counts_as_empty(source: Place, fresh: Callable[[], str]):
     target = Place(fresh())
     migrations.upgrade(str(target.place))
     setup = {"hash": "0" * 64, "id": an_id(1), "user_id": an_id(2), "kind": "setup", "name": "", "created_at": 1}
@@ -231,14 +231,14 @@ def test_a_database_on_which_a_server_was_only_started_is_empty(source: Place, f
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_source_of_another_schema_is_refused_and_nothing_is_made(source: Place, target: Place):
+def test_a_source_with_another_schema_is_refused_and_no_target_is_created(source: Place, target: Place):
     source.run("UPDATE alembic_version SET version_num = '0001'")
     assert "db upgrade" in refusal(source, target)
     if isinstance(target.place, Path):
         assert not target.place.exists()
 
 
-def test_where_there_is_no_database_that_is_told_without_a_password(target: Place, cluster: Cluster, tmp_path: Path):
+def test_a_missing_database_is_reported_without_a_password(target: Place, cluster: Cluster, tmp_path: Path):
     assert "no database" in refusal(Place(tmp_path / "nothing.db"), target)
     assert not (tmp_path / "nothing.db").exists()
     told = refusal(Place(f"postgresql://postgres:secret@127.0.0.1:{cluster.port}/nowhere"), target)
@@ -248,7 +248,7 @@ def test_where_there_is_no_database_that_is_told_without_a_password(target: Plac
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_row_that_the_other_engine_cannot_hold_leaves_the_target_empty(source: Place, fresh: Callable[[], str]):
+def test_a_row_that_the_other_engine_cannot_store_leaves_the_target_empty(source: Place, fresh: Callable[[], str]):
     source.write(
         lambda connection: connection.execute(insert(schema.login).values(name="nul\0", user_id=ANNA)) and None
     )
@@ -257,7 +257,9 @@ def test_a_row_that_the_other_engine_cannot_hold_leaves_the_target_empty(source:
     assert not any(target.rows().values())
 
 
-def test_a_row_that_comes_out_otherwise_is_told_and_leaves_nothing(source: Place, fresh: Callable[[], str]):
+def test_a_row_that_differs_after_the_copy_is_reported_and_leaves_the_target_empty(
+    source: Place, fresh: Callable[[], str]
+):
     target = Place(fresh())
     migrations.upgrade(str(target.place))
     target.run(

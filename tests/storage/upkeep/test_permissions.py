@@ -26,7 +26,7 @@ def make(path: Path, mode: int) -> Path:
 
 
 @pytest.mark.usefixtures("umask")
-def test_folder_database_backups_and_credentials_become_their_owners_only(tmp_path: Path):
+def test_folder_database_backups_and_credentials_become_private_to_their_owner(tmp_path: Path):
     data = tmp_path / "data"
     names = ["playhead.db", "playhead.db-wal", "playhead.db.backup-0003-20251108T220000Z", "demo.json", "backups/a.db"]
     files = [make(data / name, 0o644) for name in names]
@@ -41,7 +41,7 @@ def test_folder_database_backups_and_credentials_become_their_owners_only(tmp_pa
     assert find_wide(paths) == []
 
 
-def test_of_a_database_elsewhere_only_its_own_files_are_changed(tmp_path: Path):
+def test_only_its_own_files_change_around_a_database_elsewhere(tmp_path: Path):
     data, database = tmp_path / "data", tmp_path / "shared" / "films.db"
     data.mkdir()
     own = [make(database.with_name(f"films.db{end}"), 0o664) for end in ("", "-wal", "-shm", ".backup-0003-x")]
@@ -54,7 +54,7 @@ def test_of_a_database_elsewhere_only_its_own_files_are_changed(tmp_path: Path):
     assert (mode_of(others), mode_of(database.parent), mode_of(backups)) == (0o644, 0o755, 0o755)
 
 
-def test_a_symbolic_link_does_not_change_what_it_leads_to(tmp_path: Path):
+def test_the_target_of_a_symbolic_link_is_not_changed(tmp_path: Path):
     data, elsewhere = tmp_path / "data", make(tmp_path / "film.mkv", 0o644)
     data.mkdir()
     (data / "film.mkv").symlink_to(elsewhere)
@@ -63,7 +63,7 @@ def test_a_symbolic_link_does_not_change_what_it_leads_to(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("umask")
-def test_a_private_file_is_its_owners_only_even_where_a_wider_one_was(tmp_path: Path):
+def test_a_private_file_stays_private_when_it_replaces_a_readable_one(tmp_path: Path):
     for path in (tmp_path / "new.jsonl", make(tmp_path / "old.jsonl", 0o666)):
         with open_private(path) as target:
             target.write(b"history")

@@ -1,4 +1,4 @@
-"""Restoring: the backup is checked first, what it replaces is kept, and who uses the database is not overrun."""
+"""Restoring: the backup is checked first, the replaced files are kept, and a database in use is left alone."""
 
 import errno
 import shutil
@@ -52,14 +52,14 @@ def data(migrated_file: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(data: Path) -> Path:
-    """A database in which bert is."""
+    """A database that contains bert."""
     add(data / "playhead.db", "bert")
     return data / "playhead.db"
 
 
 @pytest.fixture
 def backup(migrated_file: Path, tmp_path: Path) -> Path:
-    """A backup in which anna is."""
+    """A backup that contains anna."""
     source = Path(shutil.copy(migrated_file, tmp_path / "before.db"))
     add(source, "anna")
     back_up(source, tmp_path / "backup.db")
@@ -67,7 +67,7 @@ def backup(migrated_file: Path, tmp_path: Path) -> Path:
 
 
 def refusal(database: Path, backup: Path) -> str:
-    """Why a restore is refused; it must leave the folder as it was."""
+    """Return why a restore is refused; it must leave the folder unchanged."""
     before = {entry.name: entry.read_bytes() for entry in database.parent.iterdir() if entry.is_file()}
     with pytest.raises(StorageRefused) as caught:
         restore(database, backup, now=NOW)
@@ -76,7 +76,7 @@ def refusal(database: Path, backup: Path) -> str:
     return str(caught.value)
 
 
-def test_the_backup_is_there_and_what_was_there_is_kept(database: Path, backup: Path):
+def test_the_backup_replaces_the_database_and_the_old_one_is_kept(database: Path, backup: Path):
     restored = restore(database, backup, now=NOW)
     assert names(database) == {"anna"}
     assert restored.kept == database.with_name(KEPT)
@@ -89,13 +89,13 @@ def test_the_backup_is_there_and_what_was_there_is_kept(database: Path, backup: 
     assert names(backup) == {"anna"}
 
 
-def test_what_a_server_that_was_killed_has_left_in_the_log_is_kept_too(data: Path, backup: Path, tmp_path: Path):
+def test_the_log_of_a_killed_server_is_kept_too(data: Path, backup: Path, tmp_path: Path):
     running = tmp_path / "running"
     running.mkdir()
     shutil.copy(data / "playhead.db", running / "playhead.db")
     server = SQLiteDatabase(running / "playhead.db")
     server.write_blocking(lambda c: c.execute(insert(login).values(name="carl", user_id="u")) and None)
-    for name in ("playhead.db", "playhead.db-wal"):  # as a loss of power would leave it
+    for name in ("playhead.db", "playhead.db-wal"):  # as a power loss would leave it
         shutil.copy(running / name, data / name)
     server.close_blocking()
     restored = restore(data / "playhead.db", backup, now=NOW)
@@ -105,7 +105,7 @@ def test_what_a_server_that_was_killed_has_left_in_the_log_is_kept_too(data: Pat
     assert files(data) == {"playhead.db", KEPT}
 
 
-def test_a_new_folder_gets_the_backup_and_nothing_is_kept(backup: Path, tmp_path: Path):
+def test_a_new_folder_gets_the_backup_and_there_is_nothing_to_keep(backup: Path, tmp_path: Path):
     database = tmp_path / "new" / "playhead.db"
     assert restore(database, backup, now=NOW).kept is None
     assert names(database) == {"anna"}
@@ -124,7 +124,7 @@ def test_a_database_that_sqlite_cannot_read_is_kept_with_its_log_and_replaced(da
     assert files(data) == {"playhead.db", KEPT, f"{KEPT}-wal"}
 
 
-def test_a_log_without_its_database_does_not_touch_what_is_restored(data: Path, backup: Path):
+def test_a_log_without_its_database_does_not_affect_the_restored_one(data: Path, backup: Path):
     (data / "playhead.db").unlink()
     (data / "playhead.db-wal").write_bytes(b"log" * 100)
     restore(data / "playhead.db", backup, now=NOW)
@@ -132,14 +132,14 @@ def test_a_log_without_its_database_does_not_touch_what_is_restored(data: Path, 
     assert files(data) == {"playhead.db", f"{KEPT}-wal"}
 
 
-def test_two_restores_in_one_second_keep_two(database: Path, backup: Path):
+def test_two_restores_within_a_second_keep_both_old_databases(database: Path, backup: Path):
     first, second = restore(database, backup, now=NOW), restore(database, backup, now=NOW)
     assert second.kept == database.with_name(f"{KEPT}-2")
     assert first.kept is not None
     assert names(first.kept) == {"bert"}
 
 
-def test_where_files_have_only_one_name_the_old_database_is_copied(database: Path, backup: Path):
+def test_without_hard_links_the_old_database_is_copied(database: Path, backup: Path):
     def refuse(_source: Path, _target: Path) -> None:
         raise OSError(errno.EPERM, "no links here")
 
@@ -150,7 +150,7 @@ def test_where_files_have_only_one_name_the_old_database_is_copied(database: Pat
     assert files(database.parent) == {"playhead.db", KEPT}
 
 
-def test_a_database_behind_a_link_is_replaced_where_it_lies(database: Path, backup: Path, tmp_path: Path):
+def test_a_database_behind_a_symbolic_link_is_replaced_at_its_target(database: Path, backup: Path, tmp_path: Path):
     link = tmp_path / "link.db"
     link.symlink_to(database)
     restored = restore(link, backup, now=NOW)
@@ -159,14 +159,14 @@ def test_a_database_behind_a_link_is_replaced_where_it_lies(database: Path, back
     assert restored.kept == database.with_name(KEPT)
 
 
-def test_it_is_refused_while_a_server_or_a_command_uses_the_folder(database: Path, backup: Path):
+def test_a_restore_is_refused_while_a_server_or_a_command_uses_the_folder(database: Path, backup: Path):
     with lock_shared(database):
         assert "Stop it first" in refusal(database, backup)
     assert names(database) == {"bert"}
 
 
 @pytest.mark.parametrize("mode", ["WAL", "DELETE"])
-def test_it_is_refused_while_another_program_writes_the_database(database: Path, backup: Path, mode: str):
+def test_a_restore_is_refused_while_another_program_writes_the_database(database: Path, backup: Path, mode: str):
     with closing(apsw.Connection(str(database))) as other:
         other.execute(f"PRAGMA journal_mode = {mode}")
         other.execute("BEGIN IMMEDIATE")
@@ -174,7 +174,7 @@ def test_it_is_refused_while_another_program_writes_the_database(database: Path,
     assert names(database) == {"bert"}
 
 
-def test_nobody_opens_the_database_while_it_is_restored(database: Path, backup: Path):
+def test_the_database_cannot_be_opened_during_a_restore(database: Path, backup: Path):
     refused: list[str] = []
 
     def try_to_open(_done: int, _total: int) -> None:
@@ -195,7 +195,7 @@ def write(content: bytes) -> Callable[[Path], None]:
 
 
 def damage(path: Path) -> None:
-    """Overwrite a page in the midst of an index, which the first look does not see."""
+    """Overwrite a page in the middle of an index, which the quick check does not see."""
     page = ask(path, "SELECT rootpage FROM sqlite_schema WHERE name = 'sqlite_autoindex_login_1' OR name = 'login'")
     content = bytearray(path.read_bytes())
     start = (int(str(page[0][0])) - 1) * 4096
@@ -223,7 +223,7 @@ def make_foreign(path: Path) -> None:
         (damage, "is damaged"),
     ],
 )
-def test_a_backup_that_is_none_is_refused_and_nothing_is_changed(
+def test_an_invalid_backup_is_refused_and_nothing_changes(
     database: Path, backup: Path, change: Callable[[Path], None], words: str
 ):
     change(backup)
@@ -231,24 +231,24 @@ def test_a_backup_that_is_none_is_refused_and_nothing_is_changed(
     assert names(database) == {"bert"}
 
 
-def test_the_database_itself_and_its_log_are_no_backups(database: Path):
+def test_the_database_itself_and_its_log_do_not_count_as_backups(database: Path):
     assert "is the database itself" in refusal(database, database)
 
 
-def test_a_folder_that_cannot_be_written_is_told(database: Path, backup: Path):
+def test_a_folder_without_write_permission_is_reported(database: Path, backup: Path):
     (database.parent / "playhead.db.restored.partial").mkdir()
     assert "cannot be used" in refusal(database, backup)
     assert names(database) == {"bert"}
 
 
-def test_what_a_restore_that_was_killed_has_left_is_no_obstacle(database: Path, backup: Path):
+def test_leftovers_of_a_killed_restore_are_no_obstacle(database: Path, backup: Path):
     (database.parent / "playhead.db.restored").write_bytes(b"half")
     (database.parent / "playhead.db.restored.partial").write_bytes(b"half")
     restore(database, backup, now=NOW)
     assert files(database.parent) == {"playhead.db", KEPT}
 
 
-def test_the_second_name_that_it_has_left_is_taken_away(database: Path):
+def test_the_second_name_left_by_a_killed_restore_is_removed(database: Path):
     database.with_name(KEPT).hardlink_to(database)
     other = database.with_name("playhead.db.replaced-20240101T000000Z")
     shutil.copy(database, other)
