@@ -159,15 +159,21 @@ def test_plays_are_found_without_reading_the_others_of_the_item(stocked: Databas
     stocked.write_blocking(add_plays(*range(1000)))
 
     def explain(connection: Connection) -> str:
-        statement = playback.FIND_PLAYS.sql(connection)
-        values = dict(zip(("user_id", "item_id", "first", "last"), span(5, 6), strict=True))
+        values = span(5, 6)
+        statements: list[str] = []
         if connection.dialect.name == "postgresql":
-            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
-            arrays = {name: [value] for name, value in values.items()}
-            rows = connection.exec_driver_sql(f"EXPLAIN {statement}", arrays).all()
-        else:
-            rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(values.values())).all()
-        return str(rows)
+            playback.find_plays(connection, [values])
+            [[name]] = connection.execute(
+                text("SELECT name FROM pg_prepared_statements WHERE statement LIKE '%unnest%play.watched_at%'")
+            )
+            connection.execute(text("SET LOCAL enable_seqscan = off"))
+            arrays = ", ".join(f"'{{{value}}}'" for value in values)
+            return str(connection.execute(text(f'EXPLAIN EXECUTE "{name}"({arrays})')).all())
+        driver = connection.connection.dbapi_connection.driver
+        driver.exec_trace = lambda _cursor, sql, _values: statements.append(sql) or True
+        playback.find_plays(connection, [values])
+        driver.exec_trace = None
+        return str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statements[0]}", values).all())
 
     assert "ix_play_user_id_item_id_watched_at" in stocked.read_blocking(explain)
 

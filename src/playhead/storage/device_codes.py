@@ -71,7 +71,7 @@ _DECIDED = Prepared(
 
 def list_decided(connection: Connection) -> list[DeviceDecision]:
     """Return what was decided about requests that are kept."""
-    found = _DECIDED.rows(connection, since=0)
+    found = _DECIDED.rows(connection, [(0,)])
     return [DeviceDecision(code_hash, user_id, redeemed_at is not None) for code_hash, user_id, redeemed_at in found]
 
 

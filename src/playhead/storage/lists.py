@@ -193,7 +193,7 @@ def recent(
 
     Movies that cannot have a card are omitted; see `domain.lists.find_candidates`.
     """
-    rows = _RECENT.rows(connection, user_id=user_id, is_admin=int(is_admin), since=since, before=before)
+    rows = _RECENT.rows(connection, [(int(is_admin), user_id, since, before)])
     return [ItemState(*row) for row in rows]
 
 
@@ -220,7 +220,7 @@ def _episodes_of(
     found: dict[ItemId, list[ItemState]] = {show_id: [] for show_id in show_ids}
     if not show_ids:
         return found
-    for row in statement.each(connection, [(int(is_admin), show_id, user_id) for show_id in show_ids]):
+    for row in statement.rows(connection, [(int(is_admin), show_id, user_id) for show_id in show_ids]):
         found[row[1]].append(ItemState(*row))
     return found
 

@@ -32,7 +32,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
-from playhead.storage.engine.database import ConnectionCache, Prepared, PreparedMany, Row, connection_cache
+from playhead.storage.engine.database import ConnectionCache, Prepared, Row, connection_cache
 from playhead.storage.schema import Id, account, item, kept_position, library_access, play, progress
 
 Key = tuple[UserId, ItemId]
@@ -130,7 +130,7 @@ _keys = (
 _of_these_users = account.c.id == func.any(bindparam("user_id", type_=postgresql.ARRAY(Id)))
 
 # One row per key, stored or not. The join starts at account, so that a distributed engine can route it.
-_LOAD = PreparedMany(
+_LOAD = Prepared(
     select(account.c.role, *_COLUMNS)
     .select_from(select(null()).subquery("one"))
     .outerjoin(account, account.c.id == bindparam("user_id"))
@@ -140,7 +140,7 @@ _LOAD = PreparedMany(
         and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
     )
     .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == item.c.id)),
-    select(account.c.role, *_COLUMNS, _keys.c.place)
+    together=select(account.c.role, *_COLUMNS, _keys.c.place)
     .select_from(_keys)
     .join(account, account.c.id == _keys.c.user_id)
     .outerjoin(item, item.c.id == _keys.c.item_id)
@@ -174,9 +174,9 @@ def _values(table: Table) -> dict[str, BindParameter[Any]]:
     return {column.name: bindparam(column.name) for column in table.c}
 
 
-_STORE = PreparedMany(
+_STORE = Prepared(
     _upsert(sqlite.insert(progress).values(_values(progress))),
-    _upsert(postgresql.insert(progress).from_select(list(progress.c), _from_json(progress))).returning(
+    together=_upsert(postgresql.insert(progress).from_select(list(progress.c), _from_json(progress))).returning(
         progress.c.user_id, progress.c.item_id
     ),
 )
@@ -205,7 +205,7 @@ _play_within = (
     .offset(_ZERO)
     .lateral("within")
 )
-FIND_PLAYS = PreparedMany(
+_FIND_PLAYS = Prepared(
     select(play.c.user_id, play.c.item_id, play.c.watched_at)
     .where(
         play.c.user_id == bindparam("user_id"),
@@ -214,7 +214,7 @@ FIND_PLAYS = PreparedMany(
     )
     .limit(_ENOUGH_PLAYS)
     .offset(_ZERO),
-    select(_spans.c.user_id, _spans.c.item_id, _play_within.c.watched_at).select_from(
+    together=select(_spans.c.user_id, _spans.c.item_id, _play_within.c.watched_at).select_from(
         _spans.join(_play_within, true())
     ),
 )
@@ -235,13 +235,17 @@ _counted_plays = (
     .correlate(_keys)
     .subquery("some_plays")
 )
-_COUNT_PLAYS = PreparedMany(
+_COUNT_PLAYS = Prepared(
     select(type_coerce(bindparam("user_id"), Text), type_coerce(bindparam("item_id"), Text), func.count()).select_from(
         _some_plays_of_key
     ),
-    select(_keys.c.user_id, _keys.c.item_id, select(func.count()).select_from(_counted_plays).scalar_subquery()),
+    together=select(
+        _keys.c.user_id, _keys.c.item_id, select(func.count()).select_from(_counted_plays).scalar_subquery()
+    ),
 )
-_ADD_PLAYS = PreparedMany(insert(play).values(_values(play)), insert(play).from_select(list(play.c), _from_json(play)))
+_ADD_PLAYS = Prepared(
+    insert(play).values(_values(play)), together=insert(play).from_select(list(play.c), _from_json(play))
+)
 _TAKE_BACK_PLAYS = Prepared(
     delete(play).where(
         play.c.user_id == bindparam("user_id"),
@@ -302,7 +306,7 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]
     looked_up = dict(zip(new, _LOAD.look_up(connection, new), strict=True)) if new else {}
     for key, row in looked_up.items():
         _remember(memory, key, row)
-    rows = iter(_LOAD_PROGRESS.each(connection, [key for key, facts in recalled if facts is not None]))
+    rows = iter(_LOAD_PROGRESS.rows(connection, [key for key, facts in recalled if facts is not None]))
     return [
         _known(looked_up[key]) if facts is None else SaveLookup(*facts, _progress(next(rows)))
         for key, facts in recalled
@@ -317,7 +321,7 @@ def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> li
     """
     if not changed:
         return []
-    stored = _STORE.run_telling(connection, [(*key, *value) for key, value in changed])
+    stored = _STORE.run_returning(connection, [(*key, *value) for key, value in changed])
     return [] if stored is None else [key for key, _ in changed if key not in stored]
 
 
@@ -330,7 +334,7 @@ def find_plays(
     """
     plays: dict[Key, list[Instant]] = {}
     if spans:
-        for user_id, item_id, watched_at in FIND_PLAYS.rows(connection, spans):
+        for user_id, item_id, watched_at in _FIND_PLAYS.rows(connection, spans):
             plays.setdefault((user_id, item_id), []).append(watched_at)
     return plays
 
@@ -344,7 +348,7 @@ def count_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
 
 def list_following(connection: Connection, item_ids: Sequence[ItemId]) -> list[tuple[ItemId, ItemId]]:
     """Return pairs of an episode and another one after it in the same file, for those of the given episodes."""
-    return [(first, following) for first, following in _LIST_FOLLOWING.each(connection, [(id_,) for id_ in item_ids])]
+    return [(first, following) for first, following in _LIST_FOLLOWING.rows(connection, [(id_,) for id_ in item_ids])]
 
 
 def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant | None, str]]) -> None:
@@ -356,7 +360,7 @@ def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str,
 def take_back_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, Instant]]) -> None:
     """Remove the automatic plays with these times."""
     if plays:
-        _TAKE_BACK_PLAYS.run_each(connection, plays)
+        _TAKE_BACK_PLAYS.run(connection, plays)
 
 
 def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, str, KeptPoint]], most: int) -> None:
@@ -364,7 +368,7 @@ def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, s
     if not points:
         return
     kept: dict[Key, list[tuple[str, int, Instant]]] = {(user_id, item_id): [] for user_id, item_id, _, _ in points}
-    for user_id, item_id, *row in _LIST_KEPT.each(connection, [*kept]):
+    for user_id, item_id, *row in _LIST_KEPT.rows(connection, [*kept]):
         kept[user_id, item_id].append((row[0], row[1], row[2]))
     new: list[Row] = []
     for user_id, item_id, point_id, point in points:
@@ -373,9 +377,9 @@ def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, s
             there.append((point_id, point.position_ms, point.kept_at))
             new.append((user_id, item_id, point_id, *point))
     too_old = [(*key, old_id) for key, there in kept.items() for old_id, _, _ in there[: max(0, len(there) - most)]]
-    _ADD_KEPT.run_each(connection, new)
+    _ADD_KEPT.run(connection, new)
     if too_old:
-        _REMOVE_KEPT.run_each(connection, too_old)
+        _REMOVE_KEPT.run(connection, too_old)
 
 
 _ROLES = {role.value: role for role in Role}

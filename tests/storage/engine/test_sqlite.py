@@ -41,7 +41,7 @@ ADD = Prepared(insert(login).values(name=bindparam("name"), user_id=bindparam("u
 
 
 def add(name: str, user_id: str = "u") -> Callable[[Connection], None]:
-    return lambda connection: ADD.run_each(connection, [(name, user_id)]) and None
+    return lambda connection: ADD.run(connection, [(name, user_id)]) and None
 
 
 def names(connection: Connection) -> list[str]:

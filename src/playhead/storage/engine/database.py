@@ -4,7 +4,7 @@ Knows no engine: `sqlite.py` and `postgres.py` implement this interface. The fun
 nor roll back, and never keep the connection.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from operator import itemgetter
 from typing import Any, Protocol, TypeVar, cast
 
@@ -12,7 +12,6 @@ import msgspec
 from sqlalchemy import ClauseElement, Connection, Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.selectable import ReturnsRows
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -148,92 +147,14 @@ class Direct(Protocol):
         """Execute, and return the number of changed rows."""
         ...
 
-    def each(self, sql: str, many: Iterable[Any]) -> list[Row]:
+    def each(self, sql: str, many: Sequence[Any]) -> list[Row]:
         """Execute once for each of the parameters, and return the rows of all, in their order."""
         ...
 
-    def run_each(self, sql: str, many: Iterable[Any]) -> int:
+    def run_each(self, sql: str, many: Sequence[Any]) -> int:
         """Execute once for each of the parameters, and return the number of changed rows in all."""
         ...
 
-
-_Convert = Callable[[Any], Any]
-
-
-class _Plan:
-    """A statement compiled for one dialect: the text, and how values go in and come out."""
-
-    def __init__(self, statement: ClauseElement, dialect: Dialect) -> None:
-        compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
-        if compiled.post_compile_params or compiled.literal_execute_params:
-            raise TypeError("a prepared statement has no expanding parameters: hand lists in as JSON")
-        binds = {name: bind for bind, name in compiled.bind_names.items()}
-        self.sql = str(compiled)
-        # Set as long as the dialect has its driver, and only such dialects have connections.
-        self.failure = cast("type[Exception]", cast("Any", dialect.dbapi).Error)
-        self._required = frozenset(name for name, bind in binds.items() if bind.required)
-        self._constants = {name: bind.effective_value for name, bind in binds.items() if not bind.required}
-        processors = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
-        self._processors = [(name, convert) for name, convert in processors.items() if convert]
-        self._arrange = _arrangement(compiled)
-        self.spread = _spreading(compiled)
-        self.gather = _gathering(compiled)
-        columns = statement.exported_columns if isinstance(statement, ReturnsRows) else ()
-        results = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-        self._results = [(index, convert) for index, convert in enumerate(results) if convert]
-
-    def bind(self, parameters: dict[str, Any]) -> Any:  # noqa: ANN401 - a tuple or a mapping, as the driver wants
-        if parameters.keys() != self._required:
-            raise TypeError(f"the statement takes {sorted(self._required)}, not {sorted(parameters)}")
-        if self._constants:
-            parameters |= self._constants
-        for name, convert in self._processors:
-            parameters[name] = convert(parameters[name])
-        return self._arrange(parameters)
-
-    def decode(self, row: Row) -> Row:
-        values = list(row)
-        for index, convert in self._results:
-            values[index] = convert(values[index])
-        return tuple(values)
-
-    @property
-    def plain(self) -> bool:
-        """Whether rows can be handed on as they come from the driver."""
-        return not self._results
-
-
-def _arrangement(compiled: SQLCompiler) -> Callable[[Mapping[str, Any]], Any]:
-    # How the driver wants the values: by name, or as a tuple in which a parameter stands once for each of its uses.
-    if not compiled.positional:
-        return lambda parameters: parameters
-    order = compiled.positiontup or []
-    if len(order) > 1:
-        return itemgetter(*order)
-    return lambda parameters: tuple(parameters[name] for name in order)
-
-
-def _spreading(compiled: SQLCompiler) -> Callable[[Sequence[Row]], Iterable[Any]]:
-    # As `_arrangement`, for rows whose values stand in the order of the parameters' first use.
-    names = list(dict.fromkeys(compiled.bind_names.values()))
-    if not compiled.positional:
-        return lambda many: [dict(zip(names, row, strict=True)) for row in many]
-    order = compiled.positiontup or []
-    places = [names.index(name) for name in order]
-    if places == list(range(len(names))):
-        return lambda many: many
-    return lambda many: map(itemgetter(*places), many)
-
-
-def _gathering(compiled: SQLCompiler) -> Callable[[Sequence[Row]], Any]:
-    # All rows as one set of parameters, by name.
-    names = list(dict.fromkeys(compiled.bind_names.values()))
-    if names == ["rows"]:
-        return lambda many: {"rows": _encode(many).decode()}
-    return lambda many: dict(zip(names, map(list, zip(*many, strict=True)), strict=True))
-
-
-_encode = msgspec.json.Encoder().encode
 
 _UNBOUND: tuple[Connection | None, Any, Any] = (None, None, None)
 
@@ -241,164 +162,150 @@ _UNBOUND: tuple[Connection | None, Any, Any] = (None, None, None)
 class Prepared:
     """A Core statement that is compiled once per dialect and then executed directly on the driver.
 
-    For hot statements, where Core's execution costs more than the query. Values are passed by the names of the
-    statement's `bindparam`s; lists are passed as JSON (`func.json_each(bindparam("keys"))`), because an expanding IN
-    cannot be compiled once. If the engines need different statements, `of_dialect` names the others:
-    `Prepared(sqlite, postgresql=…)`. Rows are plain tuples, converted by the column types as in Core; a `type_coerce`
-    to a driver type (Integer for Boolean) avoids that. Errors are the same `sqlalchemy.exc` classes as Core's.
+    For hot statements, where Core's execution costs more than the query. It takes rows of values, in the order in which
+    the statement first names its `bindparam`s, and returns plain tuples; neither are converted, so that columns whose
+    type the engines represent differently need a `type_coerce` (Integer for Boolean). Constants are literals in the
+    text. Errors are the same `sqlalchemy.exc` classes as Core's; a statement that cannot be prepared raises TypeError.
 
-    Runs in the connection's current transaction and begins none: use it inside `Database.read`, `write` or
-    `read_inline`.
+    A statement runs once per row of values, which is best for an engine in the same process. `postgresql` is the
+    statement of that engine where it needs another one. `together` is that of PostgreSQL if it runs once for all rows,
+    which saves round trips: its parameters of the same names are arrays, one per column; or, if its only parameter is
+    `rows`, that is one JSON text, an array of arrays.
+
+    Runs in the connection's current transaction and begins none: use it inside `Database.read`, `write`, `read_inline`
+    or `commit_batch`. There is one method per question: `one` row or none, the `rows` of many keys, a `look_up` of one
+    row per key, and `run` and `run_returning` for changes.
     """
 
-    def __init__(self, statement: ClauseElement, **of_dialect: ClauseElement) -> None:
+    def __init__(
+        self,
+        statement: ClauseElement,
+        *,
+        postgresql: ClauseElement | None = None,
+        together: ClauseElement | None = None,
+    ) -> None:
         self._statement = statement
-        self._of_dialect = of_dialect
+        self._postgresql = postgresql if together is None else together
+        self._has_together = together is not None
         self._plans: dict[str, _Plan] = {}
         self._bound = _UNBOUND
 
-    def sql(self, connection: Connection) -> str:
-        """Return the text that the driver gets; for tests and for EXPLAIN."""
-        return self._plan(connection).sql
-
-    def rows(self, connection: Connection, /, **parameters: Any) -> list[Row]:  # noqa: ANN401 - what the columns hold
-        """Execute, and return all rows. Raises TypeError unless exactly the statement's parameters are given."""
-        plan = self._plans.get(connection.dialect.driver) or self._plan(connection)
-        values = plan.bind(parameters)
-        try:
-            rows = _direct(connection).rows(plan.sql, values)
-        except plan.failure as error:
-            raise _wrapped(connection, plan, error) from error
-        return rows if plan.plain else [plan.decode(row) for row in rows]
-
     def one(self, connection: Connection, values: Row) -> Row | None:
-        """Execute for one row of values, and return the only row, or None. Otherwise as `each`."""
-        rows = self.each(connection, (values,))
+        """Return the only row for these values, or None."""
+        rows = self.rows(connection, (values,))
         return rows[0] if rows else None
 
-    def each(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
-        """Execute once for each of `many`, and return all rows in order, unconverted.
+    def rows(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
+        """Return the rows for each of `many`: in their order, but with `together` in no order."""
+        known, plan, direct = self._bound
+        if known is not connection:
+            plan, direct = self._bind(connection)
+        try:
+            if plan.is_together:
+                return direct.rows(plan.sql, plan.arrange(many)) if many else []
+            return direct.each(plan.sql, plan.arrange(many))
+        except plan.failure as error:
+            raise self._failed(connection, plan, error) from error
 
-        Values are in the order in which the statement first names its parameters, and are not converted.
+    def look_up(self, connection: Connection, many: Sequence[Row]) -> Sequence[Row | None]:
+        """Return one row for each of `many`, in their order; None where `together` has none.
+
+        The statement must find exactly one row for each. `together` may leave rows out, and returns the place of each,
+        counted from 1, in an additional last column.
         """
+        rows = self.rows(connection, many)
+        if not self._runs_together(connection):
+            return rows
+        found: list[Row | None] = [None] * len(many)
+        for row in rows:
+            found[row[-1] - 1] = row
+        return found
+
+    def run(self, connection: Connection, many: Sequence[Row]) -> int:
+        """Execute for each of `many`; return the number of rows changed in all."""
         known, plan, direct = self._bound
         if known is not connection:
             plan, direct = self._bind(connection)
         try:
-            return direct.each(plan.sql, plan.spread(many))
+            if plan.is_together:
+                return direct.run(plan.sql, plan.arrange(many))
+            return direct.run_each(plan.sql, plan.arrange(many))
         except plan.failure as error:
-            self._bound = _UNBOUND  # the connection may be a broken one, which is opened anew
-            raise _wrapped(connection, plan, error) from error
+            raise self._failed(connection, plan, error) from error
 
-    def run_each(self, connection: Connection, many: Sequence[Row]) -> int:
-        """Execute once for each of `many`; return the number of rows changed in all. Otherwise as `each`."""
-        known, plan, direct = self._bound
-        if known is not connection:
-            plan, direct = self._bind(connection)
-        try:
-            return direct.run_each(plan.sql, plan.spread(many))
-        except plan.failure as error:
-            self._bound = _UNBOUND
-            raise _wrapped(connection, plan, error) from error
+    def run_returning(self, connection: Connection, many: Sequence[Row]) -> Collection[Row] | None:
+        """Execute for each of `many`; return what `together` returns of the changed rows, or None if all were changed.
 
-    def all_at_once(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
-        """Execute once, with the columns of `many` as arrays or all of it as JSON; see `PreparedMany`."""
-        known, plan, direct = self._bound
-        if known is not connection:
-            plan, direct = self._bind(connection)
-        try:
-            return direct.rows(plan.sql, plan.gather(many))
-        except plan.failure as error:
-            self._bound = _UNBOUND
-            raise _wrapped(connection, plan, error) from error
+        Raises RuntimeError where the statement alone does not change all: its engine lets nobody else write between
+        reading a row and changing it.
+        """
+        if self._runs_together(connection):
+            changed = self.rows(connection, many)
+            return None if len(changed) == len(many) else frozenset(changed)
+        if self.run(connection, many) != len(many):
+            raise RuntimeError("rows were changed that this transaction had not read")
+        return None
 
-    def run_at_once(self, connection: Connection, many: Sequence[Row]) -> int:
-        """Execute once as `all_at_once` does; return the number of rows changed."""
-        known, plan, direct = self._bound
-        if known is not connection:
-            plan, direct = self._bind(connection)
-        try:
-            return direct.run(plan.sql, plan.gather(many))
-        except plan.failure as error:
-            self._bound = _UNBOUND
-            raise _wrapped(connection, plan, error) from error
+    def _runs_together(self, connection: Connection) -> bool:
+        return self._has_together and connection.dialect.name == "postgresql"
 
-    def _bind(self, connection: Connection) -> tuple[_Plan, Direct]:
+    def _bind(self, connection: Connection) -> "tuple[_Plan, Direct]":
         # The last connection is remembered as one value, so that threads that alternate take nothing from each other.
-        plan, direct = self._plan(connection), _direct(connection)
+        plan, direct = self._plan(connection), cast("Direct", connection.connection.dbapi_connection)
         self._bound = (connection, plan, direct)
         return plan, direct
 
-    def _plan(self, connection: Connection) -> _Plan:
+    def _plan(self, connection: Connection) -> "_Plan":
         # Two threads may both compile a statement at first; they come to the same result.
         dialect = connection.dialect
         plan = self._plans.get(dialect.driver)
         if plan is None:
-            statement = self._of_dialect.get(dialect.name, self._statement)
-            plan = self._plans[dialect.driver] = _Plan(statement, dialect)
+            other = self._postgresql if dialect.name == "postgresql" else None
+            statement = self._statement if other is None else other
+            plan = _Plan(statement, dialect, is_together=self._runs_together(connection))
+            self._plans[dialect.driver] = plan
         return plan
 
-
-def _direct(connection: Connection) -> Direct:
-    return cast("Direct", connection.connection.dbapi_connection)
-
-
-def _wrapped(connection: Connection, plan: _Plan, error: Exception) -> BaseException:
-    # Parameters are hidden as everywhere in storage: among them are hashes of passwords and tokens.
-    return DBAPIError.instance(
-        plan.sql, None, error, plan.failure, hide_parameters=True, dialect=connection.dialect, ismulti=False
-    )
+    def _failed(self, connection: Connection, plan: "_Plan", error: Exception) -> BaseException:
+        self._bound = _UNBOUND  # the connection may be a broken one, which is opened anew
+        # Parameters are hidden as everywhere in storage: among them are hashes of passwords and tokens.
+        return DBAPIError.instance(
+            plan.sql, None, error, plan.failure, hide_parameters=True, dialect=connection.dialect, ismulti=False
+        )
 
 
-class PreparedMany:
-    """A Core statement for many rows of values, executed as suits the engine.
+class _Plan:
+    """A statement compiled for one dialect: its text, and how the driver wants the values of many rows."""
 
-    `each` runs once per row, which is best for an engine in the same process. Across a network `together` runs once for
-    all rows: its parameters of the same names are arrays, one per column; or, if its only parameter is `rows`, that is
-    one JSON text, an array of arrays. `together` is for PostgreSQL.
-    """
+    def __init__(self, statement: ClauseElement, dialect: Dialect, *, is_together: bool) -> None:
+        compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            raise TypeError("a prepared statement has no expanding parameters: run it once per key")
+        if not all(bind.required for bind in compiled.bind_names):
+            raise TypeError("a prepared statement has no constants as parameters: write them as literals")
+        self.sql = str(compiled)
+        self.is_together = is_together
+        # Set as long as the dialect has its driver, and only such dialects have connections.
+        self.failure = cast("type[Exception]", cast("Any", dialect.dbapi).Error)
+        names = list(dict.fromkeys(compiled.bind_names.values()))
+        self.arrange = _gathering(names) if is_together else _spreading(names, compiled)
 
-    def __init__(self, each: ClauseElement, together: ClauseElement) -> None:
-        self._each = Prepared(each)
-        self._together = Prepared(together)
 
-    def sql(self, connection: Connection) -> str:
-        """Return the text that the driver gets; for tests and for EXPLAIN."""
-        return (self._together if connection.dialect.name == "postgresql" else self._each).sql(connection)
+def _spreading(names: list[str], compiled: SQLCompiler) -> Callable[[Sequence[Row]], Any]:
+    # One set of parameters per row: by name, or a tuple in which a value stands once for each use of its parameter.
+    if not compiled.positional:
+        return lambda many: [dict(zip(names, row, strict=True)) for row in many]
+    places = [names.index(name) for name in compiled.positiontup or []]
+    if places == list(range(len(names))):
+        return lambda many: many
+    return lambda many: [*map(itemgetter(*places), many)]
 
-    def look_up(self, connection: Connection, many: Sequence[Row]) -> list[Row | None]:
-        """Return one row for each of `many`, in their order; None where `together` has none.
 
-        `each` must find exactly one row. `together` may leave rows out, and tells the place of each, counted from 1, in
-        an additional last column.
-        """
-        if connection.dialect.name != "postgresql":
-            return [*self._each.each(connection, many)]
-        found: list[Row | None] = [None] * len(many)
-        for row in self.rows(connection, many):
-            found[row[-1] - 1] = row
-        return found
+_encode = msgspec.json.Encoder().encode
 
-    def rows(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
-        """Return the rows of all, in no order."""
-        if connection.dialect.name != "postgresql":
-            return self._each.each(connection, many)
-        return self._together.all_at_once(connection, many) if many else []
 
-    def run_telling(self, connection: Connection, many: Sequence[Row]) -> Collection[Row] | None:
-        """Run, and return what `together` returns of the rows that it changed; None where it changed all.
-
-        Raises RuntimeError where `each` does not change all: its engine lets nobody write between a look and a change.
-        """
-        if connection.dialect.name == "postgresql":
-            told = self._together.all_at_once(connection, many)
-            return None if len(told) == len(many) else frozenset(told)
-        if self._each.run_each(connection, many) != len(many):
-            raise RuntimeError("rows were changed that were not looked at in this transaction")
-        return None
-
-    def run(self, connection: Connection, many: Sequence[Row]) -> int:
-        """Return the number of rows changed in all."""
-        if connection.dialect.name != "postgresql":
-            return self._each.run_each(connection, many)
-        return self._together.run_at_once(connection, many)
+def _gathering(names: list[str]) -> Callable[[Sequence[Row]], Any]:
+    # All rows as one set of parameters, by name.
+    if names == ["rows"]:
+        return lambda many: {"rows": _encode(many).decode()}
+    return lambda many: dict(zip(names, map(list, zip(*many, strict=True)), strict=True))
