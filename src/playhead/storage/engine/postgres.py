@@ -6,7 +6,7 @@ Knows no tables. Several processes share one database; none locks another out. S
 import asyncio
 import time
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -101,8 +101,10 @@ class PsycopgConnection(psycopg.Connection[Row]):
         """See Direct.run."""
         return self.execute(_text(sql), parameters, prepare=True).rowcount
 
-    def each(self, sql: str, many: Iterable[Any]) -> list[Row]:
+    def each(self, sql: str, many: Sequence[Any]) -> list[Row]:
         """See Direct.each. All are sent before the first answer is waited for."""
+        if len(many) == 1:  # the pipeline that many of them share costs more than a query
+            return self.rows(sql, many[0])
         rows: list[Row] = []
         with self.cursor() as cursor:
             cursor.executemany(_text(sql), many, returning=True)
@@ -112,8 +114,10 @@ class PsycopgConnection(psycopg.Connection[Row]):
                     break
         return rows
 
-    def run_each(self, sql: str, many: Iterable[Any]) -> int:
-        """See Direct.run_each."""
+    def run_each(self, sql: str, many: Sequence[Any]) -> int:
+        """See Direct.run_each. As `each`."""
+        if len(many) == 1:
+            return self.run(sql, many[0])
         with self.cursor() as cursor:
             cursor.executemany(_text(sql), many)
             return cursor.rowcount
