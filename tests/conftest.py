@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from playhead.config import Settings
@@ -15,6 +16,10 @@ from playhead.storage.migrations.upgrade import upgrade
 from postgres import Cluster, empty
 
 ENGINES = ("sqlite", "postgresql")
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("playhead", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("playhead")
 
 # Whoever asks for one of these starts a PostgreSQL server.
 _POSTGRES_FIXTURES = {"cluster", "durable_cluster", "migrated_url", "postgres_url"}

@@ -388,4 +388,4 @@ class History(RuleBasedStateMachine):
 
 
 TestHistory = History.TestCase
-TestHistory.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+TestHistory.settings = settings(max_examples=150, stateful_step_count=50)

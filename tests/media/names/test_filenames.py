@@ -66,7 +66,7 @@ PIECES = st.sampled_from(
 NAMES = st.lists(PIECES, min_size=1, max_size=8).map("".join) | st.text(min_size=1, max_size=60)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(NAMES, min_size=1, max_size=4), st.sampled_from(LibraryKind))
 def test_every_path_is_an_item_with_a_title_or_none(names: list[str], library: LibraryKind):
     parsed = parse(PurePosixPath("/".join(name.replace("/", "") for name in names) + ".mkv"), library)
