@@ -1,4 +1,4 @@
-"""Accounts on a real database. Passwords are hashed with little memory, so that a test does not wait for them."""
+"""Accounts on a real database. Passwords are hashed with little memory to keep the tests fast."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
@@ -39,7 +39,7 @@ DAY_MS = 86_400_000
 
 
 class CountingDatabase:
-    """A database that counts what is asked of it, may be full, and can be overtaken before a look-up comes back."""
+    """A database that counts queries, can be full, and can be changed before a look-up returns."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -73,7 +73,7 @@ class CountingDatabase:
 
 
 class Process:
-    """One server process: its accounts, and what they were built of. Several may share one database."""
+    """One server process: its accounts, and the parts that they were built from. Several may share one database."""
 
     def __init__(
         self, database: Database, passwords: Passwords, clock: Clock, ids: Ids, numbers: Iterator[int]
@@ -127,7 +127,7 @@ async def refused(awaitable: Awaitable[object]) -> PlayheadError:
 
 
 async def outcomes(*awaitables: Awaitable[object]) -> list[str]:
-    """Run all at the same instant and say how each ended: "done", or the code of the refusal."""
+    """Run all at the same instant, and return how each ended: "done", or the code of the refusal."""
     ended = await asyncio.gather(*awaitables, return_exceptions=True)
     for outcome in ended:
         if isinstance(outcome, BaseException) and not isinstance(outcome, PlayheadError):
@@ -152,7 +152,7 @@ async def rows_of(database: Database, table: str) -> int:
 # Users
 
 
-async def test_a_new_user_has_the_name_as_typed_and_sees_no_library(accounts: Accounts):
+async def test_a_new_user_keeps_the_name_as_typed_and_sees_no_library(accounts: Accounts):
     ana = await accounts.create_user(" Ana ", PASSWORD, Role.MEMBER)
     assert (ana.name, ana.role) == ("Ana", Role.MEMBER)
     assert await accounts.find_user(ana.id) == ana
@@ -166,14 +166,14 @@ async def test_a_name_that_differs_only_in_case_is_taken(accounts: Accounts):
     assert len(await accounts.list_users()) == 1
 
 
-async def test_every_fault_of_a_new_user_is_named_at_once(accounts: Accounts):
+async def test_all_faults_of_a_new_user_are_reported_together(accounts: Accounts):
     error = await refused(accounts.create_user("", "short", Role.MEMBER))
     assert error.code is Code.INVALID
     assert error.details is not None
     assert set(error.details) == {"username", "password"}
 
 
-async def test_users_are_listed_by_name_whatever_its_case_and_a_page_at_a_time(accounts: Accounts):
+async def test_users_are_listed_by_name_regardless_of_case_in_pages(accounts: Accounts):
     for name in ("cleo", "Ana", "ben"):
         await accounts.create_user(name, PASSWORD, Role.MEMBER)
     assert [user.name for user in await accounts.list_users()] == ["Ana", "ben", "cleo"]
@@ -181,7 +181,7 @@ async def test_users_are_listed_by_name_whatever_its_case_and_a_page_at_a_time(a
     assert [user.name for user in await accounts.list_users(after=login_key(first[-1].name), limit=2)] == ["cleo"]
 
 
-async def test_a_user_is_found_by_a_name_in_any_case(accounts: Accounts):
+async def test_a_user_is_found_by_name_regardless_of_case(accounts: Accounts):
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     assert await accounts.find_user_named("aNA") == ana
     assert (await refused(accounts.find_user_named("ben"))).code is Code.NOT_FOUND
@@ -196,7 +196,7 @@ async def test_a_renamed_user_signs_in_by_the_new_name_and_frees_the_old_one(acc
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
 
 
-async def test_a_user_may_change_the_case_of_their_name_but_not_take_anothers(accounts: Accounts):
+async def test_a_user_may_change_the_case_of_their_name_but_not_take_another_users(accounts: Accounts):
     ana = await accounts.create_user("ana", PASSWORD, Role.MEMBER)
     await accounts.create_user("ben", PASSWORD, Role.MEMBER)
     assert (await accounts.change_user(ana.id, name="ANA")).user.name == "ANA"
@@ -204,7 +204,7 @@ async def test_a_user_may_change_the_case_of_their_name_but_not_take_anothers(ac
     assert (await accounts.find_user(ana.id)).name == "ANA"
 
 
-async def test_a_change_that_is_refused_in_part_changes_nothing(accounts: Accounts):
+async def test_a_change_with_one_refused_part_changes_nothing(accounts: Accounts):
     ana = await accounts.create_user("Ana", PASSWORD, Role.ADMIN)
     await accounts.create_user("Ben", PASSWORD, Role.ADMIN)
     assert (await refused(accounts.change_user(ana.id, role=Role.MEMBER, name="ben"))).code is Code.CONFLICT
@@ -213,7 +213,7 @@ async def test_a_change_that_is_refused_in_part_changes_nothing(accounts: Accoun
     assert await accounts.find_user(ana.id) == ana
 
 
-async def test_a_new_password_ends_the_sessions_and_leaves_the_api_tokens(accounts: Accounts):
+async def test_a_new_password_ends_the_sessions_and_keeps_the_api_tokens(accounts: Accounts):
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     session, ana = await accounts.sign_in("Ana", PASSWORD, HERE)
     secret, _ = await accounts.create_token(ana.id, "phone")
@@ -231,7 +231,7 @@ async def test_an_unknown_user_cannot_be_changed_or_removed(accounts: Accounts):
     assert (await refused(accounts.create_token(NOBODY, "phone"))).code is Code.NOT_FOUND
 
 
-async def test_what_a_removed_user_wrote_and_owned_goes_with_them(accounts: Accounts, database: Database):
+async def test_everything_a_user_wrote_and_owned_is_removed_with_them(accounts: Accounts, database: Database):
     keeper = await accounts.create_user("Keeper", PASSWORD, Role.ADMIN)
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     session, ana = await accounts.sign_in("Ana", PASSWORD, HERE)
@@ -275,7 +275,7 @@ async def test_the_last_admin_can_be_neither_removed_nor_demoted(accounts: Accou
     assert (await accounts.change_user(ana.id, role=Role.ADMIN)).user.role is Role.ADMIN
 
 
-async def test_two_admins_who_remove_each_other_at_the_same_instant_leave_one(processes: tuple[Process, Process]):
+async def test_of_two_admins_who_remove_each_other_at_the_same_instant_one_stays(processes: tuple[Process, Process]):
     one, other = (process.accounts for process in processes)
     ana = await one.create_user("Ana", PASSWORD, Role.ADMIN)
     ben = await one.create_user("Ben", PASSWORD, Role.ADMIN)
@@ -288,7 +288,7 @@ async def test_two_admins_who_remove_each_other_at_the_same_instant_leave_one(pr
 # Signing in
 
 
-async def test_who_signs_in_is_known_by_the_session_until_signing_out(accounts: Accounts):
+async def test_a_session_identifies_its_user_until_sign_out(accounts: Accounts):
     ana = await accounts.create_user("Ana", PASSWORD, Role.ADMIN)
     session, user = await accounts.sign_in("ANA", PASSWORD, HERE)
     principal = await accounts.authenticate(session)
@@ -316,13 +316,15 @@ async def test_no_secret_is_stored(accounts: Accounts, database: Database):
 
 @pytest.mark.parametrize("name", ["Ana", "nobody", "", "\0", "\ud800", "x" * 10_000])
 @pytest.mark.parametrize("password", ["wrong horse", "", "\ud800", "x" * 10_000])
-async def test_a_wrong_password_and_an_unknown_name_are_refused_alike(accounts: Accounts, name: str, password: str):
+async def test_a_wrong_password_and_an_unknown_name_are_refused_identically(
+    accounts: Accounts, name: str, password: str
+):
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     error = await refused(accounts.sign_in(name, password, HERE))
     assert (error.code, error.message) == (Code.NOT_AUTHENTICATED, "Not authenticated")
 
 
-async def test_ten_failures_close_the_door_for_that_name_and_address_only(accounts: Accounts):
+async def test_ten_failures_block_only_that_name_and_address(accounts: Accounts):
     for name in ("Ana", "Ben"):
         await accounts.create_user(name, PASSWORD, Role.MEMBER)
     for _ in range(10):
@@ -333,7 +335,7 @@ async def test_ten_failures_close_the_door_for_that_name_and_address_only(accoun
     await accounts.sign_in("Ben", PASSWORD, HERE)
 
 
-async def test_the_door_opens_again_when_the_failures_are_15_minutes_old(accounts: Accounts, clock: Clock):
+async def test_the_block_ends_when_the_failures_are_15_minutes_old(accounts: Accounts, clock: Clock):
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     for _ in range(10):
         await refused(accounts.sign_in("Ana", "wrong horse", HERE))
@@ -343,7 +345,7 @@ async def test_the_door_opens_again_when_the_failures_are_15_minutes_old(account
     await accounts.sign_in("Ana", PASSWORD, HERE)
 
 
-async def test_knocking_at_a_closed_door_does_not_keep_it_closed_and_costs_no_write(process: Process):
+async def test_attempts_while_blocked_do_not_extend_the_block_and_cost_no_write(process: Process):
     await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     for _ in range(10):
         await refused(process.accounts.sign_in("Ana", "wrong horse", HERE))
@@ -362,7 +364,7 @@ async def test_an_unknown_name_is_throttled_like_a_known_one(accounts: Accounts)
     assert (await refused(accounts.sign_in("nobody", PASSWORD, HERE))).code is Code.TOO_MANY_ATTEMPTS
 
 
-async def test_a_success_forgets_the_failures_before_it(accounts: Accounts):
+async def test_a_success_clears_earlier_failures(accounts: Accounts):
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     for _ in range(3):
         for _ in range(9):
@@ -379,9 +381,9 @@ async def test_a_hundred_guesses_at_the_same_instant_on_two_processes_are_ten(pr
     assert ended.count(Code.TOO_MANY_ATTEMPTS.value) == 90
 
 
-async def test_a_guess_that_is_given_up_before_the_answer_counts(process: Process, database: Database, clock: Clock):
+async def test_a_cancelled_guess_counts(process: Process, database: Database, clock: Clock):
     class Stuck(Passwords):
-        """Never comes back."""
+        """Never returns."""
 
         async def verify(self, stored: str | None, password: str, sender: str = "") -> bool:  # noqa: ARG002 - nobody gets that far
             comparing.release()
@@ -402,7 +404,7 @@ async def test_a_guess_that_is_given_up_before_the_answer_counts(process: Proces
     stuck.close()
 
 
-async def test_old_failures_are_not_kept(accounts: Accounts, clock: Clock, database: Database):
+async def test_old_failures_are_deleted(accounts: Accounts, clock: Clock, database: Database):
     for number in range(30):
         await refused(accounts.sign_in(f"nobody {number}", PASSWORD, HERE))
     assert await rows_of(database, "sign_in_failure") == 2 * 30  # by name, and by address
@@ -411,7 +413,7 @@ async def test_old_failures_are_not_kept(accounts: Accounts, clock: Clock, datab
     assert await rows_of(database, "sign_in_failure") == 2
 
 
-async def test_an_address_has_its_share_of_the_sign_ins_at_once_and_others_have_theirs(accounts: Accounts):
+async def test_one_address_has_a_share_of_the_concurrent_sign_ins_and_leaves_room_for_others(accounts: Accounts):
     crowd = [accounts.sign_in(f"nobody {number}", PASSWORD, HERE) for number in range(SIGN_INS_OF_ADDRESS_MAX + 5)]
     ended = await outcomes(*crowd, accounts.sign_in("nobody", PASSWORD, "192.0.2.2"))
     assert ended[-1] == Code.NOT_AUTHENTICATED.value
@@ -420,7 +422,7 @@ async def test_an_address_has_its_share_of_the_sign_ins_at_once_and_others_have_
     assert (await refused(accounts.sign_in("nobody", PASSWORD, HERE))).code is Code.NOT_AUTHENTICATED
 
 
-async def test_more_sign_ins_at_once_than_can_be_hashed_are_refused_and_the_next_ones_are_not(accounts: Accounts):
+async def test_sign_ins_beyond_the_hashing_capacity_are_refused_and_later_ones_are_not(accounts: Accounts):
     ended = await outcomes(
         *(accounts.sign_in(f"nobody {number}", PASSWORD, f"192.0.2.{number}") for number in range(SIGN_INS_MAX + 5))
     )
@@ -437,16 +439,16 @@ async def test_an_address_or_ipv6_network_that_tries_many_names_is_refused_for_a
     await accounts.create_user("Eve", PASSWORD, Role.MEMBER)
     for number in range(FAILURES_OF_ADDRESS_ALLOWED):
         await refused(accounts.sign_in(f"nobody {number}", PASSWORD, address.format(number)))
-        if number % 20 == 0:  # one's own success does not give the guesses back
+        if number % 20 == 0:  # one's own success does not clear the guesses
             await accounts.sign_in("Eve", PASSWORD, address.format(number))
     error = await refused(accounts.sign_in("Ana", PASSWORD, address.format(999)))
     assert (error.code, error.retry_after_s) == (Code.TOO_MANY_ATTEMPTS, 900)
-    await accounts.sign_in("Ana", PASSWORD, HERE)  # from where she is, she gets in
+    await accounts.sign_in("Ana", PASSWORD, HERE)  # from her own address, she can sign in
     clock.now += 15 * 60_000
     await accounts.sign_in("Ana", PASSWORD, address.format(999))
 
 
-async def test_a_password_hashed_with_older_parameters_is_hashed_again_at_sign_in(
+async def test_a_password_hashed_with_older_parameters_is_rehashed_at_sign_in(
     process: Process, database: Database, clock: Clock
 ):
     await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
@@ -459,11 +461,9 @@ async def test_a_password_hashed_with_older_parameters_is_hashed_again_at_sign_i
     stronger.close()
 
 
-async def test_a_sign_in_that_is_overtaken_by_a_change_of_the_password_is_refused(
-    process: Process, database: Database, clock: Clock
-):
+async def test_a_sign_in_during_a_password_change_is_refused(process: Process, database: Database, clock: Clock):
     class Slow(Passwords):
-        """Changes the password, by another process, while the old one is being compared."""
+        """Changes the password, in another process, while the old one is being compared."""
 
         async def verify(self, stored: str | None, password: str, sender: str = "") -> bool:
             verified = await super().verify(stored, password, sender)
@@ -494,7 +494,7 @@ async def test_a_session_ends_90_days_after_its_last_use(process: Process):
     assert await accounts.authenticate(session) is None
 
 
-async def test_ended_sessions_are_swept_away_at_the_next_sign_in(accounts: Accounts, clock: Clock, database: Database):
+async def test_expired_sessions_are_deleted_at_the_next_sign_in(accounts: Accounts, clock: Clock, database: Database):
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     for _ in range(3):
         await accounts.sign_in("Ana", PASSWORD, HERE)
@@ -503,7 +503,7 @@ async def test_ended_sessions_are_swept_away_at_the_next_sign_in(accounts: Accou
     assert await rows_of(database, "token") == 1
 
 
-async def test_a_token_is_good_though_a_full_disk_lets_nobody_note_its_use(process: Process):
+async def test_a_token_is_accepted_even_if_a_full_disk_prevents_recording_its_use(process: Process):
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     secret = (await process.accounts.create_token(ana.id, "Phone")).secret
     process.database.is_full = True
@@ -512,7 +512,7 @@ async def test_a_token_is_good_though_a_full_disk_lets_nobody_note_its_use(proce
     assert principal.user_id == ana.id
 
 
-async def test_an_api_token_lasts_and_its_use_is_noted_to_the_day_at_one_write_a_day(process: Process):
+async def test_an_api_token_lasts_and_its_use_is_recorded_by_day_with_one_write_a_day(process: Process):
     accounts, clock = process.accounts, process.clock
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     secret, token = await accounts.create_token(ana.id, " Phone ")
@@ -547,7 +547,7 @@ async def test_a_token_needs_a_name(accounts: Accounts):
     assert error.details == {"name": ["must have 1 to 64 characters"]}
 
 
-async def test_only_its_owner_revokes_a_token_and_it_ends_at_once(accounts: Accounts):
+async def test_a_token_can_be_revoked_only_by_its_owner_and_ends_immediately(accounts: Accounts):
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     ben = await accounts.create_user("Ben", PASSWORD, Role.ADMIN)
     secret, token = await accounts.create_token(ana.id, "phone")
@@ -572,17 +572,17 @@ async def test_an_api_token_cannot_sign_out(accounts: Accounts):
 @pytest.mark.parametrize(
     "text", ["", "a" * 63, "A" * 64, "é" * 64, "a" * 64 + "\n", "a" * 10_000, "ph_" + "a" * 64 + "00000000"]
 )
-async def test_what_is_no_token_never_reaches_the_store(process: Process, text: str):
+async def test_malformed_tokens_never_reach_the_store(process: Process, text: str):
     assert await process.accounts.authenticate(text) is None
     assert process.database.inline_reads == 0
 
 
-async def test_an_unknown_token_is_nobody(process: Process):
+async def test_an_unknown_token_identifies_nobody(process: Process):
     assert await process.accounts.authenticate(form_token(NOBODY, "0" * 32)) is None
-    assert process.database.inline_reads == 2  # the epoch of credentials, and the token
+    assert process.database.inline_reads == 2  # the credential generation, and the token
 
 
-async def test_a_token_issued_before_native_ones_is_good_until_it_is_revoked(accounts: Accounts, database: Database):
+async def test_a_token_from_before_native_tokens_is_valid_until_it_is_revoked(accounts: Accounts, database: Database):
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     old = "0123456789abcdef" * 4
     row = {"hash": token_hash(old), "id": NOBODY, "user_id": ana.id, "kind": "api", "scope": "all", "name": "phone"}
@@ -600,7 +600,7 @@ async def test_a_token_issued_before_native_ones_is_good_until_it_is_revoked(acc
     assert await rows_of(database, "token_by_hash") == 0
 
 
-async def test_a_token_says_whose_it_is_and_carries_its_scope_and_its_end(accounts: Accounts, clock: Clock):
+async def test_a_token_has_a_name_its_scope_and_its_expiry(accounts: Accounts, clock: Clock):
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     ends_at = Instant(clock.now + 2 * DAY_MS)
     secret, token = await accounts.create_token(ana.id, "phone", scope=TokenScope.REPORT, expires_at=ends_at)
@@ -610,21 +610,23 @@ async def test_a_token_says_whose_it_is_and_carries_its_scope_and_its_end(accoun
         principal = await accounts.authenticate(secret)
         assert principal is not None
         assert principal.scope is TokenScope.REPORT
-        clock.advance(DAY_MS - 1)  # a use must not move the end
+        clock.advance(DAY_MS - 1)  # a use must not change the expiry
     assert (await accounts.list_tokens(ana.id))[0].expires_at == ends_at
     clock.advance(2)
     assert await accounts.authenticate(secret) is None
 
 
 @pytest.mark.parametrize("ahead_ms", [0, -1, 8_000 * 365 * DAY_MS])
-async def test_a_token_must_end_in_the_future_of_a_calendar(accounts: Accounts, clock: Clock, ahead_ms: int):
+async def test_a_token_must_expire_in_the_future_at_a_representable_time(
+    accounts: Accounts, clock: Clock, ahead_ms: int
+):
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     error = await refused(accounts.create_token(ana.id, "phone", expires_at=Instant(clock.now + ahead_ms)))
     assert error.details == {"expires_at": ["must be in the future, and before the year 10000"]}
     assert await accounts.list_tokens(ana.id) == []
 
 
-async def test_a_password_change_ends_all_tokens_where_that_is_asked_for_and_says_how_many(accounts: Accounts):
+async def test_a_password_change_ends_all_tokens_on_request_and_says_how_many(accounts: Accounts):
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     session, ana = await accounts.sign_in("Ana", PASSWORD, HERE)
     for _ in range(2):
@@ -642,7 +644,7 @@ async def test_a_password_change_ends_all_tokens_where_that_is_asked_for_and_say
     assert await accounts.list_tokens(ana.id) == []
 
 
-async def test_a_token_is_looked_up_once_and_then_only_whether_anything_was_revoked(process: Process):
+async def test_a_token_is_looked_up_once_and_then_only_checked_for_revocations(process: Process):
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     secret, _ = await process.accounts.create_token(ana.id, "phone")
     for _ in range(5):
@@ -654,7 +656,7 @@ async def test_a_token_is_looked_up_once_and_then_only_whether_anything_was_revo
     assert process.database.inline_reads == 3
 
 
-async def test_a_player_that_reports_every_ten_seconds_is_known_without_waiting_on_sqlite(
+async def test_a_player_that_reports_every_ten_seconds_is_authenticated_without_waiting_on_sqlite(
     process: Process, database: Database
 ):
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
@@ -664,12 +666,12 @@ async def test_a_player_that_reports_every_ten_seconds_is_known_without_waiting_
     assert process.accounts.known_principal(secret) == principal
     process.stopwatch.seconds += 10
     looked_up = process.database.inline_reads
-    # On PostgreSQL asking whether anything was revoked is a round trip, which the event loop must not wait for.
+    # On PostgreSQL the check for revocations is a round trip, which must not block the event loop.
     assert process.accounts.known_principal(secret) == (None if database.gathers_reads else principal)
     assert process.database.inline_reads == looked_up
 
 
-async def test_a_token_that_ends_while_it_is_remembered_is_nobodys(process: Process):
+async def test_a_token_that_expires_while_cached_identifies_nobody(process: Process):
     await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     session, _ = await process.accounts.sign_in("Ana", PASSWORD, HERE)
     assert await process.accounts.authenticate(session) is not None
@@ -680,7 +682,7 @@ async def test_a_token_that_ends_while_it_is_remembered_is_nobodys(process: Proc
 @pytest.mark.parametrize(
     "change", ["token revoked", "user removed", "user demoted", "user renamed", "password changed"]
 )
-async def test_a_change_is_effective_here_at_once_and_elsewhere_within_a_second(
+async def test_a_change_takes_effect_here_immediately_and_elsewhere_within_a_second(
     processes: tuple[Process, Process], change: str
 ):
     here, elsewhere = processes
@@ -709,7 +711,7 @@ async def test_a_change_is_effective_here_at_once_and_elsewhere_within_a_second(
     assert await elsewhere.accounts.authenticate(session) == after
 
 
-async def test_a_look_up_that_a_revocation_overtakes_is_not_believed_afterwards(process: Process):
+async def test_a_look_up_during_a_revocation_is_not_cached(process: Process):
     ana = await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     secret, token = await process.accounts.create_token(ana.id, "phone")
     process.database.overtaken_by = lambda: process.accounts.revoke_token(ana.id, token.id)
@@ -717,7 +719,7 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_believed_afterwards(
     assert await process.accounts.authenticate(secret) is None
 
 
-async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(
+async def test_of_too_many_tokens_the_most_recently_looked_up_stay_cached(
     process: Process, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(credential_cache, "CREDENTIALS_MAX", 20)
@@ -749,7 +751,7 @@ async def test_of_too_many_tokens_the_ones_looked_up_last_are_remembered(
 # The first admin
 
 
-async def test_the_setup_link_makes_the_first_admin_once(accounts: Accounts):
+async def test_the_setup_link_creates_the_first_admin_once(accounts: Accounts):
     token = await accounts.setup_token()
     assert token is not None
     assert await accounts.can_claim(token)
@@ -764,7 +766,7 @@ async def test_the_setup_link_makes_the_first_admin_once(accounts: Accounts):
     await accounts.sign_in("ana", PASSWORD, HERE)
 
 
-async def test_of_claims_at_the_same_instant_one_succeeds(processes: tuple[Process, Process]):
+async def test_of_concurrent_claims_one_succeeds(processes: tuple[Process, Process]):
     token = await processes[0].accounts.setup_token()
     assert token is not None
     ended = await outcomes(
@@ -775,7 +777,7 @@ async def test_of_claims_at_the_same_instant_one_succeeds(processes: tuple[Proce
     assert len(await processes[0].accounts.list_users()) == 1
 
 
-async def test_a_claim_with_a_faulty_password_leaves_the_link_alive(accounts: Accounts):
+async def test_a_claim_with_an_invalid_password_leaves_the_link_valid(accounts: Accounts):
     token = await accounts.setup_token()
     assert token is not None
     error = await refused(accounts.claim(token, "Ana", "short"))
@@ -785,7 +787,7 @@ async def test_a_claim_with_a_faulty_password_leaves_the_link_alive(accounts: Ac
     await accounts.claim(token, "Ana", PASSWORD)
 
 
-async def test_a_new_start_without_users_makes_a_new_link_and_ends_the_old_one(accounts: Accounts, database: Database):
+async def test_a_restart_without_users_makes_a_new_link_and_ends_the_old_one(accounts: Accounts, database: Database):
     old, new = await accounts.setup_token(), await accounts.setup_token()
     assert old is not None
     assert new is not None
@@ -795,7 +797,7 @@ async def test_a_new_start_without_users_makes_a_new_link_and_ends_the_old_one(a
     assert await rows_of(database, "token") == 1
 
 
-async def test_with_a_user_there_is_no_link_and_an_earlier_one_is_dead(accounts: Accounts):
+async def test_with_a_user_there_is_no_link_and_an_earlier_one_is_invalid(accounts: Accounts):
     token = await accounts.setup_token()
     assert token is not None
     await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
@@ -803,7 +805,7 @@ async def test_with_a_user_there_is_no_link_and_an_earlier_one_is_dead(accounts:
     assert await accounts.setup_token() is None
 
 
-async def test_the_setup_link_is_no_credential_and_no_credential_is_a_setup_link(accounts: Accounts):
+async def test_the_setup_link_is_not_a_credential_and_no_credential_is_a_setup_link(accounts: Accounts):
     token = await accounts.setup_token()
     assert token is not None
     assert await accounts.authenticate(token) is None
@@ -815,7 +817,7 @@ async def test_the_setup_link_is_no_credential_and_no_credential_is_a_setup_link
 # Grants
 
 
-async def test_a_grant_lasts_until_it_is_revoked_and_both_may_be_repeated(accounts: Accounts, database: Database):
+async def test_a_grant_lasts_until_it_is_revoked_and_both_can_be_repeated(accounts: Accounts, database: Database):
     ana = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     library_id = await add_library(database)
     for _ in range(2):
@@ -826,7 +828,7 @@ async def test_a_grant_lasts_until_it_is_revoked_and_both_may_be_repeated(accoun
         assert await accounts.list_grants(ana.id) == frozenset()
 
 
-async def test_a_grant_names_a_library_and_a_user_that_exist(accounts: Accounts, database: Database):
+async def test_a_grant_requires_an_existing_library_and_user(accounts: Accounts, database: Database):
     ana: User = await accounts.create_user("Ana", PASSWORD, Role.MEMBER)
     library_id = await add_library(database)
     for change in (accounts.grant, accounts.revoke):

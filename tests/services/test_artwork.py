@@ -1,4 +1,4 @@
-"""Pictures of items: where they are taken from, made once, kept, and not tried again in vain. Makers are stand-ins."""
+"""Pictures of items: their sources, making each once, the disk cache and the negative cache. The makers are fakes."""
 
 import asyncio
 import threading
@@ -32,7 +32,7 @@ POSTER, STILL = ArtworkKind.POSTER, ArtworkKind.STILL
 
 
 class Studio:
-    """Makes a text that says what it was made of; files whose content is 'broken' are unusable."""
+    """Makes a text that says what it was made from; files with the content 'broken' are unusable."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -56,7 +56,7 @@ class Studio:
 
 
 class Gallery:
-    """A library in a folder, with what a test puts into it, and its pictures."""
+    """A library in a folder, filled by a test, and its pictures."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
@@ -87,7 +87,7 @@ class Gallery:
         return Item(ItemId(self.ids()), self.library_id, kind, title, identity(title), Instant(0))
 
     async def put(self, item: Item, *paths: str) -> ItemId:
-        """Put an item with its files, which are laid too, into the catalogue."""
+        """Put an item with its files, which are created, too, into the catalogue."""
         await self.database.write(lambda connection: scanning.store_items(connection, ItemChanges([item], [])))
         for path in paths:
             self.lay(path)
@@ -147,10 +147,10 @@ async def refusal(awaitable: object) -> tuple[Code, str]:
 NO_ARTWORK = (Code.NOT_FOUND, "Artwork not found")
 
 
-# What a picture is taken from
+# Sources of pictures
 
 
-async def test_a_movie_has_the_poster_beside_it_else_a_frame(gallery: Gallery):
+async def test_a_movie_has_the_poster_beside_it_or_else_a_frame(gallery: Gallery):
     movie = await gallery.movie()
     assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: film"
     gallery.lay("Heat (1995)/poster.jpg", "poster")
@@ -158,7 +158,7 @@ async def test_a_movie_has_the_poster_beside_it_else_a_frame(gallery: Gallery):
     assert await gallery.look(movie, STILL) == "frame of Heat.mp4, 240x135: film"
 
 
-async def test_a_show_has_a_frame_of_its_first_episode_and_a_season_of_its_own(gallery: Gallery):
+async def test_a_show_has_a_frame_of_its_first_episode_and_each_season_its_own(gallery: Gallery):
     show = await gallery.show((0, 1), (2, 1), (1, 2), (1, 1))
     assert await gallery.look(show) == "frame of Dark S01E01.mp4, 240x360: film"
     assert await gallery.look(show, season=2) == "frame of Dark S02E01.mp4, 240x360: film"
@@ -171,7 +171,7 @@ async def test_a_show_has_a_frame_of_its_first_episode_and_a_season_of_its_own(g
     assert await gallery.look(show, season=2) == "image of season02-poster.jpg, 240x360: season 2"
 
 
-async def test_an_episode_is_shown_by_a_still_unless_a_poster_is_wanted(gallery: Gallery):
+async def test_an_episode_has_a_still_unless_a_poster_is_requested(gallery: Gallery):
     show = gallery.item("Dark", ItemKind.SHOW)
     await gallery.put(show)
     episode = replace(gallery.item("Lies", ItemKind.EPISODE), show_id=show.id, season_number=1, episode_number=2)
@@ -187,7 +187,7 @@ async def test_only_shows_have_seasons(gallery: Gallery):
     assert (await refusal(gallery.find(await gallery.movie(), season=1)))[0] is Code.INVALID
 
 
-async def test_a_broken_poster_gives_way_to_a_frame_and_a_broken_film_to_another_version(gallery: Gallery):
+async def test_a_broken_poster_falls_back_to_a_frame_and_a_broken_film_to_another_version(gallery: Gallery):
     movie = await gallery.movie("Heat (1995)/Heat - a.mp4", "Heat (1995)/Heat - b.mp4")
     gallery.lay("Heat (1995)/poster.jpg", "broken")
     gallery.lay("Heat (1995)/Heat - a.mp4", "broken")
@@ -195,7 +195,7 @@ async def test_a_broken_poster_gives_way_to_a_frame_and_a_broken_film_to_another
 
 
 @pytest.mark.parametrize("place", ["../poster.jpg", "elsewhere"])
-async def test_a_picture_that_lies_outside_the_library_is_not_looked_at(gallery: Gallery, place: str):
+async def test_a_picture_outside_the_library_is_not_read(gallery: Gallery, place: str):
     movie = await gallery.movie()
     outside = gallery.root.parent / "poster.jpg"
     outside.write_text("secret")
@@ -209,7 +209,7 @@ async def test_a_picture_that_lies_outside_the_library_is_not_looked_at(gallery:
     assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: film"
 
 
-async def test_what_has_no_file_or_no_folder_has_no_artwork(gallery: Gallery):
+async def test_an_item_without_file_or_folder_has_no_artwork(gallery: Gallery):
     assert await refusal(gallery.find(await gallery.put(gallery.item("Gone")))) == NO_ARTWORK
     movie = await gallery.movie()
     (gallery.root / "Heat (1995)" / "Heat.mp4").unlink()
@@ -224,7 +224,7 @@ async def test_what_has_no_file_or_no_folder_has_no_artwork(gallery: Gallery):
     assert await refusal(gallery.find(movie)) == NO_ARTWORK
 
 
-async def test_only_who_may_see_the_item_sees_its_picture(gallery: Gallery):
+async def test_a_picture_is_shown_only_to_users_who_may_see_the_item(gallery: Gallery):
     movie = await gallery.movie()
     found = gallery.artwork.find(STRANGER, movie, None, 240)
     assert await refusal(found) == (Code.ACCESS_DENIED, "Access denied")
@@ -232,7 +232,7 @@ async def test_only_who_may_see_the_item_sees_its_picture(gallery: Gallery):
     assert await refusal(gallery.find(nowhere)) == (Code.NOT_FOUND, "Media item not found")
 
 
-# Made once
+# Single-flight and caches
 
 
 async def test_a_picture_is_made_once_and_kept_for_the_next_process(gallery: Gallery):
@@ -245,13 +245,13 @@ async def test_a_picture_is_made_once_and_kept_for_the_next_process(gallery: Gal
     assert gallery.studio.made == ["Heat.mp4"]
 
 
-async def test_every_kind_and_width_is_a_picture_of_its_own(gallery: Gallery):
+async def test_every_kind_and_width_is_a_separate_picture(gallery: Gallery):
     movie = await gallery.movie()
     pictures = [await gallery.find(movie, kind, width) for kind in ArtworkKind for width in (240, 480)]
     assert len({picture.tag for picture in pictures}) == 4
 
 
-async def test_a_replaced_file_has_another_picture(gallery: Gallery):
+async def test_a_replaced_file_has_a_different_picture(gallery: Gallery):
     movie = await gallery.movie()
     poster = gallery.lay("Heat (1995)/poster.jpg", "old")
     assert await gallery.look(movie) == "image of poster.jpg, 240x360: old"
@@ -262,7 +262,7 @@ async def test_a_replaced_file_has_another_picture(gallery: Gallery):
     assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: another film"
 
 
-async def test_many_that_ask_for_the_same_picture_wait_for_one_work(gallery: Gallery):
+async def test_concurrent_requests_for_a_picture_share_one_job(gallery: Gallery):
     movie = await gallery.movie()
     picture = await gallery.find(movie)
     gallery.studio.gate.clear()
@@ -274,14 +274,14 @@ async def test_many_that_ask_for_the_same_picture_wait_for_one_work(gallery: Gal
     assert gallery.studio.made == ["Heat.mp4"]
 
 
-async def test_who_began_it_may_go_away_without_harm_to_the_others(gallery: Gallery):
+async def test_cancelling_the_first_request_does_not_affect_the_others(gallery: Gallery):
     movie = await gallery.movie()
     picture = await gallery.find(movie)
     gallery.studio.gate.clear()
     first = asyncio.create_task(gallery.artwork.content(picture))
     await asyncio.to_thread(gallery.studio.started.acquire, timeout=20)
     second = asyncio.create_task(gallery.artwork.content(picture))
-    for _ in range(100):  # the second looks for a kept picture on a thread before it waits for the first one's
+    for _ in range(100):  # the second looks in the disk cache on a thread before it waits for the first one's job
         await asyncio.to_thread(str)
     first.cancel()
     with suppress(asyncio.CancelledError):
@@ -291,7 +291,7 @@ async def test_who_began_it_may_go_away_without_harm_to_the_others(gallery: Gall
     assert gallery.studio.made == ["Heat.mp4"]
 
 
-async def test_only_few_pictures_are_made_at_once_and_only_so_many_wait(gallery: Gallery):
+async def test_few_pictures_are_made_concurrently_and_the_queue_is_bounded(gallery: Gallery):
     show = await gallery.show(*((season, 1) for season in range(1, 150)))
     pictures = [await gallery.find(show, season=season) for season in range(1, 150)]
     gallery.studio.gate.clear()
@@ -313,7 +313,7 @@ async def test_only_few_pictures_are_made_at_once_and_only_so_many_wait(gallery:
     assert len(await asyncio.gather(*waiting)) == 128
 
 
-async def test_what_nothing_can_be_made_of_is_not_tried_again_before_it_changes_or_an_hour_has_passed(gallery: Gallery):
+async def test_a_failure_is_not_retried_until_the_file_changes_or_an_hour_has_passed(gallery: Gallery):
     movie = await gallery.movie()
     gallery.lay("Heat (1995)/Heat.mp4", "broken")
     for _ in range(3):
@@ -326,7 +326,7 @@ async def test_what_nothing_can_be_made_of_is_not_tried_again_before_it_changes_
     assert await gallery.look(movie) == "frame of Heat.mp4, 240x360: mended"
 
 
-async def test_a_failure_that_may_pass_is_no_missing_picture_and_is_tried_again(gallery: Gallery):
+async def test_a_temporary_failure_is_not_a_missing_picture_and_is_retried(gallery: Gallery):
     movie = await gallery.movie()
     gallery.lay("Heat (1995)/Heat.mp4", "slow")
     for _ in range(2):
@@ -334,14 +334,14 @@ async def test_a_failure_that_may_pass_is_no_missing_picture_and_is_tried_again(
     assert gallery.studio.made == ["Heat.mp4", "Heat.mp4"]
 
 
-async def test_where_pictures_cannot_be_kept_they_are_shown_all_the_same(gallery: Gallery):
+async def test_pictures_are_shown_even_if_they_cannot_be_kept(gallery: Gallery):
     gallery.kept.write_text("a file in the folder's place")
     movie = await gallery.movie()
     assert await gallery.look(movie) == await gallery.look(movie) == "frame of Heat.mp4, 240x360: film"
     assert len(gallery.studio.made) == 2
 
 
-async def test_a_stop_waits_for_nobody(gallery: Gallery):
+async def test_shutdown_waits_for_no_job(gallery: Gallery):
     movie = await gallery.movie()
     gallery.studio.gate.clear()
     look = asyncio.create_task(gallery.look(movie))

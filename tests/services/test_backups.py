@@ -1,4 +1,4 @@
-"""Backups by themselves: when one is made, what goes, and that what fails is told, tried again, and harms nobody."""
+"""Automatic backups: when one is made, what is removed, and that failures are logged, retried, and do no harm."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ class FailingFolder(BackupFolder):
 
 
 class SlowFolder(BackupFolder):
-    """A folder in which a copy takes until it is told to end."""
+    """A folder in which a copy runs until it is cancelled."""
 
     begun: threading.Event
     ended = False
@@ -70,7 +70,7 @@ async def backups(folder: FailingFolder, clock: Clock, anyio_backend: str) -> As
     await made.close()
 
 
-async def test_the_first_look_makes_one_and_the_next_is_due_a_period_later(
+async def test_the_first_check_makes_one_and_the_next_is_due_a_period_later(
     backups: Backups, folder: FailingFolder, clock: Clock
 ):
     assert (await backups.status()).next_at == clock.now
@@ -88,7 +88,7 @@ async def test_the_first_look_makes_one_and_the_next_is_due_a_period_later(
     assert folder.tries == 2
 
 
-async def test_the_oldest_goes_when_there_are_more_than_to_be_kept(
+async def test_the_oldest_backup_is_removed_when_there_are_too_many(
     backups: Backups, folder: FailingFolder, clock: Clock
 ):
     times: list[Instant] = []
@@ -99,7 +99,7 @@ async def test_the_oldest_goes_when_there_are_more_than_to_be_kept(
     assert [each.made_at for each in folder.find()] == times[-2:]
 
 
-async def test_another_process_finds_that_it_was_done(backups: Backups, folder: FailingFolder, clock: Clock):
+async def test_another_process_finds_that_the_backup_was_made(backups: Backups, folder: FailingFolder, clock: Clock):
     await backups.look()
     other = Backups(folder, BackupPlan(hours=24, keep=2), clock=clock)
     await other.look()
@@ -107,7 +107,7 @@ async def test_another_process_finds_that_it_was_done(backups: Backups, folder: 
     assert folder.tries == 1
 
 
-async def test_and_leaves_it_to_the_one_that_is_at_it(backups: Backups, folder: FailingFolder):
+async def test_another_process_leaves_a_running_backup_alone(backups: Backups, folder: FailingFolder):
     with folder.alone():
         await backups.look()
     assert folder.tries == 0
@@ -116,7 +116,7 @@ async def test_and_leaves_it_to_the_one_that_is_at_it(backups: Backups, folder: 
     assert folder.tries == 1
 
 
-async def test_what_fails_is_told_and_tried_again_later_and_later(
+async def test_a_failure_is_logged_and_retried_with_growing_delays(
     backups: Backups, folder: FailingFolder, clock: Clock, caplog: pytest.LogCaptureFixture
 ):
     folder.error = StorageRefused("the disk is full")
@@ -145,7 +145,7 @@ async def test_what_fails_is_told_and_tried_again_later_and_later(
     assert status.last is not None
 
 
-async def test_a_failure_removes_no_older_backup(backups: Backups, folder: FailingFolder, clock: Clock):
+async def test_a_failure_does_not_remove_older_backups(backups: Backups, folder: FailingFolder, clock: Clock):
     await backups.look()
     [kept] = folder.find()
     folder.error = StorageRefused("the disk is full")
@@ -155,7 +155,7 @@ async def test_a_failure_removes_no_older_backup(backups: Backups, folder: Faili
     assert folder.find() == [kept]
 
 
-async def test_a_defect_is_told_too_and_ends_nothing(
+async def test_a_defect_is_logged_too_and_ends_nothing(
     backups: Backups, folder: FailingFolder, caplog: pytest.LogCaptureFixture
 ):
     folder.error = ZeroDivisionError()
@@ -164,7 +164,7 @@ async def test_a_defect_is_told_too_and_ends_nothing(
     assert any(each.levelno == logging.ERROR and each.exc_info for each in caplog.records)
 
 
-async def test_a_clock_that_is_set_back_after_a_failure_does_not_put_off_the_next_try(
+async def test_setting_the_clock_back_after_a_failure_does_not_delay_the_retry(
     backups: Backups, folder: FailingFolder, clock: Clock
 ):
     folder.error = StorageRefused("the disk is full")
@@ -174,7 +174,7 @@ async def test_a_clock_that_is_set_back_after_a_failure_does_not_put_off_the_nex
     assert folder.tries == 2
 
 
-async def test_a_folder_that_has_gone_is_a_fault_and_its_return_is_found(
+async def test_a_missing_folder_is_a_failure_and_its_return_is_noticed(
     database_path: Path, tmp_path: Path, clock: Clock
 ):
     place = tmp_path / "disk"
@@ -189,7 +189,7 @@ async def test_a_folder_that_has_gone_is_a_fault_and_its_return_is_found(
     await backups.close()
 
 
-async def test_once_started_it_looks_by_itself(database_path: Path, clock: Clock):
+async def test_once_started_it_checks_on_its_own(database_path: Path, clock: Clock):
     made = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -207,7 +207,7 @@ async def test_once_started_it_looks_by_itself(database_path: Path, clock: Clock
     assert len(folder.find()) == 1
 
 
-async def test_a_plan_of_no_hours_makes_none(folder: FailingFolder, clock: Clock):
+async def test_a_plan_of_no_hours_makes_no_backups(folder: FailingFolder, clock: Clock):
     backups = Backups(folder, BackupPlan(hours=0, keep=7), clock=clock)
     backups.start()
     status = await backups.status()
@@ -215,7 +215,7 @@ async def test_a_plan_of_no_hours_makes_none(folder: FailingFolder, clock: Clock
     await backups.close()
 
 
-async def test_the_end_of_the_server_gives_a_copy_up(database_path: Path, clock: Clock):
+async def test_shutdown_cancels_a_copy(database_path: Path, clock: Clock):
     folder = SlowFolder(database_path, database_path.parent / "backups", make_folder=True)
     folder.begun = threading.Event()
     backups = Backups(folder, BackupPlan(hours=24, keep=2), clock=clock)

@@ -1,4 +1,4 @@
-"""Looking at the catalogue: who sees what, lists that page, and the way to a file."""
+"""Browsing the catalogue: who sees what, paged lists, and access to files."""
 
 import base64
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ MEMBER = Viewer(UserId("00000000-0000-4000-8000-0000000000bb"), Role.MEMBER)
 
 
 class Shop:
-    """A catalogue, and what a test puts into it."""
+    """A catalogue, and its content in a test."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -111,14 +111,16 @@ def titles(page: ItemListPage) -> list[str]:
 # Libraries
 
 
-async def test_a_library_keeps_its_folder_absolute_and_without_links(shop: Shop, tmp_path: Path) -> None:
+async def test_a_library_keeps_an_absolute_folder_without_links(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "films").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "films")
     library = await shop.catalogue.add_library(" My  Films ", LibraryKind.MOVIES, tmp_path / "link" / ".." / "link")
     assert (library.name, library.path) == ("My Films", str((tmp_path / "films").resolve()))
 
 
-async def test_a_library_needs_a_name_and_a_folder_and_hears_of_both_faults_at_once(shop: Shop, tmp_path: Path) -> None:
+async def test_a_library_needs_a_name_and_a_folder_and_both_faults_are_reported_together(
+    shop: Shop, tmp_path: Path
+) -> None:
     error = await refusal(shop.catalogue.add_library(" ", LibraryKind.MOVIES, tmp_path / "nowhere"))
     assert error.code is Code.INVALID
     assert error.details == {
@@ -128,7 +130,7 @@ async def test_a_library_needs_a_name_and_a_folder_and_hears_of_both_faults_at_o
 
 
 @pytest.mark.parametrize("path", ["", "/nowhere\0", "/\ud800", "/dev/null", "~nobody-of-this-name/x"])
-async def test_what_is_no_folder_is_refused(shop: Shop, path: str) -> None:
+async def test_a_path_that_is_not_a_folder_is_refused(shop: Shop, path: str) -> None:
     error = await refusal(shop.catalogue.add_library("Films", LibraryKind.MOVIES, path or "/dev/null/x"))
     assert error.details == {"path": ["must be an existing folder that can be read"]}
 
@@ -138,7 +140,7 @@ async def test_a_name_that_looks_like_an_id_is_refused(shop: Shop) -> None:
     assert error.details == {"name": ["must not look like an id"]}
 
 
-async def test_names_and_folders_belong_to_one_library(shop: Shop, tmp_path: Path) -> None:
+async def test_names_and_folders_are_unique(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "films/new").mkdir(parents=True)
     (tmp_path / "films2").mkdir()
     await shop.library("Films", tmp_path / "films")
@@ -150,7 +152,7 @@ async def test_names_and_folders_belong_to_one_library(shop: Shop, tmp_path: Pat
     await shop.library("Imported too")
 
 
-async def test_a_member_sees_the_libraries_that_were_granted_and_an_admin_sees_all(shop: Shop) -> None:
+async def test_a_member_sees_granted_libraries_and_an_admin_sees_all(shop: Shop) -> None:
     await shop.library("Secret")
     await shop.library("Films", granted=True)
     assert [view.library.name for view in await shop.catalogue.list_libraries(MEMBER)] == ["Films"]
@@ -167,7 +169,7 @@ async def test_a_library_is_found_by_name_and_by_id(shop: Shop) -> None:
     assert (await refusal(shop.catalogue.get_library(MEMBER, library_id))).code is Code.NOT_FOUND
 
 
-async def test_counts_leave_out_what_is_removed(shop: Shop) -> None:
+async def test_counts_exclude_removed_items(shop: Shop) -> None:
     library_id = await shop.library()
     await shop.films(library_id, "Heat", "Ronin")
     await shop.put(replace(shop.item(library_id, "Gone"), removed_at=Instant(1)))
@@ -177,7 +179,7 @@ async def test_counts_leave_out_what_is_removed(shop: Shop) -> None:
 # Lists
 
 
-async def test_items_of_libraries_that_one_may_not_see_are_not_listed(shop: Shop) -> None:
+async def test_items_of_libraries_without_a_grant_are_not_listed(shop: Shop) -> None:
     await shop.films(await shop.library("Secret"), "Hidden")
     await shop.films(await shop.library("Films", granted=True), "Shown")
     assert titles(await shop.catalogue.list_items(MEMBER)) == ["Shown"]
@@ -186,7 +188,7 @@ async def test_items_of_libraries_that_one_may_not_see_are_not_listed(shop: Shop
     assert (await refusal(shop.catalogue.list_items(MEMBER, library="Nowhere"))).code is Code.NOT_FOUND
 
 
-async def test_somebody_without_grants_sees_nothing(shop: Shop) -> None:
+async def test_a_user_without_grants_sees_nothing(shop: Shop) -> None:
     await shop.films(await shop.library(), "Hidden")
     assert (await shop.catalogue.list_items(MEMBER)).items == []
 
@@ -206,7 +208,9 @@ async def test_somebody_without_grants_sees_nothing(shop: Shop) -> None:
         ("nothing", []),
     ],
 )
-async def test_a_search_finds_every_word_whatever_case_and_accents(shop: Shop, query: str, found: list[str]) -> None:
+async def test_a_search_finds_every_word_regardless_of_case_and_accents(
+    shop: Shop, query: str, found: list[str]
+) -> None:
     await shop.films(
         await shop.library(),
         "Amélie",
@@ -219,7 +223,7 @@ async def test_a_search_finds_every_word_whatever_case_and_accents(shop: Shop, q
     assert titles(await shop.catalogue.list_items(ADMIN, query=query)) == found
 
 
-async def test_a_list_can_be_of_one_kind(shop: Shop) -> None:
+async def test_a_list_can_be_restricted_to_one_kind(shop: Shop) -> None:
     library_id = await shop.library()
     await shop.films(library_id, "Heat")
     await shop.show(library_id, [(1, 1)])
@@ -228,7 +232,7 @@ async def test_a_list_can_be_of_one_kind(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-async def test_pages_put_together_are_the_whole_list_in_its_order(shop: Shop, sort: str) -> None:
+async def test_the_pages_together_are_the_whole_list_in_order(shop: Shop, sort: str) -> None:
     library_id = await shop.library()
     items = [
         replace(
@@ -293,7 +297,7 @@ async def test_a_forged_cursor_is_refused(shop: Shop, cursor: str) -> None:
 
 
 @pytest.mark.parametrize("cursor", [forged(f'["year",{10**30},"{UUID}"]'), forged(f'["year",{1 << 62},"{UUID}"]')])
-async def test_a_cursor_with_a_number_that_no_store_holds_is_refused(shop: Shop, cursor: str) -> None:
+async def test_a_cursor_with_a_number_too_large_for_the_store_is_refused(shop: Shop, cursor: str) -> None:
     assert (await refusal(shop.catalogue.list_items(ADMIN, sort="year", cursor=cursor))).code is Code.INVALID
 
 
@@ -312,7 +316,7 @@ async def test_an_unknown_order_is_refused(shop: Shop) -> None:
 # Items
 
 
-async def test_an_item_shows_its_files_the_one_to_play_first(shop: Shop) -> None:
+async def test_an_item_shows_its_files_with_the_preferred_one_first(shop: Shop) -> None:
     (film,) = await shop.films(await shop.library(), "Heat")
     await shop.file(film, "a.mkv", height=2160, codec="hevc")
     await shop.file(film, "b.mkv", height=720)
@@ -321,7 +325,7 @@ async def test_an_item_shows_its_files_the_one_to_play_first(shop: Shop) -> None
     assert [file.path for file in detail.files] == ["c.mkv", "b.mkv", "a.mkv"]
 
 
-async def test_an_item_that_is_not_there_and_one_that_may_not_be_seen(shop: Shop) -> None:
+async def test_missing_and_forbidden_items(shop: Shop) -> None:
     (film,) = await shop.films(await shop.library(), "Heat")
     error = await refusal(shop.catalogue.get_item(MEMBER, film.id))
     assert error.code is Code.ACCESS_DENIED
@@ -329,7 +333,7 @@ async def test_an_item_that_is_not_there_and_one_that_may_not_be_seen(shop: Shop
     assert (error.code, error.message) == (Code.NOT_FOUND, "Media item not found")
 
 
-async def test_a_removed_item_can_be_looked_at_and_is_not_available(shop: Shop) -> None:
+async def test_a_removed_item_can_be_read_and_is_not_available(shop: Shop) -> None:
     film = replace(shop.item(await shop.library()), removed_at=Instant(1), external_ids={"tmdb": "949"})
     await shop.put(film)
     view = (await shop.catalogue.get_item(ADMIN, film.id)).view
@@ -337,7 +341,7 @@ async def test_a_removed_item_can_be_looked_at_and_is_not_available(shop: Shop) 
     assert (await shop.catalogue.list_items(ADMIN)).items == []
 
 
-async def test_episodes_come_by_season_and_number_in_pages(shop: Shop) -> None:
+async def test_episodes_are_ordered_by_season_and_number_in_pages(shop: Shop) -> None:
     numbers = [(2, 1), (1, 10), (1, 2), (0, 1)]
     show, _ = await shop.show(await shop.library(), numbers)
     found: list[tuple[int | None, int | None]] = []
@@ -353,7 +357,7 @@ async def test_episodes_come_by_season_and_number_in_pages(shop: Shop) -> None:
     assert (await refusal(shop.catalogue.list_episodes(ADMIN, show.id, cursor="x"))).code is Code.INVALID
 
 
-async def test_daily_episodes_come_by_date(shop: Shop) -> None:
+async def test_daily_episodes_are_ordered_by_date(shop: Shop) -> None:
     library_id = await shop.library()
     show, _ = await shop.show(library_id, [])
     days = [date(2024, 2, 1), date(2024, 1, 15)]
@@ -374,7 +378,7 @@ async def test_only_a_show_has_episodes(shop: Shop) -> None:
 
 @pytest.fixture
 async def film(shop: Shop, tmp_path: Path) -> Item:
-    """A film in a folder, that the member may see, with a file and a film beside the folder."""
+    """A film in a folder that the member may see, with a file and a film next to the folder."""
     (tmp_path / "films").mkdir()
     (tmp_path / "films/heat.mkv").write_text("heat")
     (tmp_path / "secret.mkv").write_text("secret")
@@ -382,7 +386,7 @@ async def film(shop: Shop, tmp_path: Path) -> Item:
     return film
 
 
-async def test_an_item_is_played_from_its_preferred_file_and_from_its_first_part(shop: Shop, film: Item) -> None:
+async def test_an_item_is_played_from_its_preferred_file_and_its_first_part(shop: Shop, film: Item) -> None:
     await shop.file(film, "cd2.mkv", part=2)
     with_parts = await shop.file(film, "heat.mkv", part=1)
     found = await shop.catalogue.stream_item(MEMBER, ItemKind.MOVIE, film.id)
@@ -390,7 +394,7 @@ async def test_an_item_is_played_from_its_preferred_file_and_from_its_first_part
     assert (await shop.catalogue.stream_file(MEMBER, with_parts)).path == found.path
 
 
-async def test_what_may_not_be_seen_is_not_played(shop: Shop, film: Item) -> None:
+async def test_an_item_without_a_grant_is_not_played(shop: Shop, film: Item) -> None:
     file_id = await shop.file(film, "heat.mkv")
     stranger = Viewer(UserId(shop.ids()), Role.MEMBER)
     assert (await refusal(shop.catalogue.stream_item(stranger, ItemKind.MOVIE, film.id))).code is Code.ACCESS_DENIED
@@ -405,7 +409,7 @@ async def test_a_file_outside_its_library_is_never_served(shop: Shop, film: Item
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])  # the other engine cannot even store it
-async def test_a_path_that_is_none_is_never_served(shop: Shop, film: Item) -> None:
+async def test_an_impossible_path_is_never_served(shop: Shop, film: Item) -> None:
     await refuses_to_serve(shop, film, "a\0b.mkv")
 
 
@@ -419,12 +423,12 @@ async def refuses_to_serve(shop: Shop, film: Item, path: str) -> None:
         assert (error.code, error.message) == (Code.NOT_FOUND, "File not found")
 
 
-async def test_a_film_without_a_file_and_a_file_that_is_unknown(shop: Shop, film: Item) -> None:
+async def test_a_film_without_a_file_and_an_unknown_file(shop: Shop, film: Item) -> None:
     assert (await refusal(shop.catalogue.stream_item(ADMIN, ItemKind.MOVIE, film.id))).message == "File not found"
     assert (await refusal(shop.catalogue.stream_file(ADMIN, FileId(shop.ids())))).message == "File not found"
 
 
-async def test_the_wrong_kind_is_not_played(shop: Shop, film: Item) -> None:
+async def test_an_item_of_the_wrong_kind_is_not_played(shop: Shop, film: Item) -> None:
     show, (episode,) = await shop.show(film.library_id, [(1, 1)])
     for kind, item_id, message in (
         (ItemKind.MOVIE, show.id, "Media item is not a movie"),

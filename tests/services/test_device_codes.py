@@ -1,4 +1,4 @@
-"""Devices that wait to be signed in, on a real database; two processes where it says so."""
+"""Devices that wait to be signed in, on a real database; with two processes where stated."""
 
 import asyncio
 from collections.abc import Callable
@@ -55,7 +55,7 @@ class Stopwatch:
 
 
 class Counting:
-    """A database that counts what is asked of it."""
+    """A database that counts queries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -101,7 +101,7 @@ class Process:
         return await self.codes.begin(DeviceProtocol.NATIVE, name, DeviceKind.TV, address)
 
     async def poll(self, device_code: str) -> object:
-        """Ask as a device does, five seconds after it asked before."""
+        """Poll as a device does, five seconds after its last poll."""
         self.pass_time(INTERVAL_S)
         return await self.redeem(device_code)
 
@@ -146,12 +146,12 @@ async def test_a_device_waits_until_somebody_approves_it_and_is_then_signed_in_a
         process.clock.now - INTERVAL_S * 1000,
     )
     assert found.user_code == codes.user_code
-    assert await process.poll(codes.device_code) is PollOutcome.PENDING  # looking decides nothing
+    assert await process.poll(codes.device_code) is PollOutcome.PENDING  # looking up a code decides nothing
     await process.codes.decide(ADA, codes.user_code, THERE, approve=True)
     assert await process.poll(codes.device_code) == (ADA.user_id, "Living room")
 
 
-async def test_a_code_is_used_once(process: Process):
+async def test_a_code_is_good_for_one_use(process: Process):
     codes = await process.begin()
     await process.codes.decide(ADA, codes.user_code, HERE, approve=True)
     answers = await asyncio.gather(*(process.redeem(codes.device_code) for _ in range(5)))
@@ -161,7 +161,7 @@ async def test_a_code_is_used_once(process: Process):
     assert (await refusal(process.codes.find(ADA, codes.user_code, HERE))).details is not None
 
 
-async def test_a_device_that_is_turned_away_is_told(process: Process):
+async def test_a_denied_device_is_told_so(process: Process):
     codes = await process.begin()
     await process.codes.decide(ADA, codes.user_code, HERE, approve=False)
     assert await process.poll(codes.device_code) is PollOutcome.DENIED
@@ -170,7 +170,7 @@ async def test_a_device_that_is_turned_away_is_told(process: Process):
     assert error.code is Code.INVALID
 
 
-async def test_of_two_people_who_decide_one_does(process: Process):
+async def test_of_two_concurrent_decisions_one_counts(process: Process):
     codes = await process.begin()
     decisions = await asyncio.gather(
         process.codes.decide(ADA, codes.user_code, HERE, approve=True),
@@ -183,7 +183,7 @@ async def test_of_two_people_who_decide_one_does(process: Process):
     assert await process.poll(codes.device_code) == (winner.user_id, "Living room")
 
 
-async def test_codes_end_after_ten_minutes_approved_or_not(process: Process):
+async def test_codes_expire_after_ten_minutes_whether_approved_or_not(process: Process):
     approved, waiting = await process.begin(), await process.begin()
     await process.codes.decide(ADA, approved.user_code, HERE, approve=True)
     process.pass_time(LIFETIME_MS / 1000 - 1)
@@ -197,22 +197,22 @@ async def test_codes_end_after_ten_minutes_approved_or_not(process: Process):
     assert await process.database.read(lambda c: c.execute(count_rows).scalar_one()) == 1  # the others are gone
 
 
-async def test_who_asks_too_often_is_told_to_slow_down(process: Process):
+async def test_a_device_that_polls_too_often_is_told_to_slow_down(process: Process):
     codes = await process.begin()
     assert await process.redeem(codes.device_code) is PollOutcome.PENDING
     assert await process.redeem(codes.device_code) is PollOutcome.TOO_FAST
     process.pass_time(INTERVAL_S)
-    assert await process.redeem(codes.device_code) is PollOutcome.TOO_FAST  # it was to wait for ten
+    assert await process.redeem(codes.device_code) is PollOutcome.TOO_FAST  # it had to wait for ten
     process.pass_time(INTERVAL_S * 3)
     assert await process.redeem(codes.device_code) is PollOutcome.PENDING
 
 
 @pytest.mark.parametrize("device_code", ["", "x", "0" * 64, "F" * 64, "é" * 64])
-async def test_a_code_that_was_never_made_is_as_one_that_expired(process: Process, device_code: str):
+async def test_an_unknown_code_is_treated_as_expired(process: Process, device_code: str):
     assert await process.redeem(device_code) is PollOutcome.EXPIRED
 
 
-async def test_a_thousand_waiting_devices_cost_the_store_one_question_together(process: Process):
+async def test_a_thousand_waiting_devices_cost_one_query_together(process: Process):
     codes = [await process.begin(address=f"192.0.2.{number % 100}") for number in range(1000)]
     process.pass_time(INTERVAL_S)
     before = process.database.asked
@@ -221,12 +221,12 @@ async def test_a_thousand_waiting_devices_cost_the_store_one_question_together(p
     assert process.database.asked - before == 1
 
 
-async def test_an_approval_in_another_process_is_heard_of_within_a_second(processes: tuple[Process, Process]):
+async def test_an_approval_in_another_process_is_noticed_within_a_second(processes: tuple[Process, Process]):
     one, other = processes
     codes = await one.begin()
     assert (
         await other.redeem(codes.device_code) is PollOutcome.PENDING
-    )  # the store knows what this process has not begun
+    )  # the store has one that this process has not started
     await one.codes.decide(ADA, codes.user_code, HERE, approve=True)
     other.pass_time(KNOWN_FOR_S)
     assert await other.redeem(codes.device_code) == (ADA.user_id, "Living room")
@@ -234,7 +234,7 @@ async def test_an_approval_in_another_process_is_heard_of_within_a_second(proces
     assert await one.redeem(codes.device_code) is PollOutcome.EXPIRED
 
 
-async def test_the_store_knows_neither_code(process: Process):
+async def test_the_store_contains_neither_code(process: Process):
     codes = await process.begin()
 
     def everything(connection: Connection) -> str:
@@ -249,7 +249,7 @@ async def test_the_store_knows_neither_code(process: Process):
 # Guessing
 
 
-async def test_who_guesses_codes_is_stopped_and_goes_on_after_a_quarter_of_an_hour(process: Process):
+async def test_guessing_codes_is_blocked_for_a_quarter_of_an_hour(process: Process):
     codes = await process.begin()
     for _ in range(GUESSES_PER_USER_MAX):
         assert (await refusal(process.codes.find(ADA, UNKNOWN, HERE))).code is Code.INVALID
@@ -262,7 +262,7 @@ async def test_who_guesses_codes_is_stopped_and_goes_on_after_a_quarter_of_an_ho
     assert (await process.codes.find(ADA, codes.user_code, HERE)).name == "Living room"
 
 
-async def test_guesses_at_the_same_instant_all_count(process: Process):
+async def test_concurrent_guesses_all_count(process: Process):
     await process.database.write(
         lambda c: c.execute(insert(schema.login), [{"name": ADA.name, "user_id": ADA.user_id}])
     )
@@ -275,7 +275,7 @@ async def test_guesses_at_the_same_instant_all_count(process: Process):
     assert codes.count(Code.TOO_MANY_ATTEMPTS) == 2 * GUESSES_PER_USER_MAX
 
 
-async def test_an_address_is_stopped_whoever_guesses_there(process: Process):
+async def test_an_address_is_blocked_whoever_guesses_from_it(process: Process):
     codes = await process.begin()
     for number in range(GUESSES_PER_ADDRESS_MAX):
         guesser = principal(10 + number // (GUESSES_PER_USER_MAX - 1))
@@ -284,7 +284,7 @@ async def test_an_address_is_stopped_whoever_guesses_there(process: Process):
     assert (await process.codes.find(ADA, codes.user_code, THERE)).name == "Living room"
 
 
-async def test_right_codes_and_what_cannot_be_a_code_are_no_guesses(process: Process):
+async def test_right_codes_and_malformed_ones_do_not_count_as_guesses(process: Process):
     codes = await process.begin()
     for _ in range(GUESSES_PER_USER_MAX + 1):
         await process.codes.find(ADA, codes.user_code, HERE)
@@ -292,10 +292,10 @@ async def test_right_codes_and_what_cannot_be_a_code_are_no_guesses(process: Pro
     await process.codes.decide(ADA, codes.user_code, HERE, approve=True)
 
 
-# What anybody may make the store hold
+# Limits on what anonymous clients can store
 
 
-async def test_one_address_can_have_only_so_many_devices_wait(process: Process):
+async def test_the_number_of_waiting_devices_per_address_is_limited(process: Process):
     for _ in range(WAITING_PER_ADDRESS_MAX):
         await process.begin()
     error = await refusal(process.begin())
@@ -305,7 +305,7 @@ async def test_one_address_can_have_only_so_many_devices_wait(process: Process):
     await process.begin()
 
 
-async def test_only_so_many_devices_wait_at_all(process: Process):
+async def test_the_total_number_of_waiting_devices_is_limited(process: Process):
     row = {"purpose": "native", "name": "", "kind": "tv", "address": "", "created_at": 0}
     life = {"expires_at": process.clock.now + LIFETIME_MS}
     rows = [
@@ -316,12 +316,12 @@ async def test_only_so_many_devices_wait_at_all(process: Process):
     assert (await refusal(process.begin())).code is Code.UNAVAILABLE
 
 
-async def test_a_faulty_name_is_told(process: Process):
+async def test_an_invalid_name_is_reported(process: Process):
     error = await refusal(process.begin(name="x" * 65))
     assert error.details == {"name": ["must have 1 to 64 characters"]}
 
 
-async def test_a_user_code_that_waits_already_is_not_given_out_again(database: Database, clock: Clock):
+async def test_a_user_code_in_use_is_not_issued_again(database: Database, clock: Clock):
     numbers, codes = count(1), iter(["BCDFGHJK", "BCDFGHJK", "LMNPQRST"])
     process = Process(database, clock, numbers)
     process.codes = DeviceCodes(

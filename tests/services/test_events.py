@@ -1,4 +1,4 @@
-"""Who is told of a change, when, and how much: the hub of open streams, and its way to other processes."""
+"""Who is notified of a change, when, and how much: the hub of open streams, and its link to other processes."""
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
@@ -43,7 +43,7 @@ class Seconds:
 
 
 class Tokens:
-    """Which tokens have ended. `fails`: the store cannot say just now."""
+    """Which tokens have ended. `fails`: the store is unavailable at the moment."""
 
     def __init__(self) -> None:
         self.ended: set[str] = set()
@@ -81,16 +81,16 @@ async def events() -> Events:
 
 
 async def told(stream: EventStream) -> list[Change | StreamSignal]:
-    """Return what the stream is told next; no more than one round."""
+    """Return the next events of the stream; no more than one round."""
     async with asyncio.timeout(WITHIN_S):
         notices = await stream.next()
     return [each for notice in notices for each in ([notice] if isinstance(notice, StreamSignal) else notice)]
 
 
-# Who is told what
+# Who is notified of what
 
 
-async def test_a_change_is_told_to_all_streams_of_its_user_and_to_nobody_else(events: Events):
+async def test_a_change_is_sent_to_all_streams_of_its_user_and_to_nobody_else(events: Events):
     phone, tv, ben = events.open(principal()), events.open(principal()), events.open(principal(BEN))
     events.publish([moved(100)])
     assert await told(phone) == await told(tv) == [moved(100)]
@@ -98,7 +98,7 @@ async def test_a_change_is_told_to_all_streams_of_its_user_and_to_nobody_else(ev
     assert await told(ben) == [moved(7, user_id=BEN)]
 
 
-async def test_of_an_item_only_the_newest_is_told(events: Events):
+async def test_only_the_newest_change_of_an_item_is_sent(events: Events):
     stream = events.open(principal())
     events.publish([moved(100)])
     assert await told(stream) == [moved(100)]
@@ -107,7 +107,7 @@ async def test_of_an_item_only_the_newest_is_told(events: Events):
     assert await told(stream) == [moved(120, 3), moved(50, item_id=OTHER_FILM)]
 
 
-async def test_an_older_version_that_comes_late_is_told_without_its_progress(events: Events):
+async def test_a_late_older_version_is_sent_without_its_progress(events: Events):
     stream = events.open(principal())
     events.publish([moved(120, 3)])
     assert await told(stream) == [moved(120, 3)]
@@ -126,7 +126,7 @@ async def test_many_items_are_named_together_and_too_many_not_at_all(events: Eve
     assert await told(stream) == [Change(ANNA, Topic.WATCHED, ())]
 
 
-async def test_nobody_listening_costs_no_more_than_a_question(events: Events):
+async def test_without_listeners_a_change_costs_only_a_check(events: Events):
     assert not events.is_heard
     stream = events.open(principal())
     assert events.is_heard
@@ -136,16 +136,16 @@ async def test_nobody_listening_costs_no_more_than_a_question(events: Events):
     events.publish([moved(100)])
 
 
-async def test_everybody_is_told_to_refetch_where_something_was_missed(events: Events):
+async def test_everybody_is_told_to_refetch_after_missed_changes(events: Events):
     anna, ben = events.open(principal()), events.open(principal(BEN))
     events.refetch_all()
     assert await told(anna) == await told(ben) == [StreamSignal.REFETCH]
 
 
-# How long a stream lasts
+# The lifetime of a stream
 
 
-async def test_silence_is_broken_by_a_heartbeat():
+async def test_an_idle_stream_gets_a_heartbeat():
     seconds = Seconds()
     events = Events(monotonic=seconds, ended_tokens=Tokens(), pace=QUICK)
     stream = events.open(principal())
@@ -156,7 +156,7 @@ async def test_silence_is_broken_by_a_heartbeat():
     await events.close()
 
 
-async def test_a_stream_that_takes_nothing_for_too_long_is_given_up():
+async def test_a_stream_that_is_not_read_for_too_long_is_closed():
     seconds = Seconds()
     events = Events(monotonic=seconds, ended_tokens=Tokens(), pace=QUICK)
     stuck, reading = events.open(principal()), events.open(principal())
@@ -177,14 +177,14 @@ async def test_a_stream_that_takes_nothing_for_too_long_is_given_up():
     await events.close()
 
 
-async def test_a_stream_for_which_too_much_waits_is_ended(events: Events):
+async def test_a_stream_with_too_many_pending_changes_is_closed(events: Events):
     stream = events.open(principal())
     for _ in range(NOTICES_OF_STREAM.most + 1):
         stream.put(StreamSignal.REFETCH)
     assert await told(stream) == []
 
 
-async def test_a_stream_ends_with_its_token_even_if_the_store_could_not_say_so_at_once():
+async def test_a_stream_ends_with_its_token_even_if_the_store_was_unavailable_at_first():
     tokens = Tokens()
     events = Events(monotonic=Seconds(), ended_tokens=tokens, pace=QUICK)
     lost, kept = events.open(principal(digest="lost")), events.open(principal(digest="kept"))
@@ -198,7 +198,7 @@ async def test_a_stream_ends_with_its_token_even_if_the_store_could_not_say_so_a
     await events.close()
 
 
-async def test_a_stream_beyond_those_of_a_user_is_refused_until_one_ends(events: Events):
+async def test_a_stream_beyond_the_limit_of_a_user_is_refused_until_one_ends(events: Events):
     streams = [events.open(principal()) for _ in range(EVENT_STREAMS_OF_USER.most)]
     with pytest.raises(PlayheadError) as refused:
         events.open(principal())
@@ -211,7 +211,7 @@ async def test_a_stream_beyond_those_of_a_user_is_refused_until_one_ends(events:
     await events.close()
 
 
-async def test_a_stream_beyond_those_of_a_process_is_refused(events: Events):
+async def test_a_stream_beyond_the_limit_of_a_process_is_refused(events: Events):
     for number in range(EVENT_STREAMS.most):
         events.open(principal(UserId(f"user {number}")))
     with pytest.raises(PlayheadError):
@@ -226,7 +226,7 @@ async def test_a_stream_beyond_those_of_a_process_is_refused(events: Events):
 
 
 class Wire:
-    """Carries texts to all ends of it at once. `cut`: nothing gets through; who is connected again is told so."""
+    """Carries notifications between all its ends. `cut`: nothing gets through; a reconnected end is told so."""
 
     bytes_max = 7999
 
@@ -272,7 +272,7 @@ async def wire() -> Wire:
 
 
 async def two(wire: Wire) -> tuple[Process, Process]:
-    """Two processes that have begun: each has told the other so."""
+    """Two processes that have started: each has notified the other."""
     here, there = Process(wire, "here"), Process(wire, "there")
     async with asyncio.timeout(WITHIN_S):
         while len(wire.sent) < 2:  # noqa: ASYNC110 - others' work
@@ -286,8 +286,8 @@ async def two(wire: Wire) -> tuple[Process, Process]:
     return here, there
 
 
-async def test_a_process_that_begins_tells_the_others_to_refetch(wire: Wire):
-    # The one whose place it takes may have been killed between a commit and telling of it.
+async def test_a_starting_process_tells_the_others_to_refetch(wire: Wire):
+    # The one that it replaces may have been killed between a commit and its notification.
     here, there = await two(wire)
     third = Process(wire, "third")
     assert await told(here.stream) == await told(there.stream) == [StreamSignal.REFETCH]
@@ -295,7 +295,7 @@ async def test_a_process_that_begins_tells_the_others_to_refetch(wire: Wire):
         await process.close()
 
 
-async def test_each_process_tells_the_others_and_hears_itself_once(wire: Wire):
+async def test_each_process_notifies_the_others_and_handles_its_own_changes_once(wire: Wire):
     here, there = await two(wire)
     here.events.publish([moved(100), Change(ANNA, Topic.LISTS, (OTHER_FILM,))])
     wanted = [moved(100), Change(ANNA, Topic.LISTS, (OTHER_FILM,))]
@@ -307,7 +307,7 @@ async def test_each_process_tells_the_others_and_hears_itself_once(wire: Wire):
     await there.close()
 
 
-async def test_no_text_is_longer_than_the_wire_can_carry(wire: Wire):
+async def test_no_notification_exceeds_the_limit_of_the_wire(wire: Wire):
     here, there = await two(wire)
     long = "💫" * 200
     for number in range(50):
@@ -322,7 +322,7 @@ async def test_no_text_is_longer_than_the_wire_can_carry(wire: Wire):
     await there.close()
 
 
-async def test_who_could_not_be_told_is_told_to_refetch_as_soon_as_it_can(wire: Wire):
+async def test_a_process_that_missed_notifications_is_told_to_refetch_once_reconnected(wire: Wire):
     here, there = await two(wire)
     wire.cut = True
     here.events.publish([moved(100)])
@@ -333,7 +333,7 @@ async def test_who_could_not_be_told_is_told_to_refetch_as_soon_as_it_can(wire: 
     await there.close()
 
 
-async def test_what_another_version_says_is_a_reason_to_refetch(wire: Wire):
+async def test_a_notification_of_another_version_leads_to_a_refetch(wire: Wire):
     here, there = await two(wire)
     await wire.notify(['{"language": "of the future"}'])
     assert await told(here.stream) == await told(there.stream) == [StreamSignal.REFETCH]
@@ -341,7 +341,7 @@ async def test_what_another_version_says_is_a_reason_to_refetch(wire: Wire):
     await there.close()
 
 
-async def test_the_last_changes_are_told_before_the_end(wire: Wire):
+async def test_the_last_changes_are_sent_before_shutdown(wire: Wire):
     here, there = await two(wire)
     here.events.publish([moved(100)])
     await here.close()
@@ -349,10 +349,10 @@ async def test_the_last_changes_are_told_before_the_end(wire: Wire):
     await there.close()
 
 
-# After the commit, and only then
+# Only after the commit
 
 
-async def test_a_commit_that_fails_is_told_to_nobody(database_path: Path):
+async def test_nobody_is_notified_of_a_failed_commit(database_path: Path):
     with faulty_disk() as disk:
         database = SQLiteDatabase(database_path, vfs=disk.vfs)
         await database.write(lambda connection: stock_library(connection, viewer=None))

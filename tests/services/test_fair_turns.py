@@ -25,15 +25,15 @@ async def served(turns: FairTurns, senders: Sequence[str]) -> list[str]:
     return order
 
 
-async def test_a_crowd_of_one_sender_delays_another_by_one_turn():
+async def test_many_requests_of_one_sender_delay_another_by_one_turn():
     assert await served(FairTurns(1), ["crowd"] * 5 + ["anna"]) == ["crowd", "anna", *["crowd"] * 4]
 
 
-async def test_senders_take_turns_in_the_order_in_which_they_came():
+async def test_senders_take_turns_in_order_of_arrival():
     assert await served(FairTurns(1), ["a", "a", "b", "c", "b"]) == ["a", "b", "c", "a", "b"]
 
 
-async def test_no_more_than_the_limit_have_a_turn():
+async def test_concurrent_turns_are_limited():
     turns, most, now = FairTurns(2), 0, 0
 
     async def work(sender: str) -> None:
@@ -49,14 +49,14 @@ async def test_no_more_than_the_limit_have_a_turn():
     assert (most, now) == (2, 0)
 
 
-async def test_a_turn_of_somebody_who_gave_up_is_the_next_ones():
+async def test_the_turn_of_a_cancelled_waiter_passes_to_the_next():
     turns = FairTurns(1)
     await turns.acquire("first")
     gone, given, next_one = (asyncio.create_task(turns.acquire(name)) for name in "abc")
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.sleep(0)
-    turns.release()  # to b, who gives up at the same instant
+    turns.release()  # to b, which is cancelled at the same instant
     given.cancel()
     await asyncio.gather(gone, given, return_exceptions=True)
     await asyncio.wait_for(next_one, 5)

@@ -1,4 +1,4 @@
-"""A history on its way from one installation to another, and back."""
+"""Moving a history from one installation to another, and back."""
 
 import json
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ LENGTH = 5_400_000
 
 
 class Home:
-    """An installation with a small library whose ids are its own, and a user."""
+    """An installation with a small library with its own ids, and a user."""
 
     def __init__(self, installation: Installation, clock: Clock, user_id: UserId, ids: dict[str, ItemId]) -> None:
         self.installation = installation
@@ -111,9 +111,7 @@ async def watch_all_sorts(home: Home) -> None:
     await home.write("list_state", item_id=home.ids["Show"], dropped_at=1_762_639_200_123)
 
 
-async def test_what_was_exported_is_the_same_after_it_was_brought_into_an_empty_installation(
-    home: Home, other_home: Home
-):
+async def test_an_exported_history_is_identical_after_import_into_an_empty_installation(home: Home, other_home: Home):
     await watch_all_sorts(home)
     exported = await home.export()
     changed, unchanged, rejected = await other_home.import_lines(exported)
@@ -121,7 +119,7 @@ async def test_what_was_exported_is_the_same_after_it_was_brought_into_an_empty_
     assert await other_home.export() == exported
 
 
-async def test_bringing_in_twice_changes_nothing_more(home: Home, other_home: Home):
+async def test_importing_twice_changes_nothing_more(home: Home, other_home: Home):
     await watch_all_sorts(home)
     exported = await home.export()
     await other_home.import_lines(exported)
@@ -130,7 +128,7 @@ async def test_bringing_in_twice_changes_nothing_more(home: Home, other_home: Ho
     assert await home.export() == exported
 
 
-async def test_a_line_names_its_item_and_tells_all_of_it(home: Home):
+async def test_a_line_identifies_its_item_and_contains_everything_about_it(home: Home):
     await home.watch("S1E1", 3000, 100)
     [line] = (await home.export()).splitlines()
     told = json.loads(line)
@@ -147,29 +145,31 @@ async def test_a_line_names_its_item_and_tells_all_of_it(home: Home):
     assert [point["position_ms"] for point in told["positions"]] == [3_000_000]
 
 
-async def test_an_external_id_finds_an_item_of_another_title(home: Home, other_home: Home):
+async def test_an_external_id_finds_an_item_with_another_title(home: Home, other_home: Home):
     await home.watch("Named", 1250)
     exported = (await home.export()).replace(b'"title":"Named"', b'"title":"Translated"')
     assert (await other_home.import_lines(exported))[0] == 1
 
 
-async def test_a_title_of_which_an_external_id_says_otherwise_is_another_film(home: Home, other_home: Home):
+async def test_a_title_with_a_contradicting_external_id_is_another_film(home: Home, other_home: Home):
     await home.watch("Named", 1250)
     exported = (await home.export()).replace(b"603", b"604").replace(b'"title":"Named"', b'"title":"Other"')
     _, _, rejected = await other_home.import_lines(exported)
     assert [each.reason for each in rejected] == ["names no item here"]
 
 
-async def test_texts_of_a_history_are_cut_or_the_line_is_rejected(home: Home, other_home: Home):
+async def test_texts_of_a_history_are_truncated_or_the_line_is_rejected(home: Home, other_home: Home):
     await home.watch("Film", 1250)
     exported = await home.export()
     longest = exported.replace(b'"title":"Film"', b'"title":"Film' + b" " * 100_000 + b'\\u001b\\n"')
-    assert (await other_home.import_lines(longest))[0] == 1  # as a version that kept longer titles may have written it
+    assert (await other_home.import_lines(longest))[0] == 1  # as a version without limits may have written it
     _, _, rejected = await other_home.import_lines(exported.replace(b"television", b"t" * 201))
     assert ["device" in each.reason and "200" in each.reason for each in rejected] == [True]
 
 
-async def test_lines_without_a_match_and_lines_that_are_none_are_told_and_harm_no_other(home: Home, other_home: Home):
+async def test_lines_without_a_match_and_malformed_lines_are_reported_and_affect_no_others(
+    home: Home, other_home: Home
+):
     await home.watch("Film", 3000)
     text = b'{"item":{"kind":"movie","title":"Nowhere"}}\n{"item":3}\nnothing\n\n' + await home.export()
     changed, _, rejected = await other_home.import_lines(text)
@@ -177,7 +177,7 @@ async def test_lines_without_a_match_and_lines_that_are_none_are_told_and_harm_n
     assert {each.number: each.line.strip() for each in rejected} == dict(enumerate(text.splitlines()[:3], start=1))
 
 
-async def test_the_later_side_tells_the_position_and_watched_stays(home: Home, other_home: Home):
+async def test_the_later_side_determines_the_position_and_watched_is_kept(home: Home, other_home: Home):
     await home.watch("Film", 4900)
     exported = await home.export()
     other_home.clock.advance(2 * HOUR)
@@ -190,7 +190,7 @@ async def test_the_later_side_tells_the_position_and_watched_stays(home: Home, o
     assert len(told["plays"]) == 1
 
 
-async def test_bringing_in_never_keeps_more_than_the_newest_points(home: Home, other_home: Home):
+async def test_an_import_keeps_only_the_newest_points(home: Home, other_home: Home):
     for hour in range(15):
         await home.watch("Film", 3000 + hour * 100, 500, session=f"s{hour}")
     exported = await home.export()
@@ -201,7 +201,7 @@ async def test_bringing_in_never_keeps_more_than_the_newest_points(home: Home, o
     assert len(json.loads(line)["positions"]) == 20
 
 
-async def test_what_the_catalogue_has_lost_is_exported_by_its_id(home: Home):
+async def test_items_missing_from_the_catalogue_are_exported_by_id(home: Home):
     await home.watch("Film", 3000)
     await home.installation.database.write(
         lambda connection: connection.execute(delete(schema.item).where(schema.item.c.id == home.ids["Film"]))
@@ -231,7 +231,7 @@ async def test_an_export_whose_connection_is_lost_writes_each_line_once(home: Ho
     assert b"".join(lines) == whole
 
 
-async def test_a_line_that_would_give_an_item_too_many_plays_is_rejected_whole(home: Home):
+async def test_a_line_that_would_give_an_item_too_many_plays_is_rejected_entirely(home: Home):
     watched = {"position_ms": 0, "watched": True, "armed": False}
     new_id = Ids()
 
@@ -247,11 +247,11 @@ async def test_a_line_that_would_give_an_item_too_many_plays_is_rejected_whole(h
     assert (changed, unchanged) == (0, 0)
     assert [each.reason for each in rejected] == [f"would give its item more than {PLAYS_OF_ITEM.most:,} plays"]
     assert b'"progress"' not in await home.export()
-    assert await home.import_lines(first) == (0, 1, [])  # what is there already is no further play
+    assert await home.import_lines(first) == (0, 1, [])  # plays that exist already do not count twice
     assert await home.import_lines(line(1)) == (1, 0, [])
 
 
-async def test_a_line_that_would_hide_more_than_a_user_may_is_rejected_whole(home: Home):
+async def test_a_line_that_would_hide_more_than_a_user_may_is_rejected_entirely(home: Home):
     rows = [{"item_id": each, "user_id": home.user_id, "hidden_at": 1} for each in _ids(DECISIONS_OF_USER.most - 1)]
     await home.installation.database.write(lambda c: c.execute(insert(schema.list_state), rows))
     hidden = "2025-11-08T22:00:00Z"

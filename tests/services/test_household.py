@@ -53,7 +53,7 @@ class Home:
         )
 
     async def add(self, name: str, role: Role = Role.MEMBER) -> Principal:
-        """Make a user, and sign them in with the password."""
+        """Create a user, and sign them in with the password."""
         user = await self.accounts.create_user(name, PASSWORD, role)
         signed_in = await self.accounts.sign_in(user.name, PASSWORD, HERE)
         return await self.who(signed_in.token)
@@ -98,7 +98,7 @@ async def code_of(awaited: Any) -> Code:  # noqa: ANN401 - whatever is awaited
     return caught.value.code
 
 
-async def test_a_remembered_device_shows_who_stands_on_it_and_nobody_else(home: Home):
+async def test_a_remembered_device_shows_the_people_on_it_and_nobody_else(home: Home):
     ana, ben = await home.add("Ana"), await home.add("Ben")
     await home.add("Cleo")
     secret = await home.household.remember(ana, "  Living   room ")
@@ -111,7 +111,7 @@ async def test_a_remembered_device_shows_who_stands_on_it_and_nobody_else(home: 
     assert [tile.user.name for tile in (await home.device(secret)).tiles] == ["Ben"]
 
 
-async def test_the_store_knows_neither_the_secret_nor_a_pin(home: Home):
+async def test_the_store_contains_neither_the_secret_nor_a_pin(home: Home):
     ana = await home.add("Ana")
     secret = await home.household.remember(ana, "TV")
     await home.household.set_pin(ana.user_id, PIN)
@@ -135,7 +135,7 @@ async def test_an_unknown_secret_is_no_device(home: Home, secret: str):
     await home.household.note_password(secret, ana.user_id)
 
 
-async def test_a_pin_lets_in_to_watch_and_no_more(home: Home):
+async def test_a_pin_allows_watching_and_nothing_more(home: Home):
     ana = await home.add("Ana", Role.ADMIN)
     secret = await home.household.remember(ana, "TV")
     assert await home.entry(secret, ana.user_id) is TileEntry.PASSWORD
@@ -148,7 +148,7 @@ async def test_a_pin_lets_in_to_watch_and_no_more(home: Home):
     assert {session.token.name for session in await home.accounts.list_sessions(principal)} == {"TV", ""}
 
 
-async def test_a_tap_is_enough_where_its_owner_allows_it_and_never_for_an_admin(home: Home):
+async def test_a_tap_is_enough_if_its_owner_allows_it_and_never_for_an_admin(home: Home):
     ana, admin = await home.add("Ana"), await home.add("Root", Role.ADMIN)
     secret = await home.household.remember(ana, "TV")
     other = await home.household.remember(ana, "Tablet")
@@ -162,7 +162,7 @@ async def test_a_tap_is_enough_where_its_owner_allows_it_and_never_for_an_admin(
     assert await code_of(home.household.allow_tap(admin, device_id, allows=True)) is Code.ACCESS_DENIED
 
 
-async def test_whoever_becomes_an_admin_is_asked_though_they_had_allowed_a_tap(home: Home):
+async def test_a_user_who_becomes_an_admin_needs_a_pin_even_if_they_had_allowed_a_tap(home: Home):
     ana = await home.add("Ana")
     secret = await home.household.remember(ana, "TV")
     await home.household.allow_tap(ana, (await home.device(secret)).device.id, allows=True)
@@ -170,7 +170,7 @@ async def test_whoever_becomes_an_admin_is_asked_though_they_had_allowed_a_tap(h
     assert await home.entry(secret, ana.user_id) is TileEntry.PASSWORD
 
 
-async def test_a_child_is_put_on_a_device_by_an_admin_and_gets_in_by_a_tap(home: Home):
+async def test_an_admin_puts_a_child_on_a_device_where_a_tap_is_enough(home: Home):
     admin = await home.add("Root", Role.ADMIN)
     kim = await home.accounts.create_user("Kim", None, Role.CHILD)
     secret = await home.household.remember(admin, "TV", [kim.id])
@@ -182,7 +182,7 @@ async def test_a_child_is_put_on_a_device_by_an_admin_and_gets_in_by_a_tap(home:
     assert await code_of(home.enter(secret, kim.id)) is Code.NOT_AUTHENTICATED
 
 
-async def test_only_an_admin_lets_others_stand_on_a_device(home: Home):
+async def test_only_an_admin_puts_other_people_on_a_device(home: Home):
     ana, ben = await home.add("Ana"), await home.add("Ben")
     assert await code_of(home.household.remember(ana, "TV", [ben.user_id])) is Code.ACCESS_DENIED
     secret = await home.household.remember(ana, "TV")
@@ -191,7 +191,7 @@ async def test_only_an_admin_lets_others_stand_on_a_device(home: Home):
     assert await code_of(home.enter(secret, ben.user_id)) is Code.NOT_AUTHENTICATED
 
 
-async def test_switching_ends_the_session_of_who_was_there_before(home: Home):
+async def test_switching_ends_the_session_of_the_previous_person(home: Home):
     admin = await home.add("Root", Role.ADMIN)
     kim = await home.accounts.create_user("Kim", None, Role.CHILD)
     secret = await home.household.remember(admin, "TV", [kim.id])
@@ -205,7 +205,7 @@ async def test_switching_ends_the_session_of_who_was_there_before(home: Home):
 # Guessing
 
 
-async def test_wrong_pins_are_held_up_for_longer_and_longer_and_then_the_password_is_needed(home: Home):
+async def test_wrong_pins_lead_to_growing_delays_and_then_the_password_is_needed(home: Home):
     ana = await home.add("Ana")
     secret = await home.household.remember(ana, "TV")
     await home.household.set_pin(ana.user_id, PIN)
@@ -228,7 +228,7 @@ async def test_wrong_pins_are_held_up_for_longer_and_longer_and_then_the_passwor
     assert await home.is_live(await home.enter(secret, ana.user_id, PIN))
 
 
-async def test_a_right_pin_forgets_the_wrong_ones(home: Home):
+async def test_a_right_pin_clears_the_wrong_ones(home: Home):
     ana = await home.add("Ana")
     secret = await home.household.remember(ana, "TV")
     await home.household.set_pin(ana.user_id, PIN)
@@ -238,16 +238,16 @@ async def test_a_right_pin_forgets_the_wrong_ones(home: Home):
         await home.enter(secret, ana.user_id, PIN)
 
 
-async def test_pins_that_are_tried_at_the_same_instant_all_count(home: Home):
+async def test_concurrent_pin_attempts_all_count(home: Home):
     ana = await home.add("Ana")
     secret = await home.household.remember(ana, "TV")
     await home.household.set_pin(ana.user_id, PIN)
     codes = await asyncio.gather(*(code_of(home.enter(secret, ana.user_id, WRONG)) for _ in range(10)))
-    assert 1 <= codes.count(Code.NOT_AUTHENTICATED) <= 3  # then there is a wait
+    assert 1 <= codes.count(Code.NOT_AUTHENTICATED) <= 3  # then there is a delay
     assert codes.count(Code.NOT_AUTHENTICATED) + codes.count(Code.TOO_MANY_ATTEMPTS) == 10
 
 
-async def test_wrong_pins_of_one_person_or_device_hold_nobody_else_up(home: Home):
+async def test_wrong_pins_of_one_person_or_device_delay_nobody_else(home: Home):
     ana, ben = await home.add("Ana"), await home.add("Ben")
     secret, other = await home.household.remember(ana, "TV"), await home.household.remember(ana, "Tablet")
     await home.household.join(ben, (await home.device(secret)).device.id)
@@ -260,13 +260,13 @@ async def test_wrong_pins_of_one_person_or_device_hold_nobody_else_up(home: Home
 
 
 @pytest.mark.parametrize("pin", ["", "12", "1234", "0000", "abcd"])
-async def test_a_pin_that_is_none_is_refused(home: Home, pin: str):
+async def test_a_malformed_pin_is_refused(home: Home, pin: str):
     ana = await home.add("Ana")
     assert await code_of(home.household.set_pin(ana.user_id, pin)) is Code.INVALID
     assert not await home.household.has_pin(ana.user_id)
 
 
-async def test_a_pin_that_is_removed_lets_nobody_in(home: Home):
+async def test_a_removed_pin_admits_nobody(home: Home):
     ana = await home.add("Ana")
     secret = await home.household.remember(ana, "TV")
     await home.household.set_pin(ana.user_id, PIN)
@@ -280,7 +280,7 @@ async def test_a_pin_that_is_removed_lets_nobody_in(home: Home):
 # Forgetting
 
 
-async def test_forgetting_a_device_ends_what_was_opened_at_its_tiles_and_nothing_else(home: Home):
+async def test_forgetting_a_device_ends_the_sessions_of_its_tiles_and_no_others(home: Home):
     ana, ben = await home.add("Ana"), await home.add("Ben")
     await home.household.set_pin(ana.user_id, PIN)
     secret, other = await home.household.remember(ana, "TV"), await home.household.remember(ana, "Tablet")
@@ -295,7 +295,7 @@ async def test_forgetting_a_device_ends_what_was_opened_at_its_tiles_and_nothing
     assert await code_of(home.household.join(ana, DeviceId(device_id))) is Code.NOT_FOUND
 
 
-async def test_whoever_is_taken_off_a_device_is_signed_out_there(home: Home):
+async def test_a_person_removed_from_a_device_is_signed_out_there(home: Home):
     admin = await home.add("Root", Role.ADMIN)
     kim = await home.accounts.create_user("Kim", None, Role.CHILD)
     secret = await home.household.remember(admin, "TV", [kim.id])
@@ -305,11 +305,11 @@ async def test_whoever_is_taken_off_a_device_is_signed_out_there(home: Home):
     assert [tile.user.name for tile in (await home.device(secret)).tiles] == ["Root"]
 
 
-async def test_a_device_that_nobody_uses_for_half_a_year_is_forgotten(home: Home):
+async def test_a_device_that_is_unused_for_half_a_year_is_forgotten(home: Home):
     ana = await home.add("Ana")
     secret = await home.household.remember(ana, "TV")
     home.clock.advance(DEVICE_LIFETIME_MS - 86_400_000)
-    assert await home.household.recognise(secret) is not None  # and is used thereby
+    assert await home.household.recognise(secret) is not None  # which counts as a use
     home.clock.advance(DEVICE_LIFETIME_MS - 86_400_000)
     assert await home.household.recognise(secret) is not None
     home.clock.advance(DEVICE_LIFETIME_MS)
@@ -318,7 +318,7 @@ async def test_a_device_that_nobody_uses_for_half_a_year_is_forgotten(home: Home
     assert await code_of(home.enter(secret, ana.user_id)) is Code.NOT_AUTHENTICATED
 
 
-async def test_a_user_who_is_removed_leaves_nothing(home: Home):
+async def test_a_removed_user_leaves_no_rows(home: Home):
     await home.add("Root", Role.ADMIN)
     ana, ben = await home.add("Ana"), await home.add("Ben")
     own, other = await home.household.remember(ana, "Tablet"), await home.household.remember(ben, "TV")
@@ -336,7 +336,7 @@ async def test_a_user_who_is_removed_leaves_nothing(home: Home):
     assert await home.database.read(rows) == 0
 
 
-async def test_one_sees_ones_own_devices_and_an_admin_all(home: Home):
+async def test_users_see_their_own_devices_and_an_admin_all(home: Home):
     admin, ana, ben = await home.add("Root", Role.ADMIN), await home.add("Ana"), await home.add("Ben")
     secret = await home.household.remember(ana, "TV")
     await home.household.join(ben, (await home.device(secret)).device.id)
@@ -371,6 +371,6 @@ async def test_people_beyond_the_limit_of_a_device_are_refused(home: Home):
     assert len((await home.device(secret)).tiles) == PEOPLE_OF_DEVICE.most
 
 
-async def test_a_name_that_is_none_is_told(home: Home):
+async def test_an_invalid_name_is_reported(home: Home):
     ana = await home.add("Ana")
     assert await code_of(home.household.remember(ana, "")) is Code.INVALID

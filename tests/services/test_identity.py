@@ -1,4 +1,4 @@
-"""Accounts by identities on a real database: found by issuer and subject, with role and grants as groups say."""
+"""Accounts of external identities on a real database: found by issuer and subject, with role and grants from groups."""
 
 import logging
 
@@ -62,7 +62,7 @@ async def house(database: Database, **rules: object) -> House:
     return made
 
 
-async def test_an_account_is_made_at_first_sight_and_found_by_subject_ever_after(database: Database):
+async def test_an_account_is_created_at_first_sign_in_and_found_by_subject_afterwards(database: Database):
     here = await house(database, creates=True)
     made, _ = await here.identities.admit(identity("Anna", "1"))
     again, linked = await here.identities.admit(identity("Anna Bell", "1"))
@@ -74,36 +74,36 @@ async def test_an_account_is_made_at_first_sight_and_found_by_subject_ever_after
     assert other.id != made.id
 
 
-async def test_nobody_gets_an_account_where_none_may_be_made(database: Database):
+async def test_no_account_is_created_where_that_is_disabled(database: Database):
     here = await house(database, creates=False)
     assert await here.refusal(identity()) is Refusal.UNKNOWN
     assert [user.name for user in await here.accounts.list_users()] == ["boss"]
 
 
-async def test_the_first_account_of_an_installation_is_never_made_by_an_identity(database: Database):
+async def test_the_first_account_of_an_installation_is_never_created_from_an_identity(database: Database):
     here = House(database, AccountRules(creates=True))
     assert await here.refusal(identity()) is Refusal.UNKNOWN
     assert not await here.accounts.has_users()
 
 
-async def test_a_name_that_an_account_has_is_not_taken_over(database: Database):
+async def test_an_existing_name_is_not_taken_over(database: Database):
     here = await house(database, creates=True)
     assert await here.refusal(identity("BOSS")) is Refusal.NAME_TAKEN
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 65, "\u202eanna"])
-async def test_a_name_that_no_account_may_have_is_refused(database: Database, name: str):
+async def test_an_invalid_name_is_refused(database: Database, name: str):
     here = await house(database, creates=True)
     assert await here.refusal(identity(name)) is Refusal.NAME_UNUSABLE
 
 
 @pytest.mark.parametrize("subject", ["", "x" * 256, "a\0b"])
-async def test_a_subject_that_the_standard_does_not_allow_is_refused(database: Database, subject: str):
+async def test_an_invalid_subject_is_refused(database: Database, subject: str):
     here = await house(database, creates=True)
     assert await here.refusal(identity("anna", subject)) is Refusal.NAME_UNUSABLE
 
 
-async def test_who_is_in_none_of_the_groups_that_may_sign_in_is_refused_even_with_an_account(database: Database):
+async def test_a_user_outside_the_allowed_groups_is_refused_even_with_an_account(database: Database):
     here = await house(database, creates=True, groups=GroupRules(members=frozenset({"family"})))
     await here.identities.admit(identity("anna", "1", "family"))
     assert await here.refusal(identity("anna", "1", "guests")) is Refusal.NOT_ALLOWED
@@ -121,7 +121,7 @@ async def test_role_and_libraries_follow_the_groups_at_each_sign_in(database: Da
     assert await here.accounts.list_grants(anna.id) == frozenset()
 
 
-async def test_role_and_libraries_stay_as_an_admin_made_them_where_groups_decide_nothing(database: Database):
+async def test_role_and_libraries_stay_as_an_admin_set_them_if_groups_decide_nothing(database: Database):
     here = await house(database, creates=True)
     await database.write(lambda connection: stock_library(connection, None))
     anna, _ = await here.identities.admit(identity("anna", "1", "whatever"))
@@ -143,7 +143,7 @@ async def test_groups_never_demote_the_last_admin_with_a_password(database: Data
     assert "boss stays an admin" in caplog.text
 
 
-async def test_the_last_admin_with_a_password_can_be_neither_demoted_nor_removed_by_others(database: Database):
+async def test_the_last_admin_with_a_password_cannot_be_demoted_or_removed_by_others(database: Database):
     here = await house(database, creates=True, groups=GroupRules(admins=frozenset({"root"})))
     await here.identities.admit(identity("carl", "2", "root"))
     boss = await here.accounts.find_user_named("boss")
@@ -162,7 +162,7 @@ async def test_no_password_signs_in_to_an_account_without_one(database: Database
         assert caught.value.code is Code.NOT_AUTHENTICATED
 
 
-async def test_an_identity_is_linked_to_one_account_and_no_second(database: Database):
+async def test_an_identity_is_linked_to_only_one_account(database: Database):
     here = await house(database)
     boss = await here.accounts.find_user_named("boss")
     member = await here.accounts.create_user("member", PASSWORD, Role.MEMBER)
@@ -175,7 +175,7 @@ async def test_an_identity_is_linked_to_one_account_and_no_second(database: Data
     assert user.id == boss.id
 
 
-async def test_the_only_way_in_to_an_account_is_not_unlinked(database: Database):
+async def test_the_only_way_to_sign_in_to_an_account_is_not_unlinked(database: Database):
     here = await house(database, creates=True)
     anna, linked = await here.identities.admit(identity())
     with pytest.raises(PlayheadError) as caught:
@@ -186,7 +186,7 @@ async def test_the_only_way_in_to_an_account_is_not_unlinked(database: Database)
     assert await here.identities.list_of(anna.id) == []
 
 
-async def test_nobody_unlinks_an_identity_of_somebody_else(database: Database):
+async def test_nobody_unlinks_the_identity_of_another_user(database: Database):
     here = await house(database, creates=True)
     anna, linked = await here.identities.admit(identity())
     boss = await here.accounts.find_user_named("boss")
@@ -196,7 +196,7 @@ async def test_nobody_unlinks_an_identity_of_somebody_else(database: Database):
     assert len(await here.identities.list_of(anna.id)) == 1
 
 
-async def test_the_identities_of_a_removed_account_are_nobodys(database: Database):
+async def test_the_identities_of_a_removed_account_are_free_again(database: Database):
     here = await house(database, creates=True)
     anna, _ = await here.identities.admit(identity())
     await here.accounts.remove_user(anna.id)
@@ -211,7 +211,7 @@ async def by_proxy(here: House, name: str = "anna", groups: str = "") -> Princip
     return await here.proxy.authenticate(name, groups)
 
 
-async def test_whom_a_proxy_names_is_authenticated_without_a_session(database: Database):
+async def test_a_user_named_by_a_proxy_is_authenticated_without_a_session(database: Database):
     here = await house(database, creates=True)
     principal = await by_proxy(here)
     assert principal is not None
@@ -219,20 +219,20 @@ async def test_whom_a_proxy_names_is_authenticated_without_a_session(database: D
     assert await here.accounts.list_sessions(principal) == []
 
 
-async def test_what_a_proxy_said_is_remembered_and_another_group_is_looked_at_at_once(database: Database):
+async def test_an_assertion_of_a_proxy_is_cached_and_a_changed_group_is_noticed_immediately(database: Database):
     here = await house(database, creates=True, groups=GroupRules(admins=frozenset({"root"})))
     first = await by_proxy(here)
     assert await by_proxy(here) is first
     promoted = await by_proxy(here, groups="root")
     assert promoted is not None
     assert promoted.role is Role.ADMIN
-    here.watch.seconds += 1  # the change of the role counts in all processes within a second
+    here.watch.seconds += 1  # the new role counts in all processes within a second
     demoted = await by_proxy(here)
     assert demoted is not None
     assert demoted.role is Role.MEMBER
 
 
-async def test_an_unlinked_or_removed_account_is_believed_for_less_than_a_second(database: Database):
+async def test_an_unlinked_or_removed_account_stays_cached_for_less_than_a_second(database: Database):
     here = await house(database, creates=True)
     principal = await by_proxy(here)
     assert principal is not None
@@ -248,7 +248,9 @@ async def test_an_unlinked_or_removed_account_is_believed_for_less_than_a_second
     assert await ended_credentials(keys, **ended) == set(keys)  # pyright: ignore[reportArgumentType]
 
 
-async def test_whom_nobody_knows_is_nobody_and_is_logged_once(database: Database, caplog: pytest.LogCaptureFixture):
+async def test_an_unknown_user_of_a_proxy_is_nobody_and_is_logged_once(
+    database: Database, caplog: pytest.LogCaptureFixture
+):
     here = await house(database)
     with caplog.at_level(logging.INFO, logger="playhead.services.identity"):
         for _ in range(3):
@@ -257,7 +259,7 @@ async def test_whom_nobody_knows_is_nobody_and_is_logged_once(database: Database
     assert "\n" not in caplog.records[0].getMessage()
 
 
-async def test_an_identity_of_a_proxy_can_be_linked_to_an_account_that_exists(database: Database):
+async def test_an_identity_of_a_proxy_can_be_linked_to_an_existing_account(database: Database):
     here = await house(database)
     assert await by_proxy(here, "boss") is None
     boss = await here.accounts.find_user_named("boss")

@@ -1,4 +1,4 @@
-"""Imports into a real store: all or nothing, and right even where something comes in between."""
+"""Imports into a real store: all or nothing, and correct even under concurrent changes."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -59,7 +59,7 @@ def count(connection: Connection) -> tuple[int, int]:
     return items, external_ids
 
 
-async def test_an_import_is_stored_and_said_again_it_changes_nothing(store: SQLiteDatabase):
+async def test_an_import_is_stored_and_unchanged_when_repeated(store: SQLiteDatabase):
     entries = [*movies(7), *(series(5))]
     entries = [ImportEntry(**{**_members(entry), "line": line}) for line, entry in enumerate(entries, 1)]
     service = importer(store)
@@ -73,7 +73,7 @@ def _members(entry: ImportEntry) -> dict[str, object]:
     return {name: getattr(entry, name) for name in ImportEntry.__dataclass_fields__}
 
 
-async def test_nothing_that_no_line_names_is_touched(store: SQLiteDatabase):
+async def test_items_without_a_line_are_not_changed(store: SQLiteDatabase):
     service = importer(store)
     await service.run(movies(3))
     changed = ImportEntry(1, "Films", ItemKind.MOVIE, "Film Two", external_ids={"tmdb": "2", "imdb": "tt2"})
@@ -94,18 +94,18 @@ async def test_with_one_faulty_line_nothing_is_imported(store: SQLiteDatabase):
     assert await store.read(count) == (0, 0)
 
 
-async def test_faults_without_end_are_cut(store: SQLiteDatabase):
+async def test_too_many_faults_are_truncated(store: SQLiteDatabase):
     faults = [LineFault(line, None, "is no JSON") for line in range(FAULTS_MAX + 5)]
     with pytest.raises(PlayheadError) as refused:
         await importer(store).run([], faults)
     assert len(refused.value.details or {}) == FAULTS_MAX + 1
 
 
-async def test_an_import_of_nothing_is_an_import(store: SQLiteDatabase):
+async def test_an_empty_import_succeeds(store: SQLiteDatabase):
     assert await importer(store).run([]) == ImportReport(0, 0, 0)
 
 
-async def test_imports_at_the_same_time_know_of_each_other(store: SQLiteDatabase):
+async def test_concurrent_imports_see_each_other(store: SQLiteDatabase):
     service = importer(store)
     reports = await asyncio.gather(*(service.run(movies(5)) for _ in range(3)))
     assert sorted(report.added for report in reports) == [0, 0, 5]
@@ -113,7 +113,7 @@ async def test_imports_at_the_same_time_know_of_each_other(store: SQLiteDatabase
 
 
 class Overtaken:
-    """A database in which somebody else writes, just before the import comes to write what it has decided."""
+    """A database that somebody else changes just before the import writes what it has decided."""
 
     def __init__(self, database: SQLiteDatabase, meanwhile: Sequence[ImportEntry]) -> None:
         self._database = database
@@ -127,27 +127,27 @@ class Overtaken:
 
     async def write(self, fn: Callable[[Connection], T]) -> T:
         ids = Ids()
-        for _ in range(100):  # ids of its own
+        for _ in range(100):  # different ids
             ids()
         other = Importer(self._database, clock=Clock(), new_id=ids)
         await other.run(self._meanwhile)
         return await self._database.write(fn)
 
 
-async def test_what_another_process_brought_in_meanwhile_is_not_brought_in_twice(store: SQLiteDatabase):
+async def test_items_that_another_process_imported_meanwhile_are_not_imported_twice(store: SQLiteDatabase):
     service = importer(Overtaken(store, movies(3)))  # pyright: ignore[reportArgumentType] - all that an import needs
     assert await service.run(movies(5)) == ImportReport(2, 0, 3)
     assert await store.read(count) == (5, 5)
 
 
-async def test_what_another_process_changed_meanwhile_is_looked_at_again(store: SQLiteDatabase):
+async def test_items_that_another_process_changed_meanwhile_are_read_again(store: SQLiteDatabase):
     await importer(store).run(movies(3))
     service = importer(Overtaken(store, movies(3, year=2002)))  # pyright: ignore[reportArgumentType]
     assert await service.run(movies(3, year=2002)) == ImportReport(0, 0, 3)
     assert await store.read(count) == (3, 3)
 
 
-async def test_an_item_that_another_process_made_meanwhile_under_another_id_is_a_fault(store: SQLiteDatabase):
+async def test_an_item_that_another_process_created_meanwhile_under_another_id_is_a_fault(store: SQLiteDatabase):
     service = importer(Overtaken(store, movies(1)))  # pyright: ignore[reportArgumentType]
     own = ImportEntry(1, "Films", ItemKind.MOVIE, "Film 1", id=ItemId("aaaaaaaa-0000-4000-8000-000000000001"))
     with pytest.raises(PlayheadError) as refused:

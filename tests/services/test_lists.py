@@ -1,4 +1,4 @@
-"""What storage leaves out changes no list: over stores filled at random, lists are what the rules say of all rows."""
+"""Filters in storage change no list: over randomly filled stores, lists equal those that the rules make of all rows."""
 
 from collections.abc import AsyncIterator
 from random import Random
@@ -25,7 +25,7 @@ STORES = 12
 
 
 class Store:
-    """An installation whose user has watched at random; and all rows of it, as the rules want them."""
+    """An installation whose user has watched at random; and all its rows, in the form that the rules take."""
 
     def __init__(self, installation: Installation, viewer: Viewer, now: Instant, random: Random) -> None:
         self.installation = installation
@@ -63,7 +63,7 @@ class Store:
         self._written.setdefault(table, []).append(row)
 
     def _at(self) -> Instant:
-        """Of late, some weeks ago, or so long ago that it does not count any more; often the same time twice."""
+        """Recently, some weeks ago, or too long ago to count; often the same time twice."""
         return Instant(self.now - self._random.choice((0, 1, 2, 13, 14, 15, 40, 89, 90, 91, 200)) * DAY_MS)
 
     def _item(self, library: LibraryId, granted: LibraryId, kind: str, **numbers: Any) -> ItemId:  # noqa: ANN401
@@ -116,7 +116,7 @@ class Store:
             "duration_ms": self._random.choice((LENGTH, LENGTH, None)),
             "watched": bool(times) and self._random.random() < 0.9,
             "armed": self._random.random() < 0.4,
-            # Never twice the same: of two episodes at the same time either may stand for its show.
+            # Never the same twice: of two episodes at the same time either could represent its show.
             "last_watched_at": self._random.choice((Instant(self._at() - len(self.rows)), None)),
         }
         self._write("progress", **mine, **progress, version=1, changed_at=0, completed_marked=False)
@@ -135,7 +135,7 @@ async def store(request: pytest.FixtureRequest, settings: Settings, anyio_backen
         yield filled
 
 
-async def test_lists_are_what_the_rules_say_of_all_rows(store: Store):
+async def test_lists_equal_those_that_the_rules_make_of_all_rows(store: Store):
     shows: dict[ItemId, list[ItemState]] = {}
     for row in store.rows:
         if row.show_id is not None:
@@ -151,7 +151,7 @@ async def test_lists_are_what_the_rules_say_of_all_rows(store: Store):
         ]
     for show_id, rows in shows.items():
         if not any(row.available for row in rows):
-            continue  # of a library that is not granted, perhaps
+            continue  # perhaps of a library without a grant
         kind, episode = next_up(rows, POLICY, store.now)
         following, view = await lists.next_up(store.viewer, show_id)
         assert (following.kind, None if view is None else view.view.item.id) == (

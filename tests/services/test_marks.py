@@ -1,4 +1,4 @@
-"""Marks in the store: one transaction and one published change each, whoever else writes at the same time."""
+"""Marks in the store: one transaction and one published change each, whatever else is written concurrently."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -81,7 +81,7 @@ async def test_a_mark_is_published_once_and_names_the_item(here: Installation):
     assert here.published[0].user_id == USER
 
 
-async def test_what_changes_nothing_is_not_published(here: Installation):
+async def test_a_mark_without_effect_is_not_published(here: Installation):
     movie = ItemKind.MOVIE, ItemId(MOVIE)
     await here.marks.mark(USER, *movie, Mark())
     await here.marks.mark(USER, *movie, Mark())
@@ -90,7 +90,7 @@ async def test_what_changes_nothing_is_not_published(here: Installation):
     assert len(here.published) == 1
 
 
-async def test_forgetting_going_back_and_a_removed_play_are_published(here: Installation):
+async def test_forgetting_restoring_and_removing_a_play_are_published(here: Installation):
     movie = ItemKind.MOVIE, ItemId(MOVIE)
     for seconds in (3000, 5000):
         await here.report(seconds)
@@ -102,7 +102,7 @@ async def test_forgetting_going_back_and_a_removed_play_are_published(here: Inst
     assert [change.topic for change in here.published] == [Topic.PROGRESS, Topic.WATCHED, Topic.PROGRESS]
 
 
-async def test_what_is_refused_is_not_published(here: Installation):
+async def test_a_refused_mark_is_not_published(here: Installation):
     for item_id, code in ((NOWHERE, Code.NOT_FOUND), (SHOW, Code.NOT_FOUND)):
         with pytest.raises(PlayheadError) as refused:
             await here.marks.mark(USER, ItemKind.MOVIE, ItemId(item_id), Mark())
@@ -110,7 +110,7 @@ async def test_what_is_refused_is_not_published(here: Installation):
     assert here.published == []
 
 
-async def test_a_user_who_is_gone_has_no_marks(here: Installation):
+async def test_a_removed_user_has_no_marks(here: Installation):
     nobody = UserId("bbbbbbbb-bbbb-4bbb-8bbb-bbbbbbbbbbbb")
     for call in (
         here.marks.read(nobody, ItemKind.MOVIE, ItemId(MOVIE)),
@@ -154,7 +154,7 @@ async def test_a_show_of_2000_episodes_is_one_change(here: Installation):
     assert await here.count("play") == 2000
 
 
-async def test_a_show_is_marked_whole_or_not_at_all(database: Database, clock: Clock, ids: Ids):
+async def test_a_show_is_marked_completely_or_not_at_all(database: Database, clock: Clock, ids: Ids):
     numbers = Ids()
 
     def fail_late() -> str:
@@ -171,11 +171,11 @@ async def test_a_show_is_marked_whole_or_not_at_all(database: Database, clock: C
     assert here.published == []
 
 
-# Back again
+# Undo
 
 
 async def faults(engine: str, request: pytest.FixtureRequest) -> list[IntegrityFault]:
-    """What `db check` finds in what users write."""
+    """What `db check` finds in the tables that users write."""
     if engine == "sqlite":
         found = check_file(request.getfixturevalue("database_path"), lambda _done, _all: None)
     else:
@@ -183,7 +183,7 @@ async def faults(engine: str, request: pytest.FixtureRequest) -> list[IntegrityF
     return [fault for fault in found if fault.table in {"progress", "play", "kept_position"}]
 
 
-async def test_a_whole_show_is_taken_back_in_one_change_and_leaves_a_sound_store(
+async def test_undoing_a_whole_show_is_one_change_and_leaves_a_sound_store(
     here: Installation, clock: Clock, engine: str, request: pytest.FixtureRequest
 ):
     await here.report(5000, EPISODE, ItemKind.EPISODE)
@@ -201,9 +201,7 @@ async def test_a_whole_show_is_taken_back_in_one_change_and_leaves_a_sound_store
     assert await faults(engine, request) == []
 
 
-async def test_what_a_mark_added_goes_with_it_and_nothing_else(
-    here: Installation, engine: str, request: pytest.FixtureRequest
-):
+async def test_undo_removes_exactly_what_a_mark_added(here: Installation, engine: str, request: pytest.FixtureRequest):
     await here.report(3000)
     await here.marks.mark(USER, ItemKind.MOVIE, ItemId(MOVIE), Mark())
     await here.report(1000)
@@ -214,7 +212,7 @@ async def test_what_a_mark_added_goes_with_it_and_nothing_else(
     assert await faults(engine, request) == []
 
 
-async def test_marks_are_taken_back_all_or_none(here: Installation):
+async def test_undo_is_all_or_nothing(here: Installation):
     await here.database.write(long_show)
     undos = await here.marks.mark_show(USER, LONG_SHOW, None, Mark())
     await here.report(100, undos[-1].item_id, ItemKind.EPISODE)
@@ -226,7 +224,7 @@ async def test_marks_are_taken_back_all_or_none(here: Installation):
     assert await here.count("play") == 1
 
 
-async def test_one_of_two_processes_takes_a_mark_back(
+async def test_of_two_processes_one_undoes_a_mark(
     here: Installation, open_database: Callable[[], Any], ids: Ids, clock: Clock
 ):
     other = Installation(open_database(), ids, clock)
@@ -242,24 +240,24 @@ async def test_one_of_two_processes_takes_a_mark_back(
         await other.database.close()
 
 
-async def test_nothing_of_a_show_itself_or_of_nobody_is_taken_back(here: Installation):
+async def test_undo_ignores_a_show_itself_and_unknown_items(here: Installation):
     for item_id, code in ((SHOW, Code.CONFLICT), (NOWHERE, Code.NOT_FOUND)):
         with pytest.raises(PlayheadError) as refused:
             await here.marks.undo(USER, [UndoStep(ItemId(item_id), None, 1)])
         assert refused.value.code is code
 
 
-async def test_all_up_to_an_episode_are_one_change(here: Installation):
+async def test_marking_up_to_an_episode_is_one_change(here: Installation):
     await here.database.write(long_show)
     undos = await here.marks.mark_up_to(USER, ItemId("66666666-6666-4666-8666-000000000150"), Mark())
     (change,) = here.published
     assert (change.topic, len(change.item_ids), len(undos)) == (Topic.WATCHED, 150, 150)
 
 
-# At the same time
+# Concurrency
 
 
-async def test_nothing_is_lost_where_two_processes_mark_and_report_at_once(
+async def test_nothing_is_lost_when_two_processes_mark_and_report_concurrently(
     here: Installation, open_database: Callable[[], Any], ids: Ids, clock: Clock
 ):
     other = Installation(open_database(), ids, clock)
@@ -284,7 +282,7 @@ async def test_nothing_is_lost_where_two_processes_mark_and_report_at_once(
         await other.database.close()
 
 
-async def test_two_processes_that_mark_a_show_at_once_mark_each_episode_once(
+async def test_two_processes_that_mark_a_show_concurrently_mark_each_episode_once(
     here: Installation, open_database: Callable[[], Any], ids: Ids, clock: Clock
 ):
     other = Installation(open_database(), ids, clock)

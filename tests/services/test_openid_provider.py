@@ -1,4 +1,4 @@
-"""What is believed of a provider: attacks on its documents and ID tokens, each of which is refused with its reason."""
+"""What is accepted from a provider: attacks on its documents and ID tokens, each refused with its reason."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -59,9 +59,7 @@ async def fault(provider: Provider) -> Fault:
     return caught.value.fault
 
 
-async def test_a_good_token_is_believed_and_what_it_lacks_comes_from_the_user_info(
-    rogue: RogueProvider, provider: Provider
-):
+async def test_a_valid_token_is_accepted_and_completed_by_the_user_info(rogue: RogueProvider, provider: Provider):
     answer = await exchange(provider)
     person = identity_of(answer.claims, provider.client)
     assert (person.issuer, person.subject, person.name, person.groups) == (rogue.issuer, "1", "anna", {"family"})
@@ -75,7 +73,7 @@ async def test_a_good_token_is_believed_and_what_it_lacks_comes_from_the_user_in
     ]
 
 
-async def test_the_user_info_cannot_replace_what_the_signed_token_says(rogue: RogueProvider, provider: Provider):
+async def test_the_user_info_cannot_override_the_signed_token(rogue: RogueProvider, provider: Provider):
     rogue.claims = {"preferred_username": "anna"}
     rogue.userinfo = {"preferred_username": "boss", "iss": "https://evil.example"}
     assert (await exchange(provider)).claims["preferred_username"] == "anna"
@@ -228,7 +226,7 @@ async def test_an_attack_on_the_id_token_is_refused(attack: str, rogue: RoguePro
         ({}, {"preferred_username": "anna", "groups": ["a", 1, None]}),
     ],
 )
-async def test_what_the_standard_allows_is_believed(
+async def test_what_the_standard_allows_is_accepted(
     header: dict[str, Any], claims: dict[str, Any], rogue: RogueProvider, provider: Provider
 ):
     rogue.header, rogue.claims = header, claims
@@ -268,14 +266,14 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-async def test_a_discovery_document_that_cannot_be_right_is_a_fault_of_the_settings(
+async def test_an_invalid_discovery_document_is_a_fault_of_the_settings(
     document: str, rogue: RogueProvider, provider: Provider
 ):
     rogue.metadata = DOCUMENTS[document]
     assert await fault(provider) is Fault.MISCONFIGURED
 
 
-async def test_an_issuer_without_tls_on_another_machine_is_never_asked(clock: Clock, watch: Stopwatch):
+async def test_an_issuer_without_tls_on_another_machine_is_never_contacted(clock: Clock, watch: Stopwatch):
     provider = Provider(OpenIDClient("http://id.example.org", CLIENT_ID, "s"), clock=clock, monotonic=watch)
     with pytest.raises(OpenIDError) as caught:
         await provider.metadata()
@@ -295,7 +293,7 @@ async def test_an_issuer_without_tls_on_another_machine_is_never_asked(clock: Cl
         (200, b'{"a": "' + b"x" * openid_provider.ANSWER_MAX_BYTES + b'"}', Fault.UNREACHABLE),
     ],
 )
-async def test_a_strange_answer_is_refused_at_every_address_and_nothing_is_followed(
+async def test_an_unexpected_answer_is_refused_at_every_address_and_no_redirect_is_followed(
     path: str, status: int, body: bytes, expected: Fault, rogue: RogueProvider, provider: Provider
 ):
     rogue.bodies[path] = (status, body)
@@ -304,17 +302,17 @@ async def test_a_strange_answer_is_refused_at_every_address_and_nothing_is_follo
 
 
 @pytest.mark.parametrize("keys", [{}, {"keys": None}, {"keys": "x"}, {"keys": [1, "x", None, {}, {"kty": "RSA"}]}])
-async def test_keys_that_are_none_verify_nothing(keys: dict[str, Any], rogue: RogueProvider, provider: Provider):
+async def test_invalid_keys_verify_nothing(keys: dict[str, Any], rogue: RogueProvider, provider: Provider):
     rogue.bodies["/jwks"] = (200, json.dumps(keys).encode())
     assert await fault(provider) in {Fault.MISCONFIGURED, Fault.UNTRUSTED}
 
 
-async def test_one_key_that_nobody_understands_does_not_hide_the_others(rogue: RogueProvider, provider: Provider):
+async def test_an_unsupported_key_does_not_hide_the_others(rogue: RogueProvider, provider: Provider):
     rogue.keys = [{"kty": "future", "kid": "first"}, {"kty": "RSA", "kid": "broken"}, *rogue.keys]
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
-# Keys that change
+# Key rotation
 
 
 async def test_a_new_key_is_fetched_when_a_token_is_signed_with_it(
@@ -329,7 +327,7 @@ async def test_a_new_key_is_fetched_when_a_token_is_signed_with_it(
     assert rogue.asked["/jwks"] == 2
 
 
-async def test_a_key_that_is_withdrawn_is_believed_for_an_hour_at_most(
+async def test_a_withdrawn_key_is_trusted_for_an_hour_at_most(
     rogue: RogueProvider, provider: Provider, watch: Stopwatch
 ):
     await exchange(provider)
@@ -338,7 +336,7 @@ async def test_a_key_that_is_withdrawn_is_believed_for_an_hour_at_most(
     assert await fault(provider) is Fault.UNTRUSTED
 
 
-async def test_forged_tokens_do_not_make_us_fetch_keys_again_and_again(rogue: RogueProvider, provider: Provider):
+async def test_forged_tokens_do_not_trigger_repeated_fetches_of_keys(rogue: RogueProvider, provider: Provider):
     rogue.header = {"kid": "unknown"}
     for _ in range(5):
         assert await fault(provider) is Fault.UNTRUSTED
@@ -346,17 +344,19 @@ async def test_forged_tokens_do_not_make_us_fetch_keys_again_and_again(rogue: Ro
     assert rogue.asked["/.well-known/openid-configuration"] == 1
 
 
-async def test_a_provider_that_was_down_is_asked_again_at_the_next_sign_in(rogue: RogueProvider, provider: Provider):
+async def test_a_provider_that_was_down_is_contacted_again_at_the_next_sign_in(
+    rogue: RogueProvider, provider: Provider
+):
     rogue.bodies["/.well-known/openid-configuration"] = (503, b"")
     assert await fault(provider) is Fault.UNREACHABLE
     del rogue.bodies["/.well-known/openid-configuration"]
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
-# How we show who we are
+# Client authentication
 
 
-async def test_the_secret_is_sent_in_the_form_where_the_provider_takes_no_basic(
+async def test_the_secret_is_sent_in_the_form_if_the_provider_does_not_support_basic(
     rogue: RogueProvider, clock: Clock, watch: Stopwatch
 ):
     rogue.metadata = {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
@@ -366,7 +366,7 @@ async def test_the_secret_is_sent_in_the_form_where_the_provider_takes_no_basic(
     assert rogue.forms[0]["client_secret"] == "s e"
 
 
-async def test_a_public_client_names_itself_and_sends_no_secret(rogue: RogueProvider, clock: Clock, watch: Stopwatch):
+async def test_a_public_client_sends_its_id_and_no_secret(rogue: RogueProvider, clock: Clock, watch: Stopwatch):
     async with opened(rogue, clock, watch, "") as provider:
         await exchange(provider)
     assert rogue.forms[0]["client_id"] == CLIENT_ID

@@ -1,4 +1,4 @@
-"""Passkeys on a real database, where no browser is needed: recovery codes, two factors, what is refused."""
+"""Passkeys on a real database, as far as no browser is needed: recovery codes, two factors, refusals."""
 
 import json
 from itertools import count
@@ -93,11 +93,11 @@ async def code_of(awaitable: object) -> Code:
         ("", None),
     ],
 )
-def test_passkeys_are_made_for_the_name_under_which_people_come(url: str, party: tuple[str, str] | None):
+def test_passkeys_are_created_for_the_public_host_name(url: str, party: tuple[str, str] | None):
     assert relying_party(url) == party
 
 
-async def test_a_password_alone_is_enough_until_both_are_asked_for(here: House):
+async def test_a_password_alone_is_enough_until_both_are_required(here: House):
     _, anna = await here.settle()
     codes = await here.passkeys.need_both(anna, PASSWORD, HERE)
     assert len(set(codes)) == 10
@@ -108,7 +108,7 @@ async def test_a_password_alone_is_enough_until_both_are_asked_for(here: House):
     assert (await here.accounts.sign_in("anna", PASSWORD, HERE)).user.name == "anna"
 
 
-async def test_a_recovery_code_is_worth_nothing_without_the_password(here: House):
+async def test_a_recovery_code_does_not_work_without_the_password(here: House):
     _, anna = await here.settle()
     codes = await here.passkeys.need_both(anna, PASSWORD, HERE)
     assert await code_of(here.accounts.sign_in("anna", "wrong", HERE, code=codes[0])) is Code.NOT_AUTHENTICATED
@@ -123,7 +123,7 @@ async def test_a_right_password_without_a_second_factor_counts_as_a_failure(here
     assert await code_of(here.accounts.sign_in("anna", PASSWORD, HERE, code=codes[0])) is Code.TOO_MANY_ATTEMPTS
 
 
-async def test_new_recovery_codes_end_the_old_ones(here: House):
+async def test_new_recovery_codes_replace_the_old_ones(here: House):
     _, anna = await here.settle()
     old = await here.passkeys.need_both(anna, PASSWORD, HERE)
     new = await here.passkeys.renew_codes(anna, PASSWORD, HERE)
@@ -133,14 +133,14 @@ async def test_new_recovery_codes_end_the_old_ones(here: House):
 
 
 @pytest.mark.parametrize("act", ["need_both", "need_one", "renew_codes", "begin_registration"])
-async def test_what_changes_how_one_signs_in_needs_the_password(here: House, act: str):
+async def test_changing_sign_in_methods_requires_the_password(here: House, act: str):
     _, anna = await here.settle()
     with pytest.raises(PlayheadError) as caught:
         await getattr(here.passkeys, act)(anna, "wrong", HERE)
     assert caught.value.details == {"current": ["is not your password"]}
 
 
-async def test_both_cannot_be_asked_for_without_a_passkey(here: House):
+async def test_both_cannot_be_required_without_a_passkey(here: House):
     user, anna = await here.settle()
     await here.passkeys.remove(user.id, PasskeyId("00000001-0000-4000-8000-000000000000"))
     assert await code_of(here.passkeys.need_both(anna, PASSWORD, HERE)) is Code.CONFLICT
@@ -154,7 +154,7 @@ async def test_a_second_step_ends_when_the_password_is_changed(here: House):
     assert await code_of(here.passkeys.finish_with_code(step, codes[0], HERE, "")) is Code.NOT_AUTHENTICATED
 
 
-async def test_a_second_step_is_good_once_and_its_wrong_codes_count(here: House):
+async def test_a_second_step_is_good_for_one_use_and_its_wrong_codes_count(here: House):
     _, anna = await here.settle()
     codes = await here.passkeys.need_both(anna, PASSWORD, HERE)
     step = await here.passkeys.begin_second_step("anna", HERE)
@@ -181,13 +181,13 @@ async def test_a_second_step_is_good_once_and_its_wrong_codes_count(here: House)
         json.dumps({"id": "credential1", "response": None}),
     ],
 )
-async def test_an_answer_that_is_none_signs_nobody_in(here: House, credential: str):
+async def test_a_malformed_answer_signs_nobody_in(here: House, credential: str):
     await here.settle()
     begun = await here.passkeys.begin_sign_in(HERE)
     assert await code_of(here.passkeys.finish_sign_in(begun.step, credential, HERE, "")) is Code.NOT_AUTHENTICATED
 
 
-async def test_a_passkey_is_renamed_and_removed_by_its_owner_only(here: House):
+async def test_a_passkey_is_renamed_and_removed_only_by_its_owner(here: House):
     user, _ = await here.settle()
     other = await here.accounts.create_user("ben", PASSWORD, Role.MEMBER)
     passkey = (await here.passkeys.factors_of(user.id)).passkeys[0]
@@ -198,14 +198,14 @@ async def test_a_passkey_is_renamed_and_removed_by_its_owner_only(here: House):
     assert await code_of(here.passkeys.rename(user.id, passkey.id, "\n")) is Code.INVALID
 
 
-async def test_an_account_has_twenty_passkeys_at_most(here: House):
+async def test_an_account_has_at_most_twenty_passkeys(here: House):
     user, anna = await here.settle()
     for number in range(2, 21):
         await here.add_passkey(user, number)
     assert await code_of(here.passkeys.begin_registration(anna, PASSWORD, HERE)) is Code.CONFLICT
 
 
-async def test_all_that_belongs_to_passkeys_goes_with_the_account_and_by_an_admin(here: House):
+async def test_passkeys_and_codes_are_removed_with_the_account_or_by_an_admin(here: House):
     user, anna = await here.settle()
     await here.passkeys.need_both(anna, PASSWORD, HERE)
     await here.passkeys.remove_all(user.id)
@@ -214,7 +214,7 @@ async def test_all_that_belongs_to_passkeys_goes_with_the_account_and_by_an_admi
     assert (await here.accounts.sign_in("anna", PASSWORD, HERE)).user.name == "anna"
 
 
-async def test_a_passkey_that_was_used_elsewhere_at_the_same_instant_is_noted_once(here: House, database: Database):
+async def test_a_concurrent_use_of_a_passkey_elsewhere_is_recorded_once(here: House, database: Database):
     user, _ = await here.settle()
     passkey = (await here.passkeys.factors_of(user.id)).passkeys[0]
 

@@ -1,6 +1,6 @@
-"""Saving and reading where what they rest on changes between two requests, here or by another process.
+"""Saving and reading when the underlying rows change between two requests, in this process or another.
 
-What a server remembers of items, accounts and grants must never differ from what the store holds.
+What a server caches about items, accounts and grants must never differ from the store.
 """
 
 import asyncio
@@ -57,7 +57,7 @@ async def playback(database: Database) -> AsyncIterator[Playback]:
 async def change(
     request: pytest.FixtureRequest, database: Database, open_database: Callable[[], Any]
 ) -> AsyncIterator[Callable[[Any], Any]]:
-    """Changes something in the store, as this server does, or past it."""
+    """Changes something in the store, through this server's database or past it."""
     changing = database if request.param == "here" else open_database()
 
     async def execute(statement: Executable) -> None:
@@ -69,7 +69,7 @@ async def change(
 
 
 async def save(playback: Playback, user_id: UserId = ANA) -> str:
-    """Return how a save is answered: with the position or the code of a refusal."""
+    """Save, and return the position or the code of a refusal."""
     try:
         return str((await playback.save(user_id, ItemKind.MOVIE, FILM, HALF)).progress.position_ms)
     except PlayheadError as error:
@@ -77,7 +77,7 @@ async def save(playback: Playback, user_id: UserId = ANA) -> str:
 
 
 async def read(playback: Playback, user_id: UserId = ANA, role: Role = Role.MEMBER) -> str:
-    """As `save`, of a read."""
+    """Like `save`, for a read."""
     try:
         progress = await playback.read(user_id, role, ItemKind.MOVIE, FILM)
     except PlayheadError as error:
@@ -93,7 +93,7 @@ SAVED = str(RUNTIME_MS // 2)
     [(REVOKE, Code.ACCESS_DENIED), (REMOVE_FILM, Code.NOT_FOUND), (NO_MOVIE, Code.NOT_FOUND)],
     ids=["a revoked grant", "a removed film", "a film that is an episode"],
 )
-async def test_what_was_seen_before_is_refused_as_soon_as_it_may_not_be(
+async def test_an_item_that_was_visible_is_refused_as_soon_as_it_is_not(
     playback: Playback, change: Callable[[Any], Any], statement: Executable, code: Code
 ):
     assert [await save(playback), await read(playback)] == [SAVED, SAVED]
@@ -102,7 +102,7 @@ async def test_what_was_seen_before_is_refused_as_soon_as_it_may_not_be(
     assert [await save(playback), await read(playback)] == [code.value, code.value]
 
 
-async def test_a_grant_counts_for_the_next_request(playback: Playback, change: Callable[[Any], Any]):
+async def test_a_grant_takes_effect_with_the_next_request(playback: Playback, change: Callable[[Any], Any]):
     await change(NO_ADMIN)
     assert [await save(playback, BEN), await read(playback, BEN)] == [Code.ACCESS_DENIED.value] * 2
     await change(GRANT)
@@ -113,15 +113,13 @@ async def test_a_grant_counts_for_the_next_request(playback: Playback, change: C
     ]
 
 
-async def test_a_user_who_is_removed_saves_nothing_more(playback: Playback, change: Callable[[Any], Any]):
+async def test_a_removed_user_saves_nothing_more(playback: Playback, change: Callable[[Any], Any]):
     assert await save(playback) == SAVED
     await change(REMOVE_ANA)
     assert await save(playback) == Code.NOT_AUTHENTICATED.value
 
 
-async def test_an_admin_who_is_none_any_more_sees_only_what_was_granted(
-    playback: Playback, change: Callable[[Any], Any]
-):
+async def test_a_demoted_admin_sees_only_granted_libraries(playback: Playback, change: Callable[[Any], Any]):
     assert [await save(playback, BEN), await read(playback, BEN, Role.ADMIN)] == [SAVED, SAVED]
     await change(NO_ADMIN)
     assert await save(playback, BEN) == Code.ACCESS_DENIED.value
@@ -137,7 +135,7 @@ async def test_a_runtime_that_becomes_known_counts_for_the_next_report(
     assert (await playback.save(ANA, ItemKind.MOVIE, FILM, short)).progress.duration_ms == RUNTIME_MS
 
 
-async def test_a_change_that_is_rolled_back_is_not_remembered(playback: Playback, database: Database):
+async def test_a_change_that_is_rolled_back_is_not_cached(playback: Playback, database: Database):
     def look_and_give_up(connection: Connection) -> None:
         connection.execute(REVOKE)
         assert storage.load(connection, [(ANA, FILM)])[0] is not None
@@ -149,9 +147,7 @@ async def test_a_change_that_is_rolled_back_is_not_remembered(playback: Playback
     assert [await save(playback), await read(playback)] == [SAVED, SAVED]
 
 
-async def test_keys_that_are_remembered_and_keys_that_are_not_are_looked_up_together(
-    playback: Playback, database: Database
-):
+async def test_cached_and_uncached_keys_are_looked_up_together(playback: Playback, database: Database):
     stranger = UserId("cccccccc-0000-4000-8000-000000000003")
     keys = [(ANA, FILM), (ANA, ItemId(ANA)), (BEN, FILM), (stranger, FILM)]
     await save(playback)

@@ -1,4 +1,4 @@
-"""Reports of several processes for the same keys, on PostgreSQL: stored in the order of keys, and none over another."""
+"""Concurrent reports of several processes for the same keys on PostgreSQL: stored in the order of keys, none lost."""
 
 import asyncio
 import random
@@ -23,7 +23,7 @@ USER = UserId("aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa")
 MOVIES = [ItemId(f"00000000-0000-4000-8000-{number:012}") for number in range(40)]
 LENGTH = Milliseconds(5_400_000)
 
-# Writes down in which order rows are stored.
+# Records the order in which rows are stored.
 NOTE_ORDER = """
 CREATE TABLE stored (number serial, item_id uuid);
 CREATE FUNCTION note_stored() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -52,7 +52,7 @@ async def nobody(_: object) -> frozenset[str]:
 
 @pytest.fixture
 async def processes(postgres_url: str, anyio_backend: str) -> AsyncIterator[list[tuple[PostgresDatabase, Playback]]]:
-    """What four processes have of their own."""
+    """The services of four processes."""
     del anyio_backend
     opened: list[tuple[PostgresDatabase, Playback]] = []
     ids = iter(range(10**6))
@@ -85,7 +85,7 @@ async def test_a_batch_is_stored_in_the_order_of_its_keys(processes: list[tuple[
     assert [item_id for (item_id,) in stored] == MOVIES
 
 
-async def test_of_processes_that_save_the_same_keys_in_any_order_each_has_its_turn(
+async def test_processes_that_save_the_same_keys_in_any_order_do_not_deadlock(
     processes: list[tuple[PostgresDatabase, Playback]],
 ):
     chance = random.Random(1)  # noqa: S311 - to be repeated

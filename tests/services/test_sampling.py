@@ -1,4 +1,4 @@
-"""Samples of an hour: rates out of counters, by a clock that is handed in, and no more of them than an hour has."""
+"""Samples of the last hour: rates from counters, by an injected clock, bounded in number."""
 
 import pytest
 
@@ -11,7 +11,7 @@ NOTHING = Counters(0, 0, 0, 0, 0, 0.0, 0, 0, None, None)
 
 
 class Counted:
-    """Counters that a test counts up, and seconds that it lets pass."""
+    """Counters and a clock that a test advances."""
 
     def __init__(self) -> None:
         self.counters = NOTHING
@@ -26,7 +26,7 @@ class Counted:
         self.sampler.look()
 
 
-def test_what_was_counted_becomes_rates_and_means_of_the_time_between():
+def test_counters_become_rates_and_means_over_the_elapsed_time():
     before = NOTHING._replace(requests=100, saves=50, commits=10, commit_s=1.0, failed=1, refused=5)
     after = Counters(300, 3, 5, 150, 30, 1.1, 7, 2, 4096, 8192)
     found = sample(before, after, 10, Clock(1000)())
@@ -37,19 +37,19 @@ def test_what_was_counted_becomes_rates_and_means_of_the_time_between():
     assert (found.log_bytes, found.memory_bytes) == (4096, 8192)
 
 
-def test_where_nothing_was_committed_there_is_no_mean_of_it():
+def test_without_commits_there_is_no_mean():
     found = sample(NOTHING, NOTHING._replace(requests=1), 10, Clock(0)())
     assert (found.commit_ms, found.saves_per_commit) == (None, None)
 
 
-def test_each_look_is_compared_with_the_one_before_it_by_the_time_that_really_passed():
+def test_each_sample_is_compared_with_the_one_before_by_the_elapsed_time():
     counted = Counted()
     counted.after(10, requests=100)
-    counted.after(40, requests=300)  # it came late: the event loop was busy
+    counted.after(40, requests=300)  # the sample is late: the event loop was busy
     assert [(each.at, each.requests_per_s) for each in counted.sampler.samples] == [(10_000, 10), (50_000, 5)]
 
 
-def test_two_looks_at_the_same_instant_are_one():
+def test_two_samples_at_the_same_instant_are_one():
     counted = Counted()
     counted.after(0, requests=100)
     assert counted.sampler.samples == ()
@@ -57,7 +57,7 @@ def test_two_looks_at_the_same_instant_are_one():
     assert [each.requests_per_s for each in counted.sampler.samples] == [10]
 
 
-def test_an_hour_is_kept_and_no_more():
+def test_only_one_hour_is_kept():
     counted = Counted()
     for _ in range(KEPT + 5):
         counted.after(INTERVAL_S)
@@ -66,7 +66,7 @@ def test_an_hour_is_kept_and_no_more():
     assert samples[-1].at - samples[0].at == 3_600_000 - 1000 * INTERVAL_S
 
 
-async def test_a_sampler_is_closed_whether_or_not_it_was_started():
+async def test_a_sampler_can_be_closed_whether_or_not_it_was_started():
     counted = Counted()
     await counted.sampler.close()
     counted.sampler.start()

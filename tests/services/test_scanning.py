@@ -1,4 +1,4 @@
-"""Scans of real folders into a real database. What a film holds is written into it in words: `minutes=90`."""
+"""Scans of real folders into a real database. The content of a film is written into its file as text: `minutes=90`."""
 
 import asyncio
 import os
@@ -37,7 +37,7 @@ pytestmark = pytest.mark.anyio
 
 ADMIN = Viewer(UserId("00000000-0000-4000-8000-0000000000aa"), Role.ADMIN)
 
-# Every file that this process opens while `opened` is a list. A hook cannot be taken away again, so there is one.
+# Every file that this process opens while `opened` is a list. Audit hooks cannot be removed, so there is only one.
 opened: list[str] | None = None
 
 
@@ -74,7 +74,7 @@ def probe(path: Path) -> MediaInfo:
 
 
 class ScannedLibrary:
-    """A library over a folder of its own, and what a test does to it."""
+    """A library with its own folder, and what a test does to it."""
 
     def __init__(self, database: Database, root: Path, kind: LibraryKind, ids: Ids) -> None:
         root.mkdir()
@@ -148,10 +148,10 @@ async def refusal(awaitable: object) -> PlayheadError:
     return caught.value
 
 
-# What a folder becomes
+# From a folder to items
 
 
-async def test_a_first_scan_takes_films_in_and_says_so(movies: ScannedLibrary) -> None:
+async def test_a_first_scan_adds_films_and_reports_them(movies: ScannedLibrary) -> None:
     movies.film("The Matrix (1999) {tmdb-603}/The Matrix (1999) 1080p.mkv", 136)
     movies.film("Heat.1995.1080p.BluRay.x264-GRP.mkv", 170)
     report = await movies.scan()
@@ -229,7 +229,7 @@ async def test_a_changed_nfo_is_read_without_opening_the_film(movies: ScannedLib
     assert str(film) not in files
 
 
-async def test_a_movie_nfo_beside_two_films_speaks_of_neither(movies: ScannedLibrary) -> None:
+async def test_a_movie_nfo_beside_two_films_applies_to_neither(movies: ScannedLibrary) -> None:
     movies.film("Films/Heat (1995).mkv")
     movies.film("Films/Ronin (1998).mkv")
     movies.nfo("Films/movie.nfo", "<movie><title>Alien</title><uniqueid type='tmdb'>348</uniqueid></movie>")
@@ -237,11 +237,11 @@ async def test_a_movie_nfo_beside_two_films_speaks_of_neither(movies: ScannedLib
     assert await movies.titles() == ["Heat", "Ronin"]
 
 
-# The second scan
+# Later scans
 
 
 @pytest.mark.long
-async def test_of_ten_thousand_unchanged_files_none_is_opened(movies: ScannedLibrary) -> None:
+async def test_none_of_ten_thousand_unchanged_files_is_opened(movies: ScannedLibrary) -> None:
     for number in range(10_000):
         folder = movies.root / f"{number // 500}"
         folder.mkdir(exist_ok=True)
@@ -273,7 +273,7 @@ async def test_a_replaced_film_is_the_same_item(movies: ScannedLibrary) -> None:
     assert report.changed == ["Heat (1995).mkv"]
 
 
-async def test_an_upgraded_film_of_another_name_is_the_same_item(movies: ScannedLibrary) -> None:
+async def test_an_upgraded_film_with_another_name_is_the_same_item(movies: ScannedLibrary) -> None:
     movies.film("Heat.1995.720p.mkv", height=720).unlink()
     movies.film("Heat.1995.720p.mkv", 171, height=720)
     await movies.scan()
@@ -287,7 +287,7 @@ async def test_an_upgraded_film_of_another_name_is_the_same_item(movies: Scanned
     assert (len(report.added), report.removed, report.items_removed) == (1, ["Heat.1995.720p.mkv"], [])
 
 
-async def test_a_renamed_folder_of_a_film_is_the_same_item(movies: ScannedLibrary) -> None:
+async def test_a_film_in_a_renamed_folder_is_the_same_item(movies: ScannedLibrary) -> None:
     movies.film("Haet/Haet.mkv")
     await movies.scan()
     before = await movies.only()
@@ -316,7 +316,7 @@ async def test_a_renamed_show_keeps_all_its_episodes(shows: ScannedLibrary) -> N
     assert len(report.moved) == 5
 
 
-async def test_a_removed_film_is_marked_and_comes_back_as_itself(movies: ScannedLibrary) -> None:
+async def test_a_removed_film_is_marked_and_returns_as_itself(movies: ScannedLibrary) -> None:
     movies.film("Ronin (1998).mkv")
     film = movies.film("Heat (1995).mkv")
     aside = movies.root.parent / "aside.mkv"
@@ -337,7 +337,7 @@ async def test_a_removed_film_is_marked_and_comes_back_as_itself(movies: Scanned
     assert (await movies.items())[0].item.id == heat.id
 
 
-async def test_a_film_that_comes_back_in_another_file_is_the_same_item(movies: ScannedLibrary) -> None:
+async def test_a_film_that_returns_in_another_file_is_the_same_item(movies: ScannedLibrary) -> None:
     movies.film("Ronin (1998).mkv")
     film = movies.film("Heat (1995).mkv")
     await movies.scan()
@@ -349,7 +349,7 @@ async def test_a_film_that_comes_back_in_another_file_is_the_same_item(movies: S
     assert heat in [view.item.id for view in await movies.items()]
 
 
-async def test_a_show_whose_last_episode_goes_is_removed_too(shows: ScannedLibrary) -> None:
+async def test_a_show_that_loses_its_last_episode_is_removed_too(shows: ScannedLibrary) -> None:
     shows.film("Other/Other S01E01.mkv")
     film = shows.film("Dark/Dark S01E01.mkv")
     await shows.scan()
@@ -368,7 +368,7 @@ async def test_scanning_again_reports_and_changes_nothing(shows: ScannedLibrary)
     assert [view.item for view in await shows.items()] == [view.item for view in before]
 
 
-async def test_removing_never_touches_what_people_watched(movies: ScannedLibrary, database: Database) -> None:
+async def test_removing_files_never_changes_what_users_watched(movies: ScannedLibrary, database: Database) -> None:
     film = movies.film("Heat (1995).mkv")
     movies.film("Ronin (1998).mkv")
     await movies.scan()
@@ -422,10 +422,10 @@ async def test_a_film_moved_to_another_library_is_the_same_item_by_its_external_
     assert [view.item.id for view in page.items][:1] == [heat]
 
 
-# What is not a film
+# Files that are not films
 
 
-async def test_a_broken_film_is_named_and_opened_again_only_when_it_changes(movies: ScannedLibrary) -> None:
+async def test_a_broken_film_is_reported_and_opened_again_only_when_it_changes(movies: ScannedLibrary) -> None:
     broken = movies.film("Broken (2000).mkv")
     broken.write_text("nothing")
     movies.film("Heat (1995).mkv")
@@ -441,7 +441,7 @@ async def test_a_broken_film_is_named_and_opened_again_only_when_it_changes(movi
     assert await movies.titles() == ["Broken", "Heat"]
 
 
-async def test_a_film_that_breaks_is_not_available_until_it_is_mended(movies: ScannedLibrary) -> None:
+async def test_a_film_that_breaks_is_unavailable_until_it_is_repaired(movies: ScannedLibrary) -> None:
     film = movies.film("Heat (1995).mkv")
     movies.film("Ronin (1998).mkv")
     await movies.scan()
@@ -454,7 +454,7 @@ async def test_a_film_that_breaks_is_not_available_until_it_is_mended(movies: Sc
     assert heat in [view.item.id for view in await movies.items()]
 
 
-async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_scan(movies: ScannedLibrary) -> None:
+async def test_a_film_that_is_temporarily_unreadable_is_retried_by_the_next_scan(movies: ScannedLibrary) -> None:
     film = movies.film("Heat (1995).mkv")
     await movies.scan()
     film.write_text("minutes=100")
@@ -477,7 +477,7 @@ async def test_a_film_that_cannot_be_read_just_now_is_tried_again_by_the_next_sc
     assert (report.changed, report.added, report.skipped) == (["Heat (1995).mkv"], ["Ronin (1998).mkv"], [])
 
 
-async def test_a_film_that_goes_while_it_is_scanned_is_skipped(movies: ScannedLibrary) -> None:
+async def test_a_film_that_disappears_during_the_scan_is_skipped(movies: ScannedLibrary) -> None:
     film = movies.film("Heat (1995).mkv")
 
     def parse(path: PurePosixPath, kind: LibraryKind) -> ParsedName | None:
@@ -489,7 +489,7 @@ async def test_a_film_that_goes_while_it_is_scanned_is_skipped(movies: ScannedLi
     assert await movies.titles() == []
 
 
-async def test_what_is_no_item_is_named_and_other_files_are_passed_over(movies: ScannedLibrary) -> None:
+async def test_an_unrecognised_video_is_reported_and_other_files_are_ignored(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995)/Heat (1995).mkv")
     movies.film("Heat (1995)/Trailers/Heat trailer.mkv")
     movies.nfo("Heat (1995)/poster.jpg", "")
@@ -499,7 +499,7 @@ async def test_what_is_no_item_is_named_and_other_files_are_passed_over(movies: 
     assert await movies.titles() == ["Heat"]
 
 
-async def test_a_name_that_is_no_utf8_is_named_and_skipped(movies: ScannedLibrary) -> None:
+async def test_a_name_that_is_not_utf8_is_reported_and_skipped(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     movies.film(os.fsdecode(b"caf\xe9.mkv"))
     movies.film(os.fsdecode(b"d\xefr/Heat.mkv"))
@@ -508,7 +508,7 @@ async def test_a_name_that_is_no_utf8_is_named_and_skipped(movies: ScannedLibrar
     assert await movies.titles() == ["Heat"]
 
 
-async def test_links_do_not_lead_out_of_the_library_nor_round_in_it(movies: ScannedLibrary, tmp_path: Path) -> None:
+async def test_links_lead_neither_out_of_the_library_nor_in_circles(movies: ScannedLibrary, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "Secret (2001).mkv").write_text("minutes=90")
@@ -531,7 +531,7 @@ async def test_links_do_not_lead_out_of_the_library_nor_round_in_it(movies: Scan
     }
 
 
-async def test_a_link_to_a_file_that_has_no_other_name_counts(movies: ScannedLibrary) -> None:
+async def test_a_link_to_a_file_without_another_name_counts(movies: ScannedLibrary) -> None:
     (movies.root / ".store").mkdir()
     (movies.root / ".store/abc").write_text("minutes=90")
     (movies.root / "Heat (1995).mkv").symlink_to(".store/abc")
@@ -539,10 +539,10 @@ async def test_a_link_to_a_file_that_has_no_other_name_counts(movies: ScannedLib
     assert await movies.titles() == ["Heat"]
 
 
-# When things go wrong
+# Failures
 
 
-async def test_a_folder_that_has_vanished_is_refused_and_nothing_is_removed(movies: ScannedLibrary) -> None:
+async def test_a_missing_folder_is_refused_and_nothing_is_removed(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     await movies.scan()
     movies.root.rename(movies.root.with_name("away"))
@@ -558,7 +558,7 @@ async def test_a_folder_that_has_vanished_is_refused_and_nothing_is_removed(movi
     assert view.scanning is False
 
 
-async def test_an_emptied_folder_is_believed_when_it_is_meant(movies: ScannedLibrary) -> None:
+async def test_an_empty_folder_is_accepted_on_request(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv").unlink()
     await movies.scan()
     film = movies.film("Heat (1995).mkv")
@@ -569,7 +569,7 @@ async def test_an_emptied_folder_is_believed_when_it_is_meant(movies: ScannedLib
     assert await movies.titles() == []
 
 
-async def test_a_scan_broken_off_leaves_what_it_has_stored_and_the_next_goes_on(movies: ScannedLibrary) -> None:
+async def test_a_cancelled_scan_keeps_what_it_has_stored_and_the_next_one_continues(movies: ScannedLibrary) -> None:
     for number in range(FILES_AT_ONCE + 20):
         movies.film(f"Film {number:03} (2000).mkv")
 
@@ -600,9 +600,7 @@ async def test_a_library_is_scanned_by_one_scan_at_a_time(movies: ScannedLibrary
     assert (error.code, error.message) == (Code.CONFLICT, "The library movies is being scanned already")
 
 
-async def test_a_scan_that_was_killed_blocks_no_longer_than_its_lease(
-    movies: ScannedLibrary, database: Database
-) -> None:
+async def test_a_killed_scan_blocks_no_longer_than_its_lease(movies: ScannedLibrary, database: Database) -> None:
     movies.film("Heat (1995).mkv")
     now = movies.clock.now
     until = type(now)(now + LEASE_MS)
@@ -615,9 +613,7 @@ async def test_a_scan_that_was_killed_blocks_no_longer_than_its_lease(
     assert len((await movies.scan()).added) == 1
 
 
-async def test_a_scan_whose_lease_another_has_taken_stores_nothing_more(
-    movies: ScannedLibrary, database: Database
-) -> None:
+async def test_a_scan_that_lost_its_lease_stores_nothing_more(movies: ScannedLibrary, database: Database) -> None:
     movies.film("Heat (1995).mkv")
     loop = asyncio.get_running_loop()
 
@@ -634,7 +630,7 @@ async def test_a_scan_whose_lease_another_has_taken_stores_nothing_more(
     assert await movies.titles() == []
 
 
-async def test_a_defect_in_one_scan_lets_the_next_one_begin(movies: ScannedLibrary) -> None:
+async def test_a_defect_in_one_scan_does_not_block_the_next(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
 
     def parse(*_: object) -> ParsedName | None:
@@ -670,7 +666,7 @@ async def test_saves_do_not_wait_for_a_scan(movies: ScannedLibrary, database: Da
 # In the background
 
 
-async def test_a_started_scan_goes_on_by_itself_and_leaves_its_report(movies: ScannedLibrary) -> None:
+async def test_a_background_scan_runs_on_its_own_and_leaves_its_report(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     movies.film("Broken.mkv").write_text("nothing")
     await movies.scanner.start(movies.id)
@@ -686,7 +682,7 @@ async def test_a_started_scan_goes_on_by_itself_and_leaves_its_report(movies: Sc
     assert view.counts == {ItemKind.MOVIE: 1}
 
 
-async def test_closing_breaks_a_started_scan_off_and_frees_the_library(movies: ScannedLibrary) -> None:
+async def test_closing_cancels_a_background_scan_and_releases_the_library(movies: ScannedLibrary) -> None:
     for number in range(FILES_AT_ONCE * 2):
         movies.film(f"Film {number} (2000).mkv")
     await movies.scanner.start(movies.id)
@@ -697,7 +693,7 @@ async def test_closing_breaks_a_started_scan_off_and_frees_the_library(movies: S
     assert len((await movies.scan()).added) + len(await movies.items()) >= FILES_AT_ONCE * 2
 
 
-async def test_a_started_scan_that_is_refused_leaves_the_reason(movies: ScannedLibrary) -> None:
+async def test_a_refused_background_scan_leaves_the_reason(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     await movies.scan()
     movies.root.rename(movies.root.with_name("away"))
@@ -711,7 +707,7 @@ async def test_a_started_scan_that_is_refused_leaves_the_reason(movies: ScannedL
     assert "cannot be read" in view.report.failure
 
 
-async def test_progress_is_told_up_to_the_end(movies: ScannedLibrary) -> None:
+async def test_progress_is_reported_until_the_end(movies: ScannedLibrary) -> None:
     films = {f"Film {number} (2000).mkv" for number in range(3)}
     for film in films:
         movies.film(film)
@@ -731,13 +727,13 @@ async def test_progress_is_told_up_to_the_end(movies: ScannedLibrary) -> None:
     assert movies.scanner.progress_of(movies.id) is None
 
 
-async def test_a_scan_that_fails_is_none_that_runs(movies: ScannedLibrary) -> None:
+async def test_a_failed_scan_does_not_count_as_running(movies: ScannedLibrary) -> None:
     movies.root.rmdir()
     await refusal(movies.scan())
     assert movies.scanner.progress_of(movies.id) is None
 
 
-async def test_a_title_of_900_000_characters_is_stored_cut(movies: ScannedLibrary) -> None:
+async def test_a_title_of_900_000_characters_is_stored_truncated(movies: ScannedLibrary) -> None:
     movies.film("Heat (1995).mkv")
     movies.nfo("Heat (1995).nfo", "<movie><title>" + "\ufdfa" * 90_000 + "</title></movie>")
     movies.film("Ronin (1998).mkv")
@@ -747,7 +743,7 @@ async def test_a_title_of_900_000_characters_is_stored_cut(movies: ScannedLibrar
     assert (await movies.scan()).unchanged == 2
 
 
-async def test_names_that_steer_a_terminal_are_reported_escaped_and_stored_clean(movies: ScannedLibrary) -> None:
+async def test_names_with_terminal_sequences_are_reported_escaped_and_stored_clean(movies: ScannedLibrary) -> None:
     movies.film("Evil \x1b]0;owned\x07\n (2001).mkv")
     (movies.root / "Broken \x1b[31m (2002).mkv").write_text("nothing")
     report = await movies.scan()

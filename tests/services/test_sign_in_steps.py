@@ -1,4 +1,4 @@
-"""Steps of a sign-in on a real database: good once, for ten minutes, and bounded."""
+"""Steps of a sign-in on a real database: good for one use, for ten minutes, and bounded."""
 
 from itertools import count
 
@@ -28,7 +28,7 @@ def steps(database: Database, clock: Clock) -> SignInSteps:
     return SignInSteps(database, clock=clock, new_secret=lambda: f"{next(numbers):064x}")
 
 
-async def test_what_was_kept_is_given_back_once(steps: SignInSteps):
+async def test_what_was_kept_is_returned_once(steps: SignInSteps):
     secret = await steps.begin(KIND, HERE, {"nonce": "n", "user_id": None})
     assert await steps.find(KIND, secret) == {"nonce": "n", "user_id": None}
     assert await steps.take(KIND, secret) == {"nonce": "n", "user_id": None}
@@ -46,7 +46,7 @@ async def test_a_step_ends_after_ten_minutes(steps: SignInSteps, clock: Clock):
 
 
 @pytest.mark.parametrize("secret", ["", "x", "0" * 64, "\0", "é" * 5000])
-async def test_nobody_guesses_a_step(steps: SignInSteps, secret: str):
+async def test_a_step_cannot_be_guessed(steps: SignInSteps, secret: str):
     await steps.begin(KIND, HERE, {})
     assert await steps.take(KIND, secret) is None
 
@@ -63,7 +63,7 @@ async def test_a_step_too_many_from_an_address_ends_its_oldest_and_nobody_elses(
     assert await steps.find(KIND, other) == {}
 
 
-async def test_a_whole_network_of_ipv6_is_one_address(steps: SignInSteps, clock: Clock):
+async def test_an_ipv6_network_counts_as_one_address(steps: SignInSteps, clock: Clock):
     begun = []
     for number in range(STEPS_PER_ADDRESS + 1):
         clock.advance(1)
@@ -71,7 +71,9 @@ async def test_a_whole_network_of_ipv6_is_one_address(steps: SignInSteps, clock:
     assert await steps.find(KIND, begun[0]) is None
 
 
-async def test_steps_are_bounded_in_all_and_ended_ones_make_room(steps: SignInSteps, database: Database, clock: Clock):
+async def test_the_number_of_steps_is_bounded_and_expired_ones_are_deleted(
+    steps: SignInSteps, database: Database, clock: Clock
+):
     def fill(connection: Connection) -> None:
         for number in range(STEPS_MAX):
             ends_at = clock.now + STEP_LIFETIME_MS

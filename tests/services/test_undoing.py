@@ -1,4 +1,4 @@
-"""What takes marks back, as a text: it says what it was made of, and brings in nothing that the rules never make."""
+"""The text that undoes marks: it round-trips, and cannot store a state that the rules never produce."""
 
 import base64
 from typing import Any
@@ -46,13 +46,13 @@ SOUND: list[Any] = [3000, 5400, True, False, 1, "s", "d", "pause", None, "s", 54
         [UndoStep(ITEM, NOTHING._replace(watched=True, armed=False), 2, None, PLAY), UndoStep(ItemId(PLAY), None, 1)],
     ],
 )
-def test_a_text_says_what_it_was_made_of(undos: list[UndoStep]):
+def test_a_text_contains_what_it_was_made_from(undos: list[UndoStep]):
     text = encode(undos)
     assert text is not None
     assert decode(text, NOW) == undos
 
 
-def test_nothing_or_too_much_is_no_text():
+def test_an_empty_or_too_large_text_is_rejected():
     ids = Ids()
     assert encode([]) is None
     some = [UndoStep(ItemId(ids()), None, 1, ids()) for _ in range(700)]
@@ -71,7 +71,7 @@ def changed(place: int, value: object) -> list[Any]:
     return [*SOUND[:place], value, *SOUND[place + 1 :]]
 
 
-def test_what_is_sound_comes_in():
+def test_a_sound_text_is_accepted():
     assert decode(forged(SOUND), NOW)[0].before is not None
 
 
@@ -108,7 +108,7 @@ def test_what_is_sound_comes_in():
         encode([UndoStep(ITEM, None, 1), UndoStep(ITEM, None, 2)]),
     ],
 )
-def test_what_no_mark_can_have_made_does_not(text: str):
+def test_a_state_that_no_mark_can_have_made_is_rejected(text: str):
     with pytest.raises(PlayheadError) as refused:
         decode(text, NOW)
     assert refused.value.code is Code.INVALID
