@@ -1,4 +1,4 @@
-"""The application in process: a real database in a temporary folder, and a client that speaks HTTP to it."""
+"""The application in process: a real database in a temporary folder, and an HTTP client for it."""
 
 import asyncio
 import shutil
@@ -25,7 +25,7 @@ ROLES = {"admin": Role.ADMIN, "member": Role.MEMBER, "stranger": Role.MEMBER}
 
 @dataclass(frozen=True)
 class People:
-    """The users of a world: the header that each authenticates with, and their ids."""
+    """The users of a world: the header that authenticates each, and their ids."""
 
     headers: dict[str, dict[str, str]]
     user_ids: dict[str, str]
@@ -42,7 +42,7 @@ async def add_people(accounts: Accounts) -> People:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what is marked `both_engines` on both. What storage does not decide is the same on either."""
+    """Run tests marked `both_engines` on both engines. What storage does not decide is the same on either."""
     chosen = any("engine" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
     if metafunc.definition.get_closest_marker("both_engines") and "engine" in metafunc.fixturenames and not chosen:
         metafunc.parametrize("engine", ["sqlite", "postgresql"])
@@ -56,7 +56,7 @@ def engine() -> str:
 
 @pytest.fixture(scope="session")
 def inhabited(migrated_file: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, People]:
-    """A SQLite database with the users of a world, to be copied: adding them takes longer than most tests."""
+    """An SQLite database with the users of a world, to be copied: adding them takes longer than most tests."""
     settings = Settings(data=tmp_path_factory.mktemp("inhabited"))
     shutil.copy(migrated_file, settings.database_path)
 
@@ -97,7 +97,7 @@ async def stocked(world: World) -> World:
 
 @pytest.fixture
 async def child(stocked: World) -> dict[str, str]:
-    """What a child sends who may see the library."""
+    """The headers of a child who may see the library."""
     body = {"username": "kim", "password": PASSWORD, "role": "child"}
     made = await stocked.client.post("/api/v1/users", json=body, headers=stocked.admin)
     assert (made.status_code, made.json()["role"]) == (201, "child")

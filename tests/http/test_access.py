@@ -1,4 +1,4 @@
-"""Every route of the table, anonymously and as somebody without grants: a new route cannot be forgotten."""
+"""Every route of the table, called anonymously and by a user without grants: a new route cannot be forgotten."""
 
 import re
 
@@ -12,7 +12,7 @@ from world import EPISODE, LIBRARY, MOVIE, SHOW, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
-# What stands for a parameter, by the path up to it: things that exist, in a library that the stranger may not see.
+# Values for path parameters, by the path up to them: existing things in a library that the stranger may not see.
 PARAMETERS = {
     "/api/v1/playback/movie/{id}": MOVIE,
     "/api/v1/playback/episode/{id}": EPISODE,
@@ -48,7 +48,7 @@ PARAMETERS = {
     "/shows/{id}/seasons/{season}": SHOW,
 }
 
-# Routes for members whose path names nothing of the catalogue: a stranger is answered for themselves.
+# Routes for members whose path names nothing of the catalogue: a stranger gets an answer about themselves.
 OWN = {
     "/",
     "/search",
@@ -96,10 +96,10 @@ OWN = {
     "/api/v1/stream/file/{id}/subtitles/{index}",
 }
 
-# Its answer never ends: a client that is let in only checks the head. tests/http/api/test_events.py tests the rest.
+# A stream never ends: a client with access only checks the head. tests/http/api/test_events.py tests the rest.
 ENDLESS = "/api/v1/events"
 
-# What must never open to a child, whatever the table says.
+# Must never be open to a child, whatever the table says.
 CLOSED = (
     "/admin",
     "/activate",
@@ -112,7 +112,7 @@ CLOSED = (
 )
 APPEARANCE = ("/settings/time-zone", "/settings/language")
 
-# Enough for every route whose body is checked before its path is looked up.
+# Valid for every route that checks its body before it looks up its path.
 BODY = {"position_seconds": 1, "duration_seconds": 2, "until": "2025-11-09T22:00:00Z"}
 
 
@@ -128,7 +128,7 @@ async def call(world: World, route: Route, headers: dict[str, str]) -> httpx.Res
     return await world.client.request(method, path, json=body, data=form, headers=headers)
 
 
-async def test_no_route_but_the_public_ones_answers_somebody_unknown(stocked: World):
+async def test_only_public_routes_answer_anonymous_requests(stocked: World):
     for route in stocked.playhead.table:
         response = await call(stocked, route, {})
         if route.access is Access.ANYONE:
@@ -142,7 +142,7 @@ async def test_no_route_but_the_public_ones_answers_somebody_unknown(stocked: Wo
             assert response.json()["error"] == "Not authenticated"
 
 
-async def test_no_route_shows_a_stranger_what_was_not_granted(stocked: World):
+async def test_no_route_shows_a_stranger_items_without_a_grant(stocked: World):
     for route in stocked.playhead.table:
         if route.access is Access.ANYONE:
             continue
@@ -157,7 +157,7 @@ async def test_no_route_shows_a_stranger_what_was_not_granted(stocked: World):
                 assert hidden not in response.text, (route.method, route.path)
 
 
-# Besides GET for tokens that read: what a player's token, which reports, may call.
+# Besides GET, for tokens that may read: what a player's token may call.
 REPORTING = {
     "GET /api/v1/playback/movie/{id}",
     "POST /api/v1/playback/movie/{id}",
@@ -189,7 +189,7 @@ def may_call(route: Route, scope: TokenScope) -> bool:
 
 
 @pytest.mark.parametrize("scope", [*TokenScope])
-async def test_no_token_goes_beyond_its_scope_though_it_is_an_admins(stocked: World, scope: TokenScope):
+async def test_no_token_exceeds_its_scope_even_an_admins(stocked: World, scope: TokenScope):
     secret = (
         await stocked.playhead.installation.accounts.create_token(
             UserId(stocked.user_ids["admin"]), "limited", scope=scope
@@ -208,7 +208,7 @@ async def test_no_token_goes_beyond_its_scope_though_it_is_an_admins(stocked: Wo
                 assert response.headers["www-authenticate"] == 'Bearer error="insufficient_scope"', where
 
 
-# What a browser may keep of an answer, and for how long. Everything else is stored nowhere.
+# Answers that a browser may cache, and for how long. Everything else is `no-store`.
 KEPT = {
     "/api/v1/items/{id}/artwork": "private, max-age=3600",
     "/api/v1/stream/movie/{id}": "private, no-cache",
@@ -220,7 +220,7 @@ KEPT = {
 
 
 @pytest.mark.parametrize("who", ["nobody", "stranger", "member", "admin"])
-async def test_every_answer_says_that_it_must_not_be_sniffed_and_what_may_keep_it(stocked: World, who: str):
+async def test_every_answer_forbids_sniffing_and_states_who_may_cache_it(stocked: World, who: str):
     headers = {"nobody": {}, "stranger": stocked.stranger, "member": stocked.member, "admin": stocked.admin}[who]
     for route in stocked.playhead.table:
         response = await call(stocked, route, headers)
@@ -231,7 +231,7 @@ async def test_every_answer_says_that_it_must_not_be_sniffed_and_what_may_keep_i
 
 
 @pytest.mark.parametrize("path", ["/static/app.js", "/static/nothing.js", "/nowhere", "/api/v1/nowhere"])
-async def test_what_no_route_answers_must_not_be_sniffed_either(stocked: World, path: str):
+async def test_answers_without_a_route_forbid_sniffing_too(stocked: World, path: str):
     for method in ("GET", "HEAD", "PATCH"):
         response = await stocked.client.request(method, path)
         assert response.headers.get_list("x-content-type-options") == ["nosniff"], (method, path)
@@ -276,7 +276,7 @@ async def test_every_route_that_is_not_for_watching_is_closed_to_a_child(stocked
             assert answer.status_code == 403, (route.method, route.path, answer.text)
 
 
-async def test_a_new_route_is_closed_to_children_until_it_is_named(stocked: World):
+async def test_a_new_route_is_closed_to_children_by_default(stocked: World):
     open_to_children = {route.path for route in stocked.playhead.table if route.watching}
     assert ENDLESS in open_to_children
     closed = {path for path in open_to_children for part in CLOSED if part in path}

@@ -24,7 +24,7 @@ FORMS = ("/admin/libraries/new", "/admin/users/new")
 
 
 def text_of(html: str) -> str:
-    """What is read on a page, in one line."""
+    """The text of a page, in one line."""
     return " ".join(unescape(re.sub(r"<[^>]+>", " ", html)).split())
 
 
@@ -47,7 +47,7 @@ async def status_of(world: World, headers: dict[str, str]) -> int:
     return (await world.client.get("/api/v1/me", headers=headers)).status_code
 
 
-# Who may
+# Access
 
 
 async def test_administration_is_for_admins_only(stocked: World):
@@ -58,12 +58,12 @@ async def test_administration_is_for_admins_only(stocked: World):
         answer = await stocked.client.get(path)
         assert answer.status_code == 403, path
         assert "You do not have access" in answer.text
-        assert "Films" not in answer.text.replace(">Films</a>", "")  # but for the member's own navigation
+        assert "Films" not in answer.text.replace(">Films</a>", "")  # except for the member's own navigation
     assert "Administration" not in (await stocked.client.get("/")).text
 
 
 @pytest.mark.parametrize("place", [*PLACES, *FORMS])
-async def test_an_admin_finds_every_place_from_every_other(world: World, place: str):
+async def test_an_admin_can_reach_every_page_of_administration_from_every_other(world: World, place: str):
     await enter(world, "admin")
     page = await world.client.get(place)
     assert page.status_code == 200
@@ -86,7 +86,7 @@ def films(tmp_path: Path) -> Path:
 
 
 async def scanned(world: World, path: str) -> str:
-    """Wait until no scan runs any more, and return the page."""
+    """Wait until no scan is running, and return the page."""
     for _ in range(600):
         page = (await world.client.get(path)).text
         if "Scanning:" not in page and "Being scanned" not in page:
@@ -94,7 +94,7 @@ async def scanned(world: World, path: str) -> str:
     raise TimeoutError(page)
 
 
-async def test_a_library_is_added_over_a_folder_that_is_chosen_and_its_scan_is_seen(world: World, films: Path):
+async def test_a_library_is_added_with_a_chosen_folder_and_its_scan_is_shown(world: World, films: Path):
     await enter(world, "admin")
     assert "There are no libraries yet." in (await world.client.get("/admin/libraries")).text
     form = await world.client.get("/admin/libraries/new", params={"name": "Kino", "kind": "movies", "folder": films})
@@ -126,7 +126,7 @@ async def test_a_library_is_added_over_a_folder_that_is_chosen_and_its_scan_is_s
         ({"path": "\0"}, 422, "path", "Must be an existing folder that can be read."),
     ],
 )
-async def test_a_faulty_library_is_refused_beside_its_field(
+async def test_a_faulty_library_is_refused_next_to_its_field(
     stocked: World, films: Path, fields: dict[str, str], status: int, field: str, said: str
 ):
     await enter(stocked, "admin")
@@ -139,7 +139,7 @@ async def test_a_faulty_library_is_refused_beside_its_field(
     assert [view.library.name for view in await views(stocked)] == ["Films"]
 
 
-async def test_a_folder_that_another_library_has_is_refused_beside_the_folder(world: World, films: Path):
+async def test_a_folder_of_another_library_is_refused_next_to_the_folder(world: World, films: Path):
     await world.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
     await enter(world, "admin")
     path = str(films / "Extras")
@@ -152,7 +152,7 @@ async def test_a_folder_that_another_library_has_is_refused_beside_the_folder(wo
 @pytest.mark.parametrize(
     "lost", ["/no/such/folder", "relative/to/nothing", "\0", "~nobody-of-this-name/x", "/etc/passwd"]
 )
-async def test_the_way_to_a_folder_that_is_not_there_leads_to_one_that_is(world: World, lost: str):
+async def test_the_path_to_a_missing_folder_leads_to_an_existing_one(world: World, lost: str):
     await enter(world, "admin")
     form = await world.client.get("/admin/libraries/new", params={"folder": lost})
     assert form.status_code == 200
@@ -160,7 +160,7 @@ async def test_the_way_to_a_folder_that_is_not_there_leads_to_one_that_is(world:
     assert 'class="fault"' in form.text
 
 
-async def test_a_library_is_renamed_and_a_faulty_name_refused_beside_its_field(stocked: World):
+async def test_a_library_is_renamed_and_a_faulty_name_refused_next_to_its_field(stocked: World):
     await enter(stocked, "admin")
     path = f"/admin/libraries/{LIBRARY}"
     answer = await submit(stocked.client, path, name="Kino")
@@ -174,7 +174,7 @@ async def test_a_library_is_renamed_and_a_faulty_name_refused_beside_its_field(s
         assert faulty(answer.text) == {"name"}
 
 
-async def test_a_library_without_a_folder_is_not_scanned_and_one_that_is_not_there_not_found(stocked: World):
+async def test_a_library_without_a_folder_is_not_scanned_and_a_missing_one_not_found(stocked: World):
     await enter(stocked, "admin")
     assert "/scan" not in (await stocked.client.get("/admin/libraries")).text
     answer = await submit(stocked.client, f"/admin/libraries/{LIBRARY}/scan")
@@ -185,7 +185,7 @@ async def test_a_library_without_a_folder_is_not_scanned_and_one_that_is_not_the
     assert (await stocked.client.get(f"/admin/libraries/{NOWHERE}")).status_code == 404
 
 
-async def test_a_scan_begins_from_the_list_and_leads_back_to_it(world: World, films: Path):
+async def test_a_scan_is_started_from_the_list_and_leads_back_to_it(world: World, films: Path):
     library = await world.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
     await enter(world, "admin")
     assert "Not scanned yet" in (await world.client.get("/admin/libraries")).text
@@ -198,7 +198,7 @@ async def test_a_scan_begins_from_the_list_and_leads_back_to_it(world: World, fi
     await scanned(world, "/admin/libraries")
 
 
-async def test_a_library_that_is_being_scanned_is_not_scanned_once_more(world: World, films: Path):
+async def test_a_library_is_not_scanned_twice_concurrently(world: World, films: Path):
     installation = world.playhead.installation
     library = await installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
     now = world.clock()
@@ -210,7 +210,7 @@ async def test_a_library_that_is_being_scanned_is_not_scanned_once_more(world: W
     assert "The library Kino is being scanned already." in answer.text
 
 
-async def test_a_scan_that_came_to_no_end_says_why(world: World, films: Path):
+async def test_a_failed_scan_says_why(world: World, films: Path):
     library = await world.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
     shutil.move(films, films.with_name("elsewhere"))
     await enter(world, "admin")
@@ -223,7 +223,7 @@ async def test_a_scan_that_came_to_no_end_says_why(world: World, films: Path):
 # Users
 
 
-async def test_a_user_is_added_with_the_libraries_that_are_ticked(stocked: World):
+async def test_a_user_is_added_with_the_checked_libraries(stocked: World):
     await enter(stocked, "admin")
     form = Seen((await stocked.client.get("/admin/users/new")).text)
     assert f"library-{LIBRARY}" in form.fields.keys() & form.labels
@@ -247,7 +247,7 @@ async def test_a_user_is_added_with_the_libraries_that_are_ticked(stocked: World
         ({"password": "short"}, 422, "password", "Must have 8 to 128 characters."),
     ],
 )
-async def test_a_faulty_user_is_refused_beside_the_field_and_keeps_what_was_filled_in(
+async def test_a_faulty_user_is_refused_next_to_the_field_and_keeps_the_input(
     stocked: World, fields: dict[str, str], status: int, field: str, said: str
 ):
     await enter(stocked, "admin")
@@ -262,7 +262,7 @@ async def test_a_faulty_user_is_refused_beside_the_field_and_keeps_what_was_fill
     assert len(await stocked.playhead.installation.accounts.list_users()) == 3
 
 
-async def test_what_a_user_sees_is_what_is_ticked_and_no_more(stocked: World):
+async def test_a_user_sees_exactly_the_checked_libraries(stocked: World):
     accounts = stocked.playhead.installation.accounts
     other = await stocked.playhead.installation.catalogue.add_library("Other", LibraryKind.SHOWS, None)
     await enter(stocked, "admin")
@@ -276,7 +276,7 @@ async def test_what_a_user_sees_is_what_is_ticked_and_no_more(stocked: World):
     assert await accounts.list_grants(UserId(stocked.user_ids["member"])) == frozenset[LibraryId]()
 
 
-async def test_more_libraries_than_a_common_form_has_fields_can_be_ticked(world: World):
+async def test_more_libraries_than_a_form_usually_has_fields_can_be_checked(world: World):
     catalogue = world.playhead.installation.catalogue
     made = [await catalogue.add_library(f"Shelf {number}", LibraryKind.SHOWS, None) for number in range(30)]
     await enter(world, "admin")
@@ -300,7 +300,7 @@ async def test_a_user_is_renamed_and_promoted(world: World):
     assert Seen(answer.text).fields["username"]["value"] == "stranger"
 
 
-async def test_a_password_that_an_admin_sets_signs_all_devices_of_the_user_out(world: World):
+async def test_a_password_set_by_an_admin_signs_out_all_devices_of_the_user(world: World):
     answer = await world.client.post("/api/v1/sessions", json={"username": "member", "password": PASSWORD})
     device = {"authorization": f"Bearer {answer.json()['token']}"}
     await enter(world, "admin")
@@ -313,14 +313,14 @@ async def test_a_password_that_an_admin_sets_signs_all_devices_of_the_user_out(w
     assert (await submit(world.client, "/sign-in", username="member", password="battery staple")).status_code == 303
 
 
-async def test_one_changes_ones_own_password_where_the_current_one_is_asked_for(world: World):
+async def test_changing_ones_own_password_requires_the_current_one(world: World):
     await enter(world, "admin")
     page = Seen((await world.client.get(f"/admin/users/{world.user_ids['admin']}")).text)
     assert "password" not in page.fields
     assert "/settings" in page.references
 
 
-async def test_a_user_is_removed_only_after_being_asked(world: World):
+async def test_a_user_is_removed_only_after_confirmation(world: World):
     await enter(world, "admin")
     path = f"/admin/users/{world.user_ids['member']}"
     assert f"{path}/remove" in Seen((await world.client.get(path)).text).references
@@ -349,7 +349,7 @@ async def test_the_last_admin_is_neither_removed_nor_demoted(world: World):
     assert (await account(world, "admin")).role.value == "admin"
 
 
-async def test_an_admin_who_is_one_no_longer_is_led_home(world: World):
+async def test_a_demoted_admin_is_redirected_home(world: World):
     await enter(world, "admin")
     await submit(world.client, f"/admin/users/{world.user_ids['member']}/role", role="admin")
     answer = await submit(world.client, f"/admin/users/{world.user_ids['admin']}/role", role="member")
@@ -360,7 +360,7 @@ async def test_an_admin_who_is_one_no_longer_is_led_home(world: World):
 # Now playing
 
 
-async def test_what_everybody_is_playing_is_shown_with_who_and_how_far(stocked: World):
+async def test_now_playing_shows_who_watches_what_and_how_far(stocked: World):
     report = {"position_seconds": 730, "duration_seconds": 5400, "event": "start", "device": "Television"}
     await enter(stocked, "admin")
     assert "Nobody is watching right now." in (await stocked.client.get("/admin/playing")).text
@@ -377,7 +377,7 @@ async def test_what_everybody_is_playing_is_shown_with_who_and_how_far(stocked: 
 
 
 @pytest.mark.both_engines
-async def test_health_shows_what_the_doctor_finds_and_what_this_process_did(stocked: World):
+async def test_health_shows_the_findings_of_the_doctor_and_the_activity_of_this_process(stocked: World):
     report = {"position_seconds": 730, "duration_seconds": 5400}
     await stocked.client.post(f"/api/v1/playback/movie/{MOVIE}", json=report, headers=stocked.member)
     stocked.playhead.sampler.look()
@@ -394,7 +394,7 @@ async def test_health_shows_what_the_doctor_finds_and_what_this_process_did(stoc
     assert len(answer.content) < 100_000
 
 
-async def test_a_finding_that_is_not_well_says_what_to_do(stocked: World, tmp_path: Path):
+async def test_a_bad_finding_says_what_to_do(stocked: World, tmp_path: Path):
     folder = tmp_path / "gone"
     folder.mkdir()
     await stocked.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, folder)
@@ -436,7 +436,7 @@ async def test_health_says_why_no_backup_could_be_made(stocked: World):
     assert "The last backup failed: The folder of backups" in page
 
 
-async def test_disks_are_not_looked_at_each_time_that_the_page_asks_for_itself(stocked: World, tmp_path: Path):
+async def test_disks_are_not_examined_on_every_refresh_of_the_page(stocked: World, tmp_path: Path):
     folder = tmp_path / "films"
     folder.mkdir()
     await stocked.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, folder)

@@ -1,4 +1,4 @@
-"""Bodies: what is decoded, and how every fault is named."""
+"""Bodies: how they are decoded, and how every fault is reported."""
 
 import pytest
 
@@ -38,13 +38,13 @@ def test_a_report_is_decoded_and_unknown_members_are_ignored():
         ("9" * 30, "must be less than or equal to 10000000"),
     ],
 )
-def test_a_faulty_position_is_named_with_its_fault(position: str, fault: str):
+def test_a_faulty_position_is_reported_with_its_fault(position: str, fault: str):
     error = refusal(f'{{"position_seconds": {position}, {RIGHT}}}')
     assert error.code is Code.INVALID
     assert error.details == {"position_seconds": [fault]}
 
 
-def test_all_faulty_members_are_named_at_once():
+def test_all_faulty_members_are_reported_together():
     error = refusal('{"position_seconds": -1, "duration_seconds": 0, "event": "jump", "session_id": 7, "device": ""}')
     assert error.details is not None
     assert {name: faults[0] for name, faults in error.details.items()} == {
@@ -56,7 +56,7 @@ def test_all_faulty_members_are_named_at_once():
     }
 
 
-def test_missing_members_are_named():
+def test_missing_members_are_reported():
     assert refusal("{}").details == {"position_seconds": ["is required"], "duration_seconds": ["is required"]}
 
 
@@ -70,22 +70,22 @@ def test_missing_members_are_named():
         ('"observed_at": 5', "must be an RFC 3339 time with its offset from UTC"),
     ],
 )
-def test_faulty_optional_members_are_named(member: str, fault: str):
+def test_faulty_optional_members_are_reported(member: str, fault: str):
     error = refusal(f'{{"position_seconds": 1, {RIGHT}, {member}}}')
     assert error.details == {member.partition(":")[0].strip('"'): [fault]}
 
 
 @pytest.mark.parametrize("body", ["[]", "1", '"text"', "null", "[" * 100])
-def test_json_that_is_no_object_is_no_report(body: str):
+def test_json_that_is_not_an_object_is_not_a_report(body: str):
     error = refusal(body + "]" * body.count("[") if len(body) == 100 else body)
     assert error.details == {"body": ["must be an object"]}
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"{'a': 1}", b"\xff\xfe", b"[" * 60_000, b'{"a": "\xff"}', b"nope"])
-def test_what_is_no_json_is_malformed(body: bytes):
+def test_invalid_json_is_malformed(body: bytes):
     assert refusal(body).code is Code.MALFORMED
 
 
-def test_a_broken_escape_in_a_member_that_nobody_reads_is_malformed():
+def test_a_broken_escape_in_an_ignored_member_is_malformed():
     body = f'{{"position_seconds": 1, {RIGHT}, "other": "\\ud800"}}'
     assert refusal(body).code is Code.MALFORMED

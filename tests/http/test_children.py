@@ -1,4 +1,4 @@
-"""A child's account: it watches, and every other route is closed to it."""
+"""A child's account: it can watch, and every other route is closed to it."""
 
 import pytest
 
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.anyio
 ZONE, LANGUAGE = "/settings/time-zone", "/settings/language"
 
 
-async def test_a_child_sees_what_was_granted_and_keeps_where_it_was(stocked: World, child: dict[str, str]):
+async def test_a_child_sees_granted_items_and_keeps_its_position(stocked: World, child: dict[str, str]):
     body = {"position_seconds": 60, "duration_seconds": 5400}
     saved = await stocked.client.post(f"/api/v1/playback/movie/{MOVIE}", json=body, headers=child)
     assert saved.status_code == 200
@@ -43,7 +43,7 @@ async def test_the_pages_of_a_child_offer_nothing_that_is_closed_to_it(stocked: 
     assert "You do not have access" in words(refused)
 
 
-async def test_a_child_needs_no_password_and_then_no_password_lets_it_in(stocked: World):
+async def test_a_child_needs_no_password_and_then_no_password_signs_it_in(stocked: World):
     made = await stocked.client.post("/api/v1/users", json={"username": "lou", "role": "child"}, headers=stocked.admin)
     assert made.status_code == 201
     for guess in ("", "!", "password", PASSWORD):
@@ -58,7 +58,7 @@ async def test_everybody_else_needs_a_password(stocked: World, role: str):
     assert (answer.status_code, answer.json()["details"]) == (422, {"password": ["is required"]})
 
 
-async def test_a_child_has_no_api_tokens_and_who_becomes_one_loses_them(stocked: World):
+async def test_a_child_has_no_api_tokens_and_a_user_who_becomes_one_loses_them(stocked: World):
     path = f"/api/v1/users/{stocked.user_ids['member']}"
     changed = await stocked.client.patch(path, json={"role": "child"}, headers=stocked.admin)
     assert (changed.status_code, changed.json()["role"]) == (200, "child")

@@ -1,4 +1,4 @@
-"""Continue watching through HTTP, and what users decide about its cards: hidden, snoozed, dropped."""
+"""Continue watching over HTTP, and its cards: hidden, snoozed, dropped."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 @pytest.fixture
 async def library(world: World) -> SampleLibrary:
-    """Three movies, and a show of two seasons."""
+    """Three movies, and a show with two seasons."""
     library = SampleLibrary(world)
     await library.open()
     await library.add_movies("Alien", "Brazil", "Casino")
@@ -73,12 +73,12 @@ async def test_the_card_of_a_movie_has_its_progress_and_no_show(library: SampleL
 
 
 @pytest.mark.parametrize("position", [0, 119, 4860, 5400])
-async def test_what_is_barely_begun_or_finished_has_none(library: SampleLibrary, position: float):
+async def test_barely_started_and_finished_items_have_no_card(library: SampleLibrary, position: float):
     await library.watch("Alien", to=position)
     assert await library.cards() == []
 
 
-async def test_example_5_is_on_it(library: SampleLibrary):
+async def test_example_5_is_listed(library: SampleLibrary):
     await library.watch("Alien", to=4900)
     assert await library.cards() == []
     library.clock.advance(DAY_MS)
@@ -87,13 +87,13 @@ async def test_example_5_is_on_it(library: SampleLibrary):
     assert await library.cards() == [("Alien", "continue")]
 
 
-async def test_a_film_that_was_watched_is_on_it_only_once_it_was_armed_again(library: SampleLibrary):
-    for position in (4900, 4000):  # back from the credits, and not below 70 %
+async def test_a_watched_film_is_listed_only_once_it_is_armed_again(library: SampleLibrary):
+    for position in (4900, 4000):  # back from the credits, but not below 70 %
         await library.watch("Alien", to=position)
     assert await library.cards() == []
 
 
-async def test_behind_the_start_of_its_credits_a_film_is_finished(library: SampleLibrary):
+async def test_a_film_behind_the_start_of_its_credits_is_finished(library: SampleLibrary):
     await library.change("Alien", credits_ms=4_000_000)
     await library.watch("Alien", to=3999)
     assert await library.cards() == [("Alien", "continue")]
@@ -101,12 +101,12 @@ async def test_behind_the_start_of_its_credits_a_film_is_finished(library: Sampl
     assert await library.cards() == []
 
 
-async def test_a_show_has_one_card_its_begun_episode_that_was_active_last(library: SampleLibrary):
+async def test_a_show_has_one_card_for_its_most_recently_active_started_episode(library: SampleLibrary):
     await library.watch("Tides 2x01", "Tides 1x03", "Tides 1x02", to=3000)
     assert await library.cards() == [("Tides 1x02", "continue")]
 
 
-async def test_a_begun_episode_comes_before_what_would_be_next(library: SampleLibrary):
+async def test_a_started_episode_takes_precedence_over_the_next_one(library: SampleLibrary):
     await library.watch("Tides 1x03", to=3000)
     await library.watch("Tides 1x01")
     assert await library.cards() == [("Tides 1x03", "continue")]
@@ -114,26 +114,26 @@ async def test_a_begun_episode_comes_before_what_would_be_next(library: SampleLi
     assert card["active_at"] == "2025-11-08T22:01:00Z"
 
 
-async def test_a_show_that_is_watched_to_its_end_comes_back_with_its_next_season(library: SampleLibrary):
+async def test_a_completely_watched_show_returns_with_its_next_season(library: SampleLibrary):
     await library.watch("Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
     assert await library.cards() == []
     await library.add_show("Tides", "3x01")
     assert await library.cards() == [("Tides 3x01", "next")]
 
 
-async def test_a_show_of_which_an_episode_was_only_looked_into_has_none(library: SampleLibrary):
+async def test_a_show_with_only_a_barely_started_episode_has_no_card(library: SampleLibrary):
     await library.watch("Tides 1x01", to=60)
     assert await library.cards() == []
     assert await library.next_up("Tides") == ("start", "Tides 1x01")
 
 
-async def test_a_mark_is_no_activity(library: SampleLibrary):
+async def test_a_mark_is_not_activity(library: SampleLibrary):
     await library.player("Tides 1x01").mark()
     assert await library.cards() == []
     assert await library.next_up("Tides") == ("next", "Tides 1x02")
 
 
-async def test_going_back_to_a_kept_point_is_activity(library: SampleLibrary):
+async def test_restoring_a_kept_point_is_activity(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.watch("Alien", to=0)
     await library.watch("Brazil", to=3000)
@@ -141,7 +141,7 @@ async def test_going_back_to_a_kept_point_is_activity(library: SampleLibrary):
     assert await library.cards() == [("Alien", "continue"), ("Brazil", "continue")]
 
 
-async def test_a_show_that_is_watched_once_more_goes_on_with_watched_episodes(library: SampleLibrary):
+async def test_a_rewatched_show_continues_with_watched_episodes(library: SampleLibrary):
     await library.watch("Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
     library.clock.advance(DAY_MS)
     for position in (600, 5400):
@@ -149,7 +149,7 @@ async def test_a_show_that_is_watched_once_more_goes_on_with_watched_episodes(li
     assert await library.cards() == [("Tides 1x02", "rewatch")]
 
 
-# Which, how many, in which order
+# Selection, number and order
 
 
 async def test_the_newest_activity_comes_first_then_the_id(library: SampleLibrary):
@@ -160,7 +160,7 @@ async def test_the_newest_activity_comes_first_then_the_id(library: SampleLibrar
     assert cards == [*sorted(("Brazil", "Casino", "Tides 1x01"), key=lambda name: id_of(name.split()[0])), "Alien"]
 
 
-async def test_twenty_are_shown_unless_another_number_is_asked_for(library: SampleLibrary):
+async def test_twenty_are_shown_unless_another_number_is_requested(library: SampleLibrary):
     names = [f"Film {number:02}" for number in range(30)]
     await library.add_movies(*names)
     await library.watch(*names, to=3000)
@@ -177,10 +177,10 @@ async def test_another_number_is_refused(library: SampleLibrary, limit: str):
     assert (response.status_code, [*response.json()["details"]]) == (422, ["limit"])
 
 
-async def test_cards_that_cannot_be_are_made_up_for_by_older_ones(library: SampleLibrary):
+async def test_impossible_cards_are_replaced_by_older_ones(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     library.clock.advance(30 * DAY_MS)
-    for number in range(25):  # shows of one episode, which is watched: nothing is left to play
+    for number in range(25):  # shows with one watched episode: nothing is left to play
         await library.add_show(f"Show {number}", "1x01")
         await library.watch(f"Show {number} 1x01")
     await library.watch("Brazil", to=3000)
@@ -198,7 +198,7 @@ async def test_after_90_days_without_activity_a_card_is_left_out(library: Sample
     assert await library.cards() == [("Alien", "continue")]
 
 
-async def test_the_activity_of_any_episode_is_the_shows(library: SampleLibrary):
+async def test_activity_of_any_episode_counts_for_the_show(library: SampleLibrary):
     await library.watch("Tides 1x02", to=3000)
     library.clock.advance(89 * DAY_MS)
     await library.watch("Tides 1x01", to=60)
@@ -206,10 +206,10 @@ async def test_the_activity_of_any_episode_is_the_shows(library: SampleLibrary):
     assert await library.cards() == [("Tides 1x02", "continue")]
 
 
-# What can be played, and by whom
+# Playability and access
 
 
-async def test_what_lost_its_file_has_no_card_until_it_is_back(library: SampleLibrary):
+async def test_an_item_that_lost_its_file_has_no_card_until_it_returns(library: SampleLibrary):
     await library.watch("Alien", "Tides 1x01", to=3000)
     await library.remove("Alien", "Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
     assert await library.cards() == []
@@ -218,14 +218,14 @@ async def test_what_lost_its_file_has_no_card_until_it_is_back(library: SampleLi
     assert await library.cards() == [("Tides 1x01", "continue"), ("Alien", "continue")]
 
 
-async def test_a_begun_episode_without_a_file_gives_way_to_what_can_be_played(library: SampleLibrary):
+async def test_a_started_episode_without_a_file_is_replaced_by_a_playable_one(library: SampleLibrary):
     await library.watch("Tides 1x01")
     await library.watch("Tides 1x02", to=3000)
     await library.remove("Tides 1x02")
     assert await library.cards() == [("Tides 1x03", "next")]
 
 
-async def test_of_a_library_that_is_not_granted_nothing_is_shown(library: SampleLibrary):
+async def test_items_of_a_library_without_a_grant_are_not_shown(library: SampleLibrary):
     await library.watch("Tides 1x01")
     await library.watch("Alien", to=3000)
     await library.revoke()
@@ -234,7 +234,7 @@ async def test_of_a_library_that_is_not_granted_nothing_is_shown(library: Sample
     assert await library.cards() == [("Alien", "continue"), ("Tides 1x02", "next")]
 
 
-async def test_it_is_everybodys_own(library: SampleLibrary):
+async def test_every_user_has_their_own_list(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.player("Brazil", library.world.admin).report(3000)
     assert await library.cards() == [("Alien", "continue")]
@@ -246,7 +246,7 @@ async def test_it_is_everybodys_own(library: SampleLibrary):
 
 
 async def hide(library: SampleLibrary, name: str) -> None:
-    """Hide a card; what comes after it comes a minute later."""
+    """Hide a card; the clock moves on by a minute."""
     await library.do("PUT", f"continue-watching/{id_of(name)}/hidden")
     library.clock.advance(MINUTE_MS)
 
@@ -292,7 +292,7 @@ async def test_an_episode_is_hidden_with_its_show_until_any_of_them_is_watched(l
     assert await library.cards() == [("Tides 1x03", "continue")]
 
 
-async def test_hiding_is_ones_own(library: SampleLibrary):
+async def test_hiding_affects_only_ones_own_list(library: SampleLibrary):
     admin = library.world.admin
     await library.watch("Alien", to=3000)
     await library.player("Alien", admin).report(3000)
@@ -304,7 +304,7 @@ async def test_hiding_is_ones_own(library: SampleLibrary):
 # Snoozed
 
 
-async def test_a_snoozed_card_comes_back_at_its_time_and_not_before(library: SampleLibrary):
+async def test_a_snoozed_card_returns_at_its_time_and_not_before(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2025-11-09T22:00:00+01:00"})
     await library.watch("Alien", to=3001)
@@ -314,7 +314,7 @@ async def test_a_snoozed_card_comes_back_at_its_time_and_not_before(library: Sam
     assert await library.cards() == [("Alien", "continue")]
 
 
-async def test_a_snoozed_card_can_be_woken(library: SampleLibrary):
+async def test_a_snooze_can_be_cancelled(library: SampleLibrary):
     await library.watch("Tides 1x01")
     await library.do("PUT", f"items/{id_of('Tides 1x02')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
     assert await library.cards() == []
@@ -334,12 +334,12 @@ async def test_a_snoozed_card_can_be_woken(library: SampleLibrary):
         ({"until": "1969-01-01T00:00:00Z"}, "must lie ahead"),
     ],
 )
-async def test_until_is_a_time_that_lies_ahead(library: SampleLibrary, body: dict[str, object], fault: str):
+async def test_until_must_be_in_the_future(library: SampleLibrary, body: dict[str, object], fault: str):
     response = await library.ask("PUT", f"items/{id_of('Alien')}/snoozed", body)
     assert (response.status_code, response.json()["details"]) == (422, {"until": [fault]})
 
 
-async def test_a_card_can_be_snoozed_until_the_end_of_all_calendars(library: SampleLibrary):
+async def test_a_card_can_be_snoozed_until_the_last_representable_time(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "9999-12-31T23:59:59.999Z"})
     assert await library.cards() == []
@@ -358,13 +358,13 @@ async def test_a_dropped_show_stays_away_whatever_is_watched_of_it(library: Samp
     assert await library.cards() == [("Tides 1x02", "continue")]
 
 
-async def test_who_asks_for_a_dropped_show_is_told_what_is_next(library: SampleLibrary):
+async def test_next_up_of_a_dropped_show_can_still_be_read(library: SampleLibrary):
     await library.watch("Tides 1x01")
     await library.do("PUT", f"shows/{id_of('Tides')}/dropped")
     assert await library.next_up("Tides") == ("next", "Tides 1x02")
 
 
-async def test_hidden_snoozed_and_dropped_are_three_states_of_their_own(library: SampleLibrary):
+async def test_hidden_snoozed_and_dropped_are_independent_states(library: SampleLibrary):
     await library.watch("Tides 1x01")
     show = id_of("Tides")
     await library.do("PUT", f"continue-watching/{show}/hidden")
@@ -377,7 +377,7 @@ async def test_hidden_snoozed_and_dropped_are_three_states_of_their_own(library:
     assert await library.cards() == [("Tides 1x02", "next")]
 
 
-async def test_none_of_them_touches_a_position(library: SampleLibrary):
+async def test_none_of_them_changes_a_position(library: SampleLibrary):
     await library.watch("Tides 1x01", to=3000)
     before = await library.player("Tides 1x01").state()
     show = id_of("Tides")
@@ -387,12 +387,12 @@ async def test_none_of_them_touches_a_position(library: SampleLibrary):
     assert await library.player("Tides 1x01").state() == before | {"hidden": True}
 
 
-# Who is told, who may, and what there is
+# Notifications, access and missing items
 
 
 async def test_the_users_other_devices_are_told_which_card_changed(library: SampleLibrary):
     await library.watch("Tides 1x01")
-    await library.do("DELETE", f"shows/{id_of('Tides')}/dropped")  # changes nothing, and nobody is told
+    await library.do("DELETE", f"shows/{id_of('Tides')}/dropped")  # without a change, so nobody is notified
     async with (
         Listener(library.world.playhead, library.world.member) as device,
         Listener(library.world.playhead, library.world.admin) as other,
@@ -430,7 +430,7 @@ async def test_the_errors_are_those_of_the_frozen_routes(library: SampleLibrary,
             assert (response.status_code, response.json()["error"]) == (404, missing)
 
 
-async def test_what_cannot_be_played_just_now_can_be_decided_about(library: SampleLibrary):
+async def test_an_unplayable_item_can_be_hidden(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.remove("Alien")
     await hide(library, "Alien")
@@ -438,7 +438,7 @@ async def test_what_cannot_be_played_just_now_can_be_decided_about(library: Samp
     assert await library.cards() == []
 
 
-async def test_a_user_who_is_gone_decides_nothing_more(library: SampleLibrary):
+async def test_a_removed_user_changes_nothing_more(library: SampleLibrary):
     member = library.world.user_ids["member"]
     removed = await library.ask("DELETE", f"users/{member}", headers=library.world.admin)
     assert removed.status_code == 204
@@ -446,7 +446,7 @@ async def test_a_user_who_is_gone_decides_nothing_more(library: SampleLibrary):
     assert (response.status_code, response.json()["error"]) == (401, "Not authenticated")
 
 
-async def test_forgetting_an_item_forgets_what_was_decided_about_its_card(library: SampleLibrary):
+async def test_forgetting_an_item_clears_the_states_of_its_card(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.do("PUT", f"items/{id_of('Alien')}/snoozed", {"until": "2026-01-01T00:00:00Z"})
     await library.player("Alien").forget()

@@ -1,4 +1,4 @@
-"""Approving a device, and the page of a television, as browsers without scripts meet them."""
+"""Approving a device, and the page of a television, in browsers without scripts."""
 
 import re
 
@@ -15,7 +15,7 @@ TELEVISION = "Mozilla/5.0 (SMART-TV; Linux; Tizen 7.0) AppleWebKit/537.36 Chrome
 
 
 class Television:
-    """A browser of its own, which is not signed in."""
+    """A separate browser that is not signed in."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -24,7 +24,7 @@ class Television:
         self.client = httpx.AsyncClient(transport=transport, base_url="http://playhead.test", headers=headers)
 
     async def code(self) -> str:
-        """Ask for codes and return the one on the screen."""
+        """Request codes and return the one on the screen."""
         answer = await self.client.post("/tv")
         assert (answer.status_code, answer.headers["location"]) == (303, "/tv")
         return await self.shown()
@@ -51,7 +51,7 @@ async def approve(world: World, code: str, decision: str = "approve") -> httpx.R
 # The phone
 
 
-async def test_whoever_is_not_signed_in_signs_in_first_and_the_code_comes_along(world: World, television: Television):
+async def test_an_anonymous_visitor_signs_in_first_and_the_code_is_kept(world: World, television: Television):
     code = await television.code()
     answer = await world.client.get(f"/activate?code={code}")
     assert answer.status_code == 303
@@ -61,7 +61,7 @@ async def test_whoever_is_not_signed_in_signs_in_first_and_the_code_comes_along(
     assert Seen(page.text).fields["user_code"]["value"] == code
 
 
-async def test_the_phone_shows_what_asks_before_anything_is_decided(world: World, television: Television):
+async def test_the_phone_shows_the_requesting_device_before_a_decision(world: World, television: Television):
     code = await television.code()
     await enter(world)
     page = await submit(world.client, "/activate", user_code=code.lower().replace("-", ""))
@@ -72,7 +72,7 @@ async def test_the_phone_shows_what_asks_before_anything_is_decided(world: World
     assert "not been approved yet" in words(await television.go_on())
 
 
-async def test_a_device_in_another_network_is_told_apart(world: World, television: Television):
+async def test_a_device_in_another_network_is_marked(world: World, television: Television):
     await television.client.aclose()
     transport = httpx.ASGITransport(app=world.playhead, client=("203.0.113.7", 5000))
     television.client = httpx.AsyncClient(transport=transport, base_url="http://playhead.test", headers=OWN)
@@ -84,7 +84,7 @@ async def test_a_device_in_another_network_is_told_apart(world: World, televisio
 
 
 @pytest.mark.parametrize("code", ["", "nonsense", "BBBB-BBBB"])
-async def test_a_wrong_code_is_told_beside_its_field(world: World, code: str):
+async def test_a_wrong_code_is_reported_next_to_its_field(world: World, code: str):
     await enter(world)
     page = await submit(world.client, "/activate", user_code=code)
     assert page.status_code == 422
@@ -94,7 +94,7 @@ async def test_a_wrong_code_is_told_beside_its_field(world: World, code: str):
     assert "Is not a code that a device shows now." in page.text
 
 
-async def test_who_guesses_is_told_how_long_to_wait(world: World, television: Television):
+async def test_guessing_shows_how_long_to_wait(world: World, television: Television):
     code = await television.code()
     await enter(world)
     for _ in range(GUESSES_PER_USER_MAX):
@@ -105,7 +105,7 @@ async def test_who_guesses_is_told_how_long_to_wait(world: World, television: Te
     assert (await approve(world, code)).status_code == 429
 
 
-async def test_a_decision_that_is_none_decides_nothing(world: World, television: Television):
+async def test_an_invalid_decision_decides_nothing(world: World, television: Television):
     code = await television.code()
     await enter(world)
     assert (await approve(world, code, "perhaps")).status_code == 422
@@ -115,9 +115,9 @@ async def test_a_decision_that_is_none_decides_nothing(world: World, television:
 # The television
 
 
-async def test_a_television_goes_on_once_its_code_is_approved(world: World, television: Television):
+async def test_a_television_continues_once_its_code_is_approved(world: World, television: Television):
     code = await television.code()
-    assert await television.shown() == code  # looking again shows the same
+    assert await television.shown() == code  # reloading shows the same
     assert "not been approved yet" in words(await television.go_on())
     await enter(world)
     answer = await approve(world, code)
@@ -131,7 +131,7 @@ async def test_a_television_goes_on_once_its_code_is_approved(world: World, tele
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
 
 
-async def test_a_script_hears_the_same(world: World, television: Television):
+async def test_a_script_gets_the_same_answer(world: World, television: Television):
     code = await television.code()
     answer = await television.go_on(accept="application/json")
     assert answer.json() == {"state": "authorization_pending"}
@@ -142,7 +142,7 @@ async def test_a_script_hears_the_same(world: World, television: Television):
     assert (await television.client.get("/settings")).status_code == 200
 
 
-async def test_the_cookies_of_a_television_are_out_of_reach_of_scripts_and_other_sites(
+async def test_the_cookies_of_a_television_are_inaccessible_to_scripts_and_other_sites(
     world: World, television: Television
 ):
     answer = await television.client.post("/tv")
@@ -155,7 +155,7 @@ async def test_the_cookies_of_a_television_are_out_of_reach_of_scripts_and_other
     assert world.client.cookies.get("playhead_session") is None
 
 
-async def test_a_television_that_is_turned_away_says_so(world: World, television: Television):
+async def test_a_denied_television_says_so(world: World, television: Television):
     code = await television.code()
     await enter(world)
     await approve(world, code, "deny")
@@ -166,7 +166,7 @@ async def test_a_television_that_is_turned_away_says_so(world: World, television
     assert await television.code() != code
 
 
-async def test_a_code_that_has_expired_makes_room_for_another(world: World, television: Television):
+async def test_an_expired_code_is_replaced_by_a_new_one(world: World, television: Television):
     await television.code()
     world.clock.advance(LIFETIME_MS)
     page = await television.go_on()
@@ -174,7 +174,7 @@ async def test_a_code_that_has_expired_makes_room_for_another(world: World, tele
     assert "Show a code" in words(page)
 
 
-async def test_the_picture_leads_to_the_code_and_the_page_needs_no_script(television: Television):
+async def test_the_qr_code_leads_to_the_code_and_the_page_needs_no_script(television: Television):
     code = await television.code()
     page = (await television.client.get("/tv")).text
     assert page.count('<svg viewBox="0 0 ') == 1
@@ -185,7 +185,7 @@ async def test_the_picture_leads_to_the_code_and_the_page_needs_no_script(televi
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "x.y", "0" * 64, f"{'0' * 64}.nonsense", f"{'0' * 64}.<b>"])
-async def test_a_cookie_that_is_none_of_ours_shows_nothing(television: Television, cookie: str):
+async def test_a_forged_cookie_shows_nothing(television: Television, cookie: str):
     television.client.cookies.set("playhead_device_code", cookie)
     page = await television.client.get("/tv")
     assert page.status_code == 200

@@ -1,4 +1,4 @@
-"""Every worked example of docs/semantics.md through HTTP: of one user as single saves, of another in batches of one."""
+"""Every worked example of docs/semantics.md over HTTP: as single saves for one user, in batches of one for another."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ EIGHT = 1_762_632_000_000  # 2025-11-08T20:00:00Z
 
 
 def evening(hour: int, minute: int = 0) -> int:
-    """A time of the evening of the examples, or, from 24 o'clock on, of the next day."""
+    """A time on the evening of the examples or, from 24 o'clock on, of the next day."""
     return EIGHT + ((hour - 20) * 60 + minute) * MINUTE_MS
 
 
@@ -26,7 +26,7 @@ NEXT_DAY = evening(24 + 20)
 
 @dataclass
 class Report:
-    """What a player sends at a time, and what is to become of it; times are of the evening."""
+    """What a player sends at a time, and its expected outcome; times are on the evening."""
 
     position: float
     at: int = evening(21)
@@ -53,14 +53,14 @@ class Report:
 
 @dataclass
 class Unwatch:
-    """The mark is taken away by hand."""
+    """The item is unmarked by hand."""
 
     at: int
 
 
 @dataclass
 class Example:
-    """Reports in order, and what is known after them; `plays` are the times of the plays."""
+    """Reports in order, and the expected state after them; `plays` are the times of the plays."""
 
     number: int
     steps: list[Report | Unwatch]
@@ -192,7 +192,7 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=str)
-async def test_the_example_comes_out_as_the_table_says(stocked: World, example: Example):
+async def test_the_example_ends_as_the_table_says(stocked: World, example: Example):
     database = stocked.playhead.installation.database
     runtime = update(schema.item).values(runtime_ms=example.runtime_ms)
     await database.write(lambda connection: connection.execute(runtime))
@@ -224,7 +224,7 @@ async def test_example_14_is_watched_at_first(stocked: World):
     assert (await Player(stocked).report(28, 30, session_id="A"))["watched"]
 
 
-async def test_the_point_of_example_12_can_be_gone_back_to(stocked: World):
+async def test_the_point_of_example_12_can_be_restored(stocked: World):
     player = Player(stocked)
     await player.report(3000)
     await player.report(0)

@@ -1,4 +1,4 @@
-"""The fast path: the same bytes as the application answers, refusals too, and only for a token that is known."""
+"""The fast path: the same bytes as the application's answers, including refusals, and only for a cached token."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ JSON = {"content-type": "application/json"}
 
 @dataclass
 class Whole:
-    """A request that has come whole."""
+    """A complete request."""
 
     method: bytes
     target: bytes
@@ -34,7 +34,7 @@ class Whole:
 
 
 class Line:
-    """A connection that asks what the fast path answers, and remembers how many answers ended it."""
+    """A connection that offers requests to the fast path, and counts how many answers ended it."""
 
     def __init__(self, playhead: Playhead) -> None:
         self.playhead = playhead
@@ -68,7 +68,7 @@ async def test_saves_and_reads_are_answered_with_the_same_bytes(stocked: World, 
     headers = stocked.member if who == "member" else stocked.admin
     for request in (("GET", path, headers), ("POST", path, headers | JSON, REPORT), ("GET", path, headers)):
         expected = await by_the_application(stocked, *request)
-        for _ in range(2):  # looked up, and remembered
+        for _ in range(2):  # looked up and cached
             assert await line.ask(*request) == expected
             await asyncio.sleep(0)
     assert b'"position_seconds":1250,' in expected  # pyright: ignore[reportPossiblyUnboundVariable]
@@ -108,7 +108,7 @@ async def test_refusals_are_the_same_bytes(stocked: World, line: Line):
     assert line.ends == 0
 
 
-async def test_a_token_whose_scope_is_too_small_is_refused_with_the_same_bytes(stocked: World, line: Line):
+async def test_a_token_with_an_insufficient_scope_is_refused_with_the_same_bytes(stocked: World, line: Line):
     accounts = stocked.playhead.installation.accounts
     token = await accounts.create_token(UserId(stocked.user_ids["member"]), "reads", scope=TokenScope.READ)
     reader = {"authorization": f"Bearer {token.secret}"}
@@ -123,7 +123,7 @@ async def test_a_token_whose_scope_is_too_small_is_refused_with_the_same_bytes(s
 
 
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
-async def test_the_scheme_of_a_credential_counts_in_any_case(stocked: World, line: Line, scheme: str):
+async def test_the_scheme_of_a_credential_is_case_insensitive(stocked: World, line: Line, scheme: str):
     credential = stocked.member["authorization"].partition(" ")[2]
     headers = {"authorization": f"{scheme} {credential}"}
     expected = await by_the_application(stocked, "GET", MOVIE_PATH, headers)
@@ -131,7 +131,7 @@ async def test_the_scheme_of_a_credential_counts_in_any_case(stocked: World, lin
     assert await line.ask("GET", MOVIE_PATH, headers) == expected
 
 
-async def test_a_store_that_is_closed_ends_the_connection(stocked: World, line: Line):
+async def test_a_closed_store_ends_the_connection(stocked: World, line: Line):
     await stocked.client.get(ME, headers=stocked.member)
     await stocked.playhead.installation.playback.close()
     answer = await line.ask("POST", MOVIE_PATH, stocked.member | JSON, REPORT)
@@ -141,7 +141,7 @@ async def test_a_store_that_is_closed_ends_the_connection(stocked: World, line: 
 
 
 async def test_everything_else_is_left_to_the_application(stocked: World, line: Line):
-    assert await line.ask("GET", MOVIE_PATH, stocked.member) is None  # not known yet
+    assert await line.ask("GET", MOVIE_PATH, stocked.member) is None  # not cached yet
     await stocked.client.get(ME, headers=stocked.member)
     token = stocked.member["authorization"].removeprefix("Bearer ")
     for method, path, headers in (
@@ -167,7 +167,7 @@ async def test_everything_else_is_left_to_the_application(stocked: World, line: 
     assert await line.ask("GET", MOVIE_PATH, stocked.member) is not None
 
 
-async def test_a_defect_is_told_in_the_log_and_not_to_the_client(
+async def test_a_defect_is_logged_and_hidden_from_the_client(
     stocked: World, line: Line, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     async def fail(*_: object) -> None:
@@ -181,7 +181,7 @@ async def test_a_defect_is_told_in_the_log_and_not_to_the_client(
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ZeroDivisionError] * 2
 
 
-async def test_a_revoked_token_is_not_answered_any_more(stocked: World, line: Line):
+async def test_a_revoked_token_is_refused(stocked: World, line: Line):
     await stocked.client.get(ME, headers=stocked.member)
     assert await line.ask("GET", MOVIE_PATH, stocked.member) is not None
     accounts = stocked.playhead.installation.accounts
@@ -189,7 +189,7 @@ async def test_a_revoked_token_is_not_answered_any_more(stocked: World, line: Li
     assert await line.ask("GET", MOVIE_PATH, stocked.member) is None
 
 
-async def test_what_the_fast_path_answers_is_counted(stocked: World, line: Line):
+async def test_answers_of_the_fast_path_are_counted(stocked: World, line: Line):
     await stocked.client.get(ME, headers=stocked.member)
     for path in (MOVIE_PATH, MOVIE_PATH, NOWHERE_PATH):
         assert await line.ask("GET", path, stocked.member) is not None
@@ -199,7 +199,7 @@ async def test_what_the_fast_path_answers_is_counted(stocked: World, line: Line)
         assert f"playhead_requests_total{{{name}}} {count}.0" in numbers
 
 
-async def test_behind_a_proxy_both_paths_are_answered(settings: Settings):
+async def test_behind_a_proxy_both_paths_answer(settings: Settings):
     playhead = Playhead(settings.model_copy(update={"base_path": "/playhead"}))
     line = Line(playhead)
     assert await line.ask("GET", NOWHERE_PATH, {}) is None  # closed

@@ -28,7 +28,7 @@ FIRST, SECOND, THIRD = (1, 1), (1, 2), (1, 3)
 
 
 def probe(path: Path) -> MediaInfo:
-    """Read how long the film is from what `Folder.put` has written."""
+    """Read the length of a film from what `Folder.put` has written."""
     minutes = re.match(r"\d+", path.read_text())
     assert minutes is not None
     return MediaInfo(
@@ -37,7 +37,7 @@ def probe(path: Path) -> MediaInfo:
 
 
 class Folder:
-    """A library over a folder, which the member may see."""
+    """A library with a folder, which the member may see."""
 
     def __init__(self, world: World, root: Path, library_id: LibraryId) -> None:
         self.world = world
@@ -97,7 +97,7 @@ def make_folder(world: World, tmp_path: Path) -> MakeFolder:
 
 @pytest.fixture
 async def shows(make_folder: MakeFolder) -> Folder:
-    """A show whose first file holds the first two episodes, and another the third."""
+    """A show whose first file contains the first two episodes, and another file the third."""
     folder = await make_folder(LibraryKind.SHOWS)
     folder.put("Tidal Station/Season 1/Tidal Station S01E01E02.mkv")
     folder.put("Tidal Station/Season 1/Tidal Station S01E03.mkv", 45)
@@ -117,7 +117,7 @@ async def plays_of(folder: Folder, *episodes: tuple[int, int]) -> list[list[str]
 # A file with several episodes
 
 
-async def test_what_completes_the_first_episode_of_a_file_completes_the_others_at_the_same_time(shows: Folder):
+async def test_completing_the_first_episode_of_a_file_completes_the_others_at_the_same_time(shows: Folder):
     first = await shows.episode(FIRST)
     await first.report(2700)
     assert (await (await shows.episode(SECOND)).state())["version"] == 0
@@ -148,7 +148,7 @@ async def test_a_second_viewing_of_a_file_is_a_second_play_of_each_episode(shows
     assert len(one) == 2
 
 
-async def test_what_is_taken_back_of_the_first_episode_is_taken_back_of_the_others(shows: Folder):
+async def test_taking_back_a_completion_of_the_first_episode_takes_back_those_of_the_others(shows: Folder):
     database = shows.world.playhead.installation.database
     await database.write(lambda connection: connection.execute(update(schema.item).values(runtime_ms=None)))
     first = await shows.episode(FIRST)
@@ -160,7 +160,7 @@ async def test_what_is_taken_back_of_the_first_episode_is_taken_back_of_the_othe
         assert (state["watched"], state["play_count"]) == (False, 0)
 
 
-async def test_a_late_completion_of_a_file_is_told_of_each_episode_at_its_own_time(shows: Folder):
+async def test_a_late_completion_of_a_file_is_recorded_for_each_episode_at_its_own_time(shows: Folder):
     first = await shows.episode(FIRST)
     await first.report(3000)
     await first.report(5000, observed_at="2025-11-08T20:00:00Z")
@@ -184,14 +184,14 @@ async def test_the_reports_of_a_batch_complete_whole_files_too(shows: Folder):
     assert await plays_of(shows, FIRST, SECOND) == [times, times]
 
 
-async def test_an_episode_with_a_play_of_its_own_just_now_gets_no_second_one(shows: Folder):
+async def test_an_episode_with_a_recent_play_of_its_own_gets_no_second_one(shows: Folder):
     await (await shows.episode(SECOND)).mark()
     shows.world.clock.advance(10 * MINUTE_MS)
     await (await shows.episode(FIRST)).report(5000)
     assert [len(plays) for plays in await plays_of(shows, FIRST, SECOND)] == [1, 1]
 
 
-async def test_a_mark_by_hand_is_of_the_episode_that_was_named(shows: Folder):
+async def test_a_mark_by_hand_applies_only_to_the_named_episode(shows: Folder):
     first = await shows.episode(FIRST)
     await first.mark()
     assert (await (await shows.episode(SECOND)).state())["version"] == 0
@@ -212,7 +212,7 @@ async def test_a_film_in_parts_has_one_timeline_as_long_as_all_of_them(movies: F
     assert (await film.report(4860))["watched"]
 
 
-async def test_the_end_of_the_first_part_is_no_watched_film(movies: Folder):
+async def test_the_end_of_the_first_part_does_not_complete_the_film(movies: Folder):
     movies.put("Ben Hur (1959)/Ben Hur (1959) cd1.mkv", 40)
     movies.put("Ben Hur (1959)/Ben Hur (1959) cd2.mkv", 50)
     await movies.scan()
@@ -220,11 +220,11 @@ async def test_the_end_of_the_first_part_is_no_watched_film(movies: Folder):
     assert (answer["watched"], answer["duration_seconds"], answer["position_seconds"]) == (False, 5400, 2400)
 
 
-# Files that go and return
+# Files that disappear and return
 
 
 async def everything(world: World) -> list[list[tuple[Any, ...]]]:
-    """All that users have written."""
+    """Everything that users have written."""
 
     def load(connection: Connection) -> list[list[tuple[Any, ...]]]:
         tables = (schema.progress, schema.play, schema.kept_position, schema.list_state)
@@ -234,7 +234,7 @@ async def everything(world: World) -> list[list[tuple[Any, ...]]]:
 
 
 async def lists_of(world: World) -> dict[str, Any]:
-    """What the member's lists hold: ids, and why."""
+    """The content of the member's lists: ids, and why."""
     found: dict[str, Any] = {}
     for path in ("continue-watching", "history", "playback"):
         response = await world.client.get(f"/api/v1/{path}", headers=world.member)
@@ -245,7 +245,7 @@ async def lists_of(world: World) -> dict[str, Any]:
     return found
 
 
-async def test_lists_change_only_by_what_can_be_played(shows: Folder):
+async def test_lists_change_only_with_what_is_playable(shows: Folder):
     third = await shows.episode(THIRD)
     await (await shows.episode(FIRST)).report(5000)
     shows.world.clock.advance(MINUTE_MS)
@@ -271,7 +271,7 @@ async def test_lists_change_only_by_what_can_be_played(shows: Folder):
     assert await lists_after_a_scan() == before
 
 
-async def test_nothing_that_happens_to_a_films_files_changes_what_was_watched(movies: Folder):
+async def test_no_change_of_a_films_files_changes_what_was_watched(movies: Folder):
     file = movies.put("Alien (1979)/Alien (1979).mkv")
     await movies.scan()
     film = await movies.movie()
@@ -287,7 +287,7 @@ async def test_nothing_that_happens_to_a_films_files_changes_what_was_watched(mo
         item = await movies.world.client.get(f"/api/v1/items/{film.item_id}", headers=movies.world.member)
         assert item.json()["available"] is available
 
-    movies.put("Brazil (1985)/Brazil (1985).mkv")  # a library without any film is taken for one that is not mounted
+    movies.put("Brazil (1985)/Brazil (1985).mkv")  # a library without any film counts as not mounted
     await nothing_changed(available=True)
     moved = file.rename(file.with_name("Alien (1979) [1080p].mkv"))
     await nothing_changed(available=True)
@@ -299,7 +299,7 @@ async def test_nothing_that_happens_to_a_films_files_changes_what_was_watched(mo
     await nothing_changed(available=True)
 
 
-async def test_nothing_that_happens_to_an_episodes_files_changes_what_was_watched(shows: Folder):
+async def test_no_change_of_an_episodes_files_changes_what_was_watched(shows: Folder):
     for each, position in ((FIRST, 5000), (THIRD, 1000)):
         await (await shows.episode(each)).report(position, 2700 if each == THIRD else 5400)
     players = [await shows.episode(each) for each in (FIRST, SECOND, THIRD)]

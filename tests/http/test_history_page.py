@@ -1,4 +1,4 @@
-"""The history as a page: days where somebody lives, a year as a picture, and removal of single plays."""
+"""The history page: days in the user's time zone, a picture of the year, and removal of single plays."""
 
 import re
 from datetime import date, timedelta
@@ -28,14 +28,14 @@ def headings(html: str) -> list[str]:
     return re.findall(r'<h2 id="day-\d+">(.*?)</h2>', html)
 
 
-async def test_without_any_play_the_history_says_what_will_be_there(stocked: World):
+async def test_without_plays_the_history_explains_itself(stocked: World):
     await enter(stocked)
     page = (await stocked.client.get("/history")).text
     assert "Nothing watched yet" in page
     assert '<svg viewBox="0 0 664' not in page
 
 
-async def test_plays_stand_below_their_day_newest_first_with_what_was_watched(stocked: World):
+async def test_plays_are_listed_by_day_newest_first_with_their_item(stocked: World):
     await watch(stocked)
     stocked.clock.advance(24 * HOUR)
     await watch(stocked, "episode", EPISODE)
@@ -47,8 +47,8 @@ async def test_plays_stand_below_their_day_newest_first_with_what_was_watched(st
     assert "3 h on 2 days in the last 12 months" in page
 
 
-async def test_days_are_those_of_where_somebody_lives(stocked: World):
-    # The clock of the tests stands at 22:00 UTC.
+async def test_days_are_in_the_users_time_zone(stocked: World):
+    # The test clock starts at 22:00 UTC.
     await watch(stocked)
     stocked.clock.advance(3 * HOUR)
     await stocked.playhead.installation.accounts.set_time_zone(stocked.user_ids["member"], "Asia/Tokyo")
@@ -58,7 +58,7 @@ async def test_days_are_those_of_where_somebody_lives(stocked: World):
     assert re.search(r'<time datetime="2025-11-09T07:00:00\+09:00">07:00</time>', page)
 
 
-async def test_a_removed_play_is_gone_and_removing_it_again_is_as_good(stocked: World):
+async def test_a_removed_play_is_gone_and_removing_it_again_succeeds(stocked: World):
     await watch(stocked)
     await enter(stocked)
     page = (await stocked.client.get("/history")).text
@@ -73,7 +73,7 @@ async def test_a_removed_play_is_gone_and_removing_it_again_is_as_good(stocked: 
     assert progress["watched"]
 
 
-async def test_a_script_is_answered_in_json(stocked: World):
+async def test_a_script_gets_json(stocked: World):
     await watch(stocked)
     await enter(stocked)
     play = (await stocked.client.get("/api/v1/history", headers=stocked.member)).json()["items"][0]
@@ -86,12 +86,12 @@ async def test_a_script_is_answered_in_json(stocked: World):
 
 
 @pytest.mark.parametrize("fields", [{}, {"kind": "show", "item": MOVIE}, {"kind": "movie", "item": "x"}])
-async def test_a_form_that_names_no_item_is_no_page(stocked: World, fields: dict[str, str]):
+async def test_a_form_without_an_item_is_a_404(stocked: World, fields: dict[str, str]):
     await enter(stocked)
     assert (await stocked.client.post("/history/x/remove", data=fields, headers=OWN)).status_code == 404
 
 
-async def test_nobody_sees_or_removes_the_plays_of_somebody_else(stocked: World):
+async def test_nobody_sees_or_removes_the_plays_of_others(stocked: World):
     await watch(stocked)
     play = (await stocked.client.get("/api/v1/history", headers=stocked.member)).json()["items"][0]
     await enter(stocked, "admin")
@@ -101,7 +101,7 @@ async def test_nobody_sees_or_removes_the_plays_of_somebody_else(stocked: World)
     assert [each["id"] for each in left.json()["items"]] == [play["id"]]
 
 
-async def test_a_long_history_goes_on_page_by_page_and_a_forged_place_begins_anew(stocked: World):
+async def test_a_long_history_is_paged_and_a_forged_cursor_starts_over(stocked: World):
     for _ in range(60):
         mark = {"new_play": True}
         await stocked.client.put(f"/api/v1/playback/movie/{MOVIE}/watched", json=mark, headers=stocked.member)
@@ -116,10 +116,10 @@ async def test_a_long_history_goes_on_page_by_page_and_a_forged_place_begins_ane
     assert (await stocked.client.get("/history?cursor=x")).headers["location"] == "/history"
 
 
-# The picture
+# The picture of the year
 
 
-def test_the_picture_has_a_square_for_each_day_and_a_shade_by_its_hours():
+def test_the_picture_has_a_square_for_each_day_shaded_by_its_hours():
     today = date(2025, 11, 8)  # a Saturday
     first = today - timedelta(today.weekday() + 52 * 7)
     hours = {today: 0.5, today - timedelta(1): 2, today - timedelta(2): 4, first: 6}

@@ -1,4 +1,4 @@
-"""Home, libraries, search and what is done from cards, as a browser without scripts meets them."""
+"""Home, libraries, search and the actions of cards, in a browser without scripts."""
 
 import base64
 import json
@@ -26,7 +26,7 @@ PART = 60
 
 @pytest.fixture
 def statements() -> Iterator[list[str]]:
-    """The statements that SQLAlchemy executes on connections that are opened from now on."""
+    """The statements that SQLAlchemy executes on connections opened from now on."""
     told: list[str] = []
 
     def note(*arguments: Any) -> None:  # noqa: ANN401 - what SQLAlchemy hands over
@@ -39,7 +39,7 @@ def statements() -> Iterator[list[str]]:
 
 @pytest.fixture
 def transactions() -> Iterator[list[None]]:
-    """An entry for each transaction that SQLAlchemy begins on connections that are opened from now on."""
+    """An entry for each transaction that SQLAlchemy begins on connections opened from now on."""
     begun: list[None] = []
 
     def note(_: object) -> None:
@@ -58,7 +58,7 @@ async def visitor(stocked: World) -> Visitor:
 
 
 def section(html: str, name: str) -> str:
-    """What a section of a page says."""
+    """The text of a section of a page."""
     found = re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)
     assert found
     return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split())
@@ -76,13 +76,13 @@ def cards(html: str) -> list[str]:
 # Home
 
 
-async def test_home_says_that_nothing_is_begun(visitor: Visitor):
+async def test_an_empty_home_says_that_nothing_was_started(visitor: Visitor):
     said = await home(visitor)
     assert "Nothing in progress." in said["continue"]
     assert said["next"] == "Next up"
 
 
-async def test_what_is_in_the_middle_is_apart_from_what_comes_next(visitor: Visitor):
+async def test_items_in_progress_are_separate_from_next_up(visitor: Visitor):
     await visitor.watch((1, 1))
     await visitor.report(3730)
     said = await home(visitor)
@@ -96,14 +96,14 @@ async def test_what_is_in_the_middle_is_apart_from_what_comes_next(visitor: Visi
     assert said["next"] == "Next up"
 
 
-async def test_a_second_watching_says_so(visitor: Visitor):
+async def test_a_rewatch_is_labelled(visitor: Visitor):
     for _ in range(2):
         await visitor.report(600, episode_id(1, 2), "episode")
         await visitor.watch((1, 2))
     assert "S1 E3 · Watch 1-3 Watch again" in (await home(visitor))["next"]
 
 
-async def test_what_was_added_last_comes_first_and_a_show_once(visitor: Visitor):
+async def test_the_newest_additions_come_first_and_a_show_once(visitor: Visitor):
     await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 41)))
     html = (await visitor.world.client.get("/")).text
     shown = cards(html.partition('id="recent"')[2])
@@ -115,7 +115,7 @@ async def test_what_was_added_last_comes_first_and_a_show_once(visitor: Visitor)
     assert said.startswith("Recently added Signal Hill 7 episodes Reel 40")
 
 
-async def test_a_single_new_episode_is_named_and_can_be_played(visitor: Visitor):
+async def test_a_single_new_episode_is_named_and_playable(visitor: Visitor):
     await visitor.world.playhead.installation.database.write(
         lambda c: c.exec_driver_sql(
             f"UPDATE item SET added_at = {2 * DAY_MS} WHERE id = '{episode_id(2, 2)}'"  # noqa: S608
@@ -126,17 +126,17 @@ async def test_a_single_new_episode_is_named_and_can_be_played(visitor: Visitor)
     assert f"/watch/episode/{episode_id(2, 2)}" in Seen(html).references
 
 
-async def test_who_sees_no_library_is_told_why(visitor: Visitor):
+async def test_a_user_without_libraries_is_told_why(visitor: Visitor):
     await enter(visitor.world, "stranger")
     said = words(await visitor.world.client.get("/"))
     assert "Nothing to watch yet An admin decides who can see which library." in said
     assert "Harbour Lights" not in said
 
 
-# What is done from cards
+# Actions of cards
 
 
-async def test_without_scripts_a_card_leads_back_and_says_once_what_was_done(visitor: Visitor):
+async def test_without_scripts_an_action_leads_back_and_is_confirmed_once(visitor: Visitor):
     answer = await submit(visitor.world.client, f"/movies/{MOVIE}", do="hide", back="/history?x=1")
     assert (answer.status_code, answer.headers["location"]) == (303, "/history?x=1")
     assert "httponly" in answer.headers["set-cookie"].lower()
@@ -145,12 +145,12 @@ async def test_without_scripts_a_card_leads_back_and_says_once_what_was_done(vis
 
 
 @pytest.mark.parametrize("back", ["https://elsewhere.test/", "//elsewhere.test", "", "x"])
-async def test_a_form_never_leads_to_another_site(visitor: Visitor, back: str):
+async def test_a_form_never_redirects_to_another_site(visitor: Visitor, back: str):
     answer = await submit(visitor.world.client, f"/movies/{MOVIE}", do="hide", back=back)
     assert answer.headers["location"] == "/"
 
 
-async def test_a_notice_that_was_not_made_for_the_session_offers_nothing(visitor: Visitor):
+async def test_a_notice_made_for_another_session_offers_nothing(visitor: Visitor):
     client = visitor.world.client
     forged = json.dumps(["Hidden.", "/settings/sessions/end-others", {"x": "y"}]).encode()
     answer = await submit(client, f"/movies/{MOVIE}", do="hide", back="/")
@@ -162,7 +162,7 @@ async def test_a_notice_that_was_not_made_for_the_session_offers_nothing(visitor
     ):
         client.cookies.set("playhead_notice", cookie, domain="playhead.test")
         assert "end-others" not in (await client.get("/")).text
-    # Nor does one that was made for another session of the same user.
+    # Nor does one made for another session of the same user.
     client.cookies.delete("playhead_notice")
     await enter(visitor.world)
     client.cookies.set("playhead_notice", made, domain="playhead.test")
@@ -170,7 +170,7 @@ async def test_a_notice_that_was_not_made_for_the_session_offers_nothing(visitor
 
 
 @pytest.mark.parametrize("cookie", ["x", "e30", "W10=", "WyJhIiwiaHR0cHM6Ly9lbHNld2hlcmUudGVzdC8iLHt9XQ==", "/w=="])
-async def test_a_forged_notice_leads_nowhere(visitor: Visitor, cookie: str):
+async def test_a_forged_notice_redirects_nowhere(visitor: Visitor, cookie: str):
     visitor.world.client.cookies.set("playhead_notice", cookie)
     answer = await visitor.world.client.get("/")
     assert answer.status_code == 200
@@ -178,7 +178,7 @@ async def test_a_forged_notice_leads_nowhere(visitor: Visitor, cookie: str):
 
 
 @pytest.mark.parametrize("do", ["hide", "snooze-day", "snooze-week", "snooze-month"])
-async def test_a_card_goes_and_comes_back_by_undoing_it(visitor: Visitor, do: str):
+async def test_a_hidden_card_returns_by_undo(visitor: Visitor, do: str):
     await visitor.report(3000)
     undo = await act(visitor, f"/movies/{MOVIE}", do)
     assert "Harbour Lights" not in (await home(visitor))["continue"]
@@ -186,7 +186,7 @@ async def test_a_card_goes_and_comes_back_by_undoing_it(visitor: Visitor, do: st
     assert "Harbour Lights" in (await home(visitor))["continue"]
 
 
-async def test_a_snoozed_card_comes_back_by_itself(visitor: Visitor):
+async def test_a_snoozed_card_returns_on_its_own(visitor: Visitor):
     await visitor.report(3000)
     await act(visitor, f"/movies/{MOVIE}", "snooze-week")
     visitor.world.clock.advance(7 * DAY_MS - 1)
@@ -197,7 +197,7 @@ async def test_a_snoozed_card_comes_back_by_itself(visitor: Visitor):
 
 
 async def act(visitor: Visitor, path: str, do: str, **fields: str) -> dict[str, Any]:
-    """Do something as a script does it, and return what undoes it."""
+    """Perform an action as a script does, and return what undoes it."""
     answer = await visitor.world.client.post(
         path, data={"do": do} | fields, headers=OWN | {"accept": "application/json"}
     )
@@ -205,7 +205,7 @@ async def act(visitor: Visitor, path: str, do: str, **fields: str) -> dict[str, 
     return answer.json().get("undo", {})
 
 
-async def test_an_undone_mark_leaves_everything_as_it_was(visitor: Visitor):
+async def test_undoing_a_mark_restores_everything(visitor: Visitor):
     await visitor.report(3730, device="television")
     before = await visitor.state()
     points = await positions(visitor)
@@ -217,7 +217,7 @@ async def test_an_undone_mark_leaves_everything_as_it_was(visitor: Visitor):
     assert await positions(visitor) == points
 
 
-async def test_an_undone_unmark_brings_mark_and_position_back(visitor: Visitor):
+async def test_undoing_an_unmark_restores_mark_and_position(visitor: Visitor):
     await visitor.report(LENGTH_S)
     visitor.world.clock.advance(DAY_MS // 2)
     await visitor.report(2000)
@@ -233,7 +233,7 @@ async def positions(visitor: Visitor) -> list[dict[str, Any]]:
     return (await visitor.world.client.get(path, headers=visitor.headers)).json()["items"]
 
 
-async def test_what_was_played_since_is_not_undone(visitor: Visitor):
+async def test_later_plays_survive_an_undo(visitor: Visitor):
     await visitor.report(3000)
     undo = await act(visitor, f"/movies/{MOVIE}", "watched")
     await visitor.report(600)
@@ -244,19 +244,19 @@ async def test_what_was_played_since_is_not_undone(visitor: Visitor):
     assert await visitor.state() == before
 
 
-async def test_a_mark_is_undone_once(visitor: Visitor):
+async def test_a_mark_is_undone_only_once(visitor: Visitor):
     undo = await act(visitor, f"/movies/{MOVIE}", "watched")
     for status in (303, 409):
         answer = await submit(visitor.world.client, undo["action"], **undo["fields"])
         assert answer.status_code == status
 
 
-async def test_nothing_is_offered_where_nothing_was_changed(visitor: Visitor):
+async def test_an_action_without_effect_offers_no_undo(visitor: Visitor):
     await act(visitor, f"/movies/{MOVIE}", "watched")
     assert await act(visitor, f"/movies/{MOVIE}", "watched") == {}
 
 
-async def test_what_another_user_could_undo_is_theirs_alone(visitor: Visitor):
+async def test_nobody_can_use_another_users_undo(visitor: Visitor):
     await visitor.report(3000)
     undo = await act(visitor, f"/movies/{MOVIE}", "watched")
     before = await visitor.state()
@@ -270,7 +270,7 @@ async def test_what_another_user_could_undo_is_theirs_alone(visitor: Visitor):
 
 
 @pytest.mark.parametrize("value", ["", "x", "!", "kA", "gA", "kJA", "_", "\0", "A" * 60_000])
-async def test_what_is_no_undo_is_refused(visitor: Visitor, value: str):
+async def test_a_malformed_undo_is_refused(visitor: Visitor, value: str):
     answer = await submit(visitor.world.client, "/undo", value=value)
     assert answer.status_code == 422
     assert "Cannot be undone." in answer.text
@@ -285,12 +285,12 @@ async def test_what_is_no_undo_is_refused(visitor: Visitor, value: str):
         (f"/movies/{MOVIE}", ""),
     ],
 )
-async def test_what_cannot_be_done_to_an_item_is_refused(visitor: Visitor, path: str, do: str):
+async def test_an_impossible_action_is_refused(visitor: Visitor, path: str, do: str):
     assert (await submit(visitor.world.client, path, do=do)).status_code == 422
 
 
 @pytest.mark.parametrize("path", [f"/movies/{NOWHERE}", f"/movies/{SHOW}", "/movies/x", f"/shows/{MOVIE}"])
-async def test_nothing_is_done_to_what_is_not_there(visitor: Visitor, path: str):
+async def test_an_action_on_a_missing_item_does_nothing(visitor: Visitor, path: str):
     assert (await submit(visitor.world.client, path, do="watched")).status_code == 404
 
 
@@ -303,7 +303,7 @@ async def listed(visitor: Visitor, path: str = FILMS) -> list[str]:
     return cards(answer.text)
 
 
-async def test_a_library_of_movies_is_filtered_by_what_one_has_watched(visitor: Visitor):
+async def test_a_library_of_movies_is_filtered_by_watch_state(visitor: Visitor):
     await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 6)))
     begun, barely, watched, again, untouched = (movie_id(number) for number in range(1, 6))
     await visitor.report(3000, begun)
@@ -336,7 +336,7 @@ async def test_a_library_of_movies_is_sorted_and_searched(visitor: Visitor):
 
 
 @pytest.mark.parametrize("query", ["", "show=unwatched", "sort=-year&find=reel", "sort=-added", "show=in-progress"])
-async def test_the_parts_of_a_library_hold_everything_once(visitor: Visitor, query: str):
+async def test_the_pages_of_a_library_contain_everything_once(visitor: Visitor, query: str):
     await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 151)))
     if query == "show=in-progress":
         for number in range(1, 151):
@@ -356,12 +356,12 @@ async def test_the_parts_of_a_library_hold_everything_once(visitor: Visitor, que
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10", "", "\0", "WyJ5ZWFyIiwgMSwgIngiXQ"])
-async def test_a_place_that_is_none_is_refused(visitor: Visitor, cursor: str):
+async def test_a_malformed_cursor_is_refused(visitor: Visitor, cursor: str):
     answer = await visitor.world.client.get(FILMS, params={"cursor": cursor})
     assert answer.status_code == 422
 
 
-async def test_a_library_of_shows_tells_how_many_episodes_are_left(visitor: Visitor):
+async def test_a_library_of_shows_says_how_many_episodes_are_left(visitor: Visitor):
     assert "5 unwatched Signal Hill" in words(await visitor.world.client.get(SHOWS))
     assert await listed(visitor, f"{SHOWS}?show=unwatched") == [STATION]
     assert await listed(visitor, f"{SHOWS}?show=in-progress") == []
@@ -375,7 +375,7 @@ async def test_a_library_of_shows_tells_how_many_episodes_are_left(visitor: Visi
     assert await listed(visitor, f"{SHOWS}?show=unwatched") == []
 
 
-async def test_a_library_that_was_not_granted_is_not_shown(visitor: Visitor):
+async def test_a_library_without_a_grant_is_not_shown(visitor: Visitor):
     await enter(visitor.world, "stranger")
     assert (await visitor.world.client.get(FILMS)).status_code == 403
     await enter(visitor.world, "member")
@@ -383,7 +383,7 @@ async def test_a_library_that_was_not_granted_is_not_shown(visitor: Visitor):
         assert (await visitor.world.client.get(path)).status_code == 404
 
 
-async def test_however_large_a_library_is_its_first_part_is_small_and_takes_few_statements(
+async def test_the_first_page_of_a_huge_library_is_small_and_takes_few_statements(
     statements: list[str], visitor: Visitor
 ):
     async def cost(path: str) -> tuple[int, int]:
@@ -416,24 +416,24 @@ async def test_a_search_finds_movies_shows_and_episodes(visitor: Visitor):
 
 
 @pytest.mark.parametrize("query", ["", "?query=", "?query=%00", "?query=+"])
-async def test_a_search_for_nothing_asks_for_words(visitor: Visitor, query: str):
+async def test_an_empty_search_asks_for_words(visitor: Visitor, query: str):
     assert "Enter a few words of a title above." in words(await visitor.world.client.get(f"/search{query}"))
 
 
-async def test_a_search_that_finds_much_shows_some_and_says_so(visitor: Visitor):
+async def test_a_search_with_many_results_shows_some_and_says_so(visitor: Visitor):
     await visitor.world.playhead.installation.database.write(lambda c: stock_movies(c, range(1, 61)))
     answer = await visitor.world.client.get("/search?query=reel")
     assert len(cards(answer.text)) == 48
     assert "There are more results." in words(answer)
 
 
-async def test_a_search_finds_nothing_of_what_was_not_granted(visitor: Visitor):
+async def test_a_search_finds_nothing_without_a_grant(visitor: Visitor):
     await enter(visitor.world, "stranger")
     for query in ("light", "signal", "watch", "ebb"):
         assert "No matches" in words(await visitor.world.client.get(f"/search?query={query}"))
 
 
-# All of them
+# All pages
 
 
 @pytest.mark.parametrize(
@@ -449,7 +449,7 @@ async def test_a_search_finds_nothing_of_what_was_not_granted(visitor: Visitor):
         f"/shows/{STATION}/seasons/1",
     ],
 )
-async def test_these_pages_have_nothing_inline_and_one_id_each(visitor: Visitor, path: str):
+async def test_these_pages_have_no_inline_code_and_unique_ids(visitor: Visitor, path: str):
     await visitor.watch((1, 1))
     await visitor.report(3000)
     answer = await visitor.world.client.get(path)
@@ -473,7 +473,7 @@ async def test_a_page_is_one_read_transaction_that_loads_the_libraries_once(
 ):
     await visitor.watch((1, 1))
     await visitor.world.playhead.installation.database.write(put_file_of_second_episode)
-    assert (await visitor.world.client.get(path)).status_code == 200  # who asks is known from now on
+    assert (await visitor.world.client.get(path)).status_code == 200  # the credential is cached from now on
     transactions.clear()
     statements.clear()
     assert (await visitor.world.client.get(path)).status_code == 200

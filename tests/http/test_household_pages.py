@@ -1,4 +1,4 @@
-"""A shared device, as browsers without scripts meet it: being remembered, tiles, PINs, switching."""
+"""A remembered device, in browsers without scripts: being remembered, tiles, PINs, switching."""
 
 import re
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ PIN, WRONG = "4817", "5926"
 
 
 class Shared:
-    """The browser of the living room."""
+    """The browser in the living room."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -70,10 +70,10 @@ async def test_a_remembered_device_asks_who_is_watching(shared: Shared):
     assert f"/household/people/{shared.world.user_ids['member']}" in Seen(page.text).references
     for other in ("admin", "stranger"):
         assert other not in words(page)
-    assert "username" in Seen(page.text).fields  # whoever else signs in as before
+    assert "username" in Seen(page.text).fields  # other people sign in as before
 
 
-async def test_the_cookie_of_a_device_is_out_of_reach_of_scripts_and_other_sites(shared: Shared):
+async def test_the_cookie_of_a_device_is_inaccessible_to_scripts_and_other_sites(shared: Shared):
     await shared.sign_in("member")
     answer = await shared.do("remember", name="Living room")
     (cookie,) = answer.headers.get_list("set-cookie")
@@ -85,7 +85,7 @@ async def test_the_cookie_of_a_device_is_out_of_reach_of_scripts_and_other_sites
         assert foreign.status_code == 403
 
 
-async def test_a_pin_lets_in_to_watch_and_changes_nothing(shared: Shared):
+async def test_a_pin_allows_watching_and_changes_nothing(shared: Shared):
     await shared.remember("admin")
     assert (await shared.do("pin", pin=PIN)).headers["location"] == "/household?done=pin"
     await submit(shared.client, "/sign-out")
@@ -125,7 +125,7 @@ async def test_switching_takes_the_menu_and_a_tile(shared: Shared):
     assert (await shared.world.client.get("/api/v1/me", headers=before)).status_code == 401
 
 
-async def test_a_child_does_not_get_to_others_without_what_they_ask_for(shared: Shared):
+async def test_a_child_cannot_switch_to_others_without_what_their_tiles_require(shared: Shared):
     await add_child(shared.world)
     await shared.remember("admin", **{f"person-{shared.world.user_ids[name]}": "on" for name in ("kim", "member")})
     body = {"pin": PIN}
@@ -141,7 +141,7 @@ async def test_a_child_does_not_get_to_others_without_what_they_ask_for(shared: 
     assert await shared.who() == "member"
 
 
-async def test_one_tap_is_enough_where_its_owner_allows_it(shared: Shared):
+async def test_a_tap_is_enough_if_its_owner_allows_it(shared: Shared):
     await shared.remember()
     assert (await shared.do("tap")).status_code == 303
     await submit(shared.client, "/sign-out")
@@ -154,7 +154,7 @@ async def test_one_tap_is_enough_where_its_owner_allows_it(shared: Shared):
     assert await shared.who() == ""
 
 
-async def test_wrong_pins_are_held_up_and_then_the_password_is_asked_for(shared: Shared):
+async def test_wrong_pins_are_delayed_and_then_the_password_is_required(shared: Shared):
     await shared.remember()
     await shared.do("pin", pin=PIN)
     await submit(shared.client, "/sign-out")
@@ -175,7 +175,7 @@ async def test_wrong_pins_are_held_up_and_then_the_password_is_asked_for(shared:
     assert (await shared.tap("member", pin=PIN)).status_code == 303
 
 
-async def test_whoever_signs_in_on_a_remembered_device_may_add_their_tile(shared: Shared):
+async def test_a_user_who_signs_in_on_a_remembered_device_may_add_their_tile(shared: Shared):
     await shared.remember("admin")
     await shared.sign_in("member")
     assert "You have no tile on this device." in words(await shared.client.get("/household"))
@@ -187,7 +187,7 @@ async def test_whoever_signs_in_on_a_remembered_device_may_add_their_tile(shared
     assert (await shared.do("leave")).headers["location"] == "/household?done=left"
 
 
-async def test_forgetting_a_device_takes_its_tiles_and_their_sessions_away(shared: Shared):
+async def test_forgetting_a_device_removes_its_tiles_and_their_sessions(shared: Shared):
     await shared.remember()
     await shared.do("pin", pin=PIN)
     await shared.tap("member", pin=PIN)
@@ -210,7 +210,7 @@ async def test_forgetting_a_device_takes_its_tiles_and_their_sessions_away(share
         ({"do": "remember", "name": ""}, "name"),
     ],
 )
-async def test_a_faulty_form_says_where(shared: Shared, fields: dict[str, str], field: str):
+async def test_a_faulty_form_says_what_is_wrong_next_to_the_field(shared: Shared, fields: dict[str, str], field: str):
     await shared.sign_in("member")
     page = await submit(shared.client, "/household", **fields)
     assert page.status_code == 422
@@ -220,7 +220,7 @@ async def test_a_faulty_form_says_where(shared: Shared, fields: dict[str, str], 
 @pytest.mark.parametrize(
     "fields", [{}, {"do": "join"}, {"do": "forget", "device": "x"}, {"do": "dance", "device": LIBRARY}]
 )
-async def test_a_form_that_names_nothing_changes_nothing(shared: Shared, fields: dict[str, str]):
+async def test_an_incomplete_form_changes_nothing(shared: Shared, fields: dict[str, str]):
     await shared.sign_in("member")
     assert (await submit(shared.client, "/household", **fields)).status_code == 404
 
@@ -240,7 +240,7 @@ async def test_an_admin_sets_and_removes_a_childs_pin(shared: Shared):
     assert not await household.has_pin(child)
 
 
-async def test_ones_own_pin_over_the_interface(shared: Shared):
+async def test_ones_own_pin_over_the_api(shared: Shared):
     world = shared.world
     assert (await world.client.put("/api/v1/me/pin", json={"pin": "12"}, headers=world.member)).status_code == 422
     assert (await world.client.put("/api/v1/me/pin", json={"pin": PIN}, headers=world.member)).status_code == 204

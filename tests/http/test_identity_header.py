@@ -1,4 +1,4 @@
-"""Who a trusted proxy says makes a request, and everybody else who says so and is not believed."""
+"""Users asserted by a trusted proxy, and assertions from anybody else, which are ignored."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ MAPPED = ("::ffff:192.0.2.10", 40000)
 
 @dataclass
 class Gate:
-    """A Playhead behind a proxy, and clients of it from any address."""
+    """A Playhead behind a proxy, and clients of it with any address."""
 
     playhead: Playhead
 
@@ -52,7 +52,7 @@ async def me(client: httpx.AsyncClient, *headers: tuple[str, str]) -> tuple[int,
     return answer.status_code, answer.json().get("username")
 
 
-async def test_whom_a_trusted_proxy_names_is_signed_in_on_every_request_without_a_cookie(settings: Settings):
+async def test_a_user_named_by_a_trusted_proxy_is_signed_in_on_every_request_without_a_cookie(settings: Settings):
     async with gate(settings) as here, here.client() as client:
         assert await me(client, ("remote-user", "anna")) == (200, "anna")
         page = await client.get("/", headers={"remote-user": "anna"})
@@ -64,7 +64,7 @@ async def test_whom_a_trusted_proxy_names_is_signed_in_on_every_request_without_
 
 
 @pytest.mark.parametrize("peer", [ELSEWHERE, ("", 0), ("unix", 0), None])
-async def test_who_is_no_trusted_proxy_is_not_believed(settings: Settings, peer: tuple[str, int] | None):
+async def test_the_header_of_an_untrusted_client_is_ignored(settings: Settings, peer: tuple[str, int] | None):
     async with gate(settings) as here, here.client(peer) as client:
         assert await me(client, ("remote-user", "boss")) == (401, None)
         forged = [("remote-user", "boss"), ("x-forwarded-for", "192.0.2.10"), ("remote-groups", "root")]
@@ -72,12 +72,12 @@ async def test_who_is_no_trusted_proxy_is_not_believed(settings: Settings, peer:
         assert (await client.get("/", headers=[("remote-user", "boss")])).headers["location"] == "/sign-in"
 
 
-async def test_a_client_behind_the_proxy_is_judged_by_the_proxys_own_address(settings: Settings):
+async def test_a_client_behind_the_proxy_is_judged_by_the_address_of_the_proxy(settings: Settings):
     async with gate(settings) as here, here.client() as client:
         assert await me(client, ("remote-user", "anna"), ("x-forwarded-for", "198.51.100.7")) == (200, "anna")
 
 
-async def test_a_proxy_that_is_seen_through_a_dual_stack_socket_is_the_same_proxy(settings: Settings):
+async def test_a_proxy_on_a_dual_stack_socket_is_the_same_proxy(settings: Settings):
     async with gate(settings) as here, here.client(MAPPED) as client:
         assert await me(client, ("remote-user", "anna")) == (200, "anna")
 
@@ -87,7 +87,7 @@ async def test_the_header_means_nothing_unless_it_is_configured(settings: Settin
         assert await me(client, ("remote-user", "anna")) == (401, None)
 
 
-async def test_the_header_has_the_name_that_the_settings_give_it(settings: Settings):
+async def test_the_header_has_the_configured_name(settings: Settings):
     async with gate(settings, remote_user_header="X-Who") as here, here.client() as client:
         assert await me(client, ("remote-user", "anna")) == (401, None)
         assert await me(client, ("x-who", "anna")) == (200, "anna")
@@ -102,7 +102,7 @@ async def test_the_header_has_the_name_that_the_settings_give_it(settings: Setti
         [("remote-user", "anna"), ("remote-groups", "family"), ("remote-groups", "root")],
     ],
 )
-async def test_a_header_that_comes_twice_is_refused(settings: Settings, headers: list[tuple[str, str]]):
+async def test_a_duplicate_header_is_refused(settings: Settings, headers: list[tuple[str, str]]):
     async with gate(settings) as here, here.client() as client:
         answer = await client.get("/api/v1/me", headers=headers)
         assert (answer.status_code, answer.json()["error"]) == (400, "Repeated identity header")
@@ -111,7 +111,7 @@ async def test_a_header_that_comes_twice_is_refused(settings: Settings, headers:
 
 
 @pytest.mark.parametrize("name", ["remote_user", "http-remote-user", "remote-user ", "x-remote-user"])
-async def test_a_header_of_a_similar_name_is_another_header(settings: Settings, name: str):
+async def test_a_similarly_named_header_is_ignored(settings: Settings, name: str):
     async with gate(settings) as here, here.client() as client:
         assert await me(client, (name, "boss")) == (401, None)
 
@@ -122,7 +122,7 @@ async def test_an_empty_header_names_nobody(settings: Settings):
         assert await me(client, ("remote-user", "  ")) == (401, None)
 
 
-async def test_a_token_counts_more_than_the_header_so_that_apps_pass_the_proxy(settings: Settings):
+async def test_a_token_takes_precedence_over_the_header_so_that_apps_pass_the_proxy(settings: Settings):
     async with gate(settings) as here, here.client() as client:
         boss = await here.playhead.installation.accounts.find_user_named("boss")
         secret, _ = await here.playhead.installation.accounts.create_token(boss.id, "tests")
@@ -130,7 +130,7 @@ async def test_a_token_counts_more_than_the_header_so_that_apps_pass_the_proxy(s
         assert await me(client, ("remote-user", "anna"), ("authorization", "Bearer wrong")) == (401, None)
 
 
-async def test_a_change_must_come_from_a_page_of_the_same_origin_as_with_a_cookie(settings: Settings):
+async def test_a_change_must_come_from_the_same_origin_as_with_a_cookie(settings: Settings):
     async with gate(settings) as here, here.client() as client:
         named = {"remote-user": "anna"}
         body = {"name": "phone"}
@@ -140,7 +140,7 @@ async def test_a_change_must_come_from_a_page_of_the_same_origin_as_with_a_cooki
         assert (await client.post("/api/v1/tokens", json=body, headers=named | OWN)).status_code == 201
 
 
-async def test_groups_decide_role_and_libraries_on_each_request(settings: Settings):
+async def test_groups_determine_role_and_libraries_on_each_request(settings: Settings):
     rules = {"admin_groups": ("root",), "library_groups": {"family": ["Films"]}}
     async with gate(settings, **rules) as here, here.client() as client:
         await here.playhead.installation.database.write(lambda connection: stock_library(connection, None))
@@ -156,7 +156,7 @@ async def test_groups_decide_role_and_libraries_on_each_request(settings: Settin
         assert await statuses("family") == [403, 200]
 
 
-async def test_who_has_no_account_is_sent_to_the_sign_in_page_and_may_sign_in_there(settings: Settings):
+async def test_a_user_without_an_account_is_redirected_to_sign_in_and_may_sign_in_there(settings: Settings):
     async with gate(settings, create_accounts=False) as here, here.client() as client:
         client.headers["remote-user"] = "bossy"
         assert (await client.get("/")).headers["location"] == "/sign-in"
@@ -164,7 +164,7 @@ async def test_who_has_no_account_is_sent_to_the_sign_in_page_and_may_sign_in_th
         assert await me(client) == (200, "boss")
 
 
-async def test_an_account_is_linked_to_its_name_at_the_proxy_from_its_own_settings_only(settings: Settings):
+async def test_an_account_is_linked_to_its_proxy_name_only_from_its_own_settings(settings: Settings):
     async with gate(settings, create_accounts=False) as here, here.client() as client:
         client.headers["remote-user"] = "b.oss"
         await submit(client, "/sign-in", username="boss", password=PASSWORD)
@@ -179,7 +179,7 @@ async def test_an_account_is_linked_to_its_name_at_the_proxy_from_its_own_settin
         assert "Your proxy, linked today" in page
 
 
-async def test_a_link_can_be_undone_and_another_account_gets_it(settings: Settings):
+async def test_a_link_can_be_removed_and_given_to_another_account(settings: Settings):
     async with gate(settings, create_accounts=False) as here:
         accounts = here.playhead.installation.accounts
         await accounts.create_user("other", PASSWORD, Role.MEMBER)
@@ -196,7 +196,7 @@ async def test_a_link_can_be_undone_and_another_account_gets_it(settings: Settin
             assert "None." in words(await direct.get("/settings/sign-in"))
 
 
-async def test_the_only_way_in_is_kept_with_a_reason(settings: Settings):
+async def test_the_only_way_to_sign_in_is_kept_with_a_reason(settings: Settings):
     async with gate(settings) as here, here.client() as client:
         client.headers["remote-user"] = "anna"
         user_id = (await client.get("/api/v1/me")).json()["id"]
@@ -207,14 +207,14 @@ async def test_the_only_way_in_is_kept_with_a_reason(settings: Settings):
         assert len(await here.playhead.installation.identities.list_of(user_id)) == 1
 
 
-async def test_nobody_links_what_no_proxy_names(settings: Settings):
+async def test_only_a_name_from_the_proxy_can_be_linked(settings: Settings):
     async with gate(settings) as here, here.client(ELSEWHERE) as client:
         await submit(client, "/sign-in", username="boss", password=PASSWORD)
         answer = await client.post("/settings/sign-in/proxy", data={}, headers=OWN | {"remote-user": "anna"})
         assert answer.status_code == 404
 
 
-async def test_signing_out_leads_to_where_one_signs_out_of_the_proxy(settings: Settings):
+async def test_signing_out_redirects_to_the_sign_out_address_of_the_proxy(settings: Settings):
     leave = "https://auth.example.org/logout?rd=https://play.example.org"
     async with gate(settings, remote_sign_out_url=leave) as here, here.client() as client:
         client.headers["remote-user"] = "anna"
@@ -224,7 +224,7 @@ async def test_signing_out_leads_to_where_one_signs_out_of_the_proxy(settings: S
         assert 'playhead_session=""' in page.headers["set-cookie"]
 
 
-async def test_signing_out_says_where_to_where_nobody_told_the_address(settings: Settings):
+async def test_signing_out_explains_itself_without_a_configured_address(settings: Settings):
     async with gate(settings) as here, here.client() as client:
         client.headers["remote-user"] = "anna"
         page = await submit(client, "/sign-out")

@@ -1,4 +1,4 @@
-"""Text that is no id where an id belongs: PostgreSQL cannot compare it with a uuid, so no statement may get it."""
+"""Malformed ids: PostgreSQL cannot compare them with a uuid, so no statement may receive one."""
 
 import re
 
@@ -13,7 +13,7 @@ NO_IDS = ("none", "11111111-1111-4111-8111-11111111111", "%27", MOVIE.upper())
 
 OWN_PAGE = {"sec-fetch-site": "same-origin"}
 
-# Fields of forms that name something by its id.
+# Form fields that contain an id.
 FORMS = (
     {"do": "remove-play", "play": "none"},
     {"do": "restore", "position": "none"},
@@ -33,7 +33,7 @@ async def statuses(world: World, route: Route, text: str) -> list[tuple[int, str
 
 
 @pytest.mark.parametrize("text", NO_IDS)
-async def test_no_route_fails_at_what_is_no_id(stocked: World, text: str):
+async def test_no_route_fails_on_a_malformed_id(stocked: World, text: str):
     routes = [route for route in stocked.playhead.table if "{" in route.path]
     assert len(routes) > 50
     for route in routes:
@@ -41,7 +41,7 @@ async def test_no_route_fails_at_what_is_no_id(stocked: World, text: str):
             assert status < 500, what
 
 
-async def test_removing_a_play_by_what_is_no_id_changes_nothing(stocked: World):
+async def test_removing_a_play_by_a_malformed_id_changes_nothing(stocked: World):
     answer = await stocked.client.post(
         "/history/none/remove", data={"kind": "movie", "item": MOVIE}, headers=stocked.admin | OWN_PAGE
     )

@@ -1,4 +1,4 @@
-"""The pages of movies, episodes, shows and seasons, as a browser without scripts meets them."""
+"""The pages of movies, episodes, shows and seasons, in a browser without scripts."""
 
 import re
 from typing import Any
@@ -31,7 +31,7 @@ async def write(visitor: Visitor, statement: Any) -> None:  # noqa: ANN401 - any
 # A movie
 
 
-async def test_a_movie_that_nobody_has_begun_can_be_played(visitor: Visitor):
+async def test_a_movie_that_was_never_started_can_be_played(visitor: Visitor):
     said = await visitor.page(MOVIE_PAGE)
     assert "Harbour Lights" in said
     assert "2019 1 h 30 min Films" in said
@@ -40,7 +40,7 @@ async def test_a_movie_that_nobody_has_begun_can_be_played(visitor: Visitor):
     assert "Mark as watched" in said
 
 
-async def test_a_movie_in_the_middle_is_resumed_where_it_was_left(visitor: Visitor):
+async def test_a_movie_in_the_middle_resumes_at_its_position(visitor: Visitor):
     await visitor.report(3730, device="television")
     answer = await visitor.world.client.get(MOVIE_PAGE)
     said = words(answer)
@@ -49,7 +49,7 @@ async def test_a_movie_in_the_middle_is_resumed_where_it_was_left(visitor: Visit
     assert {f"/watch/movie/{MOVIE}", f"/watch/movie/{MOVIE}?t=0"} <= {*Seen(answer.text).references}
 
 
-async def test_the_versions_of_a_movie_are_told_and_each_can_be_played(visitor: Visitor):
+async def test_the_versions_of_a_movie_are_listed_and_each_can_be_played(visitor: Visitor):
     files = [
         {"id": NOWHERE, "label": "2160p HEVC", "video_codec": "hevc", "width": 3840, "height": 2160},
         {"id": LIBRARY, "label": "1080p H.264", "video_codec": "h264", "width": 1920, "height": 1080},
@@ -74,7 +74,7 @@ async def test_the_versions_of_a_movie_are_told_and_each_can_be_played(visitor: 
     assert f"/watch/movie/{MOVIE}?file={LIBRARY}" in answer.text
 
 
-async def test_one_goes_back_to_an_earlier_position(visitor: Visitor):
+async def test_an_earlier_position_can_be_restored(visitor: Visitor):
     await visitor.report(3730, device="television")
     visitor.world.clock.advance(24 * 60 * 60 * 1000)
     await visitor.report(200)
@@ -88,7 +88,7 @@ async def test_one_goes_back_to_an_earlier_position(visitor: Visitor):
     assert "Back at 1:02:10" in await visitor.page(MOVIE_PAGE)
 
 
-async def test_a_play_is_removed_and_whether_it_is_watched_stays(visitor: Visitor):
+async def test_removing_a_play_does_not_change_watched(visitor: Visitor):
     await visitor.report(LENGTH_S)
     page = await visitor.world.client.get(MOVIE_PAGE)
     assert "1 play Today at 22:00" in words(page)
@@ -101,7 +101,7 @@ async def test_a_play_is_removed_and_whether_it_is_watched_stays(visitor: Visito
     assert gone.status_code == 404
 
 
-async def test_what_is_removed_says_so_and_cannot_be_played(visitor: Visitor):
+async def test_a_removed_item_says_so_and_cannot_be_played(visitor: Visitor):
     await visitor.report(3000)
     await write(visitor, update(schema.item).where(schema.item.c.id == MOVIE).values(removed_at=1))
     said = await visitor.page(MOVIE_PAGE)
@@ -110,7 +110,7 @@ async def test_what_is_removed_says_so_and_cannot_be_played(visitor: Visitor):
     assert "50:00 of 1:30:00" in said
 
 
-async def test_external_ids_are_told(visitor: Visitor):
+async def test_external_ids_are_shown(visitor: Visitor):
     await write(visitor, insert(schema.external_id).values(item_id=MOVIE, source="imdb", value="tt0078748"))
     assert "IMDB tt0078748" in await visitor.page(MOVIE_PAGE)
 
@@ -120,13 +120,13 @@ async def test_external_ids_are_told(visitor: Visitor):
     [f"/movies/{NOWHERE}", "/movies/x", f"/movies/{SHOW}", f"/shows/{MOVIE}", f"/episodes/{MOVIE}", "/shows/x"]
     + [f"{SHOW_PAGE}/seasons/{season}" for season in ("3", "x", "-1", "1234567", "%C2%B2")],
 )
-async def test_there_is_no_page_of_what_is_not_there(visitor: Visitor, path: str):
+async def test_a_missing_item_has_no_page(visitor: Visitor, path: str):
     answer = await visitor.world.client.get(path)
     assert answer.status_code == 404
     assert "This page does not exist" in answer.text
 
 
-async def test_nobody_sees_what_another_has_watched(visitor: Visitor):
+async def test_nobody_sees_what_others_have_watched(visitor: Visitor):
     await visitor.report(3730)
     await visitor.watch((1, 1))
     await enter(visitor.world, "admin")
@@ -137,7 +137,7 @@ async def test_nobody_sees_what_another_has_watched(visitor: Visitor):
 # An episode
 
 
-async def test_an_episode_leads_to_its_show_its_season_and_the_episodes_beside_it(visitor: Visitor):
+async def test_an_episode_links_to_its_show_its_season_and_its_neighbours(visitor: Visitor):
     answer = await visitor.world.client.get(f"/episodes/{episode_id(1, 3)}")
     assert "Signal Hill · Season 1 Watch 1-3 S1 E3 Aired 1 May 2021 1 h 30 min Series" in words(answer)
     references = Seen(answer.text).references
@@ -148,7 +148,7 @@ async def test_an_episode_leads_to_its_show_its_season_and_the_episodes_beside_i
 # A show
 
 
-async def test_a_show_says_what_comes_next(visitor: Visitor):
+async def test_a_show_says_what_is_next_up(visitor: Visitor):
     assert "Start S1 E1" in await visitor.page(SHOW_PAGE)
     await visitor.watch((1, 1))
     assert "Play S1 E2" in await visitor.page(SHOW_PAGE)
@@ -162,7 +162,7 @@ async def test_a_show_says_what_comes_next(visitor: Visitor):
     assert "Watch again from S1 E1" in said
 
 
-async def test_a_show_counts_what_is_watched_of_what_has_aired(visitor: Visitor):
+async def test_a_show_counts_watched_episodes_among_those_that_have_aired(visitor: Visitor):
     await visitor.watch((1, 1), (2, 1), (0, 1))
     said = await visitor.page(SHOW_PAGE)
     assert "2 of 5 watched" in said
@@ -203,7 +203,7 @@ async def test_a_dropped_show_is_on_no_list_until_it_is_taken_up_again(visitor: 
 # A season
 
 
-async def test_a_season_shows_its_episodes_in_their_order(visitor: Visitor):
+async def test_a_season_shows_its_episodes_in_order(visitor: Visitor):
     await visitor.watch((1, 1))
     await visitor.report(1000, episode_id(1, 2), "episode")
     said = await visitor.page(f"{SHOW_PAGE}/seasons/1")
@@ -214,7 +214,7 @@ async def test_a_season_shows_its_episodes_in_their_order(visitor: Visitor):
     assert "Specials" in await visitor.page(f"{SHOW_PAGE}/seasons/0")
 
 
-async def test_all_up_to_here_are_marked_at_once(visitor: Visitor):
+async def test_all_episodes_up_to_here_are_marked_together(visitor: Visitor):
     here = f"{SHOW_PAGE}/seasons/2"
     page = f"/episodes/{episode_id(2, 1)}"
     await submit(visitor.world.client, page, do="watched-up-to", back=here)
@@ -223,7 +223,7 @@ async def test_all_up_to_here_are_marked_at_once(visitor: Visitor):
     assert watched == [(1, 1), (1, 2), (1, 3), (2, 1)]
 
 
-async def test_a_season_is_marked_without_what_has_not_aired(visitor: Visitor):
+async def test_marking_a_season_leaves_out_what_has_not_aired(visitor: Visitor):
     season = f"{SHOW_PAGE}/seasons/2"
     await submit(visitor.world.client, season, do="watched")
     watched = [at for at in EPISODES if (await visitor.state(episode_id(*at), "episode"))["watched"]]
@@ -232,7 +232,7 @@ async def test_a_season_is_marked_without_what_has_not_aired(visitor: Visitor):
     assert (await submit(visitor.world.client, f"{SHOW_PAGE}/seasons/7", do="watched")).status_code == 404
 
 
-async def test_an_episode_whose_file_is_gone_is_shown_to_whoever_has_seen_it(visitor: Visitor):
+async def test_an_episode_without_its_file_is_shown_to_users_who_have_watched_it(visitor: Visitor):
     await visitor.watch((1, 1))
     gone = update(schema.item).where(schema.item.c.season_number == 1).values(removed_at=1)
     await write(visitor, gone.where(schema.item.c.show_id == STATION))

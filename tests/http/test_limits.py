@@ -1,4 +1,4 @@
-"""What happens beyond the limits of docs/limits.md, for what one user can add to: a test a row."""
+"""What happens beyond the limits of docs/limits.md that a single user can reach: one test per row."""
 
 import re
 from typing import Any
@@ -31,7 +31,7 @@ new_id = Ids()
 
 
 async def fill(world: World, table: Table, *rows: dict[str, Any]) -> None:
-    """Put rows of the member into the store behind the server's back."""
+    """Insert rows of the member into the store without the server's knowledge."""
     member = {"user_id": world.user_ids["member"]}
     await world.playhead.installation.database.write(
         lambda connection: connection.execute(insert(table), [member | row for row in rows])
@@ -68,7 +68,7 @@ async def test_a_mark_beyond_the_plays_of_an_item_is_refused_and_changes_nothing
     assert (await stocked.client.get(f"{MOVIE_URL}/state", headers=stocked.member)).json() == before
 
 
-async def test_a_mark_of_a_show_is_refused_whole_where_one_episode_has_all_its_plays(stocked: World):
+async def test_a_mark_of_a_show_is_refused_entirely_if_one_episode_has_all_its_plays(stocked: World):
     await fill_plays(stocked, PLAYS_OF_ITEM.most, EPISODE)
     answer = await stocked.client.put(f"/api/v1/playback/show/{SHOW}/watched", headers=stocked.member)
     assert_refused(answer, PLAYS_OF_ITEM)
@@ -81,7 +81,7 @@ async def test_the_last_play_of_an_item_can_still_be_marked(stocked: World):
     assert answer.json()["play_count"] == PLAYS_OF_ITEM.most
 
 
-async def test_a_completing_save_beyond_the_plays_of_an_item_is_answered_and_adds_none(stocked: World):
+async def test_a_completing_save_beyond_the_plays_of_an_item_succeeds_and_adds_none(stocked: World):
     await fill_plays(stocked, PLAYS_OF_ITEM.most - 1)
     for _ in range(3):
         assert (await stocked.client.post(MOVIE_URL, json=END, headers=stocked.member)).json()["watched"]
@@ -104,7 +104,7 @@ async def test_a_batch_adds_no_more_plays_than_an_item_can_have(stocked: World):
     assert await count(stocked, schema.play) == PLAYS_OF_ITEM.most
 
 
-async def test_plays_are_listed_in_parts_each_once(stocked: World):
+async def test_plays_are_paged_and_each_is_listed_once(stocked: World):
     await fill_plays(stocked, 5)
     undated = [{"item_id": MOVIE, "id": new_id(), "watched_at": None, "source": "marked"} for _ in range(2)]
     same_time = [{"item_id": MOVIE, "id": new_id(), "watched_at": DAY_MS, "source": "marked"} for _ in range(2)]
@@ -128,7 +128,7 @@ async def read_in_parts(world: World, url: str) -> list[list[dict[str, Any]]]:
         cursor = {"cursor": answer.json()["next_cursor"]}
 
 
-async def test_what_is_being_played_is_listed_in_parts_each_once(stocked: World):
+async def test_now_playing_is_paged_and_each_entry_is_listed_once(stocked: World):
     ids = [new_id() for _ in range(5)]
     title = dict.fromkeys(("title", "sort_title", "search_title", "identity"), "")
     item = title | {"library_id": LIBRARY, "kind": "movie", "added_at": 0}
@@ -151,7 +151,7 @@ async def test_a_cursor_of_another_list_is_refused(stocked: World, url: str):
         assert answer.json()["details"] == {"cursor": ["is no cursor of this list"]}
 
 
-async def test_the_page_of_an_item_shows_its_plays_in_parts(stocked: World):
+async def test_the_page_of_an_item_pages_its_plays(stocked: World):
     await fill_plays(stocked, 150)
     first = (await stocked.client.get(f"/movies/{MOVIE}", headers=stocked.member)).text
     assert "150 plays" in first
@@ -162,7 +162,7 @@ async def test_the_page_of_an_item_shows_its_plays_in_parts(stocked: World):
     assert "Earlier plays" not in second
 
 
-async def test_the_pages_of_admins_show_users_in_parts(world: World):
+async def test_the_pages_of_admins_page_users(world: World):
     def add(connection: Connection) -> None:
         ids = [(new_id(), f"user {number:03}") for number in range(120)]
         common = {"role": "member", "password_hash": "", "created_at": 0}
@@ -181,7 +181,7 @@ async def test_the_pages_of_admins_show_users_in_parts(world: World):
 # Kept positions
 
 
-async def test_of_the_kept_positions_of_an_item_the_newest_stay(stocked: World):
+async def test_the_newest_kept_positions_of_an_item_stay(stocked: World):
     for number in range(KEPT_POSITIONS_OF_ITEM.most + 3):
         for position in (1000 + number, 200):
             stocked.clock.advance(DAY_MS)
@@ -195,7 +195,7 @@ async def test_of_the_kept_positions_of_an_item_the_newest_stay(stocked: World):
 # Hidden, snoozed, dropped
 
 
-async def test_a_decision_beyond_the_limit_is_refused_until_one_is_taken_back(stocked: World):
+async def test_a_card_state_beyond_the_limit_is_refused_until_one_is_removed(stocked: World):
     rows = [{"item_id": new_id(), "hidden_at": 1} for _ in range(DECISIONS_OF_USER.most)]
     await fill(stocked, schema.list_state, *rows)
     for method, url, body in (
@@ -207,7 +207,7 @@ async def test_a_decision_beyond_the_limit_is_refused_until_one_is_taken_back(st
     assert await count(stocked, schema.list_state) == DECISIONS_OF_USER.most
 
 
-async def test_snoozes_that_are_over_make_room_for_a_decision(stocked: World):
+async def test_expired_snoozes_make_room_for_a_card_state(stocked: World):
     rows = [{"item_id": new_id(), "snoozed_until": 1} for _ in range(DECISIONS_OF_USER.most)]
     await fill(stocked, schema.list_state, *rows)
     answer = await stocked.client.put(f"/api/v1/shows/{SHOW}/dropped", headers=stocked.member)
@@ -225,9 +225,9 @@ async def fill_tokens(world: World, kind: TokenKind, number: int) -> None:
 
 
 async def test_a_token_beyond_the_limit_is_refused(world: World):
-    await fill_tokens(world, TokenKind.API, TOKENS_OF_USER.most - 1)  # the world has made one
+    await fill_tokens(world, TokenKind.API, TOKENS_OF_USER.most - 1)  # the world has created one
     assert_refused(await world.client.post("/api/v1/tokens", json={"name": "n"}, headers=world.member), TOKENS_OF_USER)
-    await fill_tokens(world, TokenKind.SESSION, 1)  # which is none of these
+    await fill_tokens(world, TokenKind.SESSION, 1)  # which does not count
     first = (await world.client.get("/api/v1/tokens", headers=world.member)).json()["items"][-1]
     await world.client.delete(f"/api/v1/tokens/{first['id']}", headers=world.member)
     assert (await world.client.post("/api/v1/tokens", json={"name": "n"}, headers=world.member)).status_code == 201
@@ -242,7 +242,7 @@ async def test_the_settings_page_says_that_there_are_too_many_tokens(world: Worl
     assert "There can be at most 200 API tokens of one user" in answer.text
 
 
-async def test_a_session_beyond_the_limit_ends_the_one_that_was_idle_longest(world: World):
+async def test_a_session_beyond_the_limit_ends_the_least_recently_used_one(world: World):
     await fill_tokens(world, TokenKind.SESSION, SESSIONS_OF_USER.most - 1)
     credentials = {"username": "member", "password": PASSWORD}
     first = (await world.client.post("/api/v1/sessions", json=credentials)).json()["token"]

@@ -1,4 +1,4 @@
-"""What Prometheus reads: counts by route and status, queues, commits; and never who watched what."""
+"""Prometheus metrics: counts by route and status, queues, commits; and never who watched what."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ SAVE = f"/api/v1/playback/movie/{MOVIE}"
 
 
 async def metrics(world: World) -> dict[str, float]:
-    """Every sample by its name with its labels, as a person would write it."""
+    """Every sample by its name with its labels, in the text format."""
     response = await world.client.get("/metrics")
     assert response.status_code == 200
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
@@ -61,7 +61,7 @@ async def test_requests_are_counted_by_the_route_of_the_table_and_status(stocked
     assert requests(await metrics(stocked), "GET", "/metrics", 200) == 1
 
 
-async def test_every_save_is_in_one_commit_whose_size_and_time_are_told(stocked: World):
+async def test_every_save_is_in_one_commit_whose_size_and_time_are_recorded(stocked: World):
     await asyncio.gather(*(stocked.client.post(SAVE, json=REPORT, headers=stocked.member) for _ in range(5)))
     samples = await metrics(stocked)
     assert samples["playhead_commit_reports_sum"] == 5
@@ -77,13 +77,13 @@ async def test_every_save_is_in_one_commit_whose_size_and_time_are_told(stocked:
     assert not has_log or samples["playhead_wal_bytes"] > 0
 
 
-async def test_the_process_tells_its_own_basics(world: World):
+async def test_the_process_reports_its_own_basics(world: World):
     samples = await metrics(world)
     assert samples["process_resident_memory_bytes"] > 0
     assert any(name.startswith("playhead_info{version=") for name in samples)
 
 
-async def test_no_metric_names_a_user_an_item_or_what_somebody_called(stocked: World):
+async def test_no_metric_contains_a_user_an_item_or_any_user_text(stocked: World):
     await stocked.client.post(SAVE, json=REPORT, headers=stocked.member)
     await stocked.client.get(f"/api/v1/items/{MOVIE}?secret=1", headers=stocked.member)
     await stocked.client.get("/harbour-lights")
@@ -93,7 +93,7 @@ async def test_no_metric_names_a_user_an_item_or_what_somebody_called(stocked: W
         assert private not in text
 
 
-async def test_of_several_workers_whichever_is_asked_tells_the_numbers_of_all():
+async def test_any_of_several_workers_reports_the_sum_of_all():
     def numbers_after(answers: int) -> MetricsCollector:
         traffic = RequestStats()
         traffic.answers["GET", "/livez", 200] = answers
@@ -115,7 +115,7 @@ async def test_of_several_workers_whichever_is_asked_tells_the_numbers_of_all():
 
 
 class Doors:
-    """A small application: a bounded route that is held, one that is not bounded, and room for two at once."""
+    """A small application: a bounded route that is held, an unbounded one, and room for two concurrent requests."""
 
     def __init__(self) -> None:
         self.opened = asyncio.Event()
@@ -149,7 +149,7 @@ async def nobody(_: str) -> None:
     return None
 
 
-async def test_what_is_over_the_bound_is_refused_at_once_and_the_rest_served():
+async def test_requests_over_the_bound_are_refused_immediately_and_the_rest_served():
     doors = Doors()
     async with doors.client as client:
         held = [asyncio.create_task(client.get("/held")) for _ in range(2)]
@@ -167,7 +167,7 @@ async def test_what_is_over_the_bound_is_refused_at_once_and_the_rest_served():
     assert doors.traffic.under_way == 0
 
 
-async def test_bodies_that_come_slowly_take_no_room_until_they_are_whole():
+async def test_slow_bodies_count_only_once_they_are_complete():
     doors = Doors()
     rest = [asyncio.Event() for _ in range(3)]
 
@@ -184,7 +184,7 @@ async def test_bodies_that_come_slowly_take_no_room_until_they_are_whole():
         held = asyncio.create_task(client.get("/held"))
         await doors.inside.acquire()
         rest[0].set()
-        await doors.inside.acquire()  # whole, and so in the second place
+        await doors.inside.acquire()  # complete, and so the second to count
         rest[1].set()
         assert (await posts[1]).status_code == 503
         doors.opened.set()
@@ -194,7 +194,7 @@ async def test_bodies_that_come_slowly_take_no_room_until_they_are_whole():
 
 
 class Line:
-    """The connection of a request, as far as a refusal has to do with it."""
+    """The part of a request's connection that a refusal uses."""
 
     def __init__(self) -> None:
         self.ends = False
@@ -204,7 +204,7 @@ class Line:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/held", 503), ("/elsewhere", 503), ("/readyz", 200)])
-async def test_a_connection_too_many_is_told_so_and_ended_but_a_probe_is_answered(path: str, status: int):
+async def test_a_connection_too_many_is_refused_and_closed_but_a_probe_is_answered(path: str, status: int):
     doors, line = Doors(), Line()
     sent: list[Message] = []
 

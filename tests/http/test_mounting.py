@@ -1,4 +1,4 @@
-"""Playhead inside another application, under a path of its own."""
+"""Playhead within another application, under its own path."""
 
 from collections.abc import Callable
 from pathlib import Path

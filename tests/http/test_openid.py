@@ -1,4 +1,4 @@
-"""The whole way to a real OpenID provider and back: signing in, linking, groups, keys that change, signing out."""
+"""The whole flow with a real OpenID provider: signing in, linking, groups, key rotation, signing out."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ def provider() -> Iterator[OpenIDProvider]:
 
 @asynccontextmanager
 async def house(settings: Settings, provider: OpenIDProvider, **more: object) -> AsyncIterator[Playhead]:
-    """A Playhead whose people sign in at the provider, with a local admin."""
+    """A Playhead with sign-in at the provider, and a local admin."""
     wanted = {
         "public_url": HOME,
         "oidc_issuer": provider.issuer,
@@ -48,13 +48,13 @@ async def house(settings: Settings, provider: OpenIDProvider, **more: object) ->
 
 
 def browse(playhead: Playhead) -> httpx.AsyncClient:
-    """A browser that has never been here."""
+    """A browser without cookies."""
     transport = httpx.ASGITransport(app=playhead, raise_app_exceptions=True)
     return httpx.AsyncClient(transport=transport, base_url=HOME)
 
 
 async def return_from(client: httpx.AsyncClient, login: str, path: str = "/sign-in/openid") -> str:
-    """Go to the provider, sign in there, and return the address to which it leads back."""
+    """Go to the provider, sign in there, and return the address that it redirects to."""
     away = await client.get(path)
     assert away.status_code == 303, away.text
     async with httpx.AsyncClient() as outside:
@@ -71,13 +71,13 @@ async def who(client: httpx.AsyncClient) -> tuple[str | None, str | None]:
 
 
 async def said(client: httpx.AsyncClient, answer: httpx.Response) -> str:
-    """What the page says to which a refusal leads."""
+    """The message on the page that a refusal redirects to."""
     assert answer.status_code == 303
     assert answer.headers["location"].startswith("/")
     return words(await client.get(answer.headers["location"]))
 
 
-async def test_somebody_signs_in_at_the_provider_and_comes_back_to_where_they_wanted(
+async def test_a_user_signs_in_at_the_provider_and_returns_to_the_requested_page(
     settings: Settings, provider: OpenIDProvider
 ):
     async with house(settings, provider) as playhead, browse(playhead) as client:
@@ -135,7 +135,7 @@ async def test_an_account_of_the_same_name_is_not_taken_over_but_linked_from_its
 
 @asynccontextmanager
 async def _again(settings: Settings, provider: OpenIDProvider) -> AsyncIterator[Playhead]:
-    """The same installation, opened again."""
+    """The same installation, reopened."""
     playhead = Playhead(
         Settings(
             data=settings.data,
@@ -153,7 +153,7 @@ async def _again(settings: Settings, provider: OpenIDProvider) -> AsyncIterator[
         await playhead.close()
 
 
-async def test_a_link_that_another_browser_or_account_began_is_not_made(settings: Settings, provider: OpenIDProvider):
+async def test_a_link_started_by_another_browser_or_account_is_refused(settings: Settings, provider: OpenIDProvider):
     async with house(settings, provider) as playhead, browse(playhead) as client:
         await submit(client, "/sign-in", username="boss", password=PASSWORD)
         page = await submit(client, "/settings/sign-in/openid")
@@ -167,7 +167,7 @@ async def test_a_link_that_another_browser_or_account_began_is_not_made(settings
         assert (await client.post("/settings/sign-in/openid", data={})).status_code in {303, 403}
 
 
-async def test_groups_of_the_provider_decide_role_and_libraries(settings: Settings, provider: OpenIDProvider):
+async def test_groups_of_the_provider_determine_role_and_libraries(settings: Settings, provider: OpenIDProvider):
     rules = {"admin_groups": ("admins",), "library_groups": {"family": ["Films"]}}
     async with house(settings, provider, **rules) as playhead:
         await playhead.installation.database.write(lambda connection: stock_library(connection, None))
@@ -179,19 +179,21 @@ async def test_groups_of_the_provider_decide_role_and_libraries(settings: Settin
                 assert [library["name"] for library in libraries] == ["Films"]
 
 
-async def test_who_is_in_no_group_that_may_sign_in_is_told_so(settings: Settings, provider: OpenIDProvider):
+async def test_a_user_outside_the_allowed_groups_is_told_so(settings: Settings, provider: OpenIDProvider):
     async with house(settings, provider, member_groups=("staff",)) as playhead, browse(playhead) as client:
         assert "None of your groups at Example ID may sign in here." in await said(
             client, await sign_in(client, "anna")
         )
 
 
-async def test_who_has_no_account_is_told_how_to_get_one(settings: Settings, provider: OpenIDProvider):
+async def test_a_user_without_an_account_is_told_how_to_get_one(settings: Settings, provider: OpenIDProvider):
     async with house(settings, provider, create_accounts=False) as playhead, browse(playhead) as client:
         assert "You have no account here that is linked" in await said(client, await sign_in(client, "anna"))
 
 
-async def test_an_answer_is_good_once_and_in_the_browser_that_asked(settings: Settings, provider: OpenIDProvider):
+async def test_an_answer_is_good_once_and_only_in_the_browser_that_requested_it(
+    settings: Settings, provider: OpenIDProvider
+):
     async with house(settings, provider) as playhead, browse(playhead) as client, browse(playhead) as other:
         back = await return_from(client, "anna")
         refused = await said(other, await other.get(back))  # an attacker's answer in a victim's browser
@@ -203,7 +205,7 @@ async def test_an_answer_is_good_once_and_in_the_browser_that_asked(settings: Se
         assert "was already used" in await said(client, await client.get(back))
 
 
-async def test_who_cancels_at_the_provider_is_told_so(settings: Settings, provider: OpenIDProvider):
+async def test_cancelling_at_the_provider_is_reported(settings: Settings, provider: OpenIDProvider):
     async with house(settings, provider) as playhead, browse(playhead) as client:
         away = (await client.get("/sign-in/openid")).headers["location"]
         state = parse_qs(urlsplit(away).query)["state"][0]
@@ -219,13 +221,13 @@ async def test_who_cancels_at_the_provider_is_told_so(settings: Settings, provid
 @pytest.mark.parametrize(
     "wanted", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
-async def test_no_way_back_leads_to_another_site(settings: Settings, provider: OpenIDProvider, wanted: str):
+async def test_no_redirect_leads_to_another_site(settings: Settings, provider: OpenIDProvider, wanted: str):
     async with house(settings, provider) as playhead, browse(playhead) as client:
         back = await sign_in(client, "anna", str(httpx.URL("/sign-in/openid", params={"next": wanted})))
         assert back.headers["location"] == "/"
 
 
-async def test_the_provider_may_change_its_keys_at_any_time(settings: Settings):
+async def test_the_provider_may_rotate_its_keys_at_any_time(settings: Settings):
     with OpenIDProvider(HOME, keys=3) as rotating:
         async with house(settings, rotating) as playhead, browse(playhead) as client:
             assert (await sign_in(client, "anna")).headers["location"] == "/"
@@ -235,7 +237,7 @@ async def test_the_provider_may_change_its_keys_at_any_time(settings: Settings):
             assert (await sign_in(client, "anna")).headers["location"] == "/"
 
 
-async def test_a_provider_that_is_gone_leaves_the_password(settings: Settings):
+async def test_password_sign_in_works_while_the_provider_is_down(settings: Settings):
     with OpenIDProvider(HOME) as gone:
         pass
     async with house(settings, gone) as playhead, browse(playhead) as client:
@@ -251,7 +253,7 @@ async def test_claims_may_come_in_the_id_token_or_by_a_public_client(settings: S
             assert await who(client) == ("root", "admin")
 
 
-async def test_the_client_secret_may_stand_in_a_file(settings: Settings, provider: OpenIDProvider, tmp_path: Path):
+async def test_the_client_secret_may_be_in_a_file(settings: Settings, provider: OpenIDProvider, tmp_path: Path):
     file = tmp_path / "secret"
     file.write_text(f"{CLIENT_SECRET}\n")
     secret = {"oidc_client_secret": "", "oidc_client_secret_file": file}
@@ -259,7 +261,7 @@ async def test_the_client_secret_may_stand_in_a_file(settings: Settings, provide
         assert (await sign_in(client, "anna")).headers["location"] == "/"
 
 
-async def test_a_wrong_client_secret_is_a_fault_of_the_settings_and_stands_in_the_log(
+async def test_a_wrong_client_secret_is_logged_as_a_fault_of_the_settings(
     settings: Settings, provider: OpenIDProvider, caplog: pytest.LogCaptureFixture
 ):
     async with house(settings, provider, oidc_client_secret="wrong") as playhead, browse(playhead) as client:
@@ -268,7 +270,9 @@ async def test_a_wrong_client_secret_is_a_fault_of_the_settings_and_stands_in_th
         assert "wrong" not in caplog.text.replace("wrong secret", "")
 
 
-async def test_signing_out_leads_to_the_provider_which_knows_the_session(settings: Settings, provider: OpenIDProvider):
+async def test_signing_out_redirects_to_the_provider_which_knows_the_session(
+    settings: Settings, provider: OpenIDProvider
+):
     async with house(settings, provider) as playhead, browse(playhead) as client:
         await sign_in(client, "anna")
         page = await submit(client, "/sign-out")
@@ -278,13 +282,13 @@ async def test_signing_out_leads_to_the_provider_which_knows_the_session(setting
         assert asked["post_logout_redirect_uri"] == [f"{HOME}/sign-in"]
         async with httpx.AsyncClient() as outside:
             answer = await outside.get(leads.replace("&amp;", "&"))
-        assert "Submitting Callback" in answer.text  # it knows whose session that was: it need not ask
+        assert "Submitting Callback" in answer.text  # the provider knows the session, so it need not ask
         assert await who(client) == (None, None)
         await submit(client, "/sign-in", username="boss", password=PASSWORD)
         assert (await submit(client, "/sign-out")).headers["location"] == "/sign-in"
 
 
-async def test_members_sign_in_at_the_provider_only_where_passwords_are_for_admins(
+async def test_members_sign_in_only_at_the_provider_if_passwords_are_for_admins(
     settings: Settings, provider: OpenIDProvider
 ):
     async with house(settings, provider, local_sign_in="admins") as playhead, browse(playhead) as client:
@@ -299,7 +303,7 @@ async def test_members_sign_in_at_the_provider_only_where_passwords_are_for_admi
         assert (await submit(client, "/sign-in", username="boss", password=PASSWORD)).status_code == 303
 
 
-async def test_there_is_no_way_to_a_provider_where_none_is_configured(settings: Settings):
+async def test_without_a_configured_provider_there_is_no_link_to_one(settings: Settings):
     playhead = Playhead(settings)
     await playhead.open()
     await playhead.installation.accounts.create_user("boss", PASSWORD, Role.ADMIN)

@@ -29,7 +29,7 @@ def cookie_of(answer: httpx.Response) -> tuple[str, set[str]]:
 
 @pytest.fixture
 async def empty(tmp_path: Path) -> AsyncIterator[World]:
-    """An installation that nobody has set up, mounted under a path by another application."""
+    """An installation without users, mounted under a path by another application."""
     clock = Clock()
     playhead = Playhead(Settings(data=tmp_path / "data"), clock=clock)
     await playhead.open()
@@ -48,14 +48,14 @@ async def setup_token(empty: World) -> str:
 # Signing in
 
 
-async def test_whoever_is_not_signed_in_is_led_to_the_form(world: World):
+async def test_an_anonymous_visitor_is_redirected_to_the_form(world: World):
     answer = await world.client.get("/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
     assert set(Seen((await world.client.get("/sign-in")).text).fields) == {"username", "password"}
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/movies"])
-async def test_an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_for_programs(world: World, path: str):
+async def test_an_unknown_address_is_a_page_for_people_and_a_problem_for_programs(world: World, path: str):
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     await enter(world)
     page = await world.client.get(path, headers=browser)
@@ -75,7 +75,7 @@ async def test_an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_
         assert (problem.status_code, problem.json()["error"]) == (404, "Not found")
 
 
-async def test_who_signs_in_stays_signed_in_by_a_cookie_that_scripts_cannot_read(world: World):
+async def test_a_signed_in_user_stays_signed_in_by_a_cookie_that_scripts_cannot_read(world: World):
     answer = await submit(world.client, "/sign-in", username="MEMBER", password=PASSWORD)
     token, attributes = cookie_of(answer)
     assert attributes == {"httponly", "samesite=lax", "path=/", "max-age=34560000"}
@@ -104,7 +104,7 @@ async def test_a_refused_sign_in_says_so_and_keeps_the_name(world: World, userna
     assert "set-cookie" not in answer.headers
 
 
-async def test_too_many_failures_are_told_with_the_time_to_wait(world: World):
+async def test_after_too_many_failures_the_page_says_how_long_to_wait(world: World):
     for _ in range(10):
         await submit(world.client, "/sign-in", username="member", password="wrong horse")
     world.clock.advance(60_001)
@@ -113,7 +113,7 @@ async def test_too_many_failures_are_told_with_the_time_to_wait(world: World):
     assert "Try again in 14 minutes." in answer.text
 
 
-async def test_signing_out_ends_the_session_and_forgets_the_cookie(world: World):
+async def test_signing_out_ends_the_session_and_deletes_the_cookie(world: World):
     await enter(world)
     token = world.client.cookies["playhead_session"]
     answer = await submit(world.client, "/sign-out")
@@ -131,7 +131,7 @@ FOREIGN = pytest.mark.parametrize(
 
 @pytest.mark.parametrize("path", ["/sign-in", "/sign-out", "/setup"])
 @FOREIGN
-async def test_no_form_of_another_site_lets_anybody_in_or_out(world: World, path: str, foreign: dict[str, str]):
+async def test_no_form_of_another_site_signs_anybody_in_or_out(world: World, path: str, foreign: dict[str, str]):
     fields = {"username": "member", "password": PASSWORD}
     for _ in range(2):
         answer = await world.client.post(path, data=fields, headers=foreign)
@@ -163,7 +163,7 @@ async def test_no_form_of_another_site_changes_anything(world: World, foreign: d
         (b"", "application/x-www-form-urlencoded", 422),
     ],
 )
-async def test_what_is_no_such_form_is_refused(world: World, content: bytes, content_type: str, status: int):
+async def test_a_malformed_form_is_refused(world: World, content: bytes, content_type: str, status: int):
     answer = await world.client.post("/sign-in", content=content, headers=OWN | {"content-type": content_type})
     assert answer.status_code == status
 
@@ -171,7 +171,7 @@ async def test_what_is_no_such_form_is_refused(world: World, content: bytes, con
 # The first admin
 
 
-async def test_the_setup_link_makes_the_first_admin_and_leads_to_the_first_library(empty: World):
+async def test_the_setup_link_creates_the_first_admin_and_leads_to_the_first_library(empty: World):
     token = await setup_token(empty)
     form = await empty.client.get("/setup", params={"token": token})
     assert set(Seen(form.text).fields) == {"username", "password", "repetition"}
@@ -182,13 +182,13 @@ async def test_the_setup_link_makes_the_first_admin_and_leads_to_the_first_libra
     start = await empty.client.get("/")
     assert ">Ana<" in start.text
     assert "Administration" in start.text
-    # The link is dead, whether shown or sent again.
+    # The link is invalid, whether it is opened or submitted again.
     assert (await empty.client.get("/setup", params={"token": token})).status_code == 404
     assert (await submit(empty.client, "/setup", **(fields | {"username": "Ben"}))).status_code == 404
 
 
 @pytest.mark.parametrize("query", ["", "?token=", "?token=x", f"?token={'0' * 64}", "?token=%ff%00"])
-async def test_a_link_that_is_not_valid_says_so(empty: World, query: str):
+async def test_an_invalid_link_says_so(empty: World, query: str):
     await setup_token(empty)
     answer = await empty.client.get(f"/setup{query}")
     assert answer.status_code == 404
@@ -203,7 +203,7 @@ async def test_a_link_that_is_not_valid_says_so(empty: World, query: str):
         ({"repetition": "another password"}, "repetition", "Must be the same as above."),
     ],
 )
-async def test_a_faulty_setup_says_what_is_wrong_where_it_is_and_can_be_sent_again(
+async def test_a_faulty_setup_is_reported_next_to_the_fields_and_can_be_submitted_again(
     empty: World, fields: dict[str, str], field: str, said: str
 ):
     token = await setup_token(empty)
@@ -218,14 +218,14 @@ async def test_a_faulty_setup_says_what_is_wrong_where_it_is_and_can_be_sent_aga
     assert (await submit(empty.client, "/setup", **right)).status_code == 303
 
 
-async def test_without_any_user_the_sign_in_page_tells_of_the_link(empty: World):
+async def test_without_any_user_the_sign_in_page_mentions_the_link(empty: World):
     answer = await empty.client.get("/sign-in")
     assert answer.status_code == 200
     assert "one-time link" in answer.text
     assert "password" not in Seen(answer.text).fields
 
 
-async def test_a_sign_in_leads_to_the_page_that_was_asked_for(world: World):
+async def test_a_sign_in_leads_to_the_requested_page(world: World):
     asked = await world.client.get("/settings?x=1")
     assert (asked.status_code, asked.headers["location"]) == (303, "/sign-in?next=/settings%3Fx%3D1")
     form = await world.client.get(asked.headers["location"])
@@ -235,7 +235,7 @@ async def test_a_sign_in_leads_to_the_page_that_was_asked_for(world: World):
 
 
 @pytest.mark.parametrize("elsewhere", ["https://elsewhere.test/", "//elsewhere.test", "/\\elsewhere.test", "x", "/\n"])
-async def test_a_sign_in_never_leads_to_another_site(world: World, elsewhere: str):
+async def test_a_sign_in_never_redirects_to_another_site(world: World, elsewhere: str):
     answer = await submit(world.client, "/sign-in", username="member", password=PASSWORD, next=elsewhere)
     assert answer.headers["location"] == "/"
 
@@ -243,7 +243,7 @@ async def test_a_sign_in_never_leads_to_another_site(world: World, elsewhere: st
 # Settings
 
 
-async def test_a_token_made_in_the_settings_is_shown_once_and_revoked_there(world: World):
+async def test_a_token_created_in_the_settings_is_shown_once_and_revoked_there(world: World):
     await enter(world)
     world.clock.advance(1)  # newer than the token of the fixture
     answer = await submit(world.client, "/settings/tokens", name="<i>Phone</i> & more")
@@ -263,7 +263,7 @@ async def test_a_token_made_in_the_settings_is_shown_once_and_revoked_there(worl
         assert (await world.client.get("/api/v1/me", headers=headers)).status_code == 401
 
 
-async def test_a_token_without_a_name_is_refused_where_it_was_asked_for(world: World):
+async def test_a_token_without_a_name_is_refused_next_to_the_field(world: World):
     await enter(world)
     answer = await submit(world.client, "/settings/tokens", name=" ")
     assert answer.status_code == 422
@@ -271,7 +271,7 @@ async def test_a_token_without_a_name_is_refused_where_it_was_asked_for(world: W
     assert "Must have 1 to 64 characters." in answer.text
 
 
-async def test_forms_of_whose_session_has_ended_lead_to_the_sign_in(world: World):
+async def test_forms_of_an_expired_session_lead_to_the_sign_in(world: World):
     for path in ("/settings/tokens", "/settings/tokens/00000000-0000-4000-8000-000000000000/revoke"):
         answer = await submit(world.client, path, name="phone")
         assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in")
@@ -314,7 +314,7 @@ async def test_pages_have_no_inline_script_or_style_and_no_other_host_and_work_u
 
 
 @pytest.mark.parametrize("path", PAGES)
-async def test_pages_are_not_kept_framed_or_guessed_at_and_load_only_from_their_own_host(world: World, path: str):
+async def test_pages_are_not_cached_framed_or_sniffed_and_load_only_from_their_own_host(world: World, path: str):
     await enter(world)
     answer = await world.client.get(path)
     assert answer.headers["cache-control"] == "no-store"
@@ -327,7 +327,7 @@ async def test_pages_are_not_kept_framed_or_guessed_at_and_load_only_from_their_
     assert answer.headers["referrer-policy"] == "same-origin"
 
 
-async def test_static_files_are_packed_for_whoever_can_unpack_them(world: World):
+async def test_static_files_are_compressed_for_clients_that_accept_it(world: World):
     plain = await world.client.get("/static/playhead.css", headers={"accept-encoding": "identity"})
     packed = await world.client.get("/static/playhead.css", headers={"accept-encoding": "gzip"})
     assert packed.headers["content-encoding"] == "gzip"

@@ -17,7 +17,7 @@ NEW = "battery staple"
 
 
 async def other_device(world: World, agent: str = FIREFOX) -> dict[str, str]:
-    """Sign the member in elsewhere and return what that device sends."""
+    """Sign the member in on another device, and return its headers."""
     body = {"username": "member", "password": PASSWORD}
     answer = await world.client.post("/api/v1/sessions", json=body, headers=OWN | {"user-agent": agent})
     return {"authorization": f"Bearer {answer.json()['token']}"}
@@ -42,7 +42,7 @@ def faulty(answer: httpx.Response) -> set[str]:
 # Password
 
 
-async def test_a_new_password_needs_the_current_one_and_signs_all_other_devices_out(world: World):
+async def test_a_new_password_requires_the_current_one_and_signs_out_all_other_devices(world: World):
     other = await other_device(world)
     await enter(world)
     answer = await change_password(world)
@@ -65,7 +65,7 @@ async def test_a_new_password_needs_the_current_one_and_signs_all_other_devices_
         ({"repetition": "another"}, "repetition", "Must be the same as above."),
     ],
 )
-async def test_a_faulty_change_of_the_password_says_where_and_changes_nothing(
+async def test_a_faulty_password_change_is_reported_next_to_the_field_and_changes_nothing(
     world: World, fields: dict[str, str], field: str, said: str
 ):
     await enter(world)
@@ -78,7 +78,7 @@ async def test_a_faulty_change_of_the_password_says_where_and_changes_nothing(
     assert await status_of(world, other) == 200
 
 
-async def test_who_guesses_the_current_password_is_stopped_as_at_the_sign_in(world: World):
+async def test_guessing_the_current_password_is_limited_as_at_sign_in(world: World):
     await enter(world)
     for _ in range(10):
         assert (await change_password(world, current="wrong horse")).status_code == 422
@@ -102,7 +102,7 @@ async def test_days_and_times_are_shown_in_the_chosen_time_zone(world: World):
 
 
 @pytest.mark.parametrize("name", ["", "Asia/Nowhere", "../../etc/passwd", "\0"])
-async def test_a_time_zone_that_nobody_knows_is_refused_beside_its_field(world: World, name: str):
+async def test_an_unknown_time_zone_is_refused_next_to_its_field(world: World, name: str):
     await enter(world)
     answer = await submit(world.client, "/settings/time-zone", time_zone=name)
     assert answer.status_code == 422
@@ -110,7 +110,7 @@ async def test_a_time_zone_that_nobody_knows_is_refused_beside_its_field(world: 
     assert "Must be the name of a time zone, such as Europe/Berlin." in answer.text
 
 
-async def test_the_first_sign_in_takes_the_browsers_time_zone_and_later_ones_leave_it(world: World):
+async def test_the_first_sign_in_takes_the_time_zone_of_the_browser_and_later_ones_keep_it(world: World):
     async def sign_in(zone: str) -> str:
         await submit(world.client, "/sign-in", username="member", password=PASSWORD, time_zone=zone)
         found = re.search(r"<option selected>(.+)</option>", (await world.client.get("/settings")).text)
@@ -123,7 +123,7 @@ async def test_the_first_sign_in_takes_the_browsers_time_zone_and_later_ones_lea
     assert await sign_in("Asia/Tokyo") == "Europe/Vienna"
 
 
-def test_time_zones_are_offered_by_region_and_the_chosen_one_always():
+def test_time_zones_are_offered_by_region_and_always_include_the_chosen_one():
     groups = by_region(time_zones(), "Etc/GMT+3")
     assert groups[""] == ["Etc/GMT+3", "UTC"]
     assert "Europe/Berlin" in groups["Europe"]
@@ -138,7 +138,7 @@ def test_time_zones_are_offered_by_region_and_the_chosen_one_always():
 # Signed-in devices
 
 
-async def test_signed_in_devices_are_listed_by_what_they_are_and_this_one_is_told(world: World):
+async def test_signed_in_devices_are_listed_by_what_they_are_and_this_one_is_marked(world: World):
     await other_device(world)
     await other_device(world, "mpv 0.38.0")
     world.clock.advance(1)
@@ -168,7 +168,7 @@ async def test_one_device_is_signed_out_and_the_others_stay(world: World):
     assert (await world.client.get("/settings")).status_code == 200
 
 
-async def test_nobody_signs_another_users_device_out(world: World):
+async def test_nobody_signs_out_the_device_of_another_user(world: World):
     other = await other_device(world)
     member = world.playhead.installation.accounts
     principal = await member.authenticate(other["authorization"].removeprefix("Bearer "))
@@ -179,7 +179,7 @@ async def test_nobody_signs_another_users_device_out(world: World):
     assert await status_of(world, other) == 200
 
 
-async def test_all_other_devices_are_signed_out_at_once(world: World):
+async def test_all_other_devices_are_signed_out_together(world: World):
     others = [await other_device(world) for _ in range(2)]
     await enter(world)
     answer = await submit(world.client, "/settings/sessions/end-others")
@@ -191,14 +191,14 @@ async def test_all_other_devices_are_signed_out_at_once(world: World):
     assert await status_of(world, world.member) == 200
 
 
-async def test_a_device_that_has_not_been_used_for_90_days_is_no_longer_listed(world: World):
+async def test_a_device_that_was_unused_for_90_days_is_not_listed(world: World):
     await other_device(world)
     world.clock.advance(91 * 86_400_000)
     await enter(world)
     assert "Firefox on Windows" not in (await world.client.get("/settings")).text
 
 
-async def test_the_address_of_the_settings_says_nothing_that_it_was_not_given(world: World):
+async def test_a_query_cannot_inject_text_into_the_settings(world: World):
     await enter(world)
     page = await world.client.get("/settings?done=<script>")
     assert 'class="notice' not in page.text

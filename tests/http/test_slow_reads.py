@@ -1,4 +1,4 @@
-"""A page or list for which the database takes too long is refused, and nobody else notices."""
+"""A page or list that takes the database too long is refused, and nobody else notices."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from world import MOVIE, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
-# In the place of the table that home and continue watching read, a view that never gives its first row.
+# In place of the table that home and continue watching read, a view that never returns its first row.
 ENDLESS = (
     "ALTER TABLE list_state RENAME TO list_state_away",
     (
@@ -29,7 +29,7 @@ def settings(settings: Settings) -> Settings:
 
 @pytest.fixture
 async def slow(stocked: World) -> AsyncIterator[World]:
-    """A world in which one table is read for ever."""
+    """A world in which reading one table never ends."""
 
     def run(*statements: str) -> "asyncio.Future[None]":
         def write(connection: Connection) -> None:
@@ -44,7 +44,7 @@ async def slow(stocked: World) -> AsyncIterator[World]:
     await run(*AS_BEFORE)
 
 
-async def test_a_list_that_takes_too_long_is_refused_and_may_be_asked_for_later(slow: World):
+async def test_a_list_that_takes_too_long_is_refused_and_may_be_retried_later(slow: World):
     answer = await slow.client.get("/api/v1/continue-watching", headers=slow.member)
     assert (answer.status_code, answer.json()["error"]) == (503, "Service unavailable")
     assert int(answer.headers["retry-after"]) > 1
@@ -57,7 +57,7 @@ async def test_a_page_that_takes_too_long_is_refused_as_a_page(slow: World):
     assert int(answer.headers["retry-after"]) > 1
 
 
-async def test_saving_goes_on_while_all_readers_are_busy(slow: World):
+async def test_saving_continues_while_all_readers_are_busy(slow: World):
     lists = [asyncio.ensure_future(slow.client.get("/api/v1/continue-watching", headers=slow.member)) for _ in range(6)]
     url, body = f"/api/v1/playback/movie/{MOVIE}", {"position_seconds": 1250, "duration_seconds": 5400}
     assert (await slow.client.post(url, json=body, headers=slow.member)).json()["position_seconds"] == 1250

@@ -1,4 +1,4 @@
-"""The languages of pages: which one a request is answered in, that no text is left out, and that catalogs are whole."""
+"""The languages of pages: which one answers a request, and that translations are complete."""
 
 import json
 import re
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.5"}
 OTHERS = [tag for tag in tags() if tag != SOURCE]
 
-# What pages say in English wherever it occurs; in German none of it does.
+# Words of English pages, none of which may occur in German ones.
 ENGLISH = (
     "Home", "History", "Settings", "Search", "Sign out", "Sign in", "Administration", "Libraries", "Users", "Overview",
     "Now playing", "Password", "Language", "Time zone", "Continue watching", "Recently added", "Skip to content",
@@ -32,20 +32,20 @@ ENGLISH = (
 
 @pytest.fixture(autouse=True)
 def english() -> Iterator[None]:
-    """Leave no other language behind for tests of the same context."""
+    """Restore English, so that no language leaks into tests of the same context."""
     yield
     speak(SOURCE)
 
 
 def forms(message: Message) -> list[tuple[str, str]]:
-    """Return each text of a message with its translation: the last form of a plural is the one for many."""
+    """Return each text of a message with its translation; the last form of a plural is the one for many."""
     if isinstance(message.id, str):
         return [(message.id, str(message.string))]
     return [(message.id[-1], text) for text in message.string]
 
 
 def parts(text: str) -> list[str]:
-    """Return what a translation has to keep: variable parts and tags."""
+    """Return the parts that a translation must keep: variables and tags."""
     return sorted(re.findall(r"%\(\w+\)s|%%|<[^>]*>", text))
 
 
@@ -57,7 +57,7 @@ def messages(catalog: Catalog) -> dict[object, Message]:
 
 
 @pytest.mark.parametrize("tag", OTHERS)
-def test_a_catalog_has_every_text_of_the_source_and_no_other(tag: str):
+def test_a_catalog_has_exactly_the_texts_of_the_source(tag: str):
     source, catalog = messages(update_translations.extract()), messages(translations.read_catalog(tag))
     assert source.keys() - catalog.keys() == set(), "run make messages"
     assert catalog.keys() - source.keys() == set(), "run make messages"
@@ -75,24 +75,24 @@ def test_every_text_is_translated_and_keeps_its_variables_and_tags(tag: str):
         assert isinstance(message.id, str) or len(message.string) == catalog.num_plurals
         for english_text, text in forms(message):
             assert text.strip(), f"{message.id} is not translated"
-            # The form for one thing may do without the number.
+            # The singular may leave out the number.
             assert parts(text) in (parts(english_text), parts(english_text.replace("%(num)s", ""))), text
             assert (text[0] == " ", text[-1] == " ") == (english_text[0] == " ", english_text[-1] == " ")
 
 
-def test_languages_call_themselves_by_their_own_names():
+def test_languages_are_listed_by_their_own_names():
     assert names()["en"] == "English"
     assert names()["de"] == "Deutsch"
 
 
-def test_numbers_choose_the_form_and_are_written_as_the_language_writes_them():
+def test_plural_forms_and_numbers_follow_the_language():
     one, many = "%(num)s episode", "%(num)s episodes"
     assert [ngettext(one, many, number) for number in (0, 1, 1204)] == ["0 episodes", "1 episode", "1,204 episodes"]
     speak("de")
     assert [ngettext(one, many, number) for number in (0, 1, 1204)] == ["0 Folgen", "1 Folge", "1.204 Folgen"]
 
 
-def test_scripts_get_the_forms_of_a_plural_by_the_category_of_the_number():
+def test_scripts_get_plural_forms_by_the_category_of_the_number():
     assert script_words("de", "static")["Undo"] == "Rückgängig"
     assert script_words("de", "static/watch")["%(num)s hour"] == {"one": "%(num)s Stunde", "other": "%(num)s Stunden"}
     assert script_words(SOURCE, "static/watch") == {}
@@ -101,7 +101,7 @@ def test_scripts_get_the_forms_of_a_plural_by_the_category_of_the_number():
 # Messages of the layers below
 
 
-def test_messages_of_the_layers_below_are_translated_with_their_variable_parts():
+def test_messages_of_the_layers_below_are_translated_with_their_variables():
     faults = [*name_faults(""), *pin_faults("12"), *pin_faults("1111")]
     assert len(faults) == 3
     speak("de")
@@ -114,7 +114,7 @@ def test_messages_of_the_layers_below_are_translated_with_their_variable_parts()
     assert translated("Input/output error") == "Input/output error"
 
 
-def test_a_message_with_a_longer_one_is_not_taken_for_the_shorter():
+def test_a_message_with_a_longer_match_is_not_translated_by_the_shorter_one():
     for row in MESSAGES:
         filled = re.sub(r"%\((\w+)\)s", r"<\1>", row)
         speak("de")
@@ -122,7 +122,7 @@ def test_a_message_with_a_longer_one_is_not_taken_for_the_shorter():
         assert translated(filled) == german
 
 
-# Which language
+# Language negotiation
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_a_message_with_a_longer_one_is_not_taken_for_the_shorter():
         ("en-GB,de", "en"),
         ("*", "en"),
         ("", "en"),
-        # Hostile: too long, malformed, no text.
+        # Hostile: too long, malformed, or not text.
         ("de," * 100_000, "en"),
         ("de;q=", "en"),
         ("de;q=nan,de;q=inf,de;q=-1,de;q=2,de;q=1e400", "en"),
@@ -148,7 +148,7 @@ def test_a_message_with_a_longer_one_is_not_taken_for_the_shorter():
         ("d\xe9,\u2028", "en"),
     ],
 )
-def test_the_header_chooses_among_the_languages_that_there_are(header: str | None, tag: str):
+def test_the_header_chooses_among_the_available_languages(header: str | None, tag: str):
     assert negotiate(header) == tag
 
 
@@ -170,7 +170,7 @@ async def test_the_sign_in_page_follows_the_browser(world: World):
     assert "Name oder Passwort ist falsch." in refused.text
 
 
-async def test_the_language_of_the_settings_counts_more_than_the_browsers(world: World):
+async def test_the_language_in_the_settings_takes_precedence_over_the_browsers(world: World):
     await enter(world)
     answer = await submit(world.client, "/settings/language", language="de")
     assert (answer.status_code, answer.headers["location"]) == (303, "/settings?done=language")
@@ -186,7 +186,7 @@ async def test_the_language_of_the_settings_counts_more_than_the_browsers(world:
 
 
 @pytest.mark.parametrize("language", ["xx", "../de", "de\x00", "de" * 5000])
-async def test_a_language_that_is_not_there_is_refused_beside_its_field(world: World, language: str):
+async def test_an_unavailable_language_is_refused_next_to_its_field(world: World, language: str):
     await enter(world)
     answer = await submit(world.client, "/settings/language", language=language)
     assert answer.status_code == 422
@@ -199,7 +199,7 @@ async def test_the_api_stays_english(world: World):
     assert answer.json()["title"] == "Media item not found"
 
 
-async def test_an_act_is_answered_in_the_language_of_whoever_acts(stocked: World):
+async def test_an_action_is_answered_in_the_language_of_its_user(stocked: World):
     await enter(stocked)
     headers = GERMAN | {"origin": "http://playhead.test", "accept": "application/json"}
     answer = await stocked.client.post(f"/movies/{MOVIE}", data={"do": "watched"}, headers=headers)
@@ -225,7 +225,7 @@ def paths(world: World) -> list[str]:
     ]
 
 
-async def test_every_page_is_german_without_an_english_word_of_its_own(stocked: World):
+async def test_every_page_is_german_without_english_words_of_its_own(stocked: World):
     await enter(stocked, "admin")
     await stocked.client.post(
         f"/api/v1/playback/movie/{MOVIE}",
@@ -253,7 +253,7 @@ async def test_every_page_is_german_without_an_english_word_of_its_own(stocked: 
 
 
 def words_beside_english(html: str) -> str:
-    """Return what a page says and calls things, but for what it marks as English and what belongs to scripts."""
+    """Return the texts of a page, without those marked as English and the source of scripts."""
     html = re.sub(r'<div lang="en">.*?</main>', "</main>", html, flags=re.DOTALL)
     html = re.sub(r'data-words="[^"]*"|<script[^>]*>.*?</script>', "", html, flags=re.DOTALL)
     named = re.findall(r'(?:aria-label|placeholder|title|label)="([^"]*)"', html)

@@ -1,4 +1,4 @@
-"""The page of the player as the server renders it: where it goes on, what it plays from, and what comes next."""
+"""The page of the player as the server renders it: where it resumes, its sources, and what comes next."""
 
 import json
 import re
@@ -20,7 +20,7 @@ SECOND_EPISODE = "33333333-3333-4333-8333-333333333334"
 
 
 async def put(world: World, item_id: str, file_id: str, **what: object) -> None:
-    """Put a file into the catalogue, of 1080 lines and of all of the runtime unless told otherwise."""
+    """Add a file to the catalogue, with 1080 lines and the whole runtime unless told otherwise."""
     part = what.pop("part", None)
     file = {
         "id": file_id,
@@ -89,10 +89,10 @@ async def save(world: World, position: float, duration: float = 5400, **more: ob
     assert answer.status_code == 200, answer.text
 
 
-# Where it goes on
+# Where it resumes
 
 
-async def test_it_goes_on_where_somebody_left_off_with_or_without_scripts(stocked: World):
+async def test_it_resumes_at_the_position_with_or_without_scripts(stocked: World):
     await put(stocked, MOVIE, LARGE)
     await save(stocked, 1250.5)
     page = await open_page(stocked)
@@ -103,7 +103,7 @@ async def test_it_goes_on_where_somebody_left_off_with_or_without_scripts(stocke
     assert source_of(page) == f"/api/v1/stream/file/{LARGE}#t=1250.5"
 
 
-async def test_what_is_not_begun_or_finished_starts_at_the_beginning(stocked: World):
+async def test_unstarted_and_finished_items_start_at_the_beginning(stocked: World):
     await put(stocked, MOVIE, LARGE)
     for position in (None, 5300):
         if position is not None:
@@ -113,7 +113,7 @@ async def test_what_is_not_begun_or_finished_starts_at_the_beginning(stocked: Wo
         assert source_of(page) == f"/api/v1/stream/file/{LARGE}"
 
 
-async def test_an_address_can_name_the_second_and_the_file(stocked: World):
+async def test_the_address_can_choose_the_second_and_the_file(stocked: World):
     await put(stocked, MOVIE, LARGE)
     await put(stocked, MOVIE, SMALL, label="360p H.264", height=360)
     await save(stocked, 1250)
@@ -127,14 +127,14 @@ async def test_an_address_can_name_the_second_and_the_file(stocked: World):
 
 
 @pytest.mark.parametrize("t", ["-1", "x", "nan", "inf", "1e12"])
-async def test_what_is_no_second_is_refused(stocked: World, t: str):
+async def test_an_invalid_second_is_refused(stocked: World, t: str):
     await put(stocked, MOVIE, LARGE)
     answer = await stocked.client.get(f"/watch/movie/{MOVIE}", params={"t": t}, headers=stocked.member)
     assert answer.status_code == 422
     assert answer.headers["content-type"].startswith("text/html")
 
 
-async def test_earlier_positions_are_there_to_go_back_to(stocked: World):
+async def test_earlier_positions_are_offered(stocked: World):
     await put(stocked, MOVIE, LARGE)
     await save(stocked, 3730, device="Television")
     stocked.clock.advance(24 * 60 * 60 * 1000)
@@ -143,10 +143,10 @@ async def test_earlier_positions_are_there_to_go_back_to(stocked: World):
     assert re.search(r'data-position="3730.0".*?1:02:10<small>yesterday at 22:00, Television</small>', page.text)
 
 
-# What it plays from
+# Sources
 
 
-async def test_versions_come_with_what_to_ask_a_browser_about(stocked: World):
+async def test_versions_come_with_the_types_to_ask_a_browser_about(stocked: World):
     await put(stocked, MOVIE, LARGE, container="matroska", path="a.mkv", video_codec="hevc", audio_codec="eac3")
     await put(stocked, MOVIE, SMALL, path="a.mov", label="360p H.264", height=360, audio_codec=None)
     versions = data_of(await open_page(stocked))["versions"]
@@ -178,7 +178,7 @@ async def test_versions_come_with_what_to_ask_a_browser_about(stocked: World):
     ]
 
 
-async def test_a_film_in_parts_goes_on_in_the_part_where_somebody_left_off(stocked: World):
+async def test_a_film_in_parts_resumes_in_the_right_part(stocked: World):
     await put(stocked, MOVIE, SECOND_PART, part=2, duration_ms=2_400_000)
     await put(stocked, MOVIE, FIRST_PART, part=1, duration_ms=3_000_000)
     await save(stocked, 2999)
@@ -192,14 +192,14 @@ async def test_a_film_in_parts_goes_on_in_the_part_where_somebody_left_off(stock
     assert data_of(await open_page(stocked, file=SECOND_PART))["chosen"] == 0
 
 
-async def test_where_no_part_says_how_long_it_is_the_first_is_played(stocked: World):
+async def test_without_known_lengths_the_first_part_is_played(stocked: World):
     await put(stocked, MOVIE, FIRST_PART, part=1, duration_ms=None)
     await put(stocked, MOVIE, SECOND_PART, part=2, duration_ms=None)
     await save(stocked, 3100)
     assert source_of(await open_page(stocked)) == f"/api/v1/stream/file/{FIRST_PART}#t=3100"
 
 
-async def test_what_there_is_no_file_of_cannot_be_played(stocked: World):
+async def test_an_item_without_a_file_cannot_be_played(stocked: World):
     answer = await stocked.client.get(f"/watch/movie/{MOVIE}", headers=stocked.member)
     assert answer.status_code == 404
     assert "File not found" in answer.text
@@ -208,7 +208,7 @@ async def test_what_there_is_no_file_of_cannot_be_played(stocked: World):
 @pytest.mark.parametrize(
     "path", [f"movie/{EPISODE}", f"episode/{MOVIE}", f"movie/{SHOW}", f"movie/{NOWHERE}", "movie/x"]
 )
-async def test_what_there_is_not_has_no_player(stocked: World, path: str):
+async def test_a_missing_item_has_no_player(stocked: World, path: str):
     answer = await stocked.client.get(f"/watch/{path}", headers=stocked.member)
     assert answer.status_code == 404
     assert "This page does not exist" in answer.text
@@ -217,7 +217,7 @@ async def test_what_there_is_not_has_no_player(stocked: World, path: str):
 # What comes next
 
 
-async def test_the_page_of_an_episode_knows_its_show_and_what_follows(stocked: World):
+async def test_the_page_of_an_episode_knows_its_show_and_the_next_episode(stocked: World):
     await put_second_episode(stocked)
     await put(stocked, EPISODE, LARGE)
     await put(stocked, SECOND_EPISODE, SMALL)
@@ -232,7 +232,7 @@ async def test_the_page_of_an_episode_knows_its_show_and_what_follows(stocked: W
     assert (data_of(last)["show"], data_of(last)["poster"]) == ("Tidal Station", SHOW)
 
 
-async def test_whoever_is_not_signed_in_comes_back_to_the_player_afterwards(stocked: World):
+async def test_an_anonymous_visitor_returns_to_the_player_after_sign_in(stocked: World):
     answer = await stocked.client.get(f"/watch/movie/{MOVIE}?t=60")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"/sign-in?next=/watch/movie/{MOVIE}%3Ft%3D60"

@@ -42,7 +42,7 @@ def problem_of(answer: httpx.Response) -> tuple[int, str]:
 # Sessions
 
 
-async def test_a_sign_in_answers_a_native_token_and_the_user(world: World):
+async def test_a_sign_in_returns_a_native_token_and_the_user(world: World):
     answer = await sign_in(world, "MEMBER")
     assert answer.status_code == 201
     body = answer.json()
@@ -72,13 +72,13 @@ async def test_a_refused_sign_in_does_not_say_why(world: World, username: str, p
         ({"username": 1, "password": None}, {"username": ["must be a string"], "password": ["must not be null"]}),
     ],
 )
-async def test_a_sign_in_names_all_of_its_faults(world: World, body: dict[str, Any], details: dict[str, list[str]]):
+async def test_a_sign_in_reports_all_of_its_faults(world: World, body: dict[str, Any], details: dict[str, list[str]]):
     answer = await world.client.post("/api/v1/sessions", json=body)
     assert problem_of(answer) == (422, "Invalid data")
     assert answer.json()["details"] == details
 
 
-async def test_the_eleventh_failure_in_15_minutes_is_429_and_says_when_to_come_back(world: World):
+async def test_the_eleventh_failure_in_15_minutes_is_429_with_retry_after(world: World):
     for _ in range(10):
         assert (await sign_in(world, password="wrong horse")).status_code == 401
     answer = await sign_in(world)
@@ -88,14 +88,14 @@ async def test_the_eleventh_failure_in_15_minutes_is_429_and_says_when_to_come_b
     assert (await sign_in(world)).status_code == 201
 
 
-async def test_a_session_ends_when_it_signs_out(world: World):
+async def test_a_session_ends_with_sign_out(world: World):
     headers = bearer((await sign_in(world)).json()["token"])
     answer = await world.client.delete("/api/v1/sessions/current", headers=headers)
     assert (answer.status_code, answer.content) == (204, b"")
     assert problem_of(await world.client.get("/api/v1/me", headers=headers)) == (401, "Not authenticated")
 
 
-async def test_an_api_token_is_no_session_to_sign_out_of(world: World):
+async def test_an_api_token_is_not_a_session_that_can_sign_out(world: World):
     answer = await world.client.delete("/api/v1/sessions/current", headers=world.member)
     assert problem_of(answer) == (404, "Session not found")
     assert (await world.client.get("/api/v1/me", headers=world.member)).status_code == 200
@@ -104,7 +104,7 @@ async def test_an_api_token_is_no_session_to_sign_out_of(world: World):
 @pytest.mark.parametrize(
     "credential", ["", "Bearer", "Bearer ", "Bearer x", "Basic bWVtYmVyOng=", f"Bearer {'0' * 64}", f"Token {'0' * 64}"]
 )
-async def test_what_is_no_valid_credential_is_nobody(world: World, credential: str):
+async def test_an_invalid_credential_identifies_nobody(world: World, credential: str):
     answer = await world.client.get("/api/v1/me", headers={"authorization": credential})
     assert problem_of(answer) == (401, "Not authenticated")
     assert answer.headers["www-authenticate"] == "Bearer"
@@ -142,7 +142,7 @@ async def test_a_token_is_shown_once_and_listed_without_its_secret(world: World)
     assert (await world.client.get(f"{path}/{made['id']}", headers=world.member)).json() == made
 
 
-async def test_a_revoked_token_is_worth_nothing_at_once(world: World):
+async def test_a_revoked_token_is_invalid_immediately(world: World):
     made = (await world.client.post("/api/v1/tokens", headers=world.member, json={"name": "phone"})).json()
     path, headers = f"/api/v1/tokens/{made['id'].upper()}", bearer(made["token"])
     assert (await world.client.get("/api/v1/me", headers=headers)).status_code == 200
@@ -152,7 +152,7 @@ async def test_a_revoked_token_is_worth_nothing_at_once(world: World):
     assert problem_of(await world.client.get(path, headers=world.member)) == (404, "Token not found")
 
 
-async def test_somebody_elses_token_is_not_found_not_even_by_an_admin(world: World):
+async def test_another_users_token_is_not_found_even_by_an_admin(world: World):
     made = (await world.client.post("/api/v1/tokens", headers=world.member, json={"name": "phone"})).json()
     for headers in (world.stranger, world.admin):
         for method in ("GET", "DELETE"):
@@ -162,7 +162,7 @@ async def test_somebody_elses_token_is_not_found_not_even_by_an_admin(world: Wor
 
 
 @pytest.mark.parametrize("name", ["", " ", "\0", "x" * 65, "a\u202eb"])
-async def test_a_token_needs_a_name_that_can_be_read(world: World, name: str):
+async def test_a_token_needs_a_readable_name(world: World, name: str):
     answer = await world.client.post("/api/v1/tokens", headers=world.member, json={"name": name})
     assert problem_of(answer) == (422, "Invalid data")
     assert list(answer.json()["details"]) == ["name"]
@@ -178,11 +178,11 @@ async def test_a_new_user_is_a_member_and_signs_in(world: World):
     assert (await sign_in(world, "ana")).status_code == 201
 
 
-async def test_a_name_that_is_taken_is_a_conflict(world: World):
+async def test_a_taken_name_is_a_conflict(world: World):
     assert problem_of(await add_user(world, username="Member")) == (409, "User name is taken")
 
 
-async def test_a_new_user_names_all_of_its_faults(world: World):
+async def test_all_faults_of_a_new_user_are_reported(world: World):
     answer = await add_user(world, username="", password="short")
     assert problem_of(answer) == (422, "Invalid data")
     assert answer.json()["details"] == {
@@ -195,13 +195,13 @@ async def test_a_new_user_names_all_of_its_faults(world: World):
 
 
 @pytest.mark.parametrize("password", ["\0 0\1\t7zq9", "🎬a📺b🍿" * 25, "  7  z   q"])
-async def test_a_password_may_be_any_characters(world: World, password: str):
+async def test_a_password_may_contain_any_characters(world: World, password: str):
     assert (await add_user(world, password=password)).status_code == 201
     assert (await sign_in(world, "ana", password)).status_code == 201
     assert (await sign_in(world, "ana", password + "\0")).status_code == 401
 
 
-async def test_users_are_listed_a_page_at_a_time_each_once(world: World):
+async def test_users_are_paged_and_each_is_listed_once(world: World):
     for name in ("Bea", "ana"):
         await add_user(world, username=name)
     names: list[str] = []
@@ -229,7 +229,7 @@ async def test_a_limit_out_of_range_is_refused(world: World, limit: str):
     assert list(answer.json()["details"]) == ["limit"]
 
 
-async def test_a_change_of_a_user_changes_what_is_given(world: World):
+async def test_a_change_of_a_user_changes_only_the_given_members(world: World):
     path = f"/api/v1/users/{await id_of(world, 'member')}"
     session = bearer((await sign_in(world)).json()["token"])
     assert (await world.client.patch(path, headers=world.admin, json={})).json()["username"] == "member"
@@ -268,7 +268,7 @@ async def test_a_removed_user_is_gone_with_all_credentials(world: World):
     assert problem_of(await world.client.delete(path, headers=world.admin)) == (404, "User not found")
 
 
-async def test_the_last_admin_stays_and_stays_admin(world: World):
+async def test_the_last_admin_can_be_neither_removed_nor_demoted(world: World):
     path = f"/api/v1/users/{await id_of(world, 'admin')}"
     answer = await world.client.delete(path, headers=world.admin)
     assert problem_of(answer) == (409, "The last admin cannot be removed")
@@ -283,7 +283,7 @@ async def test_an_unknown_user_is_not_found(world: World, user_id: str):
         assert answer.status_code == 404
 
 
-async def test_only_an_admin_touches_users_and_grants(world: World):
+async def test_only_an_admin_changes_users_and_grants(world: World):
     requests: list[tuple[str, str, dict[str, Any] | None]] = [
         ("GET", "/api/v1/users", None),
         ("POST", "/api/v1/users", {"username": "eve", "password": PASSWORD, "role": "admin"}),
@@ -301,7 +301,7 @@ async def test_only_an_admin_touches_users_and_grants(world: World):
 # Grants
 
 
-async def test_a_grant_is_made_and_taken_back_both_as_often_as_one_likes(world: World):
+async def test_granting_and_revoking_are_idempotent(world: World):
     library_id, user_id = str(uuid4()), await id_of(world, "member")
     new = insert(schema.library).values(id=library_id, name="Films", kind="movies", created_at=0)
     await world.playhead.installation.database.write(lambda connection: connection.execute(new))

@@ -1,4 +1,4 @@
-"""Pictures of items, through HTTP: real ones, out of real films and images, as a browser asks for them."""
+"""Pictures of items over HTTP: real ones, made from real films and images, as a browser requests them."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ EBB = "Tidal Station/Season 1/Tidal Station S01E01.mkv"
 
 
 class Wall:
-    """The stocked world over a real folder."""
+    """The stocked world with a real media folder."""
 
     def __init__(self, world: World, root: Path) -> None:
         self.world = world
@@ -59,7 +59,7 @@ def problem_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-async def test_a_movie_has_a_poster_and_says_what_it_is(wall: Wall):
+async def test_a_movie_has_a_poster_with_its_headers(wall: Wall):
     answer = await wall.get(MOVIE)
     assert answer.status_code == 200
     assert shape_of(answer.content) == (480, 720)
@@ -81,7 +81,7 @@ async def test_a_movie_has_a_poster_and_says_what_it_is(wall: Wall):
         (SHOW, "?season=1&kind=still", (480, 270)),
     ],
 )
-async def test_kind_and_width_are_chosen_by_the_query(wall: Wall, item_id: str, query: str, shape: tuple[int, int]):
+async def test_the_query_chooses_kind_and_width(wall: Wall, item_id: str, query: str, shape: tuple[int, int]):
     answer = await wall.get(item_id, query)
     assert answer.status_code == 200, answer.text
     assert shape_of(answer.content) == shape
@@ -94,7 +94,7 @@ async def test_files_beside_the_media_are_shown(wall: Wall):
     assert is_near(colour_at((await wall.get(SHOW, "?season=1")).content), GREEN)
 
 
-async def test_who_has_this_very_picture_is_told_so_without_it(wall: Wall):
+async def test_a_client_that_has_the_picture_gets_a_304(wall: Wall):
     tag = (await wall.get(MOVIE)).headers["etag"]
     for asked in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         answer = await wall.get(MOVIE, if_none_match=asked)
@@ -106,7 +106,7 @@ async def test_who_has_this_very_picture_is_told_so_without_it(wall: Wall):
     assert (await wall.get(MOVIE, "?width=240", if_none_match=tag)).status_code == 200
 
 
-async def test_a_new_poster_has_another_tag(wall: Wall):
+async def test_a_new_poster_has_another_etag(wall: Wall):
     tag = (await wall.get(MOVIE)).headers["etag"]
     image(wall.root / "Harbour Lights (2019)" / "poster.jpg", RED)
     answer = await wall.get(MOVIE, if_none_match=tag)
@@ -114,7 +114,7 @@ async def test_a_new_poster_has_another_tag(wall: Wall):
     assert answer.headers["etag"] != tag
 
 
-async def test_head_tells_what_get_would(wall: Wall):
+async def test_head_matches_get(wall: Wall):
     whole = await wall.get(MOVIE)
     head = await wall.get(MOVIE, method="HEAD")
     assert head.status_code == 200
@@ -130,7 +130,7 @@ async def test_a_faulty_query_is_refused_by_member(wall: Wall, query: str):
     assert set(answer.json()["details"]) == {query[1:].partition("=")[0]}
 
 
-async def test_what_has_no_picture_and_what_does_not_exist_is_404(wall: Wall):
+async def test_a_missing_picture_and_a_missing_item_are_404(wall: Wall):
     assert problem_of(await wall.get(SHOW, "?season=9")) == (404, "Artwork not found")
     assert problem_of(await wall.get(NOWHERE)) == (404, "Media item not found")
     assert problem_of(await wall.get("no-uuid")) == (404, "Media item not found")
@@ -141,7 +141,7 @@ async def test_what_has_no_picture_and_what_does_not_exist_is_404(wall: Wall):
     assert problem_of(await wall.get(MOVIE)) == (404, "Artwork not found")
 
 
-async def test_a_link_that_leads_out_of_the_library_is_not_shown(wall: Wall, tmp_path: Path):
+async def test_a_link_out_of_the_library_is_not_shown(wall: Wall, tmp_path: Path):
     image(tmp_path / "secret.jpg", RED)
     (wall.root / "Harbour Lights (2019)" / "poster.jpg").symlink_to(tmp_path / "secret.jpg")
     answer = await wall.get(MOVIE)
@@ -149,7 +149,7 @@ async def test_a_link_that_leads_out_of_the_library_is_not_shown(wall: Wall, tmp
     assert not all(is_near(colour_at(answer.content, across / 10), RED) for across in range(1, 10))
 
 
-async def test_a_picture_is_shown_only_to_who_may_see_its_library(wall: Wall):
+async def test_a_picture_is_shown_only_to_users_who_may_see_its_library(wall: Wall):
     client, url = wall.world.client, f"/api/v1/items/{MOVIE}/artwork"
     assert problem_of(await client.get(url)) == (401, "Not authenticated")
     assert problem_of(await client.get(url, headers=wall.world.stranger)) == (403, "Access denied")
@@ -159,7 +159,7 @@ async def test_a_picture_is_shown_only_to_who_may_see_its_library(wall: Wall):
     assert problem_of(answer) == (403, "Access denied")
 
 
-async def test_an_image_on_a_page_needs_the_cookie_only(wall: Wall):
+async def test_an_image_on_a_page_needs_only_the_cookie(wall: Wall):
     signed_in = await wall.world.playhead.installation.accounts.sign_in("member", PASSWORD, "127.0.0.1")
     cookie = {"cookie": f"{SESSION_COOKIE}={signed_in.token}", "sec-fetch-site": "same-origin"}
     answer = await wall.world.client.get(f"/api/v1/items/{MOVIE}/artwork", headers=cookie)

@@ -1,4 +1,4 @@
-"""Batches of reports of devices that were offline: each has its own result, and harms no other."""
+"""Batches of reports from devices that were offline: each report has its own result and affects no other."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ URL = "/api/v1/playback/batch"
 
 
 def report(position: object, observed: str | None = None, **more: object) -> dict[str, Any]:
-    """A report of the movie, made at an hour and minute of this evening, which is now 22:00."""
+    """A report of the movie, observed at an hour and minute of this evening; it is 22:00 now."""
     made = {"kind": "movie", "id": MOVIE, "position_seconds": position, "duration_seconds": 5400}
     return made | ({} if observed is None else {"observed_at": f"2025-11-08T{observed}:00Z"}) | more
 
@@ -31,7 +31,7 @@ async def send(world: World, *reports: object, **more: object) -> list[dict[str,
     return response.json()["results"]
 
 
-async def test_reports_are_answered_one_by_one_in_their_order(stocked: World):
+async def test_reports_are_answered_one_by_one_in_order(stocked: World):
     first, second = await send(stocked, report(1250), report(60, kind="episode", id=EPISODE))
     assert first == {
         "status": 200,
@@ -58,31 +58,31 @@ async def test_the_order_of_arrival_does_not_matter(stocked: World):
     assert (state["position_seconds"], state["last_watched_at"]) == (3000, "2025-11-08T21:00:00Z")
 
 
-async def test_a_whole_evening_offline_counts_its_plays(stocked: World):
+async def test_a_whole_offline_evening_counts_its_plays(stocked: World):
     await send(stocked, report(5000, "21:50"), report(600, "18:00"), report(5000, "19:30"), report(600, "20:00"))
     times = [play["watched_at"] for play in await Player(stocked).plays()]
     assert times == ["2025-11-08T21:50:00Z", "2025-11-08T19:30:00Z"]
 
 
-async def test_reports_without_a_time_count_as_now_in_the_order_in_which_they_stand(stocked: World):
+async def test_reports_without_a_time_count_as_now_in_their_order(stocked: World):
     await send(stocked, report(700), report(800), report(900, "21:00"))
     assert (await Player(stocked).state())["position_seconds"] == 800
 
 
-async def test_a_late_report_says_so(stocked: World):
+async def test_a_late_report_is_reported_as_late(stocked: World):
     await Player(stocked).report(3000)
     (result,) = await send(stocked, report(900, "20:00"))
     assert (result["status"], result["applied"], result["reason"]) == (200, False, "late")
     assert result["state"]["position_seconds"] == 3000
 
 
-async def test_a_late_completion_is_not_applied_and_marks_all_the_same(stocked: World):
+async def test_a_late_completion_is_not_applied_and_still_marks(stocked: World):
     await Player(stocked).report(3000)
     (result,) = await send(stocked, report(5000, "20:00"))
     assert (result["applied"], result["reason"], result["state"]["watched"]) == (False, "late", True)
 
 
-async def test_a_forgotten_tab_and_a_failed_start_say_so(stocked: World):
+async def test_a_forgotten_tab_and_a_failed_start_are_reported_as_such(stocked: World):
     await send(stocked, report(3000, session_id="A"), report(60, session_id="B", event="start"))
     results = await send(stocked, report(0, session_id="B"), report(3060, session_id="A"))
     assert [(result["applied"], result["reason"]) for result in results] == [
@@ -98,12 +98,12 @@ async def test_the_clock_of_the_device_is_corrected_for_all_reports(stocked: Wor
     assert (await Player(stocked).state())["last_watched_at"] == "2025-11-08T21:00:00Z"
 
 
-async def test_what_a_report_says_of_the_clock_when_it_was_made_is_ignored(stocked: World):
+async def test_the_client_clock_of_a_single_report_is_ignored(stocked: World):
     await send(stocked, report(900, "20:00", client_now="2025-11-08T20:00:00Z"))
     assert (await Player(stocked).state())["last_watched_at"] == "2025-11-08T20:00:00Z"
 
 
-async def test_the_same_batch_twice_is_as_once(stocked: World):
+async def test_the_same_batch_twice_counts_once(stocked: World):
     reports = [report(600, "18:00"), report(5000, "19:30"), report(600, "20:00"), report(3000, "21:00")]
     await send(stocked, *reports)
     state = await Player(stocked).state()
@@ -111,7 +111,7 @@ async def test_the_same_batch_twice_is_as_once(stocked: World):
     assert await Player(stocked).state() == state
 
 
-async def test_a_faulty_report_harms_no_other(stocked: World):
+async def test_a_faulty_report_affects_no_other(stocked: World):
     results = await send(
         stocked,
         report(None),
@@ -139,25 +139,25 @@ async def test_a_faulty_report_harms_no_other(stocked: World):
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-1", "9" * 400, "1e400"])
-async def test_a_number_that_is_none_harms_no_other(stocked: World, number: str):
+async def test_an_invalid_number_affects_no_other_report(stocked: World, number: str):
     body = json.dumps({"reports": [report(1250), report("?")]}).replace('"?"', number)
     response = await stocked.client.post(URL, content=body, headers=stocked.member)
     assert [result["status"] for result in response.json()["results"]] == [200, 422]
 
 
 @pytest.mark.parametrize("text", ["\\ud800", "a\\u0000b"])
-async def test_text_that_no_store_can_take_harms_no_other(stocked: World, text: str):
+async def test_text_that_no_store_accepts_affects_no_other_report(stocked: World, text: str):
     body = json.dumps({"reports": [report(1250), report(60, device="?")]}).replace("?", text)
     response = await stocked.client.post(URL, content=body, headers=stocked.member)
     assert [result["status"] for result in response.json()["results"]] == [200, 422]
 
 
-async def test_what_the_user_may_not_see_is_refused_report_by_report(stocked: World):
+async def test_forbidden_items_are_refused_report_by_report(stocked: World):
     response = await post(stocked, {"reports": [report(1250)]}, stocked.stranger)
     assert response.json()["results"] == [{"status": 403, "error": "Access denied"}]
 
 
-async def test_a_batch_changes_nothing_of_others(stocked: World):
+async def test_a_batch_changes_nothing_of_other_users(stocked: World):
     await send(stocked, report(1250))
     assert (await Player(stocked, headers=stocked.admin).state())["version"] == 0
 
@@ -166,7 +166,7 @@ async def test_an_empty_batch_has_no_results(stocked: World):
     assert await send(stocked) == []
 
 
-async def test_500_reports_are_taken(stocked: World):
+async def test_500_reports_are_accepted(stocked: World):
     reports = [report(number, device="x" * 200, session_id="y" * 200, file_id="z" * 200) for number in range(500)]
     results = await send(stocked, *reports)
     assert {result["status"] for result in results} == {200}
@@ -186,12 +186,12 @@ async def test_500_reports_are_taken(stocked: World):
         ({"reports": [7], "client_now": 7}, "client_now"),
     ],
 )
-async def test_what_is_no_batch_is_refused_as_a_whole(stocked: World, body: object, member: str):
+async def test_a_body_that_is_not_a_batch_is_refused_entirely(stocked: World, body: object, member: str):
     response = await post(stocked, body)
     assert (response.status_code, [*response.json()["details"]]) == (422, [member])
 
 
-async def test_a_batch_of_more_reports_than_the_limit_is_refused_whole_and_one_of_as_many_is_not(stocked: World):
+async def test_a_batch_over_the_limit_is_refused_entirely_and_one_at_the_limit_is_not(stocked: World):
     reports = [report(number) for number in range(REPORTS_OF_BATCH.most + 1)]
     answer = await post(stocked, {"reports": reports})
     assert (answer.status_code, [*answer.json()["details"]]) == (422, ["reports"])
@@ -199,12 +199,12 @@ async def test_a_batch_of_more_reports_than_the_limit_is_refused_whole_and_one_o
     assert len((await post(stocked, {"reports": reports[1:]})).json()["results"]) == REPORTS_OF_BATCH.most
 
 
-async def test_what_is_no_json_is_refused_as_a_whole(stocked: World):
+async def test_a_body_that_is_not_json_is_refused_entirely(stocked: World):
     response = await stocked.client.post(URL, content='{"reports": [', headers=stocked.member)
     assert (response.status_code, response.json()["error"]) == (400, "Malformed JSON")
 
 
-async def test_a_megabyte_is_taken_and_no_more(stocked: World):
+async def test_a_megabyte_is_accepted_and_no_more(stocked: World):
     body = json.dumps({"reports": [report(1250)], "more": "?"})
     fits = body.replace("?", "x" * (1024 * 1024 - len(body) + 1))
     assert len(fits) == 1024 * 1024
@@ -212,7 +212,7 @@ async def test_a_megabyte_is_taken_and_no_more(stocked: World):
     assert (await stocked.client.post(URL, content=fits + " ", headers=stocked.member)).status_code == 413
 
 
-async def test_a_store_that_failed_refuses_all_of_it(stocked: World):
+async def test_a_failed_store_refuses_the_whole_batch(stocked: World):
     await stocked.playhead.installation.database.close()
     response = await post(stocked, {"reports": [report(1250), report(None)]})
     assert response.status_code == 503

@@ -1,4 +1,4 @@
-"""Libraries, items and episodes through HTTP, on a small library that the member may see and the stranger may not."""
+"""Libraries, items and episodes over HTTP, on a small library that the member may see and the stranger may not."""
 
 import asyncio
 import time
@@ -65,12 +65,12 @@ async def test_a_member_sees_granted_libraries_without_their_folders(stocked: Wo
     assert (await get(stocked, "/libraries", stocked.stranger))["items"] == []
 
 
-async def test_an_admin_sees_folders_and_last_scans_too(stocked: World) -> None:
+async def test_an_admin_also_sees_folders_and_last_scans(stocked: World) -> None:
     (library,) = (await get(stocked, "/libraries", stocked.admin))["items"]
     assert (library["path"], library["last_scan"]) == (None, None)
 
 
-async def test_items_are_listed_with_the_members_of_their_kind(stocked: World) -> None:
+async def test_items_have_the_members_of_their_kind(stocked: World) -> None:
     answer = await get(stocked, "/items", kind="movie")
     assert answer == {"items": [MOVIE_ANSWER], "next_cursor": None}
     answer = await get(stocked, "/items", kind="episode")
@@ -107,21 +107,21 @@ async def test_a_faulty_member_of_the_query_is_named(stocked: World, query: dict
     assert set(answer.json()["details"]) == {member}
 
 
-async def test_bytes_that_are_no_text_find_nothing(stocked: World) -> None:
+async def test_bytes_that_are_not_text_find_nothing(stocked: World) -> None:
     for query, status in (("query=%ff", 200), ("library=%ed%a0%80", 404), ("cursor=%ff", 422)):
         answer = await stocked.client.get(f"/api/v1/items?{query}", headers=stocked.member)
         assert answer.status_code == status, query
         assert answer.json().get("items", []) == []
 
 
-async def test_a_library_that_may_not_be_seen_cannot_be_listed(stocked: World) -> None:
+async def test_a_library_without_a_grant_cannot_be_listed(stocked: World) -> None:
     answer = await stocked.client.get("/api/v1/items?library=Films", headers=stocked.stranger)
     assert answer.status_code == 403
     answer = await stocked.client.get("/api/v1/items?library=None", headers=stocked.stranger)
     assert (answer.status_code, answer.json()["error"]) == (404, "Library not found")
 
 
-async def test_an_item_has_files_and_the_state_of_who_asks(stocked: World) -> None:
+async def test_an_item_has_files_and_the_state_of_the_requesting_user(stocked: World) -> None:
     nothing = {"position_seconds": 0, "duration_seconds": None, "completion_percentage": 0, "watched": False}
     assert await get(stocked, f"/items/{MOVIE}") == MOVIE_ANSWER | {"files": [], "state": nothing}
     report = {"position_seconds": 1250, "duration_seconds": 5400}
@@ -132,7 +132,7 @@ async def test_an_item_has_files_and_the_state_of_who_asks(stocked: World) -> No
     assert (await get(stocked, f"/items/{SHOW}"))["state"] is None
 
 
-async def test_an_item_names_its_files(stocked: World) -> None:
+async def test_an_item_lists_its_files(stocked: World) -> None:
     file_id = "55555555-5555-4555-8555-555555555555"
 
     def add(connection: Connection) -> None:
@@ -162,7 +162,7 @@ async def test_an_item_names_its_files(stocked: World) -> None:
     ]
 
 
-async def test_items_that_are_not_there_or_not_to_be_seen(stocked: World) -> None:
+async def test_missing_and_forbidden_items(stocked: World) -> None:
     for path, status, error in (
         (f"/items/{NOWHERE}", 404, "Media item not found"),
         ("/items/no-id", 404, "Media item not found"),
@@ -235,7 +235,7 @@ async def test_a_library_that_cannot_be_added(stocked: World, tmp_path: Path) ->
     assert (status, set(details)) == (422, {"name", "kind", "path"})
 
 
-async def test_a_scan_that_cannot_begin(stocked: World) -> None:
+async def test_a_scan_that_cannot_start(stocked: World) -> None:
     for library_id, status in ((LIBRARY, 409), (NOWHERE, 404), ("no-id", 404)):
         answer = await stocked.client.post(f"/api/v1/libraries/{library_id}/scan", headers=stocked.admin)
         assert answer.status_code == status

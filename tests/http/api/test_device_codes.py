@@ -1,4 +1,4 @@
-"""Device sign-in over HTTP, as a television or a program for RFC 8628 speaks it."""
+"""Device sign-in over HTTP, as a television or an RFC 8628 client uses it."""
 
 import re
 from typing import Any
@@ -32,7 +32,7 @@ async def decide(world: World, user_code: str, decision: str, username: str = "m
     world.client.cookies.clear()
 
 
-async def test_a_device_gets_codes_and_once_it_is_approved_a_session(world: World):
+async def test_a_device_gets_codes_and_a_session_after_approval(world: World):
     codes = await begin(world, name="Living room", kind="tv")
     assert codes.keys() == {
         "device_code",
@@ -66,7 +66,7 @@ async def test_a_device_gets_codes_and_once_it_is_approved_a_session(world: Worl
     assert (again.status_code, again.json()["error"]) == (400, "expired_token")
 
 
-async def test_the_session_stands_in_the_settings_by_the_devices_name_and_can_be_ended(world: World):
+async def test_the_session_is_listed_in_the_settings_by_device_name_and_can_be_ended(world: World):
     codes = await begin(world, name="Living room")
     await decide(world, codes["user_code"], "approve")
     token = (await poll(world, codes["device_code"])).json()["access_token"]
@@ -78,7 +78,7 @@ async def test_the_session_stands_in_the_settings_by_the_devices_name_and_can_be
     assert (await world.client.get("/api/v1/me", headers=headers)).status_code == 401
 
 
-async def test_a_program_for_oauth_sends_forms(world: World):
+async def test_an_oauth_client_sends_forms(world: World):
     answer = await world.client.post("/api/v1/device", data={"client_id": "tv-app", "scope": "all"})
     assert answer.status_code == 200, answer.text
     codes = answer.json()
@@ -91,7 +91,7 @@ async def test_a_program_for_oauth_sends_forms(world: World):
     assert answer.json()["token_type"] == "Bearer"
 
 
-async def test_a_device_that_says_nothing_goes_by_its_program(world: World):
+async def test_a_device_without_a_name_is_named_by_its_user_agent(world: World):
     answer = await world.client.post("/api/v1/device", headers={"user-agent": "mpv/0.38"})
     assert answer.status_code == 200, answer.text
     await decide(world, answer.json()["user_code"], "approve")
@@ -128,7 +128,7 @@ async def test_faulty_members_are_named(world: World, path: str, body: dict[str,
     assert (answer.status_code, answer.json()["details"]) == (422, faults)
 
 
-async def test_a_password_that_is_changed_withdraws_approvals(world: World):
+async def test_changing_the_password_withdraws_approvals(world: World):
     codes = await begin(world)
     await decide(world, codes["user_code"], "approve")
     body = {"password": "another battery staple"}
@@ -137,7 +137,7 @@ async def test_a_password_that_is_changed_withdraws_approvals(world: World):
     assert (await poll(world, codes["device_code"])).json()["error"] == "access_denied"
 
 
-async def test_a_user_who_is_removed_signs_no_device_in(world: World):
+async def test_a_removed_user_signs_no_device_in(world: World):
     codes = await begin(world)
     await decide(world, codes["user_code"], "approve")
     path = f"/api/v1/users/{world.user_ids['member']}"
@@ -145,7 +145,7 @@ async def test_a_user_who_is_removed_signs_no_device_in(world: World):
     assert (await poll(world, codes["device_code"])).json()["error"] == "access_denied"
 
 
-async def test_an_approval_needs_a_form_of_our_own_and_somebody_who_is_signed_in(world: World):
+async def test_an_approval_requires_our_own_form_and_a_signed_in_user(world: World):
     codes = await begin(world)
     fields = {"user_code": codes["user_code"], "decision": "approve"}
     answer = await submit(world.client, "/activate/decide", **fields)

@@ -1,4 +1,4 @@
-"""Live changes through HTTP: who hears what, and when."""
+"""Live changes over HTTP: who receives what, and when."""
 
 import asyncio
 import time
@@ -35,7 +35,7 @@ async def save(world: World, url: str = URL, **members: object) -> None:
     assert response.status_code == 200
 
 
-async def test_a_save_reaches_the_users_other_devices_with_what_the_contract_shows_and_who_plays(stocked: World):
+async def test_a_save_reaches_the_users_other_devices_with_the_contracts_members_and_the_player(stocked: World):
     async with listen(stocked) as device:
         await save(stocked, session_id="s1", device="living room")
         assert await device.event() == (
@@ -55,7 +55,7 @@ async def test_a_save_reaches_the_users_other_devices_with_what_the_contract_sho
         )
 
 
-async def test_what_is_heard_is_durable_already(stocked: World):
+async def test_an_event_is_sent_only_after_the_change_is_durable(stocked: World):
     async with listen(stocked) as device:
         await save(stocked)
         _, heard = await device.event()
@@ -63,7 +63,7 @@ async def test_what_is_heard_is_durable_already(stocked: World):
         assert read.json() == heard["progress"]
 
 
-async def test_a_completion_is_a_change_of_watched_too_and_only_once(stocked: World):
+async def test_a_completion_is_also_a_change_of_watched_and_only_once(stocked: World):
     async with listen(stocked) as device:
         await save(stocked, position_seconds=5300)
         names = {(await device.event())[0], (await device.event())[0]}
@@ -74,7 +74,7 @@ async def test_a_completion_is_a_change_of_watched_too_and_only_once(stocked: Wo
         assert (await device.event())[1]["items"] == [EPISODE]
 
 
-async def test_a_refused_report_is_no_change(stocked: World):
+async def test_a_refused_report_is_not_a_change(stocked: World):
     async with listen(stocked) as device:
         refused = await stocked.client.post(URL, json=REPORT, headers=stocked.stranger)
         assert refused.status_code == 403
@@ -82,15 +82,15 @@ async def test_a_refused_report_is_no_change(stocked: World):
         assert (await device.event())[1]["progress"]["position_seconds"] == 60
 
 
-async def test_a_report_sent_again_is_told_again(stocked: World):
-    # Who answered the first time may have been killed between the commit and telling of it.
+async def test_a_report_that_is_sent_again_is_announced_again(stocked: World):
+    # The process that answered first may have been killed between the commit and its notification.
     await save(stocked, observed_at="2025-11-08T21:00:00Z")
     async with listen(stocked) as device:
         await save(stocked, observed_at="2025-11-08T21:00:00Z")
         assert (await device.event())[1]["progress"]["position_seconds"] == 1250
 
 
-async def test_nobody_hears_of_others(stocked: World):
+async def test_nobody_receives_the_changes_of_others(stocked: World):
     async with listen(stocked, stocked.admin) as admin, listen(stocked) as device:
         await save(stocked)
         assert (await device.event())[0] == "progress"
@@ -99,7 +99,7 @@ async def test_nobody_hears_of_others(stocked: World):
         assert (await admin.event())[1]["progress"]["position_seconds"] == 7
 
 
-async def test_of_saves_that_come_faster_than_the_rounds_the_last_counts(stocked: World):
+async def test_of_several_saves_within_a_round_the_last_counts(stocked: World):
     async with listen(stocked) as device:
         for position in range(100, 120):
             await save(stocked, position_seconds=position)
@@ -107,14 +107,14 @@ async def test_of_saves_that_come_faster_than_the_rounds_the_last_counts(stocked
         assert heard[-1][1]["progress"]["position_seconds"] == 119
 
 
-async def test_a_stream_that_comes_back_is_told_to_refetch_and_a_new_one_is_not(stocked: World):
+async def test_a_reconnecting_stream_is_told_to_refetch_and_a_new_one_is_not(stocked: World):
     async with listen(stocked, **{"Last-Event-ID": "0"}) as back, listen(stocked) as new:
         assert await back.event() == ("refetch", {})
         await save(stocked)
         assert (await new.event())[0] == "progress"
 
 
-async def test_it_begins_with_an_id_and_a_time_to_come_back(stocked: World):
+async def test_a_stream_starts_with_an_id_and_a_retry_time(stocked: World):
     async with listen(stocked) as device:
         block = await device.block()
         assert block is not None
@@ -123,7 +123,7 @@ async def test_it_begins_with_an_id_and_a_time_to_come_back(stocked: World):
         assert 1000 <= int(fields["retry"]) <= 3000
 
 
-async def test_proxies_are_told_neither_to_keep_nor_to_gather_it(stocked: World):
+async def test_proxies_are_told_neither_to_cache_nor_to_buffer_a_stream(stocked: World):
     async with listen(stocked) as device:
         headers = {name.decode(): value.decode() for name, value in device.head["headers"]}
         assert device.head["status"] == 200
@@ -137,7 +137,7 @@ async def test_proxies_are_told_neither_to_keep_nor_to_gather_it(stocked: World)
     assert (head.status_code, dict(head.headers), head.content) == (200, headers, b"")
 
 
-async def test_it_belongs_to_somebody(stocked: World):
+async def test_a_stream_requires_a_user(stocked: World):
     response = await stocked.client.get("/api/v1/events")
     assert response.status_code == 401
     assert response.headers["content-type"] == "application/problem+json"
@@ -145,7 +145,7 @@ async def test_it_belongs_to_somebody(stocked: World):
     assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
 
 
-async def test_a_stream_ends_within_a_second_or_so_of_the_revocation_of_its_token(stocked: World):
+async def test_a_stream_ends_within_about_a_second_of_the_revocation_of_its_token(stocked: World):
     response = await stocked.client.post("/api/v1/tokens", json={"name": "old phone"}, headers=stocked.member)
     made = response.json()
     phone = {"authorization": f"Bearer {made['token']}"}
@@ -163,7 +163,7 @@ async def test_the_streams_of_a_removed_user_end(stocked: World):
         assert await device.ended()
 
 
-async def test_streams_end_when_the_process_is_about_to_and_new_ones_are_refused(stocked: World):
+async def test_streams_end_on_shutdown_and_new_ones_are_refused(stocked: World):
     async with listen(stocked) as device:
         stocked.playhead.drain()
         assert await device.ended()
@@ -173,14 +173,14 @@ async def test_streams_end_when_the_process_is_about_to_and_new_ones_are_refused
     await save(stocked)
 
 
-async def test_who_has_gone_is_forgotten(stocked: World):
+async def test_a_disconnected_client_is_forgotten(stocked: World):
     events = stocked.playhead.installation.events
     async with listen(stocked), listen(stocked, stocked.admin):
         assert events.open_streams == 2
     assert events.open_streams == 0
 
 
-async def test_it_works_under_a_mount(stocked: World):
+async def test_a_stream_works_under_a_mount(stocked: World):
     outer = Starlette()
     outer.mount("/watch", stocked.playhead)
     async with Listener(outer, stocked.member, "/watch/api/v1/events") as device:
@@ -188,11 +188,11 @@ async def test_it_works_under_a_mount(stocked: World):
         assert (await device.event())[0] == "progress"
 
 
-# Who does not read
+# Clients that do not read
 
 
 class Connected:
-    """A server's connection, as far as a stream is concerned."""
+    """The part of a server's connection that a stream uses."""
 
     def __init__(self) -> None:
         self.dedicated = False
@@ -236,12 +236,12 @@ async def test_a_stream_that_is_not_read_is_closed(stocked: World, *, own_server
     await events.close()
 
 
-# Two processes on one PostgreSQL database, which tell each other
+# Two processes on one PostgreSQL database that notify each other
 
 
 @pytest.fixture
 async def second(stocked: World, settings: Settings) -> AsyncIterator[Playhead]:
-    """A second process, as far as the first can tell, that listens to it already, and that the first has heard of."""
+    """Another process that listens to the first one, and that the first one knows."""
     playhead = Playhead(settings, clock=stocked.clock)
     async with listen(stocked) as near:
         await playhead.open()
@@ -255,7 +255,7 @@ async def second(stocked: World, settings: Settings) -> AsyncIterator[Playhead]:
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])
-async def test_what_one_process_commits_another_ones_streams_hear(stocked: World, second: Playhead):
+async def test_a_commit_in_one_process_reaches_the_streams_of_another(stocked: World, second: Playhead):
     async with (
         Listener(second, stocked.member) as device,
         Listener(second, stocked.admin) as admin,
@@ -270,7 +270,7 @@ async def test_what_one_process_commits_another_ones_streams_hear(stocked: World
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])
-async def test_who_lost_the_connection_that_tells_is_told_to_refetch(
+async def test_a_process_that_lost_the_notifying_connection_is_told_to_refetch(
     stocked: World, second: Playhead, settings: Settings
 ):
     async with Listener(second, stocked.member) as device:
@@ -282,4 +282,4 @@ async def test_who_lost_the_connection_that_tells_is_told_to_refetch(
         assert await device.event() == ("refetch", {})
         await save(stocked)
         name, _ = await device.event()
-        assert name in {"progress", "refetch"}  # it, or that something was missed
+        assert name in {"progress", "refetch"}  # the change, or that something was missed

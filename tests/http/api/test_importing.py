@@ -1,4 +1,4 @@
-"""The import through HTTP: what is answered, and every way in which a body can be wrong."""
+"""The import over HTTP: its answers, and every way in which a body can be wrong."""
 
 import json
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ EPISODE: dict[str, Any] = {
 
 @pytest.fixture
 async def ready(world: World) -> World:
-    """The world with two libraries that are filled by imports."""
+    """The world with two libraries for imports."""
     rows = [
         {"id": "f0000000-0000-4000-8000-000000000000", "name": "Film", "kind": "movies", "created_at": 0},
         {"id": "50000000-0000-4000-8000-000000000000", "name": "Serie", "kind": "shows", "created_at": 0},
@@ -75,7 +75,7 @@ async def test_items_are_imported_and_found_again(ready: World):
     )
 
 
-async def test_progress_outlives_that_an_item_goes_and_comes(ready: World):
+async def test_progress_survives_the_removal_and_return_of_an_item(ready: World):
     await send(ready, ndjson(MOVIE | {"id": OWN}))
     path = f"/api/v1/playback/movie/{OWN}"
     body = {"position_seconds": 1250, "duration_seconds": 5400}
@@ -91,12 +91,12 @@ async def test_an_empty_body_is_answered_with_zeros(ready: World, body: bytes):
     assert (answer.status_code, answer.json()) == (200, {"added": 0, "changed": 0, "unchanged": 0})
 
 
-async def test_blank_lines_and_line_ends_of_windows_make_no_difference(ready: World):
+async def test_blank_lines_and_windows_line_ends_make_no_difference(ready: World):
     body = b"\r\n" + ndjson(MOVIE) + b"\r\n\r\n" + ndjson(MOVIE | {"year": 1950}) + b"\r\n"
     assert (await send(ready, body)).json() == {"added": 2, "changed": 0, "unchanged": 0}
 
 
-async def test_every_faulty_line_is_named_and_nothing_is_imported(ready: World):
+async def test_every_faulty_line_is_reported_and_nothing_is_imported(ready: World):
     body = b"\n".join(
         [
             ndjson(MOVIE),
@@ -157,12 +157,12 @@ async def test_every_faulty_line_is_named_and_nothing_is_imported(ready: World):
         (f'"other": {"[" * 30_000}{"]" * 30_000}', "line 1"),
     ],
 )
-async def test_what_is_no_item_is_named(ready: World, member: str, fault: str):
+async def test_a_line_that_is_not_an_item_is_reported(ready: World, member: str, fault: str):
     body = json.dumps(MOVIE)[:-1] + ", " + member + "}"
     assert list(await details(ready, body.encode())) == [fault]
 
 
-async def test_a_line_that_is_too_long_is_named(ready: World):
+async def test_a_line_that_is_too_long_is_reported(ready: World):
     body = ndjson(MOVIE, MOVIE | {"other": "x" * LINE_MAX_BYTES}, [])
     assert await details(ready, body) == {
         "line 2": [f"must have at most {LINE_MAX_BYTES} bytes"],
@@ -170,7 +170,7 @@ async def test_a_line_that_is_too_long_is_named(ready: World):
     }
 
 
-async def test_a_line_without_end_is_not_kept(ready: World):
+async def test_an_endless_line_is_not_buffered(ready: World):
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(32):
             yield b"x" * 65_536
@@ -180,7 +180,7 @@ async def test_a_line_without_end_is_not_kept(ready: World):
     assert answer.json()["details"] == {"line 1": [f"must have at most {LINE_MAX_BYTES} bytes"]}
 
 
-async def test_of_very_many_faults_the_first_are_named(ready: World):
+async def test_of_very_many_faults_the_first_are_reported(ready: World):
     named = await details(ready, b"x\n" * (FAULTS_MAX + 500))
     assert len(named) == FAULTS_MAX + 1
     assert named["body"] == [f"only the first {FAULTS_MAX} faults are listed"]
@@ -197,7 +197,7 @@ async def test_a_body_over_the_limit_is_too_large(ready: World):
     assert (await ready.client.post(PATH, headers=headers, content=pieces())).status_code == 413
 
 
-async def test_more_lines_than_memory_has_room_for_are_too_large(ready: World):
+async def test_more_lines_than_fit_into_memory_are_too_large(ready: World):
     answer = await send(ready, (ndjson(MOVIE) + b"\n") * (LINES_OF_IMPORT.most + 1))
     assert answer.status_code == 413
 
@@ -214,7 +214,7 @@ async def test_only_admins_import(ready: World):
 
 
 @given(st.binary(max_size=200), st.integers(min_value=1, max_value=50))
-def test_lines_are_the_same_however_a_body_is_cut(body: bytes, size: int):
+def test_lines_are_the_same_however_a_body_is_split(body: bytes, size: int):
     body = ndjson(MOVIE) + b"\n" + body + b"\n"
     whole, cut = Lines(), Lines()
     whole.feed(body)
@@ -224,14 +224,14 @@ def test_lines_are_the_same_however_a_body_is_cut(body: bytes, size: int):
 
 
 @pytest.mark.parametrize("letter", ["x", "千", "\ufdfa", "1 2", "\U0001f9d1"])
-async def test_the_longest_titles_of_any_script_are_taken_on_both_engines(ready: World, letter: str):
+async def test_the_longest_titles_of_any_script_are_accepted_on_both_engines(ready: World, letter: str):
     title = (letter * 500)[:500]
     body = ndjson(MOVIE | {"title": title}, MOVIE | {"title": title[:-1] + "z"})
     assert (await send(ready, body)).json() == {"added": 2, "changed": 0, "unchanged": 0}
     assert (await send(ready, body)).json() == {"added": 0, "changed": 0, "unchanged": 2}
 
 
-async def test_a_title_is_stored_without_characters_that_steer_a_screen(ready: World):
+async def test_a_title_is_stored_without_control_characters(ready: World):
     body = ndjson(MOVIE | {"title": " Evil\x1b]0;owned\x07\n\u202eLight "})
     assert (await send(ready, body)).json()["added"] == 1
     items = (await ready.client.get("/api/v1/items", headers=ready.admin)).json()["items"]

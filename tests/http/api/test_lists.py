@@ -1,4 +1,4 @@
-"""Next up, history, what plays now, and everything that changed, through HTTP."""
+"""Next up, history, now playing, and the list of all changes, over HTTP."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
 @pytest.fixture
 async def library(world: World) -> SampleLibrary:
-    """Three movies, and a show of two seasons."""
+    """Three movies, and a show with two seasons."""
     library = SampleLibrary(world)
     await library.open()
     await library.add_movies("Alien", "Brazil", "Casino")
@@ -36,7 +36,7 @@ async def test_a_show_without_episodes_is_done(library: SampleLibrary):
     assert await library.get(f"shows/{id_of('Empty')}/next-up") == {"kind": "done", "episode": None}
 
 
-async def test_what_was_begun_is_continued_where_it_stands(library: SampleLibrary):
+async def test_a_started_episode_is_continued_at_its_position(library: SampleLibrary):
     await library.watch("Tides 1x01", "Tides 1x02")
     await library.watch("Tides 1x03", to=3000)
     assert await library.next_up("Tides") == ("continue", "Tides 1x03")
@@ -44,7 +44,7 @@ async def test_what_was_begun_is_continued_where_it_stands(library: SampleLibrar
     assert (found["episode"]["position_seconds"], found["episode"]["resume_position_seconds"]) == (3000, 3000)
 
 
-async def test_after_the_episode_that_was_played_last_comes_the_next_one_also_of_the_next_season(
+async def test_the_next_episode_follows_the_one_played_last_across_seasons(
     library: SampleLibrary,
 ):
     for watched, following in (("1x01", "1x02"), ("1x02", "1x03"), ("1x03", "2x01")):
@@ -54,23 +54,23 @@ async def test_after_the_episode_that_was_played_last_comes_the_next_one_also_of
     assert await library.next_up("Tides") == ("done", None)
 
 
-async def test_what_was_skipped_on_purpose_does_not_come_back(library: SampleLibrary):
+async def test_deliberately_skipped_episodes_are_not_offered(library: SampleLibrary):
     await library.watch("Tides 1x01", "Tides 1x03")
     assert await library.next_up("Tides") == ("next", "Tides 2x01")
 
 
-async def test_the_anchor_is_what_was_played_last_and_not_what_is_furthest(library: SampleLibrary):
+async def test_the_anchor_is_the_episode_played_last_and_not_the_furthest(library: SampleLibrary):
     await library.watch("Tides 1x03", "Tides 1x01")
     assert await library.next_up("Tides") == ("next", "Tides 1x02")
 
 
-async def test_what_is_watched_already_is_passed_over_on_the_first_watching(library: SampleLibrary):
+async def test_watched_episodes_are_skipped_on_the_first_viewing(library: SampleLibrary):
     await library.player("Tides 1x02").mark(watched_at="2024-01-01T00:00:00Z")
     await library.watch("Tides 1x01")
     assert await library.next_up("Tides") == ("next", "Tides 1x03")
 
 
-async def test_plays_of_an_unknown_time_are_the_oldest_and_the_highest_of_them_counts(library: SampleLibrary):
+async def test_undated_plays_are_the_oldest_and_the_highest_number_counts(library: SampleLibrary):
     for name in ("Tides 1x02", "Tides 1x01"):
         await library.player(name).mark(watched_at=None)
     assert await library.next_up("Tides") == ("next", "Tides 1x03")
@@ -78,12 +78,12 @@ async def test_plays_of_an_unknown_time_are_the_oldest_and_the_highest_of_them_c
     assert await library.next_up("Tides") == ("rewatch", "Tides 1x02")
 
 
-async def test_a_season_marked_at_one_time_goes_on_behind_its_last_episode(library: SampleLibrary):
+async def test_a_season_marked_at_one_time_continues_after_its_last_episode(library: SampleLibrary):
     await library.ask("PUT", f"playback/show/{id_of('Tides')}/season/1/watched")
     assert await library.next_up("Tides") == ("next", "Tides 2x01")
 
 
-async def test_who_marks_a_show_as_not_watched_goes_on_behind_what_was_played_last(library: SampleLibrary):
+async def test_a_show_marked_as_unwatched_continues_after_the_episode_played_last(library: SampleLibrary):
     await library.watch("Tides 1x01", "Tides 1x02")
     await library.ask("DELETE", f"playback/show/{id_of('Tides')}/watched")
     assert await library.next_up("Tides") == ("next", "Tides 1x03")
@@ -95,13 +95,13 @@ async def test_the_anchor_counts_even_if_its_file_is_gone(library: SampleLibrary
     assert await library.next_up("Tides") == ("next", "Tides 1x03")
 
 
-async def test_what_has_no_file_is_passed_over(library: SampleLibrary):
+async def test_an_episode_without_a_file_is_skipped(library: SampleLibrary):
     await library.watch("Tides 1x01")
     await library.remove("Tides 1x02")
     assert await library.next_up("Tides") == ("next", "Tides 1x03")
 
 
-async def test_what_has_not_aired_comes_on_its_day(library: SampleLibrary):
+async def test_an_episode_appears_on_its_air_date(library: SampleLibrary):
     await library.change("Tides 1x02", air_date="2025-11-09")
     await library.remove("Tides 1x03", "Tides 2x01")
     await library.watch("Tides 1x01")
@@ -112,7 +112,7 @@ async def test_what_has_not_aired_comes_on_its_day(library: SampleLibrary):
     assert await library.cards() == [("Tides 1x02", "next")]
 
 
-async def test_specials_neither_follow_nor_lead_but_one_that_was_begun_is_continued(library: SampleLibrary):
+async def test_specials_are_neither_anchor_nor_next_but_a_started_one_is_continued(library: SampleLibrary):
     await library.add_show("Tides", "0x01", "0x02")
     await library.watch("Tides 1x01", "Tides 0x01")
     assert await library.next_up("Tides") == ("next", "Tides 1x02")
@@ -127,7 +127,7 @@ async def test_a_file_with_several_episodes_is_followed_by_the_one_after_its_las
     assert [play["source"] for play in await library.player("Tides 1x02").plays()] == ["automatic"]
 
 
-async def test_a_show_is_watched_once_more_from_its_anchor_on(library: SampleLibrary):
+async def test_a_rewatch_continues_from_its_anchor(library: SampleLibrary):
     await library.watch("Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
     assert await library.next_up("Tides") == ("done", None)
     library.clock.advance(DAY_MS)
@@ -151,7 +151,7 @@ async def test_episodes_with_dates_instead_of_numbers_are_ordered_by_date(librar
     assert await library.next_up("Daily") == ("next", "Daily 1x02")
 
 
-async def test_the_watching_of_others_decides_nothing(library: SampleLibrary):
+async def test_other_users_plays_make_no_difference(library: SampleLibrary):
     await library.player("Tides 1x02", library.world.admin).report(5400)
     assert await library.next_up("Tides") == ("start", "Tides 1x01")
 
@@ -159,7 +159,7 @@ async def test_the_watching_of_others_decides_nothing(library: SampleLibrary):
 # History
 
 
-async def test_a_play_stands_in_the_history_with_its_item(library: SampleLibrary):
+async def test_a_play_is_in_the_history_with_its_item(library: SampleLibrary):
     await library.watch("Tides 1x01")
     await library.player("Alien").mark()
     alien, tides = (await library.get("history"))["items"]
@@ -174,7 +174,7 @@ async def test_a_play_stands_in_the_history_with_its_item(library: SampleLibrary
     assert play == {name: alien[name] for name in ("id", "watched_at", "source")}
 
 
-async def test_newest_plays_come_first_and_those_of_an_unknown_time_last(library: SampleLibrary):
+async def test_the_newest_plays_come_first_and_undated_ones_last(library: SampleLibrary):
     await library.player("Casino").mark(watched_at=None)
     await library.watch("Alien", "Brazil")
     await library.player("Tides 1x01").mark(watched_at="1970-01-01T00:00:00Z")
@@ -182,7 +182,7 @@ async def test_newest_plays_come_first_and_those_of_an_unknown_time_last(library
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-async def test_page_by_page_every_play_comes_once_in_the_same_order(library: SampleLibrary, limit: int):
+async def test_every_play_is_on_exactly_one_page_in_the_same_order(library: SampleLibrary, limit: int):
     await library.watch("Alien", "Brazil")
     for name in ("Casino", "Tides 1x01"):
         await library.player(name).mark(watched_at="2024-01-01T00:00:00Z")
@@ -193,7 +193,7 @@ async def test_page_by_page_every_play_comes_once_in_the_same_order(library: Sam
     assert await library.pages("history", limit=limit) == whole
 
 
-async def test_what_is_played_while_somebody_pages_moves_nothing(library: SampleLibrary):
+async def test_plays_added_during_paging_move_nothing(library: SampleLibrary):
     await library.watch("Alien", "Brazil", "Casino")
     first = await library.get("history?limit=2")
     await library.watch("Tides 1x01")
@@ -203,14 +203,14 @@ async def test_what_is_played_while_somebody_pages_moves_nothing(library: Sample
     assert second["next_cursor"] is None
 
 
-async def test_what_was_removed_stays_in_the_history_and_says_so(library: SampleLibrary):
+async def test_removed_items_stay_in_the_history_and_are_marked(library: SampleLibrary):
     await library.watch("Alien")
     await library.remove("Alien")
     (play,) = (await library.get("history"))["items"]
     assert (play["item"]["title"], play["item"]["available"]) == ("Alien", False)
 
 
-async def test_the_history_leaves_out_what_is_not_granted_and_not_ones_own(library: SampleLibrary):
+async def test_the_history_excludes_other_users_and_libraries_without_a_grant(library: SampleLibrary):
     await library.watch("Alien")
     other = SampleLibrary(library.world, "Other")
     await other.open()
@@ -223,10 +223,10 @@ async def test_the_history_leaves_out_what_is_not_granted_and_not_ones_own(libra
     assert (await library.get("history", headers=library.world.admin))["items"] == []
 
 
-# What plays now
+# Now playing
 
 
-async def test_what_reports_is_playing_until_it_stops(library: SampleLibrary):
+async def test_an_item_is_playing_from_a_report_until_it_stops(library: SampleLibrary):
     player = library.player("Tides 1x01")
     await player.report(1000, session_id="s1", device="Television", event="progress")
     (playing,) = (await library.get("now-playing"))["items"]
@@ -238,7 +238,7 @@ async def test_what_reports_is_playing_until_it_stops(library: SampleLibrary):
     assert (await library.get("now-playing"))["items"] == []
 
 
-async def test_what_is_silent_for_two_minutes_does_not_play_any_more(library: SampleLibrary):
+async def test_an_item_without_reports_for_two_minutes_is_not_playing(library: SampleLibrary):
     await library.player("Alien").report(1000)
     library.clock.advance(2 * MINUTE_MS)
     assert len((await library.get("now-playing"))["items"]) == 1
@@ -246,12 +246,12 @@ async def test_what_is_silent_for_two_minutes_does_not_play_any_more(library: Sa
     assert (await library.get("now-playing"))["items"] == []
 
 
-async def test_what_was_played_offline_does_not_play_now(library: SampleLibrary):
+async def test_a_viewing_reported_later_from_offline_is_not_playing_now(library: SampleLibrary):
     await library.player("Alien").report(1000, observed_at="2025-11-08T21:00:00Z")
     assert (await library.get("now-playing"))["items"] == []
 
 
-async def test_who_goes_back_to_a_point_does_not_play_yet(library: SampleLibrary):
+async def test_restoring_a_kept_point_is_not_playing(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.watch("Alien", to=0)
     library.clock.advance(HOUR_MS)
@@ -259,7 +259,7 @@ async def test_who_goes_back_to_a_point_does_not_play_yet(library: SampleLibrary
     assert (await library.get("now-playing"))["items"] == []
 
 
-async def test_the_newest_report_stands_first(library: SampleLibrary):
+async def test_the_newest_report_comes_first(library: SampleLibrary):
     for name in ("Alien", "Casino", "Brazil"):
         await library.player(name).report(1000)
         library.clock.advance(1000)
@@ -267,7 +267,7 @@ async def test_the_newest_report_stands_first(library: SampleLibrary):
     assert titles == ["Brazil", "Casino", "Alien"]
 
 
-async def test_an_admin_may_see_what_everybody_plays_and_who(library: SampleLibrary):
+async def test_an_admin_may_see_what_everybody_is_playing(library: SampleLibrary):
     admin = library.world.admin
     await library.player("Alien").report(1000)
     await library.player("Alien", admin).report(2000)
@@ -278,7 +278,7 @@ async def test_an_admin_may_see_what_everybody_plays_and_who(library: SampleLibr
     assert (await library.get("now-playing?all=false", headers=admin))["items"] == mine
 
 
-async def test_a_member_sees_what_is_their_own_and_granted(library: SampleLibrary):
+async def test_a_member_sees_only_their_own_in_granted_libraries(library: SampleLibrary):
     await library.player("Alien").report(1000)
     refused = await library.ask("GET", "now-playing?all=true")
     assert (refused.status_code, refused.json()["error"]) == (403, "Access denied")
@@ -288,7 +288,7 @@ async def test_a_member_sees_what_is_their_own_and_granted(library: SampleLibrar
     assert len((await library.get("now-playing?all=true", headers=library.world.admin))["items"]) == 1
 
 
-# Everything, for who synchronises
+# All changes, for clients that synchronise
 
 
 async def changed(library: SampleLibrary, query: str = "", *, limit: int = 500) -> list[tuple[str, int]]:
@@ -299,7 +299,7 @@ async def changed(library: SampleLibrary, query: str = "", *, limit: int = 500) 
     ]
 
 
-async def test_an_entry_has_what_a_client_needs_to_show_and_to_go_on(library: SampleLibrary):
+async def test_an_entry_has_what_a_client_needs_to_show_and_resume_it(library: SampleLibrary):
     await library.player("Alien").report(1250, observed_at="2025-11-08T20:00:00Z")
     assert (await library.get("playback"))["items"] == [
         {
@@ -317,13 +317,13 @@ async def test_an_entry_has_what_a_client_needs_to_show_and_to_go_on(library: Sa
     ]
 
 
-async def test_everything_stands_in_the_order_of_the_changes(library: SampleLibrary):
+async def test_entries_are_in_the_order_of_their_changes(library: SampleLibrary):
     await library.watch("Casino", "Alien", "Tides 1x01", "Casino", to=3000)
     await library.player("Brazil").mark(watched_at=None)
     assert await changed(library) == [("Alien", 1), ("Tides 1x01", 1), ("Casino", 2), ("Brazil", 1)]
 
 
-async def test_what_was_changed_since_a_time_includes_that_time(library: SampleLibrary):
+async def test_changed_since_includes_the_given_time(library: SampleLibrary):
     await library.watch("Casino", "Alien", "Brazil", to=3000)
     assert await changed(library, "&changed_since=2025-11-08T22:01:00Z") == [("Alien", 1), ("Brazil", 1)]
     assert await changed(library, "&changed_since=2025-11-08T23:01:00.001%2B01:00") == [("Brazil", 1)]
@@ -331,7 +331,7 @@ async def test_what_was_changed_since_a_time_includes_that_time(library: SampleL
     assert await changed(library, "&changed_since=2025-11-09T00:00:00Z") == []
 
 
-async def test_what_a_late_report_changed_is_told_by_when_the_server_learned_of_it(library: SampleLibrary):
+async def test_the_change_of_a_late_report_counts_from_its_arrival(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     since = "&changed_since=2025-11-08T22:01:00Z"
     await library.watch("Alien", to=100, observed_at="2025-11-08T20:00:00Z")
@@ -340,7 +340,7 @@ async def test_what_a_late_report_changed_is_told_by_when_the_server_learned_of_
     assert await changed(library, since) == [("Alien", 2)]
 
 
-async def test_only_what_is_watched_or_only_what_is_not(library: SampleLibrary):
+async def test_the_list_can_be_filtered_by_watched(library: SampleLibrary):
     await library.watch("Alien", "Tides 1x01")
     await library.watch("Brazil", to=3000)
     assert await changed(library, "&watched=true") == [("Alien", 1), ("Tides 1x01", 1)]
@@ -348,15 +348,15 @@ async def test_only_what_is_watched_or_only_what_is_not(library: SampleLibrary):
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4])
-async def test_page_by_page_everything_comes_once(library: SampleLibrary, limit: int):
-    for name in ("Alien", "Brazil", "Casino", "Tides 1x01"):  # all of one moment
+async def test_every_entry_is_on_exactly_one_page(library: SampleLibrary, limit: int):
+    for name in ("Alien", "Brazil", "Casino", "Tides 1x01"):  # all at the same instant
         await library.player(name).report(3000)
     whole = await changed(library)
     assert len(whole) == 4
     assert await changed(library, limit=limit) == whole
 
 
-async def test_what_is_changed_while_a_client_pages_comes_again_at_the_end(library: SampleLibrary):
+async def test_an_entry_that_changes_during_paging_is_repeated_at_the_end(library: SampleLibrary):
     await library.watch("Alien", "Brazil", "Casino", to=3000)
     first = await library.get("playback?limit=2")
     await library.watch("Alien", to=3100)
@@ -364,19 +364,19 @@ async def test_what_is_changed_while_a_client_pages_comes_again_at_the_end(libra
     assert [each["id"] for each in second["items"]] == [id_of("Casino"), id_of("Alien")]
 
 
-async def test_what_was_forgotten_is_not_there_any_more(library: SampleLibrary):
+async def test_forgotten_items_disappear(library: SampleLibrary):
     await library.watch("Alien", "Brazil", to=3000)
     await library.player("Alien").forget()
     assert await changed(library) == [("Brazil", 1)]
 
 
-async def test_what_lost_its_file_stays(library: SampleLibrary):
+async def test_items_that_lost_their_file_stay(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.remove("Alien")
     assert await changed(library) == [("Alien", 1)]
 
 
-async def test_it_is_ones_own_and_granted(library: SampleLibrary):
+async def test_the_list_contains_only_ones_own_items_in_granted_libraries(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     assert (await library.get("playback", headers=library.world.admin))["items"] == []
     await library.revoke()
@@ -385,7 +385,7 @@ async def test_it_is_ones_own_and_granted(library: SampleLibrary):
     assert await changed(library) == [("Alien", 1)]
 
 
-# What is asked for wrongly
+# Faulty queries
 
 NO_CURSOR = [
     "nonsense",
@@ -409,7 +409,7 @@ NO_CURSOR = [
         ("now-playing?all=true&all=false", "all"),
     ],
 )
-async def test_what_is_asked_for_wrongly_is_told_by_its_member(library: SampleLibrary, path: str, member: str):
+async def test_a_faulty_query_is_refused_by_member(library: SampleLibrary, path: str, member: str):
     response = await library.ask("GET", path)
     answer: dict[str, Any] = response.json()
     assert (response.status_code, answer["error"], [*answer["details"]]) == (422, "Invalid data", [member])

@@ -1,4 +1,4 @@
-"""Watch state through HTTP: the whole state, marks, plays, kept points, forgetting; of items, shows and seasons."""
+"""Watch state over HTTP: the whole state, marks, plays, kept points, forgetting; for items, shows and seasons."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def episode_id(season: int, number: int) -> str:
 
 
 async def add_episodes(world: World) -> None:
-    """The show, which has S01E01, gets S01E02, S01E03, S02E01, a special, and S02E02 that is aired tomorrow."""
+    """Add S01E02, S01E03, S02E01, a special, and S02E02, which airs tomorrow, to the show, which has S01E01."""
 
     def add(connection: Connection) -> None:
         for season, number, air_date in ((1, 2, None), (1, 3, "2025-11-08"), (2, 1, None), (0, 1, None)):
@@ -58,7 +58,7 @@ def show(world: World) -> Player:
 # The whole state
 
 
-async def test_the_state_of_what_was_never_touched_is_all_there_with_version_0(stocked: World):
+async def test_the_state_of_an_untouched_item_is_complete_with_version_0(stocked: World):
     assert await Player(stocked).state() == {
         "position_seconds": 0,
         "duration_seconds": None,
@@ -75,7 +75,7 @@ async def test_the_state_of_what_was_never_touched_is_all_there_with_version_0(s
     }
 
 
-async def test_the_state_tells_who_plays_and_where_to_go_on(stocked: World):
+async def test_the_state_says_who_is_playing_and_where_to_resume(stocked: World):
     player = Player(stocked)
     await player.report(1000, session_id="s1", device="Phone", event="start")
     await player.report(3000, session_id="s1", device="Phone")
@@ -95,7 +95,7 @@ async def test_the_state_tells_who_plays_and_where_to_go_on(stocked: World):
     }
 
 
-async def test_a_finished_film_is_resumed_at_its_beginning(stocked: World):
+async def test_a_finished_film_resumes_at_its_beginning(stocked: World):
     player = Player(stocked)
     await player.report(5300)
     state = await player.state()
@@ -103,7 +103,7 @@ async def test_a_finished_film_is_resumed_at_its_beginning(stocked: World):
     assert (state["play_count"], state["last_played_at"]) == (1, "2025-11-08T22:00:00Z")
 
 
-async def test_what_was_hidden_is_hidden_until_the_next_activity(stocked: World):
+async def test_a_hidden_item_is_hidden_until_the_next_activity(stocked: World):
     player = Player(stocked)
     await player.report(3000)
     await hide(stocked, MOVIE)
@@ -131,7 +131,7 @@ async def hide(world: World, item_id: str) -> None:
 # Watched and not watched
 
 
-async def test_what_was_never_played_can_be_marked(stocked: World):
+async def test_an_item_that_was_never_played_can_be_marked(stocked: World):
     state = await Player(stocked).mark()
     assert (state["watched"], state["play_count"]) == (True, 1)
     assert state["last_played_at"] == "2025-11-08T22:00:00Z"
@@ -156,13 +156,13 @@ async def test_a_mark_needs_no_body(stocked: World):
     assert response.json()["last_played_at"] == "2025-11-08T22:00:00Z"
 
 
-async def test_a_mark_may_say_when(stocked: World):
+async def test_a_mark_may_have_a_time(stocked: World):
     await Player(stocked).mark(watched_at="2024-03-01T22:10:00+01:00")
     (play,) = await Player(stocked).plays()
     assert (play["watched_at"], play["source"]) == ("2024-03-01T21:10:00Z", "marked")
 
 
-async def test_a_mark_may_say_that_nobody_knows_when(stocked: World):
+async def test_a_mark_may_have_an_unknown_time(stocked: World):
     state = await Player(stocked).mark(watched_at=None)
     assert (state["watched"], state["play_count"], state["last_played_at"]) == (True, 1, None)
     assert [play["watched_at"] for play in await Player(stocked).plays()] == [None]
@@ -176,12 +176,12 @@ async def test_a_mark_may_say_that_nobody_knows_when(stocked: World):
         ("0001-01-01T00:00:00+14:00", "1970-01-01T00:00:00Z"),
     ],
 )
-async def test_nobody_watched_in_the_future_or_before_1970(stocked: World, given: str, kept: str):
+async def test_a_mark_is_neither_in_the_future_nor_before_1970(stocked: World, given: str, kept: str):
     await Player(stocked).mark(watched_at=given)
     assert [play["watched_at"] for play in await Player(stocked).plays()] == [kept]
 
 
-async def test_marking_twice_is_as_once_unless_a_new_play_is_asked_for(stocked: World):
+async def test_marking_twice_counts_once_unless_a_new_play_is_requested(stocked: World):
     player = Player(stocked)
     first = await player.mark()
     stocked.clock.advance(DAY_MS)
@@ -190,7 +190,7 @@ async def test_marking_twice_is_as_once_unless_a_new_play_is_asked_for(stocked: 
     assert (again["play_count"], again["last_played_at"]) == (2, "2025-11-09T22:00:00Z")
 
 
-async def test_a_mark_starts_the_item_at_the_beginning_and_keeps_the_point(stocked: World):
+async def test_a_mark_resets_the_position_and_keeps_the_point(stocked: World):
     player = Player(stocked)
     await player.report(3000, device="Phone")
     state = await player.mark()
@@ -215,7 +215,7 @@ async def test_a_faulty_mark_is_refused_by_its_member(stocked: World, body: dict
     assert (await Player(stocked).state())["version"] == 0
 
 
-async def test_unwatched_takes_mark_and_position_away_and_leaves_the_plays(stocked: World):
+async def test_unwatched_removes_mark_and_position_and_keeps_the_plays(stocked: World):
     player = Player(stocked)
     await player.report(5000)
     state = await player.unwatch()
@@ -223,7 +223,7 @@ async def test_unwatched_takes_mark_and_position_away_and_leaves_the_plays(stock
     assert await player.state() == state
 
 
-async def test_unwatched_is_harmless_where_nothing_is_saved(stocked: World):
+async def test_unwatched_is_harmless_without_saved_state(stocked: World):
     assert (await Player(stocked).unwatch())["version"] == 0
 
 
@@ -264,7 +264,7 @@ async def test_a_removed_play_is_gone_and_the_item_stays_watched(stocked: World)
     assert (again.status_code, again.json()["error"]) == (404, "Play not found")
 
 
-async def test_nobody_removes_the_play_of_somebody_else(stocked: World):
+async def test_nobody_removes_another_users_play(stocked: World):
     player, admin = Player(stocked), Player(stocked, headers=stocked.admin)
     await player.report(5000)
     (play,) = await player.plays()
@@ -275,7 +275,7 @@ async def test_nobody_removes_the_play_of_somebody_else(stocked: World):
 # Kept points
 
 
-async def test_who_fell_asleep_goes_back_to_the_evening(stocked: World):
+async def test_a_viewer_who_fell_asleep_can_restore_the_position(stocked: World):
     player = Player(stocked)
     await player.report(1800, device="Television")
     stocked.clock.advance(HOUR_MS)
@@ -288,7 +288,7 @@ async def test_who_fell_asleep_goes_back_to_the_evening(stocked: World):
     assert [point["position_seconds"] for point in await player.positions()] == [1800]
 
 
-async def test_the_point_that_is_left_is_kept_too_and_the_newest_stands_first(stocked: World):
+async def test_the_replaced_point_is_kept_too_and_the_newest_comes_first(stocked: World):
     player = Player(stocked)
     for position in (3000, 1000):
         await player.report(position)
@@ -298,7 +298,7 @@ async def test_the_point_that_is_left_is_kept_too_and_the_newest_stands_first(st
 
 
 @pytest.mark.parametrize("position_id", [NOWHERE, "nonsense"])
-async def test_there_is_no_way_to_a_point_that_was_not_kept(stocked: World, position_id: str):
+async def test_a_point_that_was_not_kept_cannot_be_restored(stocked: World, position_id: str):
     player = Player(stocked)
     await player.report(3000)
     response = await player.ask("POST", f"/positions/{position_id}/restore")
@@ -309,7 +309,7 @@ async def test_there_is_no_way_to_a_point_that_was_not_kept(stocked: World, posi
 # Forgetting
 
 
-async def test_forgetting_leaves_nothing_of_the_item_and_of_nobody_else(stocked: World):
+async def test_forgetting_removes_everything_about_the_item_for_this_user_only(stocked: World):
     player, admin = Player(stocked), Player(stocked, headers=stocked.admin)
     for each in (player, admin):
         await each.report(3000)
@@ -323,12 +323,12 @@ async def test_forgetting_leaves_nothing_of_the_item_and_of_nobody_else(stocked:
     assert await admin.state() == kept
 
 
-async def test_forgetting_twice_is_as_once(stocked: World):
+async def test_forgetting_twice_counts_once(stocked: World):
     for _ in range(2):
         assert (await Player(stocked).ask("DELETE")).status_code == 204
 
 
-async def test_what_was_forgotten_can_be_begun_anew(stocked: World):
+async def test_a_forgotten_item_can_be_started_again(stocked: World):
     player = Player(stocked)
     await player.report(5000)
     await player.forget()
@@ -340,7 +340,7 @@ async def test_what_was_forgotten_can_be_begun_anew(stocked: World):
 # Shows and seasons
 
 
-async def test_marking_a_show_marks_what_has_aired_and_is_not_watched(stocked: World):
+async def test_marking_a_show_marks_aired_unwatched_episodes(stocked: World):
     await add_episodes(stocked)
     await episode(stocked).mark()
     assert await show(stocked).mark() == {"changed": 4}
@@ -359,7 +359,7 @@ async def test_marking_a_season_leaves_the_others(stocked: World):
     assert await show(stocked).get("PUT", "/season/0/watched") == {"changed": 1}
 
 
-async def test_a_show_watched_once_more_gets_a_play_of_each_episode(stocked: World):
+async def test_marking_a_show_again_adds_a_play_to_each_episode(stocked: World):
     await add_episodes(stocked)
     await show(stocked).mark()
     stocked.clock.advance(HOUR_MS)
@@ -367,7 +367,7 @@ async def test_a_show_watched_once_more_gets_a_play_of_each_episode(stocked: Wor
     assert (await episode(stocked).state())["play_count"] == 2
 
 
-async def test_unwatching_a_show_takes_marks_and_positions_away(stocked: World):
+async def test_unwatching_a_show_removes_marks_and_positions(stocked: World):
     await add_episodes(stocked)
     await episode(stocked).mark()
     await episode(stocked, episode_id(1, 2)).report(3000)
@@ -387,13 +387,13 @@ async def test_unwatching_a_season_leaves_the_others(stocked: World):
 
 
 @pytest.mark.parametrize("season", ["7", "one", "-1", "1.0", "9999999", "²"])
-async def test_a_season_that_there_is_not_is_not_found(stocked: World, season: str):
+async def test_a_missing_season_is_not_found(stocked: World, season: str):
     for method in ("PUT", "DELETE"):
         response = await show(stocked).ask(method, f"/season/{season}/watched")
         assert (response.status_code, response.json()["error"]) == (404, "Season not found")
 
 
-# Who may, and what there is
+# Access and missing items
 
 
 ITEM_ROUTES = (
@@ -424,7 +424,7 @@ async def test_the_errors_are_those_of_the_frozen_routes(stocked: World, method:
 
 
 @pytest.mark.parametrize("path", ["/watched", "/season/1/watched"])
-async def test_a_show_is_marked_by_who_may_see_it(stocked: World, path: str):
+async def test_a_show_is_marked_only_by_users_who_may_see_it(stocked: World, path: str):
     for method in ("PUT", "DELETE"):
         for item_id, headers, status, error in (
             (NOWHERE, stocked.member, 404, "Show not found"),
@@ -435,7 +435,7 @@ async def test_a_show_is_marked_by_who_may_see_it(stocked: World, path: str):
             assert (response.status_code, response.json()["error"]) == (status, error)
 
 
-async def test_what_lost_its_files_can_still_be_read_and_marked(stocked: World):
+async def test_an_item_that_lost_its_files_can_still_be_read_and_marked(stocked: World):
     player = Player(stocked)
     for position in (3000, 600):
         await player.report(position)

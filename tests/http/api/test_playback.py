@@ -1,4 +1,4 @@
-"""The frozen contract, through HTTP: what is answered, and every row of its table of errors."""
+"""The frozen contract over HTTP: its answers, and every row of its table of errors."""
 
 import json
 from typing import Any
@@ -51,12 +51,12 @@ def assert_problem(response: httpx.Response, status: int, error: str) -> dict[st
     return problem
 
 
-async def test_nothing_saved_yet_is_answered_exactly_so(stocked: World):
+async def test_the_answer_without_saved_progress_is_exact(stocked: World):
     assert await read(stocked) == NOTHING_SAVED
     assert await read(stocked, episode()) == NOTHING_SAVED
 
 
-async def test_what_was_saved_is_answered_and_read_again(stocked: World):
+async def test_saved_progress_is_returned_and_read_again(stocked: World):
     expected = {
         "position_seconds": 1250,
         "duration_seconds": 5400,
@@ -68,7 +68,7 @@ async def test_what_was_saved_is_answered_and_read_again(stocked: World):
     assert await read(stocked) == expected
 
 
-async def test_the_answer_is_the_contracts_to_the_byte(stocked: World):
+async def test_the_answer_matches_the_contract_byte_for_byte(stocked: World):
     response = await post(stocked, '{"position_seconds": 1250, "duration_seconds": 5400}')
     assert response.content == (
         b'{"position_seconds":1250,"duration_seconds":5400,"completion_percentage":23.15,"watched":false,'
@@ -95,7 +95,7 @@ async def test_fractions_are_kept_to_the_millisecond(stocked: World):
     assert (answer["position_seconds"], answer["duration_seconds"]) == (12.346, 5400.5)
 
 
-async def test_whole_numbers_are_given_back_as_integers(stocked: World):
+async def test_whole_numbers_are_returned_as_integers(stocked: World):
     response = await post(stocked, '{"position_seconds": 12.0, "duration_seconds": 5400.000}')
     assert b'"position_seconds":12,' in response.content
     assert b'"duration_seconds":5400,' in response.content
@@ -107,12 +107,12 @@ async def test_users_see_only_their_own_progress(stocked: World):
     assert response.json() == NOTHING_SAVED
 
 
-async def test_who_it_is_comes_from_the_credential_never_from_the_request(stocked: World):
+async def test_the_user_comes_from_the_credential_never_from_the_request(stocked: World):
     await save(stocked, 1250, user_id=stocked.user_ids["admin"], user="admin")
     assert (await stocked.client.get(movie(), headers=stocked.admin)).json() == NOTHING_SAVED
 
 
-async def test_optional_and_unknown_members_are_taken(stocked: World):
+async def test_optional_and_unknown_members_are_accepted(stocked: World):
     answer = await save(
         stocked,
         1250,
@@ -127,7 +127,7 @@ async def test_optional_and_unknown_members_are_taken(stocked: World):
     assert answer["last_watched_at"] == "2025-11-08T21:59:00Z"
 
 
-async def test_a_beacon_of_plain_text_is_taken(stocked: World):
+async def test_a_plain_text_beacon_is_accepted(stocked: World):
     response = await post(stocked, '{"position_seconds": 7, "duration_seconds": 60}', "text/plain;charset=UTF-8")
     assert response.status_code == 200
     assert (await read(stocked))["position_seconds"] == 7
@@ -138,7 +138,7 @@ async def test_an_id_in_capitals_is_the_same_id(stocked: World):
     assert (await read(stocked))["position_seconds"] == 1250
 
 
-async def test_progress_outlives_a_restart(stocked: World):
+async def test_progress_survives_a_restart(stocked: World):
     saved = await save(stocked, 1250)
     await stocked.playhead.close()
     assert await read(stocked) == saved
@@ -219,7 +219,7 @@ async def test_401_without_a_credential(stocked: World):
 
 
 @pytest.mark.parametrize("value", ["Bearer " + "0" * 64, "Bearer nonsense", "Bearer", "Basic YTpi", "Bearer é"])
-async def test_401_with_a_credential_that_is_none(stocked: World, value: str):
+async def test_401_with_an_invalid_credential(stocked: World, value: str):
     response = await stocked.client.get(movie(), headers={"authorization": value.encode()})
     assert_problem(response, 401, "Not authenticated")
 
@@ -230,7 +230,7 @@ async def test_401_with_a_revoked_token(stocked: World):
     assert_problem(await stocked.client.get(movie(), headers=stocked.member), 401, "Not authenticated")
 
 
-async def test_403_in_a_library_that_the_user_may_not_see(stocked: World):
+async def test_403_for_a_library_without_a_grant(stocked: World):
     report = {"position_seconds": 1, "duration_seconds": 2}
     for url in (movie(), episode(), movie(SHOW)):
         assert_problem(await stocked.client.get(url, headers=stocked.stranger), 403, "Access denied")
@@ -239,14 +239,14 @@ async def test_403_in_a_library_that_the_user_may_not_see(stocked: World):
 
 
 @pytest.mark.parametrize("item_id", [NOWHERE, "12", "x" * 36, "%00", "é"])
-async def test_404_where_there_is_no_such_item(stocked: World, item_id: str):
+async def test_404_for_a_missing_item(stocked: World, item_id: str):
     report = {"position_seconds": 1, "duration_seconds": 2}
     for url, error in ((movie(item_id), "Media item not found"), (episode(item_id), "Episode not found")):
         assert_problem(await stocked.client.get(url, headers=stocked.member), 404, error)
         assert_problem(await stocked.client.post(url, json=report, headers=stocked.member), 404, error)
 
 
-async def test_404_where_the_item_is_of_another_kind(stocked: World):
+async def test_404_for_an_item_of_another_kind(stocked: World):
     for url, error in (
         (movie(SHOW), "Media item is not a movie"),
         (movie(EPISODE), "Media item is not a movie"),
@@ -257,11 +257,11 @@ async def test_404_where_the_item_is_of_another_kind(stocked: World):
 
 
 @pytest.mark.parametrize("body", ["", "{", "nope", "[" * 60_000, b"\xff\xfe\x00"])
-async def test_400_where_the_body_is_no_json(stocked: World, body: str | bytes):
+async def test_400_for_a_body_that_is_not_json(stocked: World, body: str | bytes):
     assert_problem(await post(stocked, body), 400, "Malformed JSON")
 
 
-async def test_413_where_the_body_is_over_64_kib(stocked: World):
+async def test_413_for_a_body_over_64_kib(stocked: World):
     right = '{"position_seconds": 1, "duration_seconds": 60, "more": "%s"}'
     fits = right % ("x" * (65_536 - len(right) + 2))
     assert len(fits) == 65_536
@@ -336,13 +336,13 @@ async def test_503_when_the_store_has_failed(stocked: World):
     assert (await stocked.client.get("/livez")).status_code == 200
 
 
-async def test_another_method_is_refused_with_those_that_there_are(stocked: World):
+async def test_another_method_is_refused_with_the_allowed_ones(stocked: World):
     response = await stocked.client.put(movie(), json={}, headers=stocked.member)
     assert_problem(response, 405, "Method not allowed")
     assert response.headers["allow"] == "DELETE, GET, HEAD, POST"
 
 
-async def test_noop_answers_and_checks_like_a_save(stocked: World):
+async def test_noop_answers_and_validates_like_a_save(stocked: World):
     report = {"position_seconds": 1250, "duration_seconds": 5400}
     response = await stocked.client.post("/api/v1/noop", json=report, headers=stocked.member)
     assert response.json()["completion_percentage"] == 23.15

@@ -1,4 +1,4 @@
-"""Films as bytes, through HTTP: ranges, conditions, names, access, and files that must not be served."""
+"""Films as bytes over HTTP: ranges, conditions, names, access, and files that must not be served."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ class Cinema:
         codec: str = "h264",
         part: int | None = None,
     ) -> None:
-        """Put a file into the catalogue; whether it is on disk, the test decides."""
+        """Add a file to the catalogue; the test decides whether it exists on disk."""
 
         def store(connection: Connection) -> None:
             file = {
@@ -103,7 +103,7 @@ def problem_of(answer: httpx.Response) -> tuple[int, str]:
 # The whole file
 
 
-async def test_a_movie_is_sent_whole_and_says_what_it_is(cinema: Cinema):
+async def test_a_movie_is_sent_completely_with_its_headers(cinema: Cinema):
     answer = await cinema.get()
     assert answer.status_code == 200
     assert answer.content == FILM
@@ -127,14 +127,14 @@ async def test_a_file_is_sent_by_its_own_id(cinema: Cinema):
     assert answer.content == FILM[::-1]
 
 
-async def test_a_file_larger_than_one_chunk_arrives_whole(cinema: Cinema):
+async def test_a_file_larger_than_one_chunk_arrives_complete(cinema: Cinema):
     content = os.urandom(700_001)
     cinema.lay("Harbour Lights (2019).mp4", content)
     assert (await cinema.get()).content == content
     assert (await cinema.get(range="bytes=300000-")).content == content[300_000:]
 
 
-async def test_head_tells_of_the_whole_file_and_ignores_a_range(cinema: Cinema):
+async def test_head_describes_the_whole_file_and_ignores_a_range(cinema: Cinema):
     whole = await cinema.get()
     answer = await cinema.get(method="HEAD", range="bytes=0-9")
     assert answer.status_code == 200
@@ -152,7 +152,7 @@ async def test_an_empty_file_is_an_empty_answer(cinema: Cinema):
 # Ranges: RFC 9110, section 14
 
 
-async def test_one_range_is_206_with_its_place_in_the_file(cinema: Cinema):
+async def test_one_range_is_206_with_content_range(cinema: Cinema):
     for asked, first, last in (
         ("bytes=0-0", 0, 0),
         ("bytes=10-19", 10, 19),
@@ -172,14 +172,14 @@ async def test_one_range_is_206_with_its_place_in_the_file(cinema: Cinema):
         assert answer.content == FILM[first : last + 1], asked
 
 
-async def test_a_range_behind_the_end_is_416_with_the_length_that_there_is(cinema: Cinema):
+async def test_a_range_beyond_the_end_is_416_with_the_length(cinema: Cinema):
     for asked in ("bytes=1000-", "bytes=1000-2000", "bytes=9999999999999999999-", "bytes=-0"):
         answer = await cinema.get(range=asked)
         assert problem_of(answer) == (416, "Range not satisfiable"), asked
         assert answer.headers["content-range"] == f"bytes */{SIZE}", asked
 
 
-async def test_what_is_no_single_range_of_bytes_is_ignored(cinema: Cinema):
+async def test_anything_but_a_single_byte_range_is_ignored(cinema: Cinema):
     for asked in (
         "bytes=20-10",
         "bytes=-",
@@ -199,7 +199,7 @@ async def test_what_is_no_single_range_of_bytes_is_ignored(cinema: Cinema):
         assert (answer.status_code, answer.content) == (200, FILM), asked
 
 
-async def test_ranges_of_a_film_put_together_are_the_film(cinema: Cinema):
+async def test_consecutive_ranges_make_up_the_film(cinema: Cinema):
     parts = [(await cinema.get(range=f"bytes={first}-{first + 149}")).content for first in range(0, SIZE, 150)]
     assert b"".join(parts) == FILM
 
@@ -207,7 +207,7 @@ async def test_ranges_of_a_film_put_together_are_the_film(cinema: Cinema):
 # Conditions: RFC 9110, section 13
 
 
-async def test_who_has_this_very_file_is_told_so_without_it(cinema: Cinema):
+async def test_a_client_that_has_the_file_gets_a_304(cinema: Cinema):
     tag = (await cinema.get()).headers["etag"]
     for asked in (tag, f"W/{tag}", f'"other", {tag}', "*"):
         answer = await cinema.get(if_none_match=asked)
@@ -219,7 +219,7 @@ async def test_who_has_this_very_file_is_told_so_without_it(cinema: Cinema):
     assert (await cinema.get(if_none_match='"other"')).status_code == 200
 
 
-async def test_a_date_decides_only_where_there_is_no_tag(cinema: Cinema):
+async def test_a_date_counts_only_without_an_etag(cinema: Cinema):
     then, before = formatdate(MODIFIED_AT, usegmt=True), formatdate(MODIFIED_AT - 1, usegmt=True)
     assert (await cinema.get(if_modified_since=then)).status_code == 304
     assert (await cinema.get(if_modified_since=before)).status_code == 200
@@ -227,7 +227,7 @@ async def test_a_date_decides_only_where_there_is_no_tag(cinema: Cinema):
     assert (await cinema.get(if_modified_since=then, if_none_match='"other"')).status_code == 200
 
 
-async def test_a_range_of_another_version_of_the_file_is_the_whole_new_one(cinema: Cinema):
+async def test_a_range_of_another_version_of_the_file_gets_the_whole_new_one(cinema: Cinema):
     whole = await cinema.get()
     tag, date = whole.headers["etag"], whole.headers["last-modified"]
     for current in (tag, date):
@@ -238,7 +238,7 @@ async def test_a_range_of_another_version_of_the_file_is_the_whole_new_one(cinem
         assert (answer.status_code, answer.content) == (200, FILM)
 
 
-async def test_another_content_has_another_tag(cinema: Cinema):
+async def test_different_content_has_a_different_etag(cinema: Cinema):
     tag = (await cinema.get()).headers["etag"]
     path = cinema.lay("Harbour Lights (2019).mp4", FILM[::-1])
     os.utime(path, (MODIFIED_AT, MODIFIED_AT + 0.5))
@@ -248,7 +248,7 @@ async def test_another_content_has_another_tag(cinema: Cinema):
 # Names and types
 
 
-async def test_the_name_of_the_file_survives_whatever_its_script(cinema: Cinema):
+async def test_the_file_name_survives_in_any_script(cinema: Cinema):
     name = 'Ein "Haus" à 灯台%.mp4'
     cinema.lay(name)
     await cinema.show(MOVIE, NOWHERE, name)
@@ -279,14 +279,14 @@ def test_the_type_is_that_of_the_content_not_of_the_name(name: str, container: s
 # Which file
 
 
-async def test_of_several_versions_a_browser_gets_what_it_plays(cinema: Cinema):
+async def test_of_several_versions_a_browser_gets_a_playable_one(cinema: Cinema):
     await cinema.show(MOVIE, NOWHERE, "A better one.mkv", container="matroska", codec="hevc")
     cinema.lay("A better one.mkv", b"for players")
     assert (await cinema.get()).content == FILM
     assert (await cinema.get(f"/api/v1/stream/file/{NOWHERE}")).content == b"for players"
 
 
-async def test_of_a_film_in_parts_the_first_is_sent(cinema: Cinema):
+async def test_the_first_part_of_a_film_in_parts_is_sent(cinema: Cinema):
     for number, file_id in ((2, NOWHERE), (1, SHOW)):
         await cinema.show(EPISODE, file_id, f"Ebb cd{number}.mp4", part=number)
         cinema.lay(f"Ebb cd{number}.mp4", b"part %d" % number)
@@ -304,7 +304,7 @@ async def test_of_a_film_in_parts_the_first_is_sent(cinema: Cinema):
 # Access: as for progress
 
 
-async def test_what_does_not_exist_is_404_with_the_words_of_the_contract(cinema: Cinema):
+async def test_missing_items_are_404_with_the_text_of_the_contract(cinema: Cinema):
     for path, refusal in (
         (f"movie/{NOWHERE}", "Media item not found"),
         ("movie/no-uuid", "Media item not found"),
@@ -321,7 +321,7 @@ async def test_what_does_not_exist_is_404_with_the_words_of_the_contract(cinema:
 
 
 @pytest.mark.parametrize("path", [STREAM, f"/api/v1/stream/episode/{EPISODE}", f"/api/v1/stream/file/{MOVIE_FILE}"])
-async def test_a_film_is_sent_only_to_who_may_see_its_library(cinema: Cinema, path: str):
+async def test_a_film_is_sent_only_to_users_who_may_see_its_library(cinema: Cinema, path: str):
     client = cinema.world.client
     assert problem_of(await client.get(path)) == (401, "Not authenticated")
     assert problem_of(await client.get(path, headers=cinema.world.stranger)) == (403, "Access denied")
@@ -331,7 +331,7 @@ async def test_a_film_is_sent_only_to_who_may_see_its_library(cinema: Cinema, pa
 # What must not be served
 
 
-async def test_a_link_that_leads_out_of_the_library_is_not_followed(cinema: Cinema, tmp_path: Path):
+async def test_a_link_out_of_the_library_is_not_followed(cinema: Cinema, tmp_path: Path):
     secret = tmp_path / "secret.mp4"
     secret.write_bytes(b"secret")
     (cinema.folder / "Harbour Lights (2019).mp4").unlink()
@@ -339,7 +339,7 @@ async def test_a_link_that_leads_out_of_the_library_is_not_followed(cinema: Cine
     assert problem_of(await cinema.get())[0] == 404
 
 
-async def test_a_linked_folder_that_leads_out_of_the_library_is_not_followed(cinema: Cinema, tmp_path: Path):
+async def test_a_linked_folder_out_of_the_library_is_not_followed(cinema: Cinema, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "Ebb.mkv").write_bytes(b"secret")
@@ -349,7 +349,7 @@ async def test_a_linked_folder_that_leads_out_of_the_library_is_not_followed(cin
     assert problem_of(await cinema.get(f"/api/v1/stream/episode/{EPISODE}"))[0] == 404
 
 
-async def test_a_link_inside_the_library_is_served(cinema: Cinema):
+async def test_a_link_within_the_library_is_served(cinema: Cinema):
     path = cinema.folder / "Harbour Lights (2019).mp4"
     path.rename(cinema.folder / "real.mp4")
     path.symlink_to("real.mp4")
@@ -357,14 +357,14 @@ async def test_a_link_inside_the_library_is_served(cinema: Cinema):
 
 
 @pytest.mark.parametrize("path", ["../secret.mp4", "sub/../../secret.mp4", "/etc/passwd"])
-async def test_a_path_that_leads_out_of_the_library_is_not_served(cinema: Cinema, tmp_path: Path, path: str):
+async def test_a_path_out_of_the_library_is_not_served(cinema: Cinema, tmp_path: Path, path: str):
     (tmp_path / "secret.mp4").write_bytes(b"secret")
     (cinema.folder / "sub").mkdir()
     await cinema.show(MOVIE, NOWHERE, path)
     assert problem_of(await cinema.get(f"/api/v1/stream/file/{NOWHERE}"))[0] == 404
 
 
-async def test_a_file_that_vanished_is_404(cinema: Cinema):
+async def test_a_vanished_file_is_404(cinema: Cinema):
     (cinema.folder / "Harbour Lights (2019).mp4").unlink()
     assert problem_of(await cinema.get())[0] == 404
     assert problem_of(await cinema.get(f"/api/v1/stream/file/{MOVIE_FILE}"))[0] == 404
@@ -373,18 +373,18 @@ async def test_a_file_that_vanished_is_404(cinema: Cinema):
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
-async def test_what_is_no_regular_file_is_404(cinema: Cinema, kind: str):
+async def test_anything_but_a_regular_file_is_404(cinema: Cinema, kind: str):
     path = cinema.folder / "Harbour Lights (2019).mp4"
     path.unlink()
     path.mkdir() if kind == "folder" else os.mkfifo(path)
     assert problem_of(await cinema.get())[0] == 404
 
 
-# Transfers that come to no end
+# Interrupted transfers
 
 
 class Transfer:
-    """The server's side of one transfer: how much was sent, and whether the client is still there."""
+    """The server's side of one transfer: how much was sent, and whether the client is still connected."""
 
     def __init__(self) -> None:
         self.sent = 0
@@ -404,7 +404,7 @@ class Transfer:
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": "2.3"}}
 
 
-async def test_a_client_that_goes_away_ends_the_reading(tmp_path: Path):
+async def test_a_disconnected_client_ends_the_reading(tmp_path: Path):
     path = tmp_path / "long.mp4"
     path.touch()
     os.truncate(path, 1 << 30)
@@ -415,7 +415,7 @@ async def test_a_client_that_goes_away_ends_the_reading(tmp_path: Path):
     assert str(path) not in open_files()
 
 
-async def test_a_file_that_shrinks_while_it_is_sent_breaks_the_connection_off(tmp_path: Path):
+async def test_a_file_that_shrinks_during_the_transfer_aborts_the_connection(tmp_path: Path):
     path = tmp_path / "short.mp4"
     path.write_bytes(FILM)
     response = await file_response(SCOPE, path, "mov")

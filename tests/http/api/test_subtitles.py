@@ -1,4 +1,4 @@
-"""Tracks and subtitles of files, through HTTP: what an item says of them, and what a `<track>` of a page gets."""
+"""Tracks and subtitles of files over HTTP: what an item says about them, and what the `<track>` of a page gets."""
 
 import os
 from pathlib import Path
@@ -75,7 +75,7 @@ def problem_of(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json()["error"]
 
 
-async def test_a_file_says_what_is_in_it_and_beside_it(cinema: Cinema):
+async def test_a_file_lists_its_tracks_and_the_subtitles_beside_it(cinema: Cinema):
     assert await cinema.files() == [
         {
             "id": FILE,
@@ -107,7 +107,7 @@ async def test_a_file_says_what_is_in_it_and_beside_it(cinema: Cinema):
     ]
 
 
-async def test_sound_tracks_and_subtitles_that_are_pictures_are_listed_without_an_address(cinema: Cinema):
+async def test_sound_tracks_and_bitmap_subtitles_are_listed_without_a_url(cinema: Cinema):
     streams = (
         MediaStream("video", "h264"),
         MediaStream("audio", "aac", language="eng", title="Stereo", channels=2, default=True),
@@ -135,7 +135,7 @@ async def test_sound_tracks_and_subtitles_that_are_pictures_are_listed_without_a
     assert problem_of(await cinema.get(f"/api/v1/stream/file/{OTHER}/subtitles/0")) == (404, "Subtitles not found")
 
 
-async def test_what_is_not_known_is_null(cinema: Cinema):
+async def test_unknown_values_are_null(cinema: Cinema):
     await cinema.show("Unknown.mkv", None, OTHER)
     (file,) = [file for file in await cinema.files() if file["id"] == OTHER]
     assert {name: file[name] for name in ("container", "video_codec", "width", "audio", "subtitles")} == {
@@ -148,7 +148,7 @@ async def test_what_is_not_known_is_null(cinema: Cinema):
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-async def test_subtitles_are_sent_as_webvtt_wherever_they_are(cinema: Cinema, index: int):
+async def test_subtitles_are_sent_as_webvtt_from_any_source(cinema: Cinema, index: int):
     answer = await cinema.get(f"{URL}/{index}")
     assert answer.status_code == 200
     assert answer.text == VTT
@@ -157,7 +157,7 @@ async def test_subtitles_are_sent_as_webvtt_wherever_they_are(cinema: Cinema, in
     assert answer.headers["cache-control"] == "private, no-cache"
 
 
-async def test_an_address_that_an_item_names_leads_to_its_subtitles_also_under_a_mount(cinema: Cinema):
+async def test_the_url_in_an_item_leads_to_its_subtitles_also_under_a_mount(cinema: Cinema):
     mounted = Starlette(routes=[Mount("/media", app=cinema.world.playhead)])
     transport = httpx.ASGITransport(app=mounted)
     async with httpx.AsyncClient(transport=transport, base_url="http://playhead.test") as client:
@@ -167,7 +167,7 @@ async def test_an_address_that_an_item_names_leads_to_its_subtitles_also_under_a
         assert (await client.get(url, headers=cinema.world.member)).text == VTT
 
 
-async def test_who_has_these_very_subtitles_is_told_so_without_them(cinema: Cinema):
+async def test_a_client_that_has_the_subtitles_gets_a_304(cinema: Cinema):
     tag = (await cinema.get(f"{URL}/2")).headers["etag"]
     answer = await cinema.get(f"{URL}/2", if_none_match=tag)
     assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", tag)
@@ -178,24 +178,24 @@ async def test_who_has_these_very_subtitles_is_told_so_without_them(cinema: Cine
     assert "Three" in answer.text
 
 
-async def test_head_tells_what_get_would(cinema: Cinema):
+async def test_head_matches_get(cinema: Cinema):
     whole = await cinema.get(f"{URL}/0")
     head = await cinema.get(f"{URL}/0", method="HEAD")
     assert head.status_code == 200
     assert dict(head.headers) == dict(whole.headers)
 
 
-async def test_they_are_converted_once(cinema: Cinema):
+async def test_subtitles_are_converted_once(cinema: Cinema):
     first = await cinema.get(f"{URL}/0")
     film = cinema.root / "Lights.mkv"
     status = film.stat()
-    # Of the same size and time, so it is taken for the same; but nothing could be read from it again.
+    # The same size and time, so it counts as unchanged; but nothing could be read from it again.
     film.write_bytes(bytes(status.st_size))
     os.utime(film, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert (await cinema.get(f"{URL}/0")).text == first.text
 
 
-async def test_what_does_not_exist_or_cannot_be_read_is_404(cinema: Cinema):
+async def test_missing_or_unreadable_subtitles_are_404(cinema: Cinema):
     for index in ("3", "-1", "x", "1.0", "\u0661", "9" * 40):
         assert problem_of(await cinema.get(f"{URL}/{index}")) == (404, "Subtitles not found"), index
     for file_id in (NOWHERE, "no-uuid", MOVIE):
@@ -208,14 +208,14 @@ async def test_what_does_not_exist_or_cannot_be_read_is_404(cinema: Cinema):
     assert problem_of(await cinema.get(f"{URL}/0")) == (404, "Subtitles not found")
 
 
-async def test_a_link_that_leads_out_of_the_library_is_not_followed(cinema: Cinema, tmp_path: Path):
+async def test_a_link_out_of_the_library_is_not_followed(cinema: Cinema, tmp_path: Path):
     (tmp_path / "secret.srt").write_text(SRT)
     (cinema.root / "Lights.en.forced.srt").unlink()
     (cinema.root / "Lights.en.forced.srt").symlink_to(tmp_path / "secret.srt")
     assert problem_of(await cinema.get(f"{URL}/2")) == (404, "Subtitles not found")
 
 
-async def test_subtitles_are_sent_only_to_who_may_see_their_library(cinema: Cinema):
+async def test_subtitles_are_sent_only_to_users_who_may_see_their_library(cinema: Cinema):
     client = cinema.world.client
     assert problem_of(await client.get(f"{URL}/0")) == (401, "Not authenticated")
     assert problem_of(await client.get(f"{URL}/0", headers=cinema.world.stranger)) == (403, "Access denied")

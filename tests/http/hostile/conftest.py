@@ -1,4 +1,4 @@
-"""A real server, and clients that speak to it byte by byte."""
+"""A real server, and clients that talk to it byte by byte."""
 
 import signal
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from hostile import Target
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
-    """A running server with an admin and a member, and what an idle one takes of memory."""
+    """A running server with an admin and a member, whose idle memory is known."""
     made = Target(tmp_path_factory.mktemp("hostile") / "installation")
     yield made
     if made.server.running:

@@ -1,4 +1,4 @@
-"""A library of hostile files, scanned, shown and read by a real server, while others save."""
+"""A library of hostile files that a real server scans, shows and reads while other clients save."""
 
 import os
 import threading
@@ -20,7 +20,7 @@ EVIL = "Evil \x1b]0;owned\x07\nforged line (2003)"
 
 
 def lay_out(root: Path) -> None:
-    """Put a harmless film into a library, and beside it whatever might end a server."""
+    """Create a library with a harmless film and, next to it, everything that might crash a server."""
     write_clip(root / HARMLESS / f"{HARMLESS}.mkv")
     for name in ("Poster", "Scans", "Text", "Cover", "Keys", "Rubbish", "Captions"):
         (root / f"{name} (2002)").mkdir()
@@ -57,7 +57,7 @@ class Visitor:
         return answer.json()
 
     def get_status(self, path: str) -> int:
-        """Return the status of an answer; while the server says that it is busy, ask again as it says."""
+        """Return the status of an answer; retry for as long as the server says that it is busy."""
         deadline = time.monotonic() + 240
         while (answer := self.client.get(path)).status_code == 503 and time.monotonic() < deadline:
             time.sleep(float(answer.headers["retry-after"]))
@@ -86,7 +86,7 @@ def library(target: Target, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def children(pid: int) -> list[int]:
-    lists = Path(f"/proc/{pid}/task").glob("*/children")  # a child stands at the thread that started it
+    lists = Path(f"/proc/{pid}/task").glob("*/children")  # the kernel lists children by the thread that started them
     return [int(child) for each in lists for child in each.read_text().split()]
 
 
@@ -101,7 +101,8 @@ def test_hostile_files_cost_the_server_no_memory_and_its_clients_no_save(
 
     def save() -> None:
         saver = Visitor(target)
-        while not is_done.wait(0.02):  # as a household would, so that decoding at low priority gets its turn, too
+        # as fast as a household would, so that decoding at low priority makes progress, too
+        while not is_done.wait(0.02):
             path = f"/api/v1/playback/movie/{items['Harmless']}"
             body = {"position_seconds": 5, "duration_seconds": 10}
             statuses.append(saver.client.post(path, json=body).status_code)
@@ -117,14 +118,14 @@ def test_hostile_files_cost_the_server_no_memory_and_its_clients_no_save(
     is_done.set()
     saving.join()
     assert {pictures["Harmless"], pictures["Text"]} == {200}, (pictures, target.server.printed()[-5000:])
-    assert pictures["Poster"] in {200, 404}  # of the film's own frame
+    assert pictures["Poster"] in {200, 404}  # from the film's own frame
     assert texts == [404, 404]
     assert set(statuses) == {200}
     grown = target.peak_growth_bytes()
     assert grown < MEMORY_MAX_BYTES, grown
 
 
-def test_a_file_s_name_forges_no_line_of_the_log(target: Target, library: tuple[Visitor, dict[str, Any]]):
+def test_a_file_name_cannot_forge_a_line_of_the_log(target: Target, library: tuple[Visitor, dict[str, Any]]):
     del library
     printed = target.server.printed()
     assert not set("\x1b\x07\x9b\u202e") & set(printed)
@@ -132,7 +133,7 @@ def test_a_file_s_name_forges_no_line_of_the_log(target: Target, library: tuple[
     assert r"Evil \x1b]0;owned\x07\x0aforged line" in line
 
 
-def test_files_that_cannot_be_decoded_are_named(library: tuple[Visitor, dict[str, Any]]):
+def test_undecodable_files_are_reported(library: tuple[Visitor, dict[str, Any]]):
     _, scanned = library
     skipped = {Path(each["path"]).name for each in scanned["last_scan"]["skipped_files"]}
     assert skipped == {"Keys (2002).mp4", "Rubbish (2002).mkv"}
@@ -144,7 +145,7 @@ def test_the_serving_process_never_loads_ffmpeg(target: Target, library: tuple[V
     assert "libavcodec" not in Path(f"/proc/{target.server.pid}/maps").read_text()
 
 
-def test_a_server_that_ends_takes_its_workers_along(target: Target, library: tuple[Visitor, dict[str, Any]]):
+def test_shutdown_ends_the_decoding_workers(target: Target, library: tuple[Visitor, dict[str, Any]]):
     visitor, _ = library
     items = {item["title"]: item["id"] for item in visitor.get("/api/v1/items?limit=100")["items"]}
     visitor.client.get(f"/api/v1/items/{items['Harmless']}/artwork?kind=still&width=960")

@@ -1,4 +1,4 @@
-"""Requests whose heads and trailers never end, and requests hidden in others, sent to a real server."""
+"""Requests whose heads and trailers never end, and requests smuggled in others, sent to a real server."""
 
 from contextlib import suppress
 
@@ -11,7 +11,7 @@ SMUGGLED = b"GET /api/v1/me HTTP/1.1\r\n" + HOST
 
 @pytest.mark.parametrize("value", [b"h2c", b"websocket", b"anything"])
 @pytest.mark.parametrize("head", [b"GET / HTTP/1.1\r\n", b"POST /api/v1/sessions HTTP/1.1\r\n", b"PUT /x HTTP/1.1\r\n"])
-def test_no_request_is_taken_from_behind_one_that_asks_for_an_upgrade(target: Target, head: bytes, value: bytes):
+def test_nothing_after_an_upgrade_request_is_read_as_a_request(target: Target, head: bytes, value: bytes):
     hidden = SMUGGLED + target.bearer + b"\r\n"
     with target.connect() as connection, suppress(ConnectionError):
         connection.sendall(
@@ -57,8 +57,10 @@ def test_connect_opens_no_tunnel(target: Target):
     ],
     ids=["fields", "value", "name", "target", "trailers", "trailer", "chunk extension"],
 )
-def test_what_never_ends_is_refused_and_costs_no_memory(target: Target, begin: bytes, piece: bytes, status: int):
+def test_an_endless_head_or_trailer_is_refused_and_costs_no_memory(
+    target: Target, begin: bytes, piece: bytes, status: int
+):
     target.reset_peak()
     answers = target.exchange(begin, *[piece] * (25_000_000 // len(piece)))
-    assert statuses(answers) in ([], [status])  # none where the client still sent when the connection was closed
+    assert statuses(answers) in ([], [status])  # none if the client was still sending when the connection was closed
     assert target.peak_growth_bytes() <= MEMORY_MAX_BYTES

@@ -1,4 +1,4 @@
-"""Clients that send or read slowly, by the hundred, against a real server: others are served, memory is bounded."""
+"""Hundreds of clients that send or read slowly, against a real server: others are served, and memory is bounded."""
 
 import socket
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ BODY = b"x" * 60_000
 
 @contextmanager
 def crowd(target: Target, *pieces: bytes) -> Iterator[list[socket.socket]]:
-    """Many clients, each of which has sent the pieces."""
+    """Many clients, each of which has sent these pieces."""
     with ExitStack() as stack:
         clients = [stack.enter_context(target.connect()) for _ in range(CLIENTS)]
         for piece in pieces:
@@ -43,7 +43,7 @@ def is_served(target: Target, path: bytes, head: bytes = b"") -> bool:
     ],
     ids=["long", "chunked", "form"],
 )
-def test_hundreds_of_slow_bodies_take_nobodys_place_and_little_memory(target: Target, head: bytes, body: bytes):
+def test_hundreds_of_slow_bodies_block_nobody_and_take_little_memory(target: Target, head: bytes, body: bytes):
     target.reset_peak()
     with crowd(target, head + HOST + b"\r\n", body):
         for path in (b"/readyz", b"/livez", b"/sign-in"):
@@ -52,14 +52,14 @@ def test_hundreds_of_slow_bodies_take_nobodys_place_and_little_memory(target: Ta
         assert target.peak_growth_bytes() <= MEMORY_MAX_BYTES
 
 
-def test_heads_in_parts_take_little_memory(target: Target):
+def test_partial_heads_take_little_memory(target: Target):
     target.reset_peak()
     with crowd(target, b"GET / HTTP/1.1\r\n" + HOST, *[b"X: %b\r\n" % (b"y" * 7_500)] * 4):
         assert is_served(target, b"/readyz")
         assert target.peak_growth_bytes() <= MEMORY_MAX_BYTES
 
 
-def test_answers_that_nobody_reads_take_nobodys_place_and_little_memory(target: Target):
+def test_unread_answers_block_nobody_and_take_little_memory(target: Target):
     request = b"GET /api/openapi.json HTTP/1.1\r\n" + HOST + b"\r\n"
     target.reset_peak()
     with crowd(target, request * 200):
@@ -68,18 +68,18 @@ def test_answers_that_nobody_reads_take_nobodys_place_and_little_memory(target: 
         assert target.peak_growth_bytes() <= MEMORY_MAX_BYTES
 
 
-def test_chunks_of_one_byte_freeze_nobody(target: Target):
+def test_chunks_of_one_byte_block_nobody(target: Target):
     head = b"POST /api/v1/sessions HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     target.reset_peak()
     with target.connect() as greedy:
         greedy.sendall(head + b"1\r\nx\r\n" * 10_000)
         assert is_served(target, b"/livez")
         greedy.sendall(b"0\r\n\r\n" + b"GET /livez HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
-        assert statuses(received(greedy)) == [400, 200]  # no JSON, and then the next request
+        assert statuses(received(greedy)) == [400, 200]  # invalid JSON, and then the next request
     assert target.peak_growth_bytes() <= MEMORY_MAX_BYTES
 
 
-def test_pipelined_requests_by_the_thousand_are_answered_and_take_little_memory(target: Target):
+def test_thousands_of_pipelined_requests_are_answered_and_take_little_memory(target: Target):
     target.reset_peak()
     with target.connect() as greedy:
         greedy.sendall((b"GET /livez HTTP/1.1\r\n" + HOST + b"\r\n") * 2_000)
