@@ -7,11 +7,11 @@ import av
 _FRAMES_A_SECOND = 2
 
 
-def write_clip(path: Path, seconds: int = 10) -> None:
+def write_clip(path: Path, seconds: int = 10, codec: str = "h264") -> None:
     """Write a film of a few kilobytes, and create its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=_FRAMES_A_SECOND)
+        stream = container.add_stream(codec, rate=_FRAMES_A_SECOND)
         stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
         for number in range(_FRAMES_A_SECOND * seconds):
             frame = av.VideoFrame(64, 36, "yuv420p")

@@ -19,6 +19,7 @@ from playhead.domain.artwork import FILM_PIXELS_MAX
 from playhead.domain.catalogue import MediaInfo, MediaStream
 from playhead.domain.model import Milliseconds
 from playhead.domain.texts import CODEC, LANGUAGE, STREAM_TITLE, STREAMS_MAX, clean_text
+from playhead.media.completeness import is_truncated
 from playhead.media.contents import Unreadable
 
 # FFmpeg has some five hundred decoders, most of them for formats that no film of the last thirty years has, and mended
@@ -48,6 +49,7 @@ _OPTIONS: Final = {
 _TIMEOUT_S: Final = 20.0
 _LONGEST_MS: Final = 10_000_000_000  # ten million seconds, as the limit of a report
 
+_TRUNCATED: Final = "it is truncated"
 _HDR_TRANSFERS: Final = (16, 18)  # ITU-T H.273: SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
 _KINDS: Final = ("video", "audio", "subtitle")
 _CREDITS: Final = re.compile(
@@ -57,9 +59,7 @@ _CREDITS: Final = re.compile(
     re.IGNORECASE,
 )
 
-_EBML: Final = b"\x1a\x45\xdf\xa3"
 _WEBM: Final = b"\x42\x82\x84webm"  # the element DocType
-_SEGMENT: Final = b"\x18\x53\x80\x67"
 
 
 def probe(path: Path) -> MediaInfo:
@@ -71,9 +71,11 @@ def probe(path: Path) -> MediaInfo:
     """
     try:
         size, head = _beginning(path)
+        if is_truncated(path):
+            raise Unreadable(_TRUNCATED, passing=True)
         with open_film(path) as opened:
-            if _promised_size(opened, head) > size:
-                raise Unreadable("it is truncated")
+            if not _has_all_of_its_index(opened, size):
+                raise Unreadable(_TRUNCATED, passing=True)
             return _described(opened, _container(opened, head))
     except Unreadable:
         raise
@@ -111,33 +113,12 @@ def _container(opened: InputContainer, head: bytes) -> str:
     return "webm" if name == "matroska" and _WEBM in head else name
 
 
-def _promised_size(opened: InputContainer, head: bytes) -> int:
-    """Return the size that the file declares, or 0; a file that is still being copied is shorter."""
-    if opened.format.name.startswith("matroska"):
-        return _matroska_end(head)
-    if opened.format.name.startswith("mov"):
-        lasts = (stream.index_entries[-1] for stream in opened.streams if len(stream.index_entries))
-        return max((last.pos + last.size for last in lasts), default=0)
-    return 0
-
-
-def _matroska_end(head: bytes) -> int:
-    """Return the declared end of the segment, or 0 if it is unknown (RFC 8794, section 6)."""
-    header = _element_size(head, len(_EBML)) if head.startswith(_EBML) else None
-    if header is None or not head.startswith(_SEGMENT, header[0] + header[1]):
-        return 0
-    segment = _element_size(head, header[0] + header[1] + len(_SEGMENT))
-    return 0 if segment is None else segment[0] + segment[1]
-
-
-def _element_size(head: bytes, at: int) -> tuple[int, int] | None:
-    """Return where an element's data begins and its size; None if the size is unknown or lies beyond `head`."""
-    if at >= len(head) or head[at] == 0:
-        return None
-    width = 9 - head[at].bit_length()
-    limit = 1 << (7 * width)
-    value = int.from_bytes(head[at : at + width]) & (limit - 1)
-    return None if at + width > len(head) or value == limit - 1 else (at + width, value)
+def _has_all_of_its_index(opened: InputContainer, size: int) -> bool:
+    """Return whether all that the index of an MP4 names lies in the file."""
+    if not opened.format.name.startswith("mov"):
+        return True
+    lasts = (stream.index_entries[-1] for stream in opened.streams if len(stream.index_entries))
+    return all(last.pos + last.size <= size for last in lasts)
 
 
 def _described(opened: InputContainer, container: str) -> MediaInfo:
