@@ -15,7 +15,7 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 
 # Part of every file's evidence. Raise it when the parsing of names or NFO files changes: the next scan then reads them
 # again, without opening any video.
-RULES_VERSION = 2
+RULES_VERSION = 3
 
 # More than any real file holds; a name that claims more is misread, and must not create thousands of items.
 _EPISODES_IN_A_FILE_MAX = 50
@@ -58,11 +58,19 @@ class KnownFile:
     links: tuple[FileLink, ...] = ()
 
 
+class EpisodeFacts(NamedTuple):
+    """What an NFO file says of one episode of several in a file. Each may be missing."""
+
+    title: str | None = None
+    external_ids: Mapping[str, str] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class FileReading:
     """What a file's name, NFO files (`from_nfo`: at least partly) and content say.
 
-    `episode_ids` are the external ids of the episode; those of the movie or the show are in `name`.
+    `episode_ids` are the external ids of the episode; those of the movie or the show are in `name`. `further` has the
+    facts of the other episodes of the file, by their numbers.
     """
 
     name: ParsedName
@@ -71,6 +79,7 @@ class FileReading:
     label: str
     from_nfo: bool = False
     episode_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    further: Mapping[int, EpisodeFacts] = field(default_factory=dict[int, EpisodeFacts])
 
 
 class ProbeTask(NamedTuple):
@@ -249,10 +258,12 @@ class ScanIndex:
         )
         links: list[FileLink] = []
         for number in _numbers(name):
-            first = not links
+            facts = reading.further.get(number or 0, EpisodeFacts())
+            if not links:
+                facts = EpisodeFacts(name.episode_title, reading.episode_ids)
             draft = self._draft(
                 ItemKind.EPISODE,
-                (name.episode_title or "") if first else "",
+                facts.title or "",
                 identity(
                     show.title,
                     show.year,
@@ -260,7 +271,7 @@ class ScanIndex:
                     episode_number=number,
                     air_date=name.air_date,
                 ),
-                reading.episode_ids if first else {},
+                facts.external_ids,
             )
             draft = replace(
                 draft,

@@ -1,14 +1,15 @@
 """Combines what a video's name, folder and NFO files say. Opens NFO files, never the video."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from playhead.domain.catalogue import ParsedName, identity
 from playhead.domain.model import ItemKind, LibraryKind
+from playhead.domain.scanning import EpisodeFacts
 from playhead.domain.texts import LABEL, TITLE, clean_text, without_steering
 from playhead.media.folders import Beside, contained
-from playhead.media.nfo import Nfo, read_nfo
+from playhead.media.nfo import Nfo, decode_nfo, read_nfo
 
 Parse = Callable[[PurePosixPath, LibraryKind], ParsedName | None]
 
@@ -17,11 +18,15 @@ _NFO_BYTES_MAX = 4 * 1_048_576  # four bytes for each character that read_nfo ta
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """The description of a video; `from_nfo`: at least partly from an NFO file. `episode_ids` are the episode's."""
+    """The description of a video; `from_nfo`: at least partly from an NFO file. `episode_ids` are the episode's.
+
+    `further`: what an NFO says of the other episodes of the file, by their numbers.
+    """
 
     name: ParsedName
     from_nfo: bool = False
     episode_ids: dict[str, str] = field(default_factory=dict[str, str])
+    further: Mapping[int, EpisodeFacts] = field(default_factory=dict[int, EpisodeFacts])
 
 
 def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Parse) -> Description | None:
@@ -81,12 +86,13 @@ def _episode(name: ParsedName | None, own: Nfo, show: Nfo) -> Description | None
             described,
             season_number=own.season_number,
             episode_number=own.episode_number,
-            episode_end=name.episode_end if same else None,
+            episode_end=own.episode_end or (name.episode_end if same else None),
         )
     if described.episode_number is None and described.air_date is None:
         return None
     ids = dict(own.external_ids)
-    return Description(described, from_nfo=described != name or bool(ids), episode_ids=ids)
+    from_nfo = described != name or bool(ids) or bool(own.further)
+    return Description(described, from_nfo=from_nfo, episode_ids=ids, further=own.further)
 
 
 def _same_film(name: ParsedName, siblings: tuple[str, ...], parse: Parse) -> bool:
@@ -104,5 +110,4 @@ def _read(root: Path, path: str | None) -> Nfo:
             content = file.read(_NFO_BYTES_MAX)
     except OSError:
         return Nfo()
-    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
-    return read_nfo(content.decode(encoding, "replace"))
+    return read_nfo(decode_nfo(content))

@@ -32,7 +32,7 @@ from playhead.domain.scanning import (
 from playhead.domain.texts import shown
 from playhead.errors import PlayheadError, conflict, not_found
 from playhead.media.contents import Unreadable
-from playhead.media.folders import Beside, Skipped, Walk, contained, fingerprint, walk
+from playhead.media.folders import Beside, Skipped, Walk, contained_video, fingerprint, walk
 from playhead.media.names import filenames
 from playhead.media.reading import describe
 from playhead.storage import catalogue, scanning
@@ -367,7 +367,7 @@ class _Scan:
             )
             if described is None:
                 return _ProbedFile(task, None, f"by its name it is no {_KINDS[self._library.kind]}, or an extra of one")
-            real = contained(self._root, path)
+            real = contained_video(self._root, path)
             if real is None:
                 return _ProbedFile(task, None, "it has gone", passing=True)
             content = None if task.known is None else task.known.fingerprint
@@ -379,9 +379,16 @@ class _Scan:
         except Unreadable as error:
             return _ProbedFile(task, None, str(error), error.passing)
         label = version_label(info, described.name.edition)
-        return _ProbedFile(
-            task, FileReading(described.name, info, content, label, described.from_nfo, described.episode_ids)
+        reading = FileReading(
+            described.name,
+            info,
+            content,
+            label,
+            from_nfo=described.from_nfo,
+            episode_ids=described.episode_ids,
+            further=described.further,
         )
+        return _ProbedFile(task, reading)
 
     def _decide_all(self, seen: Iterable[_ProbedFile]) -> list[FileChange]:
         return [file for file in map(self._decide, seen) if file is not None]
