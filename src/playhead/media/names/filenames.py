@@ -45,6 +45,14 @@ _EXTRAS_INSIDE: Final = frozenset(
         *("menu", "making of", "making-of"),
     }
 )
+# Folders of releases: 'Hercules.Extras-GRP' inside a film's folder, 'Hercules.1997.EXTRAS.1080p.BluRay-GRP' anywhere.
+_EXTRAS_OF_RELEASE: Final = re.compile(
+    r"(?:.*[\s._-])?(?:extras?|bonus|featurettes?|(?:deleted|behind[\s._-]the)[\s._-]scenes)"
+    r"(?:[\s._-]*(?:dis[ck]s?|dvd\d?|blu-?ray|bd(?:rip)?|web(?:-?dl|rip)?|(?:480|576|720|1080|2160)[pi]|[xh][\s.]?26[45]|\d{1,2}|\[[^\]]*\]))*"
+    r"(?:-[^\W_]\w*)?",
+    re.IGNORECASE,
+)
+_YEAR_BEFORE: Final = re.compile(r".*[\s._(-](?:19|20)\d\d[\s._)-]")
 _EXTRAS_SUFFIX: Final = re.compile(
     r"-(?:behindthescenes|deleted|deletedscene|featurette|interview|scene|short|other|clip|extra|extras)\d*$"
 )
@@ -80,8 +88,10 @@ def _is_item(folders: tuple[str, ...], stem: str) -> bool:
     if any(_HIDDEN.match(name) or name.endswith(".trickplay") for name in (*names, stem)):
         return False
     if any(name in _DISC_FOLDERS or name in _EXTRAS_FOLDERS for name in names) or any(
-        name in _EXTRAS_INSIDE for name in names[1:]
+        name in _EXTRAS_INSIDE or _EXTRAS_OF_RELEASE.fullmatch(name) for name in names[1:]
     ):
+        return False
+    if any(_YEAR_BEFORE.match(name) and _EXTRAS_OF_RELEASE.fullmatch(name) for name in names):
         return False
     return not (_EXTRAS_SUFFIX.search(stem) or _SAMPLE.search(stem) or _CREDITLESS.search(stem))
 
