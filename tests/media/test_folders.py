@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from playhead.media.folders import Beside, Walk, contained, fingerprint, nested, shown, walk
+from playhead.media.folders import Beside, Walk, contained, contained_video, fingerprint, nested, shown, walk
 
 
 def is_video(path: PurePosixPath) -> bool:
@@ -136,3 +136,117 @@ def test_a_fingerprint_reads_no_more_than_two_samples(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(1 << 40)  # a hole: reading it whole would take minutes
     assert fingerprint(path).startswith(f"{1 << 40:x}-")
+
+
+def test_an_nfo_with_decomposed_accents_or_another_case_belongs_to_its_video(tmp_path: Path) -> None:
+    put(tmp_path, "Cr\u00e8me.mkv", "Cre\u0300me.nfo", "Stra\u00dfe.mkv", "STRASSE.NFO")
+    assert listed(tmp_path).beside == {
+        "Cr\u00e8me.mkv": Beside(own="Cre\u0300me.nfo"),
+        "Stra\u00dfe.mkv": Beside(own="STRASSE.NFO"),
+    }
+
+
+def test_parts_of_a_film_share_the_nfo_of_the_film(tmp_path: Path) -> None:
+    put(tmp_path, "Heat cd1.mkv", "Heat cd2.mkv", "Heat.nfo", "Ronin.part1.mkv", "Ronin.nfo", "Ronin.part1.nfo")
+    put(tmp_path, "F/movie.nfo", "F/CD1/f.mkv", "F/Disc 2/f.mkv", "F/Extras/x.mkv")
+    assert listed(tmp_path).beside == {
+        "Heat cd1.mkv": Beside(own="Heat.nfo"),
+        "Heat cd2.mkv": Beside(own="Heat.nfo"),
+        "Ronin.part1.mkv": Beside(own="Ronin.part1.nfo"),
+        "F/CD1/f.mkv": Beside(movie="F/movie.nfo"),
+        "F/Disc 2/f.mkv": Beside(movie="F/movie.nfo"),
+    }
+
+
+def test_an_nfo_called_like_the_folder_or_the_only_one_of_a_single_film_speaks_of_it(tmp_path: Path) -> None:
+    put(tmp_path, "Heat (1995)/heat (1995).nfo", "Heat (1995)/heat-grp.mkv")
+    put(tmp_path, "Ronin/grp-release.nfo", "Ronin/ronin.mkv", "Two/grp.nfo", "Two/a.mkv", "Two/b.mkv")
+    put(tmp_path, "Show/season.nfo", "Show/a.mkv", "top.nfo", "top-1.mkv")
+    assert listed(tmp_path).beside == {
+        "Heat (1995)/heat-grp.mkv": Beside(movie="Heat (1995)/heat (1995).nfo"),
+        "Ronin/ronin.mkv": Beside(movie="Ronin/grp-release.nfo"),
+    }
+
+
+@pytest.mark.parametrize("name", [".ignore", ".nomedia"])
+def test_a_folder_that_is_to_be_ignored_is_left_out_and_named(tmp_path: Path, name: str) -> None:
+    put(tmp_path, "a.mkv", "Private/b.mkv", "Private/more/c.mkv")
+    (tmp_path / "Private" / name).touch()
+    found = listed(tmp_path)
+    assert [file.path for file in found.files] == ["a.mkv"]
+    assert found.skipped == [("Private", f"it is left out by {name}")]
+
+
+def test_patterns_leave_out_files_and_folders_below(tmp_path: Path) -> None:
+    put(tmp_path, "a.mkv", "b/Trailers/c.mkv", "b/keep.mkv", "b/x.sample.mkv", "b/x.sample.txt")
+    (tmp_path / ".plexignore").write_text("*/Trailers/*\n*.sample.*\n")
+    found = listed(tmp_path)
+    assert [file.path for file in found.files] == ["a.mkv", "b/keep.mkv"]
+    assert [skipped.path for skipped in found.skipped] == ["b/Trailers/c.mkv", "b/x.sample.mkv"]
+    assert found.skipped[0].reason == "it is left out by .plexignore"
+
+
+def test_a_library_that_is_to_be_ignored_as_a_whole_says_so(tmp_path: Path) -> None:
+    put(tmp_path, "a.mkv")
+    (tmp_path / ".nomedia").touch()
+    assert listed(tmp_path).skipped == [(".", "it is left out by .nomedia")]
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        *("@eaDir", "@EADIR", "#recycle", "@Recycle", "@Recently-Snapshot", "$RECYCLE.BIN", "RECYCLER", "__MACOSX"),
+        *("Network Trash Folder", "found.000", "lost+found", ".Trash-1000", "~snapshot"),
+    ],
+)
+def test_folders_that_storage_systems_make_are_passed_over(tmp_path: Path, folder: str) -> None:
+    put(tmp_path, "a.mkv", f"{folder}/b.mkv", f"Films/{folder}/c.mkv")
+    found = listed(tmp_path)
+    assert ([file.path for file in found.files], found.skipped) == (["a.mkv"], [])
+
+
+@pytest.mark.parametrize(
+    ("path", "skipped", "word"),
+    [
+        ("Cloud (2019)/Cloud (2019).strm", "Cloud (2019)/Cloud (2019).strm", "stream"),
+        ("Film.ISO", "Film.ISO", "discs"),
+        ("Film (2001)/VIDEO_TS/VTS_01_1.mkv", "Film (2001)/VIDEO_TS", "discs"),
+        ("Film (2001)/BDMV/STREAM/00001.mkv", "Film (2001)/BDMV", "discs"),
+        ("_UNPACK_Film.2001/a.mkv", "_UNPACK_Film.2001", "unpacked"),
+    ],
+)
+def test_what_is_not_supported_is_named_once(tmp_path: Path, path: str, skipped: str, word: str) -> None:
+    put(tmp_path, path)
+    found = listed(tmp_path)
+    assert found.files == []
+    assert [each.path for each in found.skipped] == [skipped]
+    assert word in found.skipped[0].reason
+
+
+def test_links_to_videos_elsewhere_count_and_links_to_anything_else_do_not(tmp_path: Path) -> None:
+    root = tmp_path / "films"
+    put(tmp_path, "store/ab12.mkv", "store/id_rsa", "store/ab12.srt", "films/a.mkv")
+    (root / "Heat (1995).mkv").symlink_to(tmp_path / "store/ab12.mkv")
+    (root / "key.mkv").symlink_to(tmp_path / "store/id_rsa")
+    (root / "store").symlink_to(tmp_path / "store")
+    found = listed(root)
+    assert [file.path for file in found.files] == ["Heat (1995).mkv", "a.mkv"]
+    assert [skipped.path for skipped in found.skipped] == ["key.mkv", "store"]
+
+
+def test_a_video_may_be_a_link_to_a_video_of_the_known_size_elsewhere(tmp_path: Path) -> None:
+    root, store = tmp_path / "films", tmp_path.resolve() / "store"
+    put(tmp_path, "store/ab12.mkv", "store/id_rsa", "films/a.mkv")
+    (root / "in.mkv").symlink_to("a.mkv")
+    (root / "out.mkv").symlink_to(store / "ab12.mkv")
+    (root / "key.mkv").symlink_to(store / "id_rsa")
+    (root / "store").symlink_to(store)
+    (root / "store2").symlink_to(store)
+    (store / "again.mkv").symlink_to("ab12.mkv")
+    assert contained_video(root, "in.mkv") == root.resolve() / "a.mkv"
+    assert contained_video(root, "out.mkv") == contained_video(root, "out.mkv", 14) == store / "ab12.mkv"
+    refused = ("key.mkv", "store/ab12.mkv", "store/again.mkv", "../store/ab12.mkv", "../store/again.mkv", "gone.mkv")
+    assert [contained_video(root, path) for path in refused] == [None] * len(refused)
+    assert contained_video(root, str(store / "again.mkv")) is None
+    assert contained_video(root, "out.mkv", 15) is None
+    assert contained(root, "out.mkv") is None

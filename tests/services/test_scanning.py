@@ -63,6 +63,8 @@ def probe(path: Path) -> MediaInfo:
     """Read what `film` has written."""
     text = path.read_text()
     minutes = re.search(r"minutes=(\d+)", text)
+    if "truncated" in text:
+        raise Unreadable("it is truncated", passing=True)
     if minutes is None:
         raise Unreadable("it holds no film")
     height = int((re.search(r"height=(\d+)", text) or ["", "1080"])[1])
@@ -227,6 +229,52 @@ async def test_a_changed_nfo_is_read_without_opening_the_film(movies: ScannedLib
     assert (after.view.item.id, after.view.item.title, after.files[0].label) == (before.id, "Heat", "1080p H.264")
     assert report.changed == ["Hitze/hitze.mkv"]
     assert str(film) not in files
+
+
+async def test_an_nfo_with_two_episodes_makes_two_items_with_their_titles(shows: ScannedLibrary) -> None:
+    shows.film("Harbour Watch/Season 1/Harbour Watch 1x01.mkv")
+    body = "<episodedetails><title>{}</title><season>1</season><episode>{}</episode>{}</episodedetails>\n"
+    nfo = body.format("Ebb", 1, "") + body.format("Flow", 2, "<uniqueid type='tvdb'>12</uniqueid>")
+    shows.nfo("Harbour Watch/Season 1/Harbour Watch 1x01.nfo", nfo)
+    await shows.scan()
+    first, second = [view.item for view in await shows.items(ItemKind.EPISODE)]
+    assert (first.title, first.episode_number, first.episode_end) == ("Ebb", 1, 2)
+    assert (second.title, second.episode_number, second.external_ids) == ("Flow", 2, {"tvdb": "12"})
+
+
+async def test_a_folder_that_is_ignored_from_now_on_loses_nothing(movies: ScannedLibrary) -> None:
+    movies.film("Heat (1995).mkv")
+    movies.film("Private/Ronin (1998).mkv")
+    await movies.scan()
+    before = {view.item.title: view.item.id for view in await movies.items()}
+    movies.nfo("Private/.ignore", "")
+    report = await movies.scan()
+    assert report.items_removed == ["Ronin"]
+    assert report.skipped == [("Private", "it is left out by .ignore")]
+    (movies.root / "Private/.ignore").unlink()
+    assert (await movies.scan()).items_restored == ["Ronin"]
+    assert {view.item.title: view.item.id for view in await movies.items()} == before
+
+
+async def test_a_film_that_is_being_copied_is_tried_again_by_each_scan(movies: ScannedLibrary) -> None:
+    path = movies.film("Heat (1995).mkv", text="truncated")
+    for _ in range(2):
+        report = await movies.scan()
+        assert (report.added, report.skipped) == ([], [("Heat (1995).mkv", "it is truncated")])
+    status = path.stat()
+    movies.film("Heat (1995).mkv", text="complete.")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert path.stat().st_size == status.st_size
+    assert (await movies.scan()).added == ["Heat (1995).mkv"]
+
+
+async def test_a_film_that_is_replaced_stays_while_its_successor_is_being_copied(movies: ScannedLibrary) -> None:
+    movies.film("Heat (1995).mkv")
+    await movies.scan()
+    movies.film("Heat (1995).mkv", text="a better one, truncated")
+    report = await movies.scan()
+    assert (report.items_removed, len(report.skipped)) == ([], 1)
+    assert await movies.titles() == ["Heat"]
 
 
 async def test_a_movie_nfo_beside_two_films_applies_to_neither(movies: ScannedLibrary) -> None:
@@ -516,7 +564,8 @@ async def test_links_lead_neither_out_of_the_library_nor_in_circles(movies: Scan
     (movies.root / "circle").symlink_to(movies.root)
     (movies.root / "again (1995).mkv").symlink_to(real)
     (movies.root / "out").symlink_to(outside)
-    (movies.root / "out (2002).mkv").symlink_to(outside / "Secret (2001).mkv")
+    (outside / "id_rsa").write_text("minutes=90")
+    (movies.root / "key (2006).mkv").symlink_to(outside / "id_rsa")
     (movies.root / "lost (2003).mkv").symlink_to(movies.root / "nothing.mkv")
     (movies.root / "loop (2004).mkv").symlink_to(movies.root / "loop (2004).mkv")
     os.mkfifo(movies.root / "pipe (2005).mkv")
@@ -525,10 +574,29 @@ async def test_links_lead_neither_out_of_the_library_nor_in_circles(movies: Scan
     assert {skipped.path: skipped.reason.partition(" (")[0] for skipped in report.skipped} == {
         "lost (2003).mkv": "the link leads nowhere",
         "loop (2004).mkv": "the link leads nowhere",
-        "out": "the link leads out of the library",
-        "out (2002).mkv": "the link leads out of the library",
+        "out": "links to folders outside the library are not followed",
+        "key (2006).mkv": "the link leads out of the library, to a file that is not called a video",
         "pipe (2005).mkv": "it is no regular file",
     }
+
+
+async def test_a_library_of_links_to_videos_elsewhere_is_usable(movies: ScannedLibrary, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    for name in ("a1.mkv", "b2.mkv"):
+        (store / name).write_text(f"minutes=90 {name}")
+    (movies.root / "Heat (1995).mkv").symlink_to(store / "a1.mkv")
+    (movies.root / "Ronin (1998)").mkdir()
+    (movies.root / "Ronin (1998)/Ronin (1998).mkv").symlink_to("../../store/b2.mkv")
+    assert len((await movies.scan()).added) == 2
+    assert await movies.titles() == ["Heat", "Ronin"]
+    before = [view.item.id for view in await movies.items()]
+    (store / "a1.mkv").rename(store / "c3.mkv")
+    (movies.root / "Heat (1995).mkv").unlink()
+    (movies.root / "Heat (1995).mkv").symlink_to(store / "c3.mkv")
+    report = await movies.scan()
+    assert (report.unchanged, report.skipped) == (2, [])
+    assert [view.item.id for view in await movies.items()] == before
 
 
 async def test_a_link_to_a_file_without_another_name_counts(movies: ScannedLibrary) -> None:

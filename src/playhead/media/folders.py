@@ -1,23 +1,47 @@
 """A library's folder on disk: which videos it holds, what lies beside them, and what is inside it at all."""
 
 import os
+import re
 import stat
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from playhead.domain.scanning import RULES_VERSION, FoundFile
 from playhead.domain.texts import shown
+from playhead.media.ignoring import IgnoreFile, find_ignoring, ignored_by
+from playhead.media.names.filenames import VIDEO_EXTENSIONS
 
-# Made by storage systems, never by people; what begins with a dot is left out too.
-_FOREIGN_FOLDERS = frozenset(
-    {"@eaDir", "#recycle", "#snapshot", "$RECYCLE.BIN", "System Volume Information", "lost+found"}
+# Made by storage systems, never by people; what begins with a dot is left out too. In lower case.
+_FOREIGN_FOLDERS: Final = frozenset(
+    {
+        *("@eadir", "@tmp", "@sharebin", "#recycle", "#snapshot"),  # Synology
+        *("@recycle", "@recently-snapshot", "@__thumb"),  # QNAP
+        *("$recycle.bin", "recycler", "recycled", "system volume information", "found.000"),  # Windows
+        *("__macosx", "network trash folder", "temporary items"),  # macOS
+        *("lost+found", "~snapshot", "_gsdata_"),
+    }
 )
+# Where SABnzbd and NZBGet unpack what they have loaded, and leave what they could not.
+_UNPACKING: Final = re.compile(r"_(?:unpack|failed)_.*|_unpack|__admin__", re.IGNORECASE)
+
+# A disc that was copied with all its folders is cut into files whose order only its menu knows.
+_DISC_FOLDERS: Final = frozenset({"video_ts", "audio_ts", "bdmv", "hvdvd_ts"})
+_UNSUPPORTED: Final = {
+    **dict.fromkeys((".iso", ".img", ".nrg", ".mdf", ".daa"), "images of discs are not supported"),
+    **dict.fromkeys((".strm", ".disc"), "files that stand for a stream or a disc elsewhere are not supported"),
+}
+
+# 'Film cd1.avi' and 'Film.part2.mkv' share Film.nfo; and a folder of parts is in the folder of its film.
+_STACKED: Final = re.compile(r"[ _.-]+(?:cd|dvd|part|pt|dis[ck])[ _.-]*(?:\d{1,2}|[a-d])$", re.IGNORECASE)
+_PART_FOLDER: Final = re.compile(r"(?:cd|dvd|part|pt|dis[ck])[ _.-]*\d{1,2}", re.IGNORECASE)
 
 _SAMPLE_BYTES = 64 * 1024
 _MOVIE_NFO, _SHOW_NFO = "movie.nfo", "tvshow.nfo"
+_NFOS_OF_OTHERS: Final = frozenset({_SHOW_NFO, "season.nfo"})
 
 
 class Skipped(NamedTuple):
@@ -47,12 +71,17 @@ class Walk:
 
 
 def walk(root: Path, is_video: Callable[[PurePosixPath], bool]) -> Walk:
-    """List all videos below `root`, a resolved path, without opening any file. Raises OSError for the root itself.
+    """List all videos below `root`, a resolved path; opens files of ignore patterns only. Raises OSError for the root.
 
-    Links to folders are not followed: what they hold inside the library has a path of its own, and what lies outside
-    is not served. A link to a file counts where the file lies inside and is not found by its own path.
+    Links to folders are not followed: what they hold inside the library has a path of its own. A link to a file
+    counts where the file lies inside and is not found by its own path, or lies outside and is called a video there.
     """
     return _Walker(root, is_video).walk()
+
+
+def name_key(name: str) -> str:
+    """Return what spellings of one file's name share: macOS decomposes accents, and Windows ignores case."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 class _Nfo(NamedTuple):
@@ -66,12 +95,22 @@ class _Video(NamedTuple):
     target: str | None  # where a link leads, relative to the library
 
 
+class _Folder(NamedTuple):
+    """A folder to list: the NFO files that speak of all that it holds, and the patterns for what to leave out."""
+
+    path: str
+    show: _Nfo | None = None
+    movie: _Nfo | None = None
+    ignoring: tuple[IgnoreFile, ...] = ()
+
+
 class _Listing(NamedTuple):
-    """One folder, while it is listed. NFO files by their name in lower case."""
+    """One folder, while it is listed. NFO files by the key of their name."""
 
     videos: list[_Video]
     nfos: dict[str, _Nfo]
     folders: list[str]
+    ignoring: tuple[IgnoreFile, ...]
 
 
 class _Walker:
@@ -80,16 +119,16 @@ class _Walker:
         self._is_video = is_video
         self._result = Walk()
         self._links: list[tuple[str, FoundFile, Beside]] = []
-        self._folders: list[tuple[str, _Nfo | None]] = []
+        self._folders: list[_Folder] = []
 
     def walk(self) -> Walk:
-        self._list("", None)
+        self._list(_Folder(""))
         while self._folders:
-            folder, show = self._folders.pop()
+            folder = self._folders.pop()
             try:
-                self._list(folder, show)
+                self._list(folder)
             except OSError as error:
-                self._unreadable(folder, error)
+                self._unreadable(folder.path, error)
         found = {file.path for file in self._result.files}
         for target, file, beside in self._links:
             if target not in found:
@@ -98,25 +137,49 @@ class _Walker:
         self._result.skipped.sort()
         return self._result
 
-    def _list(self, folder: str, show: _Nfo | None) -> None:
-        listing = _Listing([], {}, [])
-        with os.scandir(self._root / folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                path = f"{folder}/{entry.name}" if folder else entry.name
-                try:
-                    self._sort_in(entry, path, listing)
-                except FileNotFoundError:
-                    continue  # gone since the folder was listed
-                except OSError as error:
-                    self._unreadable(path, error)
-        show = listing.nfos.get(_SHOW_NFO, show)
-        movie = listing.nfos.get(_MOVIE_NFO) if folder else None  # at the top it would speak of every film
-        self._folders += [(path, show) for path in listing.folders]
+    def _list(self, folder: _Folder) -> None:
+        with os.scandir(self._root / folder.path) as entries:
+            ordered = sorted(entries, key=lambda entry: entry.name)
+        whole, patterns = find_ignoring(self._root, folder.path, [entry.name for entry in ordered])
+        if whole is not None:
+            self._skip(folder.path or ".", f"it is left out by {shown(PurePosixPath(whole).name)}")
+            return
+        listing = _Listing([], {}, [], (*folder.ignoring, *patterns))
+        for entry in ordered:
+            path = f"{folder.path}/{entry.name}" if folder.path else entry.name
+            try:
+                self._sort_in(entry, path, listing)
+            except FileNotFoundError:
+                continue  # gone since the folder was listed
+            except OSError as error:
+                self._unreadable(path, error)
+        self._describe(folder, listing)
+
+    def _describe(self, folder: _Folder, listing: _Listing) -> None:
+        """Find the NFO files of the videos in a folder, and of the folders in it."""
+        show = listing.nfos.get(_SHOW_NFO, folder.show)
+        movie = self._movie_nfo(folder, listing)
+        for path in listing.folders:
+            parts_of = movie if _PART_FOLDER.fullmatch(PurePosixPath(path).name) else None
+            self._folders.append(_Folder(path, show, parts_of, listing.ignoring))
         names = tuple(video.path for video in listing.videos)
         siblings = names if movie is not None and len(names) > 1 else ()
         for video in listing.videos:
-            own = listing.nfos.get(PurePosixPath(video.path).stem.lower() + ".nfo")
+            stem = PurePosixPath(video.path).stem
+            own = listing.nfos.get(f"{name_key(stem)}.nfo") or listing.nfos.get(
+                f"{name_key(_STACKED.sub('', stem))}.nfo"
+            )
             self._take(video, own, movie, show, siblings)
+
+    def _movie_nfo(self, folder: _Folder, listing: _Listing) -> _Nfo | None:
+        """Return the NFO of all videos in a folder: movie.nfo, or one called like the folder, or the only one."""
+        if not folder.path:
+            return None  # at the top it would speak of every film
+        for name in (_MOVIE_NFO, f"{name_key(PurePosixPath(folder.path).name)}.nfo"):
+            if name in listing.nfos:
+                return listing.nfos[name]
+        others = [nfo for name, nfo in listing.nfos.items() if name not in _NFOS_OF_OTHERS]
+        return others[0] if len(others) == len(listing.videos) == 1 else folder.movie
 
     def _take(
         self, video: _Video, own: _Nfo | None, movie: _Nfo | None, show: _Nfo | None, siblings: tuple[str, ...]
@@ -136,22 +199,39 @@ class _Walker:
             self._result.beside[file.path] = beside
 
     def _sort_in(self, entry: os.DirEntry[str], path: str, listing: _Listing) -> None:
-        if entry.name.startswith(".") or entry.name in _FOREIGN_FOLDERS:
+        if entry.name.startswith(".") or entry.name.lower() in _FOREIGN_FOLDERS:
             return
-        if entry.is_symlink():
+        is_folder = entry.is_dir(follow_symlinks=False)
+        if (ignored := ignored_by(path, listing.ignoring, is_folder=is_folder)) is not None:
+            if is_folder or self._is_video(PurePosixPath(path)):
+                self._skip(path, f"it is left out by {shown(ignored)}")
+        elif entry.is_symlink():
             self._sort_in_link(path, listing)
-        elif entry.is_dir(follow_symlinks=False):
-            if self._is_named(path):
-                listing.folders.append(path)
-        elif entry.name.lower().endswith(".nfo"):
+        elif is_folder:
+            self._sort_in_folder(entry.name, path, listing)
+        else:
+            self._sort_in_file(entry, path, listing)
+
+    def _sort_in_file(self, entry: os.DirEntry[str], path: str, listing: _Listing) -> None:
+        if entry.name.lower().endswith(".nfo"):
             if entry.is_file(follow_symlinks=False) and _is_text(path):
                 status = entry.stat(follow_symlinks=False)
-                listing.nfos.setdefault(entry.name.lower(), _Nfo(path, f"{status.st_size}:{status.st_mtime_ns}"))
+                listing.nfos.setdefault(name_key(entry.name), _Nfo(path, f"{status.st_size}:{status.st_mtime_ns}"))
         elif self._is_video(PurePosixPath(path)) and self._is_named(path):
             if entry.is_file(follow_symlinks=False):
                 listing.videos.append(_Video(path, entry.stat(follow_symlinks=False), None))
             else:
                 self._skip(path, "it is no regular file")
+        elif (reason := _UNSUPPORTED.get(PurePosixPath(path).suffix.lower())) is not None:
+            self._skip(path, reason)
+
+    def _sort_in_folder(self, name: str, path: str, listing: _Listing) -> None:
+        if name.lower() in _DISC_FOLDERS:
+            self._skip(path, "discs that were copied with their folders are not supported")
+        elif _UNPACKING.fullmatch(name):
+            self._skip(path, "a download is unpacked there")
+        elif self._is_named(path):
+            listing.folders.append(path)
 
     def _sort_in_link(self, path: str, listing: _Listing) -> None:
         try:
@@ -161,12 +241,16 @@ class _Walker:
             if self._is_video(PurePosixPath(path)):
                 self._skip(path, "the link leads nowhere")
             return
-        is_video = stat.S_ISREG(status.st_mode) and self._is_video(PurePosixPath(path))
-        if not target.is_relative_to(self._root):
-            if is_video or stat.S_ISDIR(status.st_mode):
-                self._skip(path, "the link leads out of the library")
-        elif is_video and self._is_named(path):
-            listing.videos.append(_Video(path, status, target.relative_to(self._root).as_posix()))
+        is_inside = target.is_relative_to(self._root)
+        if stat.S_ISDIR(status.st_mode):
+            if not is_inside:
+                self._skip(path, "links to folders outside the library are not followed")
+        elif stat.S_ISREG(status.st_mode) and self._is_video(PurePosixPath(path)):
+            if not is_inside and not _may_be_linked(target):
+                self._skip(path, "the link leads out of the library, to a file that is not called a video")
+            elif self._is_named(path):
+                where = target.relative_to(self._root).as_posix() if is_inside else str(target)
+                listing.videos.append(_Video(path, status, where))
 
     def _is_named(self, path: str) -> bool:
         if _is_text(path):
@@ -188,12 +272,42 @@ def _is_text(path: str) -> bool:
 
 def contained(root: Path, path: str) -> Path | None:
     """Return the real path of a file of a library; None where it is none, or lies outside, by `..` or by a link."""
+    found = _resolved(root, path)
+    return found.file if found is not None and found.file.is_relative_to(found.root) else None
+
+
+def contained_video(root: Path, path: str, size: int | None = None) -> Path | None:
+    """Return the real path of a video of a library; None where it is none, or lies outside.
+
+    Only a link to a file may lead out of the library, and only to what is called a video there, too, and has the size
+    that a scan found: whoever can put links into a library must not make the server read out its database or its keys.
+    """
+    found = _resolved(root, path)
+    if found is None or found.file.is_relative_to(found.root):
+        return None if found is None else found.file
+    link = found.root / path
+    is_link = link.is_symlink() and link.parent.resolve().is_relative_to(found.root)
+    if not is_link or not _may_be_linked(found.file):
+        return None
+    return found.file if size in (None, found.file.stat().st_size) else None
+
+
+def _may_be_linked(target: Path) -> bool:
+    return target.suffix.lower() in VIDEO_EXTENSIONS
+
+
+class _Resolved(NamedTuple):
+    root: Path
+    file: Path
+
+
+def _resolved(root: Path, path: str) -> _Resolved | None:
     try:
         real_root = root.resolve(strict=True)
         real = (real_root / path).resolve(strict=True)
     except (OSError, RuntimeError, ValueError):
         return None
-    return real if real.is_relative_to(real_root) and real.is_file() else None
+    return _Resolved(real_root, real) if real.is_file() else None
 
 
 def subfolders(folder: Path) -> list[str]:
@@ -207,7 +321,7 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def _is_shown(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.startswith(".") or entry.name in _FOREIGN_FOLDERS or not _is_text(entry.name):
+    if entry.name.startswith(".") or entry.name.lower() in _FOREIGN_FOLDERS or not _is_text(entry.name):
         return False
     try:
         return entry.is_dir()

@@ -14,7 +14,7 @@ from playhead.domain.model import ItemId, ItemKind
 from playhead.errors import PlayheadError, invalid, not_found
 from playhead.media.artwork import Subject, find_images
 from playhead.media.disk_cache import DiskCache
-from playhead.media.folders import contained
+from playhead.media.folders import contained, contained_video
 from playhead.services.access import Viewer
 from playhead.services.catalogue import visible_item
 from playhead.services.single_flight import SingleFlight, WorkLimits, attempt, key_of
@@ -150,7 +150,7 @@ def _find_sources(root: Path, subject: Subject, kind: ArtworkKind) -> list[_Sour
 
 
 def _source(root: Path, path: str, *, is_film: bool) -> _Source | None:
-    real = contained(root, path)
+    real = contained_video(root, path) if is_film else contained(root, path)
     if real is None:
         return None
     try:

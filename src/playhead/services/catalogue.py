@@ -22,7 +22,7 @@ from playhead.domain.model import (
     canonical_id,
 )
 from playhead.errors import conflict, invalid, not_found
-from playhead.media.folders import contained, nested
+from playhead.media.folders import contained_video, nested
 from playhead.media.tracks import Tracks, list_tracks
 from playhead.services.access import NOT_FOUND, Viewer, require_library, visible_libraries, wrong_kind
 from playhead.services.cursors import decode_cursor, decode_item_cursor, encode_cursor, encode_item_cursor
@@ -299,7 +299,7 @@ def visible_file(connection: Connection, viewer: Viewer, file_id: FileId) -> tup
 def _servable(library: Library, files: Sequence[MediaFile]) -> StreamFile:
     """Return the first file that exists. A disk that hangs delays this request only."""
     for file in files:
-        path = None if library.path is None else contained(Path(library.path), file.path)
+        path = None if library.path is None else contained_video(Path(library.path), file.path, file.size)
         if path is not None:
             return StreamFile(path, file)
     raise not_found("File not found")

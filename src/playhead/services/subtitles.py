@@ -13,7 +13,7 @@ from playhead.domain.model import FileId
 from playhead.domain.tracks import SubtitleTrack
 from playhead.errors import PlayheadError, not_found
 from playhead.media.disk_cache import DiskCache
-from playhead.media.folders import contained
+from playhead.media.folders import contained, contained_video
 from playhead.media.tracks import list_tracks
 from playhead.media.webvtt import MEDIA_TYPE
 from playhead.services.access import Viewer
@@ -123,8 +123,7 @@ def _find(root: Path, file: MediaFile, index: int) -> Subtitle | None:
     track = tracks[index] if index < len(tracks) else None
     if track is None or not track.is_text:
         return None
-    path = file.path if track.path is None else track.path
-    real = contained(root, path)
+    real = contained_video(root, file.path, file.size) if track.path is None else contained(root, track.path)
     try:
         status = None if real is None else real.stat()
     except OSError:

@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import Connection, insert, update
 from starlette.requests import ClientDisconnect
 
+from playhead.domain.catalogue import MediaFile
+from playhead.domain.model import FileId
 from playhead.http.api.streaming import file_response, media_type_of
 from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
@@ -339,6 +341,20 @@ async def test_a_link_out_of_the_library_is_not_followed(cinema: Cinema, tmp_pat
     assert problem_of(await cinema.get())[0] == 404
 
 
+async def test_a_link_to_another_video_outside_is_served_as_the_scan_found_it(cinema: Cinema, tmp_path: Path):
+    store = tmp_path / "ab12.mp4"
+    store.write_bytes(FILM)
+    (cinema.folder / "Harbour Lights (2019).mp4").unlink()
+    (cinema.folder / "Harbour Lights (2019).mp4").symlink_to(store)
+    response = await cinema.get()
+    assert response.content == FILM
+    assert 'filename="Harbour Lights (2019).mp4"' in response.headers["content-disposition"]
+    store.rename(tmp_path / "playhead.db")
+    (cinema.folder / "Harbour Lights (2019).mp4").unlink()
+    (cinema.folder / "Harbour Lights (2019).mp4").symlink_to(tmp_path / "playhead.db")
+    assert problem_of(await cinema.get())[0] == 404
+
+
 async def test_a_linked_folder_out_of_the_library_is_not_followed(cinema: Cinema, tmp_path: Path):
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -404,12 +420,16 @@ class Transfer:
 SCOPE = {"type": "http", "method": "GET", "path": "/", "headers": [], "asgi": {"spec_version": "2.3"}}
 
 
+def stored(path: str) -> MediaFile:
+    return MediaFile(FileId(""), path, "", 0, None, "mov", None, None, None, None, None)
+
+
 async def test_a_disconnected_client_ends_the_reading(tmp_path: Path):
     path = tmp_path / "long.mp4"
     path.touch()
     os.truncate(path, 1 << 30)
     transfer = Transfer()
-    response = await file_response(SCOPE, path, "mov")
+    response = await file_response(SCOPE, path, stored(path.name))
     await response(SCOPE, transfer.receive, transfer.send)
     assert 0 < transfer.sent < 1 << 26
     assert str(path) not in open_files()
@@ -418,7 +438,7 @@ async def test_a_disconnected_client_ends_the_reading(tmp_path: Path):
 async def test_a_file_that_shrinks_during_the_transfer_aborts_the_connection(tmp_path: Path):
     path = tmp_path / "short.mp4"
     path.write_bytes(FILM)
-    response = await file_response(SCOPE, path, "mov")
+    response = await file_response(SCOPE, path, stored(path.name))
     path.write_bytes(FILM[:10])
     transfer = Transfer()
     with pytest.raises(ClientDisconnect):

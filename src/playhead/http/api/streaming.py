@@ -19,6 +19,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from playhead.domain.catalogue import MediaFile
 from playhead.domain.model import FileId, ItemKind
 from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found
@@ -77,11 +78,11 @@ class StreamRoutes:
         """Send one file, as an item's answer lists them."""
         file_id = call.path_id(FileId, FILE_NOT_FOUND)
         found = await self._catalogue.stream_file(call.viewer, file_id)
-        return await file_response(call.scope, found.path, found.file.container)
+        return await file_response(call.scope, found.path, found.file)
 
     async def _item(self, call: Call, kind: ItemKind) -> Response:
         found = await self._catalogue.stream_item(call.viewer, kind, call.item_id(kind))
-        return await file_response(call.scope, found.path, found.file.container)
+        return await file_response(call.scope, found.path, found.file)
 
 
 def media_type_of(name: str, container: str | None) -> str:
@@ -92,14 +93,15 @@ def media_type_of(name: str, container: str | None) -> str:
     return _MEDIA_TYPES_BY_ENDING.get((container, ending)) or _MEDIA_TYPES.get(container, _ANY_BYTES)
 
 
-async def file_response(scope: Scope, path: Path, container: str | None) -> Response:
+async def file_response(scope: Scope, path: Path, file: MediaFile) -> Response:
     """Answer a GET or HEAD of a regular file: 200, 206, 304, or 416 with the length that there is.
 
-    `path` is resolved. Several ranges at once are answered with the whole file (section 14.2 leaves that open).
-    Raises NOT_FOUND where the file is gone, cannot be read or is no file.
+    `path` is resolved; `file` gives the name and the type. Several ranges at once are answered with the whole file
+    (section 14.2 leaves that open). Raises NOT_FOUND where the file is gone, cannot be read or is no file.
     """
     opened = await to_thread.run_sync(_open, path)
     handed_on = False
+    name = PurePosixPath(file.path).name  # where that is a link, it may lead to a number in a store
     try:
         headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
         validators = {
@@ -110,8 +112,8 @@ async def file_response(scope: Scope, path: Path, container: str | None) -> Resp
             return Response(status_code=304, headers=validators)
         described = validators | {
             "accept-ranges": "bytes",
-            "content-type": media_type_of(path.name, container),
-            "content-disposition": _disposition(path.name),
+            "content-type": media_type_of(name, file.container),
+            "content-disposition": _disposition(name),
         }
         if scope["method"] == "HEAD":  # only GET has ranges (section 14.2)
             return Response(headers=described | {"content-length": str(opened.size)})
