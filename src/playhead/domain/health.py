@@ -42,31 +42,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class InstallationFacts:
-    """Facts about every installation.
+class StoreFacts:
+    """Facts about a database on any engine.
 
     `revision` is that of the schema, None before there is one, `head` this program's; `fault` says why the database
-    cannot be read. `missing_folders` are those of libraries that cannot be read, `wide_paths` what others than the
-    owner can use of the installation, each with its mode.
+    cannot be read. `newest_at` is the latest time of receipt in it, `library_folders` are the scanned folders.
     """
 
-    folder: str
-    is_folder_writable: bool
-    revision: str | None
     head: str
-    fault: str | None
-    newest_at: Instant | None
-    now: Instant
-    missing_folders: tuple[str, ...] = ()
-    wide_paths: tuple[str, ...] = ()
+    revision: str | None = None
+    fault: str | None = None
+    newest_at: Instant | None = None
+    library_folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts(InstallationFacts):
-    """Facts about an installation on SQLite and its disk; sizes in bytes.
-
-    `last_backup` is the newest of those that the server makes by itself, `backup_fault` says why none can be made.
-    """
+class FileFacts(StoreFacts):
+    """Facts about an SQLite file, which may be missing, and its file system; sizes in bytes."""
 
     sqlite_version: str
     is_sqlite_sound: bool
@@ -74,23 +66,19 @@ class FileFacts(InstallationFacts):
     is_network: bool
     free_bytes: int
     log_bytes: int
-    backup_plan: BackupPlan
-    backup_folder: str
-    last_backup: Backup | None = None
-    backup_fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServerFacts(InstallationFacts):
-    """Facts about an installation on PostgreSQL. What only the server knows is empty if there is a fault.
+class ServerFacts(StoreFacts):
+    """Facts about a PostgreSQL database and its server. What only the server knows is empty if there is a fault.
 
-    `server_version` is of the form 15.4. `unsafe_settings` are the settings required for durability that are off.
-    `clock` is the server's time at `now`.
+    `version` is of the form 15.4. `unsafe_settings` are the settings required for durability that are off. `clock` is
+    the server's time.
     """
 
     server: str
-    server_version: str = ""
-    is_server_new_enough: bool = True
+    version: str = ""
+    is_new_enough: bool = True
     unsafe_settings: tuple[str, ...] = ()
     is_read_only: bool = False
     connections_free: int = 0
@@ -98,32 +86,63 @@ class ServerFacts(InstallationFacts):
     clock: Instant | None = None
 
 
-def examine_file(facts: FileFacts) -> list[Finding]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationFacts:
+    """Facts about the machine at `now`, on any engine.
+
+    `missing_folders` are those of libraries that cannot be read, `wide_paths` what others than the owner can use of the
+    installation, each with its mode.
+    """
+
+    folder: str
+    is_folder_writable: bool
+    now: Instant
+    missing_folders: tuple[str, ...] = ()
+    wide_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupFacts:
+    """Facts about the backups that the server makes by itself. `fault` says why none can be made."""
+
+    plan: BackupPlan
+    folder: str
+    last: Backup | None = None
+    fault: str | None = None
+
+
+def examine_file(store: FileFacts, installation: InstallationFacts, backups: BackupFacts) -> list[Finding]:
     """Judge an installation on SQLite, in the order in which a person would look."""
     return [
-        _library(facts),
-        _folder(facts),
-        *_permissions(facts),
-        _filesystem(facts),
-        _free_space(facts),
-        _database(facts, "Stop Playhead, keep a copy of the file, and restore the newest backup."),
-        _log(facts),
-        _backups(facts),
-        _clock(facts),
-        *_libraries(facts.missing_folders),
+        _library(store),
+        _folder(installation),
+        *_permissions(installation),
+        _filesystem(store),
+        _free_space(store),
+        _database(store, "Stop Playhead, keep a copy of the file, and restore the newest backup."),
+        _log(store),
+        _backups(backups, installation.now),
+        _clock(store, installation.now),
+        *_libraries(installation.missing_folders),
     ]
 
 
-def examine_server(facts: ServerFacts) -> list[Finding]:
+def examine_server(store: ServerFacts, installation: InstallationFacts) -> list[Finding]:
     """Judge an installation on PostgreSQL; if the server cannot be reached, what is known without it."""
     found = [
-        _folder(facts),
-        *_permissions(facts),
-        _database(facts, "See that the server runs, and that the URL, user and password are right."),
+        _folder(installation),
+        *_permissions(installation),
+        _database(store, "See that the server runs, and that the URL, user and password are right."),
     ]
-    if facts.fault is None:
-        found += [_server(facts), _durability(facts), _role(facts), _connections(facts), _clocks(facts)]
-    return [*found, _clock(facts), *_libraries(facts.missing_folders)]
+    if store.fault is None:
+        found += [
+            _server(store),
+            _durability(store),
+            _role(store),
+            _connections(store),
+            _clocks(store, installation.now),
+        ]
+    return [*found, _clock(store, installation.now), *_libraries(installation.missing_folders)]
 
 
 def worst(findings: Iterable[Finding]) -> Level:
@@ -179,7 +198,7 @@ def _free_space(facts: FileFacts) -> Finding:
     return Finding(Level.WARNING, f"Only {text}", "Make room: saves are refused once the disk is full.")
 
 
-def _database(facts: InstallationFacts, mend: str) -> Finding:
+def _database(facts: StoreFacts, mend: str) -> Finding:
     if facts.fault is not None:
         return Finding(Level.BAD, f"The database cannot be read: {facts.fault}", mend)
     if facts.revision is None:
@@ -210,22 +229,22 @@ def _log(facts: FileFacts) -> Finding:
     )
 
 
-def _backups(facts: FileFacts) -> Finding:
-    plan, last = facts.backup_plan, facts.last_backup
+def _backups(facts: BackupFacts, now: Instant) -> Finding:
+    plan, last = facts.plan, facts.last
     if not plan.hours:
         return Finding(Level.OK, "No backups are made by the server: backup_hours is 0")
-    if facts.backup_fault is not None:
+    if facts.fault is not None:
         return Finding(
             Level.WARNING,
-            f"No backup can be made: {facts.backup_fault}",
+            f"No backup can be made: {facts.fault}",
             "Mend it, or choose another folder with backup_folder. The server tries again by itself.",
         )
     if last is None:
         return Finding(
-            Level.OK, f"No backup yet; the server makes the first one a minute after its start, {facts.backup_folder}"
+            Level.OK, f"No backup yet; the server makes the first one a minute after its start, {facts.folder}"
         )
-    text = f"The last backup is of {moment_of(last.made_at):%Y-%m-%d %H:%M} UTC, in {facts.backup_folder}"
-    if not is_overdue(plan, last, facts.now):
+    text = f"The last backup is of {moment_of(last.made_at):%Y-%m-%d %H:%M} UTC, in {facts.folder}"
+    if not is_overdue(plan, last, now):
         return Finding(Level.OK, text)
     return Finding(
         Level.WARNING,
@@ -234,12 +253,12 @@ def _backups(facts: FileFacts) -> Finding:
     )
 
 
-def _clock(facts: InstallationFacts) -> Finding:
-    text = f"The clock shows {moment_of(facts.now):%Y-%m-%d %H:%M:%S} UTC"
+def _clock(facts: StoreFacts, now: Instant) -> Finding:
+    text = f"The clock shows {moment_of(now):%Y-%m-%d %H:%M:%S} UTC"
     remedy = "Set the clock, and keep it set by NTP: times decide which report is the later one."
-    if facts.now < PLAYHEAD_BEGAN:
+    if now < PLAYHEAD_BEGAN:
         return Finding(Level.BAD, text, remedy)
-    if facts.newest_at is not None and facts.newest_at > facts.now + _CLOCK_TOLERANCE_MS:
+    if facts.newest_at is not None and facts.newest_at > now + _CLOCK_TOLERANCE_MS:
         return Finding(
             Level.WARNING, f"{text}, but the database has seen {moment_of(facts.newest_at):%Y-%m-%d}", remedy
         )
@@ -247,8 +266,8 @@ def _clock(facts: InstallationFacts) -> Finding:
 
 
 def _server(facts: ServerFacts) -> Finding:
-    text = f"PostgreSQL {facts.server_version}, {facts.server}"
-    if facts.is_server_new_enough:
+    text = f"PostgreSQL {facts.version}, {facts.server}"
+    if facts.is_new_enough:
         return Finding(Level.OK, text)
     return Finding(Level.BAD, f"{text}, is too old for Playhead", "Upgrade the server.")
 
@@ -283,8 +302,8 @@ def _connections(facts: ServerFacts) -> Finding:
     )
 
 
-def _clocks(facts: ServerFacts) -> Finding:
-    if facts.clock is None or abs(facts.clock - facts.now) <= _CLOCK_TOLERANCE_MS:
+def _clocks(facts: ServerFacts, now: Instant) -> Finding:
+    if facts.clock is None or abs(facts.clock - now) <= _CLOCK_TOLERANCE_MS:
         return Finding(Level.OK, "The server's clock shows the same time")
     return Finding(
         Level.WARNING,

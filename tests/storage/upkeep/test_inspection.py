@@ -39,15 +39,15 @@ def test_schema_newest_time_and_folders_of_a_file_are_read(database_path: Path):
     assert (found.revision, found.head, found.fault) == (HEAD, HEAD, None)
     assert found.newest_at == NEWEST
     assert found.library_folders == ("/srv/films",)
-    assert found.log_size > 0
+    assert found.log_bytes > 0
     database.close_blocking()
-    assert inspect_file(database_path).log_size == 0
+    assert inspect_file(database_path).log_bytes == 0
 
 
 def test_a_missing_file_is_not_a_fault(tmp_path: Path):
     found = inspect_file(tmp_path / "later" / "playhead.db")
-    assert not found.exists
-    assert (found.revision, found.fault, found.size) == (None, None, 0)
+    assert (found.revision, found.fault, found.log_bytes) == (None, None, 0)
+    assert found.free_bytes > 0
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
 """Inspection of a database from outside, without upgrading or changing it. Decides nothing."""
 
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+from shutil import disk_usage
 from typing import NamedTuple
 
 import apsw
 from sqlalchemy import Connection, delete, false, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
+from playhead.domain.health import FileFacts, ServerFacts
 from playhead.domain.model import Instant
 from playhead.storage.engine import apsw_dbapi
 from playhead.storage.engine.database import StorageRefused
@@ -19,83 +20,35 @@ from playhead.storage.schema import account, library, progress, sign_in_failure
 _PATIENCE_MS = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFacts:
-    """A database file and its file system; sizes in bytes.
-
-    `revision` is the schema's, None without a database; `fault` says why the file cannot be read. `newest_at` is the
-    latest time of receipt in it, `library_folders` are the scanned folders.
-    """
-
-    sqlite_version: str
-    is_sqlite_sound: bool
-    filesystem: str | None
-    is_network: bool
-    exists: bool
-    size: int
-    log_size: int
-    head: str
-    revision: str | None = None
-    fault: str | None = None
-    newest_at: Instant | None = None
-    library_folders: tuple[str, ...] = ()
-
-
 def touch(connection: Connection) -> None:
     """Write without changing anything: fails if the store cannot be written."""
     connection.execute(delete(sign_in_failure).where(false()))
 
 
-def inspect_file(path: Path) -> StoreFacts:
+def inspect_file(path: Path) -> FileFacts:
     """Inspect the database file at `path`, which need not exist. Faults are never raised."""
-    folder = next(parent for parent in path.parents if parent.exists())
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
         mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:
         mountinfo = ""
     filesystem = filesystem_type(folder.resolve(), mountinfo)
-    content, fault = _Content(), None
+    content = _Content()
     if path.exists():
         try:
             content = _read(path)
         except apsw_dbapi.Error as error:
-            fault = str(error)
-    return StoreFacts(
+            content = _Content(fault=str(error))
+    return FileFacts(
+        **content._asdict(),
+        head=HEAD,
         sqlite_version=apsw_dbapi.sqlite_version,
         is_sqlite_sound=is_wal_sound(apsw_dbapi.sqlite_version_info),
         filesystem=filesystem,
         is_network=is_network_filesystem(filesystem),
-        exists=path.exists(),
-        size=_size(path),
-        log_size=log_size(path),
-        head=HEAD,
-        revision=content.revision,
-        fault=fault,
-        newest_at=content.newest_at,
-        library_folders=content.library_folders,
+        free_bytes=disk_usage(folder).free,
+        log_bytes=log_size(path),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStoreFacts:
-    """A PostgreSQL database and its server; what only the server knows is empty if there is a `fault`.
-
-    `unsafe_settings` are the settings required for durability that are off.
-    """
-
-    server: str
-    head: str
-    fault: str | None = None
-    version: str = ""
-    is_new_enough: bool = True
-    unsafe_settings: tuple[str, ...] = ()
-    is_read_only: bool = False
-    connections_free: int = 0
-    connections_max: int = 0
-    clock: Instant | None = None
-    revision: str | None = None
-    newest_at: Instant | None = None
-    library_folders: tuple[str, ...] = ()
 
 
 _SERVER = text(
@@ -108,7 +61,7 @@ _SERVER = text(
 )
 
 
-def inspect_server(url: str) -> ServerStoreFacts:
+def inspect_server(url: str) -> ServerFacts:
     """Inspect a PostgreSQL database. Faults are never raised."""
     # Loaded only where it is used, as everywhere.
     from playhead.storage.engine.postgres import described, make_engine, reason  # noqa: PLC0415
@@ -117,29 +70,27 @@ def inspect_server(url: str) -> ServerStoreFacts:
     try:
         server, engine = described(url), make_engine(url)
     except StorageRefused as error:
-        return ServerStoreFacts("", HEAD, str(error))
+        return ServerFacts(server="", head=HEAD, fault=str(error))
     try:
         with engine.connect() as connection:
             version, major, fsync, full_pages, is_read_only, most, used, clock = connection.execute(_SERVER).one()
             content = _read_server(connection)
     except DBAPIError as error:
-        return ServerStoreFacts(server, HEAD, reason(error))
+        return ServerFacts(server=server, head=HEAD, fault=reason(error))
     finally:
         engine.dispose()
-    return ServerStoreFacts(
-        server,
-        HEAD,
-        content.fault,
-        version,
-        major >= OLDEST_MAJOR,
-        tuple(name for name, value in (("fsync", fsync), ("full_page_writes", full_pages)) if value != "on"),
-        is_read_only,
-        most - used,
-        most,
-        Instant(clock),
-        content.revision,
-        content.newest_at,
-        content.library_folders,
+    syncing = (("fsync", fsync), ("full_page_writes", full_pages))
+    return ServerFacts(
+        **content._asdict(),
+        head=HEAD,
+        server=server,
+        version=version,
+        is_new_enough=major >= OLDEST_MAJOR,
+        unsafe_settings=tuple(name for name, value in syncing if value != "on"),
+        is_read_only=is_read_only,
+        connections_free=most - used,
+        connections_max=most,
+        clock=Instant(clock),
     )
 
 
@@ -149,6 +100,8 @@ def log_size(path: Path) -> int:
 
 
 class _Content(NamedTuple):
+    """The members of StoreFacts that are read from the database itself."""
+
     revision: str | None = None
     newest_at: Instant | None = None
     library_folders: tuple[str, ...] = ()
