@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.core import TyperArgument, TyperCommand, TyperGroup
@@ -18,7 +17,8 @@ from playhead.config import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings
 from playhead.domain import limits, texts
 from playhead.errors import Code
 from playhead.http.errors import STATUS
-from playhead.http.routes import Services, table
+from playhead.http.routes import ServerContext, table
+from playhead.services.installation import Services
 from playhead.storage import schema
 
 ROOT = Path(__file__).parents[1]
@@ -51,8 +51,10 @@ def sections(text: str) -> dict[str, str]:
 
 def routes_of_the_table() -> set[str]:
     # the table only binds the endpoints that it is given
-    nothing: dict[str, Any] = {field.name: None for field in fields(Services)}
-    return {f"{route.method} {route.path.replace(':path}', '}')}" for route in table(Services(**nothing))}
+    services, context = (
+        kind(**dict.fromkeys(field.name for field in fields(kind))) for kind in (Services, ServerContext)
+    )
+    return {f"{route.method} {route.path.replace(':path}', '}')}" for route in table(services, context)}
 
 
 def test_every_route_is_documented_and_no_other():

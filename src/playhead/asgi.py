@@ -27,7 +27,7 @@ from playhead.http.metrics import MetricsCollector, RequestStats, WorkerLabel
 from playhead.http.pages.entrance import Ways
 from playhead.http.proxies import PEER, IdentityHeader
 from playhead.http.route import Pending, Route
-from playhead.http.routes import Services, table
+from playhead.http.routes import ServerContext, table
 from playhead.services.passwords import MEMORY_KIB
 from playhead.services.sampling import Counters, Sampler
 from playhead.storage.upkeep.inspection import log_size, touch
@@ -253,44 +253,25 @@ class Playhead:
             version=VERSION,
         )
         header = self._identity_header(installation)
-        rows = table(
-            Services(
-                accounts=installation.accounts,
-                identities=installation.identities,
-                identity_header=header,
-                ways=Ways(
-                    installation.openid,
-                    self.settings.oidc_name,
-                    self.settings.local_sign_in == "admins",
-                    installation.passkeys.are_offered,
-                ),
-                passkeys=installation.passkeys,
-                remote_sign_out_url=self.settings.remote_sign_out_url,
-                device_codes=installation.device_codes,
-                household=installation.household,
-                catalogue=installation.catalogue,
-                artwork=installation.artwork,
-                subtitles=installation.subtitles,
-                scanner=installation.scanner,
-                importer=installation.importer,
-                playback=installation.playback,
-                marks=installation.marks,
-                lists=installation.lists,
-                browsing=installation.browsing,
-                snapshots=installation.snapshots,
-                events=installation.events,
-                is_ready=is_ready,
-                numbers=self._numbers,
-                sampler=self._sampler,
-                examine=examined,
-                backups=installation.backups,
-                worker=self._worker,
-                clock=self._clock,
-                version=VERSION,
-            )
+        context = ServerContext(
+            identity_header=header,
+            ways=Ways(
+                installation.openid,
+                self.settings.oidc_name,
+                self.settings.local_sign_in == "admins",
+                installation.passkeys.are_offered,
+            ),
+            remote_sign_out_url=self.settings.remote_sign_out_url,
+            is_ready=is_ready,
+            numbers=self._numbers,
+            sampler=self._sampler,
+            examine=examined,
+            worker=self._worker,
+            clock=self._clock,
+            version=VERSION,
         )
         return Application(
-            rows,
+            table(installation, context),
             GZipMiddleware(StaticFiles(directory=_STATIC_FOLDER)),
             Authentication(installation.accounts.authenticate, header),
             traffic,

@@ -33,6 +33,7 @@ from playhead.services.history import History
 from playhead.services.household import Household
 from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
 from playhead.services.importing import Importer
+from playhead.services.installation import Services
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
 from playhead.services.openid import OpenID
@@ -58,31 +59,11 @@ log = logging.getLogger(__name__)
 _CHANNEL = "playhead_changes"
 
 
-@dataclass(frozen=True, slots=True)
-class Installation:
-    """The services over an open database. `backups` is None where it is PostgreSQL's, which has tools of its own."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installation(Services):
+    """An open database and the services over it."""
 
     database: Database
-    accounts: Accounts
-    identities: Identities
-    proxy_identities: ProxyIdentities
-    device_codes: DeviceCodes
-    openid: OpenID | None
-    household: Household
-    passkeys: Passkeys
-    catalogue: Catalogue
-    artwork: Artwork
-    subtitles: Subtitles
-    scanner: Scanner
-    importer: Importer
-    playback: Playback
-    history: History
-    marks: Marks
-    lists: Lists
-    browsing: Browsing
-    snapshots: Snapshots
-    events: Events
-    backups: Backups | None
 
 
 def now() -> Instant:

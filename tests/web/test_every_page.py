@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 
 from browser import settle
 from demo import DemoServer
-from playhead.http.routes import Services, table
+from playhead.http.routes import ServerContext, table
+from playhead.services.installation import Services
 
 WEIGHT_MAX = 100_000
 SHIFT_MAX = 0.02
@@ -68,8 +69,11 @@ FOCUSED = """
 
 
 def paths_of_pages() -> list[str]:
-    nothing: dict[str, Any] = {field.name: None for field in fields(Services)}  # the table only binds what it is given
-    rows = table(Services(**nothing))
+    # the table only binds what it is given
+    services, context = (
+        kind(**dict.fromkeys(field.name for field in fields(kind))) for kind in (Services, ServerContext)
+    )
+    rows = table(services, context)
     return [row.path for row in rows if row.show_refusal is not None and row.method == "GET"]
 
 

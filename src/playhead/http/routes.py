@@ -103,26 +103,10 @@ from playhead.http.pages.television import TelevisionPages
 from playhead.http.pages.watch import WatchPages
 from playhead.http.proxies import IdentityHeader
 from playhead.http.route import Access, Caching, Endpoint, HotEndpoint, Route
-from playhead.services.accounts import Accounts
 from playhead.services.artwork import MEDIA_TYPE as ARTWORK_MEDIA_TYPE
-from playhead.services.artwork import Artwork
-from playhead.services.backups import Backups
-from playhead.services.browsing import Browsing
-from playhead.services.catalogue import Catalogue
-from playhead.services.device_codes import DeviceCodes
-from playhead.services.events import Events
-from playhead.services.household import Household
-from playhead.services.identity import Identities
-from playhead.services.importing import Importer
-from playhead.services.lists import Lists
-from playhead.services.marks import Marks
-from playhead.services.passkeys import Passkeys
-from playhead.services.playback import Playback
+from playhead.services.installation import Services
 from playhead.services.sampling import Sampler
-from playhead.services.scanning import Scanner
-from playhead.services.snapshots import Snapshots
 from playhead.services.subtitles import MEDIA_TYPE as SUBTITLES_MEDIA_TYPE
-from playhead.services.subtitles import Subtitles
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
 _LIMITED = (*_ITEM, Code.LIMIT_REACHED)
@@ -207,40 +191,23 @@ _WATCHING = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the routes call: built by bootstrap."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerContext:
+    """What the routes need beside the services: how people sign in, and the state of the process that serves them."""
 
-    accounts: Accounts
-    identities: Identities
     identity_header: IdentityHeader | None
     ways: Ways
-    passkeys: Passkeys
     remote_sign_out_url: str
-    device_codes: DeviceCodes
-    household: Household
-    catalogue: Catalogue
-    artwork: Artwork
-    subtitles: Subtitles
-    scanner: Scanner
-    importer: Importer
-    playback: Playback
-    marks: Marks
-    lists: Lists
-    browsing: Browsing
-    snapshots: Snapshots
-    events: Events
     is_ready: Callable[[], Awaitable[bool]]
     numbers: MetricsCollector
     sampler: Sampler
     examine: Examine
-    backups: Backups | None
     worker: WorkerLabel | None
     clock: Callable[[], Instant]
     version: str
 
 
-def table(services: Services) -> list[Route]:
+def table(services: Services, context: ServerContext) -> list[Route]:
     """Return the rows, each bound to its service."""
     movie = PlaybackRoutes(services.playback, ItemKind.MOVIE)
     episode = PlaybackRoutes(services.playback, ItemKind.EPISODE)
@@ -252,7 +219,7 @@ def table(services: Services) -> list[Route]:
     rows: list[Route] = []
 
     def describe() -> dict[str, Any]:
-        return document(rows, services.version)
+        return document(rows, context.version)
 
     account = AccountRoutes(services.accounts)
     household = HouseholdRoutes(services.household)
@@ -263,19 +230,19 @@ def table(services: Services) -> list[Route]:
     importing = ImportRoutes(services.importer)
     stream = StreamRoutes(services.catalogue)
     event = EventRoutes(services.events)
-    service = ServiceRoutes(services.is_ready, describe)
-    metrics = MetricsRoutes(services.numbers, services.worker)
-    pages = Pages(services.household, services.snapshots, services.clock)
+    service = ServiceRoutes(context.is_ready, describe)
+    metrics = MetricsRoutes(context.numbers, context.worker)
+    pages = Pages(services.household, services.snapshots, context.clock)
     api = APIPages(pages, describe)
     entrance = EntrancePages(
         pages,
         services.accounts,
         services.household,
-        services.ways,
+        context.ways,
         services.passkeys,
-        services.remote_sign_out_url,
+        context.remote_sign_out_url,
     )
-    openid = OpenIDPages(pages, services.ways)
+    openid = OpenIDPages(pages, context.ways)
     household_pages = HouseholdPages(pages, services.household, services.accounts)
     activate = ActivatePages(pages, services.device_codes)
     television = TelevisionPages(pages, services.device_codes, services.accounts)
@@ -286,7 +253,7 @@ def table(services: Services) -> list[Route]:
     act = ActPages(pages, services.marks, services.lists)
     settings = SettingsPages(pages, services.accounts)
     sign_in_settings = SignInSettings(
-        pages, services.identities, services.identity_header, services.ways, services.passkeys
+        pages, services.identities, context.identity_header, context.ways, services.passkeys
     )
     passkey = PasskeyPages(pages, services.accounts, services.passkeys)
     passkey_settings = PasskeySettings(sign_in_settings, services.passkeys)
@@ -310,12 +277,12 @@ def table(services: Services) -> list[Route]:
     user_admin = UserAdminPages(pages, services.accounts, services.household)
     health = HealthPage(
         pages,
-        services.sampler,
-        services.examine,
+        context.sampler,
+        context.examine,
         services.backups,
-        clock=services.clock,
-        version=services.version,
-        worker=None if services.worker is None else services.worker.place,
+        clock=context.clock,
+        version=context.version,
+        worker=None if context.worker is None else context.worker.place,
     )
     # fmt: off
     rows += [

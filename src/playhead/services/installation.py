@@ -1,0 +1,52 @@
+"""The services of an installation as one object. `bootstrap` builds it; the interfaces are handed it."""
+
+from dataclasses import dataclass
+
+from playhead.services.accounts import Accounts
+from playhead.services.artwork import Artwork
+from playhead.services.backups import Backups
+from playhead.services.browsing import Browsing
+from playhead.services.catalogue import Catalogue
+from playhead.services.device_codes import DeviceCodes
+from playhead.services.events import Events
+from playhead.services.history import History
+from playhead.services.household import Household
+from playhead.services.identity import Identities, ProxyIdentities
+from playhead.services.importing import Importer
+from playhead.services.lists import Lists
+from playhead.services.marks import Marks
+from playhead.services.openid import OpenID
+from playhead.services.passkeys import Passkeys
+from playhead.services.playback import Playback
+from playhead.services.scanning import Scanner
+from playhead.services.snapshots import Snapshots
+from playhead.services.subtitles import Subtitles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The services over one database.
+
+    `openid` is None without a provider, `backups` where the database is PostgreSQL's, which has tools of its own.
+    """
+
+    accounts: Accounts
+    identities: Identities
+    proxy_identities: ProxyIdentities
+    device_codes: DeviceCodes
+    openid: OpenID | None
+    household: Household
+    passkeys: Passkeys
+    catalogue: Catalogue
+    artwork: Artwork
+    subtitles: Subtitles
+    scanner: Scanner
+    importer: Importer
+    playback: Playback
+    history: History
+    marks: Marks
+    lists: Lists
+    browsing: Browsing
+    snapshots: Snapshots
+    events: Events
+    backups: Backups | None
