@@ -21,6 +21,7 @@ from playhead.config import CONFIG_VARIABLE, ENVIRONMENT_PREFIX, Settings
 FFMPEG = ("av", "av.libs")
 # 103 MB when this was written, of which cryptography, for signing in elsewhere, is 15 MB: growth is to be noticed.
 MOST_BYTES_WITHOUT_FFMPEG = 106_000_000
+MOST_COMPRESSED_BYTES = 75_000_000  # 70 MB when this was written, of which FFmpeg is 36 MB
 OWNER = 1234
 
 
@@ -166,6 +167,14 @@ def test_a_puid_that_counts_for_nothing_is_told(image: Image, data: Path, media:
     _, errors = started.process.communicate(timeout=60)
     assert started.process.returncode == 0
     assert b"PUID is 99, but the container runs as 1000" in errors
+
+
+@pytest.mark.long
+def test_the_image_is_quick_to_download(image: Image):
+    """Registries keep and send layers compressed; below it is Python's slim image, of some 45 MB."""
+    script = 'tar --create --directory "$0" . | gzip | wc --bytes'
+    counted = subprocess.run(["sh", "-c", script, image.stage.layer], capture_output=True, check=True)  # noqa: S603, S607
+    assert int(counted.stdout) < MOST_COMPRESSED_BYTES
 
 
 @pytest.mark.long
