@@ -1,4 +1,4 @@
-"""Whose picture a file is, by its name and its folder."""
+"""Which item a picture file belongs to, by its name and its folder."""
 
 import os
 from pathlib import Path
@@ -84,26 +84,26 @@ def test_the_names_of_a_shows_poster(tmp_path: Path, name: str):
         (0, "Dark (2017)/season-specials-poster.jpg"),
     ],
 )
-def test_the_names_of_a_seasons_poster_come_before_the_shows(tmp_path: Path, season: int, name: str):
+def test_the_names_of_a_seasons_poster_take_precedence_over_the_shows(tmp_path: Path, season: int, name: str):
     episode = EPISODE if season else "Dark (2017)/Specials/Dark S00E01.mkv"
     lay(tmp_path, episode, name, "Dark (2017)/poster.jpg", "Dark (2017)/season02-poster.jpg")
     found = find_images(tmp_path, Subject(ItemKind.SHOW, [episode], season), POSTER)
     assert found == [name, "Dark (2017)/poster.jpg"]
 
 
-def test_what_lies_among_many_films_speaks_for_none_of_them(tmp_path: Path):
+def test_a_picture_among_many_films_belongs_to_none_of_them(tmp_path: Path):
     lay(tmp_path, "Films/Heat (1995).mkv", "Films/Alien (1979).mkv", "Films/folder.jpg", "Films/Alien (1979).jpg")
     assert find_images(tmp_path, movie("Films/Heat (1995).mkv"), POSTER) == []
     assert find_images(tmp_path, movie("Films/Alien (1979).mkv"), POSTER) == ["Films/Alien (1979).jpg"]
 
 
-def test_what_lies_at_the_top_of_a_library_speaks_for_no_film(tmp_path: Path):
+def test_a_picture_at_the_top_of_a_library_belongs_to_no_film(tmp_path: Path):
     lay(tmp_path, "Heat (1995).mkv", "folder.jpg", "Show S01E01.mkv")
     assert find_images(tmp_path, movie("Heat (1995).mkv"), POSTER) == []
     assert find_images(tmp_path, Subject(ItemKind.SHOW, ["Show S01E01.mkv"]), POSTER) == []
 
 
-def test_versions_and_extras_of_a_film_are_no_other_films(tmp_path: Path):
+def test_versions_and_extras_of_a_film_do_not_count_as_other_films(tmp_path: Path):
     other = "Heat (1995)/Heat (1995) - 2160p.mkv"
     lay(tmp_path, FILM, other, "Heat (1995)/Heat-trailer.mkv", "Heat (1995)/poster.jpg")
     assert find_images(tmp_path, movie(FILM, other), POSTER) == ["Heat (1995)/poster.jpg"]
@@ -115,7 +115,7 @@ def test_a_film_in_folders_of_parts_has_its_poster_above_them(tmp_path: Path):
     assert find_images(tmp_path, movie(*parts, in_parts=True), POSTER) == ["Heat (1995)/poster.jpg"]
 
 
-def test_the_folder_of_a_season_alone_is_the_shows_too(tmp_path: Path):
+def test_a_single_season_folder_belongs_to_the_show_too(tmp_path: Path):
     episode = "Dark Season 1/Dark S01E02.mkv"
     lay(tmp_path, episode, "Dark Season 1/poster.jpg", "poster.jpg")
     for season in (None, 1):
@@ -123,12 +123,12 @@ def test_the_folder_of_a_season_alone_is_the_shows_too(tmp_path: Path):
         assert found == ["Dark Season 1/poster.jpg"]
 
 
-def test_a_folder_of_many_shows_is_none_of_them(tmp_path: Path):
+def test_a_folder_of_many_shows_belongs_to_none_of_them(tmp_path: Path):
     lay(tmp_path, "Anime/Frieren S01E01.mkv", "Anime/poster.jpg", "Anime/Season 1/Dark S01E01.mkv")
     assert find_images(tmp_path, Subject(ItemKind.SHOW, ["Anime/Frieren S01E01.mkv"]), POSTER) == []
 
 
-def test_of_several_files_the_most_special_comes_first_and_each_once(tmp_path: Path):
+def test_of_several_files_the_most_specific_comes_first_and_each_once(tmp_path: Path):
     lay(tmp_path, FILM, *(f"Heat (1995)/{name}" for name in ("folder.jpg", "poster.png", "poster.jpg")))
     lay(tmp_path, "Heat (1995)/Heat (1995) - 1080p-poster.jpg")
     assert find_images(tmp_path, movie(FILM), POSTER) == [
@@ -138,10 +138,10 @@ def test_of_several_files_the_most_special_comes_first_and_each_once(tmp_path: P
     ]
 
 
-def test_a_file_that_comes_or_goes_is_noticed_in_a_folder_that_was_listed_before(tmp_path: Path):
+def test_a_file_that_appears_or_disappears_is_noticed_in_a_cached_folder(tmp_path: Path):
     lay(tmp_path, FILM)
     folder = tmp_path / "Heat (1995)"
-    os.utime(folder, (1, 1))  # long unchanged
+    os.utime(folder, (1, 1))  # unchanged for long
     assert find_images(tmp_path, movie(FILM), POSTER) == []
     lay(tmp_path, "Heat (1995)/poster.jpg")
     assert find_images(tmp_path, movie(FILM), POSTER) == ["Heat (1995)/poster.jpg"]
@@ -151,5 +151,5 @@ def test_a_file_that_comes_or_goes_is_noticed_in_a_folder_that_was_listed_before
     assert find_images(tmp_path, movie(FILM), POSTER) == []
 
 
-def test_a_folder_that_is_gone_holds_nothing(tmp_path: Path):
+def test_a_missing_folder_contains_nothing(tmp_path: Path):
     assert find_images(tmp_path, movie(FILM), POSTER) == []

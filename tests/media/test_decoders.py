@@ -1,4 +1,4 @@
-"""The pool of decoding workers, with real processes: what it does for files that cost too much, crash it or hang it."""
+"""The pool of decoding workers, with real processes, and files that cost too much, crash a worker, or hang it."""
 
 import os
 import signal
@@ -53,12 +53,12 @@ def peak_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split("kB")[0]) * 1024
 
 
-def test_what_a_worker_reads_is_what_the_file_says(decoders: Decoders, film: Path):
+def test_a_worker_reads_what_the_file_contains(decoders: Decoders, film: Path):
     assert decoders.probe(film) == probe.probe(film)
     assert decoders.picture_of_film(film, PixelSize(64, 36))[:2] == b"\xff\xd8"
 
 
-def test_no_process_runs_before_there_is_work_and_none_after_the_end(film: Path):
+def test_no_process_runs_before_there_is_work_and_none_after_closing(film: Path):
     decoders = Decoders()
     assert decoders.pids == []
     decoders.probe(film)
@@ -69,7 +69,7 @@ def test_no_process_runs_before_there_is_work_and_none_after_the_end(film: Path)
         decoders.probe(film)
 
 
-def test_one_worker_does_what_comes_one_after_the_other(decoders: Decoders, film: Path):
+def test_one_worker_does_one_job_after_another(decoders: Decoders, film: Path):
     for _ in range(3):
         decoders.probe(film)
     assert len(decoders.pids) == 1
@@ -94,7 +94,7 @@ def test_a_worker_has_limits_and_a_low_priority(decoders: Decoders, film: Path):
     assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
 
 
-def test_a_scan_s_workers_have_the_priority_of_the_server(film: Path):
+def test_a_scans_workers_have_the_priority_of_the_server(film: Path):
     probers = Decoders(niceness=0)
     probers.probe(film)
     (pid,) = probers.pids
@@ -113,10 +113,10 @@ def test_a_worker_has_neither_the_secrets_nor_the_files_of_the_server(decoders: 
     assert all(name == "/dev/null" or name.startswith("pipe:") for name in opened)
 
 
-# Files that do harm
+# Harmful files
 
 
-def test_the_picture_of_a_decompression_bomb_is_refused_by_its_header(decoders: Decoders, tmp_path: Path, film: Path):
+def test_a_decompression_bomb_is_refused_by_the_header_of_its_picture(decoders: Decoders, tmp_path: Path, film: Path):
     (tmp_path / "poster.png").write_bytes(bombs.png(20_000, 20_000))
     decoders.probe(film)
     (pid,) = decoders.pids
@@ -127,14 +127,14 @@ def test_the_picture_of_a_decompression_bomb_is_refused_by_its_header(decoders: 
     assert decoders.pids == [pid]
 
 
-def test_texts_in_a_picture_are_not_unpacked(decoders: Decoders, tmp_path: Path):
+def test_text_chunks_of_a_picture_are_not_decompressed(decoders: Decoders, tmp_path: Path):
     (tmp_path / "poster.png").write_bytes(bombs.png_with_text(200 * 1024**2))
     assert decoders.picture_of_image(tmp_path / "poster.png", SIZE)[:2] == b"\xff\xd8"
     (pid,) = decoders.pids
     assert peak_bytes(pid) < 100 * 1024**2
 
 
-def test_a_picture_that_takes_too_much_processor_time_is_refused(tmp_path: Path):
+def test_a_picture_that_takes_too_much_cpu_time_is_refused(tmp_path: Path):
     (tmp_path / "poster.jpg").write_bytes(bombs.jpeg_of_many_scans(40_000, (4000, 4900)))
     budgets = {**BUDGETS, PictureOfImage: Budget(wall_s=300, cpu_s=1)}
     decoders = Decoders(budgets=budgets)
@@ -154,7 +154,7 @@ def test_a_film_that_takes_too_long_is_skipped_this_time(film: Path):
 
 
 @pytest.mark.parametrize("size", [(20_000, 20_000, 8), (5_000, 7_000, 16)])
-def test_a_cover_that_is_a_bomb_costs_a_film_neither_its_probe_nor_its_picture(
+def test_a_bomb_as_a_cover_prevents_neither_the_probe_nor_the_picture_of_a_film(
     decoders: Decoders, tmp_path: Path, size: tuple[int, int, int]
 ):
     width, height, depth = size
@@ -207,7 +207,7 @@ def fake(talk: str) -> Decoders:
     return Decoders(command=[sys.executable, "-c", start + talk])
 
 
-def test_a_worker_that_dies_costs_the_file_after_it_nothing(film: Path, decoders: Decoders):
+def test_a_worker_that_dies_does_not_affect_the_next_file(film: Path, decoders: Decoders):
     seen: list[bytes] = []
     thread = threading.Thread(target=lambda: seen.append(decoders.picture_of_film(film, PixelSize(64, 36))))
     decoders.probe(film)
@@ -218,7 +218,7 @@ def test_a_worker_that_dies_costs_the_file_after_it_nothing(film: Path, decoders
     assert decoders.probe(film).duration_ms > 0  # by another worker, meanwhile
     os.kill(pid, signal.SIGKILL)
     thread.join(60)
-    assert len(seen) == 1  # the one that had read another file before was to blame, and a fresh one has read this
+    assert len(seen) == 1  # the worker had read another file before and was to blame; a fresh one has read this
     assert pid not in decoders.pids
 
 
@@ -232,21 +232,21 @@ def test_a_file_that_crashes_a_fresh_worker_is_at_fault(film: Path):
     assert decoders.pids == []
 
 
-def test_a_film_whose_worker_the_system_has_killed_is_looked_at_again_by_the_next_scan(film: Path):
+def test_a_film_whose_worker_was_killed_by_the_system_is_retried_by_the_next_scan(film: Path):
     decoders = fake("os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(Unreadable) as raised:
         decoders.probe(film)
     assert raised.value.passing
 
 
-def test_a_picture_whose_worker_the_system_has_killed_is_tried_again_by_the_next_request(film: Path):
+def test_a_picture_whose_worker_was_killed_by_the_system_is_retried_by_the_next_request(film: Path):
     decoders = fake("os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(Unusable) as raised:
         decoders.picture_of_film(film, SIZE)
     assert raised.value.passing
 
 
-def test_a_picture_that_takes_too_long_on_a_busy_machine_is_tried_again_by_the_next_request(film: Path):
+def test_a_picture_that_times_out_on_a_busy_machine_is_retried_by_the_next_request(film: Path):
     decoders = Decoders(budgets={**BUDGETS, PictureOfFilm: Budget(wall_s=0, cpu_s=30)})
     with pytest.raises(Unusable, match="takes too long") as raised:
         decoders.picture_of_film(film, SIZE)
@@ -254,7 +254,7 @@ def test_a_picture_that_takes_too_long_on_a_busy_machine_is_tried_again_by_the_n
     decoders.close()
 
 
-def test_a_search_for_a_picture_that_has_no_time_is_tried_again_by_the_next_request(
+def test_a_search_for_a_picture_that_times_out_is_retried_by_the_next_request(
     film: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(pictures, "_SEARCH_S", -1.0)
@@ -263,7 +263,7 @@ def test_a_search_for_a_picture_that_has_no_time_is_tried_again_by_the_next_requ
     assert raised.value.passing
 
 
-def test_a_film_that_ffmpeg_cannot_open_in_time_is_looked_at_again(film: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_film_that_ffmpeg_cannot_open_in_time_is_retried(film: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(probe, "_TIMEOUT_S", 1e-9)
     with pytest.raises(Unreadable, match="takes too long") as unreadable:
         probe.probe(film)
@@ -273,7 +273,7 @@ def test_a_film_that_ffmpeg_cannot_open_in_time_is_looked_at_again(film: Path, m
     assert unusable.value.passing
 
 
-def test_workers_that_cannot_be_started_are_no_fault_of_the_file(film: Path, tmp_path: Path):
+def test_failing_to_start_a_worker_is_not_the_fault_of_the_file(film: Path, tmp_path: Path):
     decoders = Decoders(command=[sys.executable, "-c", "raise SystemExit(3)"])
     with pytest.raises(OSError, match="no process can be started"):
         decoders.probe(film)
@@ -282,14 +282,14 @@ def test_workers_that_cannot_be_started_are_no_fault_of_the_file(film: Path, tmp
         decoders.probe(film)
 
 
-def test_a_worker_that_answers_nonsense_is_replaced(film: Path):
+def test_a_worker_with_a_malformed_answer_is_replaced(film: Path):
     decoders = fake("os.write(1, b'\\xff' * 99)")
     with pytest.raises(Unreadable, match="gave up"):
         decoders.probe(film)
     assert decoders.pids == []
 
 
-def test_the_end_waits_for_no_file(film: Path):
+def test_closing_waits_for_no_file(film: Path):
     decoders = Decoders()
     decoders.probe(film)
     (pid,) = decoders.pids
@@ -311,7 +311,7 @@ def test_the_end_waits_for_no_file(film: Path):
     assert not is_running(pid)
 
 
-def test_workers_end_with_a_server_that_was_killed(film: Path):
+def test_workers_end_with_a_killed_server(film: Path):
     script = (
         "import sys, time; from pathlib import Path; from playhead.media.decoders import Decoders\n"
         "made = Decoders(); made.probe(Path(sys.argv[1])); print(*made.pids, flush=True); time.sleep(600)"

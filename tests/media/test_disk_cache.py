@@ -1,4 +1,4 @@
-"""Contents that can be made again, kept up to a number of bytes."""
+"""A size-bounded cache of content that can be made again."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def age(folder: Path, key: str, seconds: int) -> None:
     os.utime(file, (at, at))
 
 
-def test_what_is_kept_is_found_again_also_by_another_process(tmp_path: Path):
+def test_a_kept_entry_is_found_again_also_by_another_process(tmp_path: Path):
     cache = DiskCache(tmp_path / "kept", 1000)
     assert cache.get(KEYS[0]) is None
     cache.put(KEYS[0], b"picture")
@@ -29,12 +29,12 @@ def test_what_is_kept_is_found_again_also_by_another_process(tmp_path: Path):
     assert cache.get(KEYS[1]) is None
 
 
-def test_it_is_for_its_owner_alone(tmp_path: Path):
+def test_the_cache_is_private_to_its_owner(tmp_path: Path):
     DiskCache(tmp_path / "kept", 1000).put(KEYS[0], b"picture")
     assert (tmp_path / "kept").stat().st_mode & 0o777 == 0o700
 
 
-def test_more_than_the_bound_is_never_kept(tmp_path: Path):
+def test_the_cache_never_exceeds_its_bound(tmp_path: Path):
     cache = DiskCache(tmp_path, 1000)
     for key in KEYS:
         cache.put(key, bytes(150))
@@ -42,7 +42,7 @@ def test_more_than_the_bound_is_never_kept(tmp_path: Path):
     assert cache.get(KEYS[-1]) is not None
 
 
-def test_what_was_used_last_stays(tmp_path: Path):
+def test_the_most_recently_used_entries_stay(tmp_path: Path):
     cache = DiskCache(tmp_path, 1000)
     for key in KEYS[:6]:
         cache.put(key, bytes(150))
@@ -54,7 +54,7 @@ def test_what_was_used_last_stays(tmp_path: Path):
     assert cache.get(KEYS[1]) is None
 
 
-def test_what_a_process_before_has_kept_counts(tmp_path: Path):
+def test_entries_of_an_earlier_process_count(tmp_path: Path):
     for key in KEYS[:6]:
         DiskCache(tmp_path, 1000).put(key, bytes(150))
     DiskCache(tmp_path, 300).put(KEYS[6], bytes(150))
@@ -73,7 +73,7 @@ def test_the_folder_may_be_deleted_at_any_time(tmp_path: Path):
     assert cache.get(KEYS[0]) == b"picture"
 
 
-def test_an_empty_file_is_nothing(tmp_path: Path):
+def test_an_empty_file_is_not_an_entry(tmp_path: Path):
     cache = DiskCache(tmp_path, 1000)
     cache.put(KEYS[0], b"picture")
     (file,) = tmp_path.rglob(KEYS[0])
@@ -81,7 +81,7 @@ def test_an_empty_file_is_nothing(tmp_path: Path):
     assert cache.get(KEYS[0]) is None
 
 
-def test_where_nothing_can_be_written_it_says_so_and_leaves_nothing(tmp_path: Path):
+def test_an_unwritable_folder_is_reported_and_leaves_no_files(tmp_path: Path):
     (tmp_path / "kept").write_text("a file in its place")
     with pytest.raises(OSError):  # noqa: PT011 - whichever the system says
         DiskCache(tmp_path / "kept", 1000).put(KEYS[0], b"picture")

@@ -1,4 +1,4 @@
-"""What a folder is said to hold, on real folders."""
+"""Listing real folders."""
 
 import os
 from pathlib import Path, PurePosixPath
@@ -31,7 +31,7 @@ def test_videos_are_listed_by_path_with_size_and_time(tmp_path: Path) -> None:
     assert (files[1].size, files[1].mtime_ns) == (5, 1_234_567_890_123_456_789)
 
 
-def test_nfo_files_stand_beside_their_videos(tmp_path: Path) -> None:
+def test_nfo_files_are_listed_with_their_videos(tmp_path: Path) -> None:
     put(
         tmp_path,
         "movie.nfo",
@@ -58,7 +58,7 @@ def test_the_nearest_tvshow_nfo_counts(tmp_path: Path) -> None:
     assert (beside["S/1/b.mkv"].show, beside["T/c.mkv"].show) == ("S/tvshow.nfo", "tvshow.nfo")
 
 
-def test_evidence_changes_with_each_nfo_and_with_who_shares_it(tmp_path: Path) -> None:
+def test_evidence_changes_with_each_nfo_and_with_the_videos_that_share_it(tmp_path: Path) -> None:
     put(tmp_path, "F/d.mkv")
     seen = {listed(tmp_path).files[0].evidence}
     for path in ("F/movie.nfo", "F/d.nfo", "tvshow.nfo", "F/other.mkv"):
@@ -73,7 +73,7 @@ def test_evidence_changes_with_each_nfo_and_with_who_shares_it(tmp_path: Path) -
 def test_a_folder_that_cannot_be_listed_is_named_and_counts_as_unread(tmp_path: Path) -> None:
     put(tmp_path, "a.mkv")
     name = "x" * 250
-    depth = 4200 // 251  # deeper than a path may be long
+    depth = 4200 // 251  # deeper than the longest possible path
     handle = os.open(tmp_path, os.O_RDONLY)
     for _ in range(depth + 1):
         os.mkdir(name, dir_fd=handle)
@@ -87,16 +87,16 @@ def test_a_folder_that_cannot_be_listed_is_named_and_counts_as_unread(tmp_path: 
     assert found.skipped == [(found.unread[0], "it cannot be read: File name too long")]
 
 
-def test_a_root_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_root_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         walk(tmp_path / "nowhere", is_video)
 
 
-def test_names_that_are_no_utf8_are_shown_escaped() -> None:
+def test_names_that_are_not_utf8_are_shown_escaped() -> None:
     assert shown(os.fsdecode(b"caf\xe9 \xc3\xa9.mkv")) == r"caf\xe9 é.mkv"
 
 
-def test_what_is_contained_is_a_file_inside(tmp_path: Path) -> None:
+def test_only_a_file_inside_a_folder_is_contained_in_it(tmp_path: Path) -> None:
     root = tmp_path / "films"
     put(tmp_path, "secret.mkv", "films/a/b.mkv", "films2/c.mkv")
     (root / "in.mkv").symlink_to(root / "a/b.mkv")
@@ -110,7 +110,7 @@ def test_what_is_contained_is_a_file_inside(tmp_path: Path) -> None:
     assert contained(tmp_path / "nowhere", "a.mkv") is None
 
 
-def test_folders_are_nested_by_their_parts_and_not_by_their_letters() -> None:
+def test_nested_folders_are_recognised_by_path_components_not_by_prefix() -> None:
     films = [Path("/films"), Path("/x/y")]
     assert nested(Path("/films/new"), films) == Path("/films")
     assert nested(Path("/films"), films) == Path("/films")
@@ -118,7 +118,7 @@ def test_folders_are_nested_by_their_parts_and_not_by_their_letters() -> None:
     assert nested(Path("/films2"), films) is None
 
 
-def test_a_fingerprint_tells_contents_apart_by_size_beginning_and_end(tmp_path: Path) -> None:
+def test_a_fingerprint_distinguishes_contents_by_size_beginning_and_end(tmp_path: Path) -> None:
     contents = [b"", b"a", b"b", b"a" * 300_000, b"b" + b"a" * 299_999, b"a" * 299_999 + b"b", b"a" * 300_001]
     contents += [b"a" * 65_536, b"a" * 65_535 + b"b", b"a" * 65_537, b"a" * 65_536 + b"b"]
     prints: set[str] = set()
@@ -134,7 +134,7 @@ def test_a_fingerprint_tells_contents_apart_by_size_beginning_and_end(tmp_path: 
 def test_a_fingerprint_reads_no_more_than_two_samples(tmp_path: Path) -> None:
     path = tmp_path / "large"
     with path.open("wb") as file:
-        file.truncate(1 << 40)  # a hole: reading it whole would take minutes
+        file.truncate(1 << 40)  # a sparse file: reading it all would take minutes
     assert fingerprint(path).startswith(f"{1 << 40:x}-")
 
 

@@ -17,12 +17,12 @@ MOVIE = """<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
 """
 
 
-def test_a_movie_s_nfo_gives_its_ids_title_and_year():
+def test_a_movies_nfo_gives_its_ids_title_and_year():
     ids = {"imdb": "tt0133093", "tmdb": "603"}
     assert read_nfo(MOVIE) == Nfo(external_ids=ids, title="The Matrix", year=1999)
 
 
-def test_a_show_s_nfo_gives_its_year_by_its_premiere():
+def test_a_shows_nfo_gives_its_year_by_its_premiere():
     nfo = read_nfo(
         "<tvshow><title>Breaking Bad</title><premiered>2008-01-20</premiered><tvdbid>81189</tvdbid></tvshow>"
     )
@@ -90,7 +90,7 @@ def test_a_last_episode_that_cannot_be_is_none(end: str):
         ("<trailer>https://www.imdb.com/title/tt9999999/</trailer>", {}),
     ],
 )
-def test_every_program_s_spelling_of_an_id_is_read(element: str, ids: dict[str, str]):
+def test_every_programs_spelling_of_an_id_is_read(element: str, ids: dict[str, str]):
     assert read_nfo(f"<movie>{element}</movie>").external_ids == ids
 
 
@@ -132,15 +132,15 @@ def test_a_link_in_plain_text_names_the_item(text: str, ids: dict[str, str]):
         "<html><title>Not found</title></html>",
     ],
 )
-def test_junk_and_hostile_text_say_nothing(text: str):
+def test_malformed_and_hostile_text_yields_nothing(text: str):
     assert read_nfo(text) == Nfo()
 
 
-def test_a_deep_tree_is_no_danger():
+def test_a_deeply_nested_tree_does_no_harm():
     assert read_nfo("<movie><title>Deep</title>" + "<a>" * 19_000 + "</a>" * 19_000 + "</movie>").title == "Deep"
 
 
-def test_titles_are_cut_and_clean():
+def test_titles_are_truncated_and_clean():
     assert read_nfo(f"<movie><title>{'x' * 900_000}</title></movie>").title == "x" * 500
     nfo = read_nfo("<episodedetails><title> two&#10;\u202elines </title><showtitle>a\x85b</showtitle></episodedetails>")
     assert (nfo.title, nfo.show_title) == ("two lines", "a b")
@@ -152,7 +152,7 @@ def test_a_control_character_in_a_plot_does_not_lose_the_rest():
 
 
 @pytest.mark.parametrize("markup", ["<a/>" * 50_000, "<a " + " ".join(f"b{n}=''" for n in range(50_000)) + "/>"])
-def test_an_nfo_of_markup_alone_is_not_read(markup: str):
+def test_an_nfo_of_pure_markup_is_not_read(markup: str):
     assert read_nfo(f"<movie><title>Heat</title>{markup}</movie>") == Nfo()
 
 

@@ -1,4 +1,4 @@
-"""Pictures out of images and films: their shape, their colours, which frame is taken, and files that are none."""
+"""Pictures from images and films: shape, colours, the choice of the frame, and unusable files."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +18,7 @@ POSTER, STILL = PixelSize(240, 360), PixelSize(240, 135)
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "png", "libwebp"])
-def test_images_are_known_by_their_content_and_keep_their_colours(tmp_path: Path, codec: str):
+def test_images_are_recognised_by_content_and_keep_their_colours(tmp_path: Path, codec: str):
     picture = picture_of_image(image(tmp_path / "poster.tbn", RED, codec=codec), POSTER)
     assert shape_of(picture) == POSTER
     assert is_near(colour_at(picture), RED)
@@ -30,7 +30,7 @@ def test_white_stays_white_and_black_stays_black(tmp_path: Path, colour: tuple[i
     assert is_near(colour_at(picture), colour, within=2)
 
 
-def test_of_an_image_of_another_shape_the_middle_is_shown_undistorted(tmp_path: Path):
+def test_the_middle_of_an_image_of_another_shape_is_shown_undistorted(tmp_path: Path):
     wide = image(tmp_path / "wide.png", lambda x, _: RED if x < 100 else BLUE if x >= 300 else GREEN, (400, 200), "png")
     picture = picture_of_image(wide, POSTER)
     assert is_near(colour_at(picture, 0.02), GREEN)
@@ -41,7 +41,7 @@ def test_of_an_image_of_another_shape_the_middle_is_shown_undistorted(tmp_path: 
     assert is_near(colour_at(picture, down=0.98), GREEN)
 
 
-def test_small_images_become_as_large_as_any_other(tmp_path: Path):
+def test_small_images_are_scaled_to_the_same_size(tmp_path: Path):
     assert shape_of(picture_of_image(image(tmp_path / "dot.png", RED, (2, 3), "png"), PixelSize(960, 1440))) == (
         960,
         1440,
@@ -52,7 +52,7 @@ def test_small_images_become_as_large_as_any_other(tmp_path: Path):
     "content",
     [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n" + bytes(50), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"GIF89a"],
 )
-def test_what_is_no_image_is_unusable(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_an_image_is_unusable(tmp_path: Path, content: bytes):
     path = tmp_path / "poster.jpg"
     path.write_bytes(content)
     with pytest.raises(Unusable):
@@ -68,7 +68,7 @@ def test_an_image_that_would_fill_the_memory_is_unusable(tmp_path: Path):
         picture_of_image(path, POSTER)
 
 
-def test_a_file_that_is_gone_a_folder_and_a_link_are_unusable(tmp_path: Path):
+def test_a_missing_file_a_folder_and_a_link_are_unusable(tmp_path: Path):
     (tmp_path / "link.jpg").symlink_to(image(tmp_path / "real.jpg", RED))
     for name in ("gone.jpg", ".", "link.jpg"):
         with pytest.raises(Unusable):
@@ -78,7 +78,7 @@ def test_a_file_that_is_gone_a_folder_and_a_link_are_unusable(tmp_path: Path):
 # Films
 
 
-def test_the_frame_with_the_most_detail_is_taken(tmp_path: Path):
+def test_the_frame_with_the_most_detail_is_chosen(tmp_path: Path):
     scenes = [BLACK, RED, checks, BLUE, *[BLACK] * 6]
     picture = picture_of_film(film(tmp_path / "film.mkv", scenes), STILL)
     assert shape_of(picture) == STILL
@@ -86,29 +86,29 @@ def test_the_frame_with_the_most_detail_is_taken(tmp_path: Path):
     assert len(colours) > 10
 
 
-def test_a_film_that_begins_in_the_dark_is_looked_at_further_on(tmp_path: Path):
+def test_the_frames_of_a_film_that_starts_dark_are_taken_later(tmp_path: Path):
     picture = picture_of_film(film(tmp_path / "film.mkv", [*[BLACK] * 6, checks, checks, BLACK, BLACK]), POSTER)
     assert shape_of(picture) == POSTER
     assert len({colour_at(picture, down=down / 20) for down in range(1, 20)}) > 10
 
 
-def test_a_film_that_shows_nothing_has_no_picture(tmp_path: Path):
+def test_a_blank_film_has_no_picture(tmp_path: Path):
     with pytest.raises(Unusable, match="it shows nothing"):
         picture_of_film(film(tmp_path / "film.mkv", [BLACK] * 3), STILL)
 
 
-def test_pixels_that_are_not_square_are_shown_as_they_are_meant(tmp_path: Path):
+def test_non_square_pixels_are_shown_in_their_aspect_ratio(tmp_path: Path):
     def paint(x: int, y: int) -> tuple[int, int, int]:
         return RED if x < 40 else BLUE if x >= 140 else checks(x, y)
 
-    # 180 by 144 of 64:45 is 16:9: nothing is cut off.
+    # 180 by 144 of 64:45 is 16:9: nothing is cropped.
     picture = picture_of_film(film(tmp_path / "film.mkv", [paint] * 2, (180, 144), aspect=Fraction(64, 45)), STILL)
     assert is_near(colour_at(picture, 0.05), RED)
     assert is_near(colour_at(picture, 0.95), BLUE)
 
 
 def turned(path: Path, matrix: str) -> Path:
-    """Let an MP4 say that it is to be shown by this matrix (ISO 14496-12, section 8.3.2), as telephones do."""
+    """Give an MP4 this display matrix (ISO 14496-12, section 8.3.2), as telephones do."""
     upright = bytes.fromhex("00010000 00000000 00000000 00000000 00010000 00000000 00000000 00000000 40000000")
     content = bytearray(path.read_bytes())
     at = content.index(upright, content.index(b"tkhd"))
@@ -120,13 +120,13 @@ def turned(path: Path, matrix: str) -> Path:
 @pytest.mark.parametrize(
     ("matrix", "left", "right"),
     [
-        # Where the left and the right edge of the coded frame are seen: parts of width and height.
+        # Where the left and the right edge of the coded frame appear: fractions of width and height.
         ("00000000 00010000 00000000 ffff0000 00000000 00000000 00b40000 00000000 40000000", (0.5, 0.03), (0.5, 0.97)),
         ("00000000 ffff0000 00000000 00010000 00000000 00000000 00000000 01400000 40000000", (0.5, 0.97), (0.5, 0.03)),
         ("ffff0000 00000000 00000000 00000000 ffff0000 00000000 01400000 00b40000 40000000", (0.97, 0.5), (0.03, 0.5)),
     ],
 )
-def test_a_film_from_a_telephone_is_shown_the_right_way_up(
+def test_a_film_from_a_telephone_is_shown_upright(
     tmp_path: Path, matrix: str, left: tuple[float, float], right: tuple[float, float]
 ):
     def paint(x: int, y: int) -> tuple[int, int, int]:
@@ -140,7 +140,7 @@ def test_a_film_from_a_telephone_is_shown_the_right_way_up(
 
 @pytest.mark.parametrize("size", [POSTER, STILL])
 @pytest.mark.parametrize("side", ["above", "beside"])
-def test_the_black_bars_of_a_film_of_another_shape_are_cut_off(tmp_path: Path, side: str, size: PixelSize):
+def test_black_bars_of_a_film_of_another_shape_are_cropped(tmp_path: Path, side: str, size: PixelSize):
     def paint(x: int, y: int) -> tuple[int, int, int]:
         is_bar = not 22 <= y < 158 if side == "above" else not 40 <= x < 280
         return BLACK if is_bar else checks(x, y)
@@ -155,7 +155,7 @@ def test_the_black_bars_of_a_film_of_another_shape_are_cut_off(tmp_path: Path, s
         assert max(map(max, around)) > 80
 
 
-def test_a_dark_scene_without_bars_stays_whole(tmp_path: Path):
+def test_a_dark_scene_without_bars_is_not_cropped(tmp_path: Path):
     def paint(x: int, y: int) -> tuple[int, int, int]:
         return checks(x, y) if y < 60 else BLACK  # a window above a dark room
 
@@ -164,7 +164,7 @@ def test_a_dark_scene_without_bars_stays_whole(tmp_path: Path):
     assert max(colour_at(picture, down=0.45)) < 30
 
 
-def test_a_film_with_a_cover_inside_has_it_for_a_poster_and_a_frame_for_a_still(tmp_path: Path):
+def test_a_film_with_a_cover_has_it_as_its_poster_and_a_frame_as_its_still(tmp_path: Path):
     cover = image(tmp_path / "cover.jpg", GREEN, (20, 30))
     path = film(tmp_path / "film.mp4", [checks] * 2, cover=cover)
     poster, still = picture_of_film(path, POSTER), picture_of_film(path, STILL)
@@ -173,7 +173,7 @@ def test_a_film_with_a_cover_inside_has_it_for_a_poster_and_a_frame_for_a_still(
 
 
 def hdr(path: Path, level: float) -> Path:
-    """A film whose right half has this code value of SMPTE ST 2084; the left one tells it from an empty frame."""
+    """A film whose right half has this code value of SMPTE ST 2084; the left half distinguishes it from a blank one."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx265", rate=5, options={"x265-params": "log-level=none"})
         stream.width, stream.height, stream.pix_fmt = 320, 180, "yuv420p10le"
@@ -188,8 +188,8 @@ def hdr(path: Path, level: float) -> Path:
     return path
 
 
-def test_the_white_of_hdr_is_as_bright_as_white_on_a_screen_and_its_grey_is_no_fog(tmp_path: Path):
-    # 0.58 is 203 nits, what white paper has; 0.26 is 5 nits, a dark room.
+def test_hdr_white_is_as_bright_as_sdr_white_and_its_blacks_stay_dark(tmp_path: Path):
+    # 0.58 is 203 nits, the white of paper; 0.26 is 5 nits, a dark room.
     white = colour_at(picture_of_film(hdr(tmp_path / "white.mkv", 0.58), STILL), 0.75)
     dark = colour_at(picture_of_film(hdr(tmp_path / "dark.mkv", 0.26), STILL), 0.75)
     assert min(white) > 170
@@ -197,7 +197,7 @@ def test_the_white_of_hdr_is_as_bright_as_white_on_a_screen_and_its_grey_is_no_f
 
 
 @pytest.mark.parametrize("content", [b"", b"no film", b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n/etc/passwd\n"])
-def test_what_is_no_film_has_no_picture(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_a_film_has_no_picture(tmp_path: Path, content: bytes):
     path = tmp_path / "film.mkv"
     path.write_bytes(content)
     with pytest.raises(Unusable):

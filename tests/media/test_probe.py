@@ -77,7 +77,7 @@ def sound(at: int) -> av.AudioFrame:
     return frame
 
 
-def test_an_mp4_tells_its_length_and_its_streams(tmp_path: Path):
+def test_length_and_streams_of_an_mp4_are_read(tmp_path: Path):
     info = probe(film(tmp_path / "film.mp4"))
     assert 4000 <= info.duration_ms <= 4100
     assert info.container == "mov"
@@ -96,7 +96,7 @@ def test_hevc_in_matroska_with_a_pq_transfer_is_hdr(tmp_path: Path):
     assert version_label(info) == "720p HEVC HDR"
 
 
-def test_webm_is_told_from_its_parent_matroska(tmp_path: Path):
+def test_webm_is_distinguished_from_matroska(tmp_path: Path):
     assert probe(film(tmp_path / "film.webm", video="libvpx-vp9", audio="libopus")).container == "webm"
 
 
@@ -110,7 +110,7 @@ def test_old_containers_are_read(tmp_path: Path, extension: str):
 @pytest.mark.parametrize(
     "title", ["Credits", "End Credits", "Outro", "ED", "Ending", "Chapter 12: End credits", "Abspann"]
 )
-def test_credits_begin_at_the_chapter_that_is_called_so(tmp_path: Path, title: str):
+def test_credits_begin_at_a_chapter_with_their_name(tmp_path: Path, title: str):
     info = probe(film(tmp_path / "film.mkv", audio=None, chapters=[(0, "Film"), (3.5, title)]))
     assert info.credits_ms == 3500
 
@@ -119,27 +119,27 @@ def test_credits_begin_at_the_chapter_that_is_called_so(tmp_path: Path, title: s
     "chapters",
     [
         [(0.0, "Opening Credits"), (3.5, "Fight")],
-        [(0.0, "Credits"), (3.5, "Chapter 2")],  # a teaser's; only the last quarter counts
+        [(0.0, "Credits"), (3.5, "Chapter 2")],  # those of a teaser; only the last quarter counts
         [(2.9, "Credits")],
         [(3.5, "Edward's Credits")],
     ],
 )
-def test_other_chapters_are_no_credits(tmp_path: Path, chapters: list[tuple[float, str]]):
+def test_other_chapters_are_not_credits(tmp_path: Path, chapters: list[tuple[float, str]]):
     assert probe(film(tmp_path / "film.mkv", audio=None, chapters=chapters)).credits_ms is None
 
 
-def test_of_two_late_chapters_the_first_begins_the_credits(tmp_path: Path):
+def test_the_first_of_two_late_chapters_begins_the_credits(tmp_path: Path):
     chapters = [(3.2, "Credits"), (3.6, "Outro")]
     assert probe(film(tmp_path / "film.mkv", audio=None, chapters=chapters)).credits_ms == 3200
 
 
-def test_a_recording_that_was_broken_off_is_counted_through(tmp_path: Path):
-    # A live recording is written without its length and its size.
+def test_an_interrupted_recording_is_measured_by_reading_it(tmp_path: Path):
+    # A live recording is written without its length and size.
     info = probe(film(tmp_path / "film.mkv", options={"live": "1"}))
     assert 3900 <= info.duration_ms <= 4100
 
 
-def test_a_file_whose_name_holds_a_colon_or_no_utf8_is_a_file(tmp_path: Path):
+def test_a_name_with_a_colon_or_without_utf8_is_a_file_name(tmp_path: Path):
     plain = film(tmp_path / "film.mkv", audio=None)
     for name in (b"http:film.mkv", b"caf\xe9.mkv"):
         other = tmp_path / os.fsdecode(name)
@@ -154,7 +154,7 @@ def unreadable(path: Path) -> str:
 
 
 @pytest.mark.parametrize("extension", ["mp4", "mkv", "webm", "avi", "ts"])
-def test_every_cut_of_a_film_is_read_or_refused(tmp_path: Path, extension: str):
+def test_every_truncation_of_a_film_is_read_or_refused(tmp_path: Path, extension: str):
     codecs = {"video": "libvpx-vp9", "audio": "libopus"} if extension == "webm" else {}
     whole = film(tmp_path / f"whole.{extension}", **codecs).read_bytes()
     cut = tmp_path / f"cut.{extension}"
@@ -183,14 +183,14 @@ def test_an_mp4_without_its_index_is_refused(tmp_path: Path):
     assert unreadable(path)
 
 
-def test_sound_alone_is_no_film(tmp_path: Path):
+def test_a_file_with_sound_only_is_not_a_film(tmp_path: Path):
     assert unreadable(film(tmp_path / "song.mp4", video=None)) == "it has no moving picture"
 
 
 @pytest.mark.parametrize(
     "content", [b"x", b"not a film\n" * 1000, bytes(100_000), b"\x1a\x45\xdf\xa3", b"\xff" * 5000, b"\x89PNG\r\n\x1a\n"]
 )
-def test_what_is_no_media_file_is_refused(tmp_path: Path, content: bytes):
+def test_a_file_that_is_not_media_is_refused(tmp_path: Path, content: bytes):
     path = tmp_path / "film.mkv"
     path.write_bytes(content)
     assert unreadable(path)
@@ -204,7 +204,7 @@ def test_an_empty_file_a_folder_and_a_missing_file_are_refused_with_the_reason(t
     assert unreadable(tmp_path / "nul\0.mkv")
 
 
-def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path):
+def test_a_pipe_is_refused_without_waiting(tmp_path: Path):
     os.mkfifo(tmp_path / "film.mkv")
     assert unreadable(tmp_path / "film.mkv") == "it is not a regular file"
 
@@ -219,14 +219,14 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path):
     ids=["HLS", "concat", "DASH"],
 )
 @pytest.mark.parametrize("extension", ["mkv", "m3u8", "ts"])
-def test_a_text_that_names_another_file_does_not_open_it(tmp_path: Path, text: str, extension: str):
+def test_a_playlist_does_not_open_the_file_that_it_names(tmp_path: Path, text: str, extension: str):
     other = film(tmp_path / "secret.ts")
     path = tmp_path / f"list.{extension}"
     path.write_text(text.format(film=other.name))
     assert unreadable(path)
 
 
-def test_looking_at_a_broken_file_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_probing_a_broken_file_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     path = film(tmp_path / "film.avi", video="mpeg2video", audio="mp2")
     path.write_bytes(path.read_bytes()[:3000])
     capfd.readouterr()
@@ -235,7 +235,7 @@ def test_looking_at_a_broken_file_prints_nothing(tmp_path: Path, capfd: pytest.C
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_start_of_the_server_loads_neither_ffmpeg_nor_guessit():
+def test_starting_the_server_loads_neither_ffmpeg_nor_guessit():
     code = (
         "import sys, playhead.cli, playhead.server.run, playhead.demo.maker, playhead.media.names.filenames\n"
         "print({'av', 'guessit'} & set(sys.modules))"

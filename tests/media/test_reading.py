@@ -1,4 +1,4 @@
-"""What name, folder and NFO files together say of a video."""
+"""What name, folder and NFO files together say about a video."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,7 +12,7 @@ from playhead.media.reading import Description, describe
 
 
 class Names:
-    """A parser that knows these names."""
+    """A parser for these names."""
 
     def __init__(self, names: Mapping[str, ParsedName]) -> None:
         self._names = names
@@ -50,7 +50,7 @@ def test_without_an_nfo_the_name_counts(tmp_path: Path) -> None:
     assert episode(tmp_path, None) is None
 
 
-def test_of_two_nfo_files_that_of_the_video_itself_counts_more_member_by_member(tmp_path: Path) -> None:
+def test_of_two_nfo_files_that_of_the_video_takes_precedence_member_by_member(tmp_path: Path) -> None:
     write(tmp_path, "movie.nfo", "<title>Heat</title><year>1994</year><uniqueid type='tmdb'>949</uniqueid>")
     write(tmp_path, "a.nfo", "<year>1995</year><uniqueid type='tvdb'>7</uniqueid>")
     found = film(tmp_path, beside=Beside(own="a.nfo", movie="movie.nfo"))
@@ -60,7 +60,7 @@ def test_of_two_nfo_files_that_of_the_video_itself_counts_more_member_by_member(
     assert found.name.external_ids == {"imdb": "tt1", "tmdb": "949", "tvdb": "7"}
 
 
-def test_a_movie_nfo_counts_for_versions_of_one_film_and_not_for_two_films(tmp_path: Path) -> None:
+def test_a_movie_nfo_applies_to_versions_of_one_film_and_not_to_two_films(tmp_path: Path) -> None:
     write(tmp_path, "movie.nfo", "<title>Heat</title>")
     beside = Beside(movie="movie.nfo", siblings=("a.mkv", "b.mkv", "trailer.mkv"))
     same = film(tmp_path, beside=beside, b=ParsedName(ItemKind.MOVIE, "hitze", 1996))
@@ -70,13 +70,13 @@ def test_a_movie_nfo_counts_for_versions_of_one_film_and_not_for_two_films(tmp_p
     assert (same.name.title, other.name.title) == ("Heat", "Hitze")
 
 
-def test_an_nfo_that_says_nothing_is_as_none(tmp_path: Path) -> None:
+def test_an_empty_nfo_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "a.nfo").write_bytes(b"\xff\xfe\x00")
     assert film(tmp_path, beside=Beside(own="a.nfo")) == Description(HEAT)
     assert film(tmp_path, beside=Beside(own="gone.nfo")) == Description(HEAT)
 
 
-def test_an_nfo_may_be_utf16_or_begin_with_a_mark(tmp_path: Path) -> None:
+def test_an_nfo_may_be_utf16_or_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     for encoding in ("utf-16", "utf-8-sig"):
         write(tmp_path, "a.nfo", "<title>Жара</title>", encoding=encoding)
         found = film(tmp_path, beside=Beside(own="a.nfo"))
@@ -92,7 +92,7 @@ def test_an_nfo_outside_the_library_is_not_read(tmp_path: Path) -> None:
     assert film(root, beside=Beside(own="a.nfo")) == Description(HEAT)
 
 
-def test_the_show_is_what_tvshow_nfo_says_and_the_episode_what_its_own_says(tmp_path: Path) -> None:
+def test_the_show_comes_from_tvshow_nfo_and_the_episode_from_its_own(tmp_path: Path) -> None:
     write(tmp_path, "tvshow.nfo", "<title>Dark</title><year>2017</year><uniqueid type='tvdb'>1</uniqueid>", "tvshow")
     body = (
         "<title>Lies</title><showtitle>Other</showtitle><season>2</season><episode>5</episode>"
@@ -113,12 +113,12 @@ def test_the_show_is_what_tvshow_nfo_says_and_the_episode_what_its_own_says(tmp_
     assert found == Description(name, from_nfo=True, episode_ids={"tvdb": "99"})
 
 
-def test_an_nfo_of_the_first_episode_leaves_the_last_one_of_the_file(tmp_path: Path) -> None:
+def test_an_nfo_of_the_first_episode_does_not_change_the_last_one_of_the_file(tmp_path: Path) -> None:
     write(tmp_path, "a.nfo", "<season>1</season><episode>2</episode>", "episodedetails")
     assert episode(tmp_path, beside=Beside(own="a.nfo")) == Description(EPISODE)
 
 
-def test_an_nfo_can_tell_what_the_name_does_not(tmp_path: Path) -> None:
+def test_an_nfo_can_identify_what_the_name_does_not(tmp_path: Path) -> None:
     write(tmp_path, "a.nfo", "<showtitle>Dark</showtitle><season>1</season><episode>4</episode>", "episodedetails")
     found = episode(tmp_path, None, Beside(own="a.nfo"))
     assert found is not None
@@ -132,7 +132,7 @@ def test_an_episode_needs_a_number_or_a_date(tmp_path: Path) -> None:
     assert episode(tmp_path, ParsedName(ItemKind.EPISODE, "Dark", air_date=date(2024, 1, 15))) is not None
 
 
-def test_what_a_name_says_is_clean_and_within_the_limits(tmp_path: Path) -> None:
+def test_parts_of_a_name_are_clean_and_within_the_limits(tmp_path: Path) -> None:
     evil = ParsedName(ItemKind.MOVIE, "Evil \x1b]0;owned\x07\n", edition="Uncut\u202e" + "x" * 300)
     described = film(tmp_path, evil)
     assert described is not None

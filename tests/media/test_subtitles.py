@@ -1,4 +1,4 @@
-"""Subtitles inside films and beside them: whose they are, how they are written, and what they are converted to."""
+"""Subtitles in films and beside them: which film they belong to, their encoding, and their conversion."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def lay(root: Path, *paths: str) -> Path:
     return root
 
 
-# Whose they are
+# Which film they belong to
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def lay(root: Path, *paths: str) -> Path:
         ("en.Signs.and.songs.srt", SubtitleTrack("subrip", "en", "Signs and songs")),
     ],
 )
-def test_what_stands_behind_the_films_name_says_what_it_is(tmp_path: Path, tags: str, track: SubtitleTrack):
+def test_the_rest_of_the_name_describes_the_subtitles(tmp_path: Path, tags: str, track: SubtitleTrack):
     lay(tmp_path, FILM, f"Heat (1995)/Heat (1995).{tags}")
     (found,) = find_sidecars(tmp_path, FILM)
     assert found.path == f"Heat (1995)/Heat (1995).{tags}"
@@ -61,28 +61,28 @@ def test_what_stands_behind_the_films_name_says_what_it_is(tmp_path: Path, tags:
     "name",
     ["Alien.srt", "Heat (1995)2.srt", "Heat (1995).txt", "Heat (1995).idx", "srt", ".Heat (1995).srt", "Heat.srt"],
 )
-def test_other_files_are_none_of_its(tmp_path: Path, name: str):
+def test_other_files_do_not_belong_to_the_film(tmp_path: Path, name: str):
     lay(tmp_path, FILM, f"Heat (1995)/{name}")
     assert find_sidecars(tmp_path, FILM) == []
 
 
-def test_a_longer_name_belongs_to_the_longer_named_video(tmp_path: Path):
+def test_a_longer_name_belongs_to_the_video_with_the_longer_name(tmp_path: Path):
     lay(tmp_path, "Heat.mkv", "Heat.2.mkv", "Heat.2.en.srt", "Heat.de.srt", "Heat.2.srt")
     assert [track.path for track in find_sidecars(tmp_path, "Heat.mkv")] == ["Heat.de.srt"]
     assert [track.path for track in find_sidecars(tmp_path, "Heat.2.mkv")] == ["Heat.2.en.srt", "Heat.2.srt"]
 
 
-def test_a_folder_of_subtitles_is_looked_into(tmp_path: Path):
+def test_a_subtitle_folder_is_searched(tmp_path: Path):
     lay(tmp_path, FILM, "Heat (1995)/Subs/Heat (1995).fr.srt", "Heat (1995)/Heat (1995).en.srt")
     lay(tmp_path, "Heat (1995)/Extras/Heat (1995).it.srt")
     assert [track.language for track in find_sidecars(tmp_path, FILM)] == ["en", "fr"]
 
 
-def test_a_folder_that_is_gone_holds_none(tmp_path: Path):
+def test_a_missing_folder_contains_none(tmp_path: Path):
     assert find_sidecars(tmp_path, FILM) == []
 
 
-def test_those_inside_a_film_come_before_those_beside_it(tmp_path: Path):
+def test_embedded_subtitles_come_before_those_beside_the_film(tmp_path: Path):
     path = film_with_subtitles(tmp_path / "Heat.mkv", "subrip", "ass", language="ger")
     lay(tmp_path, "Heat.en.srt")
     tracks = list_tracks(tmp_path, "Heat.mkv", probe(path).streams)
@@ -94,7 +94,7 @@ def test_those_inside_a_film_come_before_those_beside_it(tmp_path: Path):
     assert list_tracks(None, "Heat.mkv", probe(path).streams).subtitles == tracks.subtitles[:2]
 
 
-# How they are written
+# Encoding
 
 
 @pytest.mark.parametrize(
@@ -116,15 +116,15 @@ def test_those_inside_a_film_come_before_those_beside_it(tmp_path: Path):
         ("안녕하세요", "cp949", "ko"),
     ],
 )
-def test_the_character_set_is_known_by_its_mark_else_by_the_language(text: str, charset: str, language: str | None):
+def test_the_encoding_is_recognised_by_a_mark_or_by_the_language(text: str, charset: str, language: str | None):
     assert decoded(text.encode(charset), language) == text
 
 
-def test_what_is_in_no_character_set_is_read_as_far_as_it_can_be():
+def test_undecodable_text_is_read_as_far_as_possible():
     assert decoded(b"ab\x81\xff", "en").startswith("ab")
 
 
-# What they are converted to
+# Conversion
 
 
 @pytest.mark.parametrize(
@@ -145,14 +145,14 @@ def test_a_stream_becomes_webvtt(tmp_path: Path, name: str, codec: str):
     assert webvtt_of_film(path, 0).decode() == VTT
 
 
-def test_of_several_streams_the_one_that_was_asked_for_is_taken(tmp_path: Path):
+def test_the_requested_one_of_several_streams_is_converted(tmp_path: Path):
     path = film_with_subtitles(tmp_path / "film.mkv", "subrip", "ass")
     assert webvtt_of_film(path, 1).decode() == VTT
     with pytest.raises(Unusable):
         webvtt_of_film(path, 2)
 
 
-def test_what_is_webvtt_already_keeps_its_places_and_styles(tmp_path: Path):
+def test_webvtt_keeps_its_positions_and_styles(tmp_path: Path):
     content = "WEBVTT - mine\n\nSTYLE\n::cue { color: red }\n\n00:01.000 --> 00:02.000 align:left\nHello\n"
     (tmp_path / "film.vtt").write_text("\ufeff" + content)
     assert webvtt_of_file(tmp_path / "film.vtt", "webvtt", None).decode() == content
@@ -160,13 +160,13 @@ def test_what_is_webvtt_already_keeps_its_places_and_styles(tmp_path: Path):
 
 @pytest.mark.parametrize("codec", ["subrip", "ass", "webvtt"])
 @pytest.mark.parametrize("content", [b"", b"no subtitles at all", bytes(1000), b"\xff" * 100, b"WEBVTT\n\nnothing"])
-def test_what_is_no_subtitles_is_unusable(tmp_path: Path, codec: str, content: bytes):
+def test_a_file_that_is_not_subtitles_is_unusable(tmp_path: Path, codec: str, content: bytes):
     (tmp_path / "film.srt").write_bytes(content)
     with pytest.raises(Unusable):
         webvtt_of_file(tmp_path / "film.srt", codec, None)
 
 
-def test_a_file_that_is_too_large_gone_or_a_link_is_unusable(tmp_path: Path):
+def test_a_too_large_or_missing_file_and_a_link_are_unusable(tmp_path: Path):
     (tmp_path / "large.srt").write_bytes(SRT.encode() + bytes(9_000_000))
     (tmp_path / "real.srt").write_text(SRT)
     (tmp_path / "link.srt").symlink_to(tmp_path / "real.srt")
@@ -175,21 +175,21 @@ def test_a_file_that_is_too_large_gone_or_a_link_is_unusable(tmp_path: Path):
             webvtt_of_file(tmp_path / name, "subrip", None)
 
 
-def test_a_file_of_more_cues_than_any_film_has_is_unusable(tmp_path: Path):
+def test_a_file_with_more_cues_than_any_film_has_is_unusable(tmp_path: Path):
     cues = (f"{number}\n00:00:01,000 --> 00:00:02,000\n{number}\n\n" for number in range(60_000))
     (tmp_path / "film.srt").write_text("".join(cues))
     with pytest.raises(Unusable, match="too much"):
         webvtt_of_file(tmp_path / "film.srt", "subrip", None)
 
 
-def test_a_film_without_subtitles_and_no_film_have_none(tmp_path: Path):
+def test_neither_a_film_without_subtitles_nor_another_file_has_any(tmp_path: Path):
     (tmp_path / "no.mkv").write_text("no film")
     for path in (film(tmp_path / "film.mkv", [RED]), tmp_path / "no.mkv"):
         with pytest.raises(Unusable):
             webvtt_of_film(path, 0)
 
 
-def test_the_streams_of_a_film_say_what_is_forced(tmp_path: Path):
+def test_forced_streams_of_a_film_are_marked(tmp_path: Path):
     path = tmp_path / "film.mkv"
     with av.open(str(film_with_subtitles(tmp_path / "plain.mkv", "subrip"))) as source, av.open(str(path), "w") as copy:
         streams = {stream.index: copy.add_stream_from_template(stream) for stream in source.streams}

@@ -1,4 +1,4 @@
-"""A connection: what is answered how, one write an answer, deadlines by a clock of the test's, bounds, the end."""
+"""A connection: answers, one write per answer, deadlines by a clock of the test, bounds, shutdown."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -30,7 +30,7 @@ SAVE = b"POST /fast HTTP/1.1\r\nHost: playhead.test\r\nContent-Length: 4\r\n\r\n
 
 
 class Socket(asyncio.Transport):
-    """Remembers what was written to it, and whether it was closed. `unread` is what its client has not taken."""
+    """Records what was written, and whether it was closed. `unread` is what the client has not read, in bytes."""
 
     def __init__(self, peer: str) -> None:
         super().__init__()
@@ -77,9 +77,9 @@ class Socket(asyncio.Transport):
 
 
 class Host:
-    """A server that answers `/fast` on the fast path, a POST to it once `stored` is done, and everything else by ASGI.
+    """A server with `/fast` on the fast path, a POST to it that waits for `stored`, and everything else over ASGI.
 
-    The application answers `ok` once the body is whole; `full` to whom it turns away.
+    The application answers `ok` once the body is complete, and `full` if the server has no room.
     """
 
     def __init__(self, most: int = 10, of_address: int = 10, proxies: Sequence[str] = ()) -> None:
@@ -121,7 +121,7 @@ class Host:
 
 
 class Line:
-    """One connection; bytes go in by hand."""
+    """One connection; a test feeds it bytes."""
 
     def __init__(self, host: Host | None = None, peer: str = "192.0.2.1") -> None:
         self.host = host or Host()
@@ -135,7 +135,7 @@ class Line:
         await self.settle()
 
     async def settle(self) -> None:
-        """Wait until nothing more happens by itself."""
+        """Wait until nothing more happens without input."""
         for _ in range(10):
             await asyncio.sleep(0)
 
@@ -145,11 +145,11 @@ class Line:
 
     @property
     def bodies(self) -> list[bytes]:
-        """Those of all answers, in their order."""
+        """Return the bodies of all answers, in order."""
         return [part.rpartition(b"\r\n\r\n")[2] for part in self.answer.split(b"HTTP/1.1 200")[1:]]
 
     def after(self, seconds: float) -> bool:
-        """Let time pass, look at the deadlines, and return whether the connection is still there."""
+        """Let time pass, check the deadlines, and return whether the connection is still open."""
         self.host.now_s += seconds
         self.connection.close_if_overdue(self.host.now_s)
         return not self.socket.closed
@@ -178,7 +178,7 @@ def run(scenario: Callable[[], Coroutine[None, None, None]]) -> None:
     asyncio.run(scenario())
 
 
-def test_head_and_body_of_an_answer_leave_in_one_piece_and_so_do_answers_of_one_turn():
+def test_head_and_body_of_an_answer_are_one_write_and_so_are_answers_of_one_iteration():
     async def scenario() -> None:
         line = Line()
         await line.send(GET)
@@ -190,7 +190,7 @@ def test_head_and_body_of_an_answer_leave_in_one_piece_and_so_do_answers_of_one_
     run(scenario)
 
 
-def test_a_large_part_leaves_immediately_behind_what_waits():
+def test_a_large_part_is_written_immediately_after_what_waits():
     async def scenario() -> None:
         line = Line()
         large = b"x" * 20_000
@@ -214,7 +214,7 @@ def test_aborting_sends_nothing_more():
     run(scenario)
 
 
-def test_a_connection_that_is_gone_or_fails_takes_no_others_answer_along(caplog: pytest.LogCaptureFixture):
+def test_a_closed_or_failing_connection_does_not_affect_the_answers_of_others(caplog: pytest.LogCaptureFixture):
     async def scenario() -> None:
         host = Host()
         gone, failing, fine = Line(host), Line(host), Line(host)
@@ -229,7 +229,7 @@ def test_a_connection_that_is_gone_or_fails_takes_no_others_answer_along(caplog:
     assert [record.message for record in caplog.records] == ["An answer could not be sent"]
 
 
-def test_requests_of_both_ways_are_answered_in_their_order_however_they_come():
+def test_requests_of_both_paths_are_answered_in_order_however_they_arrive():
     async def scenario() -> None:
         for pieces in ([GET + FAST + POST + b"abc" + FAST], [GET, FAST, POST, b"abc", FAST], [GET[:9], GET[9:] + FAST]):
             line = Line()
@@ -242,7 +242,7 @@ def test_requests_of_both_ways_are_answered_in_their_order_however_they_come():
     run(scenario)
 
 
-def test_thousands_of_requests_in_one_packet_leave_room_for_others():
+def test_thousands_of_requests_in_one_packet_do_not_starve_others():
     async def scenario() -> None:
         host = Host()
         greedy, modest = Line(host), Line(host)
@@ -259,7 +259,7 @@ def test_thousands_of_requests_in_one_packet_leave_room_for_others():
     run(scenario)
 
 
-def test_a_client_that_does_not_read_is_answered_no_further():
+def test_a_client_that_does_not_read_gets_no_further_answers():
     async def scenario() -> None:
         line = Line()
         line.connection.pause_writing()
@@ -277,7 +277,7 @@ def test_a_client_that_does_not_read_is_answered_no_further():
 
 
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
-def test_the_fast_path_says_where_the_connection_ends(version: bytes):
+def test_the_fast_path_announces_the_end_of_the_connection(version: bytes):
     async def scenario() -> None:
         line = Line()
         request = FAST.replace(b"1.1", version)
@@ -289,7 +289,7 @@ def test_the_fast_path_says_where_the_connection_ends(version: bytes):
     run(scenario)
 
 
-def test_a_refusal_for_want_of_room_ends_its_connection_and_holds_nobody_up():
+def test_a_refusal_for_lack_of_room_ends_its_connection_and_delays_nobody():
     async def scenario() -> None:
         line = Line()
         await line.send(FAST.replace(b"/fast", b"/last"))
@@ -309,7 +309,7 @@ def test_a_refusal_for_want_of_room_ends_its_connection_and_holds_nobody_up():
     run(scenario)
 
 
-def test_what_waits_is_answered_when_it_is_there_and_its_client_has_no_deadline_meanwhile():
+def test_a_pending_answer_is_sent_when_ready_and_its_client_has_no_deadline_meanwhile():
     async def scenario() -> None:
         line = Line()
         for _ in range(2):
@@ -327,7 +327,7 @@ def test_what_waits_is_answered_when_it_is_there_and_its_client_has_no_deadline_
     run(scenario)
 
 
-def test_a_request_behind_one_that_waits_keeps_its_place_and_no_more_is_read():
+def test_a_request_behind_a_pending_one_keeps_its_place_and_reading_pauses():
     async def scenario() -> None:
         line = Line()
         await line.send(SAVE + FAST)
@@ -340,7 +340,7 @@ def test_a_request_behind_one_that_waits_keeps_its_place_and_no_more_is_read():
     run(scenario)
 
 
-def test_a_save_that_fails_for_want_of_room_ends_the_connection():
+def test_a_save_refused_for_lack_of_room_ends_the_connection():
     async def scenario() -> None:
         line = Line()
         await line.send(SAVE)
@@ -353,7 +353,7 @@ def test_a_save_that_fails_for_want_of_room_ends_the_connection():
 
 
 @pytest.mark.parametrize("end", [lambda stored: stored.set_result(None), lambda stored: stored.cancel()])
-def test_a_client_that_is_gone_is_not_answered(end: Callable[[asyncio.Future[None]], None]):
+def test_a_disconnected_client_is_not_answered(end: Callable[[asyncio.Future[None]], None]):
     async def scenario() -> None:
         line = Line()
         await line.send(SAVE)
@@ -365,7 +365,7 @@ def test_a_client_that_is_gone_is_not_answered(end: Callable[[asyncio.Future[Non
     run(scenario)
 
 
-def test_a_body_that_comes_later_is_handed_to_the_application():
+def test_a_body_that_arrives_later_is_passed_to_the_application():
     async def scenario() -> None:
         line = Line()
         await line.send(SAVE[:-2])
@@ -376,7 +376,7 @@ def test_a_body_that_comes_later_is_handed_to_the_application():
     run(scenario)
 
 
-def test_the_application_sees_the_request_whole():
+def test_the_application_sees_the_complete_request():
     async def scenario() -> None:
         line = Line()
         bodies: list[bytes] = []
@@ -413,7 +413,7 @@ async def _nothing_more() -> dict[str, Any]:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def test_more_of_a_body_than_the_application_has_asked_for_is_left_in_the_clients_buffers():
+def test_reading_a_body_pauses_until_the_application_asks_for_more():
     async def scenario() -> None:
         line, go_on = Line(), asyncio.Event()
 
@@ -425,7 +425,7 @@ def test_more_of_a_body_than_the_application_has_asked_for_is_left_in_the_client
         await line.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n", b"x" * 100_000)
         assert not line.socket.is_read
         assert line.after(1)
-        assert line.after(1000)  # it is not the client that is late
+        assert line.after(1000)  # the client is not late
         go_on.set()
         await line.settle()
         assert line.socket.is_read
@@ -435,7 +435,7 @@ def test_more_of_a_body_than_the_application_has_asked_for_is_left_in_the_client
     run(scenario)
 
 
-def test_a_client_that_expects_a_100_gets_it_when_the_body_is_wanted():
+def test_a_client_that_expects_100_continue_gets_it_when_the_body_is_read():
     async def scenario() -> None:
         line = Line()
         await line.send(POST.replace(b"Host", b"Expect: 100-continue\r\nHost"))
@@ -462,7 +462,7 @@ def test_a_client_that_expects_a_100_gets_it_when_the_body_is_wanted():
     ("length", "is_kept"),
     [(b"Content-Length: 1000", True), (b"Content-Length: 99999", False), (b"Transfer-Encoding: chunked", False)],
 )
-def test_a_body_that_nobody_wants_is_discarded_or_ends_the_connection(length: bytes, is_kept: bool):  # noqa: FBT001
+def test_an_unread_body_is_discarded_or_ends_the_connection(length: bytes, is_kept: bool):  # noqa: FBT001
     async def scenario() -> None:
         line = Line()
 
@@ -486,7 +486,7 @@ def test_a_body_that_nobody_wants_is_discarded_or_ends_the_connection(length: by
     run(scenario)
 
 
-def test_a_defect_of_the_application_is_answered_or_breaks_the_connection_off(caplog: pytest.LogCaptureFixture):
+def test_a_defect_of_the_application_is_answered_or_aborts_the_connection(caplog: pytest.LogCaptureFixture):
     async def scenario() -> None:
         async def fail(scope: Scope, receive: Receive, send: Send) -> None:
             del receive
@@ -516,7 +516,7 @@ def test_a_defect_of_the_application_is_answered_or_breaks_the_connection_off(ca
 # Deadlines
 
 
-def test_a_head_that_does_not_end_is_broken_off_however_it_drips():
+def test_an_endless_head_times_out_however_slowly_it_arrives():
     async def scenario() -> None:
         line = Line()
         assert line.after(0)
@@ -530,12 +530,12 @@ def test_a_head_that_does_not_end_is_broken_off_however_it_drips():
             assert not line.socket.closed
             line.host.now_s += 1
             line.connection.data_received(b"E")
-        assert line.socket.aborted  # without that anybody looked at the deadlines
+        assert line.socket.aborted  # although nothing has checked the deadlines
 
     run(scenario)
 
 
-def test_a_body_has_a_least_rate_and_a_total_time():
+def test_a_body_has_a_minimum_rate_and_a_total_time():
     async def scenario() -> None:
         begin = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n"
         line = Line()
@@ -558,7 +558,7 @@ def test_a_body_has_a_least_rate_and_a_total_time():
     run(scenario)
 
 
-def test_an_answer_that_is_not_read_has_a_deadline_but_a_film_has_none():
+def test_an_unread_answer_has_a_deadline_but_a_film_has_none():
     async def scenario() -> None:
         line = Line()
         line.socket.unread = 100_000
@@ -582,11 +582,11 @@ def test_an_answer_that_is_not_read_has_a_deadline_but_a_film_has_none():
     run(scenario)
 
 
-def test_an_idle_connection_ends_after_a_while_whichever_way_it_was_answered():
+def test_an_idle_connection_times_out_on_either_path():
     async def scenario() -> None:
         for request in (GET, FAST):
             line = Line()
-            for _ in range(2):  # what comes meanwhile begins the time anew
+            for _ in range(2):  # input restarts the timeout
                 await line.send(request)
                 assert line.after(0)
                 assert line.after(IDLE_MAX_S - 1)
@@ -596,7 +596,7 @@ def test_an_idle_connection_ends_after_a_while_whichever_way_it_was_answered():
     run(scenario)
 
 
-def test_a_client_that_is_refused_has_a_moment_to_see_it():
+def test_a_refused_client_has_a_moment_to_read_the_answer():
     async def scenario() -> None:
         line = Line()
         await line.send(b"no HTTP\r\n\r\n", b"x" * 100)
@@ -613,7 +613,7 @@ def test_a_client_that_is_refused_has_a_moment_to_see_it():
 # Bounds
 
 
-def test_a_connection_too_many_is_told_so_and_far_too_many_are_dropped():
+def test_a_connection_too_many_is_refused_and_far_too_many_are_dropped():
     async def scenario() -> None:
         host = Host(most=2, of_address=10)
         lines = [Line(host, peer=f"192.0.2.{place}") for place in range(5)]
@@ -648,7 +648,7 @@ def test_an_address_has_a_bound_an_ipv6_network_counts_as_one_and_a_trusted_prox
     run(scenario)
 
 
-def test_the_clients_of_a_trusted_proxy_have_a_bound_each():
+def test_each_client_of_a_trusted_proxy_has_a_bound():
     async def scenario() -> None:
         host, go_on = Host(of_address=1, proxies=["10.0.0.1"]), asyncio.Event()
 
@@ -684,7 +684,7 @@ def test_the_clients_of_a_trusted_proxy_have_a_bound_each():
         ("192.0.2.1", b"X-Forwarded-For: 192.0.2.9\r\nX-Forwarded-Proto: https\r\n", "192.0.2.1", "http"),
     ],
 )
-def test_forwarded_headers_count_where_a_trusted_proxy_sends_them(peer: str, fields: bytes, client: str, scheme: str):
+def test_forwarded_headers_count_only_from_a_trusted_proxy(peer: str, fields: bytes, client: str, scheme: str):
     async def scenario() -> None:
         line = Line(Host(proxies=["10.0.0.0/8"]), peer)
         await line.send(GET.replace(b"Host", fields + b"Host"))
@@ -696,7 +696,7 @@ def test_forwarded_headers_count_where_a_trusted_proxy_sends_them(peer: str, fie
     run(scenario)
 
 
-def test_requests_that_come_in_parts_share_a_bounded_memory():
+def test_partial_requests_share_a_bounded_memory():
     async def scenario() -> None:
         host = Host(most=10_000, of_address=10_000)
         part = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: %b\r\n" % (b"y" * 7_000) * 4
@@ -718,10 +718,10 @@ def test_requests_that_come_in_parts_share_a_bounded_memory():
     run(scenario)
 
 
-# The end
+# Shutdown
 
 
-def test_the_last_answer_says_that_the_connection_ends():
+def test_the_last_answer_announces_the_end_of_the_connection():
     async def scenario() -> None:
         line = Line()
         await line.send(GET)
@@ -735,7 +735,7 @@ def test_the_last_answer_says_that_the_connection_ends():
 
 
 @pytest.mark.parametrize("end", [HttpConnection.answer_last, HttpConnection.shutdown])
-def test_a_server_that_ends_answers_what_waits_and_closes(end: Callable[[HttpConnection], None]):
+def test_shutdown_answers_pending_requests_and_closes(end: Callable[[HttpConnection], None]):
     async def scenario() -> None:
         line = Line()
         await line.send(SAVE)
@@ -749,7 +749,7 @@ def test_a_server_that_ends_answers_what_waits_and_closes(end: Callable[[HttpCon
     run(scenario)
 
 
-def test_a_server_that_ends_closes_idle_connections_and_waits_for_no_client():
+def test_shutdown_closes_idle_connections_and_waits_for_no_client():
     async def scenario() -> None:
         idle = Line()
         await idle.send(GET)
@@ -764,7 +764,7 @@ def test_a_server_that_ends_closes_idle_connections_and_waits_for_no_client():
     run(scenario)
 
 
-def test_a_dedicated_connection_keeps_little_and_ends_with_its_answer():
+def test_a_dedicated_connection_keeps_little_memory_and_ends_with_its_answer():
     async def scenario() -> None:
         line = Line()
 
@@ -781,7 +781,7 @@ def test_a_dedicated_connection_keeps_little_and_ends_with_its_answer():
     run(scenario)
 
 
-def test_the_application_hears_that_its_client_is_gone_also_while_it_sends():
+def test_the_application_learns_of_a_disconnect_also_while_sending():
     async def scenario() -> None:
         line, heard = Line(), asyncio.Event()
 

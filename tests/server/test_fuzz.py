@@ -1,6 +1,6 @@
-"""The protocol against mutated requests, for a minute, or an hour where there is time: see the option --fuzz-seconds.
+"""Fuzzing the protocol with mutated requests, for a minute or, with the option --fuzz-seconds, for longer.
 
-The corpus is a folder of requests, one a file. An input that breaks a property is printed; put it there as a file.
+The corpus is a folder of requests, one per file. An input that breaks a property is printed; add it to the corpus.
 """
 
 import random
@@ -24,7 +24,7 @@ WORDS = (
 
 
 def outcome(pieces: Sequence[bytes]) -> list[tuple[object, ...]]:
-    """Read the pieces, answer every request, and return what was seen, in a form that does not depend on the cuts."""
+    """Read the pieces, answer every request, and return the events in a form that does not depend on the cuts."""
     protocol, seen = Protocol(), []
     for piece in pieces:
         event = protocol.receive(piece)
@@ -47,8 +47,8 @@ def outcome(pieces: Sequence[bytes]) -> list[tuple[object, ...]]:
                 assert isinstance(event, RequestRefusal)
                 assert protocol.state is State.CLOSED
                 if seen and not seen[-1][-1]:
-                    seen[-1][-2] = b""  # how much of a body comes before the fault depends on the cuts
-                seen.append(["refused"])  # the status may depend on the cuts: of two faults one is seen first
+                    seen[-1][-2] = b""  # how much of a body arrives before the fault depends on the cuts
+                seen.append(["refused"])  # the status may depend on the cuts: one of two faults is seen first
             if protocol.state is State.WHOLE and not protocol.response_complete:
                 protocol.finish_response(b"HTTP/1.1 200 OK\r\n\r\n")
             event = protocol.next_request()

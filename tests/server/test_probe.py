@@ -1,4 +1,4 @@
-"""Asking a server whether it is well."""
+"""The health check of a server."""
 
 import threading
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from playhead.server.probe import ask
 
 
 class _Unwell(BaseHTTPRequestHandler):
-    """Alive, and not ready."""
+    """Alive, but not ready."""
 
     def do_GET(self) -> None:
         self.send_response(200 if self.path == "/livez" else 503)
@@ -18,7 +18,7 @@ class _Unwell(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -32,15 +32,15 @@ def port() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", ""])  # noqa: S104 - nothing is bound
-def test_a_server_that_answers_is_well_also_where_it_listens_everywhere(port: int, host: str):
+def test_a_healthy_server_is_found_also_if_it_listens_on_all_addresses(port: int, host: str):
     assert ask(host, port, "/livez", timeout_s=5) is None
 
 
-def test_any_other_answer_is_told(port: int):
+def test_any_other_answer_is_reported(port: int):
     assert ask("127.0.0.1", port, "/readyz", timeout_s=5) == "/readyz answers 503"
 
 
-def test_nobody_there_is_told():
+def test_a_missing_server_is_reported():
     fault = ask("127.0.0.1", 1, "/livez", timeout_s=5)
     assert fault is not None
     assert fault.startswith("nothing answers on 127.0.0.1 port 1: ")

@@ -1,4 +1,4 @@
-"""HTTP/1.1 without I/O: what bytes mean, however they are cut, and what answers look like on the wire."""
+"""HTTP/1.1 without I/O: the meaning of bytes, however they are cut, and the form of answers on the wire."""
 
 import re
 from itertools import pairwise
@@ -31,7 +31,7 @@ Seen = tuple[object, ...]
 
 
 def read(protocol: Protocol, *pieces: bytes) -> list[Seen]:
-    """Return each request with its body, and what is refused, in a comparable form; every request is answered."""
+    """Return each request with its body, and each refusal, in a comparable form; every request is answered."""
     seen: list[Seen] = []
     for piece in pieces:
         event = protocol.receive(piece)
@@ -43,7 +43,7 @@ def read(protocol: Protocol, *pieces: bytes) -> list[Seen]:
                 *rest, body, _ = seen[-1]
                 seen[-1] = (*rest, bytes(body) + event.data, event.is_last)  # pyright: ignore[reportArgumentType]
             else:
-                if seen and not seen[-1][-1]:  # how much of a body comes before the fault depends on the cuts
+                if seen and not seen[-1][-1]:  # how much of a body arrives before the fault depends on the cuts
                     *rest, _, is_whole = seen[-1]
                     seen[-1] = (*rest, b"", is_whole)
                 seen.append((event.status,))
@@ -89,7 +89,7 @@ def test_requests_and_their_bodies_are_seen_in_order():
     ]
 
 
-def test_trailers_are_no_headers():
+def test_trailers_do_not_count_as_headers():
     protocol = Protocol()
     request = protocol.receive(CHUNKED)
     assert isinstance(request, Request)
@@ -151,7 +151,7 @@ def head(*lines: bytes, first: bytes = b"POST / HTTP/1.1") -> bytes:
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 2_000, 431),
     ],
 )
-def test_what_is_ambiguous_malformed_or_too_large_is_refused_and_nothing_behind_it_is_read(text: bytes, status: int):
+def test_ambiguous_malformed_or_too_large_requests_are_refused_and_nothing_after_them_is_read(text: bytes, status: int):
     protocol = Protocol()
     assert read(protocol, text)[-1] == (status,)
     assert protocol.state is State.CLOSED
@@ -181,7 +181,7 @@ def test_what_is_ambiguous_malformed_or_too_large_is_refused_and_nothing_behind_
         (b"0\r\nX: " + b"y" * HEAD_MAX_BYTES + b"\r\n\r\n", 431),
     ],
 )
-def test_chunks_and_trailers_that_are_malformed_or_too_large_are_refused(body: bytes, status: int):
+def test_malformed_or_too_large_chunks_and_trailers_are_refused(body: bytes, status: int):
     protocol = Protocol()
     begin = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
     assert read(protocol, begin + body)[-1] == (status,)
@@ -189,7 +189,7 @@ def test_chunks_and_trailers_that_are_malformed_or_too_large_are_refused(body: b
 
 
 @pytest.mark.parametrize("length", [0, 5])
-def test_nothing_is_read_behind_a_request_for_an_upgrade(length: int):
+def test_nothing_is_read_after_a_request_for_an_upgrade(length: int):
     text = head(b"Host: a", b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: %d" % length)
     protocol = Protocol()
     seen = read(protocol, text + GET, GET)
@@ -201,14 +201,14 @@ def test_nothing_is_read_behind_a_request_for_an_upgrade(length: int):
     "last", [b"GET / HTTP/1.0\r\n\r\n", b"GET / HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n"]
 )
 @pytest.mark.parametrize("is_cut", [False, True])
-def test_nothing_is_read_behind_the_last_request_of_a_connection(last: bytes, *, is_cut: bool):
+def test_nothing_is_read_after_the_last_request_of_a_connection(last: bytes, *, is_cut: bool):
     protocol = Protocol()
     seen = read(protocol, last, GET) if is_cut else read(protocol, last + GET)
     assert len(seen) == 1
     assert protocol.state is State.CLOSED
 
 
-def test_what_comes_during_an_answer_waits_until_the_next_request_is_begun():
+def test_input_during_an_answer_waits_until_the_next_request_is_started():
     protocol = Protocol()
     assert isinstance(protocol.receive(GET), Request)
     assert protocol.receive(GET) is None
@@ -284,7 +284,7 @@ def test_an_answer_is_framed_as_its_request_allows(
 @pytest.mark.parametrize(
     "field", [(b"x", b"a\r\nb: c"), (b"x", b"a\nb"), (b"x", b"a\0"), (b"x y", b"a"), (b"", b"a"), (b"x:", b"a")]
 )
-def test_a_field_that_would_begin_another_is_refused(field: tuple[bytes, bytes]):
+def test_a_field_that_would_inject_another_is_refused(field: tuple[bytes, bytes]):
     protocol = Protocol()
     protocol.receive(GET)
     with pytest.raises(ResponseError):
@@ -297,7 +297,7 @@ def test_a_body_of_another_length_than_promised_is_refused(parts: list[bytes]):
         answered(GET, 200, LENGTH, *parts)
 
 
-def test_a_whole_answer_says_so_where_the_connection_ends():
+def test_a_complete_answer_announces_the_end_of_the_connection():
     protocol = Protocol()
     protocol.receive(GET)
     protocol.keep_alive = False
@@ -330,12 +330,12 @@ def test_any_bytes_however_cut_are_read_the_same_way_and_raise_nothing(stream: b
     places = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     pieces = [stream[first:last] for first, last in pairwise(places)]
     in_pieces, whole = read(Protocol(), *pieces), read(Protocol(), stream)
-    # Of two faults the cuts decide which is seen first, and so the status.
+    # Of two faults the cuts decide which is seen first, and thus the status.
     assert [each if len(each) > 1 else () for each in in_pieces] == [each if len(each) > 1 else () for each in whole]
     assert all(len(each) > 1 for each in whole[:-1])  # nothing follows a refusal
 
 
-def test_a_refusal_of_the_rest_of_a_request_says_whether_that_is_answered():
+def test_refusing_the_rest_of_a_request_says_whether_an_answer_is_expected():
     for is_answered in (False, True):
         protocol = Protocol()
         protocol.receive(CHUNKED[: CHUNKED.index(b"5\r\n")])

@@ -1,4 +1,4 @@
-"""Who looks after the workers: starts them, replaces them, ends them, and says whether all ended in order."""
+"""The supervisor of the workers: starts, replaces and stops them, and reports whether all stopped cleanly."""
 
 import os
 import signal
@@ -21,14 +21,14 @@ COUNT = 2
 
 @pytest.fixture(autouse=True)
 def signals_hurt_nobody() -> Iterator[None]:
-    """A signal that comes after its run has ended must not end the tests."""
+    """A signal that arrives after its run has ended must not end the tests."""
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     yield
     signal.signal(signal.SIGTERM, before)
 
 
 def wait_for_death(process: int) -> None:
-    """Wait until a process serves nothing any more: it is a zombie without further threads, or gone."""
+    """Wait until a process serves nothing any more: it is a zombie without other threads, or gone."""
     until = time.monotonic() + WITHIN_S
     while time.monotonic() < until:
         try:
@@ -42,7 +42,7 @@ def wait_for_death(process: int) -> None:
 
 
 class Run:
-    """One run on this thread, and what is done to it meanwhile on another one."""
+    """One run on this thread, and what another thread does to it meanwhile."""
 
     def __init__(self, does: Work, act: Callable[["Run"], object], give_up_s: float = WITHIN_S) -> None:
         self.sockets = listen("127.0.0.1", 0, COUNT)
@@ -70,11 +70,11 @@ class Run:
             try:
                 self._act(self)
             except BaseException:
-                end(self)  # or the run would go on for ever
+                end(self)  # or the run would never end
                 raise
 
     def processes(self) -> dict[int, int]:
-        """The processes that answer, by their places."""
+        """Return the pids of the processes that answer, by their places."""
         found: dict[int, int] = {}
         deadline = time.monotonic() + WITHIN_S
         while len(found) < COUNT and time.monotonic() < deadline:
@@ -90,7 +90,7 @@ def end(_: Run, *, times: int = 1) -> None:
         time.sleep(0.2)
 
 
-def test_they_share_a_port_and_end_at_a_signal_with_status_0():
+def test_workers_share_a_port_and_stop_at_a_signal_with_status_0():
     found: list[dict[int, int]] = []
 
     def look_and_end(run: Run) -> None:
@@ -104,14 +104,14 @@ def test_they_share_a_port_and_end_at_a_signal_with_status_0():
     assert os.getpid() not in found[0].values()
 
 
-def test_one_that_dies_is_replaced_and_its_callers_wait_meanwhile():
+def test_a_worker_that_dies_is_replaced_and_its_clients_wait_meanwhile():
     answers: list[bytes] = []
 
     def kill_and_call(run: Run) -> None:
         before = run.processes()
         os.kill(before[1], signal.SIGKILL)
-        wait_for_death(before[1])  # until then it may still accept, and the connection dies with it
-        for _ in range(20):  # half of them are handed to the socket of the dead one
+        wait_for_death(before[1])  # until then it may still accept, and the connection would die with it
+        for _ in range(20):  # half of them are assigned to the socket of the dead worker
             with socket.create_connection(run.address, timeout=WITHIN_S) as connection:
                 answers.append(connection.recv(100))
         assert before[1] not in run.processes().values()
@@ -121,7 +121,7 @@ def test_one_that_dies_is_replaced_and_its_callers_wait_meanwhile():
     assert {answer.split()[0] for answer in answers} == {b"0", b"1"}
 
 
-def test_one_that_dies_young_again_and_again_is_started_ever_more_slowly(tmp_path: Path):
+def test_a_worker_that_dies_repeatedly_is_restarted_with_exponential_backoff(tmp_path: Path):
     deaths = tmp_path / "deaths"
 
     def wait_and_end(run: Run) -> None:
@@ -130,7 +130,7 @@ def test_one_that_dies_young_again_and_again_is_started_ever_more_slowly(tmp_pat
         deadline = time.monotonic() + WITHIN_S
         while not deaths.with_suffix(".over").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
-        end(run)  # the last one stays, so none dies while it is told to end
+        end(run)  # the last one survives, so none dies while it is being stopped
 
     assert Run(partial(worker_stubs.die_soon, deaths), wait_and_end)() == 0
     times = [float(line) for line in deaths.read_text().splitlines()]
@@ -138,23 +138,23 @@ def test_one_that_dies_young_again_and_again_is_started_ever_more_slowly(tmp_pat
     assert all(pause_s >= least_s for pause_s, least_s in zip(pauses_s, (1.0, 2.0), strict=True))
 
 
-def test_where_one_cannot_start_at_first_all_end_with_a_failure():
+def test_if_one_worker_cannot_start_at_first_all_stop_with_a_failure():
     run = Run(worker_stubs.fail_to_start, end)
     assert run() == 1
     assert run.times_ready == 0
 
 
-def test_a_second_signal_is_handed_on():
+def test_a_second_signal_is_passed_on():
     assert Run(worker_stubs.end_in_a_hurry, partial(end, times=2))() == 0
 
 
-def test_what_does_not_end_in_time_is_killed_and_that_is_a_failure():
+def test_a_worker_that_does_not_stop_in_time_is_killed_and_that_is_a_failure():
     began = time.monotonic()
     assert Run(worker_stubs.never_end, end, give_up_s=1.0)() == 1
     assert time.monotonic() - began < WITHIN_S
 
 
-def test_one_that_fails_while_it_ends_is_a_failure():
+def test_a_worker_that_fails_while_stopping_is_a_failure():
     assert Run(worker_stubs.end_with_failure, end)() == 1
 
 
@@ -165,12 +165,12 @@ def taken() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("sockets", [1, 2])
-def test_an_address_that_is_taken_is_refused(taken: int, sockets: int):
+def test_an_address_in_use_is_refused(taken: int, sockets: int):
     with pytest.raises(OSError, match="in use"):
         listen("127.0.0.1", taken, sockets)
 
 
-def test_an_address_that_several_share_is_refused_to_others():
+def test_a_shared_address_is_refused_to_others():
     sockets = listen("127.0.0.1", 0, 2)
     sockets[0].listen()
     with pytest.raises(OSError, match="in use"):

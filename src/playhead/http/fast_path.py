@@ -1,4 +1,4 @@
-"""The fast path: hot requests answered as soon as they are whole, without ASGI: no task, no scope, no messages."""
+"""The fast path: answers hot requests as soon as they are complete, without ASGI: no task, scope or messages."""
 
 import asyncio
 import logging
@@ -18,11 +18,11 @@ from playhead.http.route import JSON_HEADERS, HotEndpoint, LastAnswer, Pending, 
 log = logging.getLogger(__name__)
 
 KnownPrincipal = Callable[[str], Principal | None]
-"""Says whose token this is where that needs no look-up."""
+"""Returns the principal of a token if that needs no look-up."""
 
 
 class WholeRequest(Protocol):
-    """A request that has come whole. `named` has the values of some of its fields, by their names in lower case."""
+    """A complete request. `named` has the values of some of its headers, by lower-case name."""
 
     @property
     def method(self) -> bytes:
@@ -36,20 +36,20 @@ class WholeRequest(Protocol):
 
     @property
     def named(self) -> Mapping[bytes, bytes]:
-        """At least `authorization` and `content-type`, where they are there."""
+        """At least `authorization` and `content-type`, if present."""
         ...
 
     @property
     def body(self) -> bytes | None:
-        """None is no body."""
+        """None if there is no body."""
         ...
 
 
 class FastPath:
-    """Answers the rows of the table that have a `HotEndpoint`, for a client that is known by a bearer token.
+    """Answers the rows of the table that have a `HotEndpoint`, for clients with a cached bearer token.
 
-    Everything else, and what only the application can tell, is left to `respond`: a token that is not known yet, a
-    defect. Endpoints, bodies and errors are the same there and here, so what is refused is refused in the same bytes.
+    Everything else is left to `respond`, including unknown tokens and defects. Endpoints, bodies and errors are shared
+    with it, so refusals have the same bytes.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class FastPath:
         self._rows: dict[tuple[bytes, bytes], tuple[Route, HotEndpoint]] = {}
         for route in table:
             if isinstance(route.endpoint, HotEndpoint):
-                for base in {"", base_path}:  # a proxy may hand on its own path, or not
+                for base in {"", base_path}:  # a proxy may or may not strip its own path
                     prefix = (base + route.path.removesuffix("{id}")).encode()
                     self._rows[route.method.encode(), prefix] = (route, route.endpoint)
 
     def __call__(self, request: WholeRequest) -> bytes | Pending[bytes] | None:
-        """Return the whole answer to a request, or what it waits for, or None where the application has to answer."""
+        """Return the complete response, or the pending one, or None if the application has to answer."""
         target = request.target
         cut = target.rfind(b"/") + 1
         row = self._rows.get((request.method, target[:cut]))
@@ -80,7 +80,7 @@ class FastPath:
             return self._answer(route, endpoint, principal, target[cut:].decode("ascii"), request)
         except PlayheadError as error:
             return self._refuse(route, error)
-        except Exception:  # noqa: BLE001 - whatever it is, the application meets it again, and logs it
+        except Exception:  # noqa: BLE001 - whatever it is, the application encounters it again, and logs it
             return None
 
     def _answer(

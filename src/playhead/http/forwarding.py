@@ -1,4 +1,4 @@
-"""Which client a request comes from that a trusted proxy hands on: X-Forwarded-For and X-Forwarded-Proto."""
+"""The client behind a trusted proxy: X-Forwarded-For and X-Forwarded-Proto."""
 
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -7,7 +7,8 @@ from typing import Final
 from starlette.types import Scope
 
 _ADDRESSES_KNOWN: Final = 4096
-_ADDRESS_MAX_LENGTH: Final = 45  # of an IPv6 address; what is longer is none, and is remembered by whoever counts
+# of an IPv6 address; anything longer is not an address, and would be stored by those who count clients
+_ADDRESS_MAX_LENGTH: Final = 45
 
 
 class Networks:
@@ -38,26 +39,26 @@ class Networks:
 
 
 class Proxies:
-    """The proxies whose word counts, by their addresses and networks."""
+    """The trusted proxies, by their addresses and networks."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
         self._trusted = Networks(trusted)
 
     def trusts(self, address: str) -> bool:
-        """Say whether what this peer says of its clients is believed."""
+        """Return whether this peer's statements about its clients are trusted."""
         return bool(self._trusted) and address in self._trusted
 
     def forwarded(self, scope: Scope) -> Scope:
-        """Return a request of a trusted proxy as that of its client."""
+        """Return a trusted proxy's request as that of its client."""
         fields, peer = scope["headers"], scope["client"][0]
         client = self.client_of(fields, peer)
         return {**scope, "client": (client, 0), "scheme": self.scheme_of(fields, scope["scheme"])}
 
     def client_of(self, fields: Iterable[tuple[bytes, bytes]], peer: str) -> str:
-        """Return the address of the client behind trusted proxies; that of `peer` where none is named.
+        """Return the address of the client behind trusted proxies; that of `peer` if none is named.
 
-        Each proxy appends the address that it sees, so the client is the last that is no trusted proxy. What stands
-        before is what the client claims.
+        Each proxy appends the address that it sees, so the client is the last address that is not a trusted proxy.
+        Earlier ones are only the client's claims.
         """
         named = b",".join(value for name, value in fields if name == b"x-forwarded-for").decode("latin-1")
         hops = [hop.strip() for hop in named.split(",") if hop.strip()]
@@ -69,7 +70,7 @@ class Proxies:
 
     @staticmethod
     def scheme_of(fields: Iterable[tuple[bytes, bytes]], scheme: str) -> str:
-        """Return the scheme that is named last, `scheme` where none is named that there is."""
+        """Return the scheme that is named last; `scheme` if none or an unknown one is named."""
         for name, value in fields:
             if name == b"x-forwarded-proto":
                 named = value.decode("latin-1").strip().lower()
@@ -78,7 +79,7 @@ class Proxies:
 
 
 def _without_port(hop: str) -> str:
-    """Return the address of a hop: some proxies add the port, and then put an IPv6 address in brackets."""
+    """Return the address of a hop: some proxies append the port, and then put an IPv6 address in brackets."""
     if hop.startswith("["):
         return hop[1:].partition("]")[0]
     address, colon, _ = hop.partition(":")

@@ -20,7 +20,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _BODY_PROBLEMS = (Code.MALFORMED, Code.TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE, Code.INVALID)
 
 
-# The server's limits of a target and of a head, whatever the route.
+# The server's limits of a request target and of a head, for every route.
 _REFUSED_BY_THE_SERVER = frozenset({414, 431})
 
 
@@ -123,7 +123,7 @@ def problem_codes(route: Route) -> set[Code]:
     if route.access is Access.ADMIN or (route.access is Access.MEMBER and not route.watching):
         codes.add(Code.ACCESS_DENIED)
     if route.access is not Access.ANYONE and route.method not in {"GET", "HEAD"}:
-        codes.add(Code.ACCESS_DENIED)  # a change by a cookie from another site
+        codes.add(Code.ACCESS_DENIED)  # a cookie-authenticated change from another site
     if route.request is not None:
         codes |= {*_BODY_PROBLEMS}
     if route.query is not None:

@@ -1,7 +1,7 @@
 """Identity headers of trusted proxies. Headers from any other peer are ignored.
 
-The peer is the address that the connection comes from, not the one that `X-Forwarded-For` names: whoever calls must
-set `PEER` in the scope before anything rewrites `client`.
+The peer is the address of the connection, not the one that `X-Forwarded-For` names: the server must set `PEER` in the
+scope before anything rewrites `client`.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,14 +14,14 @@ from playhead.domain.accounts import Principal
 from playhead.errors import Code, PlayheadError
 
 PEER = "playhead.peer"
-"""Under what name the scope has the address and port at the other end of the connection, or None."""
+"""The key in the scope for the address and port at the other end of the connection, or None."""
 
 Vouch = Callable[[str, str], Awaitable[Principal | None]]
-"""Returns whose account a user name and a list of groups belong to."""
+"""Returns the account for a user name and a list of groups."""
 
 
 class Named(NamedTuple):
-    """Whom a proxy names, and the groups as its header has them."""
+    """The user that a proxy names, and the groups as in its header."""
 
     user: str
     groups: str
@@ -40,9 +40,9 @@ class IdentityHeader:
         self._vouch = vouch
 
     def read(self, scope: Scope) -> Named | None:
-        """Return whom the request's proxy names; None where nobody is named, or not by a trusted proxy.
+        """Return the user that the request's proxy names; None if there is none, or the proxy is not trusted.
 
-        Raises MALFORMED where a trusted proxy passes a header on twice: one of the two may be its client's.
+        Raises MALFORMED if a trusted proxy passes a header on twice: one of the two may come from its client.
         """
         if not self._is_trusted(scope.get(PEER)):
             return None
@@ -58,7 +58,7 @@ class IdentityHeader:
         return Named(user, groups or "") if user else None
 
     async def identify(self, scope: Scope) -> Principal | None:
-        """Return who makes the request, by the word of a trusted proxy. Raises MALFORMED as `read` does."""
+        """Return the principal asserted by a trusted proxy. Raises MALFORMED like `read`."""
         named = self.read(scope)
         return None if named is None else await self._vouch(named.user, named.groups)
 

@@ -58,7 +58,7 @@ _SEASON_DIGITS_MAX = 6
 
 
 class Access(Enum):
-    """Who may call a route. ANYONE may be known, but need not be; which items a MEMBER sees, the services decide.
+    """Who may call a route. ANYONE includes signed-in users; the services decide which items a MEMBER sees.
 
     A child may call the routes for a MEMBER that belong to watching, and no others.
     """
@@ -72,13 +72,13 @@ class Caching(Enum):
     """The Cache-Control of a successful response. Errors are never cached."""
 
     NO_STORE = "no-store"
-    NO_STORE_AS_IS = "no-store, no-transform"  # no proxy may compress it, and so gather it
-    REVALIDATE = "private, no-cache"  # a browser may keep what it has, but must ask whether it may still be seen
+    NO_STORE_AS_IS = "no-store, no-transform"  # forbids proxies to compress it, and thus to buffer it
+    REVALIDATE = "private, no-cache"  # a browser may cache it, but must revalidate whether it may still be seen
     AN_HOUR = "private, max-age=3600"
 
 
 def require_id(text: str, id_type: Callable[[str], IdT], missing: str) -> IdT:
-    """Return an id in its stored form. Raises NOT_FOUND, with the message `missing`, for what is not a UUID."""
+    """Return an id in its stored form. Raises NOT_FOUND, with the message `missing`, if it is not a UUID."""
     found = canonical_id(text)
     if found is None:
         raise not_found(missing)
@@ -86,7 +86,7 @@ def require_id(text: str, id_type: Callable[[str], IdT], missing: str) -> IdT:
 
 
 def require_item_id(text: str, kind: ItemKind) -> ItemId:
-    """Return the id of an item. Raises NOT_FOUND, in the words for this kind, for what is not a UUID."""
+    """Return the id of an item. Raises NOT_FOUND, with the message for this kind, if it is not a UUID."""
     found = canonical_id(text)
     if found is None:
         raise not_found(NOT_FOUND[kind])
@@ -125,16 +125,16 @@ class Call:
         return Viewer(user.user_id, user.role)
 
     def path_id(self, id_type: Callable[[str], IdT], missing: str, parameter: str = "id") -> IdT:
-        """Return the id that the path names. Raises NOT_FOUND, with the message `missing`, for what is not a UUID."""
+        """Return the id in the path. Raises NOT_FOUND, with the message `missing`, if it is not a UUID."""
         return require_id(self.parameters[parameter], id_type, missing)
 
     def item_id(self, kind: ItemKind) -> ItemId:
-        """Return the item that the path names. Raises NOT_FOUND, in the words for this kind, for what is not a UUID."""
+        """Return the item id in the path. Raises NOT_FOUND, with the message for this kind, if it is not a UUID."""
         return require_item_id(self.parameters["id"], kind)
 
     @property
     def season_number(self) -> int | None:
-        """Return the season that the path names, or None. Raises NOT_FOUND for what is not a number."""
+        """Return the season in the path, or None. Raises NOT_FOUND if it is not a number."""
         text = self.parameters.get("season")
         if text is None:
             return None
@@ -160,7 +160,7 @@ class Call:
         return decode(await read_body(self.scope, self.receive), kind)
 
     async def body(self, limit: int = JSON_MAX_BYTES) -> bytes:
-        """Return the body of a request for JSON, which may be none. Raises UNSUPPORTED_MEDIA_TYPE, TOO_LARGE."""
+        """Return the body of a request for JSON, possibly empty. Raises UNSUPPORTED_MEDIA_TYPE, TOO_LARGE."""
         require_media_type(header(self.scope, b"content-type"), *JSON_MEDIA_TYPES)
         return await read_body(self.scope, self.receive, limit)
 
@@ -188,7 +188,7 @@ class LastAnswer(bytes):
 
 
 class Pending(NamedTuple, Generic[A]):
-    """A response that waits for a future, and how it is made of its result. Both may fail with a coded error.
+    """A response that waits for a future, and how it is made from the result. Both may fail with a coded error.
 
     If the future is cancelled there is no response.
     """
@@ -200,8 +200,8 @@ class Pending(NamedTuple, Generic[A]):
 class HotEndpoint:
     """The endpoint of a hot row whose path ends in an id; the fast path calls `answer` without a `Call`.
 
-    `answer` is given the principal, the id as it stands in the path, and the decoded `body`, if the row takes one. It
-    returns the answer, or what that waits for, and must not block. Raises coded errors.
+    `answer` gets the principal, the id as in the path, and the decoded `body`, if the row takes one. It returns the
+    answer, or a pending one, and must not block. Raises coded errors.
     """
 
     __slots__ = ("answer", "body")
@@ -222,26 +222,23 @@ class HotEndpoint:
 
 
 ShowRefusal = Callable[[Call, PlayheadError], Awaitable[Response]]
-"""Shows a person why a page is refused: what problem documents are to programs."""
+"""Shows a person why a page is refused: the counterpart of problem documents for programs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A row of the table: what is answered, to whom, and what the OpenAPI document says of it.
+    """A row of the table: who may call a route, what it answers, and its part of the OpenAPI document.
 
-    The endpoint returns what is encoded as JSON, None where `status` is 204, or a Starlette response. `request`,
-    `query` and `answer` are msgspec types; `media_types` those of the body that it takes or, without `request`, gives.
-    `body_required`: an empty body is none of the request's type. `more_statuses` are those that are no failures
-    either, such as 206 and 304. `problems` are the codes that it may answer with beside those of its access and body.
-    `need`: what the scope of a token must allow, by default reading for GET and everything for other methods; routes
-    for ANYONE need nothing.
-    `hot`: looked up before Starlette's routing. `bounded`: only so many are answered at the same time; not so where an
-    answer lasts by its nature, or must come under any load. `body_max_bytes`: up to here a body is read before the
-    request counts as being answered; None where the endpoint reads it piece by piece. `documented`: part of the OpenAPI
-    document; pages are not.
-    `watching`: it belongs to watching, and so is open to a child.
-    `caching`: what may keep the answer.
-    `show_refusal`: how a page shows failures; everything else answers with problem documents.
+    The endpoint returns what is encoded as JSON, None if `status` is 204, or a Starlette response. `request`, `query`
+    and `answer` are msgspec types; `media_types` those of the body that it takes or, without `request`, returns.
+    `body_required`: an empty body is not allowed. `more_statuses` are further successful ones, such as 206 and 304.
+    `problems` are the error codes that it may return in addition to those of access and body. `need`: what the scope of
+    a token must allow, by default reading for GET and everything for other methods; routes for ANYONE need nothing.
+    `hot`: looked up before Starlette's routing. `bounded`: the number of concurrent requests is limited; not so if a
+    response lasts by its nature, or must be sent under any load. `body_max_bytes`: up to here a body is read before the
+    request counts as being answered; None if the endpoint reads it in chunks. `documented`: part of the OpenAPI
+    document; pages are not. `watching`: belongs to watching, and so is open to a child. `caching`: who may cache the
+    answer. `show_refusal`: how a page shows failures; everything else returns problem documents.
     """
 
     method: str
@@ -277,13 +274,13 @@ class Route:
 
 
 def require_scope(route: Route, principal: Principal) -> None:
-    """Raise INSUFFICIENT_SCOPE where the token of a request may not call the route."""
+    """Raise INSUFFICIENT_SCOPE if the token of a request may not call the route."""
     if principal.scope is not TokenScope.ALL and principal.scope not in route.scopes:
         raise insufficient_scope(principal.scope)
 
 
 def _require_role(route: Route, principal: Principal | None) -> None:
-    """Raise ACCESS_DENIED where somebody who is known may not call the route. Anybody may call those for ANYONE."""
+    """Raise ACCESS_DENIED if the principal may not call the route. Routes for ANYONE are open to all."""
     if principal is None or route.access is Access.ANYONE:
         return
     allowed = may_administer(principal.role) if route.access is Access.ADMIN else True
@@ -296,7 +293,7 @@ JSON_HEADERS = ((b"content-type", b"application/json"), *_BARE_HEADERS)
 
 
 async def _send_response(route: Route, response: Response, scope: Scope, receive: Receive, send: Send) -> int:
-    """Send an answer that an endpoint has made, with the headers that the table decides."""
+    """Send the answer of an endpoint, with the headers that the table specifies."""
     has_failed = response.status_code >= HTTPStatus.BAD_REQUEST
     response.headers["cache-control"] = (Caching.NO_STORE if has_failed else route.caching).value
     response.headers["x-content-type-options"] = "nosniff"
@@ -342,7 +339,7 @@ async def respond(  # noqa: PLR0913 - ASGI's three, and what they are answered b
     principal = None
     try:
         if slots is not None:
-            slots.require()  # to be refused should cost less than to be known
+            slots.require()  # refusing should cost less than authenticating
         principal = await _admit(route, authentication, scope)
         if slots is None:
             result = await route.endpoint(Call(scope, receive, parameters, principal))

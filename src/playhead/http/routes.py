@@ -114,8 +114,8 @@ _STREAM = (*_ITEM, Code.RANGE_NOT_SATISFIABLE)
 _JSON_OR_BEACON = ("application/json", "text/plain")
 
 
-# What a child's account may call beside the routes for ANYONE: what belongs to watching. Everything else, and so every
-# new route, is closed to it until it is named here.
+# What a child's account may call besides the routes for ANYONE: what belongs to watching. Everything else, including
+# every new route, is closed to it until it is named here.
 _WATCHING = frozenset(
     {
         "GET /api/v1/playback/movie/{id}",
@@ -193,7 +193,7 @@ _WATCHING = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerContext:
-    """What the routes need beside the services: how people sign in, and the state of the process that serves them."""
+    """What the routes need besides the services: the ways to sign in, and the state of the serving process."""
 
     identity_header: IdentityHeader | None
     ways: Ways
@@ -439,7 +439,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         Route("POST", "/api/v1/noop", save_noop, "Answer like a save, without the store",
               request=SaveRequest, media_types=_JSON_OR_BEACON, answer=ProgressAnswer, tag="service", hot=True,
               need=ScopeNeed.REPORT),
-        # Pages: for people. Whoever is not signed in is sent to the sign-in page.
+        # Pages. Anonymous visitors are redirected to the sign-in page.
         page("GET", "/", home.show, "Home"),
         page("GET", "/history", pages.visited(history.show), "What was watched"),
         page("POST", "/history/{id}/remove", pages.visited(history.remove_play), "Remove a play"),
@@ -534,7 +534,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
 
 
 def _mark_routes(kind: str, mark: MarkRoutes) -> list[Route]:
-    """Return the rows that movies and episodes have alike."""
+    """Return the rows that movies and episodes share."""
     path, article = f"/api/v1/playback/{kind}/{{id}}", "an" if kind == "episode" else "a"
     item = f"{article} {kind}"
     # fmt: off

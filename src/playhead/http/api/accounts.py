@@ -19,7 +19,7 @@ from playhead.http.api.formats import Time, time_text
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
 
-# The service checks names and passwords, with the faults in words; the schema only states what it will say.
+# The service validates names and passwords and words the faults; the schema only states the limits.
 Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": NAME_PATTERN})]
 Password = Annotated[
     str,
@@ -37,7 +37,7 @@ TimeText = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 
 
 class SignInRequest(Struct):
-    """Who signs in, in any case, and with which password. `code` is a recovery code, for who needs a second factor."""
+    """A sign-in: name, regardless of case, and password. `code` is a recovery code, if a second factor is required."""
 
     username: str
     password: str
@@ -45,7 +45,7 @@ class SignInRequest(Struct):
 
 
 class UserRequest(Struct):
-    """A new user. Only a child may have no password: its tile on a remembered device lets it in."""
+    """A new user. Only a child may have no password: it signs in at its tile on a remembered device."""
 
     username: Name
     password: Password | UnsetType = UNSET
@@ -53,7 +53,7 @@ class UserRequest(Struct):
 
 
 class UserChange(Struct):
-    """What is to change of a user; what is left out stays.
+    """A change of a user; omitted members stay.
 
     A new password ends the user's sessions; `end_tokens` ends their API tokens too.
     """
@@ -148,7 +148,7 @@ class TokensAnswer(Struct):
 
 
 class AccountRoutes:
-    """The endpoints of accounts. Which of them are an admin's only, the route table says."""
+    """The endpoints of accounts. The route table says which of them are for admins only."""
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
@@ -232,33 +232,33 @@ class AccountRoutes:
 
 
 def address_of(call: Call) -> str:
-    """Return where the request comes from; "" where the server cannot know, as behind a Unix socket."""
+    """Return the client's address; "" if the server cannot know it, as behind a Unix socket."""
     client = call.scope.get("client")
     return client[0] if client else ""
 
 
 def device_of(call: Call) -> str:
-    """Return what a session goes by that this request opens, such as "Firefox on Windows"; "" where nothing is told."""
+    """Return the name of a session that this request opens, such as "Firefox on Windows"; "" if unknown."""
     return device_name(call.header(b"user-agent") or "")
 
 
 def user_id_of(call: Call, parameter: str) -> UserId:
-    """Return the user that the path names. Raises NOT_FOUND for what is no UUID."""
+    """Return the user id in the path. Raises NOT_FOUND if it is not a UUID."""
     return call.path_id(UserId, "User not found", parameter)
 
 
 def token_id_of(call: Call) -> TokenId:
-    """Return the token that the path names. Raises NOT_FOUND for what is no UUID."""
+    """Return the token id in the path. Raises NOT_FOUND if it is not a UUID."""
     return call.path_id(TokenId, "Token not found")
 
 
 def library_id_of(call: Call) -> LibraryId:
-    """Return the library that the path names. Raises NOT_FOUND for what is no UUID."""
+    """Return the library id in the path. Raises NOT_FOUND if it is not a UUID."""
     return call.path_id(LibraryId, "Library not found")
 
 
 def user_answer(user: User) -> UserAnswer:
-    """Show a user."""
+    """Convert a user."""
     return UserAnswer(user.id, user.name, user.role, time_text(user.created_at))
 
 

@@ -35,7 +35,7 @@ class ArtworkRoutes:
         picture = await self._artwork.find(call.viewer, item_id, query.kind, query.width, query.season)
         headers = {
             "etag": f'"{picture.tag}"',
-            "vary": "authorization, cookie",  # a browser may be somebody else's by then
+            "vary": "authorization, cookie",  # somebody else may be signed in to the browser by then
         }
         if has_tag(call.header(b"if-none-match"), headers["etag"]):
             return Response(status_code=304, headers=headers)

@@ -17,13 +17,13 @@ from playhead.http.route import Call, require_item_id
 from playhead.services.playback import Playback
 
 BODY_MAX_BYTES: Final = 1024 * 1024
-"""2 KiB a report, of which even one with every member and long names takes less than half."""
+"""2 KiB per report; one with every member and long names takes less than half of that."""
 
 _OK = 200
 
 
 class BatchReport(SaveRequest, kw_only=True):
-    """A report, and of what: it has the members of a save. Its `client_now` does not count, that of the batch does."""
+    """A report and its item, with the members of a save. Its `client_now` is ignored in favour of the batch's."""
 
     kind: Literal["movie", "episode"]
     id: Annotated[str, Meta(extra_json_schema={"format": "uuid"})]
@@ -40,7 +40,7 @@ _DECODER = msgspec.json.Decoder(BatchRequest)
 
 
 class _BatchBody(Struct):
-    """A batch before each of its reports is looked at."""
+    """A batch before its reports are validated."""
 
     reports: Annotated[list[Any], Meta(max_length=REPORTS_OF_BATCH.most)]
     client_now: Time | None = None
@@ -88,7 +88,7 @@ class BatchRoutes:
 
 
 def _decode(body: bytes) -> tuple[Instant | None, list[BatchReport | PlayheadError]]:
-    """Decode what is right in one go; only where something is not, report by report. Raises MALFORMED, INVALID."""
+    """Decode the whole batch in one step; only if that fails, report by report. Raises MALFORMED, INVALID."""
     try:
         batch = _DECODER.decode(body)
     except UNDECODABLE:

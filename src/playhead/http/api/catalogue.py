@@ -16,7 +16,7 @@ from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX, Catalogue, Ite
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner, ScanSummary
 
-# The service checks names, with the faults in words; the schema only states what it will say.
+# The service validates names and words the faults; the schema only states the limits.
 LibraryName = Annotated[
     str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": NAME_PATTERN})
 ]
@@ -50,7 +50,7 @@ class ItemsQuery(Struct):
 
 
 class EpisodesQuery(Struct):
-    """The episodes to list. Season 0 holds the specials."""
+    """The episodes to list. Season 0 contains the specials."""
 
     season: Annotated[int, Meta(ge=0, le=100_000)] | None = None
     cursor: Cursor | None = None
@@ -139,7 +139,7 @@ class SoundAnswer(Struct):
 
 
 class SubtitleAnswer(Struct):
-    """Subtitles inside a file or beside it. `url` serves them as WebVTT; it is null if they are pictures."""
+    """Subtitles in a file or beside it. `url` serves them as WebVTT; it is null for bitmap subtitles."""
 
     index: int
     language: str | None
@@ -151,9 +151,9 @@ class SubtitleAnswer(Struct):
 
 
 class FileAnswer(Struct):
-    """A file of an item. `size` is in bytes; `part` is counted from 1 where the item is cut into several files.
+    """A file of an item. `size` is in bytes; `part` counts from 1 if the item is split into several files.
 
-    Container and codecs are FFmpeg's names. What is not known is null.
+    Container and codecs are FFmpeg's names. Unknown values are null.
     """
 
     id: UuidText
@@ -171,7 +171,7 @@ class FileAnswer(Struct):
 
 
 class ItemDetailAnswer(ItemAnswer, kw_only=True):
-    """An item with its files and the caller's progress of it, which is null for a show."""
+    """An item with its files and the caller's progress, which is null for a show."""
 
     files: list[FileAnswer]
     state: ProgressAnswer | None
@@ -242,7 +242,7 @@ class CatalogueRoutes:
 
 
 def item_answer(view: ItemView) -> ItemAnswer:
-    """Show an item."""
+    """Convert an item."""
     item = view.item
     answer = ItemAnswer(
         id=item.id,
@@ -264,7 +264,7 @@ def item_answer(view: ItemView) -> ItemAnswer:
 
 
 def library_answer(view: LibraryView, *, admin: bool) -> LibraryAnswer:
-    """Show a library; to an admin also where it lies and what the last scan did."""
+    """Convert a library; for an admin with its folder and the result of the last scan."""
     library = view.library
     answer = LibraryAnswer(
         id=library.id,
@@ -287,7 +287,7 @@ def _page_answer(page: ItemListPage) -> ItemsAnswer:
 
 
 def _file_answer(file: MediaFile, tracks: Tracks, base: str) -> FileAnswer:
-    """Show a file; `base` is the path under which Playhead is mounted."""
+    """Convert a file; `base` is the path under which Playhead is mounted."""
     return FileAnswer(
         id=file.id,
         label=file.label,

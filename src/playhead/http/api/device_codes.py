@@ -1,4 +1,4 @@
-"""Device sign-in over HTTP, as RFC 8628 has it: codes for a device, and the session that it gets for them."""
+"""Device sign-in over HTTP by RFC 8628: codes for a device, and the session that it gets for them."""
 
 from typing import Annotated, TypeVar
 from urllib.parse import parse_qsl
@@ -24,7 +24,7 @@ _FORM_MEMBERS_MAX = 20
 
 
 class DeviceCodeRequest(Struct):
-    """A device that wants to be signed in. `name` is what its session is listed by; "" leaves that to the server."""
+    """A device that wants to be signed in. Its session is listed by `name`; "" lets the server choose."""
 
     name: Annotated[str, Meta(extra_json_schema={"maxLength": NAME_LENGTH_MAX})] = ""
     kind: DeviceKind = DeviceKind.TV
@@ -33,7 +33,7 @@ class DeviceCodeRequest(Struct):
 
 
 class DeviceCodeAnswer(Struct):
-    """Codes for a device: RFC 8628, 3.2. `expires_in` and `interval` are seconds."""
+    """Codes for a device (RFC 8628, 3.2). `expires_in` and `interval` are in seconds."""
 
     device_code: str
     user_code: str
@@ -44,7 +44,7 @@ class DeviceCodeAnswer(Struct):
 
 
 class DeviceTokenRequest(Struct):
-    """The device code to be exchanged. `grant_type` may be left out; `client_id` is ignored."""
+    """The device code to exchange. `grant_type` may be omitted; `client_id` is ignored."""
 
     device_code: str
     grant_type: str = GRANT_TYPE
@@ -52,7 +52,7 @@ class DeviceTokenRequest(Struct):
 
 
 class DeviceTokenAnswer(Struct):
-    """The session of a device that was approved. Its token is shown once; `expires_in` counts from its last use."""
+    """The session of an approved device. Its token is shown once; `expires_in` counts from its last use."""
 
     access_token: str
     token_type: str
@@ -68,7 +68,7 @@ class DeviceCodeRoutes:
         self._accounts = accounts
 
     async def begin(self, call: Call) -> DeviceCodeAnswer:
-        """Answer with codes for a device: it shows the user code and where to enter it, and asks for its token."""
+        """Issue codes for a device, which shows the user code and where to enter it, and polls for its token."""
         request = await _decode(call, DeviceCodeRequest)
         name = request.name or device_of(call)
         codes = await self._device_codes.begin(DeviceProtocol.NATIVE, name, request.kind, address_of(call))
@@ -76,7 +76,7 @@ class DeviceCodeRoutes:
         return DeviceCodeAnswer(codes.device_code, codes.user_code, uri, complete, codes.expires_in_s, codes.interval_s)
 
     async def redeem(self, call: Call) -> DeviceTokenAnswer:
-        """Exchange a device code for a session, once it is approved. Until then `error` says how to go on."""
+        """Exchange a device code for a session, once it is approved. Until then `error` says how to continue."""
         request = await _decode(call, DeviceTokenRequest)
         if request.grant_type != GRANT_TYPE:
             raise device_code_refused("unsupported_grant_type")
@@ -89,9 +89,9 @@ class DeviceCodeRoutes:
 
 
 def verification_uris(call: Call, user_code: str) -> tuple[str, str]:
-    """Return where a code is entered, for a person to type and, with the code in it, for a phone's camera.
+    """Return where a code is entered: for a person to type and, with the code included, for a phone's camera.
 
-    They lead to the server by the name that the device itself has used.
+    They use the host name by which the device itself has reached the server.
     """
     host = call.header(b"host") or ""
     uri = f"{call.scope.get('scheme', 'http')}://{host}{call.scope.get('root_path', '').rstrip('/')}/activate"
@@ -99,7 +99,7 @@ def verification_uris(call: Call, user_code: str) -> tuple[str, str]:
 
 
 async def _decode(call: Call, kind: type[T]) -> T:
-    """Return the checked body: JSON, or a form as OAuth clients send it. No body is one without members."""
+    """Return the checked body: JSON, or a form as OAuth clients send it. An empty body has no members."""
     require_media_type(call.header(b"content-type"), *JSON_MEDIA_TYPES, FORM_MEDIA_TYPE)
     body = await read_body(call.scope, call.receive, JSON_MAX_BYTES)
     if not (call.header(b"content-type") or "").lower().startswith(FORM_MEDIA_TYPE):

@@ -61,7 +61,7 @@ class EventRoutes:
 
 
 class _Endless(Response):
-    """An answer whose length nobody knows; by itself it is none but its head."""
+    """A response of unknown length. On its own it sends only its head."""
 
     media_type = MEDIA_TYPE
 
@@ -71,7 +71,7 @@ class _Endless(Response):
 
 
 class _EventStream(_Endless):
-    """The answer. One task sends, and another only waits for the client to go away."""
+    """The response. One task sends, and another only waits for the client to disconnect."""
 
     def __init__(self, events: Events, stream: EventStream) -> None:
         super().__init__()
@@ -106,7 +106,7 @@ class _EventStream(_Endless):
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         retry_ms = _RETRY_MS + self._events.open_streams % _RETRY_STEPS * _RETRY_STEP_MS
-        # An id, so that whoever comes back says so. Nothing can be told apart by it: no history is kept.
+        # The id makes a reconnecting client say so. It identifies nothing: no history is kept.
         text = b"retry: %d\nid: 0\n\n" % retry_ms
         while text:
             await send({"type": "http.response.body", "body": text, "more_body": True})
@@ -124,7 +124,7 @@ def _text(notice: Notice) -> bytes:
     return _SIGNALS[notice] if isinstance(notice, StreamSignal) else _changes_text(notice)
 
 
-@lru_cache(maxsize=64)  # the devices of a user are sent the same one after the other
+@lru_cache(maxsize=64)  # all devices of a user are sent the same, one after another
 def _changes_text(changes: tuple[Change, ...]) -> bytes:
     return b"".join(b"event: %s\ndata: %s\n\n" % (change.topic.encode(), encode(_answer(change))) for change in changes)
 

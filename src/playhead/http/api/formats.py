@@ -1,4 +1,4 @@
-"""How values look in the API, wherever they appear: seconds, times, texts, and the five members of a progress."""
+"""The form of values in the API: seconds, times, texts, and the five members of a progress."""
 
 from datetime import datetime
 from functools import lru_cache
@@ -17,7 +17,7 @@ Time = Annotated[datetime, Meta(tz=True)]
 
 
 class ProgressAnswer(Struct):
-    """A progress. Where nothing is saved yet, `duration_seconds` is null and there is no `last_watched_at`."""
+    """A progress. If nothing is saved, `duration_seconds` is null and there is no `last_watched_at`."""
 
     position_seconds: int | float
     duration_seconds: int | float | None
@@ -30,10 +30,10 @@ NOTHING_SAVED = ProgressAnswer(0, None, 0, watched=False)
 
 
 def progress_answer(progress: Progress | FrozenProgress | None) -> ProgressAnswer:
-    """Show a progress, or that there is none."""
+    """Convert a progress, or its absence."""
     if progress is None:
         return NOTHING_SAVED
-    if progress.duration_ms is None or progress.last_watched_at is None:  # marked, and never reported
+    if progress.duration_ms is None or progress.last_watched_at is None:  # marked, but never reported
         return ProgressAnswer(0, None, 0, progress.watched)
     return ProgressAnswer(
         seconds(progress.position_ms),
@@ -45,16 +45,16 @@ def progress_answer(progress: Progress | FrozenProgress | None) -> ProgressAnswe
 
 
 def seconds(length: Milliseconds) -> int | float:
-    """Show milliseconds as seconds: whole numbers as integers."""
+    """Convert milliseconds to seconds: whole numbers as integers."""
     whole, rest = divmod(length, 1000)
     return length / 1000 if rest else whole
 
 
 def time_text(instant: Instant) -> str:
-    """Show an instant as RFC 3339 UTC, cut to the second."""
+    """Format an instant as RFC 3339 UTC, truncated to the second."""
     return _second_text(instant // 1000)
 
 
-@lru_cache(maxsize=4096)  # most answers of a moment show the same few seconds
+@lru_cache(maxsize=4096)  # most answers of a moment contain the same few seconds
 def _second_text(second: int) -> str:
     return moment_of(Instant(second * 1000)).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""PINs and remembered devices over HTTP. Being remembered, and getting in at a tile, is for browsers: see the pages."""
+"""PINs and remembered devices over HTTP. Browsers remember a device and sign in at a tile by the pages."""
 
 from typing import Annotated
 
@@ -13,13 +13,13 @@ from playhead.services.household import Household, SharedDevice
 
 
 class PinRequest(Struct):
-    """A new PIN. The service checks it, with the faults in words; the schema only states what it will say."""
+    """A new PIN. The service validates it and words the faults; the schema only states the limits."""
 
     pin: Annotated[str, Meta(extra_json_schema={"pattern": f"^{PIN_PATTERN}$", "writeOnly": True})]
 
 
 class DevicePersonAnswer(Struct):
-    """Somebody on a remembered device. `asks_for` is what their tile asks for: tap (nothing), pin or password."""
+    """A person on a remembered device. `asks_for` is what their tile requires: tap (nothing), pin or password."""
 
     id: UuidText
     username: str
@@ -44,7 +44,7 @@ class DevicesAnswer(Struct):
 
 
 class DevicesQuery(Struct):
-    """Whose devices are wanted: the caller's own, or, for an admin, everybody's."""
+    """Whose devices to list: the caller's own or, for an admin, everybody's."""
 
     all: bool = False
 
@@ -56,19 +56,19 @@ class HouseholdRoutes:
         self._household = household
 
     async def set_own_pin(self, call: Call) -> None:
-        """Give the caller a PIN for remembered devices, in place of the one that they have."""
+        """Set the caller's PIN for remembered devices, replacing any current one."""
         await self._household.set_pin(call.user.user_id, (await call.json(PinRequest)).pin)
 
     async def remove_own_pin(self, call: Call) -> None:
-        """Take the caller's PIN away. Nothing happens where they have none."""
+        """Remove the caller's PIN, if there is one."""
         await self._household.remove_pin(call.user.user_id)
 
     async def set_pin(self, call: Call) -> None:
-        """Give a user a PIN, such as a child."""
+        """Set a user's PIN, such as a child's."""
         await self._household.set_pin(user_id_of(call, "id"), (await call.json(PinRequest)).pin)
 
     async def remove_pin(self, call: Call) -> None:
-        """Take a user's PIN away. Nothing happens where they have none."""
+        """Remove a user's PIN, if there is one."""
         await self._household.remove_pin(user_id_of(call, "id"))
 
     async def list_devices(self, call: Call) -> DevicesAnswer:
@@ -77,7 +77,7 @@ class HouseholdRoutes:
         return DevicesAnswer([_device_answer(each) for each in found], None)
 
     async def forget(self, call: Call) -> None:
-        """Forget a device and end the sessions that were opened at its tiles. For who remembered it, and for admins."""
+        """Forget a device and end the sessions opened at its tiles. For the user who remembered it, and for admins."""
         await self._household.forget(call.user, call.path_id(DeviceId, "Device not found"))
 
 

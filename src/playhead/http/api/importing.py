@@ -1,4 +1,4 @@
-"""The import of a catalogue over HTTP: one JSON object a line, read and decoded piece by piece, off the event loop."""
+"""The import of a catalogue over HTTP: one JSON object per line, read and decoded in chunks, off the event loop."""
 
 import asyncio
 import re
@@ -21,7 +21,7 @@ MEDIA_TYPE: Final = "application/x-ndjson"
 BODY_MAX_BYTES: Final = 64 * 1024 * 1024
 LINE_MAX_BYTES: Final = 64 * 1024
 
-# Some milliseconds of decoding: as long as that, a save may have to wait for the interpreter.
+# Some milliseconds of decoding: a save may have to wait that long for the interpreter lock.
 _DECODED_AT_ONCE: Final = 256 * 1024
 
 _TEXT = r"^[^\x00\ud800-\udfff]*$"
@@ -40,7 +40,7 @@ ExternalIds = Annotated[dict[Source, ImportText], Meta(max_length=50)]
 
 
 class ShowLine(Struct):
-    """Which show an episode belongs to: its id, or one of its external ids, or its title and year."""
+    """The show of an episode: its id, one of its external ids, or its title and year."""
 
     id: Uuid | None = None
     external_ids: ExternalIds | None = None
@@ -49,9 +49,9 @@ class ShowLine(Struct):
 
 
 class ImportLine(Struct, kw_only=True):
-    """One line: a movie, a show or an episode. `library` is a name or an id; the last five are an episode's only.
+    """One line: a movie, a show or an episode. `library` is a name or an id; the last five are for episodes only.
 
-    What a line leaves out or gives as null is unknown from then on. `available` false: the item cannot be played now.
+    Omitted and null members become unknown. With `available` false the item cannot be played at the moment.
     """
 
     library: ImportText
@@ -71,7 +71,7 @@ class ImportLine(Struct, kw_only=True):
 
 
 class ImportAnswer(Struct):
-    """How many lines brought an item in, changed one, or said what was known already."""
+    """How many lines added an item, changed one, or changed nothing."""
 
     added: int
     changed: int
@@ -85,7 +85,7 @@ class ImportRoutes:
         self._importer = importer
 
     async def run(self, call: Call) -> ImportAnswer:
-        """Import items, one JSON object a line (the schema is that of a line), in one transaction.
+        """Import items, one JSON object per line (the schema is that of a line), in one transaction.
 
         Either all lines are imported, or none, and `details` names the faults by line and member: `line 3: title`.
         """
@@ -103,7 +103,7 @@ class ImportRoutes:
 
 
 class Lines:
-    """Cuts a body that comes in pieces into lines, and decodes them: `entries`, and `faults` of those that are none.
+    """Splits a body that arrives in chunks into lines, and decodes them into `entries` and `faults`.
 
     The last line must end in a line feed, too.
     """
@@ -116,9 +116,9 @@ class Lines:
         self._is_overlong = False
 
     def feed(self, piece: bytes) -> None:
-        """Take the next piece. Raises TOO_LARGE once there are more lines than LINES_OF_IMPORT that are not blank.
+        """Process the next chunk. Raises TOO_LARGE once there are more non-blank lines than LINES_OF_IMPORT.
 
-        With more faults than are ever shown the rest is not looked at.
+        Once there are more faults than are ever shown, the rest is not examined.
         """
         *ends, begun = piece.split(b"\n")
         for end in ends:
@@ -150,7 +150,7 @@ class Lines:
             self.faults += [LineFault(self._number, None if member == "body" else member, text) for text in texts]
 
     def _convert(self, line: ImportLine) -> dict[str, list[str]]:
-        """Add a line that is sound by itself, or return its faults."""
+        """Add a line that is valid by itself, or return its faults."""
         faults: dict[str, list[str]] = {}
         own_id = None if line.id is None else canonical_id(line.id)
         if line.id is not None and own_id is None:

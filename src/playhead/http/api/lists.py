@@ -1,4 +1,4 @@
-"""Lists over HTTP: continue watching, next up, history, now playing, all progress; and decisions about cards."""
+"""Lists over HTTP: continue watching, next up, history, now playing, all progress; and the states of cards."""
 
 from typing import Annotated, Literal
 
@@ -41,7 +41,7 @@ class ChangedQuery(Struct):
 
 
 class _Since(Struct):
-    """The time of a ChangedQuery: what comes as text is not read as strictly as a time must be, which is no number."""
+    """The time of a ChangedQuery, validated strictly: msgspec would accept a number given as text."""
 
     changed_since: Time
 
@@ -74,7 +74,7 @@ class WatchedAnswer(Struct, kw_only=True):
 
 
 class CardAnswer(WatchedAnswer, kw_only=True):
-    """A card of continue watching. `kind` says why: continue, next, rewatch. `active_at` is what it is sorted by."""
+    """A card of continue watching. `kind` says why: continue, next, rewatch. Cards are sorted by `active_at`."""
 
     kind: Annotated[str, Meta(extra_json_schema={"enum": ["continue", "next", "rewatch"]})]
     active_at: TimeText

@@ -54,14 +54,14 @@ class ChangedAnswer(Struct):
 
 
 class PlaysQuery(Struct):
-    """Which part of the plays of an item is wanted."""
+    """The page of the plays to return."""
 
     cursor: Cursor | None = None
     limit: Limit = LIMIT_MAX
 
 
 class PlayAnswer(Struct):
-    """One completed watching; `watched_at` is null where nobody knows when. `source` is what added it."""
+    """One completed viewing; `watched_at` is null if unknown. `source` is what added it."""
 
     id: UuidText
     watched_at: TimeText | None
@@ -69,14 +69,14 @@ class PlayAnswer(Struct):
 
 
 class PlaysAnswer(Struct):
-    """Plays of an item, newest first, those without a time last; `next_cursor` is null at the end."""
+    """A page of the plays of an item, newest first, undated ones last; `next_cursor` is null at the end."""
 
     items: list[PlayAnswer]
     next_cursor: str | None
 
 
 class PositionAnswer(Struct):
-    """A point that was left behind. `kept_at` is when it had been reached."""
+    """A kept point. `kept_at` is when that position had been reached."""
 
     id: UuidText
     position_seconds: int | float
@@ -99,24 +99,24 @@ class MarkRoutes:
         self._kind = kind
 
     async def read(self, call: Call) -> StateAnswer:
-        """Answer all that is known of the item for the caller."""
+        """Return the caller's whole state of the item."""
         return _state_answer(await self._marks.read(call.user.user_id, self._kind, call.item_id(self._kind)))
 
     async def forget(self, call: Call) -> None:
-        """Remove the caller's progress, plays and kept points of the item; also where there are none."""
+        """Remove the caller's progress, plays and kept points of the item, if there are any."""
         await self._marks.forget(call.user.user_id, self._kind, call.item_id(self._kind))
 
     async def mark(self, call: Call) -> StateAnswer:
-        """Mark the item as watched; it starts at the beginning again. Changes nothing where it is watched already."""
+        """Mark the item as watched and reset its position. Changes nothing if it is already watched."""
         mark = await _mark(call)
         return _state_answer(await self._marks.mark(call.user.user_id, self._kind, call.item_id(self._kind), mark))
 
     async def unwatch(self, call: Call) -> StateAnswer:
-        """Take the mark and the position away; the plays stay."""
+        """Remove the mark and the position; the plays stay."""
         return _state_answer(await self._marks.mark(call.user.user_id, self._kind, call.item_id(self._kind), None))
 
     async def list_plays(self, call: Call) -> PlaysAnswer:
-        """List how often the item was watched."""
+        """List the plays of the item."""
         query = call.query(PlaysQuery)
         plays, cursor = await self._marks.list_plays(
             call.user.user_id, self._kind, call.item_id(self._kind), cursor=query.cursor, limit=query.limit
@@ -130,13 +130,13 @@ class MarkRoutes:
         )
 
     async def remove_play(self, call: Call) -> None:
-        """Remove one play; whether the item is watched stays."""
+        """Remove one play; the watched flag stays."""
         item_id = call.item_id(self._kind)
         play_id = call.path_id(str, "Play not found", "play_id")
         await self._marks.remove_play(call.user.user_id, self._kind, item_id, play_id)
 
     async def list_positions(self, call: Call) -> PositionsAnswer:
-        """List the points to which one can go back."""
+        """List the kept points, which can be restored."""
         points = await self._marks.list_points(call.user.user_id, self._kind, call.item_id(self._kind))
         return PositionsAnswer(
             [
@@ -146,7 +146,7 @@ class MarkRoutes:
         )
 
     async def restore(self, call: Call) -> StateAnswer:
-        """Go back to a kept point, which stays kept."""
+        """Restore a kept point, which stays kept."""
         item_id = call.item_id(self._kind)
         point_id = call.path_id(str, "Position not found", "position_id")
         return _state_answer(await self._marks.restore(call.user.user_id, self._kind, item_id, point_id))
@@ -163,7 +163,7 @@ class ShowMarkRoutes:
         return await self._mark_episodes(call, await _mark(call))
 
     async def unwatch(self, call: Call) -> ChangedAnswer:
-        """Take marks and positions of all these episodes away; the plays stay."""
+        """Remove marks and positions of all these episodes; the plays stay."""
         return await self._mark_episodes(call, None)
 
     async def _mark_episodes(self, call: Call, mark: Mark | None) -> ChangedAnswer:

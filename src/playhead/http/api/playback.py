@@ -1,4 +1,4 @@
-"""Playback progress: the four frozen routes, and what they are benchmarked against."""
+"""Playback progress: the four frozen routes, and their no-op twins for benchmarks."""
 
 from asyncio import Future
 from typing import Annotated, Literal
@@ -14,7 +14,7 @@ from playhead.services.playback import Playback
 
 
 class SaveRequest(Struct):
-    """A report: where the player is, in how much, in seconds."""
+    """A report: position and duration, in seconds."""
 
     position_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
     duration_seconds: Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
@@ -34,23 +34,23 @@ class PlaybackRoutes:
         self._kind = kind
 
     def read(self, user: Principal, parameter: str, _: None) -> ProgressAnswer | Pending[ProgressAnswer]:
-        """Answer the caller's progress of the item."""
+        """Return the caller's progress of the item."""
         found = self._playback.read_nowait(user.user_id, user.role, self._kind, require_item_id(parameter, self._kind))
         return Pending(found, _progress_read) if isinstance(found, Future) else progress_answer(found)
 
     def save(self, user: Principal, parameter: str, request: SaveRequest) -> Pending[ProgressAnswer]:
-        """Save a report and answer the progress after it. The answer leaves when the report is durable."""
+        """Save a report and return the progress after it. The response is sent once the report is durable."""
         report, item_id = report_of(request), require_item_id(parameter, self._kind)
         return Pending(self._playback.save(user.user_id, self._kind, item_id, report), _progress_saved)
 
 
 async def read_noop(_: Call) -> ProgressAnswer:
-    """Make an answer like a read's, without the store: what the benchmark compares reads with."""
+    """Answer like a read, without the store: the baseline for benchmarks of reads."""
     return progress_answer(_NOOP)
 
 
 async def save_noop(call: Call) -> ProgressAnswer:
-    """Decode and check a report and answer like a save, without the store: what the benchmark compares saves with."""
+    """Decode and validate a report and answer like a save, without the store: the baseline for benchmarks of saves."""
     report = report_of(await call.json(SaveRequest))
     return progress_answer(
         Progress(report.position_ms, report.duration_ms, False, True, _THEN, 1, _THEN)  # noqa: FBT003
@@ -58,7 +58,7 @@ async def save_noop(call: Call) -> ProgressAnswer:
 
 
 def report_of(request: SaveRequest) -> Report:
-    """Convert a checked request to whole milliseconds. A duration that rounds to nothing is the shortest there is."""
+    """Convert a validated request to whole milliseconds. A duration that rounds to 0 becomes 1 ms."""
     return Report(
         Milliseconds(round(request.position_seconds * 1000)),
         Milliseconds(max(1, round(request.duration_seconds * 1000))),

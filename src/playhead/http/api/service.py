@@ -1,4 +1,4 @@
-"""The server about itself: is it alive, can it write, what does it offer."""
+"""The server about itself: health checks and the OpenAPI document."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,13 @@ from playhead.http.route import Call
 
 
 class StatusAnswer(Struct):
-    """How the server is; `ok` is the only status that is answered with 200."""
+    """The status of the server; only `ok` is sent with 200."""
 
     status: str
 
 
 class ServiceRoutes:
-    """Endpoints for supervisors and developers. `is_ready` says whether a save would be accepted."""
+    """Endpoints for supervisors and developers. `is_ready` returns whether a save would be accepted."""
 
     def __init__(self, is_ready: Callable[[], Awaitable[bool]], document: Callable[[], dict[str, Any]]) -> None:
         self._is_ready = is_ready
@@ -33,13 +33,13 @@ class ServiceRoutes:
         self._encoded = encoded
 
     async def live(self, _: Call) -> StatusAnswer:
-        """Answer that the process is there; never touches the store."""
+        """Answer that the process is running; never uses the store."""
         return StatusAnswer("ok")
 
     async def ready(self, _: Call) -> StatusAnswer:
-        """Answer whether saves are accepted. Raises UNAVAILABLE.
+        """Return whether saves are accepted. Raises UNAVAILABLE.
 
-        However many ask, the store is examined once at a time: probes have no bound of their own.
+        Concurrent requests share one check of the store, because probes are not bounded.
         """
         examination = self._examination
         if examination is None or examination.done():
@@ -49,9 +49,9 @@ class ServiceRoutes:
         return StatusAnswer("ok")
 
     async def openapi(self, call: Call) -> Response:
-        """Answer the OpenAPI document of the route table, with the path under which it is mounted.
+        """Return the OpenAPI document of the route table, with the path under which it is mounted.
 
-        Anybody may ask for it, and making it takes as long as a hundred reads, so it is made once for each path.
+        It is public, and building it costs as much as a hundred reads, so it is built once per path.
         """
         return Response(self._encoded(call.scope.get("root_path") or "/"), media_type="application/json")
 

@@ -1,7 +1,7 @@
-"""Films as bytes: whole files and single byte ranges straight from disk, for players and for a browser's `<video>`.
+"""Films as bytes: whole files and single byte ranges straight from disk, for players and the `<video>` of browsers.
 
-RFC 9110 says what ranges and conditions mean; the comments name its sections. What may be seen, and where its file
-lies, the catalogue decides.
+RFC 9110 defines ranges and conditions; the comments give its sections. The catalogue decides who may see a file, and
+where it is.
 """
 
 import logging
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 FILE_NOT_FOUND: Final = "File not found"
 
-# By FFmpeg's name of a container. Where it is one name for several, the file's ending tells.
+# By FFmpeg's name of a container. If the name covers several containers, the file's extension decides.
 _MEDIA_TYPES: Final = {
     "mov": "video/mp4",
     "matroska": "video/matroska",  # RFC 9559, section 27.2
@@ -52,10 +52,10 @@ _MEDIA_TYPES_BY_ENDING: Final = {
 _ANY_BYTES: Final = "application/octet-stream"
 MEDIA_TYPES: Final = tuple(dict.fromkeys([*_MEDIA_TYPES.values(), *_MEDIA_TYPES_BY_ENDING.values(), _ANY_BYTES]))
 
-# One read, and one message to the server: a hop to a thread and back costs about as much as reading 100 KiB.
+# One read, and one message to the server: switching to a thread and back costs about as much as reading 100 KiB.
 _CHUNK_BYTES: Final = 256 * 1024
 
-# Section 14.1.2. A number of more digits than any file has bytes is no range that we understand.
+# Section 14.1.2. A number with more digits than any file size is not a range that we understand.
 _SINGLE_RANGE: Final = re.compile(r"bytes\s*=\s*([0-9]{0,19})\s*-\s*([0-9]{0,19})\s*", re.IGNORECASE)
 _ENTITY_TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
@@ -67,15 +67,15 @@ class StreamRoutes:
         self._catalogue = catalogue
 
     async def movie(self, call: Call) -> Response:
-        """Send a movie: of several versions the one that browsers play, of several parts the first."""
+        """Send a movie: the preferred version of several, the first of several parts."""
         return await self._item(call, ItemKind.MOVIE)
 
     async def episode(self, call: Call) -> Response:
-        """Send an episode: of several versions the one that browsers play, of several parts the first."""
+        """Send an episode: the preferred version of several, the first of several parts."""
         return await self._item(call, ItemKind.EPISODE)
 
     async def file(self, call: Call) -> Response:
-        """Send one file, as an item's answer lists them."""
+        """Send one file, by its id in the list of an item."""
         file_id = call.path_id(FileId, FILE_NOT_FOUND)
         found = await self._catalogue.stream_file(call.viewer, file_id)
         return await file_response(call.scope, found.path, found.file)
@@ -86,7 +86,7 @@ class StreamRoutes:
 
 
 def media_type_of(name: str, container: str | None) -> str:
-    """Return the media type of a file by FFmpeg's name of its container, and, where that is ambiguous, its ending."""
+    """Return the media type of a file by FFmpeg's name of its container and, if that is ambiguous, by its extension."""
     if container is None:
         return _ANY_BYTES
     ending = PurePosixPath(name).suffix.lower()
@@ -94,10 +94,10 @@ def media_type_of(name: str, container: str | None) -> str:
 
 
 async def file_response(scope: Scope, path: Path, file: MediaFile) -> Response:
-    """Answer a GET or HEAD of a regular file: 200, 206, 304, or 416 with the length that there is.
+    """Answer a GET or HEAD for a regular file: 200, 206, 304, or 416 with the length.
 
-    `path` is resolved; `file` gives the name and the type. Several ranges at once are answered with the whole file
-    (section 14.2 leaves that open). Raises NOT_FOUND where the file is gone, cannot be read or is no file.
+    `path` is resolved; `file` determines name and type. A request for several ranges is answered with the whole file
+    (section 14.2 permits that). Raises NOT_FOUND if the file is missing, unreadable or not a regular file.
     """
     opened = await to_thread.run_sync(_open, path)
     handed_on = False
@@ -129,7 +129,7 @@ async def file_response(scope: Scope, path: Path, file: MediaFile) -> Response:
 
 
 class _Opened(NamedTuple):
-    """An open file. All that is answered comes from it, so that a file replaced meanwhile cannot mix in."""
+    """An open file. The whole response comes from it, so that a file that is replaced meanwhile cannot mix in."""
 
     descriptor: int
     size: int
@@ -146,7 +146,7 @@ class _Opened(NamedTuple):
 
 def _open(path: Path) -> _Opened:
     try:
-        # The path is resolved: a link in its place was laid there since. And a pipe must not make anybody wait.
+        # The path is resolved: a link in its place was put there since. And opening a pipe must not block.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         log.warning("%s cannot be opened: %s", shown(str(path)), error.strerror)
@@ -159,28 +159,28 @@ def _open(path: Path) -> _Opened:
 
 
 class _Range(NamedTuple):
-    """Bytes `first` to `last`, both included, as in Content-Range."""
+    """Bytes `first` to `last`, both inclusive, as in Content-Range."""
 
     first: int
     last: int
 
 
 class Unsatisfiable(Response):
-    """The problem document of a range that lies behind the file's end, with the length that there is."""
+    """The problem document for a range beyond the end of the file, with its length."""
 
     def __init__(self, size: int) -> None:
         super().__init__(status_code=416)
         self._size = size
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         del scope, receive
         error = PlayheadError(Code.RANGE_NOT_SATISFIABLE, "Range not satisfiable")
         await send_problem(send, error, [(b"content-range", b"bytes */%d" % self._size)])
 
 
 class _FileStream(StreamingResponse):
-    """Sends a file or a range of it, and closes it whatever happens."""
+    """Sends a file or a range of it, and always closes it."""
 
     def __init__(self, opened: _Opened, wanted: _Range | None, headers: dict[str, str]) -> None:
         first, last = wanted or _Range(0, opened.size - 1)
@@ -192,7 +192,7 @@ class _FileStream(StreamingResponse):
         self._descriptor = opened.descriptor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it. A client that goes away ends the reading; one that is paused does not."""
+        """Send the response. A client that disconnects ends the reading; one that pauses does not."""
         connection = connection_of(scope)
         if connection is not None:
             connection.allow_pauses()
@@ -207,7 +207,7 @@ async def _read(descriptor: int, first: int, length: int) -> AsyncGenerator[byte
     while first < end:
         chunk = await to_thread.run_sync(_read_at, descriptor, first, min(_CHUNK_BYTES, end - first))
         if not chunk:
-            # The length is promised already: to break the connection off is the only way to tell the client.
+            # The length is promised already: aborting the connection is the only way to tell the client.
             log.warning("A file could not be read to its end while it was sent")
             raise ClientDisconnect
         first += len(chunk)
@@ -217,12 +217,12 @@ async def _read(descriptor: int, first: int, length: int) -> AsyncGenerator[byte
 def _read_at(descriptor: int, first: int, length: int) -> bytes:
     try:
         return os.pread(descriptor, length, first)
-    except OSError:  # a disk that fails is, for who watches, a file that ends here
+    except OSError:  # to the viewer, a failing disk is a file that ends here
         return b""
 
 
 def _is_unmodified(headers: dict[bytes, str], opened: _Opened) -> bool:
-    """Say whether the client has this very file already (sections 13.1.2 and 13.1.3)."""
+    """Return whether the client already has this version of the file (sections 13.1.2 and 13.1.3)."""
     tags = headers.get(b"if-none-match")
     if tags is not None:
         return has_tag(tags, opened.entity_tag)
@@ -231,12 +231,12 @@ def _is_unmodified(headers: dict[bytes, str], opened: _Opened) -> bool:
 
 
 def has_tag(tags: str | None, entity_tag: str) -> bool:
-    """Say whether an If-None-Match, if there is one, names this very thing."""
+    """Return whether If-None-Match, if present, names this version."""
     return tags is not None and (tags.strip() == "*" or entity_tag in _ENTITY_TAG.findall(tags))
 
 
 def _wanted_range(headers: dict[bytes, str], opened: _Opened) -> "_Range | Unsatisfiable | None":
-    """Return the range that is asked for, None for the whole file."""
+    """Return the requested range, None for the whole file."""
     text = headers.get(b"range")
     found = None if text is None else _SINGLE_RANGE.fullmatch(text)
     if found is None or not _is_current(headers.get(b"if-range"), opened):
@@ -244,18 +244,18 @@ def _wanted_range(headers: dict[bytes, str], opened: _Opened) -> "_Range | Unsat
     first, last = found.groups()
     if not first and not last:
         return None
-    if not first:  # the last so many bytes
+    if not first:  # a suffix range
         length = min(int(last), opened.size)
         return _Range(opened.size - length, opened.size - 1) if length else Unsatisfiable(opened.size)
     if last and int(last) < int(first):
-        return None  # invalid, and so ignored
+        return None  # invalid, and therefore ignored
     if int(first) >= opened.size:
         return Unsatisfiable(opened.size)
     return _Range(int(first), min(int(last), opened.size - 1) if last else opened.size - 1)
 
 
 def _is_current(validator: str | None, opened: _Opened) -> bool:
-    """Say whether a range may be sent under this If-Range: only an exact match will do (section 13.1.5)."""
+    """Return whether a range may be sent under this If-Range, which requires a strong match (section 13.1.5)."""
     if validator is None:
         return True
     if validator.startswith(('"', "W/")):
@@ -271,7 +271,7 @@ def _seconds_of(date: str | None) -> int | None:
 
 
 def _disposition(name: str) -> str:
-    """Return a Content-Disposition with the file's name (RFC 6266), for old readers without what is not ASCII."""
+    """Return a Content-Disposition with the file's name (RFC 6266), with an ASCII fallback for old clients."""
     plain = "".join(letter if " " <= letter <= "~" and letter not in '"\\%' else "_" for letter in name)
     exact = quote(name.encode("utf-8", "surrogateescape"), safe="!#$&+-.^_`|~")  # RFC 8187, attr-char
     return f"inline; filename=\"{plain}\"; filename*=UTF-8''{exact}"

@@ -1,4 +1,4 @@
-"""Subtitles over HTTP, as a `<track>` of a page asks for them."""
+"""Subtitles over HTTP, as the `<track>` of a page requests them."""
 
 from typing import Final
 
@@ -19,7 +19,7 @@ class SubtitleRoutes:
         self._subtitles = subtitles
 
     async def read(self, call: Call) -> Response:
-        """Send subtitles of a file as WebVTT, by the `index` that an item's answer gives them."""
+        """Send subtitles of a file as WebVTT, by their `index` in the list of an item."""
         file_id, index = call.path_id(FileId, FILE_NOT_FOUND), call.parameters["index"]
         is_number = index.isascii() and index.isdigit() and len(index) <= _LONGEST_INDEX
         found = await self._subtitles.find(call.viewer, file_id, int(index) if is_number else 10**_LONGEST_INDEX)

@@ -1,4 +1,4 @@
-"""Where somebody who is signed in lets another device in, by the code on its screen."""
+"""Approving another device by the code on its screen."""
 
 from collections.abc import Sequence
 
@@ -29,14 +29,14 @@ _DONE = {
 
 
 class ActivatePages:
-    """The endpoints of approving a device. Looking at a code changes nothing; only the second form decides."""
+    """The endpoints of approving a device. Looking up a code changes nothing; only the second form decides."""
 
     def __init__(self, pages: Pages, device_codes: DeviceCodes) -> None:
         self._pages = pages
         self._device_codes = device_codes
 
     async def show(self, visit: Visit) -> Response:
-        """Ask for the code; one that the address brings along is filled in."""
+        """Ask for the code; a code in the address is filled in."""
         query = visit.call.request.query_params
         return self._form(visit, query.get("code", "")[:64], done=text_of(_DONE, query.get("done", "")))
 
@@ -57,7 +57,7 @@ class ActivatePages:
         )
 
     async def decide(self, visit: Visit) -> Response:
-        """Let the device in, or turn it away."""
+        """Approve or deny the device."""
         form = await read_form(visit.call)
         code, decision = form.get("user_code", ""), form.get("decision")
         if decision not in {"approve", "deny"}:
@@ -88,5 +88,5 @@ class ActivatePages:
 
 
 def _is_elsewhere(device: DeviceRequest, address: str) -> bool:
-    """Say whether a device asks from another network than the person who looks at it."""
+    """Return whether the device is in another network than the user."""
     return throttle_address(device.address) != throttle_address(address)

@@ -1,7 +1,7 @@
-"""What people do to items from pages: mark, hide, snooze, drop, go back, and undo it. One form, one thing done.
+"""The actions of users on items: mark, hide, snooze, drop, restore a point, and undo. One form performs one action.
 
-A form says in `do` what, and in `back` where it came from. A script is answered as static/acts.js wants it; without
-scripts the browser is led back, and the next page says what was done.
+A form names the action in `do`, and the page that it came from in `back`. A script gets the answer that static/acts.js
+expects; without scripts the browser is redirected, and the next page confirms the action.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,14 +26,14 @@ PAGE_OF: Final = {ItemKind.MOVIE: "/movies", ItemKind.EPISODE: "/episodes", Item
 
 
 class Done(NamedTuple):
-    """What was done, in words, and the way back, where there is one."""
+    """What was done, in words, and how to undo it, if possible."""
 
     words: str
     undo: WayBack | None = None
 
 
 class Aim(NamedTuple):
-    """What a form is about: an item, or, with a number, a season of a show."""
+    """The target of a form: an item or, with a number, a season of a show."""
 
     visit: Visit
     kind: ItemKind
@@ -43,7 +43,7 @@ class Aim(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Return where the item has its page."""
+        """Return the path of its page."""
         return f"{PAGE_OF[self.kind]}/{self.item_id}"
 
 
@@ -51,7 +51,7 @@ Act = Callable[["ActPages", Aim], Awaitable[Done]]
 
 
 class ActPages:
-    """The endpoints of forms about items."""
+    """The endpoints of forms for items."""
 
     def __init__(self, pages: Pages, marks: Marks, lists: Lists) -> None:
         self._pages = pages
@@ -59,7 +59,7 @@ class ActPages:
         self._lists = lists
 
     def on(self, kind: ItemKind) -> RenderPage:
-        """Return what a form about an item of this kind is sent to."""
+        """Return the endpoint for forms on items of this kind."""
 
         async def act(visit: Visit) -> Response:
             item_id = visit.call.item_id(kind)
@@ -73,7 +73,7 @@ class ActPages:
         return act
 
     async def undo(self, visit: Visit) -> Response:
-        """Take marks back."""
+        """Undo marks."""
         form = await read_form(visit.call)
         await self._marks.undo(visit.user.user_id, undoing.decode(form.get("value", ""), self._pages.clock()))
         return self._pages.answer_act(visit, form, gettext("Undone"), None)
@@ -101,13 +101,13 @@ class ActPages:
         return _marked(undos, Mark(), ngettext("%(num)s episode", "%(num)s episodes", len(undos)))
 
     async def remove_play(self, aim: Aim) -> Done:
-        """Remove one play; whether the item is watched stays."""
+        """Remove one play; the watched flag stays."""
         play_id = require_id(aim.fields.get("play", ""), str, "Play not found")
         await self._marks.remove_play(aim.visit.user.user_id, aim.kind, aim.item_id, play_id)
         return Done(gettext("Play removed"))
 
     async def restore(self, aim: Aim) -> Done:
-        """Go back to a kept point."""
+        """Restore a kept point."""
         point_id = require_id(aim.fields.get("position", ""), str, "Position not found")
         state = await self._marks.restore(aim.visit.user.user_id, aim.kind, aim.item_id, point_id)
         at = Milliseconds(0) if state.progress is None else state.progress.position_ms
@@ -116,22 +116,22 @@ class ActPages:
     # Lists
 
     async def hide(self, aim: Aim) -> Done:
-        """Take a card off continue watching until the next activity."""
+        """Hide a card from continue watching until the next activity."""
         await self._lists.hide(aim.visit.viewer, aim.item_id, hidden=True)
         return Done(gettext("Hidden until it is played again"), WayBack(aim.path, {"do": "show"}))
 
     async def show(self, aim: Aim) -> Done:
-        """Put a hidden card back."""
+        """Show a hidden card again."""
         await self._lists.hide(aim.visit.viewer, aim.item_id, hidden=False)
         return Done(gettext("Shown again"))
 
     async def wake(self, aim: Aim) -> Done:
-        """Put a snoozed card back."""
+        """Show a snoozed card again."""
         await self._lists.snooze(aim.visit.viewer, aim.item_id, None)
         return Done(gettext("Shown again"))
 
     async def drop(self, aim: Aim) -> Done:
-        """Give a show up."""
+        """Drop a show."""
         await self._lists.drop(aim.visit.viewer, aim.item_id, dropped=True)
         return Done(gettext("Dropped: it no longer appears in any list"), WayBack(aim.path, {"do": "take-up"}))
 
@@ -141,7 +141,7 @@ class ActPages:
         return Done(gettext("Picked up again"))
 
     async def snooze(self, aim: Aim, words: str, days: int) -> Done:
-        """Take a card off continue watching for some days."""
+        """Snooze a card for some days."""
         until = Instant(self._pages.clock() + days * _DAY_MS)
         await self._lists.snooze(aim.visit.viewer, aim.item_id, until)
         return Done(gettext(words), WayBack(aim.path, {"do": "wake"}))

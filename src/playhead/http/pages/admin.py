@@ -1,4 +1,4 @@
-"""Administration: what there is to look after, and who plays what just now."""
+"""Administration: overview, and now playing."""
 
 from starlette.responses import Response
 
@@ -11,7 +11,7 @@ _PLAYING_SHOWN = 100
 
 
 class AdminPages:
-    """The pages that an admin begins with."""
+    """The first pages of administration."""
 
     def __init__(self, pages: Pages, accounts: Accounts, catalogue: Catalogue, lists: Lists) -> None:
         self._pages = pages
@@ -20,7 +20,7 @@ class AdminPages:
         self._lists = lists
 
     async def show(self, visit: Visit) -> Response:
-        """Show what there is to look after, with how much of it."""
+        """Show the areas of administration, with counts."""
         return self._pages.render(
             visit,
             "admin.html",

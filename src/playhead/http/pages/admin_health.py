@@ -1,4 +1,4 @@
-"""Administration: how the server is, what endangers it, and its last hour in small plots."""
+"""Administration: the health of the server, findings of the doctor, and the last hour in small plots."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -17,15 +17,15 @@ from playhead.services.sampling import Sample, Sampler
 
 Examine = Callable[[], Awaitable[list[Finding]]]
 
-# The page asks for itself every ten seconds; disks and times of the database need not be looked at so often.
+# The page refreshes itself every ten seconds; disks and database times need not be examined that often.
 _EXAMINED_EVERY_MS: Final = 60_000
 
 
 class HealthPage:
-    """The page of health. `examine` looks at the installation from outside, as `playhead doctor` does.
+    """The health page. `examine` examines the installation from outside, as `playhead doctor` does.
 
-    `backups` is None where the server makes none, on PostgreSQL. `worker` is the number of this process among those
-    that serve together, None where it is alone.
+    `backups` is None if the server makes none, as on PostgreSQL. `worker` is the index of this process among several
+    workers, None if it is the only one.
     """
 
     def __init__(  # noqa: PLR0913 - what is shown comes from several places
@@ -50,7 +50,7 @@ class HealthPage:
         self._examined_at: Instant | None = None
 
     async def show(self, visit: Visit) -> Response:
-        """Show the findings under a headline of the worst, the backups, and the plots."""
+        """Show the findings under a headline for the worst one, the backups, and the plots."""
         now = self._clock()
         if self._examined_at is None or abs(now - self._examined_at) >= _EXAMINED_EVERY_MS:
             self._findings, self._examined_at = await self._examine(), now
@@ -68,7 +68,7 @@ class HealthPage:
 
 
 def plots_of(samples: Sequence[Sample], now: Instant) -> list[Plot]:
-    """Draw everything that is sampled and that this installation has."""
+    """Draw everything that is sampled and exists in this installation."""
 
     def draw(title: str, value: Callable[[Sample], float | None], show: Callable[[float], str]) -> Plot:
         points = [(each.at, found) for each in samples if (found := value(each)) is not None]

@@ -1,4 +1,4 @@
-"""Administration of libraries: add one by choosing a folder of the server, scan it and see how far that is."""
+"""Administration of libraries: add one with a chosen folder of the server, scan it, and follow the scan."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,7 +21,7 @@ _DONE = {"renamed": deferred("The library has been renamed.")}
 
 
 class LibraryAdminPages:
-    """The pages of libraries for those who look after them."""
+    """The pages of libraries for admins."""
 
     def __init__(self, pages: Pages, catalogue: Catalogue, scanner: Scanner) -> None:
         self._pages = pages
@@ -29,7 +29,7 @@ class LibraryAdminPages:
         self._scanner = scanner
 
     async def show_all(self, visit: Visit) -> Response:
-        """Show all libraries, and how far those have come that are being scanned."""
+        """Show all libraries, with the progress of running scans."""
         views = await self._catalogue.list_libraries(visit.viewer)
         progress = {view.library.id: self._scanner.progress_of(view.library.id) for view in views}
         return self._pages.render(visit, "admin_libraries.html", views=views, progress=progress)
@@ -39,7 +39,7 @@ class LibraryAdminPages:
         return await self._page(visit)
 
     async def scan(self, visit: Visit) -> Response:
-        """Begin a scan and go back to where it was asked for."""
+        """Start a scan, and return to the page of the form."""
         library_id = library_id_of(visit.call)
         form = await read_form(visit.call)
         try:
@@ -51,7 +51,7 @@ class LibraryAdminPages:
         return redirect(visit.call, way_back(form.get("back"), f"/admin/libraries/{library_id}"))
 
     async def rename(self, visit: Visit) -> Response:
-        """Give a library another name."""
+        """Rename a library."""
         library_id = library_id_of(visit.call)
         name = (await read_form(visit.call)).get("name", "")
         try:
@@ -61,13 +61,13 @@ class LibraryAdminPages:
         return redirect(visit.call, f"/admin/libraries/{library_id}?done=renamed")
 
     async def show_form(self, visit: Visit) -> Response:
-        """Show the form for a new library. The buttons of its folders come back here, with what was filled in."""
+        """Show the form for a new library. Its folder buttons submit to this page, with the input so far."""
         query = visit.call.request.query_params
         path = query.get("folder", query.get("path", ""))
         return await self._form(visit, {"name": query.get("name", ""), "kind": query.get("kind", ""), "path": path}, {})
 
     async def add(self, visit: Visit) -> Response:
-        """Add a library, and begin to scan it."""
+        """Add a library, and start to scan it."""
         form = await read_form(visit.call)
         wanted = {name: form.get(name, "") for name in ("name", "kind", "path")}
         details = {} if wanted["path"] else {"path": ["must be chosen"]}

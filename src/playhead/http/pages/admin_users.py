@@ -1,4 +1,4 @@
-"""Administration of users: who there is, what they may see, and their passwords where they forgot them."""
+"""Administration of users: accounts, grants, and resetting passwords."""
 
 from collections.abc import Mapping, Sequence
 
@@ -34,12 +34,12 @@ _DONE = {
     "pin-removed": deferred("The PIN has been removed."),
 }
 
-# One field for each library, and a few more.
+# One field per library, and a few more.
 _FIELDS_MAX = 2000
 
 
 class UserAdminPages:
-    """The pages of users for those who look after them."""
+    """The pages of users for admins."""
 
     def __init__(self, pages: Pages, accounts: Accounts, household: Household) -> None:
         self._pages = pages
@@ -57,7 +57,7 @@ class UserAdminPages:
         return self._form(visit, {"username": "", "role": Role.MEMBER.value}, frozenset(), {})
 
     async def add(self, visit: Visit) -> Response:
-        """Add a user, who sees the libraries that are ticked."""
+        """Add a user with access to the checked libraries."""
         form = await read_form(visit.call, _FIELDS_MAX)
         granted = _ticked(visit, form)
         try:
@@ -72,7 +72,7 @@ class UserAdminPages:
         return redirect(visit.call, f"/admin/users/{user.id}?done=added")
 
     async def show(self, visit: Visit) -> Response:
-        """Show one user, and what can be changed of them."""
+        """Show one user and the forms to change them."""
         parameters = visit.call.request.query_params
         if parameters.get("done") == "password":
             return await self._page(
@@ -81,16 +81,16 @@ class UserAdminPages:
         return await self._page(visit)
 
     async def rename(self, visit: Visit) -> Response:
-        """Give a user another name."""
+        """Rename a user."""
         name = (await read_form(visit.call)).get("username", "")
         return await self._change(visit, "name", name=name)
 
     async def set_role(self, visit: Visit) -> Response:
-        """Make a user an admin, or no longer."""
+        """Change the role of a user."""
         return await self._change(visit, "role", role=_role(await read_form(visit.call)))
 
     async def set_password(self, visit: Visit) -> Response:
-        """Give a user a password, which signs all their devices out."""
+        """Set a user's password, which signs out all their devices."""
         form = await read_form(visit.call)
         user_id, password = user_id_of(visit.call, "id"), form.get("password", "")
         try:
@@ -101,7 +101,7 @@ class UserAdminPages:
         return redirect(visit.call, f"/admin/users/{user_id}?done=password&{ended}")
 
     async def set_pin(self, visit: Visit) -> Response:
-        """Give a user a PIN for remembered devices, or take it away."""
+        """Set or remove a user's PIN for remembered devices."""
         user_id = user_id_of(visit.call, "id")
         form = await read_form(visit.call)
         if form.get("do") == "remove-pin":
@@ -114,7 +114,7 @@ class UserAdminPages:
         return redirect(visit.call, f"/admin/users/{user_id}?done=pin")
 
     async def set_grants(self, visit: Visit) -> Response:
-        """Let a user see the libraries that are ticked, and no others."""
+        """Grant a user access to exactly the checked libraries."""
         user_id = user_id_of(visit.call, "id")
         form = await read_form(visit.call, _FIELDS_MAX)
         await self._accounts.find_user(user_id)
@@ -122,11 +122,11 @@ class UserAdminPages:
         return redirect(visit.call, f"/admin/users/{user_id}?done=libraries")
 
     async def show_removal(self, visit: Visit) -> Response:
-        """Ask whether a user is to be removed."""
+        """Ask for confirmation to remove a user."""
         return await self._removal(visit, None)
 
     async def remove(self, visit: Visit) -> Response:
-        """Remove a user, with all that they watched."""
+        """Remove a user and everything they watched."""
         try:
             await self._accounts.remove_user(user_id_of(visit.call, "id"))
         except PlayheadError as error:
@@ -143,7 +143,7 @@ class UserAdminPages:
             values = {} if name is None else {"username": name}
             return await self._page(visit, details=form_faults(error), status=STATUS[error.code], **values)
         if user_id == visit.user.user_id and role not in {None, Role.ADMIN}:
-            return redirect(visit.call, "/")  # the pages of admins are theirs no longer
+            return redirect(visit.call, "/")  # a demoted admin may no longer see the pages of admins
         return redirect(visit.call, f"/admin/users/{user_id}?done={done}")
 
     async def _removal(self, visit: Visit, refusal: str | None, status: int = 200) -> Response:
@@ -203,11 +203,11 @@ def _is_self(visit: Visit, user: User) -> bool:
 
 
 def _role(form: Mapping[str, str]) -> Role:
-    """Return the role of a form; whatever is none makes nobody an admin."""
+    """Return the role in a form; an unknown one is a member."""
     role = form.get("role", "")
     return Role(role) if role in {*Role} else Role.MEMBER
 
 
 def _ticked(visit: Visit, form: Mapping[str, str]) -> frozenset[LibraryId]:
-    """Return the libraries that a form ticks. An admin sees all, so all that there are are on the page."""
+    """Return the libraries checked in a form. An admin sees all, so the page has all of them."""
     return frozenset(library.id for library in visit.libraries if f"library-{library.id}" in form)

@@ -1,4 +1,4 @@
-"""The API for people: what the OpenAPI document says, as a page."""
+"""The API for people: the OpenAPI document as a page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,14 +19,14 @@ _LIMITS = (
 
 
 class APIPages:
-    """Shows the document that `describe` gives, to anybody."""
+    """Shows the document that `describe` returns, to anybody."""
 
     def __init__(self, pages: Pages, describe: Callable[[], dict[str, Any]]) -> None:
         self._pages = pages
         self._describe = describe
 
     async def show(self, call: Call) -> Response:
-        """Show what can be asked for."""
+        """Show the operations."""
         operations: dict[str, list[tuple[str, str, dict[str, Any]]]] = {}
         for path, methods in self._describe()["paths"].items():
             for method, operation in methods.items():
@@ -34,7 +34,7 @@ class APIPages:
         return await self._page(call, "docs.html", operations=operations)
 
     async def show_schemas(self, call: Call) -> Response:
-        """Show what bodies and answers look like."""
+        """Show the schemas of bodies and answers."""
         return await self._page(call, "docs_schemas.html", schemas=self._describe()["components"]["schemas"])
 
     async def _page(self, call: Call, template: str, **values: Any) -> Response:  # noqa: ANN401 - the template's

@@ -1,4 +1,4 @@
-"""The way in and out: the first admin, signing in and signing out."""
+"""Setup of the first admin, signing in, and signing out."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -32,9 +32,9 @@ _REFUSALS = {
 
 
 class Ways(NamedTuple):
-    """How people sign in beside a password. `provider` is what pages call the provider of `openid`.
+    """The ways to sign in besides a password. `provider` is the name that pages show for the provider of `openid`.
 
-    `admins_only`: everybody but admins signs in at the provider. `passkeys`: whether they are offered.
+    `admins_only`: everybody except admins signs in at the provider. `passkeys`: whether they are offered.
     """
 
     openid: OpenID | None
@@ -44,10 +44,10 @@ class Ways(NamedTuple):
 
 
 class EntrancePages:
-    """Forms for those who are not signed in.
+    """Forms for anonymous visitors.
 
-    `ways` are those beside a password. `remote_sign_out_url` is where somebody whom a proxy vouches for signs out of
-    it; "" where nobody said.
+    `ways` are the ways to sign in besides a password. `remote_sign_out_url` is where users of a trusted proxy sign out
+    of it; "" if not configured.
     """
 
     def __init__(  # noqa: PLR0913 - what it joins
@@ -67,14 +67,14 @@ class EntrancePages:
         self._remote_sign_out_url = remote_sign_out_url
 
     async def show_setup(self, call: Call) -> Response:
-        """Show the form that makes the first admin, where the link is still good."""
+        """Show the form that creates the first admin, if the link is valid."""
         token = call.request.query_params.get("token", "")
         if not await self._accounts.can_claim(token):
             return self._pages.render_plain(call, "setup_gone.html", status=404)
         return self._setup_page(call, token, "", {})
 
     async def set_up(self, call: Call) -> Response:
-        """Make the first admin and sign them in."""
+        """Create the first admin and sign them in."""
         form = await read_form(call)
         token, name, password = form.get("token", ""), form.get("username", ""), form.get("password", "")
         if password != form.get("repetition"):
@@ -111,7 +111,7 @@ class EntrancePages:
                 return second_page(self._pages, call, wanted, second=step)
             if error.code not in _REFUSALS:
                 raise
-            # 401 would have to name a scheme, and browsers would then ask in a window of their own.
+            # A 401 would have to name a scheme, and browsers would then open their own dialog.
             status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
             refusal = gettext(_REFUSALS[error.code], wait=patience(error.retry_after_s), provider=self._ways.provider)
             page = await self._sign_in_page(call, wanted, status=status, name=name, refusal=refusal)
@@ -123,7 +123,7 @@ class EntrancePages:
         return enter(call, signed_in, wanted)
 
     async def sign_out(self, call: Call) -> Response:
-        """End the session and forget its cookie; whom a proxy vouches for is led to where they sign out of it."""
+        """End the session and delete its cookie; a user of a trusted proxy is redirected to its sign-out address."""
         require_same_origin(call.scope)
         user = call.known_user
         response: Response = redirect(call, "/sign-in")
@@ -154,7 +154,7 @@ class EntrancePages:
         )
 
     async def _switch(self, call: Call, signed_in: SignedIn) -> None:
-        """On a shared device, let go of who was signed in before, and of the wrong PINs of who is now."""
+        """On a remembered device, end the previous user's session, and clear the wrong PINs of the new one."""
         secret = household_secret(call)
         if not secret:
             return
@@ -164,7 +164,7 @@ class EntrancePages:
             await self._accounts.sign_out(before)
 
     def _farewell(self, call: Call, leads_to: str) -> Response:
-        # A page, not a redirect: browsers let a form lead to another host only where the policy of all pages allows it.
+        # A page, not a redirect: browsers allow a form to lead to another host only if the policy of all pages does.
         return self._pages.render_plain(
             call,
             "leave.html",
@@ -186,7 +186,7 @@ class EntrancePages:
 
 
 def enter(call: Call, signed_in: SignedIn, path: str) -> Response:
-    """Set the cookie of a new session, and go on to a page of ours."""
+    """Set the cookie of a new session, and redirect to one of our pages."""
     response = redirect(call, path)
     set_session(call, response, signed_in.token)
     return response

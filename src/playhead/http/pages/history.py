@@ -1,4 +1,4 @@
-"""The history: what was watched, day by day, and the last 12 months as a picture."""
+"""The history: what was watched, day by day, and a picture of the last 12 months."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ _WEEKS = 53
 _WEEKDAYS = 7
 _HOUR_MS = 60 * 60 * 1000
 
-# A day's shade, by the hours from which it has it: an episode, a film, an evening, a weekend.
+# The shade of a day by its least number of hours: an episode, a film, an evening, a weekend.
 _SHADES_H = (0.0, 1.5, 3.0, 5.0)
 
-# Of the seven days of a column, those whose names stand beside them.
+# The days of a week whose names are shown next to the picture.
 _NAMED_ROWS = (0, 2, 4, 6)
 
-# In units of the picture: a day is a square of 10, with 2 between.
+# In units of the picture: a day is a square of 10, with a gap of 2.
 _STEP = 12
 _SIDE = 10
 _LEFT = 28
@@ -38,7 +38,7 @@ _TOP = 16
 
 
 class Day(NamedTuple):
-    """The plays of one day, newest first. `on` is None for those without a time."""
+    """The plays of one day, newest first. `on` is None for undated plays."""
 
     on: date | None
     plays: Sequence[PlayedView]
@@ -46,10 +46,10 @@ class Day(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Year:
-    """The last 12 months as squares, a column a week.
+    """The last 12 months as squares, one column per week.
 
-    `shades` are SVG paths of the days of each shade, lightest first. `months` are names and where their first week
-    stands; `labelled` are the days on which something was watched, each with its place and words.
+    `shades` are SVG paths of the days of each shade, lightest first. `months` are names and the position of their first
+    week; `labelled` are the days with plays, each with its position and text.
     """
 
     width: int
@@ -70,7 +70,7 @@ class HistoryPages:
         self._marks = marks
 
     async def show(self, visit: Visit) -> Response:
-        """Show a part of the history, and on its first page the last 12 months."""
+        """Show a page of the history; the first one includes the last 12 months."""
         cursor = visit.call.request.query_params.get("cursor")
         try:
             plays, following = await self._lists.history(visit.viewer, cursor, _PLAYS_SHOWN)
@@ -90,7 +90,7 @@ class HistoryPages:
         return self._pages.render(visit, "history.html", days=days, today=today, year=year, following=following)
 
     async def remove_play(self, visit: Visit) -> Response:
-        """Remove a play from the history. One that is gone already is as good."""
+        """Remove a play from the history. Succeeds if it is gone already."""
         form = await read_form(visit.call)
         kind = form.get("kind")
         item_id = require_id(form.get("item", ""), ItemId, "Play not found")
@@ -108,7 +108,7 @@ class HistoryPages:
 
 
 def picture_of(watched: Mapping[date, Milliseconds], first: date, today: date) -> Year:
-    """Draw how long somebody watched on each day from `first`, a Monday, to today."""
+    """Draw how long the user watched on each day from `first`, a Monday, to today."""
     paths = ["", *("" for _ in _SHADES_H)]
     labelled: list[tuple[int, int, str]] = []
     months: list[tuple[int, str]] = []
@@ -158,7 +158,7 @@ def _hours(length: Milliseconds) -> str:
 
 
 def _first_day(today: date) -> date:
-    """Return the Monday that a picture of so many weeks begins with."""
+    """Return the Monday on which a picture of this many weeks begins."""
     return today - timedelta(today.weekday() + _WEEKDAYS * (_WEEKS - 1))
 
 

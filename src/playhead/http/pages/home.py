@@ -1,4 +1,4 @@
-"""Home: what to go on with, what comes next, and what is new."""
+"""Home: items in progress, next up, and new additions."""
 
 from starlette.responses import Response
 
@@ -9,18 +9,18 @@ from playhead.services.snapshots import Snapshots
 
 _CARDS = 40
 _CARDS_SHOWN = 12
-"""Of each section; a page has its limits."""
+"""Of each section; a page has limits."""
 
 
 class HomePage:
-    """The page that everybody begins with."""
+    """The home page."""
 
     def __init__(self, pages: Pages, snapshots: Snapshots) -> None:
         self._pages = pages
         self._snapshots = snapshots
 
     async def show(self, call: Call) -> Response:
-        """Show what is in progress, the shows whose next episode is not begun, and what was added last."""
+        """Show what is in progress, the shows whose next episode has not been started, and the newest additions."""
         home = await self._snapshots.home(call.viewer, _CARDS)
         return self._pages.render(
             await self._pages.visit_with(call, home.frame),

@@ -1,4 +1,4 @@
-"""This device and its people: being remembered, tiles, PINs, and switching from one person to another."""
+"""This device and its people: remembering it, tiles, PINs, and switching between people."""
 
 from collections.abc import Mapping, Sequence
 
@@ -38,13 +38,13 @@ _DONE = {
     "pin-removed": deferred("Your PIN has been removed."),
 }
 
-# One field for each user, and a few more.
+# One field per user, and a few more.
 _FIELDS_MAX = 2000
 _REFUSALS = frozenset({Code.NOT_AUTHENTICATED, Code.ACCESS_DENIED, Code.TOO_MANY_ATTEMPTS})
 
 
 class HouseholdPages:
-    """The endpoints of this device. Those of a tile are open to anybody who uses a remembered device."""
+    """The endpoints of this device. Those of tiles are open to anybody who uses a remembered device."""
 
     def __init__(self, pages: Pages, household: Household, accounts: Accounts) -> None:
         self._pages = pages
@@ -54,11 +54,11 @@ class HouseholdPages:
     # This device
 
     async def show(self, visit: Visit) -> Response:
-        """Show whether this device is remembered, who has a tile on it, one's own PIN and the other devices."""
+        """Show whether this device is remembered, who has a tile on it, the user's own PIN and their other devices."""
         return await self._page(visit)
 
     async def change(self, visit: Visit) -> Response:
-        """Do what one of the page's forms asks for."""
+        """Handle any of the page's forms."""
         form = await read_form(visit.call, _FIELDS_MAX)
         act = form.get("do", "")
         try:
@@ -151,13 +151,13 @@ class HouseholdPages:
     # Tiles
 
     async def show_person(self, call: Call) -> Response:
-        """Ask for what somebody's tile asks for."""
+        """Ask for what a person's tile requires."""
         shared, tile = await self._find(call)
         by_password = "password" in call.request.query_params
         return self._person(call, shared, tile, TileEntry.PASSWORD if by_password else tile.entry)
 
     async def enter(self, call: Call) -> Response:
-        """Sign somebody in at their tile, in place of whoever is signed in."""
+        """Sign a person in at their tile, in place of the current user."""
         form = await read_form(call)
         shared, tile = await self._find(call)
         try:
@@ -181,7 +181,7 @@ class HouseholdPages:
         return shared, tile
 
     def _refuse(self, call: Call, shared: SharedDevice, tile: Tile, error: PlayheadError) -> Response:
-        """Ask again, and say why; after many wrong PINs for the password."""
+        """Ask again, with the reason; after too many wrong PINs for the password."""
         if error.code is Code.TOO_MANY_ATTEMPTS:
             wait_s = error.retry_after_s or 0
             refusal = gettext("Too many wrong PINs. Try again in %(wait)s, or use the password.", wait=patience(wait_s))
@@ -211,7 +211,7 @@ class HouseholdPages:
 
 
 def _session_of(user: Principal | None) -> Principal | None:
-    """Return whoever is signed in by a session. Raises ACCESS_DENIED where a proxy vouches for them: it would go on."""
+    """Return the user of a session. Raises ACCESS_DENIED for a trusted proxy's user, who cannot be signed out here."""
     if user is not None and user.token_kind is TokenKind.PROXY:
         raise access_denied()
     return user

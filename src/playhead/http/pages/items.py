@@ -1,4 +1,4 @@
-"""Movies, episodes, shows and seasons: what they are, how far one is, and what to do about it."""
+"""Movies, episodes, shows and seasons: their facts, the user's state, and the actions on them."""
 
 from starlette.responses import Response
 
@@ -28,7 +28,7 @@ class ItemPages:
         return self._pages.render(visit, "item.html", page=page)
 
     async def show_show(self, visit: Visit) -> Response:
-        """Show a show with its seasons, and what to play of it."""
+        """Show a show with its seasons, and what to play next."""
         page = await self._browsing.show(visit.viewer, visit.call.item_id(ItemKind.SHOW))
         return self._pages.render(visit, "show.html", page=page)
 

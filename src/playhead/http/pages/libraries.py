@@ -1,4 +1,4 @@
-"""Libraries and search: posters, filtered and sorted, a part at a time."""
+"""Libraries and search: posters, filtered, sorted and paged."""
 
 from typing import Final
 from urllib.parse import urlencode
@@ -29,14 +29,14 @@ ORDERS: Final = {
 
 
 class LibraryPages:
-    """The endpoints of what is in libraries."""
+    """The endpoints of the content of libraries."""
 
     def __init__(self, pages: Pages, browsing: Browsing) -> None:
         self._pages = pages
         self._browsing = browsing
 
     async def show(self, visit: Visit) -> Response:
-        """Show a part of a library: what its filter, its order and its search leave."""
+        """Show a page of a library, by filter, order and search."""
         library_id = visit.call.path_id(LibraryId, "Library not found")
         asked = visit.call.request.query_params
         shelf, sort, query = asked.get("show", ""), asked.get("sort", ""), _query(asked.get("find"))
@@ -66,12 +66,12 @@ class LibraryPages:
         )
 
     async def search(self, visit: Visit) -> Response:
-        """Show what has the words of a search in its title."""
+        """Show the items whose titles contain the words of a search."""
         query = _query(visit.call.request.query_params.get("query"))
         found = await self._browsing.search(visit.viewer, query)
         return self._pages.render(visit, "search.html", query=query, found=found)
 
 
 def _query(text: str | None) -> str:
-    """Return what is searched for: nothing that the store cannot take."""
+    """Return the text to search for, without characters that the store cannot take."""
     return "".join((text or "").replace("\0", " ").split("\ufffd"))[: WORD.characters].strip()

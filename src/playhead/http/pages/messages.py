@@ -1,7 +1,7 @@
-"""Messages of the layers below, as pages say them: faults of fields, refusals, findings about the server, scans.
+"""Translations of messages from the layers below: faults of fields, refusals, findings about the server, scans.
 
-The layers below speak English, because the API does. A message that has a row here is shown in the page's language; its
-variable parts are kept as they are. One without a row, such as an error of the operating system, stays English.
+The layers below speak English, because the API does. A message with a row here is shown in the page's language; its
+variables are kept as they are. One without a row, such as an error of the operating system, stays English.
 """
 
 import re
@@ -10,7 +10,7 @@ from typing import Final
 
 from playhead.http.pages.translations import deferred, gettext
 
-# `%(name)s` stands for a variable part. A row that is another's beginning comes after it.
+# `%(name)s` stands for a variable. A row that is the beginning of another one comes after it.
 MESSAGES: Final = (
     # Faults of fields
     deferred("must be the same as above"),
@@ -151,7 +151,7 @@ _VARIABLE: Final = re.compile(r"%\((\w+)\)s")
 
 
 def translated(message: str) -> str:
-    """Return a message of a layer below in the language of the request, or as it is where no row fits it."""
+    """Return a message of a layer below in the language of the request, or unchanged if no row matches."""
     if message in MESSAGES:
         return gettext(message)
     for row, pattern in _patterns():
@@ -163,7 +163,7 @@ def translated(message: str) -> str:
 
 @lru_cache(maxsize=1)
 def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    """Return the rows with variable parts, as patterns of the messages that they fit."""
+    """Return the rows with variables, as patterns of the messages that they match."""
     return tuple((row, _pattern(row)) for row in MESSAGES if _VARIABLE.search(row))
 
 

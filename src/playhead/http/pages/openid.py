@@ -1,4 +1,4 @@
-"""The way to an OpenID provider and back: signing in, linking the identity, and what failed on the way."""
+"""Sign-in at an OpenID provider: redirecting there, signing in or linking on return, and failures."""
 
 import logging
 from typing import Final
@@ -31,13 +31,13 @@ class OpenIDPages:
 
     @property
     def _openid(self) -> OpenID:
-        """Return the provider. Raises NOT_FOUND where there is none."""
+        """Return the provider. Raises NOT_FOUND if there is none."""
         if self._ways.openid is None:
             raise not_found()
         return self._ways.openid
 
     async def begin(self, call: Call) -> Response:
-        """Lead the browser to the provider."""
+        """Redirect the browser to the provider."""
         wanted = way_back(call.request.query_params.get("next"))
         try:
             begun = await self._begin(call, OpenIDPurpose(wanted))
@@ -48,9 +48,9 @@ class OpenIDPages:
         return response
 
     async def begin_link(self, visit: Visit) -> Response:
-        """Lead the browser of somebody who is signed in to the provider, to link what it says to their account.
+        """Redirect the browser of a signed-in user to the provider, to link that identity to their account.
 
-        A form of our own only: a link from elsewhere could bind an account to somebody else's identity.
+        Only from a form of our own: a link elsewhere could bind an account to another person's identity.
         """
         await read_form(visit.call)
         try:
@@ -72,13 +72,13 @@ class OpenIDPages:
         return await self._openid.begin(purpose, address_of(call), call.request.cookies.get(BROWSER_COOKIE))
 
     async def finish(self, call: Call) -> Response:
-        """Let in whom the provider sends back, or link the identity."""
+        """Sign in the user that the provider has authenticated, or link the identity."""
         query = call.request.query_params
         answer = {name: query[name] for name in _PARAMETERS if len(query.getlist(name)) == 1}
         try:
             returned = await self._openid.finish(answer, call.request.cookies.get(BROWSER_COOKIE))
             if returned.purpose.user_id is not None:
-                # The session that began it, or none: whoever signed out or in as another meanwhile links nothing.
+                # The session that started it, or none: after signing out, or in as another user, nothing is linked.
                 if call.known_user is None or call.known_user.user_id != returned.purpose.user_id:
                     raise OpenIDError(Fault.REPLAYED, "the account that began to link is not signed in")
                 await self._openid.link(returned)

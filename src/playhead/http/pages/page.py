@@ -1,6 +1,6 @@
-"""What all pages have in common: who visits, how a page is rendered and refused, forms and ways back.
+"""What all pages share: visitors, rendering, refusals, forms and redirects.
 
-Pages are rendered here, work without scripts, and ask no other host for anything.
+Pages are rendered here, work without scripts, and load nothing from other hosts.
 """
 
 import base64
@@ -47,18 +47,18 @@ HEADERS: Final = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; "
         "connect-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    # Not no-referrer: browsers would then hide the origin of a form, by which a forged one is told.
+    # Not no-referrer: browsers would then omit the origin of a form, by which a forged one is recognised.
     "referrer-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "vary": "accept-language, cookie",
 }
 
-# The server decides when a session ends; a cookie lives as long as browsers let one (RFC 6265bis, 5.5).
+# The server decides when a session ends; a cookie lasts as long as browsers allow (RFC 6265bis, 5.5).
 COOKIE_MAX_AGE_S: Final = 400 * 86_400
 
 _FORM_MEMBERS_MAX = 20
 
-# Where the scripts of a page lie, other than directly in `static`: their texts go along with the page.
+# The folder of a page's scripts, other than `static` itself: their texts are included in the page.
 _SCRIPT_FOLDERS: Final = {"watch.html": ("static", "static/watch")}
 
 _HEADLINES: Final = {
@@ -76,23 +76,23 @@ _ADVICE: Final = {
 
 
 HOUSEHOLD_COOKIE: Final = "playhead_household"
-"""Holds the secret of a device that is remembered for its household."""
+"""Contains the secret of a remembered device."""
 
 _NOTICE_COOKIE: Final = "playhead_notice"
 _NOTICE_FOR_S: Final = 60
-# Browsers keep cookies of 4,096 bytes (RFC 6265, 6.1), the name and the attributes included.
+# Browsers store cookies of 4,096 bytes (RFC 6265, 6.1), including name and attributes.
 _NOTICE_LENGTH_MAX: Final = 3500
 
 
 class WayBack(NamedTuple):
-    """What undoes something: a form, by its path below where Playhead is mounted and its fields."""
+    """What undoes an action: a form, by its fields and its path below the mount."""
 
     action: str
     fields: Mapping[str, str]
 
 
 class Notice(msgspec.Struct, array_like=True):
-    """What the next page says of what was done, and offers to undo."""
+    """What the next page says about an action, and offers to undo."""
 
     words: str
     action: str = ""
@@ -101,9 +101,9 @@ class Notice(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Somebody who is signed in and looks at a page: who, what they may see, and how things are shown to them.
+    """A signed-in user looking at a page: who they are, what they may see, and how things are shown to them.
 
-    `language` is the tag of the one that they chose; None: whichever the browser asks for.
+    `language` is the tag of the one that they chose; None for that of the browser.
     """
 
     call: Call
@@ -115,7 +115,7 @@ class Visit:
 
     @property
     def keeps_account(self) -> bool:
-        """Whether they may decide about their account here; else they only watch."""
+        """Whether they may change their account here; otherwise they can only watch."""
         return may_keep_account(self.user.role) and self.user.scope is not TokenScope.WATCH
 
     @property
@@ -125,16 +125,16 @@ class Visit:
 
     @property
     def viewer(self) -> Viewer:
-        """Return who looks, as the services ask."""
+        """Return the viewer, for calls of services."""
         return Viewer(self.user.user_id, self.user.role)
 
 
 RenderPage = Callable[[Visit], Awaitable[Response]]
-"""A page for somebody who is signed in."""
+"""A page for signed-in users."""
 
 
 class Pages:
-    """Renders templates, and lets in whoever may see a page. `clock` gives the time that 'today' is told by."""
+    """Renders templates, and admits users to pages. `clock` returns the time that determines 'today'."""
 
     def __init__(self, household: Household, snapshots: Snapshots, clock: Callable[[], Instant]) -> None:
         self._household = household
@@ -148,8 +148,8 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.policies["ext.i18n.trimmed"] = True
-        # Not `install_gettext_callables`: numbers in plurals are to be written as the language writes them. The
-        # extension keeps the style that is there before it.
+        # Not `install_gettext_callables`: numbers in plurals must be formatted by the language. The extension keeps the
+        # existing style.
         self._templates.extend(newstyle_gettext=True)
         self._templates.add_extension("jinja2.ext.i18n")
         functions: dict[str, Any] = {"gettext": template_gettext, "_": template_gettext, "ngettext": template_ngettext}
@@ -157,7 +157,7 @@ class Pages:
         self._templates.filters |= FILTERS
 
     def translated(self, endpoint: Endpoint) -> Endpoint:
-        """Let an endpoint speak the language that the browser asks for, unless its visitor chose another."""
+        """Make an endpoint answer in the language that the browser asks for, unless its visitor chose another."""
 
         async def speaking(call: Call) -> object:
             speak(negotiate(call.header(b"accept-language")))
@@ -166,7 +166,7 @@ class Pages:
         return speaking
 
     def visited(self, show: RenderPage) -> Callable[[Call], Awaitable[Response]]:
-        """Turn a page for somebody who is signed in into an endpoint. A change must come from a page of our own."""
+        """Turn a page for signed-in users into an endpoint. A change must come from one of our own pages."""
 
         async def endpoint(call: Call) -> Response:
             if call.scope["method"] not in {"GET", "HEAD"}:
@@ -176,14 +176,14 @@ class Pages:
         return endpoint
 
     async def visit(self, call: Call) -> Visit:
-        """Look up what every page shows of its visitor. Raises NOT_AUTHENTICATED."""
+        """Load what every page shows about its visitor. Raises NOT_AUTHENTICATED."""
         return await self.visit_with(call, await self._snapshots.frame(call.viewer))
 
     async def visit_with(self, call: Call, frame: Frame) -> Visit:
-        """Return a visit whose frame was loaded with the page. Raises NOT_AUTHENTICATED."""
+        """Return a visit whose frame was loaded together with the page. Raises NOT_AUTHENTICATED."""
         secret = household_secret(call)
         shared = await self._household.recognise(secret) if secret else None
-        # One whose catalog this version no longer has counts as none.
+        # A language without a catalog in this version counts as none.
         language = frame.language if frame.language in tags() else None
         if language is not None:
             speak(language)
@@ -197,11 +197,11 @@ class Pages:
         status: int = 200,
         **values: object,
     ) -> HTMLResponse:
-        """Return a page for somebody who is signed in, with the navigation around it.
+        """Return a page for a signed-in user, with the navigation around it.
 
-        The template knows `base` (where Playhead is mounted), `path` (of this page, below it), `user`, `is_admin`,
-        `keeps_account`, `libraries`, `zone`, `now` and `language`, and the values. What a form that led here has done
-        is said once.
+        The template gets `base` (where Playhead is mounted), `path` (of this page, below it), `user`, `is_admin`,
+        `keeps_account`, `libraries`, `zone`, `now`, `language` and the values. The result of a form that redirected
+        here is shown once.
         """
         notice = _notice(visit)
         page = self._respond(
@@ -224,7 +224,7 @@ class Pages:
         return page
 
     def answer_act(self, visit: Visit, form: Mapping[str, str], words: str, undo: WayBack | None) -> Response:
-        """Say what a form has done, and offer the way back: to a script, or on the page where the form came from."""
+        """Confirm the action of a form, and offer to undo it: to a script, or on the page that the form came from."""
         call = visit.call
         if wants_json(call):
             answer: dict[str, object] = {"done": words}
@@ -260,7 +260,7 @@ class Pages:
         return HTMLResponse(html, status, {**HEADERS, "content-language": language.tag})
 
     async def show_refusal(self, call: Call, error: PlayheadError) -> Response:
-        """Show why a page is refused; who is not signed in is asked to, and comes back afterwards."""
+        """Show why a page is refused; an anonymous visitor is asked to sign in, and returns afterwards."""
         if error.code is Code.NOT_AUTHENTICATED:
             way_back = _path(call) if call.scope["method"] in {"GET", "HEAD"} else "/"
             return redirect(call, "/sign-in" if way_back == "/" else f"/sign-in?next={quote(way_back, safe='/')}")
@@ -280,17 +280,17 @@ class Pages:
 
 
 def household_secret(call: Call) -> str:
-    """Return the secret by which this browser is remembered; "" where it has none."""
+    """Return the secret by which this browser is remembered; "" if there is none."""
     return call.request.cookies.get(HOUSEHOLD_COOKIE, "")
 
 
 def base(call: Call) -> str:
-    """Return the path under which Playhead is mounted, without a slash at its end."""
+    """Return the path under which Playhead is mounted, without a trailing slash."""
     return call.scope.get("root_path", "").rstrip("/")
 
 
 def _path(call: Call) -> str:
-    """Return the path and query of a request, below where Playhead is mounted."""
+    """Return the path and query of a request, below the mount."""
     path, query = call.scope["path"], call.scope.get("query_string", b"").decode("latin-1")
     root = base(call)
     if root and path.startswith(root + "/"):
@@ -299,12 +299,12 @@ def _path(call: Call) -> str:
 
 
 def redirect(call: Call, path: str) -> RedirectResponse:
-    """Send the browser to another page, by GET."""
+    """Redirect the browser to another page, by GET."""
     return RedirectResponse(base(call) + path, 303, {"cache-control": "no-store"})
 
 
 def set_session(call: Call, response: Response, token: str) -> None:
-    """Let the browser keep the token of its session."""
+    """Set the session cookie."""
     response.set_cookie(
         SESSION_COOKIE,
         token,
@@ -317,7 +317,7 @@ def set_session(call: Call, response: Response, token: str) -> None:
 
 
 def way_back(wanted: str | None, otherwise: str = "/") -> str:
-    """Return a path of ours that a form or a link asks to come back to, or `otherwise`; never another site's."""
+    """Return the local path to which a form or link asks to return, or `otherwise`; never another site's."""
     if wanted is None or not wanted.startswith("/") or "\\" in wanted or not wanted.isprintable():
         return otherwise
     parts = urlsplit(wanted)
@@ -325,7 +325,7 @@ def way_back(wanted: str | None, otherwise: str = "/") -> str:
 
 
 def wants_json(call: Call) -> bool:
-    """Say whether a form was sent by a script of ours, which goes on with what the answer says."""
+    """Return whether a form was sent by one of our scripts, which handles the answer."""
     return call.header(b"accept") == "application/json"
 
 
@@ -336,16 +336,16 @@ def _notice_text(user: Principal, words: str, undo: WayBack | None) -> str:
 
 
 def _signature(user: Principal, text: str) -> str:
-    """Sign a notice for the credential that it was made for, whose hash nobody knows who lacks the credential.
+    """Sign a notice for the credential that it was made for, with a key that only holders of the credential can derive.
 
-    Cookies can be set by other sites of the same domain: an unsigned one could offer any form of ours as the undo of
-    something harmless. A key that every process derives needs no place to be kept.
+    Other sites of the same domain can set cookies: an unsigned one could offer any form of ours as the undo of
+    something harmless. Every process derives the key, so it is stored nowhere.
     """
     return hmac.new(user.token_hash.encode(), b"notice:" + text.encode(), hashlib.sha256).hexdigest()
 
 
 def _notice(visit: Visit) -> Notice | None:
-    """Return what the last form has done; None where the cookie was not made here for this user."""
+    """Return the result of the last form; None if the cookie was not made here for this user."""
     text, _, signature = visit.call.request.cookies.get(_NOTICE_COOKIE, "").rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(visit.user, text).encode()):
         return None
@@ -353,10 +353,10 @@ def _notice(visit: Visit) -> Notice | None:
 
 
 async def read_form(call: Call, members_max: int = _FORM_MEMBERS_MAX) -> dict[str, str]:
-    """Return the fields of a form that one of our own pages sent, whoever did.
+    """Return the fields of a form sent by one of our own pages, signed in or not.
 
-    Raises ACCESS_DENIED for another site's form (with it somebody could be signed in unawares), UNSUPPORTED_MEDIA_TYPE,
-    TOO_LARGE, MALFORMED.
+    Raises ACCESS_DENIED for another site's form (which could sign somebody in without their knowledge),
+    UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, MALFORMED.
     """
     require_same_origin(call.scope)
     require_media_type(call.header(b"content-type"), "application/x-www-form-urlencoded")
@@ -368,7 +368,7 @@ async def read_form(call: Call, members_max: int = _FORM_MEMBERS_MAX) -> dict[st
 
 
 def form_faults(error: PlayheadError) -> Mapping[str, Sequence[str]]:
-    """Return the faults of a form by its fields; an error that belongs to none of its fields is raised again."""
+    """Return the faults of a form by field; an error that belongs to none of its fields is raised again."""
     if error.code is Code.INVALID:
         return error.details or {}
     if error.code is Code.CONFLICT and error.member is not None:

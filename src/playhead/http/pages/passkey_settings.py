@@ -1,4 +1,4 @@
-"""Forms of one's own passkeys and recovery codes, and what admins remove of them."""
+"""Forms for a user's own passkeys and recovery codes, and for admins to remove them."""
 
 from collections.abc import Awaitable, Callable
 
@@ -18,14 +18,14 @@ from playhead.services.passkeys import Passkeys
 
 
 class PasskeySettings:
-    """The endpoints of passkeys for those who are signed in. `settings` is the page that they are on."""
+    """The endpoints of passkeys for signed-in users. `settings` is the page that contains them."""
 
     def __init__(self, settings: SignInSettings, passkeys: Passkeys) -> None:
         self._settings = settings
         self._passkeys = passkeys
 
     async def begin(self, visit: Visit) -> Response:
-        """Answer what the browser asks an authenticator for, as JSON for a script; needs the password."""
+        """Return the options for the browser's authenticator, as JSON for a script; requires the password."""
         form = await read_form(visit.call)
         try:
             ceremony = await self._passkeys.begin_registration(
@@ -38,7 +38,7 @@ class PasskeySettings:
         return ceremony_answer(ceremony)
 
     async def add(self, visit: Visit) -> Response:
-        """Keep a new passkey."""
+        """Store a new passkey."""
         form = await read_form(visit.call)
         return await self._do(
             visit,
@@ -49,19 +49,19 @@ class PasskeySettings:
         )
 
     async def rename(self, visit: Visit) -> Response:
-        """Give a passkey another name."""
+        """Rename a passkey."""
         name = (await read_form(visit.call)).get("passkey_name", "")
         passkey_id = _passkey_id(visit)
         return await self._do(visit, "renamed", lambda: self._passkeys.rename(visit.user.user_id, passkey_id, name))
 
     async def remove(self, visit: Visit) -> Response:
-        """Remove a passkey. One that is gone already is as good."""
+        """Remove a passkey. Succeeds if it is gone already."""
         await read_form(visit.call)
         passkey_id = _passkey_id(visit)
         return await self._do(visit, "removed", lambda: self._passkeys.remove(visit.user.user_id, passkey_id))
 
     async def set_factors(self, visit: Visit) -> Response:
-        """Ask for password and passkey together from now on, or for one of them."""
+        """Require password and passkey together from now on, or either of them."""
         form = await read_form(visit.call)
         current, sender = form.get("current", ""), address_of(visit.call)
         if form.get("factors") == "both":
@@ -69,12 +69,12 @@ class PasskeySettings:
         return await self._do(visit, "one", lambda: self._passkeys.need_one(visit.user, current, sender))
 
     async def renew_codes(self, visit: Visit) -> Response:
-        """Make new recovery codes and show them, this once."""
+        """Create new recovery codes and show them, only once."""
         current, sender = (await read_form(visit.call)).get("current", ""), address_of(visit.call)
         return await self._show_codes(visit, lambda: self._passkeys.renew_codes(visit.user, current, sender))
 
     async def remove_all(self, visit: Visit) -> Response:
-        """Remove the passkeys and recovery codes of a user: for admins, when somebody has lost theirs."""
+        """Remove the passkeys and recovery codes of a user: for admins, if the user has lost theirs."""
         await read_form(visit.call)
         user_id = user_id_of(visit.call, "id")
         await self._passkeys.remove_all(user_id)
@@ -104,7 +104,7 @@ class PasskeySettings:
 
 
 def _passkey_id(visit: Visit) -> PasskeyId:
-    return PasskeyId(canonical_id(visit.call.parameters["id"]) or NOBODY)  # the nil UUID is the id of no passkey
+    return PasskeyId(canonical_id(visit.call.parameters["id"]) or NOBODY)  # no passkey has the nil UUID as its id
 
 
 _SUBJECTS = {
@@ -115,7 +115,7 @@ _SUBJECTS = {
 
 
 def _sentence(error: PlayheadError) -> str:
-    """Return what is wrong, for a notice above the forms: there are several with the same fields."""
+    """Return what is wrong, for a notice above the forms: several have the same fields."""
     if error.code is Code.TOO_MANY_ATTEMPTS:
         return gettext("Too many failed attempts. Try again in %(wait)s.", wait=patience(error.retry_after_s))
     faults = [(name, translated(fault)) for name, each in (error.details or {}).items() for fault in each]

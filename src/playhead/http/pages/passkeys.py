@@ -1,4 +1,4 @@
-"""Signing in with a passkey, and the second step of who needs two factors."""
+"""Signing in with a passkey, and the second step of two-factor sign-in."""
 
 from starlette.responses import JSONResponse, Response
 
@@ -16,7 +16,7 @@ from playhead.services.passkeys import Ceremony, Passkeys, PasswordWanted
 
 
 class PasskeyPages:
-    """The endpoints of passkeys for those who are not signed in."""
+    """The endpoints of passkeys for anonymous visitors."""
 
     def __init__(self, pages: Pages, accounts: Accounts, passkeys: Passkeys) -> None:
         self._pages = pages
@@ -24,12 +24,12 @@ class PasskeyPages:
         self._passkeys = passkeys
 
     async def begin(self, call: Call) -> Response:
-        """Answer what the browser asks its passkeys for, as JSON for a script."""
+        """Return the options for the browser's passkeys, as JSON for a script."""
         await read_form(call)
         return ceremony_answer(await self._passkeys.begin_sign_in(address_of(call)))
 
     async def finish(self, call: Call) -> Response:
-        """Let in who has the passkey, or ask for the password too."""
+        """Sign in with a passkey, or ask for the password too."""
         form = await read_form(call)
         wanted, second = way_back(form.get("next")), form.get("second", "")
         try:
@@ -47,7 +47,7 @@ class PasskeyPages:
         return enter(call, done, wanted)
 
     async def finish_second(self, call: Call) -> Response:
-        """Let in whose recovery code, or whose password after a passkey, is right."""
+        """Finish the second step with a recovery code, or with the password after a passkey."""
         form = await read_form(call)
         wanted, second, step = way_back(form.get("next")), form.get("second", ""), form.get("password_step", "")
         sender, device = address_of(call), device_of(call)
@@ -86,7 +86,7 @@ class PasskeyPages:
 
 
 def ceremony_answer(ceremony: Ceremony) -> Response:
-    """Return what a script hands to the browser's authenticators."""
+    """Return what a script passes to the browser's authenticators."""
     return JSONResponse(
         {"options": ceremony.options, "step": ceremony.step},
         headers={"cache-control": "no-store", "x-content-type-options": "nosniff"},

@@ -1,4 +1,4 @@
-"""Small plots of an hour: values over time as the paths of an inline SVG. Knows nothing of what the values are."""
+"""Small plots of an hour: values over time as the paths of an inline SVG. Independent of what the values mean."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -10,17 +10,17 @@ WIDTH: Final = 360
 HEIGHT: Final = 64
 SPAN_MS: Final = 3_600_000
 
-# Of the height, so that the stroke of the largest value is not cut.
+# A share of the height, so that the stroke of the largest value is not cropped.
 _ROOM: Final = 3
 
-# Values further apart are not joined: nobody knows what was between them.
+# Values further apart are not joined, because the values between them are unknown.
 _GAP_MS: Final = 35_000
 
 Point = tuple[Instant, float]
 
 
 class Plot(NamedTuple):
-    """A plot: `line` and `area` are path data in a box of WIDTH by HEIGHT; `last` and `most` are what people read."""
+    """A plot: `line` and `area` are path data in a box of WIDTH by HEIGHT; `last` and `most` are shown as text."""
 
     title: str
     last: str
@@ -30,7 +30,7 @@ class Plot(NamedTuple):
 
 
 def plot(title: str, points: Sequence[Point], now: Instant, show: Callable[[float], str]) -> Plot:
-    """Draw values, oldest first, over the hour that ends `now`. The scale ends at the largest, and begins at 0."""
+    """Draw values, oldest first, over the hour that ends at `now`. The scale reaches from 0 to the largest value."""
     shown = [(at, value) for at, value in points if now - SPAN_MS <= at <= now]
     if not shown:
         return Plot(title, gettext("none"), gettext("none"), "", "")

@@ -1,4 +1,4 @@
-"""Why somebody is not signed in, in words: the code stands in the address of a page, the sentence is here."""
+"""Why a sign-in failed, in words: the address of a page contains a code, and the sentence is here."""
 
 from typing import Final
 
@@ -35,10 +35,10 @@ REFUSALS: Final[dict[str, str]] = {
     ),
     Refusal.NAME_UNUSABLE: deferred("%(provider)s did not provide a name that an account here can have."),
 }
-"""What the sign-in page says, by the code that its address has; nothing else of an address is ever shown."""
+"""What the sign-in page says, by the code in its address; no other part of an address is ever shown."""
 
 
 def refusal_text(call: Call, provider: str) -> str | None:
-    """Return what the code in the address of a page says; None for no code, or one that does not exist."""
+    """Return the sentence for the code in the address of a page; None for no code, or an unknown one."""
     text = REFUSALS.get(call.request.query_params.get("refused", ""))
     return None if text is None else gettext(text, provider=provider)

@@ -1,4 +1,4 @@
-"""Settings: what somebody decides for themselves."""
+"""Settings: what users decide for themselves."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ _DONE = {
     "token": deferred("The token has been revoked."),
 }
 
-# Of the names that machines know, those that people look for; the others are old spellings and offsets.
+# The time zones that people look for; the other names are old spellings and offsets.
 _REGIONS = frozenset(
     {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
 )
@@ -57,7 +57,7 @@ class SettingsPages:
         return await self._page(visit, done=text_of(_DONE, done))
 
     async def change_password(self, visit: Visit) -> Response:
-        """Change the password of who knows the current one."""
+        """Change the password of a user who knows the current one."""
         form = await read_form(visit.call)
         password = form.get("password", "")
         if password != form.get("repetition"):
@@ -80,7 +80,7 @@ class SettingsPages:
         return redirect(visit.call, f"/settings?done=password&sessions={ended.sessions}&tokens={ended.tokens}")
 
     async def set_time_zone(self, visit: Visit) -> Response:
-        """Keep in which time zone days and times are shown."""
+        """Store the time zone in which days and times are shown."""
         form = await read_form(visit.call)
         try:
             await self._accounts.set_time_zone(visit.user.user_id, form.get("time_zone", ""))
@@ -89,7 +89,7 @@ class SettingsPages:
         return redirect(visit.call, "/settings?done=time-zone")
 
     async def set_language(self, visit: Visit) -> Response:
-        """Keep in which language pages are shown; "" stands for the one that the browser asks for."""
+        """Store the language in which pages are shown; "" stands for that of the browser."""
         wanted = (await read_form(visit.call)).get("language", "")
         if wanted and wanted not in tags():
             return await self._refuse(visit, invalid({"language": ["must be one of the list"]}))
@@ -97,17 +97,17 @@ class SettingsPages:
         return redirect(visit.call, "/settings?done=language")
 
     async def end_session(self, visit: Visit) -> Response:
-        """Sign a device out. One that is out already is as good."""
+        """Sign out a device. Succeeds if it is signed out already."""
         await self._revoke(visit)
         return redirect(visit.call, "/settings?done=session")
 
     async def end_other_sessions(self, visit: Visit) -> Response:
-        """Sign all other devices out."""
+        """Sign out all other devices."""
         await self._accounts.end_other_sessions(visit.user)
         return redirect(visit.call, "/settings?done=sessions")
 
     async def create_token(self, visit: Visit) -> Response:
-        """Make an API token and show it, this once."""
+        """Create an API token and show it, only once."""
         form = await read_form(visit.call)
         name, scope, day = form.get("name", ""), form.get("scope", TokenScope.ALL.value), form.get("expires_at", "")
         try:
@@ -119,7 +119,7 @@ class SettingsPages:
         return await self._page(visit, secret=secret)
 
     async def revoke_token(self, visit: Visit) -> Response:
-        """Revoke an API token. One that is gone already is as good."""
+        """Revoke an API token. Succeeds if it is gone already."""
         await self._revoke(visit)
         return redirect(visit.call, "/settings?done=token")
 
@@ -131,7 +131,7 @@ class SettingsPages:
                 raise
 
     async def _refuse(self, visit: Visit, error: PlayheadError, **values: object) -> Response:
-        """Show the settings again, with the faults beside their fields."""
+        """Show the settings again, with the faults next to their fields."""
         if error.code is not Code.INVALID:
             raise error
         return await self._page(visit, details=error.details or {}, status=422, **values)
@@ -165,7 +165,7 @@ class SettingsPages:
         )
 
     async def _page_of_watching(self, visit: Visit, status: int, values: Mapping[str, object]) -> Response:
-        """Show what somebody decides who only watches: how things look."""
+        """Show the settings of a user who can only watch: appearance."""
         zone = visit.zone.key
         return self._pages.render(
             visit,
@@ -180,7 +180,7 @@ class SettingsPages:
 
 
 def what_ended(parameters: Mapping[str, str]) -> str:
-    """Say what a change of a password has ended, by the counts in the address of the page."""
+    """Say what a password change has ended, by the counts in the address of the page."""
     sessions, tokens = (_count(parameters.get(name, "")) for name in ("sessions", "tokens"))
     return gettext(
         "%(devices)s, %(tokens)s.",
@@ -215,9 +215,9 @@ def _end_of(day: str, zone: ZoneInfo) -> Instant | None:
 
 
 def by_region(names: Iterable[str], chosen: str) -> dict[str, list[str]]:
-    """Return the time zones to choose from by their region, in the order of the alphabet; and `chosen`, whatever it is.
+    """Return the time zones by region, in alphabetical order, always including `chosen`.
 
-    Those of no region come first, under "".
+    Those without a region come first, under "".
     """
     groups: dict[str, list[str]] = {"": sorted({"UTC", chosen} - {name for name in names if _region(name)})}
     for name in sorted(names):

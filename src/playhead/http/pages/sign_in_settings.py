@@ -1,4 +1,4 @@
-"""The page of settings on which somebody decides how they sign in."""
+"""The settings page for ways to sign in."""
 
 from starlette.responses import Response
 
@@ -28,7 +28,7 @@ _DONE = {
 class SignInSettings:
     """Linked identities. `header` is where a trusted proxy names the user, if one does.
 
-    `ways` are those to sign in beside a password.
+    `ways` are the ways to sign in besides a password.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class SignInSettings:
         self._ways = ways
 
     async def show(self, visit: Visit) -> Response:
-        """Show how somebody signs in."""
+        """Show the user's ways to sign in."""
         return await self.page(visit)
 
     async def link_proxy(self, visit: Visit) -> Response:
-        """Link the identity that the proxy names on this very request."""
+        """Link the identity that the proxy names on this request."""
         await read_form(visit.call)
         named = None if self._header is None else self._header.read(visit.call.scope)
         if named is None:
@@ -57,7 +57,7 @@ class SignInSettings:
         return redirect(visit.call, "/settings/sign-in?done=linked")
 
     async def unlink(self, visit: Visit) -> Response:
-        """Unlink an identity. One that is gone already is as good."""
+        """Unlink an identity. Succeeds if it is gone already."""
         await read_form(visit.call)
         try:
             identity_id = visit.call.path_id(IdentityId, "Identity not found")
@@ -75,7 +75,7 @@ class SignInSettings:
     async def page(
         self, visit: Visit, *, status: int = 200, refusal: str | None = None, codes: list[str] | None = None
     ) -> Response:
-        """Show the page, with what a form on it has to say. `codes` are new recovery codes."""
+        """Show the page, with the result of a form on it. `codes` are new recovery codes."""
         user_id = visit.user.user_id
         linked = await self._identities.list_of(user_id)
         return self._pages.render(
@@ -95,7 +95,7 @@ class SignInSettings:
         )
 
     async def _unlinked(self, visit: Visit) -> str | None:
-        """Return whom the proxy names, where that identity is linked to nobody."""
+        """Return the user that the proxy names, if that identity is not linked."""
         if self._header is None or visit.user.token_kind is TokenKind.PROXY:
             return None
         named = self._header.read(visit.call.scope)

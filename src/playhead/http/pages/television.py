@@ -1,4 +1,4 @@
-"""The page of a television that nobody wants to type on: it shows a code and goes on when a phone has approved it."""
+"""The page of a television, where typing is tedious: it shows a code and continues once a phone has approved it."""
 
 from typing import NamedTuple
 
@@ -36,14 +36,14 @@ _REFUSALS = {
 
 
 class _Codes(NamedTuple):
-    """What the browser keeps while it waits: the server has hashes of both only."""
+    """What the browser keeps while it waits: the server has only hashes of both."""
 
     device_code: str
     user_code: str
 
 
 class TelevisionPages:
-    """The endpoints of a browser without a keyboard. Asking for codes is a form, so that a mere look makes none."""
+    """The endpoints of a browser without a keyboard. Requesting codes takes a form: opening the page makes none."""
 
     def __init__(self, pages: Pages, device_codes: DeviceCodes, accounts: Accounts) -> None:
         self._pages = pages
@@ -51,13 +51,13 @@ class TelevisionPages:
         self._accounts = accounts
 
     async def show(self, call: Call) -> Response:
-        """Show the codes that this browser has, or the button that gets some."""
+        """Show the codes of this browser, or the button that requests some."""
         if call.known_user is not None:
             return redirect(call, "/")
         return self._page(call, _codes(call), "")
 
     async def begin(self, call: Call) -> Response:
-        """Get codes, and show them."""
+        """Request codes, and show them."""
         require_same_origin(call.scope)
         try:
             made = await self._device_codes.begin(
@@ -123,7 +123,7 @@ class TelevisionPages:
 
 
 def _codes(call: Call) -> _Codes | None:
-    """Return the codes that this browser has got, if its cookie is one of ours."""
+    """Return the codes of this browser, if its cookie is one of ours."""
     device_code, _, user_code = call.request.cookies.get(_COOKIE, "").partition(".")
     if not is_device_code(device_code) or clean_user_code(user_code) is None:
         return None
@@ -131,13 +131,13 @@ def _codes(call: Call) -> _Codes | None:
 
 
 def _forget(call: Call, outcome: PollOutcome | None, response: Response) -> Response:
-    """Take codes that are of no more use from the browser."""
+    """Delete the cookie of codes that are used or expired."""
     if outcome not in _NOT_YET:
         response.delete_cookie(_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
     return response
 
 
 def _qr_code(uri: str) -> Markup:
-    """Return a QR code as SVG: black on white in either colour scheme, for cameras want that."""
+    """Return a QR code as SVG: black on white in either colour scheme, because cameras need that."""
     code = segno.make(uri, error="m", micro=False)
     return Markup(code.svg_inline(omitsize=True, svgclass="qr", lineclass=None, border=4, light="#fff"))  # noqa: S704

@@ -1,4 +1,4 @@
-"""How pages show times, durations and numbers, in the language of the request. Template filters."""
+"""Formats of times, durations and numbers on pages, in the language of the request. Template filters."""
 
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
@@ -25,42 +25,42 @@ def _local(instant: Instant, zone: ZoneInfo) -> datetime:
 
 
 def day(instant: Instant, zone: ZoneInfo) -> str:
-    """Show the day of an instant, such as "4 March 2026"."""
+    """Format the day of an instant, such as "4 March 2026"."""
     return date_of(_local(instant, zone))
 
 
 def date_of(on: date) -> str:
-    """Show a day of the calendar, such as "4 March 2026"."""
+    """Format a calendar day, such as "4 March 2026"."""
     return format_date(on, "long", locale=current().locale)
 
 
 def day_and_month(on: date) -> str:
-    """Show a day without its year, such as "4 March"."""
+    """Format a day without its year, such as "4 March"."""
     return format_skeleton("MMMMd", on, locale=current().locale)
 
 
 def weekday(on: date) -> str:
-    """Show which day of the week it is, such as "Wednesday"."""
+    """Return the name of the weekday, such as "Wednesday"."""
     return format_date(on, "EEEE", locale=current().locale)
 
 
 def weekday_name(on: date) -> str:
-    """Show which day of the week it is, briefly: "Wed"."""
+    """Return the short name of the weekday: "Wed"."""
     return format_date(on, "EEE", locale=current().locale).rstrip(".")
 
 
 def month_name(on: date) -> str:
-    """Show which month it is, briefly: "Mar"."""
+    """Return the short name of the month: "Mar"."""
     return format_date(on, "LLL", locale=current().locale).rstrip(".")
 
 
 def time_of_day(instant: Instant, zone: ZoneInfo) -> str:
-    """Show a time of day, such as "21:10"."""
+    """Format a time of day, such as "21:10"."""
     return format_time(_local(instant, zone), "short", locale=current().locale)
 
 
 def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> str:
-    """Show a time of day and its date: "today at 21:10", "yesterday at 23:40", "on 4 March 2019 at 20:15"."""
+    """Format a time of day and its date: "today at 21:10", "yesterday at 23:40", "on 4 March 2019 at 20:15"."""
     then, today = _local(instant, zone), _local(now, zone)
     days = (today.date() - then.date()).days
     time = time_of_day(instant, zone)
@@ -75,12 +75,12 @@ def moment(instant: Instant, zone: ZoneInfo, now: Instant) -> str:
 
 
 def iso(instant: Instant, zone: ZoneInfo) -> str:
-    """Give an instant to a machine, as `<time datetime>` wants it."""
+    """Format an instant for machines, as in `<time datetime>`."""
     return _local(instant, zone).isoformat(timespec="seconds")
 
 
 def clock(length: Milliseconds) -> str:
-    """Show a position as players do: "4:05", "1:02:10"."""
+    """Format a position as players do: "4:05", "1:02:10"."""
     seconds = length // 1000
     hours, rest = divmod(seconds, _HOUR_S)
     minutes, seconds = divmod(rest, _MINUTE_S)
@@ -88,7 +88,7 @@ def clock(length: Milliseconds) -> str:
 
 
 def length(milliseconds: Milliseconds) -> str:
-    """Show how long something takes: "45 s", "12 min", "1 h 5 min"."""
+    """Format a duration: "45 s", "12 min", "1 h 5 min"."""
     seconds = milliseconds // 1000
     if seconds < _MINUTE_S:
         return gettext("%(seconds)s s", seconds=seconds)
@@ -101,7 +101,7 @@ def length(milliseconds: Milliseconds) -> str:
 
 
 def size(octets: int) -> str:
-    """Show the size of a file: "740 MiB", "4.2 GiB"."""
+    """Format the size of a file: "740 MiB", "4.2 GiB"."""
     value, units = float(octets), ["B", "KiB", "MiB", "GiB"]
     while value >= _KIB and len(units) > 1:
         value /= _KIB
@@ -111,7 +111,7 @@ def size(octets: int) -> str:
 
 
 def number(item: Item) -> str:
-    """Show which episode it is: "S2 E4", "S1 E1-2", "Special 3"; by its day where it has no number."""
+    """Format the number of an episode: "S2 E4", "S1 E1-2", "Special 3"; or its date if it has no number."""
     if item.kind is not ItemKind.EPISODE:
         return ""
     if item.episode_number is None:
@@ -123,45 +123,45 @@ def number(item: Item) -> str:
 
 
 def season_name(season_number: int) -> str:
-    """Show which season it is: "Season 2", "Specials"."""
+    """Return the name of a season: "Season 2", "Specials"."""
     return gettext("Specials") if season_number == 0 else gettext("Season %(number)s", number=season_number)
 
 
 def codec(name: str) -> str:
-    """Show FFmpeg's name of a codec as people know it: "H.264", "AAC", "DTS"."""
+    """Return the common name of a codec for FFmpeg's: "H.264", "AAC", "DTS"."""
     return codec_name(name)
 
 
 def container(name: str) -> str:
-    """Show FFmpeg's name of a container as people know it: "MP4", "MKV", "WebM"."""
+    """Return the common name of a container for FFmpeg's: "MP4", "MKV", "WebM"."""
     return _CONTAINERS.get(name, name.upper())
 
 
 def sentence(message: str) -> str:
-    """Show what a layer below said, such as the fault "must be a number", as a sentence in the page's language."""
+    """Return a message of a layer below, such as the fault "must be a number", as a sentence in the page's language."""
     shown = translated(message)
     return f"{shown[:1].upper()}{shown[1:]}{'' if shown.endswith(('.', '?', '!')) else '.'}"
 
 
 def capitalised(phrase: str) -> str:
-    """Show a phrase as the beginning of a sentence."""
+    """Capitalise a phrase as the beginning of a sentence."""
     return f"{phrase[:1].upper()}{phrase[1:]}"
 
 
 def file_name(file: MediaFile, label: str | None = None) -> str:
-    """Show which file of an item it is: its version's label and, where that is cut, the part."""
+    """Return the name of a file of an item: its version's label and, if split, the part."""
     name = label or file.label
     return name if file.part is None else gettext("%(version)s, part %(part)s", version=name, part=file.part)
 
 
 def enumeration(parts: Iterable[object]) -> str:
-    """Show a list as people write it: "Anna, Ben and Cleo"."""
+    """Format a list in words: "Anna, Ben and Cleo"."""
     texts = [str(part) for part in parts]
     return format_list(texts, locale=current().locale) if texts else ""
 
 
 def patience(wait_s: int | None) -> str:
-    """Show how long somebody has to wait, rounded up: "30 seconds", "1 minute", "14 minutes"."""
+    """Format how long to wait, rounded up: "30 seconds", "1 minute", "14 minutes"."""
     if 0 < (wait_s or 0) < _MINUTE_S:
         return ngettext("%(num)s second", "%(num)s seconds", wait_s or 0)
     minutes = max(1, -(-(wait_s or 0) // _MINUTE_S))

@@ -1,6 +1,6 @@
-"""The languages of pages: which there are, which one a request is answered in, and the texts in it.
+"""The languages of pages: the available ones, the one for a request, and its texts.
 
-English stands in the source. Every other language is a catalog beside this package,
+English is in the source. Every other language is a catalog next to this package,
 `locales/<language>/LC_MESSAGES/playhead.po`, compiled in memory when a page first needs it. The language of a request
 is a context variable: `Pages` sets it before a page does anything, and every text is looked up in it.
 """
@@ -25,13 +25,13 @@ from markupsafe import Markup
 SOURCE: Final = "en"
 FOLDER: Final = Path(str(files("playhead.http"))) / "locales"
 
-# English pages put the day before the month, and count hours to 24.
+# English pages put the day before the month, and use the 24-hour clock.
 _SOURCE_LOCALE: Final = "en_GB"
 
-# Browsers send some ten languages. A longer header is no browser's, and not worth the time of parsing it.
+# Browsers send some ten languages. A longer header does not come from a browser, and is not worth parsing.
 _HEADER_LENGTH_MAX: Final = 1000
 
-# Each plural category of a language (CLDR) has a whole number in this range.
+# Each plural category of a language (CLDR) contains a whole number in this range.
 _SAMPLES: Final = range(1001)
 
 Words = dict[str, str | dict[str, str]]
@@ -49,7 +49,7 @@ class Language:
 
 
 def catalog_path(tag: str) -> Path:
-    """Return where the catalog of a language lies."""
+    """Return the path of the catalog of a language."""
     return FOLDER / tag / "LC_MESSAGES" / "playhead.po"
 
 
@@ -61,7 +61,7 @@ def tags() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1)
 def names() -> dict[str, str]:
-    """Return what each language is called in itself, by its tag: "English", "Deutsch"."""
+    """Return the name of each language in itself, by its tag: "English", "Deutsch"."""
     found = {tag: Locale.parse(tag, sep="-").get_language_name() or tag for tag in tags()}
     return {tag: name[:1].upper() + name[1:] for tag, name in found.items()}
 
@@ -81,7 +81,7 @@ def language_of(tag: str) -> Language:
 
 @lru_cache(maxsize=32)
 def script_words(language_tag: str, folder: str) -> Words:
-    """Return the texts of the scripts that lie in this folder of the package, and not below it; none for English."""
+    """Return the texts of the scripts directly in this folder of the package; none for English."""
     language = language_of(language_tag)
     return dict(
         _word(language, message)
@@ -99,17 +99,17 @@ def _word(language: Language, message: Message) -> tuple[str, str | dict[str, st
 
 
 def read_catalog(tag: str) -> Catalog:
-    """Return the catalog of a language as its file has it."""
+    """Return the catalog of a language as it is in its file."""
     with catalog_path(tag).open("rb") as file:
         return read_po(file, locale=tag.replace("-", "_"), domain="playhead", abort_invalid=True)
 
 
 def negotiate(header: str | None) -> str:
-    """Return the tag of the language that suits an Accept-Language header best (RFC 9110, 12.5.4); else English."""
+    """Return the tag of the language that best matches an Accept-Language header (RFC 9110, 12.5.4), or English."""
     if header is None or len(header) > _HEADER_LENGTH_MAX:
         return SOURCE
     wanted = [(quality, tag) for tag, quality in map(_preference, header.split(",")) if quality > 0]
-    wanted.sort(key=lambda each: -each[0])  # stable: of equal ones the first
+    wanted.sort(key=lambda each: -each[0])  # stable: the first of equal ones wins
     found = negotiate_locale([tag for _, tag in wanted], tags(), sep="-") or SOURCE
     return next(tag for tag in tags() if tag.lower() == found.lower())  # it returns the case of the header
 
@@ -130,7 +130,7 @@ _current: ContextVar[Language | None] = ContextVar("language", default=None)
 
 
 def speak(tag: str) -> None:
-    """Let all texts of this request be in a language, by one of `tags()`."""
+    """Set the language of all texts of this request to one of `tags()`."""
     _current.set(language_of(tag))
 
 
@@ -140,7 +140,7 @@ def current() -> Language:
 
 
 def deferred(message: str) -> str:
-    """Mark a text of a table for extraction; whoever shows it passes it to `gettext`."""
+    """Mark a text in a table for extraction; whatever shows it passes it to `gettext`."""
     return message
 
 
@@ -150,26 +150,26 @@ def gettext(message: str, **values: object) -> str:
 
 
 def text_of(table: Mapping[str, str], key: str) -> str | None:
-    """Return the text that a table of deferred ones has under a key; None where it has none."""
+    """Return the text under a key of a table of deferred ones; None if there is none."""
     return gettext(table[key]) if key in table else None
 
 
 def ngettext(one: str, many: str, number: int, **values: object) -> str:
-    """Return a text in the form that a number needs. `%(num)s` is the number, as the language writes it."""
+    """Return the plural form of a text for a number. `%(num)s` is the number, formatted by the language."""
     return current().texts.ngettext(one, many, number) % {"num": amount(number), **values}
 
 
 def template_gettext(message: str, /, **values: object) -> Markup:
-    """Return a text as HTML: it may hold tags, its values are escaped."""
+    """Return a text as HTML: it may contain tags; its values are escaped."""
     return Markup(current().texts.gettext(message)) % values  # noqa: S704 - ours and translators', reviewed alike
 
 
 def template_ngettext(one: str, many: str, number: int, /, **values: object) -> Markup:
-    """Return a text as HTML in the form that a number needs."""
+    """Return a text as HTML in the plural form for a number."""
     text = current().texts.ngettext(one, many, number)
     return Markup(text) % {"num": amount(number), **values}  # noqa: S704 - as above
 
 
 def amount(number: float) -> str:
-    """Show a number as the language writes it: "1,204", "1.204"."""
+    """Format a number by the language: "1,204", "1.204"."""
     return format_decimal(number, locale=current().locale)

@@ -1,4 +1,4 @@
-"""The player: what a film is called, where it goes on, what it can be played from, and what comes after it."""
+"""The player page: title, resume position, sources, and the next episode."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final, NamedTuple
@@ -17,8 +17,8 @@ from playhead.http.pages.page import Pages, base
 from playhead.http.route import Call
 from playhead.services.snapshots import Snapshots
 
-# What browsers call a codec (RFC 6381), by FFmpeg's name: where profile and level belong to it, those of most films.
-# Browsers are asked about it; nothing is promised.
+# RFC 6381 codec strings by FFmpeg's names; where profile and level are part of them, those of most films. They are only
+# used to ask browsers.
 _CODECS: Final = {
     "h264": "avc1.640028",
     "hevc": "hvc1.1.6.L120.90",
@@ -34,7 +34,7 @@ _CODECS: Final = {
 
 
 class WatchQuery(Struct):
-    """Which file to play, and from which second on: else the best one, from where somebody left off."""
+    """The file to play, and the second to start at; by default the best file, at the stored position."""
 
     file: str | None = None
     t: Annotated[float, Meta(ge=0, le=MAX_SECONDS)] | None = None
@@ -60,14 +60,14 @@ class PartData(Struct):
 
 
 class VersionData(Struct):
-    """A version as the player's scripts know it: the parts are played one after the other."""
+    """A version as the player's scripts know it: its parts are played one after another."""
 
     label: str
     parts: list[PartData]
 
 
 class WatchData(Struct):
-    """What the player's scripts know of a page. `poster` is the item that has it; `explicit`: somebody chose a file."""
+    """The page's data for the player's scripts. `poster` is the item that has it; `explicit`: a file was chosen."""
 
     kind: str
     id: str
@@ -83,14 +83,14 @@ class WatchData(Struct):
 
 
 class _Place(NamedTuple):
-    """A point of a version's timeline: in which of its files it lies, and how far in."""
+    """A point on a version's timeline: the file that contains it, and the offset within."""
 
     file: MediaFile
     offset_ms: int
 
 
 class WatchPages:
-    """The pages on which movies and episodes are played."""
+    """The pages that play movies and episodes."""
 
     def __init__(self, pages: Pages, snapshots: Snapshots) -> None:
         self._pages = pages
@@ -101,7 +101,7 @@ class WatchPages:
         return await self._show(call, ItemKind.MOVIE)
 
     async def episode(self, call: Call) -> Response:
-        """Show the player of an episode, and which one follows."""
+        """Show the player of an episode, and the next one."""
         return await self._show(call, ItemKind.EPISODE)
 
     async def _show(self, call: Call, kind: ItemKind) -> Response:
@@ -153,7 +153,7 @@ class WatchPages:
 
 
 def _chosen(found: list[Version], file_id: str | None) -> int:
-    """Return the number of the version that holds a file; a file that is gone is no reason to play nothing."""
+    """Return the index of the version that contains a file; a missing file falls back to the best one."""
     held = (number for number, version in enumerate(found) for file in version.files if file.id == file_id)
     return next(held, 0)
 
@@ -168,7 +168,7 @@ def _place(version: Version, position_ms: int) -> _Place:
 
 
 def _part_data(file: MediaFile, subtitles: list[SubtitleData]) -> PartData:
-    # Browsers read QuickTime's files as they read MP4, and own up only to that.
+    # Browsers play QuickTime files like MP4, but only admit to the latter.
     container = media_type_of(file.path, file.container).replace("video/quicktime", "video/mp4")
     return PartData(
         file.id,
@@ -180,7 +180,7 @@ def _part_data(file: MediaFile, subtitles: list[SubtitleData]) -> PartData:
 
 
 def _subtitles(mount: str, file_id: FileId, tracks: Sequence[SubtitleTrack]) -> list[SubtitleData]:
-    """Return what is no picture, by its place in the list of all (as the route of subtitles counts)."""
+    """Return the text subtitles, by their index among all (as in the route of subtitles)."""
     return [
         SubtitleData(
             f"{mount}/api/v1/stream/file/{file_id}/subtitles/{index}", track.language, track.title, track.forced
