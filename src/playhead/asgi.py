@@ -38,14 +38,14 @@ _STATIC_FOLDER = Path(__file__).parent / "http" / "static"
 _FAILED, _REFUSED = 500, 503
 _READY_WITHIN_S = 1.0
 
-# What a process that is about to end still gives a read, so that its request is answered before the connection is cut.
+# The time that a process gives to reads during shutdown, so that their requests are answered before connections close.
 _LAST_READS_S = 3.0
 
 log = logging.getLogger(__name__)
 
 
 def _count(traffic: RequestStats, installation: Installation, log_bytes: int | None) -> Counters:
-    """Read what this process has counted so far, and what is so just now."""
+    """Read this process's counters and current values."""
     commits, failed, refused = installation.playback.commits, 0, 0
     for (_, _, status), count in traffic.answers.items():
         if status == _REFUSED:
@@ -67,7 +67,7 @@ def _count(traffic: RequestStats, installation: Installation, log_bytes: int | N
 
 
 def _memory_bytes() -> int | None:
-    """Return how much memory this process occupies; None where the system does not say it as Linux does."""
+    """Return the memory usage of this process; None if the system does not report it as Linux does."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError:
@@ -78,8 +78,8 @@ def _memory_bytes() -> int | None:
 class Playhead:
     """An ASGI application: an installation and its HTTP interface. Serve it, or mount it under any path.
 
-    It opens at the lifespan's start, or, where it is mounted and hears of none, at the first request; then
-    `close` it at the end. After `close` it can be opened again. `worker` says which of several on one port it is.
+    It opens at the lifespan's start or, if it is mounted without a lifespan, at the first request; call `close` at the
+    end. After `close` it can be opened again. `worker` identifies it among several on one port.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Playhead:
 
     @property
     def sampler(self) -> Sampler:
-        """Return what keeps the last hour in numbers. Raises RuntimeError while it is closed."""
+        """Return the sampler of the last hour. Raises RuntimeError while it is closed."""
         if self._sampler is None:
             raise RuntimeError("Playhead is not open")
         return self._sampler
@@ -152,36 +152,36 @@ class Playhead:
                 )
 
     def drain(self) -> None:
-        """Say at /readyz that this process is about to end, and end what never would; requests are still answered."""
+        """Report at /readyz that this process is shutting down, and end streams; requests are still answered."""
         self._is_draining = True
         if self._installation is not None:
             self._installation.events.end_streams()
             self._installation.database.shorten_reads(_LAST_READS_S)
 
     def encode_numbers(self) -> bytes:
-        """Return this process' metrics, for another worker to answer with. Raises RuntimeError while it is closed."""
+        """Return this process's metrics, for the response of another worker. Raises RuntimeError while it is closed."""
         if self._numbers is None:
             raise RuntimeError("Playhead is not open")
         return self._numbers.encode()
 
     async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for which the server has no room. Raises RuntimeError while it is closed."""
+        """Answer a request for which the server has no capacity. Raises RuntimeError while it is closed."""
         if self._application is None:
             raise RuntimeError("Playhead is not open")
         await self._application.turn_away(scope, receive, send)
 
     def answer_fast(self, request: WholeRequest) -> bytes | Pending[bytes] | None:
-        """Answer a request without ASGI; None where the application has to. For the server's connections."""
+        """Answer a request without ASGI; None leaves it to the application. For the server's connections."""
         application = self._application
         return None if application is None else application.answer_fast(request)
 
     def count_refusal(self, status: int) -> None:
-        """Count what was refused before it was a request. For the server's connections."""
+        """Count a request that was refused before it was complete. For the server's connections."""
         if self._application is not None:
             self._application.count_refusal(status)
 
     async def close(self) -> None:
-        """Make everything that was accepted durable and let go of the files; idempotent."""
+        """Make everything that was accepted durable and release the files; idempotent."""
         stack, self._stack = self._stack, None
         sampler, self._sampler = self._sampler, None
         self._application = self._installation = self._numbers = None
@@ -224,7 +224,7 @@ class Playhead:
             if self._is_draining:
                 return False
             try:
-                # A write that changes nothing: it takes the write lock, and so knows what a save would meet.
+                # A write that changes nothing: it takes the write lock, so it fails exactly if a save would.
                 await asyncio.wait_for(installation.database.write(touch), _READY_WITHIN_S)
             except (PlayheadError, TimeoutError):
                 return False
@@ -298,7 +298,7 @@ class Playhead:
 def create_app(data: Path | str | None = None, **settings: object) -> Playhead:
     """Build the ASGI application; `data` is its folder, `settings` are those of docs/settings.md.
 
-    What is not given comes from the environment, the settings file, and the defaults.
-    Nothing is opened yet. Raises ValueError for a wrong setting.
+    The rest comes from the environment, the settings file, and the defaults. Nothing is opened yet. Raises ValueError
+    for a wrong setting.
     """
     return Playhead(load_settings(data=None if data is None else Path(data), **settings))

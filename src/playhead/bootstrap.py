@@ -1,4 +1,4 @@
-"""Builds the objects of an installation and joins them. The real clock, randomness and id generation live here."""
+"""Builds and connects the objects of an installation. The real clock, randomness and id generation are here."""
 
 import asyncio
 import logging
@@ -67,7 +67,7 @@ class Installation(Services):
 
 
 def now() -> Instant:
-    """Return the time."""
+    """Return the current time."""
     return Instant(time.time_ns() // 1_000_000)
 
 
@@ -77,7 +77,7 @@ def new_id() -> str:
 
 
 def new_user_code() -> str:
-    """Return random characters for a person to type."""
+    """Return random characters for a user code."""
     return "".join(secrets.choice(USER_CODE_ALPHABET) for _ in range(USER_CODE_LENGTH))
 
 
@@ -97,7 +97,7 @@ def new_challenge() -> bytes:
 
 
 def new_recovery_code() -> str:
-    """Return random characters for a person to keep."""
+    """Return random characters for a recovery code."""
     return "".join(secrets.choice(RECOVERY_ALPHABET) for _ in range(RECOVERY_CODE_LENGTH))
 
 
@@ -109,10 +109,10 @@ async def open_installation(
     clock: Callable[[], Instant] = now,
     password_memory_kib: int = MEMORY_KIB,
 ) -> AsyncGenerator[Installation]:
-    """Upgrade and open the database, and build the services; close all of it at the end, nothing accepted lost.
+    """Upgrade and open the database, and build the services; close everything at the end, losing nothing accepted.
 
-    `on_failure` is told once, from any thread, why the store can no longer be trusted. `password_memory_kib` is what
-    hashing one password costs. Raises StorageRefused.
+    `on_failure` is called once, on any thread, with the reason why the store can no longer be trusted.
+    `password_memory_kib` is the cost of hashing one password. Raises StorageRefused.
     """
     lock = await asyncio.to_thread(_lock_folder, settings)
     try:
@@ -229,11 +229,11 @@ def _make_backups(settings: Settings, clock: Callable[[], Instant]) -> Backups |
 
 
 def _lock_folder(settings: Settings) -> FolderLock:
-    """Keep a restore away from the database. Raises StorageRefused where one is under way."""
+    """Keep a restore away from the database. Raises StorageRefused while one is running."""
     if settings.database_url is not None:
         return FolderLock(None)
     path = settings.database_path
-    with suppress(OSError):  # opening the database tells what is wrong
+    with suppress(OSError):  # opening the database reports what is wrong
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = lock_shared(path)
     remove_second_names(path)
@@ -241,7 +241,7 @@ def _lock_folder(settings: Settings) -> FolderLock:
 
 
 def own_paths(settings: Settings) -> Iterator[Path]:
-    """Name the folders and files that only the user that runs Playhead may use."""
+    """Return the folders and files that only Playhead's user may access."""
     database = None if settings.database_url is not None else settings.database_path
     return private_paths(settings.data.absolute(), database, settings.backup_path)
 
@@ -253,7 +253,7 @@ def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure:
     if url is None:
         upgrade(settings.database_path, now=clock())
         return SQLiteDatabase(settings.database_path, on_failure=on_failure, read_s=settings.read_seconds)
-    # Loaded only where it is used: a start on SQLite is quicker without.
+    # Loaded only on demand: a start on SQLite is faster without.
     from playhead.storage.engine.postgres import Limits, PostgresDatabase  # noqa: PLC0415
     from playhead.storage.migrations import postgres as migrations  # noqa: PLC0415
 
@@ -319,7 +319,7 @@ def _make_pictures_and_subtitles(
 
 
 def _make_relay(settings: Settings) -> Relay | None:
-    """Return what carries changes to the other processes on the store; SQLite has only one that serves."""
+    """Return the relay to the other processes on the store; on SQLite only one process serves."""
     url = settings.database_url
     if url is None:
         return None

@@ -17,7 +17,7 @@ from pydantic_settings import (
 
 ENVIRONMENT_PREFIX = "PLAYHEAD_"
 
-# Read before any setting is: it names the file that holds the others.
+# Read before any setting: it names the file that contains the others.
 CONFIG_VARIABLE = "PLAYHEAD_CONFIG"
 
 
@@ -28,7 +28,7 @@ WebAddress = Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+[^\s]*)?$", max_
 
 
 def default_data_folder() -> Path:
-    """Return where an installation lives unless told otherwise, by the XDG Base Directory Specification."""
+    """Return the default data folder, by the XDG Base Directory Specification."""
     base = os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "playhead"
 
@@ -195,7 +195,7 @@ class Settings(BaseSettings):
 
     @property
     def database_path(self) -> Path:
-        """Return the SQLite file. Raises ValueError where the database is none."""
+        """Return the SQLite file. Raises ValueError for a PostgreSQL database."""
         if self.database_url is not None:
             raise ValueError("the database is no file")
         if self.database:
@@ -226,13 +226,13 @@ class Settings(BaseSettings):
 
 
 class SettingsError(ValueError):
-    """A setting that is unknown or wrong, or a settings file that cannot be read; the message is for a person."""
+    """A setting that is unknown or wrong, or a settings file that cannot be read; the message is for people."""
 
 
 def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks them
     """Read the settings; flags that are None were not given.
 
-    Raises SettingsError, with every fault that was found.
+    Raises SettingsError with all faults.
     """
     known = {ENVIRONMENT_PREFIX + name.upper() for name in Settings.model_fields} | {CONFIG_VARIABLE}
     unknown = sorted(name for name in os.environ if name.startswith(ENVIRONMENT_PREFIX) and name not in known)
@@ -246,5 +246,5 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks t
     except ValidationError as error:
         faults = [": ".join([*map(str, fault["loc"]), fault["msg"]]) for fault in error.errors()]
         raise SettingsError("; ".join(faults)) from None
-    except ValueError as error:  # of the file, which is no TOML
+    except ValueError as error:  # of a file that is not TOML
         raise SettingsError(f"{file}: {error}") from None

@@ -1,4 +1,4 @@
-"""Examines an installation from outside, running or not, and says what endangers it: `playhead doctor`."""
+"""Examines an installation from outside, running or not, and reports problems: `playhead doctor`."""
 
 import os
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from playhead.storage.upkeep.permissions import find_wide
 
 
 def examine_installation(settings: Settings, clock: Callable[[], Instant] = now) -> list[Finding]:
-    """Look at an installation from outside, whether or not it could be opened, and judge what was found."""
+    """Examine an installation from outside, whether or not it could be opened, and judge the facts."""
     url = settings.database_url
     if url is None:
         store = inspect_file(settings.database_path)
@@ -45,5 +45,5 @@ def _look_at_backups(settings: Settings, at: Instant) -> BackupFacts:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return a folder that is there: this one, or the nearest above it."""
+    """Return an existing folder: this one, or its nearest existing parent."""
     return next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())

@@ -28,9 +28,9 @@ class Code(Enum):
 class PlayheadError(Exception):
     """An expected refusal: a `code`, a `message` for the client, and for INVALID the faulty members.
 
-    `details` maps each faulty member to its faults, all of them at once. `member` names what a NOT_FOUND or a CONFLICT
-    is about, for callers that must tell one from another; it is not part of any answer. `retry_after_s` says when a
-    repetition may succeed (TOO_MANY_ATTEMPTS, UNAVAILABLE). Anything else that is raised is a defect and stays private.
+    `details` maps each faulty member to all of its faults. `member` names the subject of a NOT_FOUND or a CONFLICT, for
+    callers that must distinguish them; it is not part of any answer. `retry_after_s` says when a retry may succeed
+    (TOO_MANY_ATTEMPTS, UNAVAILABLE). Any other exception is a defect and stays private.
     """
 
     def __init__(
@@ -51,12 +51,12 @@ class PlayheadError(Exception):
 
 
 def not_authenticated() -> PlayheadError:
-    """No credential, or one that is unknown, expired or revoked; the caller is not told which."""
+    """No credential, or one that is unknown, expired or revoked; the client is not told which."""
     return PlayheadError(Code.NOT_AUTHENTICATED, "Not authenticated")
 
 
 def second_factor_needed() -> PlayheadError:
-    """The password is right, and the account signs in with password and passkey together."""
+    """The password is right, and the account requires password and passkey together."""
     return PlayheadError(
         Code.SECOND_FACTOR_NEEDED,
         "Second factor needed",
@@ -65,7 +65,7 @@ def second_factor_needed() -> PlayheadError:
 
 
 def access_denied() -> PlayheadError:
-    """The thing exists, and this user may not see or change it."""
+    """It exists, and this user may not see or change it."""
     return PlayheadError(Code.ACCESS_DENIED, "Access denied")
 
 
@@ -85,17 +85,17 @@ def invalid(details: Mapping[str, Sequence[str]]) -> PlayheadError:
 
 
 def conflict(message: str, *, member: str | None = None) -> PlayheadError:
-    """The request contradicts what exists already, such as a name that is taken: then `member` is the name."""
+    """The request conflicts with existing state, such as a name that is taken: then `member` is the name."""
     return PlayheadError(Code.CONFLICT, message, member=member)
 
 
 def limit_reached(message: str) -> PlayheadError:
-    """The request would add more of something than there may be; `message` names the limit. Nothing was changed."""
+    """The request would exceed a limit; `message` names it. Nothing was changed."""
     return PlayheadError(Code.LIMIT_REACHED, message)
 
 
 def too_many_attempts(retry_after_s: int) -> PlayheadError:
-    """Too many failed sign-ins; `retry_after_s` is when the next try is let through."""
+    """Too many failed sign-ins; `retry_after_s` is when the next attempt is allowed."""
     return PlayheadError(Code.TOO_MANY_ATTEMPTS, "Too many attempts", retry_after_s=retry_after_s)
 
 

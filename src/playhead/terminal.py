@@ -1,6 +1,6 @@
-"""What people see on a terminal: lines of a command, progress of long work, the log.
+"""Output on a terminal: lines of a command, progress of long work, the log.
 
-Names of files and titles are part of it, and must not steer the terminal or pass for a line of the log: everything
+File names and titles are part of it, and must not inject terminal sequences or pass for a line of the log: everything
 goes through `shown`.
 """
 
@@ -15,7 +15,7 @@ import typer
 from playhead.domain.texts import shown
 
 ReportProgress = Callable[[int, int], None]
-"""Tells how much is done, of how much."""
+"""Reports how much is done, of how much."""
 
 _STEP = 10  # percent between two lines
 
@@ -33,7 +33,7 @@ def fail(message: str, *more: str) -> NoReturn:
 
 
 def print_table(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> None:
-    """Print aligned columns, which the eye and `awk` both read."""
+    """Print aligned columns, readable for people and for `awk`."""
     cells = [tuple(shown(str(cell)) for cell in row) for row in rows]
     widths = [max(len(row[place]) for row in [heads, *cells]) for place in range(len(heads))]
     for row in [tuple(head.upper() for head in heads), *cells]:
@@ -41,7 +41,7 @@ def print_table(heads: tuple[str, ...], rows: Sequence[tuple[object, ...]]) -> N
 
 
 class LogFormatter(logging.Formatter):
-    """One line a record; those of a traceback are indented, so that none can pass for a record."""
+    """One line per record; the lines of a traceback are indented, so that none can pass for a record."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Put the message into the format."""
@@ -50,7 +50,7 @@ class LogFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record as it is written."""
-        record.exc_text = None  # another handler may have put its own there
+        record.exc_text = None  # another handler may have set its own
         return super().format(record)
 
     def formatException(self, ei: Any) -> str:  # noqa: N802, ANN401 - logging's name and type
@@ -59,7 +59,7 @@ class LogFormatter(logging.Formatter):
 
 
 def log_to_stderr(level: str, form: str) -> None:
-    """Let the root logger write to standard error."""
+    """Make the root logger write to standard error."""
     handler = logging.StreamHandler()
     handler.setFormatter(LogFormatter(form))
     logging.basicConfig(level=level, handlers=[handler])
@@ -67,7 +67,7 @@ def log_to_stderr(level: str, form: str) -> None:
 
 @contextmanager
 def progress_bar(title: str) -> Generator[ReportProgress]:
-    """Show how far the work is that the block does. What it yields may be called from any thread."""
+    """Show the progress of the block. What it yields may be called from any thread."""
     if not sys.stderr.isatty():
         yield _lines(title)
         return
@@ -80,7 +80,7 @@ def progress_bar(title: str) -> Generator[ReportProgress]:
         TimeRemainingColumn,
     )
 
-    # A name in square brackets is no markup.
+    # A name in square brackets is not markup.
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(shown(title), total=None)

@@ -1,4 +1,4 @@
-"""The commands. Each opens the installation, calls one service and prints; all of them work beside a running server.
+"""The command line. Each command opens the installation, calls one service and prints; all work while a server runs.
 
 `playhead GROUP …` is in the module of that name; commands without a group are in `serving` and `catalogue`.
 """

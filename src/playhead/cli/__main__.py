@@ -1,4 +1,4 @@
-"""`python -m playhead.cli` is `playhead`."""
+"""`python -m playhead.cli` is the same as `playhead`."""
 
 from playhead.cli import main
 

@@ -1,4 +1,4 @@
-"""`playhead scan` and `playhead items`: filling the libraries from their folders, and printing what is in them."""
+"""`playhead scan` and `playhead items`: scanning the libraries, and listing their items."""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +24,7 @@ def scan(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Look through the folders and print what was added, changed, moved and removed."""
+    """Scan the folders and print what was added, changed, moved and removed."""
 
     async def scan_all(playhead: "Installation") -> list[str]:
         views = await playhead.catalogue.list_libraries(operator())
@@ -58,7 +58,7 @@ def items(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Show the ids and titles of what there is."""
+    """List all items with their ids and titles."""
     from playhead.http.api.catalogue import item_answer
     from playhead.http.bodies import encode
     from playhead.services.catalogue import LIMIT_MAX
@@ -66,7 +66,7 @@ def items(
     async def list_all(playhead: "Installation") -> "list[ItemView]":
         views: list[ItemView] = []
         cursor: str | None = None
-        while True:  # in parts, because a read has a deadline, however large the catalogue is
+        while True:  # in pages, because a read has a deadline, however large the catalogue is
             page = await playhead.catalogue.list_items(operator(), library=library_name, cursor=cursor, limit=LIMIT_MAX)
             views += page.items
             cursor = page.next_cursor
@@ -82,7 +82,7 @@ def items(
 
 
 def _title(item: "Item") -> str:
-    """Return what a person calls an item: with its year, or its numbers."""
+    """Return the display title of an item: with its year, or its numbers."""
     if item.season_number is not None and item.episode_number is not None:
         return f"S{item.season_number:02}E{item.episode_number:02} {item.title}"
     return item.title if item.year is None else f"{item.title} ({item.year})"

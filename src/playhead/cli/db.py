@@ -18,7 +18,7 @@ app = typer.Typer(help="The database.", no_args_is_help=True)
 
 @app.command("upgrade")
 def upgrade(data: DataOption = None, database: DatabaseOption = None) -> None:
-    """Bring the database up to this program's schema; every start does so too."""
+    """Upgrade the database to this program's schema; every start does so, too."""
 
     async def nothing(_: "Installation") -> None:
         """Opening the installation has upgraded it."""
@@ -34,7 +34,7 @@ def create_backup(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Copy the database to FILE, while the server runs or not, and check the copy."""
+    """Copy the database to FILE, whether or not the server runs, and verify the copy."""
     from playhead.storage.engine.database import StorageRefused
     from playhead.storage.upkeep.copying import back_up
 
@@ -59,7 +59,7 @@ def restore_backup(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Put a backup in the place of the database, with the server stopped, and keep what was there."""
+    """Replace the database by a backup, with the server stopped, and keep the old one."""
     from playhead.bootstrap import now
     from playhead.storage.engine.database import StorageRefused
     from playhead.storage.migrations import HEAD
@@ -92,7 +92,7 @@ def copy_database(
     ],
     target: Annotated[str, typer.Option("--to", metavar="URL", help="As --from. Nothing may be there yet.")],
 ) -> None:
-    """Copy an installation to another database, from one engine to the other too, and compare every row."""
+    """Copy an installation to another database, of the same or the other engine, and compare every row."""
     from playhead.storage.engine.database import StorageRefused
     from playhead.storage.upkeep.moving import move
 
@@ -107,7 +107,7 @@ def copy_database(
 
 @app.command("check")
 def check_database(data: DataOption = None, database: DatabaseOption = None) -> None:
-    """Look for damage and for rows that break a rule; changes nothing. Exits with 1 where something is found."""
+    """Check for damage and for rows that violate a rule; changes nothing. Exits with 1 if there are any."""
     from playhead.storage.upkeep.checking import check_file, check_server
 
     settings = read_settings(data=data, database=database)
@@ -126,7 +126,7 @@ def check_database(data: DataOption = None, database: DatabaseOption = None) -> 
 
 
 def _place(url: str) -> Path | str:
-    """Return where a database is that a flag names: a file, or the URL of PostgreSQL's."""
+    """Return the database that a flag names: a file, or a PostgreSQL URL."""
     if not url:
         fail("--from and --to are URLs: sqlite:///PATH or postgresql://USER@HOST/NAME")
     settings = read_settings(database=url)
@@ -138,6 +138,6 @@ def _shown(place: Path | str) -> str:
 
 
 def _without_password(url: str) -> str:
-    """Return a database's URL as it may be shown and typed: pg_dump asks for the password, or finds it in ~/.pgpass."""
+    """Return a database URL for display and for pg_dump, which asks for the password or finds it in ~/.pgpass."""
     parts = urlsplit(url)
     return parts._replace(scheme="postgresql", netloc=re.sub(r":[^@]*@", "@", parts.netloc)).geturl()

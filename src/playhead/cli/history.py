@@ -1,4 +1,4 @@
-"""`playhead history …`: taking along what a user has watched."""
+"""`playhead history …`: exporting and importing what a user has watched."""
 
 import sys
 from pathlib import Path
@@ -23,7 +23,7 @@ def export_history(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Write everything that a user has watched and marked, one line an item, named so that it is found elsewhere."""
+    """Write everything that a user has watched and marked, one item per line, in a portable form."""
 
     async def export(playhead: "Installation", target: IO[bytes]) -> int:
         found = await playhead.accounts.find_user_named(user_name)
@@ -37,7 +37,7 @@ def export_history(
     try:
         with open_private(partial) as target:
             count = run(data, database, lambda playhead: export(playhead, target))
-        partial.replace(file)  # a file of this name is a whole one
+        partial.replace(file)  # a file of this name is always complete
     except OSError as error:
         fail(f"{file} cannot be written: {error.strerror}")
     finally:
@@ -52,7 +52,7 @@ def import_history(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Bring a history in; what is there stays. Lines that name no item here are kept in FILE.unmatched."""
+    """Import a history; existing state is kept. Lines that match no item here are written to FILE.unmatched."""
     from playhead.services.history import Rejected
 
     unmatched = file.with_name(file.name + ".unmatched")

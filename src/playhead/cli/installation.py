@@ -1,4 +1,4 @@
-"""The installation that the flags name: its settings, and one call of it. Knows no command."""
+"""The installation that the flags name: its settings, and one call of it. Independent of the commands."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -50,7 +50,7 @@ def run(data: Path | None, database: str | None, call: Callable[["Installation"]
 
 
 def read_settings(**flags: object) -> Settings:
-    """Return the settings of the flags, the environment and the file. Where they are faulty, says so and exits."""
+    """Return the settings of the flags, the environment and the file. Prints faults and exits."""
     try:
         return load_settings(**flags)
     except ValueError as error:
@@ -58,7 +58,7 @@ def read_settings(**flags: object) -> Settings:
 
 
 def operator() -> "Viewer":
-    """Return an admin without an account: whoever can open the database sees everything in it."""
+    """Return an admin without an account: whoever can open the database may see everything in it."""
     from playhead.services.access import Viewer
 
     return Viewer(NOBODY, Role.ADMIN)

@@ -1,4 +1,4 @@
-"""`playhead library …`: folders of movies and shows, and who sees them."""
+"""`playhead library …`: folders of movies and shows, and who may see them."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,14 +23,14 @@ def add_library(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Add a folder as a library. `playhead scan` then finds what is in it."""
+    """Add a folder as a library. `playhead scan` then adds its items."""
     added = run(data, database, lambda playhead: playhead.catalogue.add_library(name, kind, path))
     say(f"Added library {added.name}: {added.path}")
 
 
 @app.command("list")
 def list_libraries(data: DataOption = None, database: DatabaseOption = None) -> None:
-    """Show all libraries and how much is in them."""
+    """List all libraries with their item counts."""
     views = run(data, database, lambda playhead: playhead.catalogue.list_libraries(operator()))
     rows = [
         (
@@ -53,7 +53,7 @@ def grant(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Let a user see a library."""
+    """Grant a user access to a library."""
     _set_grant(data, database, name, user_name, granted=True)
     say(f"{user_name} sees {name}")
 
@@ -65,7 +65,7 @@ def revoke(
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Let a user no longer see a library. What they watched stays."""
+    """Revoke a user's access to a library. What they watched stays."""
     _set_grant(data, database, name, user_name, granted=False)
     say(f"{user_name} no longer sees {name}")
 

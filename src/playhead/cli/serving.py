@@ -1,4 +1,4 @@
-"""`playhead serve`, `playhead health` and `playhead doctor`: running the server, and looking after it."""
+"""`playhead serve`, `playhead health` and `playhead doctor`: running and examining the server."""
 
 import sys
 from typing import Annotated
@@ -37,7 +37,7 @@ def health(
     host: Annotated[str | None, typer.Option(help="As for serve. [env: PLAYHEAD_HOST; 127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="As for serve. [env: PLAYHEAD_PORT; 8765]")] = None,
 ) -> None:
-    """Ask the server whether it runs, for health checks. Exits with 1 where it does not."""
+    """Ask the server whether it is running, for health checks. Exits with 1 if it is not."""
     from playhead.server.probe import ask
 
     settings = read_settings(host=host, port=port)
@@ -48,7 +48,7 @@ def health(
 
 
 def doctor(data: DataOption = None, database: DatabaseOption = None) -> None:
-    """Look for what endangers the installation and say what to do. Exits with 1 where something is bad."""
+    """Look for problems of the installation and say what to do. Exits with 1 if something is bad."""
     from playhead.asgi import VERSION
     from playhead.doctor import examine_installation
     from playhead.domain.health import Level, worst

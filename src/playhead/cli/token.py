@@ -33,7 +33,7 @@ def create_token(  # noqa: PLR0913 - as many as there are flags
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Make a token and print it, this once."""
+    """Create a token and print it, only once."""
     expires_at = None if expires is None else instant_of(expires.replace(tzinfo=UTC))
 
     async def create(playhead: "Installation") -> str:

@@ -30,7 +30,7 @@ def add_user(  # noqa: PLR0913 - its options
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
-    """Add a user. Nobody but an admin sees a library until granted."""
+    """Add a user. Only admins see libraries that were not granted."""
     if admin and child:
         fail("an account is an admin's or a child's")
     password = None if child and not password_stdin else _read_password(from_stdin=password_stdin)
@@ -41,7 +41,7 @@ def add_user(  # noqa: PLR0913 - its options
 
 @app.command("list")
 def list_users(data: DataOption = None, database: DatabaseOption = None) -> None:
-    """Show all users."""
+    """List all users."""
 
     async def list_all(playhead: "Installation") -> "list[User]":
         users, cursor = await playhead.accounts.page_of_users("")

@@ -17,9 +17,9 @@ MEDIA: Final = Path(__file__).with_name("media")
 
 
 def copy_media(folder: Path) -> None:
-    """Copy the files that `folder` does not have yet. Blocks. Raises OSError where it cannot be written.
+    """Copy the files that `folder` does not have yet. Blocks. Raises OSError if it cannot be written.
 
-    A file has its name only once it is whole. Another process may copy to the same folder at the same time.
+    A file gets its name only when it is complete. Another process may copy to the same folder concurrently.
     """
     for source in sorted(path for path in MEDIA.rglob("*") if path.is_file()):
         target = folder / source.relative_to(MEDIA)

@@ -1,6 +1,6 @@
-"""Prepares the demo: copies of its films, two libraries over them, two users with different grants.
+"""Prepares the demo: copies of its films, two libraries with them, two users with different grants.
 
-Everything lies in a folder of its own, and preparing again brings back whatever of it is missing or was changed.
+Everything is in a separate folder, and preparing again restores whatever is missing or was changed.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ _PASSWORD_LENGTH: Final = 16  # hexadecimal digits
 
 
 class DemoCredentials(msgspec.Struct, frozen=True):
-    """How somebody gets into the demo. Kept in a file that only its owner can read, so that a next start shows them."""
+    """The credentials of the demo, in a file that only its owner can read, so that the next start shows them again."""
 
     password: str
     token: str
@@ -40,7 +40,7 @@ class DemoCredentials(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class DemoUser:
-    """Somebody to try the demo as; `libraries` are the names of those that they see."""
+    """A user to try the demo with; `libraries` are the names of those that they see."""
 
     name: str
     role: Role
@@ -61,7 +61,7 @@ class Demo:
 
 @dataclass(frozen=True, slots=True)
 class DemoMaker:
-    """Makes a demo in `folder`, which nothing else uses; `new_digits` gives random hexadecimal digits, at least 32."""
+    """Creates a demo in `folder`, which nothing else uses. `new_digits` returns 32 or more random hex digits."""
 
     accounts: Accounts
     catalogue: Catalogue
@@ -70,9 +70,9 @@ class DemoMaker:
     new_digits: Callable[[], str]
 
     async def prepare(self) -> Demo:
-        """Make what is missing and return what to show.
+        """Create what is missing, and return what to show.
 
-        Raises OSError where the folder cannot be written, CONFLICT while a scan of the same libraries runs elsewhere.
+        Raises OSError if the folder cannot be written, CONFLICT while a scan of the same libraries runs elsewhere.
         """
         await asyncio.to_thread(copy_media, self.folder / _MEDIA_FOLDER)
         kept = await asyncio.to_thread(self._read_credentials)
@@ -145,13 +145,13 @@ class DemoMaker:
         path = self.folder / _CREDENTIALS_FILE
         unfinished = path.with_suffix(".part")
         unfinished.unlink(missing_ok=True)
-        unfinished.touch(0o600, exist_ok=False)  # its owner's alone before anything is in it
+        unfinished.touch(0o600, exist_ok=False)  # private to its owner before anything is in it
         unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(credentials)))
         unfinished.replace(path)
 
 
 def welcome(demo: Demo, url: str) -> str:
-    """Return what a start shows: who may sign in, and three commands to try. `url` is the server's, without a path."""
+    """Return the text of a start: who may sign in, and three commands to try. `url` is the server's, without a path."""
     name = demo.member.name
     movie = f"{url}/api/v1/playback/movie/{demo.movie_id}"
     bearer = f"-H 'Authorization: Bearer {demo.member.credentials.token}'"

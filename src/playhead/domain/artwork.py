@@ -10,14 +10,14 @@ WIDTHS: Final = (240, 480, 960)
 WIDTH_DEFAULT: Final = 480
 
 IMAGE_PIXELS_MAX: Final = 20_000_000
-"""Of a poster or a still, by its header: a photograph of 20 megapixels is far more than is shown of it."""
+"""Of a poster or a still, by its header: a photograph of 20 megapixels is far larger than its display."""
 
 FILM_PIXELS_MAX: Final = 36_000_000
-"""Of a film's picture: 8K, as cinemas have it, is 8192 x 4320."""
+"""Of a film's picture: 8K cinema is 8192 x 4320."""
 
 
 class ArtworkKind(Enum):
-    """A poster stands upright, two to three; a still is a frame of a film, sixteen to nine."""
+    """A poster is portrait, two to three; a still is a frame of a film, sixteen to nine."""
 
     POSTER = "poster"
     STILL = "still"

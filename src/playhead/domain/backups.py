@@ -1,4 +1,4 @@
-"""When a backup is due, which ones are kept, and what becomes of one that fails. Times are UTC, sizes in bytes."""
+"""When a backup is due, which ones are kept, and when a failed one is retried. Times are UTC, sizes in bytes."""
 
 import re
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ _HOUR_MS: Final = 3_600_000
 _FIRST_RETRY_MS: Final = 60_000
 _LONGEST_RETRY_MS: Final = _HOUR_MS
 
-# What a backup leaves free on the disk of the database, so that saves go on.
+# The space that a backup leaves free on the disk of the database, so that saves continue.
 MARGIN_BYTES: Final = 256 * 1024 * 1024
 
 _NAME: Final = re.compile(r"playhead-(\d{8}T\d{6}Z)\.db")
@@ -21,7 +21,7 @@ _TIME: Final = "%Y%m%dT%H%M%SZ"
 
 @dataclass(frozen=True, slots=True)
 class Backup:
-    """A backup in the folder of backups. It has its name only since it passed every check."""
+    """A backup in the folder of backups. It gets its name only after passing every check."""
 
     name: str
     made_at: Instant
@@ -54,18 +54,18 @@ def backup_made_at(name: str) -> Instant | None:
 
 
 def newest(backups: Iterable[Backup], now: Instant) -> Backup | None:
-    """Return the newest backup that is not of the future, where a clock that was wrong has put it."""
+    """Return the newest backup that is not dated in the future, as by a wrong clock."""
     return max((each for each in backups if each.made_at <= now), key=lambda each: each.made_at, default=None)
 
 
 def due_at(plan: BackupPlan, backups: Iterable[Backup], now: Instant) -> Instant:
-    """Return when the next backup is to be made; at `now` where there is none yet."""
+    """Return when the next backup is due; `now` if there is none yet."""
     last = newest(backups, now)
     return now if last is None else Instant(last.made_at + plan.hours * _HOUR_MS)
 
 
 def retry_at(plan: BackupPlan, failed_at: Instant, failures: int) -> Instant:
-    """Return when to try again after so many failures in a row: exponential backoff from a minute to an hour."""
+    """Return when to retry after this many consecutive failures: exponential backoff from a minute to an hour."""
     longest = min(_LONGEST_RETRY_MS, plan.hours * _HOUR_MS)
     return Instant(failed_at + min(longest, _FIRST_RETRY_MS << min(failures - 1, 16)))
 
@@ -77,10 +77,10 @@ def superfluous(plan: BackupPlan, backups: Iterable[Backup], now: Instant) -> li
 
 
 def is_overdue(plan: BackupPlan, last: Backup, now: Instant) -> bool:
-    """Say whether a backup was missed, and more than an hour was not enough to make up for it."""
+    """Return whether a backup is more than an hour late."""
     return now > last.made_at + (2 * plan.hours + 1) * _HOUR_MS
 
 
 def required_bytes(database_bytes: int, *, on_same_disk: bool) -> int:
-    """Return how much room a copy needs; on the database's own disk saves keep a margin."""
+    """Return the space that a copy requires; on the database's own disk saves keep a margin."""
     return database_bytes + (MARGIN_BYTES if on_same_disk else 0)

@@ -15,9 +15,9 @@ from playhead.domain.texts import LABEL, bounded_key, clean_text
 class ParsedName:
     """What a path says about a video. `kind` is MOVIE or EPISODE; for an episode, `title` and `year` are the show's.
 
-    Season 0 holds the specials. `episode_end` is set if the file holds several episodes; `part`, from 1, if an item's
-    timeline is split into several files. `external_ids` maps a source (tmdb, imdb, tvdb) to its value and belongs to
-    the movie or the show.
+    Season 0 contains the specials. `episode_end` is set if the file contains several episodes; `part`, from 1, if an
+    item's timeline is split into several files. `external_ids` maps a source (tmdb, imdb, tvdb) to its value and
+    belongs to the movie or the show.
     """
 
     kind: ItemKind
@@ -122,7 +122,7 @@ class MediaFile:
     streams: tuple[MediaStream, ...] = ()
 
 
-# --- Names that mean the same -------------------------------------------------------------------------------------
+# --- Equivalent names -----------------------------------------------------------------------------------------------
 
 _ARTICLE = re.compile(r"^(?:the|an|a) (?=.)")
 _ARTICLE_BEHIND = re.compile(r"^(.+), *(?:the|an|a)$")
@@ -220,9 +220,9 @@ _CODEC_NAMES = {
     "prores": "ProRes",
 }
 
-# (at least this wide, or at least this high) is called so. Width counts because films lose their black bars
-# (3840x1600, 1920x800), height because old formats are narrow (1440x1080, 960x720). A class reaches a little below its
-# nominal size, as encoders crop a few lines.
+# The name of a resolution class and the least width or height for it. Width counts because films lose their black bars
+# (3840x1600, 1920x800), height because old formats are narrow (1440x1080, 960x720). A class extends slightly below its
+# nominal size, because encoders crop a few lines.
 _CLASSES = (
     (7000, 4000, "4320p"),
     (3200, 1700, "2160p"),
@@ -247,7 +247,7 @@ def _resolution(width: int, height: int) -> str:
 
 
 def version_label(info: MediaInfo, edition: str | None = None) -> str:
-    """Return the label that tells an item's files apart, such as `2160p HEVC HDR` or `1080p H.264 Uncut`."""
+    """Return the label that distinguishes an item's files, such as `2160p HEVC HDR` or `1080p H.264 Uncut`."""
     video = next((stream for stream in info.streams if stream.kind == "video"), None)
     words: list[str] = []
     if video is not None:

@@ -1,10 +1,10 @@
-"""What a person calls the device that a session belongs to, told from what its program says of itself."""
+"""Display names of devices, derived from the User-Agent header."""
 
 import re
 
 from playhead.domain.accounts import NAME_LENGTH_MAX, clean_name, name_faults
 
-# Programs pass themselves off as others, so the order matters: Edge says Chrome too, and Chrome says Safari.
+# Programs impersonate others, so the order matters: Edge also says Chrome, and Chrome says Safari.
 _BROWSERS = (
     (re.compile(r"\bEdg(?:e|A|iOS)?/"), "Edge"),
     (re.compile(r"\b(?:OPR|Opera|OPT)/"), "Opera"),
@@ -14,7 +14,7 @@ _BROWSERS = (
     (re.compile(r"\b(?:Chrome|Chromium|CriOS|HeadlessChrome)/"), "Chrome"),
     (re.compile(r"\bVersion/\S+ .*\bSafari/"), "Safari"),
 )
-# Televisions say Android or Linux too, and Android says Linux.
+# Televisions also say Android or Linux, and Android says Linux.
 _SYSTEMS = (
     (re.compile(r"\biPhone\b"), "iPhone"),
     (re.compile(r"\biPad\b"), "iPad"),
@@ -31,7 +31,7 @@ _PROGRAM = re.compile(r"[A-Za-z][\w.+-]*(?: [A-Za-z][\w.+-]*)*(?=[/ ]|$)")
 def device_name(user_agent: str) -> str:
     """Name a device by its User-Agent header (RFC 9110, 10.1.5): "Chrome on Linux", "Safari on iPhone", "mpv".
 
-    What is no browser goes by the name of its program, without its version. "" where nothing can be told.
+    A program other than a browser has its own name, without its version. "" if nothing is recognised.
     """
     browser = next((name for pattern, name in _BROWSERS if pattern.search(user_agent)), None)
     system = next((name for pattern, name in _SYSTEMS if pattern.search(user_agent)), None)

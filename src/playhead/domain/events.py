@@ -11,7 +11,7 @@ NAMED_MAX = 100
 """The most items that one change names. Beyond that it names none, and a device refreshes everything it shows."""
 
 SHOWN_MAX = 10
-"""The most changes of one round that carry their progress; a user seldom plays on more devices at a time."""
+"""The most changes of one round that carry their progress; a user rarely plays on more devices at a time."""
 
 
 class Topic(StrEnum):

@@ -9,10 +9,10 @@ from playhead.domain.model import Instant, moment_of
 
 _MIB = 1024 * 1024
 
-# Below it the log of a busy hour, an upgrade's backup, or both no longer fit.
+# Below it, the log of a busy hour or the backup of an upgrade no longer fits.
 LEAST_FREE_BYTES = 256 * _MIB
 
-# The server keeps the log under 64 MiB; a longer one means that nobody could checkpoint it.
+# The server keeps the log under 64 MiB; a longer one means that checkpoints fail.
 LONGEST_LOG_BYTES = 64 * _MIB
 
 # Playhead did not exist before: a clock that shows an earlier time is wrong.
@@ -90,8 +90,8 @@ class ServerFacts(StoreFacts):
 class InstallationFacts:
     """Facts about the machine at `now`, on any engine.
 
-    `missing_folders` are those of libraries that cannot be read, `wide_paths` what others than the owner can use of the
-    installation, each with its mode.
+    `missing_folders` are unreadable library folders, `wide_paths` the paths that others than the owner can access, each
+    with its mode.
     """
 
     folder: str
@@ -103,7 +103,7 @@ class InstallationFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupFacts:
-    """Facts about the backups that the server makes by itself. `fault` says why none can be made."""
+    """Facts about automatic backups. `fault` says why none can be made."""
 
     plan: BackupPlan
     folder: str
@@ -128,7 +128,7 @@ def examine_file(store: FileFacts, installation: InstallationFacts, backups: Bac
 
 
 def examine_server(store: ServerFacts, installation: InstallationFacts) -> list[Finding]:
-    """Judge an installation on PostgreSQL; if the server cannot be reached, what is known without it."""
+    """Judge an installation on PostgreSQL; if the server cannot be reached, by the facts known without it."""
     found = [
         _folder(installation),
         *_permissions(installation),
@@ -146,7 +146,7 @@ def examine_server(store: ServerFacts, installation: InstallationFacts) -> list[
 
 
 def worst(findings: Iterable[Finding]) -> Level:
-    """Return the worst level there is."""
+    """Return the worst level of all."""
     levels = {finding.level for finding in findings}
     return next((level for level in (Level.BAD, Level.WARNING) if level in levels), Level.OK)
 

@@ -1,4 +1,4 @@
-"""Shared devices: how the people of a household get in by their tiles, PINs, and how guesses are held up.
+"""Remembered devices: how the people of a household sign in at their tiles, PINs, and limits on guessing.
 
 Looks nothing up.
 """
@@ -16,11 +16,11 @@ PIN_PATTERN: Final = rf"[0-9]{{{PIN_LENGTH_MIN},{PIN_LENGTH_MAX}}}"
 _PIN = re.compile(PIN_PATTERN, re.ASCII)
 _ROWS: Final = ("01234567890", "09876543210")
 
-# After so many wrong PINs in a row on one device its owner's password is needed there: a PIN of four digits is guessed
-# with a probability of 6 in 10,000. The waits before the next try grow, so that it also takes a while.
+# After this many consecutive wrong PINs on a device it requires the owner's password: a PIN of four digits is guessed
+# with a probability of 6 in 10,000. The delays between attempts grow, so that it also takes a while.
 PIN_FAILURES_MAX: Final = 6
 _PIN_WAITS_S: Final = (0, 0, 0, 30, 120, 600)  # by the number of failures so far
-# Over all devices together: whoever gets hold of several must not add up their tries. 20 in 10,000.
+# On all devices together: the attempts on several devices must not add up. 20 in 10,000.
 PIN_FAILURES_OF_PERSON_MAX: Final = 20
 
 DEVICE_LIFETIME_MS: Final = 180 * DAY_MS  # without use
@@ -30,7 +30,7 @@ _SECRET = re.compile(r"[0-9a-f]{64}")
 
 
 class TileEntry(StrEnum):
-    """What a person's tile asks for."""
+    """What a person's tile requires."""
 
     TAP = "tap"
     PIN = "pin"
@@ -38,7 +38,7 @@ class TileEntry(StrEnum):
 
 
 class TileState(NamedTuple):
-    """What is known of somebody on one device: what they allow there, and the wrong PINs since the last right one.
+    """The state of a person on one device: whether they allow a tap, and wrong PINs since the last right one.
 
     `failures_elsewhere` are those on other devices.
     """
@@ -52,10 +52,10 @@ class TileState(NamedTuple):
 
 
 def entry_of(state: TileState) -> TileEntry:
-    """Return what somebody's tile asks for.
+    """Return what a person's tile requires.
 
     A tap alone is enough for a child without a PIN, and for a member without one who allowed it on this device. An
-    admin's tile always asks.
+    admin's tile always requires more.
     """
     if state.has_pin:
         failures = state.failures + state.failures_elsewhere
@@ -66,12 +66,12 @@ def entry_of(state: TileState) -> TileEntry:
 
 
 def may_allow_tap(role: Role) -> bool:
-    """Say whether somebody may let their tile ask for nothing. A child's does so by itself."""
+    """Return whether users may make a tap sufficient at their tile. For a child it is by default."""
     return role is Role.MEMBER
 
 
 def pin_wait_s(state: TileState, now: Instant) -> int | None:
-    """Return the number of seconds until the next PIN is compared, or None if one may be tried now.
+    """Return the number of seconds until the next PIN attempt, or None if one is possible now.
 
     A clock that was set back makes nobody wait longer.
     """
@@ -83,7 +83,7 @@ def pin_wait_s(state: TileState, now: Instant) -> int | None:
 
 
 def pin_faults(pin: str) -> list[str]:
-    """Say what is wrong with a new PIN, as phrases."""
+    """Return what is wrong with a new PIN, as phrases."""
     if not _PIN.fullmatch(pin):
         return [f"must have {PIN_LENGTH_MIN} to {PIN_LENGTH_MAX} digits"]
     if len(set(pin)) == 1 or any(pin in row for row in _ROWS):
@@ -92,20 +92,20 @@ def pin_faults(pin: str) -> list[str]:
 
 
 def is_device_secret(text: str) -> bool:
-    """Say whether a text has the form of a remembered device's secret, so that nothing else reaches the store."""
+    """Return whether a text has the form of a remembered device's secret, so that nothing else reaches the store."""
     return _SECRET.fullmatch(text) is not None
 
 
 def device_is_live(last_used_at: Instant, now: Instant) -> bool:
-    """Say whether a device is still remembered."""
+    """Return whether a device is still remembered."""
     return now < last_used_at + DEVICE_LIFETIME_MS
 
 
 def colour_of(user_id: UserId) -> int:
-    """Return the number of somebody's colour, below COLOURS: always the same, and told from their id."""
+    """Return the number of a person's colour, below COLOURS: always the same, derived from their id."""
     return int(user_id.replace("-", "")[:8], 16) % COLOURS
 
 
 def initial_of(name: str) -> str:
-    """Return the letter on somebody's tile."""
+    """Return the letter on a person's tile."""
     return name[:1].upper()

@@ -1,7 +1,7 @@
-"""People whom somebody else vouches for, and what their groups decide here. Looks nothing up.
+"""Externally authenticated identities, and what their groups determine here. Looks nothing up.
 
-An account is bound to an identity by issuer and subject, never by a name or an e-mail address, which both can be
-given to another person.
+An account is bound to an identity by issuer and subject, never by a name or an e-mail address, which both can be given
+to another person.
 """
 
 import re
@@ -19,16 +19,16 @@ GROUPS_MAX = 1000
 
 
 class Refusal(StrEnum):
-    """Why somebody whom another party vouches for is not signed in."""
+    """Why an externally authenticated identity is not signed in."""
 
-    UNKNOWN = "unknown"  # no account is linked, and none may be made
+    UNKNOWN = "unknown"  # no account is linked, and none may be created
     NOT_ALLOWED = "not-allowed"  # none of their groups may sign in
-    NAME_TAKEN = "name-taken"  # an account of that name exists, which is not theirs until they link it
+    NAME_TAKEN = "name-taken"  # an account of that name exists, which must be linked by its owner first
     NAME_UNUSABLE = "name-unusable"
 
 
 class IdentityRefusedError(Exception):
-    """Somebody whom another party vouches for may not sign in."""
+    """An externally authenticated identity may not sign in."""
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(refusal.value)
@@ -37,7 +37,7 @@ class IdentityRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an issuer says of a person. `name` is what an account that is made for them is called."""
+    """What an issuer says about a person. `name` is the user name of an account that is created for them."""
 
     issuer: str
     subject: str
@@ -60,9 +60,9 @@ class LinkedIdentity:
 
 @dataclass(frozen=True, slots=True)
 class GroupRules:
-    """What groups decide: who may sign in, who is an admin, and which libraries, by name, a group sees.
+    """What groups determine: who may sign in, who is an admin, and which libraries, by name, a group sees.
 
-    Empty rules decide nothing: role and libraries are then what an admin makes them.
+    Empty rules determine nothing: an admin then sets role and libraries.
     """
 
     admins: frozenset[str] = frozenset()
@@ -70,13 +70,13 @@ class GroupRules:
     libraries: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
 
     def admit(self, groups: frozenset[str]) -> bool:
-        """Say whether somebody of these groups may sign in."""
+        """Return whether a member of these groups may sign in."""
         return not self.members or not groups.isdisjoint(self.members | self.admins)
 
     def role(self, groups: frozenset[str], current: Role) -> Role:
-        """Return the role that somebody of these groups has from now on.
+        """Return the role of a member of these groups from now on.
 
-        Groups make and unmake admins; what else a role restricts stays as it is set here.
+        Groups grant and withdraw the admin role; other roles stay as they are set here.
         """
         if not self.admins:
             return current
@@ -85,12 +85,12 @@ class GroupRules:
         return Role.MEMBER if current is Role.ADMIN else current
 
     def library_names(self, groups: frozenset[str]) -> frozenset[str] | None:
-        """Return the names of the libraries that these groups see; None where groups do not decide it."""
+        """Return the names of the libraries that these groups see; None if groups do not determine it."""
         if not self.libraries:
             return None
         return frozenset[str]().union(*(names for group, names in self.libraries.items() if group in groups))
 
 
 def groups_of(text: str) -> frozenset[str]:
-    """Return the groups that a header lists: separated by commas (Authelia) or by bars (Authentik)."""
+    """Return the groups in a header: separated by commas (Authelia) or by bars (Authentik)."""
     return frozenset(part.strip() for part in re.split(r"[,|]", text)[:GROUPS_MAX] if part.strip())

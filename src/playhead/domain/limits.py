@@ -1,7 +1,7 @@
 """The limits of everything that users can add to: numbers, and the refusal beyond them. Counts nothing itself.
 
-docs/limits.md says for each row what happens beyond the limit, why it is there, and which test proves it; a test holds
-the page and this table together.
+docs/limits.md says for each row what happens beyond the limit, the reason, and the test that proves it; a test keeps
+the page and this table in agreement.
 """
 
 from typing import Final, NamedTuple
@@ -10,7 +10,7 @@ from playhead.errors import PlayheadError, limit_reached
 
 
 class Limit(NamedTuple):
-    """`most` of `what` are allowed; `what` names the thing in the plural, and whose it is."""
+    """`most` of `what` are allowed; `what` names the thing in the plural, and its owner."""
 
     what: str
     most: int

@@ -41,7 +41,7 @@ class ListState(NamedTuple):
 
 
 class NextKind(StrEnum):
-    """Why an episode is next: it is begun, it follows, the show is unbegun, it is a rewatch; or nothing is left."""
+    """Why an episode is next: it is in progress, it follows, the show is unstarted, a rewatch; or nothing is left."""
 
     CONTINUE = "continue"
     NEXT = "next"
@@ -67,7 +67,7 @@ class WatchFilter(StrEnum):
 
 
 class EpisodeCounts(NamedTuple):
-    """How many episodes a show has, how many are watched, and how many are watched or begun."""
+    """How many episodes a show has, how many are watched, and how many are watched or started."""
 
     episodes: int = 0
     watched: int = 0
@@ -151,7 +151,7 @@ def continue_watching(
             cards.append(Card(candidate.row, NextKind.CONTINUE, candidate.active_at))
             continue
         kind, episode = next_up(episodes.get(candidate.id, ()), policy, now)
-        if episode is not None and kind is not NextKind.START:  # a show never begun is not continued
+        if episode is not None and kind is not NextKind.START:  # a show that was never started is not continued
             cards.append(Card(episode, kind, candidate.active_at))
     return cards
 

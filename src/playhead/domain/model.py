@@ -1,4 +1,4 @@
-"""Identifiers, units and values that all subjects share. Frozen; no rules, no I/O."""
+"""Identifiers, units and values shared by all subjects. Frozen; no rules, no I/O."""
 
 import re
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ IdentityId = NewType("IdentityId", str)
 PasskeyId = NewType("PasskeyId", str)
 
 NOBODY = UserId("00000000-0000-0000-0000-000000000000")
-"""The nil UUID of RFC 9562, section 5.9: an id that the store can look up and that no account has."""
+"""The nil UUID of RFC 9562, section 5.9: an id that can be looked up in the store and that no account has."""
 
 Milliseconds = NewType("Milliseconds", int)
 """A length of time or a position in an item, in whole milliseconds."""
@@ -27,13 +27,13 @@ Instant = NewType("Instant", int)
 _CANONICAL = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _ANY_CASE = re.compile(_CANONICAL.pattern, re.IGNORECASE)
 
-# The largest and smallest instants that a calendar can show; a clock beyond them is a fault of the sender.
+# The largest and smallest instants that a calendar can represent; a clock beyond them is the sender's fault.
 EARLIEST = Instant(0)
 LATEST = Instant(253_402_300_799_999)  # 9999-12-31T23:59:59.999Z
 
 
 class Role(StrEnum):
-    """What an account may do: a member watches, an admin also keeps the installation, a child only watches."""
+    """What an account may do: a member watches, an admin also manages the installation, a child only watches."""
 
     ADMIN = "admin"
     MEMBER = "member"
@@ -49,21 +49,21 @@ class ItemKind(StrEnum):
 
 
 class LibraryKind(StrEnum):
-    """What a library's folder holds."""
+    """The content of a library's folder."""
 
     MOVIES = "movies"
     SHOWS = "shows"
 
 
 def canonical_id(text: str) -> str | None:
-    """Return the identifier in its one stored form (36 characters, lower case), or None where `text` is no UUID."""
+    """Return the identifier in its one stored form (36 characters, lower case), or None if `text` is not a UUID."""
     if _CANONICAL.fullmatch(text):
         return text
     return str(UUID(text)) if _ANY_CASE.fullmatch(text) else None
 
 
 def instant_of(moment: datetime) -> Instant:
-    """Convert an aware datetime. Milliseconds are cut, not rounded, so that an instant is never in the future."""
+    """Convert an aware datetime. Milliseconds are truncated, so that an instant is never in the future."""
     return Instant(int(moment.timestamp() * 1000))
 
 

@@ -1,6 +1,6 @@
-"""OpenID Connect: what a provider's documents and ID tokens must say to be believed. Fetches and verifies nothing.
+"""OpenID Connect: what a provider's documents and ID tokens must contain to be accepted. Fetches and verifies nothing.
 
-The numbers of sections are those of OpenID Connect Core 1.0, unless said otherwise.
+Section numbers are those of OpenID Connect Core 1.0, unless stated otherwise.
 """
 
 import base64
@@ -15,16 +15,16 @@ from urllib.parse import urlsplit
 from playhead.domain.identity import GROUPS_MAX, Identity
 from playhead.domain.model import Instant
 
-# Signatures with a public key only: with HMAC, whoever knows the provider's public key or the client's secret could
-# sign, and "none" is no signature (RFC 8725, 3.1 and 3.2).
+# Signatures with a public key only: with HMAC, anybody who knows the provider's public key or the client's secret could
+# sign, and "none" is not a signature (RFC 8725, 3.1 and 3.2).
 ALGORITHMS = frozenset({"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"})
-DEFAULT_ALGORITHM = "RS256"  # section 2, where a provider does not name any
+DEFAULT_ALGORITHM = "RS256"  # section 2, if a provider does not name any
 
 CLOCK_SKEW_MS = 60_000
 """How far the clocks of the provider and of this server may differ."""
 
 ISSUED_WITHIN_MS = 10 * 60_000
-"""An ID token that comes straight from the token endpoint was made just now."""
+"""An ID token straight from the token endpoint has just been issued."""
 
 
 class Fault(StrEnum):
@@ -61,7 +61,7 @@ class OpenIDClient:
 
 @dataclass(frozen=True, slots=True)
 class ProviderMetadata:
-    """What a provider says of itself (OpenID Connect Discovery 1.0, section 3). An address may be "": it has none."""
+    """A provider's metadata (OpenID Connect Discovery 1.0, section 3). An address is "" if the provider has none."""
 
     issuer: str
     authorization_endpoint: str
@@ -75,7 +75,7 @@ class ProviderMetadata:
 
 
 def metadata_of(document: Mapping[str, Any], issuer: str) -> ProviderMetadata:
-    """Return what a discovery document says, checked. Raises OpenIDError MISCONFIGURED."""
+    """Return the checked metadata of a discovery document. Raises OpenIDError MISCONFIGURED."""
     if document.get("issuer") != issuer:
         raise _misconfigured(f"the provider calls itself {document.get('issuer')!r}, and the settings say {issuer!r}")
 
@@ -106,7 +106,7 @@ def metadata_of(document: Mapping[str, Any], issuer: str) -> ProviderMetadata:
 
 
 def is_safe_address(url: str) -> bool:
-    """Say whether requests may go there: by TLS, or to this machine."""
+    """Return whether requests may be sent to an address: by TLS, or on this machine."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
@@ -119,7 +119,7 @@ def is_safe_address(url: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host is this machine."""
+    """Return whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -132,9 +132,9 @@ def code_challenge(verifier: str) -> str:
 
 
 def pick_key(keys: Sequence[object], kid: str | None, algorithm: str) -> Mapping[str, Any] | None:
-    """Return the key of a JWK set with which a token of this header is verified; None where it has none.
+    """Return the key in a JWK set that verifies a token with this header; None if there is none.
 
-    A token that names no key is verified only where there is one that fits (section 10.1).
+    A token that names no key is verified only if exactly one key fits (section 10.1).
     """
     known = [cast("Mapping[str, Any]", key) for key in keys if isinstance(key, Mapping)]
     named = [key for key in known if _fits(key, algorithm) and (kid is None or key.get("kid") == kid)]
@@ -187,12 +187,12 @@ def _milliseconds(value: object) -> int | None:
 
 
 def lacks_claims(claims: Mapping[str, Any], client: OpenIDClient) -> bool:
-    """Say whether the user info has to be asked for the name or the groups."""
+    """Return whether the user info must be requested for the name or the groups."""
     return client.name_claim not in claims or client.groups_claim not in claims
 
 
 def identity_of(claims: Mapping[str, Any], client: OpenIDClient) -> Identity:
-    """Return who the claims are about. Whoever has no name of the configured claim is called by their subject."""
+    """Return the identity of the claims. Without the configured name claim, the subject is its name."""
     subject = str(claims["sub"])
     name = claims.get(client.name_claim)
     groups = claims.get(client.groups_claim)

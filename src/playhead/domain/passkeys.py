@@ -12,16 +12,16 @@ PASSKEYS_MAX = 20
 RECOVERY_CODES = 10
 
 RECOVERY_ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Without characters that look like each other: l and 1, i, o and 0."""
+"""Without characters that look alike: l and 1, i, o and 0."""
 
-RECOVERY_CODE_LENGTH = 16  # 79 bits, so that a fast hash is enough
+RECOVERY_CODE_LENGTH = 16  # 79 bits, enough for a fast hash
 
 _SEPARATORS = re.compile(r"[\s-]+")
 
 
 @dataclass(frozen=True, slots=True)
 class Passkey:
-    """A passkey as its owner sees it, and what verifies it. Credential id and public key are base64url."""
+    """A passkey as its owner sees it, and its verification data. Credential id and public key are base64url."""
 
     id: PasskeyId
     user_id: UserId
@@ -34,10 +34,10 @@ class Passkey:
 
 
 def shown_code(code: str) -> str:
-    """Return a recovery code as it is shown: in groups of four."""
+    """Return a recovery code in its display form: in groups of four."""
     return "-".join(code[start : start + 4] for start in range(0, len(code), 4))
 
 
 def recovery_hash(code: str) -> str:
-    """Return the form in which a recovery code is kept, however it is typed."""
+    """Return the form in which a recovery code is stored, however it is typed."""
     return hashlib.sha256(_SEPARATORS.sub("", code).lower().encode("utf-8", "replace")).hexdigest()

@@ -5,10 +5,10 @@ from collections.abc import Collection, Container
 from dataclasses import dataclass
 from itertools import pairwise
 
-PASSWORD_LENGTH_MIN = 8  # NIST SP 800-63B, 5.1.1.2: at least 8, no rules of composition
+PASSWORD_LENGTH_MIN = 8  # NIST SP 800-63B, 5.1.1.2: at least 8, no composition rules
 PASSWORD_LENGTH_MAX = 128
 
-# What must be left of a password without the words that anybody would try for this user.
+# The least length that must remain of a password without the obvious words for this user.
 _REST_MIN = 5
 _CONTEXT_WORD_MIN = 3
 _UNIT_MAX = 4
@@ -19,14 +19,14 @@ _RUNS_MIN = 3
 class PasswordRules:
     """What new passwords are compared with.
 
-    `common` are the most common ones in lower case, `site_words` what names this installation.
+    `common` are the most common ones in lower case, `site_words` the names of this installation.
     """
 
     common: Container[str]
     site_words: Collection[str] = ()
 
     def faults(self, password: str, user_name: str) -> list[str]:
-        """Say what is wrong with a new password, as phrases. Characters are counted as they are typed."""
+        """Return what is wrong with a new password, as phrases. Characters are counted as typed."""
         if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
             return [f"must have {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters"]
         folded = _fold(password)
@@ -44,7 +44,7 @@ def _fold(text: str) -> str:
 
 
 def _is_mostly(password: str, words: Collection[str]) -> bool:
-    """Say whether little is left of a password without these words. The longest are taken out first."""
+    """Return whether little is left of a password without these words. The longest are removed first."""
     rest = password
     for word in sorted({_fold(word) for word in words}, key=len, reverse=True):
         if len(word) >= _CONTEXT_WORD_MIN:
@@ -53,7 +53,7 @@ def _is_mostly(password: str, words: Collection[str]) -> bool:
 
 
 def _is_pattern(password: str) -> bool:
-    """Say whether a password repeats up to four characters, or consists of two runs such as `1234` and `aaaa`."""
+    """Return whether a password repeats up to four characters, or consists of two runs such as `1234` and `aaaa`."""
     repeats = any(
         (password[:unit] * (len(password) // unit + 1))[: len(password)] == password for unit in range(1, _UNIT_MAX + 1)
     )
@@ -61,7 +61,7 @@ def _is_pattern(password: str) -> bool:
 
 
 def _runs(password: str) -> int:
-    """Count the longest pieces in which each character is the one before, the next one, or the same, all along."""
+    """Count the longest pieces in which each character equals, follows or precedes the one before, all along."""
     runs, step = 1, None
     for before, character in pairwise(password):
         distance = ord(character) - ord(before)

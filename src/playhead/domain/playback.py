@@ -168,8 +168,8 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
     """Decide what one report does to one progress. Total: no input of these types raises. Idempotent.
 
     `now` is the time of receipt. `plays` matter only to a report that has a `viewing_span`: the times of the plays
-    within it, others being harmless; None where the item has as many plays as it can have (`limits.PLAYS_OF_ITEM`).
-    The report then does everything but add a play.
+    within it, others being harmless; None if the item has as many plays as it can have (`limits.PLAYS_OF_ITEM`). The
+    report then does everything except adding a play.
     """
     before = NOTHING if previous is None else previous
     session = report.session
@@ -226,16 +226,16 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
 
 
 class Span(NamedTuple):
-    """A time, from its first to its last instant."""
+    """A period, from its first to its last instant, inclusive."""
 
     first: Instant
     last: Instant
 
 
 def viewing_span(report: Report, item: ItemFacts, policy: Policy, now: Instant) -> Span | None:
-    """Return the time within which an earlier play is one of the same viewing (rule 6): half a duration to each side.
+    """Return the period in which an earlier play belongs to the same viewing (rule 6): half a duration to each side.
 
-    None where the report does not complete its item, so that no play matters.
+    None if the report does not complete its item, so that no play matters.
     """
     if item.credits_ms is None and report.position_ms * 100 < report.duration_ms * policy.watched_percent:
         return None  # the common case; the duration used is never shorter than the reported one

@@ -17,7 +17,7 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 # again, without opening any video.
 RULES_VERSION = 3
 
-# More than any real file holds; a name that claims more is misread, and must not create thousands of items.
+# More than any real file contains; a name that claims more is misread, and must not create thousands of items.
 _EPISODES_IN_A_FILE_MAX = 50
 
 
@@ -59,7 +59,7 @@ class KnownFile:
 
 
 class EpisodeFacts(NamedTuple):
-    """What an NFO file says of one episode of several in a file. Each may be missing."""
+    """What an NFO file says about one of several episodes in a file. Each member may be missing."""
 
     title: str | None = None
     external_ids: Mapping[str, str] = {}
@@ -235,7 +235,7 @@ class ScanIndex:
         self._touched.clear()
         return ItemChanges(new, changed)
 
-    # Which item a file is
+    # The item of a file
 
     def _place_movie(self, reading: FileReading, priors: Sequence[Item], *, same_content: bool) -> list[FileLink]:
         name = reading.name
@@ -363,7 +363,7 @@ class ScanIndex:
             )
             self._change(replace(episode, identity=key))
 
-    # Which files an item has
+    # The files of an item
 
     def _is_own(self, item_id: ItemId) -> bool:
         item = self._items.get(item_id)
@@ -462,7 +462,7 @@ def _order(item: Item) -> tuple[int, int, str]:
 
 
 def _contradicts(one: Item, other: Item) -> bool:
-    """Whether external ids tell two items apart: a common source differs, and none agrees."""
+    """Whether external ids distinguish two items: a common source differs, and none agrees."""
     shared = one.external_ids.keys() & other.external_ids.keys()
     return bool(shared) and all(one.external_ids[source] != other.external_ids[source] for source in shared)
 

@@ -1,21 +1,21 @@
-"""Sign-ins that take more than one request: how long one may take, and how many there are. Looks nothing up."""
+"""Sign-ins of more than one request: their lifetime and number. Looks nothing up."""
 
 from enum import StrEnum
 
 STEP_LIFETIME_MS = 10 * 60_000
 
 STEPS_PER_ADDRESS = 20
-"""Begun and not finished from one address; the oldest gives way to a new one."""
+"""In progress from one address; the oldest is replaced by a new one."""
 
 STEPS_MAX = 10_000
-"""Begun and not finished in all."""
+"""In progress overall."""
 
 
 class StepKind(StrEnum):
-    """What the next request of a sign-in brings."""
+    """What the next request of a sign-in must present."""
 
     OPENID = "openid"
     REGISTRATION = "registration"  # a new passkey
     PASSKEY = "passkey"
     PASSWORD_PROVED = "password-proved"  # noqa: S105 - a second factor is wanted too
-    PASSKEY_PROVED = "passkey-proved"  # the password is wanted too
+    PASSKEY_PROVED = "passkey-proved"  # the password is required, too

@@ -1,8 +1,7 @@
-"""Texts that come from outside: how long each may be, and what becomes of characters that steer a screen.
+"""External texts: their maximum lengths, and the handling of control characters.
 
-Every source applies the same table: NFO files, names of files and streams, imports, requests. What a person or a
-program hands in through the API is refused where it is too long, by the member's name; what lies on a disk is cut,
-because nobody is there to correct it.
+Every source uses the same table: NFO files, names of files and streams, imports, requests. A text that is too long in a
+request of the API is refused, naming the member; one on a disk is truncated, because nobody is there to correct it.
 """
 
 import re
@@ -31,15 +30,15 @@ CODEC: Final = TextLimit("names of codecs", 50)
 REASON: Final = TextLimit("reasons why a file was skipped", 200)
 
 STREAMS_MAX: Final = 200
-"""Of one file. Discs with 32 subtitles in two forms and several sound tracks come to a hundred."""
+"""Of one file. Discs with 32 subtitles in two forms and several sound tracks have about a hundred."""
 
-# PostgreSQL refuses rows of an index over 2,704 bytes, and an index here has two ids beside the key.
+# PostgreSQL refuses rows of an index over 2,704 bytes, and an index here has two ids besides the key.
 _KEY_BYTES_MAX: Final = 1_600
 _DIGEST_BYTES: Final = 16
 
-# Characters that steer a terminal, forge a line of a log, or show a text as another one: C0 and C1 controls, line and
-# paragraph separators, embeddings, overrides and isolates of direction (Unicode TR 36, 'bidirectional text spoofing'),
-# noncharacters, and surrogates, which stand for bytes of file names that are no UTF-8. Joiners and marks of direction
+# Characters that control a terminal, forge a line of a log, or disguise a text: C0 and C1 controls, line and paragraph
+# separators, embeddings, overrides and isolates of direction (Unicode TR 36, 'bidirectional text spoofing'),
+# noncharacters, and surrogates, which stand for bytes of file names that are not UTF-8. Joiners and direction marks
 # stay: Persian, Hindi, Hebrew and emoji need them.
 _STEERING: Final = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufff9-\ufffc\ufffe\uffff\ud800-\udfff]"
@@ -49,30 +48,30 @@ _STEERING: Final = re.compile(
 def shown(text: str) -> str:
     r"""Return a text that can be printed on a terminal or written to a log, on one line.
 
-    Steering characters are escaped as Python would (`\x1b`, `\u202e`), bytes that are no UTF-8 as `\xff`. For text of
+    Control characters are escaped as in Python (`\x1b`, `\u202e`), bytes that are not UTF-8 as `\xff`. For text of
     any length; idempotent. Stored titles are cleaned instead, see `clean_text`.
     """
     return _STEERING.sub(_escaped, text)
 
 
 def shown_json(document: str) -> str:
-    """Return a JSON text that can be printed on a terminal, and means the same: steering characters are escaped."""
+    """Return a JSON text with the same meaning that can be printed on a terminal: control characters are escaped."""
     return _STEERING.sub(lambda found: found[0] if found[0] == "\n" else f"\\u{ord(found[0]):04x}", document)
 
 
 def clean_text(text: str, limit: TextLimit) -> str:
-    """Return a text as it is stored: no steering characters, single spaces, cut to its limit. May be empty."""
+    """Return a text in its stored form: no control characters, single spaces, truncated to its limit. May be empty."""
     most = limit.characters
     return " ".join(_STEERING.sub(" ", text[: _RAW_FACTOR * most]).split())[:most].rstrip()
 
 
 def without_steering(text: str, keep: str = "") -> str:
-    """Return a text of the same length in which each steering character is a space, apart from those to `keep`."""
+    """Return a text of the same length in which each control character is a space, except those to `keep`."""
     return _STEERING.sub(lambda found: found[0] if found[0] in keep else " ", text)
 
 
 def bounded_key(text: str) -> str:
-    """Return what may be indexed: the text itself, or, where it is too long, its beginning and a hash of all of it."""
+    """Return an indexable key: the text itself or, if it is too long, its beginning and a hash of all of it."""
     encoded = text.encode("utf-8", "surrogatepass")
     if len(encoded) <= _KEY_BYTES_MAX:
         return text
@@ -80,7 +79,7 @@ def bounded_key(text: str) -> str:
     return f"{encoded[: _KEY_BYTES_MAX - 2 * _DIGEST_BYTES - 1].decode('utf-8', 'ignore')} {digest}"
 
 
-# White space and steering characters that are dropped must not use up the length; a megabyte of them may.
+# White space and control characters that are dropped must not use up the length; a megabyte of them may.
 _RAW_FACTOR: Final = 8
 
 

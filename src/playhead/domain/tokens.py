@@ -1,4 +1,4 @@
-"""The form of tokens, and what a token's scope lets it do. Looks nothing up."""
+"""The form of tokens, and what a token's scope allows. Looks nothing up."""
 
 import hashlib
 import re
@@ -16,7 +16,7 @@ _NATIVE = re.compile(rf"{PREFIX}([0-9a-f]{{64}})([0-9a-f]{{8}})")
 
 
 class TokenScope(StrEnum):
-    """What a token may be used for. Sessions have ALL, but those that were opened at a tile have WATCH.
+    """What a token may be used for. Sessions have ALL, except those opened at a tile, which have WATCH.
 
     READ reads everything that its user may read. REPORT saves progress and reads it back, for players. WATCH does what
     belongs to watching, and changes no account. ALL does whatever its user may do.
@@ -51,7 +51,7 @@ def sufficient_scopes(need: ScopeNeed) -> frozenset[TokenScope]:
 
 
 class TokenKey(NamedTuple):
-    """Where a token is stored: the user it belongs to, and its SHA-256 in hexadecimal digits."""
+    """The key of a stored token: its user, and its SHA-256 in hexadecimal digits."""
 
     user_id: UserId
     hash: str
@@ -67,10 +67,10 @@ def form_token(user_id: UserId, random_digits: str) -> str:
 
 
 def is_token(text: str) -> bool:
-    """Say whether a credential has the form of a token, so that nothing else reaches the store.
+    """Return whether a credential has the form of a token, so that nothing else reaches the store.
 
-    That is a native token with a correct checksum, or 64 lower-case hexadecimal digits: tokens issued before
-    native ones, and those of protocols whose clients insist on this length.
+    That is a native token with a correct checksum, or 64 lower-case hexadecimal digits: tokens issued before native
+    ones, and those of protocols whose clients insist on this length.
     """
     native = _NATIVE.fullmatch(text)
     if native is not None:
@@ -79,12 +79,12 @@ def is_token(text: str) -> bool:
 
 
 def names_its_user(token: str) -> bool:
-    """Say whether a token is certain to begin with its user's id. Of 64 bare digits only a look-up can tell."""
+    """Return whether a token is certain to begin with its user's id. For 64 bare digits only a look-up can tell."""
     return token.startswith(PREFIX)
 
 
 def token_key(token: str) -> TokenKey:
-    """Return where a token is stored, given that `is_token`. The user is a guess unless `names_its_user`."""
+    """Return the key of a token, given that `is_token`. The user is a guess unless `names_its_user`."""
     user_digits = token.removeprefix(PREFIX)[:_USER_DIGITS]
     dashed = "-".join(user_digits[start:end] for start, end in ((0, 8), (8, 12), (12, 16), (16, 20), (20, 32)))
     return TokenKey(UserId(canonical_id(dashed) or dashed), token_hash(token))

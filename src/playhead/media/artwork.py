@@ -21,7 +21,7 @@ _OF_FOLDER: Final = {
     ArtworkKind.POSTER: ("poster", "folder", "cover", "movie", "show", "default"),
     ArtworkKind.STILL: ("fanart", "backdrop", "background", "landscape", "thumb"),
 }
-# Behind the name of a video, or of its folder. An empty one: the name itself.
+# Suffixes of the name of a video, or of its folder. An empty one: the name itself.
 _OF_NAME: Final = {
     ArtworkKind.POSTER: ("-poster", "-cover", ""),
     ArtworkKind.STILL: ("-fanart", "-backdrop", "-landscape", "-thumb"),
@@ -29,7 +29,7 @@ _OF_NAME: Final = {
 _OF_EPISODE: Final = ("-thumb", "-landscape", "")
 _OF_SEASON: Final = {ArtworkKind.POSTER: ("-poster", "-cover", ""), ArtworkKind.STILL: ("-fanart", "-landscape")}
 
-# A folder that was changed so recently may be changed once more at what its clock takes for the same instant.
+# A folder that was changed so recently may change again within the resolution of its timestamp.
 _SETTLED_AFTER_NS: Final = 3_000_000_000
 
 
@@ -57,7 +57,7 @@ def find_images(root: Path, subject: Subject, kind: ArtworkKind) -> list[str]:
     return list(dict.fromkeys(path for path in found if path is not None))
 
 
-# Names, each with the folder that it would lie in
+# Names, each with its folder
 
 
 def _of_movie(root: Path, subject: Subject, kind: ArtworkKind) -> Iterator[tuple[str, str]]:
@@ -69,7 +69,7 @@ def _of_movie(root: Path, subject: Subject, kind: ArtworkKind) -> Iterator[tuple
     if subject.in_parts:  # `Film/CD1/film.avi` and `Film/CD2/film.avi` have their poster in `Film`
         folders |= {os.path.split(folder)[0]: None for folder in folders}
     for folder in folders:
-        # What lies in a folder of many films speaks for none of them.
+        # A file in a folder of many films belongs to none of them.
         others = _listing(root, folder).videos - {*subject.files}
         if folder and all(is_extra(PurePosixPath(other)) for other in others):
             own = PurePosixPath(folder).name
@@ -130,9 +130,9 @@ def _listing(root: Path, folder: str) -> _FolderPictures:
         return _NOTHING
 
 
-@lru_cache(maxsize=64)  # a page asks for pictures of many films, which may lie in one large folder
+@lru_cache(maxsize=64)  # a page requests pictures of many films, which may be in one large folder
 def _listed(root: Path, folder: str, changed_ns: int) -> _FolderPictures:
-    del changed_ns  # it stands for what the folder holds
+    del changed_ns  # it represents the content of the folder
     return _list(root, folder)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
     """The file is not a playable video. `str()` is a short reason for people, without the file's name.
 
-    `passing`: the reason may lie outside the file, so the next scan should try again.
+    `passing`: the reason may be outside the file, so the next scan should try again.
     """
 
     def __init__(self, reason: str, *, passing: bool = False) -> None:
@@ -17,9 +17,9 @@ class Unreadable(Exception):  # noqa: N818 - a finding about a file, not a failu
 
 
 class Unusable(Exception):  # noqa: N818 - a finding about a file, not a failure of the program
-    """No picture or text can be made of the file. `str()` is a short reason for people, without the file's name.
+    """No picture or text can be made from the file. `str()` is a short reason for people, without the file's name.
 
-    `passing`: the reason may lie outside the file, such as in a busy machine, so a later request should try again.
+    `passing`: the reason may be outside the file, such as a busy machine, so a later request should try again.
     """
 
     def __init__(self, reason: str, *, passing: bool = False) -> None:

@@ -47,22 +47,23 @@ PROCESSES_MAX: Final = 4
 """Two for pictures and two for subtitles; or four for a scan, which mostly waits for a disk or a network."""
 
 NICENESS: Final = 10
-"""Of what pages wait for: saves come first."""
+"""Of jobs that pages wait for: saves come first."""
 
-# A process takes 35 MB while it waits.
+# An idle process takes 35 MB.
 _IDLE_S: Final = 30.0
 
-# On a quick disk a film is probed sooner than another process starts; on a slow one several should wait for it.
+# On a fast disk, probing a film takes less time than starting another process; on a slow one several should wait for
+# it.
 _PATIENCE_S: Final = 0.1
 
-# A process that has read so many files is replaced, whatever they have left in its memory.
+# A process that has read this many files is replaced, whatever they have left in its memory.
 _JOBS_MAX: Final = 1_000
 
 _START_S: Final = 30.0
 _END_S: Final = 2.0
 _PIECE_BYTES: Final = 256 * 1024
 
-# What a worker needs of the environment. The rest may hold secrets, such as a database's password.
+# What a worker needs of the environment. The rest may contain secrets, such as a database's password.
 _VARIABLES: Final = (
     "PATH",
     "HOME",
@@ -83,11 +84,11 @@ _decode: Final = msgspec.msgpack.Decoder(Answer).decode
 
 
 class DecodersClosed(RuntimeError):  # noqa: N818 - says what state the pool is in
-    """The server ends: nothing is decoded any more."""
+    """The server is shutting down: nothing is decoded any more."""
 
 
 class _Died(Exception):  # noqa: N818
-    """A worker ended while it worked. `status` is that of subprocess: negative where a signal ended it."""
+    """A worker died while it worked. `status` is that of subprocess: negative if a signal ended it."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -104,12 +105,11 @@ class _TimedOut(Exception):  # noqa: N818
 
 
 class Decoders:
-    """Up to `processes_max` workers, started when they are needed and ended after `idle_s` without a job.
+    """Up to `processes_max` workers, started on demand and stopped after `idle_s` without a job.
 
-    `niceness` is theirs, `command` starts one.
-    The methods block, and may be called from any thread. A file on which its worker dies, or that takes longer than
-    its budget, is at fault; the next file gets another worker. All raise DecodersClosed after `close`, and OSError
-    where no process can be started.
+    `niceness` is that of the workers, `command` starts one. The methods block, and may be called from any thread. A
+    file on which its worker dies, or that takes longer than its budget, is at fault; the next file gets another worker.
+    All raise DecodersClosed after `close`, and OSError if no process can be started.
     """
 
     def __init__(
@@ -134,13 +134,13 @@ class Decoders:
 
     @property
     def pids(self) -> list[int]:
-        """Return the process ids of the workers, for tests and for those who look at a server."""
+        """Return the process ids of the workers, for tests and operators."""
         with self._changed:
             return [worker.pid for worker in (*self._idle, *self._busy)]
 
     @property
     def busy(self) -> int:
-        """Return how many workers have a job."""
+        """Return the number of workers with a job."""
         with self._changed:
             return len(self._busy)
 
@@ -151,7 +151,7 @@ class Decoders:
         except _Died as death:
             raise Unreadable(_cause(death), passing=death.is_foreign) from None
         except _TimedOut:
-            # Its processor time was not used up, so it waited: for a slow disk, or behind other programs.
+            # It has not used up its processor time, so it waited: for a slow disk, or behind other programs.
             raise Unreadable(_TOO_LONG, passing=True) from None
         if isinstance(answer, Probed):
             return answer.info
@@ -174,7 +174,7 @@ class Decoders:
         return self._make(SubtitlesOfFilm(os.fsencode(path), number))
 
     def close(self) -> None:
-        """End all workers, whatever they do; idempotent. Those that wait for an answer get DecodersClosed."""
+        """Stop all workers, whatever they are doing; idempotent. Callers that wait for an answer get DecodersClosed."""
         with self._changed:
             self._is_closed = True
             idle, busy = [*self._idle], [*self._busy]
@@ -184,7 +184,7 @@ class Decoders:
         if reaper is not None:
             reaper.cancel()
         for worker in busy:
-            worker.kill()  # whoever asked it lets go of it
+            worker.kill()  # the caller that waits for it releases it
         for worker in idle:
             worker.end()
 
@@ -207,7 +207,7 @@ class Decoders:
                 answer = worker.ask(job, self._budgets[type(job)])
             except _Died as death:
                 self._drop(worker)
-                # What an earlier file has done to the process is not this file's fault.
+                # The effect of an earlier file on the process is not this file's fault.
                 if worker.jobs > 1:
                     continue
                 log.warning("A decoding worker ended on %s: %s", shown(os.fsdecode(job.path)), _cause(death))
@@ -272,7 +272,7 @@ class Decoders:
                 raise DecodersClosed
 
     def _set_reaper(self, after_s: float) -> None:
-        """Look after idle workers later; with the lock."""
+        """Schedule the check for idle workers; call with the lock held."""
         if self._reaper is None:
             self._reaper = threading.Timer(after_s, self._reap)
             self._reaper.daemon = True
@@ -293,10 +293,10 @@ class Decoders:
 
 
 class _DecoderProcess:
-    """One process. Only the thread that took it asks; any may kill."""
+    """One process. Only the thread that took it sends jobs; any may kill it."""
 
     def __init__(self, command: Sequence[str]) -> None:
-        # Executed anew, not forked: a copy of the server would hold its memory, its locks and its connections.
+        # Executed, not forked: a copy of the server would have its memory, its locks and its connections.
         self._process = subprocess.Popen(  # noqa: S603 - this program itself
             command,
             stdin=subprocess.PIPE,
@@ -304,12 +304,12 @@ class _DecoderProcess:
             stderr=subprocess.DEVNULL,
             bufsize=0,
             env=_environment(),
-            process_group=0,  # Ctrl-C is the server's to handle
+            process_group=0,  # the server handles Ctrl-C
         )
         if self._process.stdin is None or self._process.stdout is None:
-            raise OSError("no pipe")  # never: both were asked for
+            raise OSError("no pipe")  # never: both were requested
         self._jobs_pipe, self._answers_pipe = self._process.stdin, self._process.stdout
-        self._poll = select.poll()  # select() knows no descriptor over 1023
+        self._poll = select.poll()  # select() does not support descriptors over 1023
         self._poll.register(self._answers_pipe, select.POLLIN)
         self._encode = msgspec.msgpack.Encoder().encode
         self.pid = self._process.pid
@@ -317,7 +317,7 @@ class _DecoderProcess:
         self.idle_since_s = 0.0
 
     def wait_until_started(self) -> None:
-        """Raises OSError where it does not start: no file is at fault then."""
+        """Raise OSError if it does not start: no file is at fault then."""
         try:
             if int.from_bytes(self._read(MESSAGE_LENGTH_BYTES, time.monotonic() + _START_S)) == 0:
                 return
@@ -346,13 +346,13 @@ class _DecoderProcess:
             raise _Died(self.end()) from None
 
     def kill(self) -> None:
-        """End the process; from any thread."""
+        """Kill the process; from any thread."""
         self._process.kill()
 
     def end(self) -> int:
-        """End the process and let go of it. Return its status, or 0 where it has none yet.
+        """Kill the process and release its resources. Return its status, or 0 if it has none yet.
 
-        One that waits for a disk that is gone cannot be killed, and is left to the system.
+        One that waits for a failed disk cannot be killed, and is left to the system.
         """
         self.kill()
         try:
@@ -369,7 +369,7 @@ class _DecoderProcess:
             rest = rest[os.write(self._jobs_pipe.fileno(), rest) :]
 
     def _read(self, length: int, until_s: float) -> bytes:
-        """Return so many bytes. Raises EOFError, _TimedOut."""
+        """Return this many bytes. Raises EOFError, _TimedOut."""
         content = bytearray()
         while len(content) < length:
             left_s = until_s - time.monotonic()

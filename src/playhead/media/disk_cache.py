@@ -42,10 +42,10 @@ class DiskCache:
                 os.utime(path)
         except OSError:
             return None
-        return content or None  # an empty file is what a failure of the power may have left
+        return content or None  # an empty file may be the leftover of a power failure
 
     def put(self, key: str, content: bytes) -> None:
-        """Store a content atomically, and evict others if there is too much. Raises OSError."""
+        """Store a content atomically, and evict others if the cache is full. Raises OSError."""
         path = self._path(key)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.parent.mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""A library's folder on disk: which videos it holds, what lies beside them, and what is inside it at all."""
+"""A library's folder on disk: its videos, the files beside them, and whether a path is inside it at all."""
 
 import os
 import re
@@ -45,14 +45,14 @@ _NFOS_OF_OTHERS: Final = frozenset({_SHOW_NFO, "season.nfo"})
 
 
 class Skipped(NamedTuple):
-    """Something in a library's folder that is not in the catalogue, and why. What could steer a terminal is escaped."""
+    """Something in a library's folder that is not in the catalogue, and why. Terminal sequences are escaped."""
 
     path: str
     reason: str
 
 
 class Beside(NamedTuple):
-    """The NFO files that speak of a video, and the videos that share its movie.nfo; paths relative to the library."""
+    """The NFO files that apply to a video, and the videos that share its movie.nfo; paths relative to the library."""
 
     own: str | None = None
     movie: str | None = None
@@ -62,7 +62,7 @@ class Beside(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """What a folder holds. `beside` has only the videos with an NFO; `unread` the folders that could not be listed."""
+    """The content of a folder. `beside` has only the videos with an NFO; `unread` the unreadable folders."""
 
     files: list[FoundFile] = field(default_factory=list[FoundFile])
     beside: dict[str, Beside] = field(default_factory=dict[str, Beside])
@@ -150,7 +150,7 @@ class _Walker:
             try:
                 self._sort_in(entry, path, listing)
             except FileNotFoundError:
-                continue  # gone since the folder was listed
+                continue  # deleted since the folder was listed
             except OSError as error:
                 self._unreadable(path, error)
         self._describe(folder, listing)
@@ -174,7 +174,7 @@ class _Walker:
     def _movie_nfo(self, folder: _Folder, listing: _Listing) -> _Nfo | None:
         """Return the NFO of all videos in a folder: movie.nfo, or one called like the folder, or the only one."""
         if not folder.path:
-            return None  # at the top it would speak of every film
+            return None  # at the top it would apply to every film
         for name in (_MOVIE_NFO, f"{name_key(PurePosixPath(folder.path).name)}.nfo"):
             if name in listing.nfos:
                 return listing.nfos[name]
@@ -271,7 +271,7 @@ def _is_text(path: str) -> bool:
 
 
 def contained(root: Path, path: str) -> Path | None:
-    """Return the real path of a file of a library; None where it is none, or lies outside, by `..` or by a link."""
+    """Return the real path of a file of a library; None if it is missing, or outside, by `..` or by a link."""
     found = _resolved(root, path)
     return found.file if found is not None and found.file.is_relative_to(found.root) else None
 
@@ -311,9 +311,9 @@ def _resolved(root: Path, path: str) -> _Resolved | None:
 
 
 def subfolders(folder: Path) -> list[str]:
-    """Return the names of the folders in a folder, by name, as far as they are text; hidden ones are left out.
+    """Return the names of the subfolders of a folder, sorted, if they are text; hidden ones are left out.
 
-    Raises OSError where it cannot be listed, ValueError for what is no path.
+    Raises OSError if it cannot be listed, ValueError for an invalid path.
     """
     with os.scandir(folder) as entries:
         names = [entry.name for entry in entries if _is_shown(entry)]
@@ -330,12 +330,12 @@ def _is_shown(entry: "os.DirEntry[str]") -> bool:
 
 
 def nested(path: Path, others: Iterable[Path]) -> Path | None:
-    """Return the first of `others` that is `path`, lies in it, or holds it. All are resolved."""
+    """Return the first of `others` that is `path`, is in it, or contains it. All are resolved."""
     return next((other for other in others if path.is_relative_to(other) or other.is_relative_to(path)), None)
 
 
 def fingerprint(path: Path) -> str:
-    """Return what two files of the same content share: size, and a hash of the first and last 64 KiB.
+    """Return what two files with the same content share: size, and a hash of the first and last 64 KiB.
 
     Raises OSError.
     """

@@ -1,4 +1,4 @@
-"""How large a picture is by its header: JPEG, PNG and WebP. Reads a few bytes and decodes nothing."""
+"""The dimensions of a picture by its header: JPEG, PNG and WebP. Reads a few bytes and decodes nothing."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ _START_OF_SCAN: Final = 0xDA
 
 
 def format_of(content: bytes) -> str | None:
-    """Return FFmpeg's name of the decoder by how a file begins, whatever it is called; None for any other format."""
+    """Return FFmpeg's name of the decoder by the first bytes of a file; None for any other format."""
     if content.startswith(JPEG):
         return "mjpeg"
     if content.startswith(PNG):
@@ -27,7 +27,7 @@ def format_of(content: bytes) -> str | None:
 
 
 def size_of_image(content: bytes) -> PixelSize | None:
-    """Return width and height as the header of a JPEG, PNG or WebP says them; None where it says nothing."""
+    """Return width and height from the header of a JPEG, PNG or WebP; None if there are none."""
     match format_of(content):
         case "png":
             return _big(content[16:20], content[20:24]) if content[12:16] == b"IHDR" else None
@@ -40,9 +40,9 @@ def size_of_image(content: bytes) -> PixelSize | None:
 
 
 def without_texts(content: bytes) -> bytes:
-    """Return a PNG without the chunks that do not change its picture; anything else as it is.
+    """Return a PNG without the chunks that do not change its picture; anything else unchanged.
 
-    Texts and colour profiles are packed, and a megabyte of them may unpack to gigabytes.
+    Texts and colour profiles are compressed, and a megabyte of them may unpack to gigabytes.
     """
     if not content.startswith(PNG):
         return content
@@ -50,7 +50,7 @@ def without_texts(content: bytes) -> bytes:
     while at + _PNG_CHUNK_BYTES <= len(content):
         end = at + _PNG_CHUNK_BYTES + int.from_bytes(content[at : at + 4])
         kind = content[at + 4 : at + 8]
-        if kind[:1].isupper() or kind in _PNG_SHOWN:  # upper case: nothing can be shown without it
+        if kind[:1].isupper() or kind in _PNG_SHOWN:  # upper case: critical for decoding
             kept.append(content[at:end])
         at = end
     return b"".join(kept)

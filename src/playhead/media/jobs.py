@@ -1,4 +1,4 @@
-"""The messages between a server and its decoding workers: which jobs there are, what each may cost, what comes back.
+"""The messages between a server and its decoding workers: jobs, their budgets, and answers.
 
 Both sides treat what they receive as data of the declared shape: unlike pickle, it can execute nothing.
 """
@@ -13,20 +13,20 @@ MESSAGE_LENGTH_BYTES: Final = 4
 """Every message is preceded by its length, big-endian."""
 
 JOB_BYTES_MAX: Final = 32 * 1024
-"""More than a path and a few words; less than a pipe's buffer, so that handing over a job never blocks."""
+"""More than a path and a few words; less than a pipe's buffer, so that sending a job never blocks."""
 
 ANSWER_BYTES_MAX: Final = 4 * 1024 * 1024 + 4096
-"""The largest text of subtitles (`domain.tracks.WEBVTT_BYTES_MAX`), and what is around it."""
+"""The largest text of subtitles (`domain.tracks.WEBVTT_BYTES_MAX`), and its framing."""
 
 
 class ProbeFilm(Struct, tag=True, frozen=True):
-    """Read what a film says of itself. Paths are bytes, as the file system has them."""
+    """Read the metadata of a film. Paths are bytes, as in the file system."""
 
     path: bytes
 
 
 class PictureOfImage(Struct, tag=True, frozen=True):
-    """Make a JPEG of this size of an image file."""
+    """Make a JPEG of this size from an image file."""
 
     path: bytes
     width: int
@@ -34,7 +34,7 @@ class PictureOfImage(Struct, tag=True, frozen=True):
 
 
 class PictureOfFilm(Struct, tag=True, frozen=True):
-    """Make a JPEG of this size of a film's cover or of one of its frames."""
+    """Make a JPEG of this size from a film's cover or one of its frames."""
 
     path: bytes
     width: int
@@ -50,7 +50,7 @@ class SubtitlesOfFile(Struct, tag=True, frozen=True):
 
 
 class SubtitlesOfFilm(Struct, tag=True, frozen=True):
-    """Convert a film's subtitles, the stream of this number among them, to WebVTT."""
+    """Convert one subtitle stream of a film to WebVTT, by its number among them."""
 
     path: bytes
     number: int
@@ -72,7 +72,7 @@ class Made(Struct, tag=True, frozen=True):
 
 
 class Failed(Struct, tag=True, frozen=True):
-    """The answer where the file is at fault, or where nobody knows yet: `passing`."""
+    """The answer if the file is at fault or, with `passing`, may not be."""
 
     reason: str
     passing: bool = False
@@ -95,8 +95,9 @@ class Order(NamedTuple):
     budget: Budget
 
 
-# Ten times what the slowest sound file takes, and above the limits that `probe`, `pictures` and `subtitles` set
-# themselves, which give better reasons. A film without an index of its subtitles is read through: minutes of a disk.
+# Ten times what the slowest valid file takes, and above the limits that `probe`, `pictures` and `subtitles` set
+# themselves, which give better reasons. A film without an index of its subtitles is read completely, which takes
+# minutes.
 BUDGETS: Final[dict[type[Job], Budget]] = {
     ProbeFilm: Budget(wall_s=60, cpu_s=30),
     PictureOfImage: Budget(wall_s=60, cpu_s=10),

@@ -5,16 +5,16 @@ from functools import lru_cache
 from typing import Any, Final
 
 _TAG: Final = re.compile(r"(?P<code>[a-z]{2,3})(?P<rest>(?:[-_][a-z0-9]{2,4}){0,2})", re.IGNORECASE)
-_ALPHA2: Final = 2  # letters of a code of ISO 639-1
-_SCRIPT: Final = 4  # letters of a script's
+_ALPHA2: Final = 2  # letters in a code of ISO 639-1
+_SCRIPT: Final = 4  # letters in a script
 _UNKNOWN: Final = frozenset({"", "und", "mis", "zxx"})
 
 
 @lru_cache(maxsize=1024)
 def language_tag(name: str | None) -> str | None:
-    """Return the BCP 47 tag of a language, as short as it can be: `de` for `ger`, `deu`, `de` and `German`.
+    """Return the shortest BCP 47 tag of a language: `de` for `ger`, `deu`, `de` and `German`.
 
-    None where no language is named.
+    None if no language is named.
     """
     text = (name or "").strip()
     if text.lower() in _UNKNOWN:

@@ -14,7 +14,7 @@ from playhead.domain.texts import TITLE, clean_text, without_steering
 from playhead.media.lenient_xml import read_tree
 from playhead.media.names.ids import external_id
 
-_LARGEST: Final = 1_000_000  # characters; a real one has a few thousand, most of them a list of actors
+_LARGEST: Final = 1_000_000  # characters; a typical one has a few thousand, most of them a list of actors
 _MARKUP_MAX: Final = 40_000  # tags and attributes, each of which takes a hundred times its length in memory
 _EPISODES_MAX: Final = 50  # in one file, as in `domain.scanning`
 _DECLARATION: Final = re.compile(r"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
@@ -34,7 +34,7 @@ _YEAR: Final = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _DATE: Final = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?!\d)", re.ASCII)
 _TITLES_OF_EPISODES: Final = re.compile(r"\s+/\s+")
 
-# Kodi takes a plain text with a link for an NFO too ('parsing NFO'), alone or after the XML.
+# Kodi also accepts plain text with a link as an NFO ('parsing NFO'), alone or after the XML.
 _LINKS: Final = (
     ("imdb", re.compile(r"imdb\.com/(?:[a-z-]+/)?title/(tt\d+)", re.IGNORECASE)),
     ("tmdb", re.compile(r"(?:themoviedb|tmdb)\.org/(?:movie|tv)/(\d+)", re.IGNORECASE)),
@@ -114,7 +114,7 @@ def read_nfo(text: str) -> Nfo:
     """
     if len(text) > _LARGEST or text.count("<") + text.count("=") > _MARKUP_MAX or _DECLARATION.search(text):
         return Nfo()
-    text = without_steering(text, keep="\t\n\r")  # of which XML allows none, and pasted plots have some
+    text = without_steering(text, keep="\t\n\r")  # XML allows none of these, and pasted plots have some
     roots, rest = _roots(text)
     if not roots:
         return Nfo(external_ids=_linked(text))
@@ -242,7 +242,7 @@ def _external_ids(root: ET.Element) -> dict[str, str]:
         named += [(source, root.findtext(f"{source}id") or ""), (source, root.findtext(f"{source}_id") or "")]
     for plain in root.findall("id"):
         value = plain.text or ""
-        # `id` is IMDb's in one program's files, TheTVDB's or TMDB's in another's: only the first shows by its looks.
+        # `id` is IMDb's in one program's files, TheTVDB's or TMDB's in another's: only the first is recognisable.
         named.append(("imdb" if value.strip().startswith("tt") else plain.get("moviedb") or "", value))
         named += plain.items()  # <id TMDB="603">
     return _known(named)

@@ -1,8 +1,8 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # PyAV's packets are generic over what it does not name.
-"""Pictures of one size out of image files and out of films: decodes, chooses a telling frame, cuts, scales, encodes.
+"""Pictures of one size from image files and films: decodes, chooses a representative frame, crops, scales, encodes.
 
-Reads the file that it is given and writes none. All of it is FFmpeg's work, through PyAV, in decoding workers only.
+Reads the given file and writes none. FFmpeg does all of it, through PyAV, in decoding workers only.
 """
 
 import time
@@ -32,21 +32,21 @@ _IMAGE_BYTES_MAX: Final = 32 * 1024 * 1024
 _TOO_MANY_PIXELS: Final = f"it has more than {IMAGE_PIXELS_MAX // 1_000_000} megapixels"
 _QUALITY: Final = 4  # FFmpeg's quantiser for JPEG: from 2, the best, to 31
 
-# Where a frame is looked for, as parts of the length: behind the opening titles, and before what nobody wants to be
-# told. The second row is asked only where the first shows nothing.
+# Where to look for a frame, as fractions of the length: after the opening titles, and before any spoilers. The second
+# row is used only if the first shows nothing.
 _PLACES: Final = ((0.12, 0.2, 0.28, 0.36, 0.44), (0.04, 0.52, 0.6, 0.68, 0.76))
 _SEARCH_S: Final = 20.0
-_PACKETS_MAX: Final = 2_000  # to the next frame that can be decoded by itself
+_PACKETS_MAX: Final = 2_000  # to the next keyframe
 
-_SAMPLE_WIDTH: Final = 160  # a frame is judged by so much of it
-_PLAIN_RANGE: Final = 24  # of 256 shades: a frame with fewer is a black or an empty one
+_SAMPLE_WIDTH: Final = 160  # a frame is judged by this part of it
+_PLAIN_RANGE: Final = 24  # of 256 shades: a frame with fewer is black or blank
 _DARK, _BRIGHT = 40, 215
-_BLACK: Final = 16  # the brightest that a bar may be
-_BARS_MAX: Final = 0.25  # on each side; what is black beyond that belongs to the picture
+_BLACK: Final = 16  # the maximum brightness of a bar
+_BARS_MAX: Final = 0.25  # on each side; black beyond that belongs to the picture
 
-# HDR for screens that have none. Brightness by SMPTE ST 2084, whose numbers these are, with 203 nits for white (ITU-R
-# BT.2408) and the highlights up to 1000 nits bent into what is left (Reinhard); then colours from ITU-R BT.2020 to
-# BT.709, which is close enough without a detour over linear light. FFmpeg's own way takes seconds a picture.
+# HDR for SDR screens. Brightness by SMPTE ST 2084, the source of these constants, with 203 nits for white (ITU-R
+# BT.2408) and the highlights up to 1000 nits compressed into the rest (Reinhard); then colours from ITU-R BT.2020 to
+# BT.709, which is close enough without linear light. FFmpeg's own conversion takes seconds per picture.
 _PQ, _HLG = 16, 18  # transfers of ITU-T H.273
 _PQ_TO_SDR: Final = (
     "st(0,pow(min(val/maxval,1),1/78.84375));"
@@ -63,7 +63,7 @@ _TURNS: Final = {-90: ("clock",), 90: ("cclock",), 180: ("clock", "clock"), -180
 
 
 def picture_of_image(path: Path, size: PixelSize) -> bytes:
-    """Return an image file (JPEG, PNG or WebP, by its content) as a JPEG of this size: its middle, if shapes differ.
+    """Convert an image file (JPEG, PNG or WebP, by its content) to a JPEG of this size, cropped if needed.
 
     Raises Unusable, and nothing else.
     """
@@ -78,10 +78,10 @@ def picture_of_image(path: Path, size: PixelSize) -> bytes:
 
 
 def picture_of_film(path: Path, size: PixelSize) -> bytes:
-    """Return a telling frame of a film as a JPEG of this size: neither black nor blurred, where the film has such.
+    """Return a representative frame of a film as a JPEG of this size: neither black nor blurred, if there is one.
 
-    Of several frames the one with the most detail is taken. Upright pictures take the cover inside the file instead, if
-    there is one. Raises Unusable, and nothing else.
+    Of several frames the one with the most detail is chosen. Posters use the cover in the file instead, if there is
+    one. Raises Unusable, and nothing else.
     """
     try:
         with open_film(path) as opened:
@@ -99,7 +99,7 @@ def picture_of_film(path: Path, size: PixelSize) -> bytes:
 
 
 def encode(frame: VideoFrame, quality: int = _QUALITY) -> bytes:
-    """Encode a frame of `yuvj420p` as a JPEG."""
+    """Encode a frame in `yuvj420p` as a JPEG."""
     encoder = CodecContext.create("mjpeg", "w")
     encoder.width, encoder.height, encoder.pix_fmt = frame.width, frame.height, "yuvj420p"
     encoder.time_base = Fraction(1, 25)
@@ -132,7 +132,7 @@ def _decoded(content: bytes) -> VideoFrame:
 
 
 class _Bars(NamedTuple):
-    """How much of a frame is black on the left as on the right, and above as below, as parts of width and height."""
+    """How much of a frame is black on each side, and above and below, as fractions of width and height."""
 
     beside: float = 0.0
     above: float = 0.0
@@ -143,7 +143,7 @@ _NO_BARS: Final = _Bars()
 
 class _Frame(NamedTuple):
     frame: VideoFrame
-    detail: float  # 0: nothing is to be seen
+    detail: float  # 0: nothing is visible
     bars: _Bars
 
 
@@ -152,7 +152,7 @@ def _cover(opened: InputContainer) -> VideoFrame | None:
         if _is_upright_cover(stream):
             stream.codec_context.options = {"max_pixels": str(FILM_PIXELS_MAX)}
             stream.codec_context.thread_count = 1
-            # A cover is the first packet that FFmpeg hands out; behind it the film would be read through.
+            # A cover is FFmpeg's first packet; searching further would read the whole film.
             for packet in islice(opened.demux(stream), 1):
                 return next((frame for frame in packet.decode() if frame.height > frame.width), None)
     return None
@@ -230,10 +230,10 @@ def _look_at(frame: VideoFrame) -> _Frame:
 
 
 def _dark_edge(lines: Sequence[bytes]) -> float:
-    """Return how much of a frame is black on both sides, as a part of the whole: the bars of a wide film."""
+    """Return the share of a frame that is black on both sides: the bars of a wide film."""
     first = next((place for place, line in enumerate(lines) if max(line) > _BLACK), 0)
     last = next((place for place, line in enumerate(reversed(lines)) if max(line) > _BLACK), 0)
-    # Where a bar ends between two lines of the sample, the next line has a bit of it.
+    # If a bar ends between two lines of the sample, the next line contains a part of it.
     share = (min(first, last) + 1) / len(lines) if min(first, last) > 0 else 0.0
     return share if share < _BARS_MAX else 0.0
 
@@ -242,7 +242,7 @@ def _dark_edge(lines: Sequence[bytes]) -> float:
 
 
 def _fitted(frame: VideoFrame, size: PixelSize, aspect: Fraction = Fraction(1), bars: _Bars = _NO_BARS) -> VideoFrame:
-    """Cut the middle out of a frame, without its bars, and scale it; HDR is made fit for screens that have none.
+    """Crop the middle of a frame, without its bars, and scale it; HDR is converted to SDR.
 
     `aspect` is that of a pixel.
     """

@@ -22,7 +22,7 @@ from playhead.domain.texts import CODEC, LANGUAGE, STREAM_TITLE, STREAMS_MAX, cl
 from playhead.media.completeness import is_truncated
 from playhead.media.contents import Unreadable
 
-# FFmpeg has some five hundred decoders, most of them for formats that no film of the last thirty years has, and mended
+# FFmpeg has some five hundred decoders, most of them for formats that no film of the last thirty years uses, and fixed
 # less often than these. Streams of other codecs are listed, and never decoded.
 DECODERS: Final = frozenset(
     """
@@ -42,12 +42,12 @@ _OPTIONS: Final = {
     "probesize": "20000000",  # bytes
     "analyzeduration": "10000000",  # microseconds
     "max_streams": "500",
-    # Where a container does not describe a picture, FFmpeg decodes it while it opens the file, the cover included.
+    # If a container does not describe a picture, FFmpeg decodes it when it opens the file, including the cover.
     "max_pixels": str(FILM_PIXELS_MAX),
     "codec_whitelist": ",".join(sorted(DECODERS)),
 }
 _TIMEOUT_S: Final = 20.0
-_LONGEST_MS: Final = 10_000_000_000  # ten million seconds, as the limit of a report
+_LONGEST_MS: Final = 10_000_000_000  # ten million seconds, like the limit of a report
 
 _TRUNCATED: Final = "it is truncated"
 _HDR_TRANSFERS: Final = (16, 18)  # ITU-T H.273: SMPTE ST 2084 (PQ) and ARIB STD-B67 (HLG)
@@ -65,7 +65,7 @@ _WEBM: Final = b"\x42\x82\x84webm"  # the element DocType
 def probe(path: Path) -> MediaInfo:
     """Probe a media file; takes milliseconds, or seconds if its length must be counted.
 
-    `container` is FFmpeg's first name of it (`matroska`, `mov`), or `webm`. Cover pictures count as no stream.
+    `container` is FFmpeg's first name for it (`matroska`, `mov`), or `webm`. Cover pictures do not count as streams.
     Raises Unreadable, and nothing else, for a file that is missing, empty, truncated, foreign, without pictures or
     without length.
     """
@@ -86,7 +86,7 @@ def probe(path: Path) -> MediaInfo:
 
 
 def cause_of(error: Exception) -> tuple[str, bool]:
-    """Return why FFmpeg failed, as a reason for people, and whether it passes: the time to open a film was over."""
+    """Return why FFmpeg failed, as a reason for people, and whether it is temporary: opening the film timed out."""
     if isinstance(error, ExitError):
         return "reading it takes too long", True
     return getattr(error, "strerror", None) or "it cannot be read", False
@@ -94,7 +94,7 @@ def cause_of(error: Exception) -> tuple[str, bool]:
 
 def open_film(path: Path) -> InputContainer:
     """Open a film, and nothing else that FFmpeg could open. Raises FFmpeg's errors, of some forty classes."""
-    # 'file:' keeps a name with a colon in it from being read as an address.
+    # 'file:' keeps a name with a colon from being read as an address.
     return av.open(f"file:{path.absolute()}", options=_OPTIONS, metadata_errors="replace", timeout=_TIMEOUT_S)
 
 

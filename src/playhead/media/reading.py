@@ -32,7 +32,7 @@ class Description:
 def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Parse) -> Description | None:
     """Describe a video, or return None if nothing does. An NFO overrides names, member by member.
 
-    A movie.nfo applies to all videos of its folder whose names say the same film. Unreadable NFO files are ignored.
+    A movie.nfo applies to all videos of its folder whose names state the same film. Unreadable NFO files are ignored.
     """
     name = _parsed(parse, path, kind)
     own = _read(root, beside.own)
@@ -53,7 +53,7 @@ def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Pa
 
 
 def _parsed(parse: Parse, path: str, kind: LibraryKind) -> ParsedName | None:
-    """Return what a name says as it is stored. Names of files may hold any character but a slash."""
+    """Return the parsed name in its stored form. File names may contain any character except a slash."""
     name = parse(PurePosixPath(without_steering(path)), kind)
     title = "" if name is None else clean_text(name.title, TITLE)
     if name is None or not title:

@@ -9,7 +9,7 @@ from playhead.domain.tracks import SubtitleTrack
 from playhead.media.languages import language_tag
 from playhead.media.names.filenames import VIDEO_EXTENSIONS
 
-_CODECS: Final = {"srt": "subrip", "ass": "ass", "ssa": "ass", "vtt": "webvtt"}  # FFmpeg's names, by a file's ending
+_CODECS: Final = {"srt": "subrip", "ass": "ass", "ssa": "ass", "vtt": "webvtt"}  # FFmpeg's names, by file extension
 _FOLDERS: Final = ("subs", "subtitles", "sub")
 
 _IMPAIRED: Final = frozenset({"sdh", "cc", "hi"})
@@ -17,9 +17,9 @@ _FORCED: Final = frozenset({"forced", "foreign"})
 
 
 def find_sidecars(root: Path, path: str) -> list[SubtitleTrack]:
-    """Return the subtitle files that are called like a video and lie beside it, or in a folder of subtitles there.
+    """Return the subtitle files with the name of a video, beside it or in a subtitle folder there.
 
-    Ordered by name. Nothing says yet that they are subtitles, or lie inside the library.
+    Ordered by name. They are not yet known to be subtitles, or to be inside the library.
     """
     folder, name = os.path.split(path)
     stem = name.rpartition(".")[0].lower()
@@ -38,7 +38,7 @@ def find_sidecars(root: Path, path: str) -> list[SubtitleTrack]:
 
 
 def _names(root: Path, folder: str, beginnings: tuple[str, ...]) -> list[str]:
-    """Return what lies in a folder under names that begin so, in lower case; a folder may hold thousands of others."""
+    """Return the names in a folder with this prefix, in lower case; a folder may contain thousands of others."""
     try:
         with os.scandir(root / folder) as entries:
             return sorted(entry.name for entry in entries if entry.name.lower().startswith(beginnings))
@@ -52,7 +52,7 @@ def _stem_of_video(name: str) -> str:
 
 
 def _tags(beginning: str, stem: str, others: list[str]) -> list[str] | None:
-    """Return what stands between a video's name and the ending; None where the file belongs to another video."""
+    """Return the parts between a video's name and the extension; None if the file belongs to another video."""
     name = beginning.lower()
     if any(f"{name}.".startswith(f"{other}.") for other in others):
         return None

@@ -1,6 +1,6 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # PyAV's packets are generic over what it does not name.
-"""Subtitles inside films and beside them as WebVTT. Reads files and writes none; runs in decoding workers only."""
+"""Subtitles in films and beside them as WebVTT. Reads files and writes none; runs in decoding workers only."""
 
 import codecs
 import io
@@ -23,10 +23,10 @@ from playhead.media.probe import cause_of, open_film
 from playhead.media.webvtt import Cue, cue_of, write_webvtt
 
 _TOO_MUCH: Final = "it holds too much text"
-_READ_S: Final = 180.0  # a large film without an index of its subtitles is read through
-_SHOWN_MS: Final = 4_000  # where nothing says how long a text is shown
+_READ_S: Final = 180.0  # a large film without an index of its subtitles is read completely
+_SHOWN_MS: Final = 4_000  # if nothing says how long a text is shown
 
-# What text was written in before Unicode, by language; in the west of Europe, and where nothing tells, cp1252.
+# Encodings from before Unicode, by language; in western Europe, and if the language is unknown, cp1252.
 _CHARSETS: Final = {
     **dict.fromkeys(("pl", "cs", "hu", "ro", "hr", "sk", "sl", "bs", "sq"), "cp1250"),
     **dict.fromkeys(("ru", "uk", "bg", "sr", "mk", "be"), "cp1251"),
@@ -46,7 +46,7 @@ _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16")
 
 
 def webvtt_of_file(path: Path, codec: str, language: str | None) -> bytes:
-    """Return a subtitle file as WebVTT in UTF-8, whatever its character set. Raises Unusable, and nothing else."""
+    """Convert a subtitle file to WebVTT in UTF-8, whatever its encoding. Raises Unusable, and nothing else."""
     try:
         text = decoded(read_content(path, SUBTITLE_FILE_BYTES_MAX), language)
         if codec == "webvtt":
@@ -63,7 +63,7 @@ def webvtt_of_file(path: Path, codec: str, language: str | None) -> bytes:
 
 
 def webvtt_of_film(path: Path, number: int) -> bytes:
-    """Return a film's subtitles, the stream of this number among them, as WebVTT. May read the film through: minutes.
+    """Convert one subtitle stream of a film to WebVTT, by its number. May read the whole film, which takes minutes.
 
     Raises Unusable, and nothing else.
     """
@@ -82,7 +82,7 @@ def webvtt_of_film(path: Path, number: int) -> bytes:
 
 
 def decoded(content: bytes, language: str | None = None) -> str:
-    """Return the text of a file: by its mark, else as UTF-8, else as it was usual for its language."""
+    """Decode a file: by its byte order mark, else as UTF-8, else in the usual encoding of its language."""
     charset = next((charset for mark, charset in _MARKS if content.startswith(mark)), None)
     if charset is None and content.count(b"\0") > len(content) // 4:
         charset = "utf-16-be" if content[:1] == b"\0" else "utf-16-le"
@@ -95,7 +95,7 @@ def decoded(content: bytes, language: str | None = None) -> str:
 
 
 def _checked(text: str) -> bytes:
-    """Return what is WebVTT already, as it is."""
+    """Return a file that is WebVTT already unchanged."""
     if not text.startswith("WEBVTT") or "-->" not in text:
         raise Unusable("it is no WebVTT")
     return _bounded(text.encode())

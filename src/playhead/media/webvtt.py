@@ -1,4 +1,4 @@
-"""WebVTT, the subtitles that browsers show, out of lines of Advanced SubStation, to which FFmpeg decodes all others."""
+"""WebVTT, the subtitles that browsers show, from lines of Advanced SubStation, to which FFmpeg decodes all others."""
 
 import re
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ MEDIA_TYPE: Final = "text/vtt"
 _OVERRIDES: Final = re.compile(r"\{([^}]*)\}")
 _COMMAND: Final = re.compile(r"\\(i|b|u|p|an|r)(-?\d*)(?=$|[\\(} ])")
 _BOLD_FROM: Final = 600  # of a weight; 1 is bold, too
-_TOP: Final = frozenset("789")  # \an: places as on the keys for numbers
+_TOP: Final = frozenset("789")  # \an: positions as on a numeric keypad
 
 
 class Cue(NamedTuple):
-    """A text, as WebVTT writes it, and when it is shown."""
+    """A text in WebVTT, and when it is shown."""
 
     begin_ms: int
     end_ms: int
@@ -22,9 +22,9 @@ class Cue(NamedTuple):
 
 
 def cue_of(line: str, begin_ms: int, end_ms: int) -> Cue | None:
-    """Return the cue of a line of SubStation, that is what stands behind its last comma; None where it shows no text.
+    """Convert a line of SubStation, that is the part after its last comma, to a cue; None if it shows no text.
 
-    Italics, bold and underlining stay, and whether it stands at the top; fonts, colours and drawings do not.
+    Italics, bold and underlining are kept, and whether it is at the top; fonts, colours and drawings are not.
     """
     text, styles, drawing, at_top = "", "", False, False
     parts = _OVERRIDES.split(line)
@@ -48,7 +48,7 @@ def cue_of(line: str, begin_ms: int, end_ms: int) -> Cue | None:
 
 
 def write_webvtt(cues: Iterable[Cue]) -> bytes:
-    """Return a file of these cues by their time, without those that say the same at the same time."""
+    """Return a file of these cues in order of time, without duplicates."""
     blocks = ["WEBVTT"]
     for cue in sorted(dict.fromkeys(cues)):
         place = " line:0" if cue.at_top else ""
@@ -70,7 +70,7 @@ def _restyled(styles: str, name: str, value: str) -> str:
 
 
 def _change(before: str, after: str) -> str:
-    """Return the tags that lead from one style to another. Tags are nested, so some are closed to be opened again."""
+    """Return the tags between two styles. Tags are nested, so some are closed and reopened."""
     pairs = enumerate(zip(before, after, strict=False))
     kept = next((place for place, (one, other) in pairs if one != other), min(len(before), len(after)))
     return "".join(f"</{name}>" for name in reversed(before[kept:])) + "".join(f"<{name}>" for name in after[kept:])

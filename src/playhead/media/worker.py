@@ -1,6 +1,6 @@
-"""A decoding worker: a process that opens foreign media files with FFmpeg, one at a time, within limits of its own.
+"""A decoding worker: a process that opens untrusted media files with FFmpeg, one at a time, within its own limits.
 
-`decoders.py` starts it as `python -m playhead.media.worker NICENESS`, hands it jobs on standard input and reads answers
+`decoders.py` starts it as `python -m playhead.media.worker NICENESS`, sends it jobs on standard input and reads answers
 from standard output. It has no secrets: neither the server's environment nor its open files. Nothing else imports this
 module, nor the ones that import PyAV: no other process of the server loads FFmpeg.
 """
@@ -42,7 +42,7 @@ from playhead.media.subtitles import webvtt_of_file, webvtt_of_film
 _ADDRESS_SPACE_BYTES: Final = 768 * 1024 * 1024
 _OPEN_FILES_MAX: Final = 32
 
-# Behind the server's own deadline, for a worker whose server was killed and cannot end it.
+# After the server's own deadline, for a worker whose server was killed and cannot stop it.
 _ALARM_AFTER_S: Final = 5
 
 
@@ -64,7 +64,7 @@ def main(niceness: int) -> None:
 
 
 def _take_pipes() -> tuple[int, int]:
-    """Return the descriptors of jobs and answers. What a library prints goes nowhere, and to no answer."""
+    """Return the descriptors of jobs and answers. Output of libraries is discarded, and cannot corrupt an answer."""
     jobs, answers = os.dup(0), os.dup(1)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
@@ -74,12 +74,13 @@ def _take_pipes() -> tuple[int, int]:
 
 
 def _limit_process(niceness: int) -> None:
-    # A supervisor may signal all processes of the service. The server ends this one, by closing its pipe or by SIGKILL.
+    # A supervisor may signal all processes of the service. The server stops this one, by closing its pipe or by
+    # SIGKILL.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     with suppress(OSError):
         os.nice(niceness)
-    with suppress(OSError):  # where memory runs out, Linux kills this process before the server
+    with suppress(OSError):  # if memory runs out, Linux kills this process before the server
         Path("/proc/self/oom_score_adj").write_text("1000")
     _lower(resource.RLIMIT_AS, _ADDRESS_SPACE_BYTES)
     _lower(resource.RLIMIT_NOFILE, _OPEN_FILES_MAX)
@@ -88,7 +89,7 @@ def _limit_process(niceness: int) -> None:
 
 
 def _lower(limit: int, value: int) -> None:
-    with suppress(OSError, ValueError):  # the system may know a lower one already
+    with suppress(OSError, ValueError):  # the system may have set a lower one already
         resource.setrlimit(limit, (value, value))
 
 

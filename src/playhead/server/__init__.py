@@ -1,4 +1,4 @@
 """The process: listening, HTTP/1.1 on sockets, graceful shutdown, several workers on one port.
 
-Only the command line uses it; it is handed an ASGI application and knows no rules.
+Only the command line uses it; it gets an ASGI application and knows no rules.
 """

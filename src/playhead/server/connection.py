@@ -1,4 +1,4 @@
-"""A connection: the socket's side of `protocol.py`, and requests answered on the fast path or by the application."""
+"""A connection: the socket side of `protocol.py`; requests are answered on the fast path or by the application."""
 
 import asyncio
 import logging
@@ -31,48 +31,48 @@ from playhead.server.protocol import Protocol as HTTPProtocol
 
 log = logging.getLogger(__name__)
 
-# A part of a film is large enough to be sent by itself.
+# A chunk of a film is large enough to be sent on its own.
 _SEND_IMMEDIATELY_BYTES: Final = 16 * 1024
 
 # More of a body than the application has asked for is left in the client's buffers.
 _BODY_BUFFER_BYTES: Final = 64 * 1024
 
-# A body that nobody wants is read up to here, so that the connection can be kept.
+# An unread body is discarded up to this size, so that the connection can be kept.
 _DISCARDED_MAX_BYTES: Final = 64 * 1024
 
-# Of what counts as held of one request: a streamed body is consumed as it comes.
+# The part of a request that counts as held: a streamed body is consumed as it arrives.
 _HELD_MAX_BYTES: Final = 1024 * 1024
 
-# After so many events of one packet others get their turn.
+# After this many events of one packet, other connections get their turn.
 _EVENTS_A_TURN: Final = 16
 
-# So much of an answer that is not read is kept before the connection makes no more, and before it is counted.
+# This much of an unread answer is buffered before the connection makes no more, and before it is counted.
 _UNREAD_MAX_BYTES: Final = 16 * 1024
 _FILM_BUFFER_BYTES: Final = 64 * 1024
 _STREAM_BUFFER_BYTES: Final = 16 * 1024
 
 
 class Host(Protocol):
-    """What a connection needs beside the ASGI application."""
+    """What a connection needs in addition to the ASGI application."""
 
     def answer_fast(self, request: Request) -> "bytes | Pending[bytes] | None":
-        """Return the whole answer to a whole request, or what it waits for, or None where the application answers.
+        """Return the complete answer to a complete request, or the pending one, or None to leave it to the application.
 
         The answer is one of HTTP/1.1 with a Content-Length.
         """
         ...
 
     async def turn_away(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for which its client, or the server, has no room."""
+        """Answer a request for which its client, or the server, has no capacity."""
         ...
 
     def count_refusal(self, status: int) -> None:
-        """Count what was refused before it was a request."""
+        """Count a request that was refused before it was complete."""
         ...
 
 
 class Listener:
-    """What the connections of a process share. `monotonic` gives seconds that never jump."""
+    """What the connections of a process share. `monotonic` is a monotonic clock in seconds."""
 
     def __init__(
         self, app: ASGIApp, host: Host, addresses: Addresses, proxies: Proxies, monotonic: Callable[[], float]
@@ -88,7 +88,7 @@ class Listener:
         self.tasks: set[asyncio.Future[Any]] = set()
 
     def close_overdue(self) -> None:
-        """Close the connections whose clients have let a deadline pass. To be called every other second."""
+        """Close the connections whose clients have missed a deadline. Call it every other second."""
         now_s = self.monotonic()
         for connection in [*self.connections]:
             connection.close_if_overdue(now_s)
@@ -114,7 +114,7 @@ _DEADLINES_S: Final = {
 
 
 class _Watch(NamedTuple):
-    """Since when a connection waits for something of its request of a number; and the window that runs in it."""
+    """Since when a connection waits, for what, and in which request; and the window that runs meanwhile."""
 
     waits: _Waits
     number: int
@@ -137,7 +137,7 @@ class HttpConnection(asyncio.Protocol):
         self._exchange: Exchange | None = None
         self._pending: asyncio.Future[Any] | None = None
         self._outgoing: list[bytes] = []
-        self._is_ending = False  # after the answer that is being made, or the next
+        self._is_ending = False  # after the current answer, or the next
         self._is_lost = False
         self._is_lingering = False
         self._may_pause = False  # the client may, in reading
@@ -150,13 +150,13 @@ class HttpConnection(asyncio.Protocol):
         self._sent_bytes = 0
         self._held_bytes = 0
         self._unread_bytes = 0
-        self._part_since_s: float | None = None  # when a head or body began that did not come whole
+        self._part_since_s: float | None = None  # when an incomplete head or body began
         self._watch: _Watch | None = None
 
-    # What the transport calls
+    # Called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count the connection, which decides what becomes of it."""
+        """Count the connection, and admit or refuse it."""
         self._transport = cast("asyncio.Transport", transport)
         peer = transport.get_extra_info("peername")
         if peer:
@@ -169,7 +169,7 @@ class HttpConnection(asyncio.Protocol):
             self._transport.set_write_buffer_limits(_UNREAD_MAX_BYTES)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell whoever makes an answer that nobody waits for it."""
+        """Tell whatever makes an answer that the client is gone."""
         del exc
         self._is_lost = True
         self._listener.connections.discard(self)
@@ -182,7 +182,7 @@ class HttpConnection(asyncio.Protocol):
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Process received bytes."""
         event = self.protocol.receive(data)
         if event is not None:
             self._handle(event)
@@ -199,7 +199,7 @@ class HttpConnection(asyncio.Protocol):
             self.abort()
 
     def resume_writing(self) -> None:
-        """Go on with answers."""
+        """Continue with answers."""
         self._is_write_paused = False
         self._listener.addresses.hold(self._peer, -self._unread_bytes)
         self._unread_bytes = 0
@@ -214,7 +214,7 @@ class HttpConnection(asyncio.Protocol):
         left = _EVENTS_A_TURN
         while event is not None and not self._transport.is_closing():
             if not left:
-                # One packet may hold thousands, and others have their turn.
+                # One packet may contain thousands of requests, and others have their turn.
                 self._is_rescheduled = True
                 self._listener.loop.call_soon(self._take_turn, event)
                 break
@@ -228,7 +228,7 @@ class HttpConnection(asyncio.Protocol):
             if self._is_write_paused:
                 break
             event = self.protocol.next_request()
-        # Else there is nothing for which to pause.
+        # Otherwise there is no reason to pause.
         if self.protocol.buffered_bytes or self._is_read_paused or self._is_write_paused or self._exchange is not None:
             self._update_reading()
 
@@ -275,7 +275,7 @@ class HttpConnection(asyncio.Protocol):
     def _conclude(self, conclude: Callable[[asyncio.Future[Any]], bytes], future: asyncio.Future[Any]) -> None:
         self._pending = None
         self._listener.tasks.discard(future)
-        if future.cancelled():  # the server ends, and its connections with it
+        if future.cancelled():  # the server is shutting down, and closes its connections
             return
         answer = conclude(future)
         if not (self._is_lost or self._transport.is_closing()):
@@ -303,12 +303,12 @@ class HttpConnection(asyncio.Protocol):
         task.add_done_callback(listener.tasks.discard)
 
     def _scope_of(self, request: Request) -> dict[str, Any] | None:
-        """Return the ASGI scope, None for a target that is no path."""
+        """Return the ASGI scope, None for a target that is not a path."""
         try:
             url = httptools.parse_url(request.target)
         except httptools.HttpParserInvalidURLError:
             return None
-        raw_path = cast("bytes | None", url.path)  # of CONNECT there is none
+        raw_path = cast("bytes | None", url.path)  # a CONNECT request has none
         if raw_path is None:
             return None
         path = raw_path.decode("latin-1")
@@ -343,7 +343,7 @@ class HttpConnection(asyncio.Protocol):
         protocol.close()
         self._listener.host.count_refusal(refusal.status)
         exchange, self._exchange = self._exchange, None
-        if exchange is not None:  # what is wrong is the body of its request
+        if exchange is not None:  # the fault is in the body of its request
             exchange.disconnect()
             if protocol.response_started:
                 self.abort()
@@ -354,7 +354,7 @@ class HttpConnection(asyncio.Protocol):
         self._linger()
 
     def _judge_part(self) -> None:
-        """Refuse a head or a body that has not come whole where it has no room or no time left."""
+        """Refuse an incomplete head or body that has no memory or no time left."""
         protocol = self.protocol
         if protocol.state not in _IN_PART or self._transport.is_closing():
             return
@@ -364,7 +364,7 @@ class HttpConnection(asyncio.Protocol):
             if not self._listener.addresses.hold(self._peer, more_bytes):
                 self._refuse(_NO_ROOM)
                 return
-        # The watch looks too; but it runs on the loop, and whoever keeps that busy must not gain time.
+        # The watch checks, too; but it runs on the event loop, and a client that keeps that busy must not gain time.
         now_s = self._listener.monotonic()
         within_s = HEAD_WITHIN_S if protocol.state is State.HEAD else BODY_WITHIN_S
         if self._part_since_s is None:
@@ -392,7 +392,7 @@ class HttpConnection(asyncio.Protocol):
             await asyncio.shield(self._drained)
 
     def write(self, data: bytes) -> None:
-        """Send at the end of this turn of the loop; what is large immediately, behind what waits."""
+        """Send at the end of this iteration of the event loop; large data immediately, after what is queued."""
         self._write(data)
 
     def _write(self, data: bytes) -> None:
@@ -403,11 +403,11 @@ class HttpConnection(asyncio.Protocol):
             self.flush()
 
     def flush(self) -> None:
-        """Send what waits for the end of the turn."""
+        """Send what is queued for the end of the iteration."""
         if not self._outgoing:
             return
         pieces, self._outgoing = self._outgoing, []
-        if self._transport.is_closing():  # uvloop raises where its client is gone
+        if self._transport.is_closing():  # uvloop raises if the client is gone
             return
         if len(pieces[-1]) >= _SEND_IMMEDIATELY_BYTES:
             # Not joined: many connections may wait to send the same large body, and share it.
@@ -419,11 +419,11 @@ class HttpConnection(asyncio.Protocol):
             self._transport.write(data)
 
     def leave(self, client: str) -> None:
-        """Count a request of a client less."""
+        """Stop counting a client's request."""
         self._listener.addresses.leave(client)
 
     def answered(self, exchange: "Exchange") -> None:
-        """Go on after the application's answer is complete."""
+        """Continue after the application's answer is complete."""
         if self._exchange is not exchange:
             return
         self._exchange = None
@@ -447,9 +447,9 @@ class HttpConnection(asyncio.Protocol):
             self._linger()
 
     def _linger(self) -> None:
-        """End the connection so that the client sees the answer.
+        """Close the connection so that the client sees the answer.
 
-        To close it while there is something unread would reset it, and the client's system would discard the answer.
+        Closing it with unread input would reset it, and the client's system would discard the answer.
         """
         self.protocol.close()
         self.flush()
@@ -460,7 +460,7 @@ class HttpConnection(asyncio.Protocol):
         self._update_reading()
 
     def update_reading(self) -> None:
-        """Read from the socket, or cease to, as there is room for more."""
+        """Read from the socket, or pause, depending on free capacity."""
         self._update_reading()
 
     def _update_reading(self) -> None:
@@ -478,10 +478,10 @@ class HttpConnection(asyncio.Protocol):
             else:
                 self._transport.resume_reading()
 
-    # Deadlines, and the end
+    # Deadlines and shutdown
 
     def close_if_overdue(self, now_s: float) -> None:
-        """Close where the client has let a deadline pass. `now_s` is the time of a clock that never jumps."""
+        """Close if the client has missed a deadline. `now_s` is the time of a monotonic clock."""
         waits = self._waits()
         if waits is None:
             self._watch = None
@@ -530,19 +530,19 @@ class HttpConnection(asyncio.Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether a request is under way that only its client can bring to an end: by sending, or by reading."""
+        """Whether a request is in progress that only its client can finish: by sending, or by reading."""
         if self._transport.get_write_buffer_size():
             return True
         return self._exchange is not None and (self.protocol.state in _IN_BODY or self.protocol.response_started)
 
     def answer_last(self) -> None:
-        """Answer what is under way and, where nothing is, one request more; then close."""
+        """Answer the request in progress or, if there is none, one more; then close."""
         self._is_ending = True
         if not self.protocol.response_started:
             self.protocol.keep_alive = False
 
     def shutdown(self) -> None:
-        """Close as soon as what is under way is answered."""
+        """Close as soon as the request in progress is answered."""
         self._is_ending = True
         if self._is_answering:
             self.protocol.keep_alive = False
@@ -551,18 +551,18 @@ class HttpConnection(asyncio.Protocol):
             self._transport.close()
 
     def end_after_answer(self) -> None:
-        """Close the connection after the answer to the request that is under way."""
+        """Close the connection after the answer to the request in progress."""
         self.protocol.keep_alive = False
 
     def allow_pauses(self) -> None:
-        """Let the client read the answer as slowly as it likes: a film that is paused."""
+        """Allow the client to read the answer as slowly as it likes, such as a film that is paused."""
         self._may_pause = True
         self._transport.set_write_buffer_limits(_FILM_BUFFER_BYTES)
 
     def dedicate(self) -> None:
-        """Let the connection end with the answer that is made, and hold little of what its client does not read.
+        """End the connection with the current answer, and buffer little of what its client does not read.
 
-        The kernel would take megabytes for a client that reads nothing, before anybody notices.
+        Otherwise the kernel would buffer megabytes for a client that reads nothing, before anybody notices.
         """
         self.end_after_answer()
         self.allow_pauses()
@@ -570,7 +570,7 @@ class HttpConnection(asyncio.Protocol):
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _STREAM_BUFFER_BYTES)
 
     def abort(self) -> None:
-        """Close immediately. What is not sent is lost, and the request's task hears that its client is gone."""
+        """Close immediately. Unsent data is lost, and the request's task is told that its client is gone."""
         self._outgoing.clear()
         self._transport.abort()
 
@@ -583,9 +583,9 @@ _NO_ROOM: Final = RequestRefusal(503, "There is no room for requests that come i
 
 
 class Exchange:
-    """One request on its way through the ASGI application, and its answer.
+    """One request to the ASGI application, and its answer.
 
-    `client` is counted as having a request under way, if it is there.
+    `client`, if present, is counted as having a request in progress.
     """
 
     def __init__(self, connection: HttpConnection, request: Request, client: str | None) -> None:
@@ -605,7 +605,7 @@ class Exchange:
         return len(self._body) > _BODY_BUFFER_BYTES
 
     def feed(self, piece: Data) -> None:
-        """Take a piece of the body."""
+        """Receive a part of the body."""
         self._body += piece.data
         self._is_whole = piece.is_last
         self._news.set()
@@ -664,7 +664,7 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """Take a message of ASGI. Raises ResponseError for one that HTTP does not allow here."""
+        """Handle a message of ASGI. Raises ResponseError for one that HTTP does not allow here."""
         connection = self._connection
         if connection.is_write_paused:
             await connection.drain()
@@ -689,9 +689,9 @@ class Exchange:
 
 
 class Outbox:
-    """The connections that have something to send at the end of this turn of the loop.
+    """The connections that have something to send at the end of this iteration of the event loop.
 
-    What leaves together is answered together: the next requests come in few turns, and share what each turn costs.
+    Clients that are answered together send their next requests together, and share the cost of an iteration.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -699,7 +699,7 @@ class Outbox:
         self._due: list[HttpConnection] = []
 
     def put(self, connection: HttpConnection) -> None:
-        """Let a connection send at the end of the turn."""
+        """Make a connection send at the end of the iteration."""
         if not self._due:
             self._loop.call_soon(self._send)
         self._due.append(connection)
@@ -709,5 +709,5 @@ class Outbox:
         for connection in due:
             try:
                 connection.flush()
-            except Exception:  # one connection must not take the answers of the others along
+            except Exception:  # one connection must not affect the answers of the others
                 log.exception("An answer could not be sent")

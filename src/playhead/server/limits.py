@@ -1,4 +1,4 @@
-"""Bounds of what clients may hold: connections and requests for each address, and memory for what is not whole yet."""
+"""Bounds on what clients may use: connections and requests per address, and memory for incomplete requests."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,27 +10,27 @@ from typing import Final
 from playhead.http.forwarding import Networks
 
 IDLE_MAX_S: Final = 5.0
-"""How long a connection is kept on which no further request begins."""
+"""How long an idle connection is kept."""
 
 HEAD_WITHIN_S: Final = 10.0
-"""How long a client may take for a request's head. nginx grants 60 s, but no head of ours needs two packets."""
+"""How long a client may take to send a request's head. nginx grants 60 s, but none of our heads needs two packets."""
 
 WINDOW_S: Final = 30.0
 RATE_MIN_BYTES_S: Final = 1024
-"""What of a body must come, and what of an answer must be read, in each window until it is whole."""
+"""How much of a body must arrive, and how much of an answer must be read, in each window until it is complete."""
 
 BODY_WITHIN_S: Final = 30 * 60.0
-"""How long the largest body may take: an import of 64 MiB by a line of 300 kbit/s."""
+"""How long the largest body may take: an import of 64 MiB over a line of 300 kbit/s."""
 
 LINGER_MAX_S: Final = 4.0
-"""How long what a client still sends is discarded, so that it sees why it was refused, before the connection ends."""
+"""How long further input is discarded, so that the client sees why it was refused before the connection closes."""
 
 _HELD_MAX_BYTES: Final = 16 * 1024 * 1024
 _HELD_BY_ADDRESS_MAX_BYTES: Final = 4 * 1024 * 1024
 
 
 class Admission(Enum):
-    """What becomes of a new connection."""
+    """The decision about a new connection."""
 
     SERVE = "its requests are answered"
     REFUSE = "its first request is refused, so that the client learns why"
@@ -38,11 +38,11 @@ class Admission(Enum):
 
 
 class Addresses:
-    """Counts what each client address has under way: the bounds of a process.
+    """Counts the connections and requests of each client address: the bounds of a process.
 
-    `most_connections` holds for all together. Addresses of `unbounded` networks, which are those of trusted proxies,
-    have no bound of their own; the clients that they name have, see `enter`. A bound of an address is that of the /64
-    network of an IPv6 address, which is what a single client is given.
+    `most_connections` is the limit for all together. Addresses of `unbounded` networks, which are those of trusted
+    proxies, have no bound of their own; the clients that they name have one, see `enter`. The bound of an IPv6 address
+    is that of its /64 network, which is what a single client is given.
     """
 
     def __init__(self, most_connections: int, most_of_address: int, unbounded: Sequence[str] = ()) -> None:
@@ -56,7 +56,7 @@ class Addresses:
         self._all_held = 0
 
     def connect(self, address: str) -> Admission:
-        """Count a connection of the address; `disconnect` takes it back, whatever is answered."""
+        """Count a connection of the address; `disconnect` reverses it, whatever is answered."""
         key = bounded_network(address)
         self._all_connections += 1
         self._connections[key] += 1
@@ -66,12 +66,12 @@ class Addresses:
         return Admission.REFUSE if excess > 0 or self._all_connections > self._most_connections else Admission.SERVE
 
     def disconnect(self, address: str) -> None:
-        """Take back what `connect` counted."""
+        """Reverse `connect`."""
         self._all_connections -= 1
         _take(self._connections, bounded_network(address), 1)
 
     def enter(self, client: str) -> bool:
-        """Count a request of a client that a trusted proxy names, unless it has too many under way."""
+        """Count a request of a client that a trusted proxy names, unless it has too many in progress."""
         key = bounded_network(client)
         if self._requests[key] >= self._most_of_address:
             return False
@@ -79,11 +79,11 @@ class Addresses:
         return True
 
     def leave(self, client: str) -> None:
-        """Take back what `enter` counted."""
+        """Reverse `enter`."""
         _take(self._requests, bounded_network(client), 1)
 
     def hold(self, address: str, more_bytes: int) -> bool:
-        """Count memory for requests that are not whole; return whether there is room. Less than 0 is given back."""
+        """Count memory for incomplete requests; return whether there is room. Negative values release it."""
         key = bounded_network(address)
         self._all_held += more_bytes
         if more_bytes < 0:
@@ -105,7 +105,7 @@ _ADDRESSES_KNOWN: Final = 4096
 
 @lru_cache(maxsize=_ADDRESSES_KNOWN)
 def bounded_network(address: str) -> str:
-    """Return what stands for a client in counts: its IPv4 address, or the /64 network of its IPv6 address."""
+    """Return the key by which a client is counted: its IPv4 address, or the /64 network of its IPv6 address."""
     try:
         parsed = ip_address(address)
     except ValueError:

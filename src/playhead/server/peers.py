@@ -29,7 +29,7 @@ class Peers:
             writer.close()
 
         path = self._path(self.place)
-        path.unlink(missing_ok=True)  # of one that was killed
+        path.unlink(missing_ok=True)  # left by one that was killed
         async with await asyncio.start_unix_server(answer, path):
             yield
 

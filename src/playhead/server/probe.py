@@ -1,15 +1,15 @@
-"""Asks a running server whether it is well, as a health check of a container does."""
+"""The health check of a running server, for containers."""
 
 from http.client import HTTPConnection, HTTPException
 
-# Where a server listens on all addresses, it is asked on the loopback one.
+# If a server listens on all addresses, the loopback one is used.
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - nothing is bound here
 
 _OK = 200
 
 
 def ask(host: str, port: int, path: str, timeout_s: float) -> str | None:
-    """Return None where the server that listens on `host` answers 200, else why it is not well."""
+    """Return None if the server on `host` answers 200, else why it is not healthy."""
     connection = HTTPConnection(_LOOPBACK.get(host, host), port, timeout=timeout_s)
     try:
         connection.request("GET", path, headers={"Connection": "close"})

@@ -1,7 +1,7 @@
 """The server's side of HTTP/1.1 (RFC 9112) without I/O: bytes in, events out; answers in, bytes out.
 
-Knows no socket, no clock and no application. Heads are parsed by httptools; where a message begins and ends is decided
-here, strictly: whatever two parsers could read in two ways is refused, because the other parser may be a proxy's.
+Knows no socket, no clock and no application. httptools parses heads; where a message begins and ends is decided here,
+strictly: whatever two parsers could read differently is refused, because the other parser may be a proxy's.
 """
 
 import re
@@ -17,7 +17,7 @@ TARGET_MAX_BYTES: Final = 8 * 1024
 """RFC 9112, section 3, recommends to support at least 8,000."""
 
 HEAD_MAX_BYTES: Final = 32 * 1024
-"""Of a head from its first byte to its end, and of a trailer section."""
+"""From the first byte of a head to its end; also of a trailer section."""
 
 FIELDS_MAX: Final = 100
 """Of a head, and of a trailer section."""
@@ -40,7 +40,7 @@ _FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 class _Second(Enum):
-    """What becomes of a field where there is one of its name already."""
+    """How to handle a repeated field."""
 
     REFUSED = "two make the request ambiguous"
     IGNORED = "the first counts"
@@ -60,11 +60,11 @@ _NAMED: Final = {
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 Fields = list[tuple[bytes, bytes]]
-"""Names in lower case, and values."""
+"""Lower-case names, and values."""
 
 
 class State(Enum):
-    """How far the reading of a connection is."""
+    """How far a connection has been read."""
 
     HEAD = "a request's head is expected, or has begun"
     SIZED_BODY = "a body with a Content-Length is being read"
@@ -74,9 +74,9 @@ class State(Enum):
 
 
 class Request:
-    """A request whose head is whole. `body` is the whole body, or None where it follows in `Data` events.
+    """A request whose head is complete. `body` is the whole body, or None if it follows in `Data` events.
 
-    `named` has the values of the fields that the server itself looks at. `keep_alive` says what the client wants.
+    `named` has the values of the fields that the server itself uses. `keep_alive` is the client's wish.
     """
 
     method = b""
@@ -97,7 +97,7 @@ class Request:
 
 
 class _HeadParser:
-    """Takes the heads of a connection, one after the other, with one parser as long as requests come whole."""
+    """Parses the heads of a connection one after another, with one parser as long as requests arrive complete."""
 
     __slots__ = ("_fault", "_fields", "_is_skipping", "_is_whole", "_named", "_parser", "_target")
 
@@ -109,7 +109,7 @@ class _HeadParser:
         self._fields: Fields = []
         self._named: dict[bytes, bytes] = {}
 
-    # What httptools calls. It turns an exception into its own, so what is wrong is noted.
+    # Called by httptools. It turns an exception into its own, so faults are recorded.
 
     def on_url(self, part: bytes) -> None:
         self._target = self._target + part if self._target else part
@@ -126,7 +126,7 @@ class _HeadParser:
         self._fields.append((name, value))
 
     def on_headers_complete(self) -> None:
-        # httptools has to see the end of the head where `Protocol` sees it.
+        # httptools has to find the end of the head where `Protocol` finds it.
         self._is_whole = True
         if len(self._fields) > FIELDS_MAX:
             self._refuse(HEAD_TOO_LARGE)
@@ -134,20 +134,20 @@ class _HeadParser:
     def on_body(self, part: bytes) -> None:
         del part
         if not self._is_skipping:
-            self._refuse(_MALFORMED)  # it was handed a head alone
+            self._refuse(_MALFORMED)  # it was given only a head
 
     def _refuse(self, refusal: "RequestRefusal") -> None:
         self._fault = refusal
         raise ValueError(refusal.reason)
 
     def skip(self, body: bytes) -> None:
-        """Let the parser see a whole body of the length that the head has announced."""
+        """Let the parser see a complete body of the announced length."""
         self._is_skipping = True
         self._parser.feed_data(body)
         self._is_skipping = False
 
     def parse(self, head: bytes) -> "Request | RequestRefusal":
-        """Return the request of a whole head, or what is wrong with it."""
+        """Return the request of a complete head, or what is wrong with it."""
         self._is_whole = False
         self._target = b""
         request = Request()
@@ -155,10 +155,10 @@ class _HeadParser:
         try:
             self._parser.feed_data(head)
         except httptools.HttpParserUpgrade:
-            # We never upgrade. But where a request asks for it, httptools ends the message with its head and takes what
-            # follows for the next request, the body included; uvicorn, before, ignored that and kept the connection. So
-            # the sender of a body wrote requests on a connection that a proxy then shared with others (CWE-444).
-            # Nothing behind such a head is read.
+            # We never upgrade. But if a request asks for it, httptools ends the message with its head and takes what
+            # follows for the next request, including the body; uvicorn used to ignore that and kept the connection. So
+            # the sender of a body could write requests on a connection that a proxy then shared with others (CWE-444).
+            # Nothing after such a head is read.
             request.upgrades = True
         except httptools.HttpParserError:
             return self._fault or _fault_of(head)
@@ -168,12 +168,12 @@ class _HeadParser:
         method = request.method = self._parser.get_method()
         if len(target) > TARGET_MAX_BYTES:
             return _TARGET_TOO_LONG
-        version_at = len(method) + 1 + len(target)  # httptools takes several spaces, and other protocols
+        version_at = len(method) + 1 + len(target)  # httptools accepts several spaces, and other protocols
         if not head.startswith(b" HTTP/1.1\r\n", version_at):
             if not head.startswith(b" HTTP/1.0\r\n", version_at):
                 return _fault_of(head)
             request.is_1_0 = True
-            request.keep_alive = False  # without chunks the end of many answers is that of the connection
+            request.keep_alive = False  # without chunks, the connection ends with the end of many answers
         return _fault_of_fields(request) or request
 
 
@@ -187,22 +187,22 @@ def _fault_of_fields(request: Request) -> "RequestRefusal | None":
     return None if _is_host(host) else RequestRefusal(400, "The Host is malformed.")
 
 
-@lru_cache(maxsize=64)  # all clients of a server name one of a few
+@lru_cache(maxsize=64)  # all clients of a server use one of a few names
 def _is_host(host: bytes) -> bool:
     return _HOST.fullmatch(host) is not None
 
 
 class Data(NamedTuple):
-    """A piece of a body, and whether the request is whole with it."""
+    """A part of a body, and whether the request is complete with it."""
 
     data: bytes
     is_last: bool
 
 
 class RequestRefusal(NamedTuple):
-    """What is received is no request that could be answered otherwise. Nothing more is read.
+    """What was received cannot be answered otherwise. Nothing more is read.
 
-    `is_answered`: it is the rest of a request whose answer is complete, so this is none of its own.
+    `is_answered`: it is the rest of a request whose answer is complete, so there is no further answer.
     """
 
     status: int
@@ -223,9 +223,9 @@ class ResponseError(RuntimeError):
 
 
 class Protocol:
-    """One connection. `receive` what comes, then ask for `next_event` until there is none; then the answer is framed.
+    """One connection. `receive` input, then call `next_event` until there is none; answers are framed here.
 
-    One request at a time: after `response_complete` the next is begun by `next_request`. What is received meanwhile is
+    One request at a time: after `response_complete`, `next_request` starts the next one. Input received meanwhile is
     kept; `has_backlog` says that there is some, and that no more should be read from the socket.
     """
 
@@ -257,7 +257,7 @@ class Protocol:
         self._scanned = 0
         self._empty_lines = 0
         self._parser: _HeadParser | None = None
-        # Of the body that is being read: bytes of it, or of a chunk, that are missing yet.
+        # Of the body that is being read: the missing bytes of it, or of a chunk.
         self._left = 0
         self._in_chunk = False
         self._in_trailers = False
@@ -270,14 +270,14 @@ class Protocol:
     # What is received
 
     def receive(self, data: bytes) -> Event | None:
-        """Take bytes; return the first event that they make, or None."""
+        """Receive bytes; return the first event that they make, or None."""
         if self.state is State.CLOSED:
             return None
         self._buffer = self._buffer + data if self._buffer else data
         return self.next_event()
 
     def next_event(self) -> Event | None:
-        """Return the next event of what was received, or None where more must be received, or answered, before."""
+        """Return the next event of the input, or None if more must be received, or answered, before."""
         state = self.state
         if state is State.HEAD:
             return self._read_head()
@@ -288,14 +288,14 @@ class Protocol:
         return None
 
     def next_request(self) -> Event | None:
-        """Begin to read the next request, after one that is whole and answered; return an event of it, or None.
+        """Start the next request, after one that is complete and answered; return an event of it, or None.
 
         Nothing is read after a request that ended the connection.
         """
         if self.state is State.WHOLE:
             if not self.response_complete:
                 return None
-            if not self.keep_alive:  # what follows the last request of a connection is nobody's
+            if not self.keep_alive:  # input after the last request of a connection is ignored
                 self.close()
                 return None
             self.state = State.HEAD
@@ -303,7 +303,7 @@ class Protocol:
 
     @property
     def has_backlog(self) -> bool:
-        """Whether something was received behind the request that is being answered."""
+        """Whether something was received after the request that is being answered."""
         return self.state is State.WHOLE and bool(self._buffer)
 
     @property
@@ -313,12 +313,12 @@ class Protocol:
 
     @property
     def buffered_bytes(self) -> int:
-        """How much is kept of what was received."""
+        """How much input is buffered."""
         return len(self._buffer)
 
     @property
     def missing_bytes(self) -> int | None:
-        """How much of the body is missing yet; None where nobody knows."""
+        """How much of the body is missing; None if unknown."""
         if self.state is State.SIZED_BODY:
             return self._left
         return None if self.state is State.CHUNKED_BODY else 0
@@ -354,7 +354,7 @@ class Protocol:
         fault = self._begin_body(request)
         if fault is not None:
             return self._refuse(fault)
-        # A parser waits for the body that its head announces; where that follows later, the next head gets another one.
+        # A parser waits for the body that its head announces; if that follows later, the next head gets another parser.
         body = request.body
         self._parser = None if body is None else parser
         if body:
@@ -386,7 +386,7 @@ class Protocol:
             self._left, self._in_chunk, self._in_trailers = 0, False, False
             request.body = None
             return None
-        length = int(named.get(b"content-length", 0))  # httptools takes digits alone
+        length = int(named.get(b"content-length", 0))  # httptools accepts only digits
         if length > len(self._buffer):
             self.state = State.SIZED_BODY
             self._left = length
@@ -412,7 +412,7 @@ class Protocol:
         return Data(data, is_last=True)
 
     def _read_chunks(self) -> Event | None:
-        """Take some chunks: one packet may hold tens of thousands."""
+        """Read some chunks: one packet may contain tens of thousands."""
         pieces: list[bytes] = []
         at = 0
         for _ in range(_CHUNKS_A_STEP):
@@ -429,7 +429,7 @@ class Protocol:
         return Data(b"".join(pieces), is_last) if pieces or is_last else None
 
     def _read_chunk(self, at: int, pieces: list[bytes]) -> RequestRefusal | int:
-        """Take a chunk's size, what there is of its data, or its end; return where that ends: at `at` if not there."""
+        """Read a chunk's size, its available data, or its end; return the position after it, or `at` if incomplete."""
         data = self._buffer
         if self._left:
             piece = data[at : at + self._left]
@@ -460,7 +460,7 @@ class Protocol:
         return end + 2
 
     def _read_trailers(self, at: int) -> RequestRefusal | int:
-        """Take the whole trailer section; none of it is a header: whoever checked the head has not seen it."""
+        """Read the whole trailer section; none of it becomes a header, because nobody has checked it as one."""
         data = self._buffer
         end = at - 2 if data.startswith(b"\r\n", at) else data.find(_END, at)
         if end == -1 and not data.startswith(b"\r\n", at):
@@ -475,10 +475,10 @@ class Protocol:
         self.state = State.WHOLE
         return end + len(_END)
 
-    # What is answered
+    # Answers
 
     def start_response(self, status: int, fields: Iterable[tuple[bytes, bytes]]) -> bytes:
-        """Return the head of the answer. Raises ResponseError for what would not be HTTP."""
+        """Return the head of the answer. Raises ResponseError for anything that would not be HTTP."""
         if self.response_started:
             raise ResponseError("the response was started already")
         lines = [_status_line(status)]
@@ -491,7 +491,7 @@ class Protocol:
             if lowered == b"content-length":
                 owed = int(value)
             elif lowered == b"transfer-encoding":
-                continue  # how a body is framed is decided here
+                continue  # framing is decided here
             elif lowered == b"connection" and b"close" in value.lower():
                 self.keep_alive = False
                 says_close = True
@@ -510,7 +510,7 @@ class Protocol:
         return b"".join(lines)
 
     def send_body(self, data: bytes, *, more: bool) -> bytes:
-        """Return a piece of the answer's body, framed. Raises ResponseError for another length than promised."""
+        """Return a part of the answer's body, framed. Raises ResponseError for another length than promised."""
         if not self.response_started or self.response_complete:
             raise ResponseError("there is no response to which this belongs")
         if not self._has_response_body:
@@ -529,7 +529,7 @@ class Protocol:
         return framed
 
     def finish_response(self, response: bytes) -> bytes:
-        """Take a whole answer that was made elsewhere; return it as this connection has to send it."""
+        """Finish a complete answer made elsewhere; return it as this connection has to send it."""
         self.response_started = self.response_complete = True
         return response if self.keep_alive else response.replace(b"\r\n", b"\r\nconnection: close\r\n", 1)
 
@@ -545,7 +545,7 @@ _STATUS_LINES: Final = {each.value: b"HTTP/1.1 %d %b\r\n" % (each.value, each.ph
 
 
 def _fault_of(head: bytes) -> RequestRefusal:
-    """Say what is wrong with a head that httptools does not take."""
+    """Return what is wrong with a head that httptools rejects."""
     line = _REQUEST_LINE.fullmatch(head, 0, head.find(b"\r\n"))
     return _UNSUPPORTED_VERSION if line is not None and line.groups() not in _VERSIONS else _MALFORMED
 
@@ -559,7 +559,7 @@ def _fault_of_length(data: bytes) -> RequestRefusal:
 
 
 def _fault_of_part(data: bytes, begin: int) -> RequestRefusal | None:
-    """Say what is wrong already with a head that has not come whole, whose bytes before `begin` were looked at."""
+    """Return what is wrong already with an incomplete head, whose bytes before `begin` were checked."""
     if not data:
         return None
     if not data[:1].isalpha() and data != b"\r":

@@ -1,4 +1,4 @@
-"""Runs Playhead: listening, what a start prints, graceful shutdown; alone, or as one of several workers."""
+"""Runs Playhead: listening, output at the start, graceful shutdown; alone, or as one of several workers."""
 
 import asyncio
 import gc
@@ -34,31 +34,31 @@ from playhead.server.workers import END, HURRY, READY, Workers, listen
 from playhead.storage.engine.database import StorageRefused
 from playhead.terminal import log_to_stderr
 
-# A thread that waits for the interpreter's lock gets it within half a millisecond, not five: the event loop and the
-# writer hand it to each other several times a batch (docs/decisions/0007-hot-statements-on-the-driver.md).
+# A thread that waits for the interpreter lock gets it within half a millisecond, not five: the event loop and the
+# writer pass it to each other several times per batch (docs/decisions/0007-hot-statements-on-the-driver.md).
 SWITCH_INTERVAL_S = 0.0005
 
-# The collector of cycles looks at new objects after so many, not after 700: one batch makes thousands, nearly all of
-# them end by themselves, and those that wait to be told to streams would be looked at again and again.
+# The cyclic garbage collector runs after this many new objects, not after 700: one batch makes thousands, nearly all of
+# which are freed by reference counting, and the changes queued for streams would be examined again and again.
 COLLECT_AFTER = 10_000
 
-# Supervisors kill after ten seconds. Clients whose connections rest get a second to hear that these end; who owes, or
-# is owed, the rest of something gets one more; all else that is under way gets some, and the store what is left. Then
-# the process ends, whatever hangs: what was not answered may be lost, and nothing else.
+# Supervisors kill after ten seconds. Clients with idle connections get a second to notice the end; clients that owe or
+# await the rest of something get one more; everything else in progress gets some, and the store the rest. Then the
+# process ends, whatever hangs: unanswered requests may be lost, and nothing else.
 GIVE_UP_AFTER_S = 9.0
 _LAST_REQUESTS_S = 1.0
 _CLIENTS_END_S = 1.0
 _REQUESTS_END_S = 4.0
 _LOOK_S = 0.02
 
-# A worker gives up by itself before its parent kills it.
+# A worker gives up before its parent kills it.
 _KILL_AFTER_S = GIVE_UP_AFTER_S + 0.5
 
 _DEADLINES_EVERY_S = 2.0
 
 _BACKLOG = 2048
 
-# A connection takes a file descriptor, and one that streams a second one; the rest is for everything else.
+# A connection uses a file descriptor, and a streaming one a second; the rest is for everything else.
 MOST_CONNECTIONS = 10_000
 _FILES_OF_OUR_OWN = 128
 _FILES_WANTED = 2 * MOST_CONNECTIONS + _FILES_OF_OUR_OWN
@@ -75,8 +75,8 @@ class CannotServeError(Exception):
 def run(settings: Settings, *, demo: bool) -> int:
     """Serve until a signal or a failure of the store ends it; return the exit status.
 
-    `demo` serves an installation of its own, in the folder `demo` of the data folder, from one process. Raises
-    CannotServeError where the port is taken or the installation cannot be opened.
+    `demo` serves a separate installation, in the folder `demo` of the data folder, from one process. Raises
+    CannotServeError if the port is taken or the installation cannot be opened.
     """
     if demo:
         settings = settings.model_copy(
@@ -100,13 +100,13 @@ def run(settings: Settings, *, demo: bool) -> int:
 def _set_up_process(settings: Settings) -> None:
     process = "[%(process)d]" if settings.workers > 1 else ""
     log_to_stderr(settings.log_level.upper(), f"%(asctime)s %(levelname)s %(name)s{process}: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # its news are none to whoever runs Playhead
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # its news do not concern an operator of Playhead
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(COLLECT_AFTER)
 
 
 def _run_workers(settings: Settings, sockets: list[socket.socket]) -> int:
-    """Prepare the database, then let workers serve it: what a start does and prints once is done and printed here."""
+    """Prepare the database, then let workers serve it: what happens or is printed once per start is done here."""
     url = _url(sockets[0])
     try:
         setup_token = asyncio.run(_prepare(settings))
@@ -131,7 +131,7 @@ async def _prepare(settings: Settings) -> str | None:
 
 
 def _work(settings: Settings, folder: Path, place: int, listener: socket.socket, line: Pipe) -> None:
-    """Be one of several workers; runs in a process of its own."""
+    """Run as one of several workers, in a separate process."""
     _set_up_process(settings)
     try:
         server = _Server(settings, listener, post=_Post(line, Peers(folder, place, settings.workers)))
@@ -143,16 +143,16 @@ def _work(settings: Settings, folder: Path, place: int, listener: socket.socket,
 
 
 class _Post(NamedTuple):
-    """What a worker has that a process alone has not: the line to its parent, and its peers."""
+    """What a worker has in addition: the pipe to its parent, and its peers."""
 
     line: Pipe
     peers: Peers
 
 
 class _Serving:
-    """Accepts connections until it is to end, closes those that are overdue, and shuts down gracefully.
+    """Accepts connections until shutdown, closes those that are overdue, and shuts down gracefully.
 
-    Where somebody else counts signals, because all workers get them and their parent too, none here hurries.
+    If the parent counts signals, because it and all workers get them, none here hurries.
     """
 
     def __init__(self, on_ending: Callable[[], None], *, counts_signals: bool) -> None:
@@ -184,17 +184,17 @@ class _Serving:
                 loop.remove_signal_handler(number)
 
     def _handle_signal(self) -> None:
-        """End in order; at the second signal without waiting for any client."""
+        """Shut down gracefully; at the second signal without waiting for any client."""
         self.end(hurry=self._should_end.is_set() and self._counts_signals)
 
     def end(self, *, hurry: bool = False) -> None:
-        """End in order; in a hurry without waiting for any client. May be called again."""
+        """Shut down gracefully; `hurry` waits for no client. May be called again."""
         self._is_hurried = self._is_hurried or hurry
         self._should_end.set()
         self._on_ending()
 
     async def _shut_down(self, server: asyncio.Server, listener: Listener) -> None:
-        """Listen no more, answer what is under way, and break off what only its client could end."""
+        """Stop listening, answer what is in progress, and abort what only its client could finish."""
         server.close()
         connections = listener.connections
         for connection in [*connections]:
@@ -216,9 +216,9 @@ class _Serving:
 
 
 async def _close_overdue(listener: Listener, monotonic: Callable[[], float]) -> None:
-    """Look at the deadlines of all clients now and then.
+    """Check the deadlines of all clients periodically.
 
-    A look that comes late is left out: what clients sent while the loop was busy has not been read.
+    A late check is skipped: what clients sent while the event loop was busy has not been read.
     """
     while True:
         due_s = monotonic() + _DEADLINES_EVERY_S
@@ -233,14 +233,14 @@ async def _cut_off(listener: Listener) -> None:
     tasks = set(listener.tasks)
     if tasks:
         log.warning("%d requests were not done in time and are not answered", len(tasks))
-        await asyncio.sleep(0)  # so that they hear that their clients are gone
+        await asyncio.sleep(0)  # so that they notice that their clients are gone
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks, timeout=_CLIENTS_END_S)
 
 
 class _Server:
-    """One run of the server on a socket that is bound, alone or, with a `post`, as one of several workers."""
+    """One run of the server on a bound socket, alone or, with a `post`, as one of several workers."""
 
     def __init__(
         self, settings: Settings, listener: socket.socket, *, demo: bool = False, post: _Post | None = None
@@ -297,14 +297,14 @@ class _Server:
         )
 
     def _hear(self, line: Pipe) -> None:
-        """Do what the parent says; where it is gone, end."""
+        """Obey the parent; shut down if it is gone."""
         try:
             word = line.recv()
         except (EOFError, OSError):
             word = END
             if self._loop is not None:
                 self._loop.remove_reader(line.fileno())
-        if not self._is_open:  # nothing was accepted, and a database that does not answer is waited for by a thread
+        if not self._is_open:  # nothing was accepted, and a thread waits for a database that does not answer
             logging.shutdown()
             os._exit(0)
         self._serving.end(hurry=word == HURRY)
@@ -318,16 +318,16 @@ class _Server:
 
     async def _announce(self) -> None:
         if self._post is not None:
-            with suppress(OSError):  # the parent is gone, which is heard below
+            with suppress(OSError):  # the parent is gone, which is noticed below
                 self._post.line.send(READY)
-            return  # what a start says, the parent says once
+            return  # the parent prints the output of a start once
         log.info("Playhead listens on %s", self._url)
         if self._demo is not None:
             print(f"\n{welcome(self._demo, self._url)}", flush=True)  # noqa: T201
         _print_setup_link(self._url, await self._playhead.installation.accounts.setup_token())
 
     def _stop_failed(self, _: str) -> None:
-        """End with a status that makes the supervisor start again. Called from the writer's thread."""
+        """Exit with a status that makes the supervisor restart the server. Called on the writer's thread."""
         self._status = _FAILED
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._serving.end)
@@ -346,7 +346,7 @@ def _give_up() -> None:
 
 
 def _most_connections() -> int:
-    """Raise the limit of open files as far as it may be, and return how many connections that is enough for."""
+    """Raise the limit of open files as far as allowed, and return the number of connections that it permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _FILES_WANTED if hard == resource.RLIM_INFINITY else min(hard, _FILES_WANTED)
     if soft != resource.RLIM_INFINITY and soft < wanted:

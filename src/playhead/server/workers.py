@@ -52,7 +52,7 @@ def listen(host: str, port: int, sockets: int) -> list[socket.socket]:
     alone = _bind(family, host, port, shared=False)
     if sockets == 1:
         return [alone]
-    port = alone.getsockname()[1]  # nobody else has it: sockets that share a port would not notice
+    port = alone.getsockname()[1]  # fails if the address is in use: sockets that share a port would not notice
     alone.close()
     return [_bind(family, host, port, shared=True) for _ in range(sockets)]
 
@@ -76,7 +76,7 @@ class _Worker:
     def __init__(self, work: Work, place: int, listener: socket.socket) -> None:
         self.line, theirs = _processes.Pipe()
         self.process: BaseProcess = _processes.Process(target=work, args=(place, listener, theirs), name=f"{place}")
-        # A process inherits what is blocked: Ctrl-C, which a terminal sends to all, must not end it while it starts.
+        # A process inherits blocked signals: Ctrl-C, which a terminal sends to all, must not end it while it starts.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self.process.start()
@@ -124,7 +124,7 @@ class Workers:
         self._on_ready = on_ready
         self._give_up_s = give_up_s
         self._workers: dict[int, _Worker] = {}
-        self._due_s: dict[int, float] = {}  # when those that are missing are started again
+        self._due_s: dict[int, float] = {}  # when missing workers are restarted
         self._pause_s = _FIRST_PAUSE_S
         self._were_ready = False
         self._killing_s: float | None = None
@@ -170,7 +170,7 @@ class Workers:
         number, lived_s = worker.process.pid, time.monotonic() - worker.started_s
         status = worker.close()
         if self._killing_s is not None:
-            # A supervisor that tells all processes of the end may meet one that had just begun.
+            # A supervisor that signals all processes may signal one that has just started.
             self._status = self._status or (0 if status in {0, -signal.SIGTERM} else _FAILED)
         elif not self._were_ready:
             self._status = _FAILED
@@ -188,7 +188,7 @@ class Workers:
     def _start(self, place: int) -> None:
         try:
             self._workers[place] = _Worker(self._work, place, self._sockets[place])
-        except OSError as error:  # no process, no memory or no file is to be had just now
+        except OSError as error:  # no process, memory or file is available at the moment
             log.error("Worker %d cannot be started: %s", place, error)  # noqa: TRY400 - the reason is all there is
             self._due_s[place] = time.monotonic() + _LONGEST_PAUSE_S
 

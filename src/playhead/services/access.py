@@ -20,7 +20,7 @@ _WRONG_KIND = {**NOT_FOUND, ItemKind.MOVIE: "Media item is not a movie"}
 
 
 class Viewer(NamedTuple):
-    """Who is looking. The command line is an admin without an account: its user id is `NOBODY`."""
+    """The user who makes a request. The command line is an admin without an account: its user id is `NOBODY`."""
 
     user_id: UserId
     role: Role
@@ -47,10 +47,10 @@ def require_library(connection: Connection, viewer: Viewer, library_id: LibraryI
 
 
 def refusal(lookup: SaveLookup | None, kind: ItemKind | None) -> PlayheadError | None:
-    """Return why an item of this kind (None: any) cannot be used, or None where it can.
+    """Return why an item of this kind (None: any) cannot be used, or None if it can.
 
-    NOT_AUTHENTICATED where the user is gone, NOT_FOUND where the item is gone or of another kind, ACCESS_DENIED where
-    it is in a library that the user may not see.
+    NOT_AUTHENTICATED if the user no longer exists, NOT_FOUND if the item does not exist or is of another kind,
+    ACCESS_DENIED if it is in a library that the user may not see.
     """
     if lookup is None:
         return not_authenticated()
@@ -61,7 +61,7 @@ def refusal(lookup: SaveLookup | None, kind: ItemKind | None) -> PlayheadError |
 
 
 def require_item(lookup: SaveLookup | None, kind: ItemKind | None) -> SaveLookup:
-    """Return the look-up of an item that can be used. Raises as `refusal` says."""
+    """Return the look-up of an item that can be used. Raises the refusal otherwise."""
     refused = refusal(lookup, kind)
     if refused is not None or lookup is None:
         raise refused or not_authenticated()
@@ -69,7 +69,7 @@ def require_item(lookup: SaveLookup | None, kind: ItemKind | None) -> SaveLookup
 
 
 def require_readable(lookup: ReadLookup, role: Role, kind: ItemKind) -> FrozenProgress | None:
-    """Return the progress of an item that may be read, None where nothing is saved. Raises NOT_FOUND, ACCESS_DENIED."""
+    """Return the progress of a readable item, None if nothing is saved. Raises NOT_FOUND, ACCESS_DENIED."""
     granted, found, progress = lookup
     may = may_see(role, granted=granted)
     if found != kind or not may:
@@ -78,7 +78,7 @@ def require_readable(lookup: ReadLookup, role: Role, kind: ItemKind) -> FrozenPr
 
 
 def wrong_kind(kind: ItemKind) -> PlayheadError:
-    """The item exists and may be seen, and is not of the kind that was asked for."""
+    """The item exists and may be seen, but is not of the requested kind."""
     return not_found(_WRONG_KIND[kind])
 
 

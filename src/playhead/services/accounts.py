@@ -1,6 +1,6 @@
-"""Who somebody is: users, passwords, sign-in, tokens and grants. Knows no HTTP and no SQL.
+"""Accounts: users, passwords, sign-in, tokens and grants. Knows no HTTP and no SQL.
 
-Whether the caller may administer is decided before, by `domain.access`; here is nobody who asks.
+Callers check with `domain.access` whether the principal may administer; nothing here repeats that check.
 """
 
 import asyncio
@@ -59,12 +59,12 @@ from playhead.storage.engine.database import Connection, Database, WouldBlockErr
 T = TypeVar("T")
 
 
-# What all failures of an address are counted under: no login key has upper-case letters.
+# The key under which all failures of an address are counted: no login key has upper-case letters.
 _ANY_NAME = "ANY NAME"
 
 
 class _Proof(NamedTuple):
-    """Whose password was right, and the attempt that this was."""
+    """A user whose password was right, and the id of that attempt."""
 
     user: User
     password_hash: str
@@ -74,35 +74,35 @@ class _Proof(NamedTuple):
 
 
 class SignedIn(NamedTuple):
-    """A new session: its token, which is shown this once, and whose it is."""
+    """A new session: its token, which is shown only once, and its user."""
 
     token: str
     user: User
 
 
 class SessionView(NamedTuple):
-    """A session of somebody's. `is_current`: it is the one that asks."""
+    """A session of a user. `is_current`: it is the one that makes the request."""
 
     token: Token
     is_current: bool
 
 
 class NewToken(NamedTuple):
-    """A new API token: its secret, which is shown this once, and what is kept of it."""
+    """A new API token: its secret, which is shown only once, and its stored part."""
 
     secret: str
     token: Token
 
 
 class Ended(NamedTuple):
-    """How many of a user's sessions and API tokens a change of their password has ended."""
+    """The number of a user's sessions and API tokens that a password change has ended."""
 
     sessions: int
     tokens: int
 
 
 class UserChanged(NamedTuple):
-    """A user after a change, and what it ended: nothing but a new password ends anything."""
+    """A user after a change, and what it ended: only a new password ends anything."""
 
     user: User
     ended: Ended
@@ -111,9 +111,9 @@ class UserChanged(NamedTuple):
 class Accounts:
     """The accounts of an installation.
 
-    `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_digits` 128 random bits as
-    32 lower-case hexadecimal digits. `refused_sign_ins` counts those for which there was no room. Only accounts with
-    one of the `password_roles` sign in with a password.
+    `clock` returns the time, `monotonic` is a monotonic clock in seconds, `new_id` returns a random UUID, `new_digits`
+    128 random bits as 32 lower-case hexadecimal digits. `refused_sign_ins` counts the sign-ins refused for lack of
+    capacity. Only accounts with one of the `password_roles` sign in with a password.
     """
 
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
@@ -138,12 +138,12 @@ class Accounts:
         self._signing_in: Counter[str] = Counter()  # by address
         self.refused_sign_ins = 0
 
-    # Who makes a request
+    # Authentication
 
     async def authenticate(self, token: str) -> Principal | None:
-        """Return whose token this is; None if it is unknown, expired, revoked, or no token at all.
+        """Return the principal of a token; None if it is unknown, expired, revoked or malformed.
 
-        A revocation here takes effect at once, one by another process within 1 s.
+        A revocation here takes effect immediately, one by another process within 1 s.
         """
         if self._credentials.is_stale():
             if not is_token(token):
@@ -155,10 +155,10 @@ class Accounts:
         return await self._look_up(token) if is_token(token) else None
 
     def known_principal(self, token: str) -> Principal | None:
-        """Return whose token this is if that is known without waiting; None leaves it to `authenticate`.
+        """Return the principal of a token if that is possible without waiting; None leaves it to `authenticate`.
 
-        A player that reports every ten seconds always finds its entry stale; on SQLite reading the epoch is then one
-        inline look-up of microseconds, so that its save takes the fast path, too.
+        The cached entry of a player that reports every ten seconds is always stale; on SQLite, reading the epoch is
+        then one inline look-up of microseconds, so that its save takes the fast path, too.
         """
         principal = self._credentials.get(token, self._clock())
         if principal is None or not self._credentials.is_stale():
@@ -190,11 +190,11 @@ class Accounts:
             return None
         principal = Principal(user.id, user.name, user.role, stored.kind, key.hash, stored.scope)
         today = day_of(now)
-        ends_at = Instant(today + DAY_MS)  # the use of each day is noted
+        ends_at = Instant(today + DAY_MS)  # the use of each day is recorded
         self._credentials.put(token, principal, min(ends_at, stored.expires_at or ends_at), generation)
         if stored.last_used_at is None or stored.last_used_at < today:
             expires_at = renewed_expiry(stored.kind, stored.expires_at, now)
-            # A disk that is full refuses this, too; it must not cost a request that only reads.
+            # A full disk refuses this, too; it must not fail a request that only reads.
             with suppress(PlayheadError):
                 await self._database.write(
                     lambda connection: storage.note_use(connection, principal.token_key, today, expires_at)
@@ -202,7 +202,7 @@ class Accounts:
         return principal
 
     async def ended_tokens(self, keys: Collection[TokenKey]) -> frozenset[TokenKey]:
-        """Return those of these tokens that authenticate nobody any more: for what lasts longer than a request."""
+        """Return those of these tokens that are no longer valid: for whatever lasts longer than a request."""
         found = await self._database.read(lambda connection: storage.list_expiries(connection, keys))
         now = self._clock()
         live = {digest for digest, (kind, expires_at) in found.items() if token_is_live(kind, expires_at, now)}
@@ -220,16 +220,16 @@ class Accounts:
         code: str = "",
         passkey_of: UserId | None = None,
     ) -> SignedIn:
-        """Open a session; beyond the limit, the user's session that was idle longest ends.
+        """Open a session; beyond the limit, the user's least recently used session ends.
 
-        `address` is where the request comes from, `device` what the session goes by in a list.
+        `address` is the client's address, `device` the name of the session in lists.
 
-        Raises NOT_AUTHENTICATED, the same and after the same time for a wrong password and an unknown name;
+        Raises NOT_AUTHENTICATED, identically and after the same time for a wrong password and an unknown name;
         TOO_MANY_ATTEMPTS after ten failures of this name from this address within 15 minutes, after 100 of all names
-        from it, and while too many sign-ins from it are under way; UNAVAILABLE while too many of all are; ACCESS_DENIED
-        where only others sign in with a password.
+        from it, and while too many sign-ins from it are in progress; UNAVAILABLE while too many are in progress
+        overall; ACCESS_DENIED if this user cannot sign in with a password.
 
-        Where the account needs a second factor, that is `code`, a recovery code, or a passkey of the user `passkey_of`;
+        If the account requires a second factor, that is `code`, a recovery code, or a passkey of the user `passkey_of`;
         without one raises SECOND_FACTOR_NEEDED, which counts as a failure until there is one.
         """
         sender = throttle_address(address)
@@ -244,7 +244,7 @@ class Accounts:
 
         def succeed(connection: Connection) -> None:
             if not storage.replace_password_hash(connection, found.user.id, found.password_hash, password_hash):
-                raise not_authenticated()  # it was changed while we compared, or the user removed
+                raise not_authenticated()  # changed during the comparison, or the user was removed
             _require_second_factor(connection, found.user.id, code, passkey_of)
             _forgive(connection, found)
             storage.remove_expired_tokens(connection, found.user.id, now)
@@ -254,19 +254,19 @@ class Accounts:
         return SignedIn(secret, found.user)
 
     def require_local(self, user: User) -> None:
-        """Raise ACCESS_DENIED where this user signs in at the identity provider only."""
+        """Raise ACCESS_DENIED if this user signs in only at the identity provider."""
         if user.role not in self._password_roles:
             raise PlayheadError(Code.ACCESS_DENIED, "Password sign-in is for admins only")
 
     async def credentials_of(self, name: str) -> storage.Credentials:
-        """Return the account that signs in by this name, with the hash of its password. Raises NOT_AUTHENTICATED."""
+        """Return the account that signs in by this name, with its password hash. Raises NOT_AUTHENTICATED."""
         found = await self._database.read(lambda connection: storage.find_credentials(connection, login_key(name)))
         if found is None:
             raise not_authenticated()
         return found
 
     async def count_attempt(self, name: str, address: str) -> str:
-        """Count a failed sign-in, until `finish_attempt` of the id that is returned. Raises TOO_MANY_ATTEMPTS."""
+        """Count a failed sign-in, until `finish_attempt` is called with the returned id. Raises TOO_MANY_ATTEMPTS."""
         key, sender, attempt_id, now = login_key(name), throttle_address(address), self._new_id(), self._clock()
         await self._database.write(lambda connection: _begin_attempt(connection, key, sender, attempt_id, now))
         return attempt_id
@@ -274,9 +274,9 @@ class Accounts:
     def finish_attempt(
         self, connection: Connection, name: str, address: str, password_digest: str, attempt_id: str = ""
     ) -> None:
-        """Forget the failed sign-ins of who proved themselves in two steps.
+        """Clear the failed sign-ins of a user who has completed two steps.
 
-        Raises NOT_AUTHENTICATED where the password is no longer the one whose hash had this digest.
+        Raises NOT_AUTHENTICATED if the password is no longer the one whose hash had this digest.
         """
         found = storage.find_credentials(connection, login_key(name))
         if found is None or token_hash(found.password_hash) != password_digest:
@@ -285,7 +285,7 @@ class Accounts:
         _forgive(connection, _Proof(found.user, found.password_hash, login_key(name), sender, attempt_id or NOBODY))
 
     async def confirm_password(self, principal: Principal, password: str, address: str) -> None:
-        """Let pass who knows their own password, and who has none. Guesses count as failed sign-ins.
+        """Check a user's own password; succeeds for users without one. Wrong guesses count as failed sign-ins.
 
         Raises INVALID for `current`, TOO_MANY_ATTEMPTS, UNAVAILABLE.
         """
@@ -304,9 +304,9 @@ class Accounts:
     def open_session(
         self, connection: Connection, user_id: UserId, device: str, scope: TokenScope = TokenScope.ALL
     ) -> SignedIn:
-        """Open a session for a user whom another service has recognised, within its transaction.
+        """Open a session for a user authenticated by another service, within its transaction.
 
-        `device` is what it goes by in a list. Raises NOT_FOUND where the user has been removed.
+        `device` is the name of the session in lists. Raises NOT_FOUND if the user has been removed.
         """
         user = _user(connection, user_id)
         secret, session = self._make_token(user_id, TokenKind.SESSION, device)
@@ -316,9 +316,9 @@ class Accounts:
 
     @asynccontextmanager
     async def _place(self, address: str) -> AsyncGenerator[None]:
-        """Take one of the places of those whose password is being compared.
+        """Take one of the slots for concurrent password comparisons.
 
-        Raises TOO_MANY_ATTEMPTS where the address has its share of them, UNAVAILABLE where none is left.
+        Raises TOO_MANY_ATTEMPTS if the address has used its share of them, UNAVAILABLE if none is free.
         """
         if self._signing_in.total() >= SIGN_INS_MAX:
             self.refused_sign_ins += 1
@@ -335,15 +335,15 @@ class Accounts:
                 del self._signing_in[address]
 
     async def _prove(self, key: str, password: str, address: str) -> _Proof:
-        """Return whose password this is. Counts as a failure until `_forgive`.
+        """Return the user with this password. Counts as a failure until `_forgive`.
 
         Raises NOT_AUTHENTICATED, TOO_MANY_ATTEMPTS.
         """
         now = self._clock()
-        # A sender that is refused already costs no write.
+        # A client over the limit costs no write.
         await self._database.read(lambda connection: _refuse_throttled(connection, key, address, now))
-        # The attempt counts as failed until it has succeeded: guesses made at the same instant, or given up before
-        # the answer, all count.
+        # The attempt counts as failed until it has succeeded: so concurrent guesses, and those cancelled before the
+        # answer, all count.
         attempt_id = self._new_id()
         found = await self._database.write(lambda connection: _begin_attempt(connection, key, address, attempt_id, now))
         stored = None if found is None or found.password_hash == NO_PASSWORD else found.password_hash
@@ -353,13 +353,13 @@ class Accounts:
         return _Proof(found.user, found.password_hash, key, address, attempt_id)
 
     async def sign_out(self, principal: Principal) -> None:
-        """End the session that makes the request. Raises NOT_FOUND where it was made with an API token."""
+        """End the session that makes the request. Raises NOT_FOUND for an API token."""
         if principal.token_kind is not TokenKind.SESSION:
             raise not_found("Session not found")
         await self._revoke(lambda connection: storage.remove_token(connection, principal.token_key))
 
     async def list_sessions(self, principal: Principal) -> list[SessionView]:
-        """Return the sessions of who asks that have not ended, newest first."""
+        """Return the caller's valid sessions, newest first."""
         now = self._clock()
 
         def load(connection: Connection) -> list[SessionView]:
@@ -371,7 +371,7 @@ class Accounts:
         return await self._database.read(load)
 
     async def end_other_sessions(self, principal: Principal) -> None:
-        """End all sessions of the principal but the one that makes the request. API tokens stay."""
+        """End all sessions of the principal except the one that makes the request. API tokens stay."""
         await self._revoke(
             lambda connection: storage.remove_sessions(connection, principal.user_id, but=principal.token_hash)
         )
@@ -379,10 +379,10 @@ class Accounts:
     async def change_own_password(
         self, principal: Principal, current: str, password: str, address: str, *, end_tokens: bool = False
     ) -> Ended:
-        """Change a user's own password, which takes the current one, and end their other sessions.
+        """Change a user's own password, which requires the current one, and end their other sessions.
 
-        With `end_tokens` their API tokens end too. Returns what ended.
-        Raises INVALID (`password`; `current`, which counts as a failed sign-in), TOO_MANY_ATTEMPTS, UNAVAILABLE.
+        With `end_tokens` their API tokens end, too. Returns what ended. Raises INVALID (`password`; `current`, which
+        counts as a failed sign-in), TOO_MANY_ATTEMPTS, UNAVAILABLE.
         """
         _refuse_faults(password=self._passwords.faults(password, principal.name))
         key, throttled = login_key(principal.name), throttle_address(address)
@@ -397,7 +397,7 @@ class Accounts:
 
         def change(connection: Connection) -> Ended:
             if not storage.replace_password_hash(connection, principal.user_id, found.password_hash, password_hash):
-                raise _wrong_password()  # it was changed while we compared
+                raise _wrong_password()  # changed during the comparison
             _forgive(connection, found)
             return _end_credentials(connection, principal.user_id, end_tokens=end_tokens, but=principal.token_hash)
 
@@ -406,7 +406,7 @@ class Accounts:
     # The first admin
 
     async def setup_token(self) -> str | None:
-        """Return a new token that makes the first admin, once; older ones end. None if there is a user already."""
+        """Return a new token that creates the first admin, once; older ones end. None if there is a user already."""
         if await self.has_users():
             return None
         secret, token = self._make_token(UserId(self._new_id()), TokenKind.SETUP, "")
@@ -421,14 +421,14 @@ class Accounts:
         return secret if await self._database.write(issue) else None
 
     async def can_claim(self, token: str) -> bool:
-        """Say whether `claim` would accept this token now."""
+        """Return whether `claim` would accept this token now."""
         return await self._setup_user_id(token) is not None
 
     async def claim(self, token: str, name: str, password: str, device: str = "") -> SignedIn:
-        """Make the first admin and open a session for them, which goes by `device` in a list.
+        """Create the first admin and open a session for them, with the name `device` in lists.
 
-        Raises NOT_FOUND where the token is none or no longer valid: of two claims at the same instant one succeeds.
-        Raises INVALID for `username` and `password`; the token then stays valid.
+        Raises NOT_FOUND if the token is malformed or no longer valid: of two concurrent claims one succeeds. Raises
+        INVALID for `username` and `password`; the token then stays valid.
         """
         user_id = await self._setup_user_id(token)
         if user_id is None:
@@ -455,7 +455,7 @@ class Accounts:
     # Users
 
     async def create_user(self, name: str, password: str | None, role: Role) -> User:
-        """Make an account that sees no library yet; only a child's may have no password (None).
+        """Create an account that sees no library yet; only a child's may have no password (None).
 
         Raises INVALID for `username` and `password`, CONFLICT.
         """
@@ -475,15 +475,15 @@ class Accounts:
         return user
 
     async def has_users(self) -> bool:
-        """Say whether there is a user at all; without one, only the setup link leads in."""
+        """Return whether there is any user; without one, the setup link is the only way in."""
         return await self._database.read(storage.any_user)
 
     async def list_users(self, *, after: str = "", limit: int | None = None) -> list[User]:
-        """Return users ordered by login key, beginning behind the key `after`; all of them without `limit`."""
+        """Return users ordered by login key, starting after the key `after`; all of them without `limit`."""
         return await self._database.read(lambda connection: storage.list_users(connection, after, limit))
 
     async def page_of_users(self, cursor: str, limit: int = 100) -> tuple[list[User], str | None]:
-        """Return users as `list_users` does, and the cursor of those that follow, None at the end."""
+        """Return users as `list_users` does, and the cursor of the next page, None at the end."""
         users = await self.list_users(after=_storable(cursor), limit=limit + 1)
         return users[:limit], login_key(users[limit - 1].name) if len(users) > limit else None
 
@@ -511,12 +511,12 @@ class Accounts:
         password: str | None = None,
         end_tokens: bool = False,
     ) -> UserChanged:
-        """Change what is given, all or nothing. A new password ends the user's sessions, `end_tokens` their API tokens.
+        """Change the given members, all or nothing. A new password ends the sessions, `end_tokens` the API tokens.
 
-        They end where the user becomes a child, who has none.
+        Both end if the user becomes a child, who has none.
 
-        Raises NOT_FOUND; INVALID for `username` and `password`; CONFLICT for a name that is taken, and where nobody
-        would be admin any more.
+        Raises NOT_FOUND; INVALID for `username` and `password`; CONFLICT for a name that is taken, and if no admin
+        would be left.
         """
         found = await self.find_user(user_id)
         faults = [] if password is None else self._passwords.faults(password, found.name if name is None else name)
@@ -541,17 +541,17 @@ class Accounts:
         return await self._revoke(change)
 
     async def set_language(self, user_id: UserId, language: str | None) -> None:
-        """Keep in which language somebody reads pages, by a tag of one that there is; None: their browser decides."""
+        """Store the language of a user's pages, by its tag; None leaves it to the browser."""
         await self._database.write(lambda connection: storage.set_language(connection, user_id, language))
 
     async def set_time_zone(self, user_id: UserId, name: str) -> None:
-        """Keep in which time zone somebody sees days and times. Raises INVALID for a name that nobody knows."""
+        """Store the time zone in which a user sees days and times. Raises INVALID for an unknown name."""
         if name not in await asyncio.to_thread(time_zones):
             raise invalid({"time_zone": ["must be the name of a time zone, such as Europe/Berlin"]})
         await self._database.write(lambda connection: storage.set_time_zone(connection, user_id, name))
 
     async def propose_time_zone(self, user_id: UserId, name: str) -> None:
-        """Keep the time zone that somebody's browser lives in, unless they have one. Nothing happens for no name."""
+        """Store the time zone of a user's browser, unless they have one. Does nothing for ""."""
         if name in await asyncio.to_thread(time_zones):
             await self._database.write(
                 lambda connection: storage.set_time_zone(connection, user_id, name, only_first=True)
@@ -576,7 +576,7 @@ class Accounts:
     async def create_token(
         self, user_id: UserId, name: str, *, scope: TokenScope = TokenScope.ALL, expires_at: Instant | None = None
     ) -> NewToken:
-        """Make an API token, which lasts until `expires_at` or its revocation.
+        """Create an API token, which lasts until `expires_at` or its revocation.
 
         Raises INVALID for `name` and `expires_at`, NOT_FOUND for the user, CONFLICT for a child, LIMIT_REACHED.
         """
@@ -619,7 +619,7 @@ class Accounts:
     # Grants
 
     async def grant(self, library_id: LibraryId, user_id: UserId) -> None:
-        """Let a user see a library; idempotent. Raises NOT_FOUND for an unknown library or user."""
+        """Grant a user access to a library; idempotent. Raises NOT_FOUND for an unknown library or user."""
         now = self._clock()
 
         def add(connection: Connection) -> None:
@@ -629,7 +629,7 @@ class Accounts:
         await self._database.write(add)
 
     async def revoke(self, library_id: LibraryId, user_id: UserId) -> None:
-        """Let a user no longer see a library; idempotent. Raises NOT_FOUND for an unknown library or user."""
+        """Revoke a user's access to a library; idempotent. Raises NOT_FOUND for an unknown library or user."""
 
         def remove(connection: Connection) -> None:
             _refuse_unknown(connection, library_id, user_id)
@@ -638,7 +638,7 @@ class Accounts:
         await self._database.write(remove)
 
     async def set_grants(self, user_id: UserId, library_ids: Collection[LibraryId]) -> None:
-        """Let a user see these libraries and no others. Raises NOT_FOUND for an unknown library or user."""
+        """Grant a user access to exactly these libraries. Raises NOT_FOUND for an unknown library or user."""
         now = self._clock()
 
         def change(connection: Connection) -> None:
@@ -652,7 +652,7 @@ class Accounts:
         await self._database.write(change)
 
     async def list_grants(self, user_id: UserId) -> frozenset[LibraryId]:
-        """Return the libraries that were granted to a user. An admin sees the others too."""
+        """Return the libraries granted to a user. An admin sees the others, too."""
         return await self._database.read(lambda connection: storage.list_grants(connection, user_id))
 
     def _new_password_faults(self, name: str, password: str | None, role: Role) -> list[str]:
@@ -662,16 +662,16 @@ class Accounts:
 
     def _make_token(self, user_id: UserId, kind: TokenKind, name: str) -> tuple[str, Token]:
         now = self._clock()
-        used_at = day_of(now) if kind is TokenKind.SESSION else None  # who signs in is about to use it
+        used_at = day_of(now) if kind is TokenKind.SESSION else None  # who is about to use it
         token = Token(TokenId(self._new_id()), user_id, kind, name, now, renewed_expiry(kind, None, now), used_at)
         return form_token(user_id, self._new_digits()), token
 
     async def write_revoking(self, fn: Callable[[Connection], T]) -> T:
-        """Write what may end credentials for another service. They end at once here, elsewhere within 1 s."""
+        """Write what may end credentials, for another service. They end here immediately, elsewhere within 1 s."""
         return await self._revoke(fn)
 
     async def _revoke(self, fn: Callable[[Connection], T]) -> T:
-        """Write something that may end a credential or change what it is worth, and believe no earlier look-up."""
+        """Write something that may end a credential or change its rights, and clear the credential cache."""
 
         def revoke(connection: Connection) -> T:
             result = fn(connection)
@@ -686,7 +686,7 @@ class Accounts:
 
 @lru_cache(maxsize=1)
 def time_zones() -> frozenset[str]:
-    """Return the names of all time zones that this machine knows. It looks into some hundred files, once."""
+    """Return the names of all time zones of this machine. Reads some hundred files, once."""
     return frozenset(available_timezones())
 
 
@@ -700,7 +700,7 @@ def _end_credentials(connection: Connection, user_id: UserId, *, end_tokens: boo
 
 
 def _storable(cursor: str) -> str:
-    """Any text is a place in the alphabet, once it is one that every database can store."""
+    """Any text is a position in the alphabet, once every database can store it."""
     return cursor.encode("utf-8", "replace").decode().replace("\0", "")
 
 
@@ -764,9 +764,9 @@ def _begin_attempt(
 
 
 def _forgive(connection: Connection, proof: _Proof) -> None:
-    """Forget the failures of a name from an address, and of those of the address only the attempt that succeeded.
+    """Clear the failures of a name from an address, and of those of the address only the attempt that succeeded.
 
-    Otherwise somebody with an account of their own could guess at others' without end.
+    Otherwise the owner of an account could guess at others' passwords without limit.
     """
     storage.clear_failures(connection, proof.key, proof.address)
     storage.remove_failure(connection, _ANY_NAME, proof.address, proof.attempt_id)

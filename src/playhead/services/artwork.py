@@ -60,12 +60,12 @@ class MakePicture(Protocol):
     """Makes a JPEG from a file. Raises Unusable."""
 
     def __call__(self, path: Path, size: PixelSize) -> bytes:
-        """Make it."""
+        """Make the picture."""
         ...
 
 
 class ArtworkTools(NamedTuple):
-    """What pictures are made by."""
+    """The functions that make pictures."""
 
     of_image: MakePicture
     of_film: MakePicture

@@ -1,4 +1,4 @@
-"""Backups by themselves: makes one when it is due, removes old ones, and remembers what went wrong."""
+"""Automatic backups: makes one when it is due, removes old ones, and records failures."""
 
 import asyncio
 import logging
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BackupStatus:
-    """What is known of the backups of a database file. `next_at` is None where the plan makes none.
+    """The status of the backups of a database file. `next_at` is None if the plan makes none.
 
-    `fault` is None where nothing is wrong: the last try succeeded, and the folder can be read.
+    `fault` is None if nothing is wrong: the last attempt succeeded, and the folder can be read.
     """
 
     database: str
@@ -37,14 +37,14 @@ class BackupStatus:
 
 
 class _EndedError(Exception):
-    """The server ends, and the copy with it."""
+    """The server shuts down, which cancels the copy."""
 
 
 class Backups:
-    """Backs up one database as a plan says, on a thread of its own that yields to saves.
+    """Backs up one database by a plan, on its own thread, which yields to saves.
 
-    What was done is read from the folder, so several processes on one database make one backup between them, and a
-    restart makes none that is not due.
+    The state is read from the folder, so several processes on one database make one backup between them, and a restart
+    makes none before it is due.
     """
 
     def __init__(
@@ -67,12 +67,12 @@ class Backups:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Look once a minute whether a backup is due until `close`, at first a minute after now."""
+        """Check once a minute, first in a minute, whether a backup is due, until `close`."""
         if self._plan.hours:
             self._task = asyncio.create_task(self._run())
 
     async def close(self) -> None:
-        """End, and give a copy that is being made up; idempotent."""
+        """Stop, and cancel a running copy; idempotent."""
         self._is_ending.set()
         task, self._task = self._task, None
         if task is not None:
@@ -82,11 +82,11 @@ class Backups:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def look(self) -> None:
-        """Make a backup if one is due. What fails is logged, shown, and tried again later; nothing is raised for it."""
+        """Make a backup if one is due. A failure is logged, shown, and retried later; it is never raised."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._look)
 
     async def status(self) -> BackupStatus:
-        """Return what is known now."""
+        """Return the current status."""
         return await asyncio.to_thread(self._status)
 
     async def _run(self) -> None:
@@ -111,7 +111,7 @@ class Backups:
         if now < due_at(self._plan, self._folder.find(), now):
             return
         with self._folder.alone() as is_alone:
-            # Another process may have made one since, or makes one now.
+            # Another process may have made one since, or be making one now.
             if not is_alone or now < due_at(self._plan, self._folder.find(), now):
                 return
             made = self._folder.make(now, self._keep_going)

@@ -37,7 +37,7 @@ LIMIT_DEFAULT = 50
 
 @dataclass(frozen=True, slots=True)
 class LibraryView:
-    """A library with its item counts. `report` is the last scan's; `scanning`: a scan is running in some process."""
+    """A library with its item counts. `report` is the last scan's; `scanning`: some process is scanning it."""
 
     library: Library
     counts: dict[ItemKind, int]
@@ -60,7 +60,7 @@ class ItemView:
 
 @dataclass(frozen=True, slots=True)
 class ItemDetail:
-    """An item with its files: parts in order, the default version first. `tracks` holds each file's tracks."""
+    """An item with its files: parts in order, the default version first. `tracks` contains the tracks of each file."""
 
     view: ItemView
     files: list[MediaFile]

@@ -1,7 +1,7 @@
-"""Signing in a device that has no keyboard: it shows a code, somebody approves it elsewhere. Knows no protocol.
+"""Signing in a device that has no keyboard: it shows a code, and a user approves it elsewhere. Knows no protocol.
 
-What an approved device gets is made by whoever redeems its code. Devices ask every few seconds for minutes; the store
-is asked once for all of them.
+The caller of `redeem` makes what an approved device gets. Devices poll every few seconds for minutes; the store is
+queried once for all of them.
 """
 
 import asyncio
@@ -38,15 +38,15 @@ from playhead.storage.engine.database import Connection, Database
 
 T = TypeVar("T")
 
-# How old what a process knows of decisions may be. An approval is noticed by the poll after it.
+# How old a process's knowledge of decisions may be. An approval is noticed by the next poll after it.
 KNOWN_FOR_S = 1.0
 
-# Two codes of 34 bits that are the same at the same time: once in a million days is often enough to try again.
+# Two equal codes of 34 bits at the same time: once in a million days is rare enough for one retry.
 _ATTEMPTS = 3
 
 
 class NewDeviceCode(NamedTuple):
-    """Two codes for the device that asked for them. Both are secrets, shown this once."""
+    """Two codes for the device that requested them. Both are secrets, shown only once."""
 
     device_code: str
     user_code: str
@@ -56,7 +56,7 @@ class NewDeviceCode(NamedTuple):
 
 @dataclass(slots=True)
 class _Waiting:
-    """What a process remembers of a device that asks again and again."""
+    """What a process caches about a polling device."""
 
     purpose: DeviceProtocol
     expires_at: Instant
@@ -66,8 +66,9 @@ class _Waiting:
 class DeviceCodes:
     """The devices of an installation that wait to be signed in.
 
-    `clock` gives the time, `monotonic` seconds that never jump, `new_id` a random UUID, `new_device_code` 256 random
-    bits as 64 lower-case hexadecimal digits, `new_user_code` random characters of the user code's alphabet.
+    `clock` returns the time, `monotonic` is a monotonic clock in seconds, `new_id` returns a random UUID,
+    `new_device_code` 256 random bits as 64 lower-case hexadecimal digits, `new_user_code` random characters of the user
+    code's alphabet.
     """
 
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
@@ -94,10 +95,10 @@ class DeviceCodes:
     # The device
 
     async def begin(self, purpose: DeviceProtocol, name: str, kind: DeviceKind, address: str) -> NewDeviceCode:
-        """Make the codes for a device, which is listed by `name` where it says one and waits ten minutes.
+        """Create the codes for a device, which is listed by `name`, if given, and waits ten minutes.
 
-        Raises INVALID for `name`; TOO_MANY_ATTEMPTS where too many devices wait that have this address, UNAVAILABLE
-        where too many wait at all.
+        Raises INVALID for `name`; TOO_MANY_ATTEMPTS if too many devices of this address wait, UNAVAILABLE if too many
+        wait overall.
         """
         faults = device_name_faults(name)
         if faults:
@@ -138,8 +139,8 @@ class DeviceCodes:
     ) -> T | PollOutcome:
         """Return what an approved device gets, or why it gets nothing.
 
-        `issue` makes it within the transaction that uses up the code, for the user who approved and the name that the
-        device has said (or ""). A code that was begun for another purpose, used or never made is EXPIRED.
+        `issue` makes it within the transaction that uses up the code, for the user who approved and the stated name of
+        the device (or ""). A code that was created for another purpose, used or unknown is EXPIRED.
         """
         digest, now = code_hash(device_code), self._clock()
         waiting = await self._cached(digest) if is_device_code(device_code) else None
@@ -163,7 +164,7 @@ class DeviceCodes:
         return issued
 
     async def _cached(self, digest: str) -> _Waiting | None:
-        """Return what is known of a device: the store is asked where another process began it, or this one before."""
+        """Return a device's cached state; query the store if another process began it, or this one before a restart."""
         known = self._waiting.get(digest)
         if known is not None:
             return known
@@ -171,7 +172,7 @@ class DeviceCodes:
         return None if found is None else self._remember(digest, *found)
 
     def _remember(self, digest: str, purpose: DeviceProtocol, expires_at: Instant) -> _Waiting:
-        known = self._waiting.get(digest)  # of two polls at the same instant the second must not forget the first
+        known = self._waiting.get(digest)  # of two concurrent polls the second must not replace the first
         if known is None:
             if len(self._waiting) >= WAITING_MAX:
                 now = self._clock()
@@ -180,7 +181,7 @@ class DeviceCodes:
         return known
 
     async def _refresh(self) -> None:
-        """Ask which devices were decided about, unless somebody has asked a moment ago."""
+        """Query which devices were decided about, unless that was done a moment ago."""
         if self._monotonic() < self._known_until:
             return
         async with self._refreshing:
@@ -193,19 +194,19 @@ class DeviceCodes:
     # The person who approves
 
     async def find(self, principal: Principal, user_code: str, address: str) -> DeviceRequest:
-        """Return the device that shows this code. `address` is where the question comes from.
+        """Return the device that shows this code. `address` is the address of the user.
 
-        Raises INVALID (`user_code`) for a code that no waiting device shows, which counts as a guess;
-        TOO_MANY_ATTEMPTS after too many.
+        Raises INVALID (`user_code`) for a code that no waiting device shows, which counts as a guess; TOO_MANY_ATTEMPTS
+        after too many.
         """
         stored = await self._guess(principal, user_code, address)
         code = clean_user_code(user_code) or ""
         return DeviceRequest(shown_user_code(code), stored.name, stored.kind, stored.address, stored.created_at)
 
     async def decide(self, principal: Principal, user_code: str, address: str, *, approve: bool) -> None:
-        """Let the device that shows this code sign in as the caller, or refuse it for good.
+        """Let the device that shows this code sign in as the caller, or deny it for good.
 
-        Raises as `find` does; the code is unknown, too, where somebody else has decided at the same instant.
+        Raises like `find`; the code is also unknown if somebody else has decided concurrently.
         """
         stored = await self._guess(principal, user_code, address)
         user_id = principal.user_id if approve else None
@@ -216,15 +217,15 @@ class DeviceCodes:
 
     async def _guess(self, principal: Principal, user_code: str, address: str) -> storage.StoredDeviceCode:
         code = clean_user_code(user_code)
-        if code is None:  # no guess: there is no such code
+        if code is None:  # not a guess: no code has this form
             raise _unknown_code()
         now = self._clock()
         by_user, by_address = f"user-code by {principal.user_id}", f"user-code from {throttle_address(address)}"
         guess_id, subjects = self._new_id(), (by_user, by_address)
 
         def begin(connection: Connection) -> storage.StoredDeviceCode | None:
-            # Guesses of one user pass one after the other, whichever process hears them, and each counts before it is
-            # compared: many at the same instant are no way round the bound.
+            # Guesses of one user are serialised, in whichever process, and each counts before it is compared:
+            # concurrent guesses cannot exceed the bound.
             lock_login(connection, login_key(principal.name))
             storage.prune_guesses(connection, Instant(now - FAILURE_WINDOW_MS))
             _refuse_guesses(connection, by_user, GUESSES_PER_USER_MAX, now)

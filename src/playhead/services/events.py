@@ -127,8 +127,8 @@ class _Audience:
             self._timer = asyncio.get_running_loop().call_at(self._next_round_at, self._tell)
 
     def _is_outdated(self, item_id: ItemId, version: int) -> bool:
-        # Two processes tell of their commits in any order. What a device saw last must not be the older of them; but a
-        # progress that was forgotten begins anew with version 1, so that the device is told, and asks.
+        # Two processes publish their commits in any order. A device must not end up with the older one; but a forgotten
+        # progress restarts with version 1, so the device is notified without it, and fetches.
         versions = self._versions
         known = versions.get(item_id, 0)
         if len(versions) >= _VERSIONS_MAX:
@@ -255,7 +255,7 @@ class Events:
         try:
             ended = await self._ended_tokens({stream.token_key for stream in streams})
         except PlayheadError:
-            return  # the store is busy or full: asked again with the next tick
+            return  # the store is busy or full: retried with the next tick
         for stream in streams:
             if stream.token_key in ended:
                 stream.end()

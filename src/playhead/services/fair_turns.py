@@ -1,13 +1,13 @@
-"""Lets a few work at a time, and serves those that wait by sender in turn. Knows nothing of the work."""
+"""Limits concurrent work, and serves waiting senders in turn. Independent of the work."""
 
 import asyncio
 from collections import OrderedDict, deque
 
 
 class FairTurns:
-    """At most `limit` turns at a time. Of several senders that wait, each gets one turn before any gets its second.
+    """At most `limit` concurrent turns. Of several waiting senders, each gets one turn before any gets its second.
 
-    For one event loop; who waits longest decides only within a sender. Whoever acquires releases.
+    For one event loop; waits are in order only within a sender. Whoever acquires a turn must release it.
     """
 
     def __init__(self, limit: int) -> None:
@@ -25,12 +25,12 @@ class FairTurns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given as the waiting ended
+            if turn.done() and not turn.cancelled():  # the turn was given while the wait was being cancelled
                 self.release()
             raise
 
     def release(self) -> None:
-        """Give a turn back, to the next sender."""
+        """Return a turn, which passes to the next sender."""
         while self._waiting:
             sender, turns = self._waiting.popitem(last=False)
             turn = turns.popleft()

@@ -37,7 +37,7 @@ _TEXT = r"^[^\x00]*\Z"
 DeviceText = Annotated[str, Meta(max_length=DEVICE.characters, pattern=_TEXT)]
 SourceText = Annotated[str, Meta(max_length=SOURCE.characters, pattern=_TEXT)]
 ExternalIdText = Annotated[str, Meta(max_length=EXTERNAL_ID.characters, pattern=_TEXT)]
-# Cut, not refused: a version of Playhead that kept longer ones may have written it.
+# Truncated, not refused: a version of Playhead with longer limits may have written it.
 TitleText = Annotated[str, Meta(pattern=_TEXT)]
 ItemUuid = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")]
 
@@ -49,7 +49,7 @@ class _HistoryShow(Struct, omit_defaults=True):
 
 
 class _HistoryItem(Struct, omit_defaults=True):
-    id: ItemUuid | None = None  # only where the catalogue has lost the item
+    id: ItemUuid | None = None  # only if the catalogue no longer has the item
     kind: ItemKind | None = None
     title: TitleText = ""
     year: int | None = None
@@ -78,7 +78,7 @@ class _HistoryProgress(Struct, omit_defaults=True):
     completed_marked: bool = False
 
 
-# The members of a progress that are instants in the store and moments in a file.
+# The members of a progress that are instants in the store and timestamps in a file.
 _MOMENTS = ("last_watched_at", "unwatched_at", "completed_at")
 
 

@@ -1,6 +1,6 @@
-"""Devices that a household shares: its people as tiles, PINs, switching. Knows no HTTP and no SQL.
+"""Remembered devices of a household: people as tiles, PINs, switching. Knows no HTTP and no SQL.
 
-A session that is opened at a tile only watches: whoever wants to change an account signs in with the password.
+A session that is opened at a tile can only watch: changing an account requires signing in with the password.
 """
 
 from collections.abc import Callable, Collection
@@ -35,7 +35,7 @@ from playhead.storage.household import RememberedDevice
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Somebody on a device, as their tile shows them: `wait_s` until a PIN is compared again, None for now."""
+    """A person's tile on a device: `wait_s` until the next PIN attempt, None if one is possible now."""
 
     user: User
     entry: TileEntry
@@ -46,20 +46,20 @@ class Tile:
 
 
 class SharedDevice(NamedTuple):
-    """A remembered device with its people, by name."""
+    """A remembered device with its people, ordered by name."""
 
     device: RememberedDevice
     tiles: list[Tile]
 
     def tile_of(self, user_id: UserId) -> Tile | None:
-        """Return somebody's tile, if they have one here."""
+        """Return a person's tile, if they have one here."""
         return next((tile for tile in self.tiles if tile.user.id == user_id), None)
 
 
 class Household:
     """The remembered devices of an installation.
 
-    `clock` gives the time, `new_id` a random UUID, `new_secret` 256 random bits as 64 lower-case hexadecimal digits.
+    `clock` returns the time, `new_id` a random UUID, `new_secret` 256 random bits as 64 lower-case hexadecimal digits.
     """
 
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
@@ -82,7 +82,7 @@ class Household:
     # The device
 
     async def recognise(self, secret: str) -> SharedDevice | None:
-        """Return the device that has this secret; None where it is not remembered, or was not used for 180 days."""
+        """Return the device with this secret; None if it is not remembered, or was unused for 180 days."""
         if not is_device_secret(secret):
             return None
         now = self._clock()
@@ -99,10 +99,10 @@ class Household:
         return found
 
     async def remember(self, principal: Principal, name: str, others: Collection[UserId] = ()) -> str:
-        """Remember a device under a name, and return its secret, which is shown this once.
+        """Remember a device under a name, and return its secret, which is shown only once.
 
-        The caller gets a tile on it; an admin may give `others` one, too. Raises INVALID for `name`, ACCESS_DENIED
-        where somebody else would let others, NOT_FOUND for unknown ones, LIMIT_REACHED.
+        The caller gets a tile on it; an admin may give tiles to `others`, too. Raises INVALID for `name`, ACCESS_DENIED
+        if a non-admin names others, NOT_FOUND for unknown ones, LIMIT_REACHED.
         """
         faults = name_faults(name)
         if faults:
@@ -123,7 +123,7 @@ class Household:
         return secret
 
     async def set_people(self, principal: Principal, device_id: DeviceId, user_ids: Collection[UserId]) -> None:
-        """Give these people a tile on a device, and nobody else; who had one keeps what they allowed.
+        """Give tiles on a device to exactly these people; those who had one keep their choice of a tap.
 
         For admins. Raises ACCESS_DENIED, NOT_FOUND, LIMIT_REACHED.
         """
@@ -151,7 +151,7 @@ class Household:
         await self._database.write(add)
 
     async def leave(self, principal: Principal, device_id: DeviceId) -> None:
-        """Take the caller off a device, and end the sessions that were opened at their tile; idempotent."""
+        """Remove the caller from a device, and end the sessions that were opened at their tile; idempotent."""
 
         def remove(connection: Connection) -> None:
             _end_sessions(connection, storage.remove_person(connection, device_id, principal.user_id))
@@ -159,9 +159,9 @@ class Household:
         await self._accounts.write_revoking(remove)
 
     async def allow_tap(self, principal: Principal, device_id: DeviceId, *, allows: bool) -> None:
-        """Keep whether the caller's tile on a device asks for nothing while they have no PIN.
+        """Store whether the caller's tile on a device requires nothing while they have no PIN.
 
-        Raises ACCESS_DENIED for an admin, whose tile always asks.
+        Raises ACCESS_DENIED for an admin, whose tile always requires something.
         """
         if allows and not may_allow_tap(principal.role):
             raise access_denied()
@@ -172,7 +172,7 @@ class Household:
     async def forget(self, principal: Principal, device_id: DeviceId) -> None:
         """Forget a device and end the sessions that were opened at its tiles.
 
-        Raises NOT_FOUND, and ACCESS_DENIED for whoever is neither an admin nor has remembered it.
+        Raises NOT_FOUND, and ACCESS_DENIED unless the caller is an admin or has remembered it.
         """
 
         def remove(connection: Connection) -> None:
@@ -184,9 +184,9 @@ class Household:
         await self._accounts.write_revoking(remove)
 
     async def list_devices(self, principal: Principal, *, everybody: bool = False) -> list[SharedDevice]:
-        """Return the devices that the caller has remembered or has a tile on; for an admin also everybody's.
+        """Return the devices that the caller has remembered or has a tile on; on request, for an admin, everybody's.
 
-        Raises ACCESS_DENIED where somebody else asks for those.
+        Raises ACCESS_DENIED if a non-admin requests everybody's.
         """
         if everybody and not may_administer(principal.role):
             raise access_denied()
@@ -200,13 +200,13 @@ class Household:
 
         return await self._database.read(load)
 
-    # Getting in
+    # Tiles
 
     async def enter(self, secret: str, user_id: UserId, pin: str, current: Principal | None) -> SignedIn:
-        """Open a session that only watches for somebody on the device with this secret, and end the `current` one.
+        """Open a watch-only session for a person on the device with this secret, and end the `current` one.
 
-        Raises NOT_AUTHENTICATED for a wrong PIN, and where there is no such device or person; ACCESS_DENIED where the
-        tile asks for the password; TOO_MANY_ATTEMPTS while wrong PINs are held up.
+        Raises NOT_AUTHENTICATED for a wrong PIN, and if there is no such device or person; ACCESS_DENIED if the tile
+        requires the password; TOO_MANY_ATTEMPTS while PIN attempts are delayed.
         """
         if not is_device_secret(secret):
             raise not_authenticated()
@@ -219,7 +219,7 @@ class Household:
         def succeed(connection: Connection) -> SignedIn:
             person = storage.find_person(connection, device.id, user_id)
             if person is None or person.pin_hash != pin_hash:
-                raise not_authenticated()  # it was changed while we compared
+                raise not_authenticated()  # changed during the comparison
             storage.clear_failures(connection, user_id, device.id)
             signed_in = self._accounts.open_session(connection, user_id, device.name, TokenScope.WATCH)
             storage.add_session(connection, device.id, user_id, token_hash(signed_in.token))
@@ -230,7 +230,7 @@ class Household:
         return await self._accounts.write_revoking(succeed)
 
     async def note_password(self, secret: str, user_id: UserId) -> None:
-        """Note that somebody has signed in with their password on a device: their PIN may be tried again there."""
+        """Record that a person has signed in with their password on a device: their PIN can be used there again."""
         if not is_device_secret(secret):
             return
         digest = token_hash(secret)
@@ -245,11 +245,11 @@ class Household:
     # PINs
 
     async def has_pin(self, user_id: UserId) -> bool:
-        """Say whether somebody has a PIN."""
+        """Return whether a user has a PIN."""
         return await self._database.read(lambda connection: storage.has_pin(connection, user_id))
 
     async def set_pin(self, user_id: UserId, pin: str) -> None:
-        """Give somebody a PIN in place of the one that they have. Raises INVALID for `pin`, NOT_FOUND."""
+        """Set a user's PIN, replacing any current one. Raises INVALID for `pin`, NOT_FOUND."""
         faults = pin_faults(pin)
         if faults:
             raise invalid({"pin": faults})
@@ -262,7 +262,7 @@ class Household:
         await self._database.write(change)
 
     async def remove_pin(self, user_id: UserId) -> None:
-        """Take the PIN from somebody; idempotent. Raises NOT_FOUND for an unknown user."""
+        """Remove a user's PIN; idempotent. Raises NOT_FOUND for an unknown user."""
 
         def change(connection: Connection) -> None:
             _require_user(connection, user_id)
@@ -281,9 +281,10 @@ class Household:
 def _begin(
     connection: Connection, secret: str, user_id: UserId, now: Instant
 ) -> tuple[RememberedDevice, storage.PinState]:
-    """Return the device and the person, once there is nothing left to do but to compare a PIN.
+    """Return the device and the person, after all checks except that of the PIN.
 
-    A try counts as wrong until it has succeeded: those made at the same instant, or given up before the answer, count.
+    An attempt counts as wrong until it has succeeded: so concurrent attempts, and those cancelled before the answer,
+    all count.
     """
     device = storage.find_device(connection, token_hash(secret))
     found = None if device is None else storage.find_person(connection, device.id, user_id)

@@ -1,6 +1,6 @@
-"""Accounts of people whom an OpenID provider or a trusted proxy vouches for. Knows no HTTP and no SQL.
+"""Accounts of users authenticated by an OpenID provider or a trusted proxy. Knows no HTTP and no SQL.
 
-An account is found by issuer and subject alone. Role and grants follow the groups where the settings map them.
+An account is found only by issuer and subject. Role and grants follow the groups if the settings map them.
 """
 
 import logging
@@ -37,10 +37,10 @@ from playhead.storage import accounts as accounts_storage
 from playhead.storage import identity as storage
 from playhead.storage.engine.database import Connection, Database
 
-# How long a request of a proxy is believed to say what an earlier one said: grants follow new libraries within it.
+# How long a proxy's assertion is cached: grants of new libraries take effect within that time.
 REMEMBERED_MS = 60_000
 
-# Names that a proxy vouches for and that have no account, so that each is logged once.
+# Asserted names without an account, so that each is logged once.
 _REFUSED_MAX = 1000
 
 _PROXY_HASH = "proxy:"
@@ -50,14 +50,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class AccountRules:
-    """What the settings say of accounts for identities: whether one is made at first sight, and what groups decide."""
+    """The settings for accounts of identities: whether one is created at first sight, and what groups determine."""
 
     creates: bool = False
     groups: GroupRules = field(default_factory=GroupRules)
 
 
 class Standing(NamedTuple):
-    """Whom an identity signs in as, and what has to change before: None stays."""
+    """The account that an identity signs in to, and what has to change before; None means no change."""
 
     user: User
     linked: LinkedIdentity
@@ -72,7 +72,7 @@ class Standing(NamedTuple):
 
 
 class Identities:
-    """Identities and the accounts that they sign in to. `clock` gives the time, `new_id` a random UUID."""
+    """Identities and the accounts that they sign in to. `clock` returns the time, `new_id` a random UUID."""
 
     def __init__(
         self, database: Database, rules: AccountRules, *, clock: Callable[[], Instant], new_id: Callable[[], str]
@@ -83,9 +83,9 @@ class Identities:
         self._new_id = new_id
 
     async def admit(self, identity: Identity) -> tuple[User, LinkedIdentity]:
-        """Return the account of an identity, with role and grants as its groups say; make it where that is allowed.
+        """Return the account of an identity, with role and grants by its groups; create it if that is allowed.
 
-        Writes only where something changed. The last admin with a password stays one, whatever the groups say. Raises
+        Writes only changes. The last admin with a password keeps that role, whatever the groups say. Raises
         IdentityRefusedError.
         """
         if not self._rules.groups.admit(identity.groups):
@@ -139,7 +139,7 @@ class Identities:
         if name_faults(identity.name):
             raise IdentityRefusedError(Refusal.NAME_UNUSABLE)
         if not accounts_storage.any_user(connection):
-            # The first account is made by the setup link, so that there is an admin with a password.
+            # The setup link creates the first account, so that there is an admin with a password.
             raise IdentityRefusedError(Refusal.UNKNOWN)
         user = User(UserId(self._new_id()), clean_name(identity.name), Role.MEMBER, now)
         key = login_key(identity.name)
@@ -157,7 +157,7 @@ class Identities:
         )
 
     async def link(self, user_id: UserId, identity: Identity) -> None:
-        """Let an identity sign in to an account; idempotent. Raises CONFLICT where it is linked to another one."""
+        """Link an identity to an account; idempotent. Raises CONFLICT if it is linked to another one."""
         now = self._clock()
 
         def link(connection: Connection) -> None:
@@ -173,9 +173,10 @@ class Identities:
         await self._database.write(link)
 
     async def unlink(self, user_id: UserId, identity_id: IdentityId) -> None:
-        """Let an identity sign in no longer.
+        """Unlink an identity.
 
-        Raises NOT_FOUND, for another user's identity too, and CONFLICT where nothing else signs in to the account.
+        Raises NOT_FOUND, also for another user's identity, and CONFLICT if it is the only way to sign in to the
+        account.
         """
 
         def unlink(connection: Connection) -> None:
@@ -193,7 +194,7 @@ class Identities:
         return await self._database.read(lambda connection: storage.list_identities(connection, user_id))
 
     async def find(self, identity: Identity) -> LinkedIdentity | None:
-        """Return the link of an identity, if an account has it."""
+        """Return the link of an identity, if there is one."""
         return await self._database.read(
             lambda connection: storage.find_identity(connection, identity.issuer, identity.subject)
         )
@@ -205,9 +206,9 @@ class Identities:
 
 
 class ProxyIdentities:
-    """People whom a trusted proxy names on each of their requests; what a request says is remembered for a while.
+    """Users whom a trusted proxy names on each of their requests; assertions are cached for a while.
 
-    Whether the proxy may be believed is decided before. `monotonic` gives seconds that never jump.
+    The caller decides whether the proxy is trusted. `monotonic` is a monotonic clock in seconds.
     """
 
     def __init__(
@@ -225,9 +226,9 @@ class ProxyIdentities:
         self._refused: dict[str, Refusal] = {}
 
     async def authenticate(self, name: str, groups: str) -> Principal | None:
-        """Return whose requests these are; None for who has no account here, or may not sign in.
+        """Return the principal of these requests; None for a user without an account here, or who may not sign in.
 
-        A change of the account takes effect at once within this process, and within 1 s by another process.
+        A change of the account takes effect immediately within this process, and within 1 s by another process.
         """
         key = f"{name}\0{groups}"
         if self._remembered.is_stale():
@@ -258,7 +259,7 @@ class ProxyIdentities:
 
 
 def proxy_identity(name: str, groups: str) -> Identity:
-    """Return whom the headers of a trusted proxy name."""
+    """Return the identity that the headers of a trusted proxy name."""
     return Identity(PROXY_ISSUER, name, name, groups_of(groups))
 
 
@@ -268,7 +269,7 @@ async def ended_credentials(
     tokens: Callable[[Collection[TokenKey]], Awaitable[Collection[TokenKey]]],
     identities: Identities,
 ) -> frozenset[TokenKey]:
-    """Return those of the credentials of principals that authenticate nobody any more, tokens and identities alike."""
+    """Return those of the credentials of principals that are no longer valid, whether tokens or identities."""
     linked = {each: each.hash.removeprefix(_PROXY_HASH) for each in keys if each.hash.startswith(_PROXY_HASH)}
     ended = await tokens([each for each in keys if each not in linked])
     if not linked:

@@ -1,4 +1,4 @@
-"""The services of an installation as one object. `bootstrap` builds it; the interfaces are handed it."""
+"""The services of an installation as one object. `bootstrap` builds it and passes it to the interfaces."""
 
 from dataclasses import dataclass
 
@@ -25,9 +25,9 @@ from playhead.services.subtitles import Subtitles
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """The services over one database.
+    """The services of one database.
 
-    `openid` is None without a provider, `backups` where the database is PostgreSQL's, which has tools of its own.
+    `openid` is None without a provider, `backups` on PostgreSQL, which has its own tools.
     """
 
     accounts: Accounts

@@ -1,6 +1,6 @@
-"""Sign-in at an OpenID provider: authorization code with PKCE, state and nonce. Knows no HTTP of our own pages.
+"""Sign-in at an OpenID provider: authorization code with PKCE, state and nonce. Knows nothing of our own pages.
 
-A sign-in is begun by one browser and finished by the same, once.
+A sign-in is started and finished by the same browser, once.
 """
 
 import hmac
@@ -22,7 +22,7 @@ from playhead.services.sign_in_steps import SignInSteps
 from playhead.storage import identity as storage
 from playhead.storage.engine.database import Connection, Database
 
-ID_TOKEN_MAX_LENGTH = 8 * 1024  # a longer one is no hint that fits into an address
+ID_TOKEN_MAX_LENGTH = 8 * 1024  # a longer hint does not fit into an address
 
 _CODE_MAX_LENGTH = 4 * 1024
 
@@ -30,21 +30,21 @@ log = logging.getLogger(__name__)
 
 
 class Begun(NamedTuple):
-    """Where the browser goes, and the secret that it has to bring when it comes back."""
+    """The address that the browser is redirected to, and the secret that it has to present on return."""
 
     address: str
     browser: str
 
 
 class OpenIDPurpose(NamedTuple):
-    """What a sign-in at the provider is for: to sign in and see `wanted`, or to link the identity to `user_id`."""
+    """The purpose of a sign-in at the provider: to sign in and see `wanted`, or to link the identity to `user_id`."""
 
     wanted: str
     user_id: UserId | None = None
 
 
 class Returned(NamedTuple):
-    """Who came back from the provider, and what for."""
+    """The identity that returned from the provider, and the purpose."""
 
     identity: Identity
     purpose: OpenIDPurpose
@@ -52,7 +52,7 @@ class Returned(NamedTuple):
 
 
 class OpenID:
-    """Sign-in at one provider. `public_url` is where people reach us, without a slash at its end."""
+    """Sign-in at one provider. `public_url` is our public address, without a trailing slash."""
 
     def __init__(  # noqa: PLR0913 - what it joins
         self,
@@ -81,11 +81,11 @@ class OpenID:
         return self._provider.client
 
     async def close(self) -> None:
-        """End the connections to the provider."""
+        """Close the connections to the provider."""
         await self._provider.close()
 
     async def begin(self, purpose: OpenIDPurpose, address: str, browser: str | None) -> Begun:
-        """Begin a sign-in. `browser` is the secret of an earlier one by the same browser, if it has any.
+        """Start a sign-in. `browser` is the secret of an earlier one by the same browser, if it has any.
 
         Raises OpenIDError, UNAVAILABLE.
         """
@@ -116,7 +116,7 @@ class OpenID:
         return Begun(f"{endpoint}{'&' if '?' in endpoint else '?'}{query}", browser)
 
     async def finish(self, answer: Mapping[str, str], browser: str | None) -> Returned:
-        """Return who came back. `answer` is the query that the provider sent along. Raises OpenIDError."""
+        """Return the identity that returned. `answer` is the query from the provider. Raises OpenIDError."""
         kept = await self._steps.take(StepKind.OPENID, answer.get("state", ""))
         if kept is None or browser is None or not hmac.compare_digest(kept["browser"], token_hash(browser)):
             raise OpenIDError(Fault.REPLAYED, "the state is unknown, used, too old, or of another browser")
@@ -135,7 +135,7 @@ class OpenID:
         return Returned(identity_of(found.claims, self._client), purpose, found.id_token)
 
     async def sign_in(self, returned: Returned, device: str) -> SignedIn:
-        """Open a session for who came back. Raises IdentityRefusedError, NOT_FOUND."""
+        """Open a session for the returned identity. Raises IdentityRefusedError, NOT_FOUND."""
         user, _ = await self._identities.admit(returned.identity)
 
         def open_session(connection: Connection) -> SignedIn:
@@ -148,15 +148,15 @@ class OpenID:
         return await self._database.write(open_session)
 
     async def link(self, returned: Returned) -> None:
-        """Let the identity sign in to the account that began to link it. Raises CONFLICT, NOT_FOUND."""
+        """Link the identity to the account that started the linking. Raises CONFLICT, NOT_FOUND."""
         if returned.purpose.user_id is None:
             raise OpenIDError(Fault.REPLAYED, "the answer is of a sign-in, not of a link")
         await self._identities.link(returned.purpose.user_id, returned.identity)
 
     async def sign_out_address(self, principal: Principal) -> str:
-        """Return where somebody signs out at the provider (RP-Initiated Logout 1.0); "" for a session of other ways.
+        """Return the sign-out address at the provider (RP-Initiated Logout 1.0); "" for sessions opened otherwise.
 
-        To be asked before the session ends, and once.
+        Call it before the session ends, and only once.
         """
         if principal.token_kind is not TokenKind.SESSION:
             return ""
@@ -183,7 +183,7 @@ class OpenID:
 
 
 def _fault_of(error: str) -> Fault:
-    """Return what an error of the authorization endpoint means to the person (RFC 6749, 4.1.2.1)."""
+    """Return what an error of the authorization endpoint means to the user (RFC 6749, 4.1.2.1)."""
     if error in {"access_denied", "login_required", "interaction_required", "consent_required"}:
         return Fault.DENIED
     return Fault.UNREACHABLE if error in {"server_error", "temporarily_unavailable"} else Fault.MISCONFIGURED

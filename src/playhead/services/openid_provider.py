@@ -1,6 +1,6 @@
-"""Requests to an OpenID provider: discovery, keys, tokens, user info. Every answer is bounded, and nothing is followed.
+"""Requests to an OpenID provider: discovery, keys, tokens, user info. Answers are bounded, redirects are not followed.
 
-Signatures are verified here; what the claims must say is in `domain.openid`.
+Signatures are verified here; `domain.openid` checks the claims.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ ANSWER_WITHIN_S = 10.0
 _CONNECT_WITHIN_S = 5.0
 _CONNECTIONS_MAX = 10
 
-# Providers change their documents seldom, and their keys every few weeks. A token of an unknown key makes us look
-# again, but not more often than this, so that forged tokens cost the provider nothing.
+# Providers rarely change their documents, and rotate keys every few weeks. A token with an unknown key triggers a new
+# fetch, but not more often than this, so that forged tokens cost the provider nothing.
 REMEMBERED_S = 3600.0
 LOOKED_AGAIN_S = 30.0
 
@@ -46,14 +46,14 @@ _SERVER_ERROR = 500
 
 
 class Answer(NamedTuple):
-    """What a finished sign-in at a provider brought: verified claims, and the ID token for signing out there."""
+    """The result of a sign-in at a provider: verified claims, and the ID token for signing out there."""
 
     claims: Mapping[str, Any]
     id_token: str
 
 
 class Provider:
-    """An OpenID provider. `monotonic` gives seconds that never jump. `close` ends its connections."""
+    """An OpenID provider. `monotonic` is a monotonic clock in seconds. `close` closes its connections."""
 
     def __init__(self, client: OpenIDClient, *, clock: Callable[[], Instant], monotonic: Callable[[], float]) -> None:
         self.client = client
@@ -66,7 +66,7 @@ class Provider:
         self._fetching_keys = asyncio.Lock()
 
     async def metadata(self) -> ProviderMetadata:
-        """Return what the provider says of itself; remembered for an hour. Raises OpenIDError."""
+        """Return the provider's metadata, cached for an hour. Raises OpenIDError."""
         async with self._discovering:
             if self._metadata is None or self._monotonic() >= self._metadata[0] + REMEMBERED_S:
                 if not is_safe_address(self.client.issuer):
@@ -77,7 +77,7 @@ class Provider:
             return self._metadata[1]
 
     async def exchange(self, code: str, verifier: str, nonce: str, redirect_uri: str) -> Answer:
-        """Exchange an authorization code, and return what the provider says of its owner, verified.
+        """Exchange an authorization code, and return the verified claims about its owner.
 
         Raises OpenIDError.
         """
@@ -193,14 +193,14 @@ class Provider:
         return response.status_code, bytes(body)
 
     async def close(self) -> None:
-        """End the connections."""
+        """Close the connections."""
         http, self._http = self._http, None
         if http is not None:
             await http.aclose()
 
 
 def _open_client() -> httpx.AsyncClient:
-    # Authorities of the system, where a household has its own, and those of browsers, where the system has none.
+    # The system's certificate authorities, where a household can add its own; those of browsers if the system has none.
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return httpx.AsyncClient(
@@ -213,7 +213,7 @@ def _open_client() -> httpx.AsyncClient:
 
 
 def _error_of(document: object) -> str:
-    """Return what an error of OAuth 2.0 says (RFC 6749, 5.2), for the log."""
+    """Return the error in an OAuth 2.0 answer (RFC 6749, 5.2), for the log."""
     if not isinstance(document, dict):
         return ""
     told = cast("dict[str, Any]", document)

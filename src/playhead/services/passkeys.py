@@ -1,6 +1,6 @@
-"""Passkeys: registration, sign-in by one alone or beside a password, recovery codes. Knows no HTTP and no SQL.
+"""Passkeys: registration, sign-in by one alone or with a password, recovery codes. Knows no HTTP and no SQL.
 
-Challenges are steps of a sign-in: kept here, for one use and ten minutes.
+Challenges are steps of a sign-in: stored for one use and ten minutes.
 """
 
 import json
@@ -44,21 +44,21 @@ log = logging.getLogger(__name__)
 
 
 class RelyingParty(NamedTuple):
-    """Whom passkeys are made for: the host that people reach us under, and the origin of our pages."""
+    """The relying party of passkeys: our public host name, and the origin of our pages."""
 
     id: str
     origin: str
 
 
 class Ceremony(NamedTuple):
-    """What a browser asks an authenticator for, as JSON, and the secret that it has to bring back with the answer."""
+    """Options for the browser's authenticator, as JSON, and the secret that has to accompany the answer."""
 
     options: dict[str, Any]
     step: str
 
 
 class Factors(NamedTuple):
-    """How somebody can sign in, for their settings."""
+    """A user's ways to sign in, for their settings."""
 
     passkeys: list[Passkey]
     needs_both: bool
@@ -67,16 +67,16 @@ class Factors(NamedTuple):
 
 
 class PasswordWanted(NamedTuple):
-    """A passkey was right, and the account needs the password too: `step` has to be brought along with it."""
+    """A passkey was right, and the account also requires the password: `step` has to accompany it."""
 
     step: str
     name: str
 
 
 class Passkeys:
-    """Passkeys of an installation. `party` is None where nobody said under which address people reach it.
+    """Passkeys of an installation. `party` is None if no public address is configured.
 
-    `new_challenge` gives 32 random bytes, `new_code` a random recovery code.
+    `new_challenge` returns 32 random bytes, `new_code` a random recovery code.
     """
 
     def __init__(  # noqa: PLR0913 - what it joins, and every source of time and chance
@@ -107,7 +107,7 @@ class Passkeys:
 
     @property
     def party(self) -> RelyingParty:
-        """Return whom passkeys are made for. Raises NOT_FOUND where they are not offered."""
+        """Return the relying party. Raises NOT_FOUND if passkeys are not offered."""
         if self._party is None:
             raise not_found()
         return self._party
@@ -115,7 +115,7 @@ class Passkeys:
     # Settings
 
     async def factors_of(self, user_id: UserId) -> Factors:
-        """Return how somebody can sign in."""
+        """Return a user's ways to sign in."""
         return await self._database.read(
             lambda connection: Factors(
                 storage.list_passkeys(connection, user_id),
@@ -126,7 +126,7 @@ class Passkeys:
         )
 
     async def begin_registration(self, principal: Principal, password: str, address: str) -> Ceremony:
-        """Begin to make a passkey for who knows their password, if they have one.
+        """Start to register a passkey for a user who knows their password, if they have one.
 
         Raises INVALID for `current`, CONFLICT for too many passkeys, TOO_MANY_ATTEMPTS.
         """
@@ -142,7 +142,7 @@ class Passkeys:
             user_id=UUID(principal.user_id).bytes,
             user_name=principal.name,
             challenge=challenge,
-            # A passkey that is found without a name, and that knows its owner: alone it is two factors.
+            # A discoverable passkey that verifies its user: alone it is two factors.
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.REQUIRED,
                 user_verification=UserVerificationRequirement.REQUIRED,
@@ -156,7 +156,7 @@ class Passkeys:
         return Ceremony(json.loads(options_to_json(options)), step)
 
     async def finish_registration(self, principal: Principal, step: str, credential: str, name: str) -> None:
-        """Keep a passkey that an authenticator made. Raises INVALID for `passkey_name` and `credential`."""
+        """Store a passkey that an authenticator has created. Raises INVALID for `passkey_name` and `credential`."""
         party = self.party
         faults = name_faults(name)
         if faults:
@@ -198,7 +198,7 @@ class Passkeys:
         await self._database.write(add)
 
     async def rename(self, user_id: UserId, passkey_id: PasskeyId, name: str) -> None:
-        """Give a passkey another name. Raises INVALID for `passkey_name`, NOT_FOUND for another user's too."""
+        """Rename a passkey. Raises INVALID for `passkey_name`, NOT_FOUND also for another user's."""
         faults = name_faults(name)
         if faults:
             raise invalid({"passkey_name": faults})
@@ -209,7 +209,7 @@ class Passkeys:
             raise not_found("Passkey not found")
 
     async def remove(self, user_id: UserId, passkey_id: PasskeyId) -> None:
-        """Remove a passkey. Raises NOT_FOUND for another user's too, and CONFLICT for the last one that is needed."""
+        """Remove a passkey. Raises NOT_FOUND also for another user's, and CONFLICT for the last required one."""
 
         def remove(connection: Connection) -> None:
             others = [each for each in storage.list_passkeys(connection, user_id) if each.id != passkey_id]
@@ -226,12 +226,12 @@ class Passkeys:
         await self._database.write(remove)
 
     async def remove_all(self, user_id: UserId) -> None:
-        """Remove somebody's passkeys and recovery codes: their password alone signs them in. Raises NOT_FOUND."""
+        """Remove a user's passkeys and recovery codes: the password alone signs them in. Raises NOT_FOUND."""
         await self._accounts.find_user(user_id)
         await self._database.write(lambda connection: storage.remove_all(connection, user_id))
 
     async def need_both(self, principal: Principal, password: str, address: str) -> list[str]:
-        """Ask for password and passkey from now on, and return new recovery codes, which are shown this once.
+        """Require password and passkey from now on, and return new recovery codes, which are shown only once.
 
         Raises INVALID for `current`, CONFLICT without a passkey or a password, TOO_MANY_ATTEMPTS.
         """
@@ -250,12 +250,12 @@ class Passkeys:
         return [shown_code(code) for code in codes]
 
     async def need_one(self, principal: Principal, password: str, address: str) -> None:
-        """Let the password or a passkey alone sign in from now on. Raises INVALID for `current`, TOO_MANY_ATTEMPTS."""
+        """Accept the password or a passkey alone from now on. Raises INVALID for `current`, TOO_MANY_ATTEMPTS."""
         await self._accounts.confirm_password(principal, password, address)
         await self._database.write(lambda connection: storage.set_second_factor(connection, principal.user_id, None))
 
     async def renew_codes(self, principal: Principal, password: str, address: str) -> list[str]:
-        """Return new recovery codes, which are shown this once; the old ones end. Raises as `need_one`."""
+        """Return new recovery codes, which are shown only once and replace the old ones. Raises like `need_one`."""
         await self._accounts.confirm_password(principal, password, address)
         codes, now = self._codes(), self._clock()
         await self._database.write(
@@ -271,7 +271,7 @@ class Passkeys:
     # Signing in
 
     async def begin_sign_in(self, address: str) -> Ceremony:
-        """Begin a sign-in with whatever passkey the browser has for this server."""
+        """Start a sign-in with any passkey that the browser has for this server."""
         challenge = self._new_challenge()
         options = generate_authentication_options(
             rp_id=self.party.id, challenge=challenge, user_verification=UserVerificationRequirement.REQUIRED
@@ -283,10 +283,10 @@ class Passkeys:
     async def finish_sign_in(
         self, step: str, credential: str, address: str, device: str, second: str = ""
     ) -> SignedIn | PasswordWanted:
-        """Open a session for the owner of a passkey, or say that their password is wanted too.
+        """Open a session for the owner of a passkey, or report that their password is required, too.
 
-        `second` is the step of somebody whose password was right. Raises NOT_AUTHENTICATED, and ACCESS_DENIED where
-        only others may sign in locally.
+        `second` is the step of a user whose password was right. Raises NOT_AUTHENTICATED, and ACCESS_DENIED if this
+        user may not sign in locally.
         """
         used, count = await self._verify(step, credential)
         proved = None if not second else await self._steps.find(StepKind.PASSWORD_PROVED, second)
@@ -296,7 +296,7 @@ class Passkeys:
 
         def sign_in(connection: Connection) -> SignedIn | str:
             if not storage.note_passkey(connection, used, count, now):
-                raise not_authenticated()  # removed, or used elsewhere at the same instant
+                raise not_authenticated()  # removed, or used elsewhere concurrently
             user = accounts_storage.find_user(connection, used.user_id)
             if user is None:
                 raise not_authenticated()
@@ -316,7 +316,7 @@ class Passkeys:
         return signed_in
 
     async def _verify(self, step: str, credential: str) -> tuple[Passkey, int]:
-        """Return the passkey that answered, and its new count. Raises NOT_AUTHENTICATED."""
+        """Return the passkey that answered, and its new counter. Raises NOT_AUTHENTICATED."""
         party = self.party
         kept = await self._steps.take(StepKind.PASSKEY, step)
         found = None if kept is None else await self._find(credential)
@@ -329,7 +329,7 @@ class Passkeys:
                 expected_rp_id=party.id,
                 expected_origin=party.origin,
                 credential_public_key=base64url_to_bytes(found.public_key),
-                # Raises where the count did not grow: then there are two of what should be one.
+                # Raises if the counter did not grow: then the passkey has been cloned.
                 credential_current_sign_count=found.sign_count,
                 require_user_verification=True,
             )
@@ -339,7 +339,7 @@ class Passkeys:
         return found, verified.new_sign_count
 
     async def _find(self, credential: str) -> Passkey | None:
-        """Return the passkey that an answer names by its owner's handle and its id."""
+        """Return the passkey of an answer, by its user handle and id."""
         try:
             answer = json.loads(credential)
             user_id = str(UUID(bytes=base64url_to_bytes(answer["response"]["userHandle"])))
@@ -350,15 +350,15 @@ class Passkeys:
         return await self._database.read(lambda connection: storage.find_passkey(connection, owner, credential_id))
 
     async def begin_second_step(self, name: str, address: str) -> str:
-        """Return the secret of a step for somebody whose password was right just now, and who needs a second factor."""
+        """Return the secret of a step for a user whose password was right and who requires a second factor."""
         found = await self._accounts.credentials_of(name)
         kept = {"user_id": found.user.id, "name": found.user.name, "password": token_hash(found.password_hash)}
         return await self._steps.begin(StepKind.PASSWORD_PROVED, address, kept)
 
     async def finish_with_code(self, second: str, code: str, address: str, device: str) -> SignedIn:
-        """Open a session for somebody whose password was right, by a recovery code.
+        """Open a session by a recovery code, for a user whose password was right.
 
-        Raises NOT_AUTHENTICATED, TOO_MANY_ATTEMPTS: a wrong code counts as a wrong password does.
+        Raises NOT_AUTHENTICATED, TOO_MANY_ATTEMPTS: a wrong code counts like a wrong password.
         """
         kept = await self._steps.find(StepKind.PASSWORD_PROVED, second)
         if kept is None:
@@ -377,7 +377,7 @@ class Passkeys:
         return signed_in
 
     async def finish_with_password(self, step: str, password: str, address: str, device: str) -> SignedIn:
-        """Open a session for somebody whose passkey was right, by their password.
+        """Open a session by the password, for a user whose passkey was right.
 
         Raises NOT_AUTHENTICATED, TOO_MANY_ATTEMPTS, UNAVAILABLE.
         """
@@ -391,15 +391,15 @@ class Passkeys:
         return signed_in
 
     async def name_of_step(self, step: str) -> str | None:
-        """Return who has to give their password in this step; None where it has ended."""
+        """Return the user whose password this step requires; None if it has expired."""
         kept = await self._steps.find(StepKind.PASSKEY_PROVED, step)
         return None if kept is None else str(kept["name"])
 
 
 def relying_party(public_url: str) -> RelyingParty | None:
-    """Return whom passkeys are made for, given where people reach us; None for an address that browsers make none for.
+    """Return the relying party for our public address; None for an address that browsers create no passkeys for.
 
-    That is one without TLS on another machine, and one that is a number (Web Authentication, 5.1.2 and 13.4.9).
+    That is one without TLS on another machine, or an IP address (Web Authentication, 5.1.2 and 13.4.9).
     """
     parts = urlsplit(public_url)
     host = parts.hostname or ""

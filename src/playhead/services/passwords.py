@@ -1,4 +1,4 @@
-"""Passwords: which may be chosen, and their argon2id hashes, made and checked on a few threads of their own."""
+"""Passwords: which may be chosen, and their argon2id hashes, made and verified on a few dedicated threads."""
 
 import asyncio
 from base64 import b64encode
@@ -29,11 +29,11 @@ _HASH_BYTES = 32
 
 
 class Passwords:
-    """Hashes passwords on at most `threads` threads, so that a storm of sign-ins costs neither saves nor memory.
+    """Hashes passwords on at most `threads` threads, so that many sign-ins affect neither saves nor memory.
 
-    Each running hash holds `memory_kib`. What comes meanwhile waits, and each sender gets a turn before any gets a
-    second; the caller limits how much may wait. The threads yield to saves.
-    `site_words` name this installation; new passwords must be more than these.
+    Each running hash uses `memory_kib`. Further ones wait, and each sender gets a turn before any gets a second; the
+    caller limits how many may wait. The threads yield to saves. `site_words` name this installation; a new password
+    must not consist of them.
     """
 
     def __init__(self, *, threads: int = 2, memory_kib: int = MEMORY_KIB, site_words: Collection[str] = ()) -> None:
@@ -51,7 +51,7 @@ class Passwords:
         self._turns = FairTurns(threads)
 
     def faults(self, password: str, user_name: str) -> list[str]:
-        """Say what is wrong with a new password of a user, as phrases."""
+        """Return what is wrong with a new password of a user, as phrases."""
         return self._rules.faults(password, user_name)
 
     async def hash(self, password: str, sender: str = "") -> str:
@@ -59,18 +59,18 @@ class Passwords:
         return await self._run(lambda: self._hasher.hash(password_bytes(password)), sender)
 
     async def verify(self, stored: str | None, password: str, sender: str = "") -> bool:
-        """Say whether the password has the stored hash.
+        """Return whether the password matches the stored hash.
 
         Without one (an unknown user, an account without a password) it takes the same time.
         """
         return await self._run(lambda: self._verify(stored, password), sender)
 
     def needs_rehash(self, stored: str) -> bool:
-        """Say whether a hash was made with other parameters than those of today."""
+        """Return whether a hash was made with parameters other than the current ones."""
         return self._hasher.check_needs_rehash(stored)
 
     def close(self) -> None:
-        """Let running hashes end; what waits is dropped."""
+        """Let running hashes finish; waiting ones are cancelled."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
     def _verify(self, stored: str | None, password: str) -> bool:
@@ -91,7 +91,7 @@ class Passwords:
             with suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(self._turns.release)
 
-        # Whoever gives up keeps the turn until the thread is free: otherwise a flood would outrun its turns.
+        # A cancelled caller keeps its turn until the thread is free: otherwise a flood would exceed its turns.
         running.add_done_callback(release)
         return await asyncio.wrap_future(running)
 
@@ -103,7 +103,7 @@ def common_passwords() -> frozenset[str]:
 
 
 def unmatched_hash(memory_kib: int) -> str:
-    """Return a hash that no password has, with the parameters of today: checking it takes the usual time."""
+    """Return a hash with current parameters that no password matches: verifying it takes the usual time."""
     salt = b64encode(bytes(_SALT_BYTES)).rstrip(b"=").decode()
     digest = b64encode(bytes(_HASH_BYTES)).rstrip(b"=").decode()
     return f"$argon2id$v=19$m={memory_kib},t={PASSES},p={LANES}${salt}${digest}"

@@ -35,16 +35,16 @@ _OF_ONE_REPORT = (Code.NOT_FOUND, Code.ACCESS_DENIED)
 
 
 class FirstEpisode(NamedTuple):
-    """What is known of the first episode of a file, and what a report did to it that is handed on to the others."""
+    """The state of a file's first episode, and the effect of a report on it, which is applied to the others."""
 
     facts: ItemFacts
     decision: Decision
 
 
 class Save(NamedTuple):
-    """A report on its way to the store. `kind` is what the sender takes the item for.
+    """A report in the queue. `kind` is the kind that the client expects of the item.
 
-    `first` is set where the report is handed on to another episode of its file.
+    `first` is set if the report is passed on to another episode of the file.
     """
 
     key: Key
@@ -55,7 +55,7 @@ class Save(NamedTuple):
 
 
 class Lookup(NamedTuple):
-    """A read on its way to a store that gathers them. `kind` is what the reader takes the item for."""
+    """A queued read, for a store that batches them. `kind` is the kind that the client expects of the item."""
 
     key: Key
     kind: ItemKind
@@ -65,7 +65,7 @@ _Stored = dict[Key, tuple[Progress, bool]]
 
 
 class Playback:
-    """The progress of users. `clock` gives the time, `new_id` a random UUID; `events` hears of what was saved."""
+    """The progress of users. `clock` returns the time, `new_id` a random UUID; `events` is notified of saves."""
 
     def __init__(
         self,
@@ -95,9 +95,9 @@ class Playback:
     async def read(
         self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId
     ) -> Progress | FrozenProgress | None:
-        """Return a user's progress of an item, None where nothing is saved.
+        """Return a user's progress of an item, None if nothing is saved.
 
-        Raises NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED where the store knows that the user is gone.
+        Raises NOT_FOUND, ACCESS_DENIED, UNAVAILABLE, and NOT_AUTHENTICATED if the user no longer exists.
         """
         found = self.read_nowait(user_id, role, kind, item_id)
         return (await found) if isinstance(found, asyncio.Future) else found
@@ -105,7 +105,7 @@ class Playback:
     def read_nowait(
         self, user_id: UserId, role: Role, kind: ItemKind, item_id: ItemId
     ) -> "FrozenProgress | asyncio.Future[Progress | None] | asyncio.Future[FrozenProgress | None] | None":
-        """Do what `read` does without a task; the result is a future where the store gathers look-ups, or is busy."""
+        """Read without a task; the result is a future if the store batches look-ups, or is busy."""
         if self._database.gathers_reads:
             return self._reads.submit(Lookup((user_id, item_id), kind))
 
@@ -123,9 +123,9 @@ class Playback:
         return require_readable(await self._database.read_inline(show), role, kind)
 
     def save(self, user_id: UserId, kind: ItemKind, item_id: ItemId, report: Report) -> "asyncio.Future[Decision]":
-        """Apply a report; the future says what it did, once that is durable.
+        """Apply a report; the future yields its effect once that is durable.
 
-        Raises UNAVAILABLE at once or later, and later NOT_AUTHENTICATED for a user that is gone, NOT_FOUND,
+        Raises UNAVAILABLE immediately or later, and later NOT_AUTHENTICATED for a user who no longer exists, NOT_FOUND,
         ACCESS_DENIED. Saving is idempotent: after UNAVAILABLE, send it again.
         """
         return self._saves.submit(Save((user_id, item_id), kind, report, self._clock()))
@@ -133,10 +133,10 @@ class Playback:
     async def save_many(
         self, user_id: UserId, reports: Sequence[tuple[ItemKind, ItemId, Report]]
     ) -> list[Decision | PlayheadError]:
-        """Apply reports that come together, in the order in which they were made; the results stand in theirs.
+        """Apply reports that arrive together, in order of observation; the results are in the order of the reports.
 
-        A report that cannot be applied has a NOT_FOUND or ACCESS_DENIED for its result. Otherwise raises as `save`,
-        for all of them: send them all again.
+        The result of a report that cannot be applied is NOT_FOUND or ACCESS_DENIED. Otherwise raises like `save`, for
+        all of them: send them all again.
         """
         now = self._clock()
         order = sorted(range(len(reports)), key=lambda number: effective_at(reports[number][2], self._policy, now))
@@ -154,16 +154,16 @@ class Playback:
 
     @property
     def waiting(self) -> Mapping[str, int]:
-        """How much waits in each queue, by its name."""
+        """The length of each queue, by its name."""
         return {"saves": self._saves.waiting, "reads": self._reads.waiting}
 
     @property
     def refused(self) -> Mapping[str, int]:
-        """How much was refused so far, because a queue was full, by the queue's name."""
+        """The number of requests refused by each full queue, by its name."""
         return {"saves": self._saves.refused, "reads": self._reads.refused}
 
     async def close(self) -> None:
-        """Refuse further reports and wait until those that were accepted are durable."""
+        """Refuse further reports and wait until the accepted ones are durable."""
         await self._saves.close()
         await self._reads.close()
 
@@ -176,7 +176,7 @@ class Playback:
         stored: _Stored = {}
 
         def store(connection: Connection) -> list[Decision | Exception]:
-            stored.clear()  # of a run before, that was rolled back
+            stored.clear()  # left by a run that was rolled back
             return self._store(connection, saves, stored)
 
         decisions = await self._database.commit_batch(store)
@@ -188,7 +188,7 @@ class Playback:
         batch = _BatchState(connection, saves, self._policy)
         results = [batch.decide(save) for save in saves]
         lost = storage.store(connection, batch.changed())
-        if lost:  # another process was quicker: decide these anew upon what it stored
+        if lost:  # another process was faster: decide these again on what it stored
             again = [number for number, save in enumerate(saves) if save.key in lost]
             batch.drop(lost)
             decided = self._store(connection, [saves[number] for number in again], stored)
@@ -206,7 +206,7 @@ class Playback:
         return results
 
     def _hand_on(self, connection: Connection, firsts: Sequence[tuple[Save, FirstEpisode]], stored: _Stored) -> None:
-        """Hand reports that concern all episodes of their file to those behind the first."""
+        """Pass reports that apply to all episodes of their file on to those after the first."""
         following: dict[ItemId, list[ItemId]] = {}
         for first_id, item_id in storage.list_following(connection, sorted({save.key[1] for save, _ in firsts})):
             following.setdefault(first_id, []).append(item_id)
@@ -220,11 +220,11 @@ class Playback:
 
 
 class _BatchState:
-    """What is known of the keys of one batch. Later reports on a key see what earlier ones decided."""
+    """The state of the keys of one batch. Later reports on a key see the effect of earlier ones."""
 
     def __init__(self, connection: Connection, saves: Sequence[Save], policy: Policy) -> None:
         self._policy = policy
-        keys = sorted({save.key for save in saves})  # neighbours lie on the same pages
+        keys = sorted({save.key for save in saves})  # neighbours are on the same pages
         self._known = dict(zip(keys, storage.load(connection, keys), strict=True))
         self._plays, self._room = self._load_plays(connection, saves)
         self._progress: dict[Key, Progress] = {}
@@ -236,10 +236,10 @@ class _BatchState:
     def _load_plays(
         self, connection: Connection, saves: Sequence[Save]
     ) -> tuple[dict[Key, list[Instant]], dict[Key, int]]:
-        """Return the plays that may be of the same viewing as a report, and how many more an item can have.
+        """Return the plays that may belong to the same viewing as a report, and how many more an item can have.
 
-        They are looked up only for reports that may add a play: a few in a thousand. Plays are counted only where a
-        report has none near it, because no other report adds one.
+        They are looked up only for reports that may add a play, a few in a thousand, and counted only if a report has
+        none near it, because no other report adds one.
         """
         spans: dict[tuple[UserId, ItemId, Instant, Instant], None] = {}
         repeated = _repeated([save.key for save in saves]) if len(self._known) < len(saves) else frozenset[Key]()
@@ -247,7 +247,7 @@ class _BatchState:
             known = self._known[key]
             if known is None:
                 continue
-            # A report adds a play only where the item is armed, which an earlier report of the batch may do.
+            # A report adds a play only if the item is armed, which an earlier report of the batch may do.
             progress = known.progress
             if progress is not None and not progress.armed and key not in repeated and first is None:
                 continue
@@ -289,7 +289,7 @@ class _BatchState:
         progress, play_at, taken_back, kept, _, _ = decision
         if progress is not previous:
             if previous is not stored:
-                # However many reports a batch holds for a key, they are one change of its row.
+                # All reports of a batch on one key are one change of its row.
                 version = 1 if stored is None else stored.version + 1
                 progress = progress._replace(version=version)
                 decision = decision._replace(progress=progress)
@@ -297,7 +297,7 @@ class _BatchState:
         if play_at is not None:
             self.new_plays.append((key, play_at))
             self._plays.setdefault(key, []).append(play_at)
-            if key in self._room:  # else the play of a viewing is added again that this batch has taken back
+            if key in self._room:  # else the batch would add a play again that it has taken back
                 self._room[key] -= 1
         if taken_back is not None:
             self._take_back(key, taken_back)
@@ -316,11 +316,11 @@ class _BatchState:
             self._room[key] += 1
 
     def changed(self) -> list[tuple[Key, Progress]]:
-        """Return what is to be stored, sorted by key: unsorted rows of two processes deadlock."""
+        """Return the changed rows, sorted by key: unsorted rows of two processes deadlock."""
         return sorted(self._progress.items())
 
     def stored(self, lost: Collection[Key]) -> _Stored:
-        """Return the changed progress of each key but the lost ones, and whether it became watched, or ceased to be."""
+        """Return the changed progress of each key except lost ones, and whether its watched flag changed."""
         return {
             key: (progress, progress.watched != _was_watched(self._known[key]))
             for key, progress in self._progress.items()
@@ -328,7 +328,7 @@ class _BatchState:
         }
 
     def drop(self, keys: Sequence[Key]) -> None:
-        """Forget what was decided for these keys."""
+        """Discard the decisions for these keys."""
         self.new_plays = [(key, at) for key, at in self.new_plays if key not in keys]
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
@@ -344,8 +344,8 @@ def _was_watched(known: SaveLookup | None) -> bool:
 
 
 def _changes(saves: Sequence[Save], decisions: Sequence[Decision | Exception], stored: _Stored) -> list[Change]:
-    # A report that was accepted before changes nothing, and is told of again: whoever stored it then may have been
-    # killed before they could tell.
+    # A repeated report changes nothing, and is announced again: the process that stored it may have been killed before
+    # it announced it.
     told = {
         save.key: decision.progress
         for save, decision in zip(saves, decisions, strict=True)

@@ -224,7 +224,7 @@ class Scanner:
             yield
         finally:
             renewal.cancel()
-            with contextlib.suppress(PlayheadError):  # then it runs out by itself
+            with contextlib.suppress(PlayheadError):  # then it expires
                 await self._database.write(lambda connection: scanning.release_lease(connection, library_id, scan_id))
             self._progress.pop(library_id, None)
 
@@ -284,7 +284,7 @@ class _Scan:
                 scanning.load_items(connection, self._library.id),
             )
         )
-        # Ten thousand files are a second's work for a processor, which the event loop must not wait for.
+        # Ten thousand files take a second of processor time, which must not block the event loop.
         comparison = await asyncio.to_thread(compare, found.files, files, found.unread)
         if not found.files and not allow_empty and any(not file.removed for file in comparison.absent):
             known = sum(not file.removed for file in comparison.absent)
@@ -330,7 +330,7 @@ class _Scan:
         return [file for file in files if not self._shelf.keep(file)]
 
     async def _look(self, tasks: Sequence[ProbeTask]) -> None:
-        # What is at its old place comes first: an item whose file is still there is not taken for a renamed one.
+        # Files at their old path come first: an item whose file is still there is not taken for a renamed one.
         ordered = sorted(tasks, key=lambda task: task.known is None)
         self._progress(ScanProgress(0, len(ordered)))
         pool = ThreadPoolExecutor(OPEN_AT_ONCE, "playhead-scan")

@@ -1,6 +1,6 @@
-"""Sign-ins that take more than one request. Each step is kept under the hash of a secret, for one use and ten minutes.
+"""Sign-ins of several requests. Each step is stored under the hash of a secret, for one use and ten minutes.
 
-They are rows, not memory, because the next request may come to another process.
+They are rows, not memory, because the next request may reach another process.
 """
 
 import json
@@ -17,7 +17,7 @@ from playhead.storage.engine.database import Connection, Database
 
 
 class SignInSteps:
-    """Steps that were begun. `new_secret` gives 256 random bits as hexadecimal digits."""
+    """Steps in progress. `new_secret` returns 256 random bits as hexadecimal digits."""
 
     def __init__(self, database: Database, *, clock: Callable[[], Instant], new_secret: Callable[[], str]) -> None:
         self._database = database
@@ -25,9 +25,9 @@ class SignInSteps:
         self._new_secret = new_secret
 
     async def begin(self, kind: StepKind, address: str, data: Mapping[str, Any]) -> str:
-        """Keep `data` for the next request of a sign-in, and return the secret that it has to bring.
+        """Store `data` for the next request of a sign-in, and return the secret that it has to present.
 
-        `address` is where the request comes from. Raises UNAVAILABLE where too many are begun.
+        `address` is the client's address. Raises UNAVAILABLE if too many are in progress.
         """
         secret, now, text = self._new_secret(), self._clock(), json.dumps(data)
         sender = throttle_address(address)
@@ -43,13 +43,13 @@ class SignInSteps:
         return secret
 
     async def find(self, kind: StepKind, secret: str) -> dict[str, Any] | None:
-        """Return what was kept under a secret, and keep it; None where nothing is."""
+        """Return the data stored under a secret, and keep it; None if there is none."""
         digest, now = token_hash(secret), self._clock()
         found = await self._database.read(lambda connection: storage.find_step(connection, digest, kind, now))
         return None if found is None else json.loads(found)
 
     async def take(self, kind: StepKind, secret: str) -> dict[str, Any] | None:
-        """Return what was kept under a secret, once; None where nothing is, or no longer."""
+        """Return the data stored under a secret, once; None if there is none, or no longer."""
         digest, now = token_hash(secret), self._clock()
         found = await self._database.write(lambda connection: storage.take_step(connection, digest, kind, now))
         return None if found is None else json.loads(found)

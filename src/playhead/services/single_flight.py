@@ -99,7 +99,7 @@ def key_of(*evidence: object) -> str:
 
 
 def attempt(what: str, path: Path, make: Callable[[], bytes]) -> bytes | None:
-    """Return what is made of a file, or None if the file is unusable. Raises UNAVAILABLE if it cannot be read now."""
+    """Return what is made from a file, or None if the file is unusable. Raises UNAVAILABLE if it cannot be read now."""
     try:
         return make()
     except Unusable as error:
@@ -114,6 +114,6 @@ def attempt(what: str, path: Path, make: Callable[[], bytes]) -> bytes | None:
 
 def yield_to_others() -> None:
     """Lower the priority of the calling thread below that of saves and reads."""
-    if sys.platform == "linux":  # where a thread has a niceness of its own
+    if sys.platform == "linux":  # if threads have their own niceness
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)

@@ -19,9 +19,9 @@ from playhead.storage.engine.database import Connection, Database
 
 
 class Frame(NamedTuple):
-    """What surrounds every page: the libraries that its navigation lists, and how its user wants it shown.
+    """What surrounds every page: the libraries in its navigation, and the user's preferences.
 
-    `zone` is UTC until they choose one. `language` is a BCP 47 tag; None: whichever the browser asks for.
+    `zone` is UTC until they choose one. `language` is a BCP 47 tag; None for that of the browser.
     """
 
     libraries: Sequence[Library]
@@ -62,7 +62,7 @@ class Snapshots:
         return await self._database.read(lambda connection: _frame(connection, viewer))
 
     async def home(self, viewer: Viewer, cards: int) -> HomeSnapshot:
-        """Return the home page with at most that many cards."""
+        """Return the home page with at most this many cards."""
 
         def load(connection: Connection) -> HomeSnapshot:
             frame = _frame(connection, viewer)

@@ -46,7 +46,7 @@ class ConvertFile(Protocol):
     """Converts a subtitle file. Raises Unusable."""
 
     def __call__(self, path: Path, codec: str, language: str | None) -> bytes:
-        """Convert it."""
+        """Convert the file."""
         ...
 
 
@@ -54,12 +54,12 @@ class ConvertStream(Protocol):
     """Converts one of the subtitle streams of a video, by its number among them. Raises Unusable."""
 
     def __call__(self, path: Path, number: int) -> bytes:
-        """Convert them."""
+        """Convert the stream."""
         ...
 
 
 class SubtitleTools(NamedTuple):
-    """What subtitles are converted by."""
+    """The functions that convert subtitles."""
 
     of_file: ConvertFile
     of_film: ConvertStream

@@ -1,4 +1,4 @@
-"""SQL: the schema, and one file of queries for each subject, as functions that take a connection.
+"""SQL: the schema, and one file of queries per subject, as functions that take a connection.
 
-`engine/` knows which database runs, `upkeep/` looks after whole databases, `migrations/` changes the schema.
+`engine/` knows which database runs, `upkeep/` works on whole databases, `migrations/` changes the schema.
 """

@@ -33,7 +33,7 @@ class NameTakenError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """What a look-up by a token's hash finds."""
+    """The result of looking up a token by its hash."""
 
     user_id: UserId
     kind: TokenKind
@@ -44,13 +44,13 @@ class StoredToken:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An account with the hash of its password."""
+    """An account with its password hash."""
 
     user: User
     password_hash: str
 
 
-# Every request whose credential is not in memory runs the first and the third of these.
+# Every request whose credential is not cached runs the first and the third of these.
 _TOKEN_BY_KEY = Prepared(
     select(token.c.user_id, token.c.kind, token.c.scope, token.c.expires_at, token.c.last_used_at).where(
         token.c.user_id == bindparam("user_id"), token.c.hash == bindparam("hash")
@@ -65,7 +65,7 @@ _ACCOUNT_BY_ID = Prepared(
 
 
 def find_bearer(connection: Connection, key: TokenKey, *, search: bool) -> tuple[StoredToken, User] | None:
-    """Return a token, of any kind and age, with its account; None where either is missing.
+    """Return a token, of any kind and age, with its account; None if either is missing.
 
     `search`: the user in `key` is a guess, so the token may be another user's.
     """
@@ -86,13 +86,13 @@ _EPOCH = Prepared(select(credential_epoch.c.number))
 
 
 def read_epoch(connection: Connection) -> int:
-    """Return the number that every change of a credential's worth counts up."""
+    """Return the epoch of credentials, which increases with each change that affects the validity or rights of any."""
     row = _EPOCH.one(connection, ())
     return 0 if row is None else int(row[0])
 
 
 def count_epoch(connection: Connection) -> None:
-    """Count a change of a credential's worth, so that other processes forget what they have looked up."""
+    """Increase the epoch of credentials, so that other processes clear their caches."""
     connection.execute(
         insert_for(connection, credential_epoch)
         .values(id=1, number=1)
@@ -101,7 +101,7 @@ def count_epoch(connection: Connection) -> None:
 
 
 def list_expiries(connection: Connection, keys: Collection[TokenKey]) -> dict[str, tuple[TokenKind, Instant | None]]:
-    """Return, by hash, what kind of token each of these is and when it ends; those that are gone are left out."""
+    """Return the kind and the expiry of each of these tokens, by hash; removed ones are left out."""
     rows = connection.execute(
         select(token.c.hash, token.c.kind, token.c.expires_at).where(tuple_(token.c.user_id, token.c.hash).in_(keys))
     )
@@ -131,7 +131,7 @@ def find_credentials(connection: Connection, login_key: str) -> Credentials | No
 
 
 def list_users(connection: Connection, after: str, limit: int | None) -> list[User]:
-    """Return up to `limit` (None: all) accounts ordered by login key, beginning behind the key `after`."""
+    """Return up to `limit` (None: all) accounts ordered by login key, starting after the key `after`."""
     rows = connection.execute(
         select(account.c.id, account.c.name, account.c.role, account.c.created_at)
         .join(login, login.c.user_id == account.c.id)
@@ -143,13 +143,13 @@ def list_users(connection: Connection, after: str, limit: int | None) -> list[Us
 
 
 def count_users(connection: Connection) -> dict[Role, int]:
-    """Return how many accounts there are of each role."""
+    """Return the number of accounts of each role."""
     rows = connection.execute(select(account.c.role, func.count()).group_by(account.c.role))
     return {Role(role): number for role, number in rows}
 
 
 def any_user(connection: Connection) -> bool:
-    """Say whether there is an account at all."""
+    """Return whether there is any account."""
     return connection.execute(select(login.c.name).limit(1)).first() is not None
 
 
@@ -167,7 +167,7 @@ def add_user(connection: Connection, user: User, login_key: str, password_hash: 
 
 
 def rename_user(connection: Connection, user_id: UserId, name: str, login_key: str) -> None:
-    """Give an account another name. Raises NameTakenError."""
+    """Rename an account. Raises NameTakenError."""
     try:
         connection.execute(update(login).where(login.c.user_id == user_id).values(name=login_key))
     except IntegrityError as error:
@@ -176,38 +176,38 @@ def rename_user(connection: Connection, user_id: UserId, name: str, login_key: s
 
 
 def set_role(connection: Connection, user_id: UserId, role: Role) -> None:
-    """Give an account another role."""
+    """Change the role of an account."""
     connection.execute(update(account).where(account.c.id == user_id).values(role=role.value))
 
 
 def set_password_hash(connection: Connection, user_id: UserId, password_hash: str) -> None:
-    """Give an account another password."""
+    """Change the password of an account."""
     connection.execute(update(account).where(account.c.id == user_id).values(password_hash=password_hash))
 
 
 def find_presentation(connection: Connection, user_id: UserId) -> tuple[str | None, str | None]:
-    """Return the name of the time zone and the tag of the language that somebody chose, each None if they did not."""
+    """Return the time zone and the language that a user chose, each None without a choice."""
     query = select(account.c.time_zone, account.c.language).where(account.c.id == user_id)
     found = connection.execute(query).first()
     return (None, None) if found is None else (found.time_zone, found.language)
 
 
 def set_language(connection: Connection, user_id: UserId, language: str | None) -> None:
-    """Keep in which language somebody reads pages; None: their browser decides."""
+    """Store the language of a user's pages; None leaves it to the browser."""
     connection.execute(update(account).where(account.c.id == user_id).values(language=language))
 
 
 def set_time_zone(connection: Connection, user_id: UserId, name: str, *, only_first: bool = False) -> None:
-    """Keep in which time zone somebody sees times; with `only_first` nothing changes where one is kept already."""
+    """Store a user's time zone; with `only_first`, only if they have none yet."""
     wanted = and_(account.c.id == user_id, account.c.time_zone.is_(None)) if only_first else account.c.id == user_id
     connection.execute(update(account).where(wanted).values(time_zone=name))
 
 
 def replace_password_hash(connection: Connection, user_id: UserId, verified: str, replacement: str) -> bool:
-    """Store `replacement` where the hash still is `verified`, and say whether it was.
+    """Store `replacement` if the hash still is `verified`, and return whether it was.
 
-    Holds the account's row to the end of the transaction: what follows cannot overtake a change of the password or
-    the removal of the account by another process.
+    Locks the account's row until the end of the transaction: a concurrent password change or removal by another process
+    has to wait.
     """
     return (
         connection.execute(
@@ -220,7 +220,7 @@ def replace_password_hash(connection: Connection, user_id: UserId, verified: str
 
 
 def remove_user(connection: Connection, user_id: UserId) -> None:
-    """Remove an account, its login, tokens, identities and approvals of devices; the rest goes by cascade."""
+    """Remove an account, its login, tokens, identities and device approvals; the rest is deleted by cascade."""
     connection.execute(delete(account).where(account.c.id == user_id))
     connection.execute(delete(login).where(login.c.user_id == user_id))
     _remove_tokens(connection, token.c.user_id == user_id)
@@ -232,11 +232,11 @@ def remove_user(connection: Connection, user_id: UserId) -> None:
 def lock_admins(connection: Connection) -> list[UserId]:
     """Return the ids of all admins who have a password, and keep other processes from changing who is one.
 
-    Admins without one depend on an identity provider or a proxy, so they do not count where the last admin is kept.
-    The locks last until the transaction ends.
+    Admins without one depend on an identity provider or a proxy, so they do not count as the last admin. The locks last
+    until the transaction ends.
 
     The locks are taken on the logins, a replicated table, because a distributed engine cannot lock rows of several
-    shards; SQLite has one writer and needs none. So the accounts are read again behind the locks.
+    shards; SQLite has one writer and needs none. So the accounts are read again after the locks are held.
     """
     admins = select(account.c.id).where(account.c.role == Role.ADMIN.value, account.c.password_hash != NO_PASSWORD)
     before = connection.execute(admins).scalars().all()
@@ -254,7 +254,7 @@ def _user(user_id: str, name: str, role: str, created_at: int) -> User:
 
 
 def add_token(connection: Connection, token_hash: str, stored: Token) -> None:
-    """Store a token under its hash. A session beyond the limit of its user ends the one that was idle longest."""
+    """Store a token under its hash. A session beyond the limit of its user ends the least recently used one."""
     if stored.kind is TokenKind.SESSION:
         _end_idle_sessions(connection, stored.user_id, SESSIONS_OF_USER.most - 1)
     connection.execute(
@@ -273,7 +273,7 @@ def add_token(connection: Connection, token_hash: str, stored: Token) -> None:
 
 
 def _end_idle_sessions(connection: Connection, user_id: UserId, most: int) -> None:
-    """Keep the `most` sessions that were used last. Days of use are noted, so of one day the newest stay."""
+    """Keep the `most` sessions that were used last. Uses are recorded by day, so of one day the newest stay."""
     last_used = func.coalesce(token.c.last_used_at, token.c.created_at)
     idle = (
         select(token.c.hash)
@@ -288,7 +288,7 @@ def _end_idle_sessions(connection: Connection, user_id: UserId, most: int) -> No
 
 
 def count_tokens(connection: Connection, user_id: UserId, kind: TokenKind) -> int:
-    """Return how many tokens of one kind a user has."""
+    """Return the number of a user's tokens of one kind."""
     query = select(func.count()).select_from(token).where(token.c.user_id == user_id, token.c.kind == kind.value)
     return connection.execute(query).scalar_one()
 
@@ -316,7 +316,7 @@ def list_tokens(connection: Connection, user_id: UserId, kind: TokenKind) -> lis
 
 
 def note_use(connection: Connection, key: TokenKey, day: Instant, expires_at: Instant | None) -> None:
-    """Note the day on which a token was used, and its new end; nothing is written where the day is noted already."""
+    """Record the day on which a token was used, and its new expiry; writes nothing if the day is recorded already."""
     connection.execute(
         update(token)
         .where(_has_key(key), or_(token.c.last_used_at.is_(None), token.c.last_used_at < day))
@@ -325,24 +325,24 @@ def note_use(connection: Connection, key: TokenKey, day: Instant, expires_at: In
 
 
 def remove_token(connection: Connection, key: TokenKey) -> bool:
-    """Remove a token by its key, and say whether there was one."""
+    """Remove a token by its key, and return whether there was one."""
     return bool(_remove_tokens(connection, _has_key(key)))
 
 
 def remove_token_of(connection: Connection, user_id: UserId, token_id: TokenId) -> bool:
-    """Remove a token by its id if it is this user's, and say whether it was."""
+    """Remove a token by its id if it is this user's, and return whether it was."""
     return bool(_remove_tokens(connection, and_(token.c.user_id == user_id, token.c.id == token_id)))
 
 
 def find_token_id(connection: Connection, key: TokenKey) -> TokenId | None:
-    """Return the id that a token goes by where its secret must not."""
+    """Return the public id of a token, for places where its secret must not appear."""
     return connection.execute(select(token.c.id).where(_has_key(key))).scalar()
 
 
 def remove_sessions(connection: Connection, user_id: UserId, *, but: str = "") -> int:
-    """Remove a user's sessions, `but` the one with this hash, and approvals that would become one.
+    """Remove a user's sessions, except the one with the hash `but`, and approvals that would become one.
 
-    Returns how many sessions there were. API tokens stay.
+    Returns the number of sessions. API tokens stay.
     """
     _withdraw_approvals(connection, user_id)
     session = token.c.kind == TokenKind.SESSION.value
@@ -350,29 +350,29 @@ def remove_sessions(connection: Connection, user_id: UserId, *, but: str = "") -
 
 
 def remove_api_tokens(connection: Connection, user_id: UserId, *, but: str = "") -> int:
-    """Remove a user's API tokens, `but` the one with this hash, and return how many. Sessions stay."""
+    """Remove a user's API tokens, except the one with the hash `but`, and return their number. Sessions stay."""
     api = token.c.kind == TokenKind.API.value
     return len(_remove_tokens(connection, and_(token.c.user_id == user_id, api, token.c.hash != but)))
 
 
 def _withdraw_approvals(connection: Connection, user_id: UserId) -> None:
-    """Turn away the devices that a user has approved and that have not come for their session yet."""
+    """Withdraw a user's approvals of devices that have not fetched their session yet."""
     connection.execute(update(device_code).where(device_code.c.user_id == user_id).values(user_id=None))
 
 
 def remove_expired_tokens(connection: Connection, user_id: UserId, now: Instant) -> None:
-    """Remove what a user can no longer use."""
+    """Remove a user's expired tokens."""
     _remove_tokens(connection, and_(token.c.user_id == user_id, token.c.expires_at <= now))
 
 
 def setup_user_id(connection: Connection, key: TokenKey) -> UserId | None:
-    """Return the id that the first admin will get by this setup token; None where it is none."""
+    """Return the id that the first admin will get by this setup token; None if it is not one."""
     setup = and_(_has_key(key), token.c.kind == TokenKind.SETUP.value)
     return connection.execute(select(token.c.user_id).where(setup)).scalar()
 
 
 def remove_setup_tokens(connection: Connection) -> Sequence[str]:
-    """Remove every setup token and return their hashes. Of several processes that do so at once only one gets each."""
+    """Remove every setup token and return their hashes. Of several concurrent processes, only one gets each."""
     return _remove_tokens(connection, token.c.kind == TokenKind.SETUP.value)
 
 
@@ -392,15 +392,15 @@ def _remove_tokens(connection: Connection, condition: ColumnElement[bool]) -> Se
 
 
 def lock_login(connection: Connection, login_key: str) -> None:
-    """Let sign-ins of one name, by whatever process, pass one at a time until the transaction ends.
+    """Serialise sign-ins of one name across processes until the transaction ends.
 
-    SQLite has one writer and needs no lock. A name that nobody has is not locked: there is nothing to guess.
+    SQLite has one writer and needs no lock. An unknown name is not locked: there is nothing to guess.
     """
     connection.execute(select(login.c.name).where(login.c.name == login_key).with_for_update()).all()
 
 
 def list_failures(connection: Connection, login_key: str, address: str, since: Instant) -> list[Instant]:
-    """Return when sign-ins of a name from an address failed, or began and have not succeeded, after `since`."""
+    """Return the times of failed or unfinished sign-ins of a name from an address, after `since`."""
     return list(
         connection.execute(
             select(sign_in_failure.c.failed_at).where(
@@ -413,21 +413,21 @@ def list_failures(connection: Connection, login_key: str, address: str, since: I
 
 
 def add_failure(connection: Connection, login_key: str, address: str, failure_id: str, failed_at: Instant) -> None:
-    """Note a sign-in that has not succeeded."""
+    """Record a sign-in that has not succeeded."""
     connection.execute(
         insert(sign_in_failure).values(name=login_key, address=address, id=failure_id, failed_at=failed_at)
     )
 
 
 def clear_failures(connection: Connection, login_key: str, address: str) -> None:
-    """Forget the failed sign-ins of a name from an address."""
+    """Delete the failed sign-ins of a name from an address."""
     connection.execute(
         delete(sign_in_failure).where(sign_in_failure.c.name == login_key, sign_in_failure.c.address == address)
     )
 
 
 def remove_failure(connection: Connection, login_key: str, address: str, failure_id: str) -> None:
-    """Forget one failed sign-in."""
+    """Delete one failed sign-in."""
     failure = and_(
         sign_in_failure.c.name == login_key,
         sign_in_failure.c.address == address,
@@ -437,7 +437,7 @@ def remove_failure(connection: Connection, login_key: str, address: str, failure
 
 
 def prune_failures(connection: Connection, until: Instant) -> None:
-    """Forget all failed sign-ins up to `until`."""
+    """Delete all failed sign-ins up to `until`."""
     connection.execute(delete(sign_in_failure).where(sign_in_failure.c.failed_at <= until))
 
 
@@ -445,25 +445,25 @@ def prune_failures(connection: Connection, until: Instant) -> None:
 
 
 def library_exists(connection: Connection, library_id: LibraryId) -> bool:
-    """Say whether there is such a library."""
+    """Return whether a library exists."""
     return connection.execute(select(library.c.id).where(library.c.id == library_id)).first() is not None
 
 
 def add_grant(connection: Connection, user_id: UserId, library_id: LibraryId, granted_at: Instant) -> None:
-    """Let a user see a library. Nothing changes where they may already."""
+    """Grant a user access to a library; idempotent."""
     grant = and_(library_access.c.user_id == user_id, library_access.c.library_id == library_id)
     if connection.execute(select(library_access.c.user_id).where(grant)).first() is None:
         connection.execute(insert(library_access).values(user_id=user_id, library_id=library_id, granted_at=granted_at))
 
 
 def remove_grant(connection: Connection, user_id: UserId, library_id: LibraryId) -> None:
-    """Let a user no longer see a library. Nothing changes where they may not anyway."""
+    """Revoke a user's access to a library; idempotent."""
     connection.execute(
         delete(library_access).where(library_access.c.user_id == user_id, library_access.c.library_id == library_id)
     )
 
 
 def list_grants(connection: Connection, user_id: UserId) -> frozenset[LibraryId]:
-    """Return the libraries that were granted to a user, whether or not they still exist."""
+    """Return the libraries granted to a user, whether or not they still exist."""
     granted = select(library_access.c.library_id).where(library_access.c.user_id == user_id)
     return frozenset(LibraryId(found) for found in connection.execute(granted).scalars())

@@ -1,4 +1,4 @@
-"""What pictures of an item may be taken from: queries that take a connection. Knows no picture."""
+"""Queries for the sources of an item's pictures."""
 
 from sqlalchemy import Connection, case, func, select
 
@@ -27,7 +27,7 @@ def list_episode_files(
         query = query.where(item.c.season_number == season_number)
     order = (
         case((item.c.season_number == 0, 1), else_=0),
-        func.coalesce(item.c.season_number, 0),  # engines differ in where they put what is unknown
+        func.coalesce(item.c.season_number, 0),  # engines differ in where they sort nulls
         func.coalesce(item.c.episode_number, 0),
         func.coalesce(item.c.air_date, ""),
         media_file.c.path,

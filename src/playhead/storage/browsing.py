@@ -28,7 +28,7 @@ from playhead.domain.playback import Progress
 from playhead.storage.catalogue import ItemOrder, ListPosition, continued, item_of, searched
 from playhead.storage.schema import item, progress
 
-# Where the columns of a progress are in a row of item and progress: its first one, and those without the key.
+# The positions of the progress columns in a row of item and progress: the first one, and those without the key.
 _START_OF_PROGRESS = len(item.c)
 _PROGRESS_WITHOUT_KEY = slice(len(item.c) + len(progress.primary_key), len(item.c) + len(progress.c))
 

@@ -14,7 +14,7 @@ from playhead.domain.catalogue import Item, Library, MediaFile, MediaStream, sea
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.storage.schema import external_id, file_item, item, library, media_file
 
-# SQLite takes 32,766 parameters in a statement, PostgreSQL 65,535.
+# SQLite allows 32,766 parameters per statement, PostgreSQL 65,535.
 IDS_AT_ONCE = 5_000
 
 
@@ -98,7 +98,7 @@ def find_library(connection: Connection, library_id: LibraryId) -> Library | Non
 
 
 def count_items(connection: Connection) -> dict[LibraryId, dict[ItemKind, int]]:
-    """Return how many items of each kind the libraries hold, without the removed ones."""
+    """Return the number of items of each kind in the libraries, without the removed ones."""
     counts: dict[LibraryId, dict[ItemKind, int]] = {}
     query = (
         select(item.c.library_id, item.c.kind, func.count())
@@ -190,7 +190,7 @@ def list_episodes(
 
 
 def _place(columns: Sequence[ColumnElement[Any]], values: Sequence[object]) -> Tuple:
-    # PostgreSQL compares ids with ids only, and needs the type of each value in a row.
+    # PostgreSQL compares ids only with ids, and needs the type of each value in a row.
     return tuple_(*(literal(value, column.type) for column, value in zip(columns, values, strict=True)))
 
 
@@ -217,7 +217,7 @@ def external_ids_of(connection: Connection, item_ids: Sequence[str]) -> dict[str
 
 
 def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]]) -> Item:
-    """Convert a row of the table; `external_ids` may hold those of other items, too."""
+    """Convert a row of the table; `external_ids` may contain those of other items, too."""
     return Item(
         id=ItemId(row.id),
         library_id=LibraryId(row.library_id),

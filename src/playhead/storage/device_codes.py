@@ -1,4 +1,4 @@
-"""Devices that wait to be signed in, and wrong guesses: queries as functions of a connection. Decides nothing."""
+"""Devices that wait to be signed in, and wrong guesses: queries that take a connection. Decides nothing."""
 
 from collections.abc import Collection
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from playhead.storage.schema import device_code, guess
 
 
 class StoredDeviceCode(NamedTuple):
-    """A request for a sign-in, under the hashes of its codes. `address` is as sent, `sender` what is counted by."""
+    """A sign-in request of a device, under the hashes of its codes. `address` is as sent; limits count by `sender`."""
 
     hash: str
     user_code_hash: str
@@ -27,7 +27,7 @@ class StoredDeviceCode(NamedTuple):
 
 
 class DeviceDecision(NamedTuple):
-    """What somebody decided about a device: `user_id` is who approved it, None where it was denied."""
+    """A decision about a device: `user_id` is the user who approved it, None if it was denied."""
 
     hash: str
     user_id: UserId | None
@@ -35,20 +35,20 @@ class DeviceDecision(NamedTuple):
 
 
 def add(connection: Connection, stored: StoredDeviceCode) -> bool:
-    """Store a request, and say whether its codes were free."""
+    """Store a request, and return whether its codes were free."""
     row = stored._asdict() | {"purpose": stored.purpose.value, "kind": stored.kind.value}
     kept = insert_for(connection, device_code).values(row).on_conflict_do_nothing().returning(device_code.c.hash)
     return connection.execute(kept).first() is not None
 
 
 def count(connection: Connection, sender: str | None = None) -> int:
-    """Return how many requests there are, of one sender or of all."""
+    """Return the number of requests, of one sender or of all."""
     counted = select(func.count()).select_from(device_code)
     return connection.execute(counted if sender is None else counted.where(device_code.c.sender == sender)).scalar_one()
 
 
 def prune(connection: Connection, until: Instant) -> None:
-    """Remove what has expired up to `until`."""
+    """Remove everything that expired up to `until`."""
     connection.execute(delete(device_code).where(device_code.c.expires_at <= until))
 
 
@@ -56,12 +56,12 @@ _LIFE = Prepared(select(device_code.c.purpose, device_code.c.expires_at).where(d
 
 
 def find_life(connection: Connection, code_hash: str) -> tuple[DeviceProtocol, Instant] | None:
-    """Return, by the hash of its device code, what a request is for and when it ends; None where there is none."""
+    """Return the purpose and the expiry of a request by the hash of its device code; None if there is none."""
     row = _LIFE.one(connection, (code_hash,))
     return None if row is None else (DeviceProtocol(row[0]), Instant(row[1]))
 
 
-# One question for all devices that wait, however many they are. Decisions of ten minutes are few.
+# One query for all waiting devices. There are few decisions within ten minutes.
 _DECIDED = Prepared(
     select(device_code.c.hash, device_code.c.user_id, device_code.c.redeemed_at).where(
         device_code.c.decided_at >= bindparam("since")
@@ -70,13 +70,13 @@ _DECIDED = Prepared(
 
 
 def list_decided(connection: Connection) -> list[DeviceDecision]:
-    """Return what was decided about requests that are kept."""
+    """Return the decisions about all stored requests."""
     found = _DECIDED.rows(connection, [(0,)])
     return [DeviceDecision(code_hash, user_id, redeemed_at is not None) for code_hash, user_id, redeemed_at in found]
 
 
 def find_undecided(connection: Connection, user_code_hash: str, now: Instant) -> StoredDeviceCode | None:
-    """Return the request that somebody may decide about by this user code."""
+    """Return the undecided request with this user code."""
     row = connection.execute(
         select(device_code).where(
             device_code.c.user_code_hash == user_code_hash,
@@ -88,14 +88,14 @@ def find_undecided(connection: Connection, user_code_hash: str, now: Instant) ->
 
 
 def decide(connection: Connection, code_hash: str, user_id: UserId | None, now: Instant) -> bool:
-    """Store who approved a request, or None for a denial; say whether nobody had decided before."""
+    """Store who approved a request, or None for a denial; return whether nobody had decided before."""
     undecided = and_(device_code.c.hash == code_hash, device_code.c.decided_at.is_(None))
     changed = update(device_code).where(undecided).values(user_id=user_id, decided_at=now)
     return connection.execute(changed).rowcount == 1
 
 
 def redeem(connection: Connection, code_hash: str, now: Instant) -> tuple[UserId, StoredDeviceCode] | None:
-    """Use up an approved request that has not expired, and return who approved it. Only one of several gets it."""
+    """Use up an approved, unexpired request, and return who approved it. Only one of several callers gets it."""
     row = connection.execute(
         update(device_code)
         .where(
@@ -124,22 +124,22 @@ def _stored(row: Row[Any]) -> StoredDeviceCode:
     )
 
 
-# Guesses at short codes, by whom or from where they were made.
+# Guesses at short codes, by user and by address.
 
 
 def list_guesses(connection: Connection, subject: str, since: Instant) -> list[Instant]:
-    """Return when guesses of a subject were made after `since`."""
+    """Return the times of a subject's guesses after `since`."""
     found = select(guess.c.made_at).where(guess.c.subject == subject, guess.c.made_at > since)
     return list(connection.execute(found).scalars())
 
 
 def add_guess(connection: Connection, subjects: Collection[str], guess_id: str, made_at: Instant) -> None:
-    """Note a guess for each of its subjects."""
+    """Record a guess for each of its subjects."""
     connection.execute(
         insert(guess), [{"subject": subject, "id": guess_id, "made_at": made_at} for subject in subjects]
     )
 
 
 def prune_guesses(connection: Connection, until: Instant) -> None:
-    """Forget all guesses up to `until`."""
+    """Delete all guesses up to `until`."""
     connection.execute(delete(guess).where(guess.c.made_at <= until))

@@ -1,4 +1,4 @@
-"""Remembered devices, the people on them, and PINs: queries as functions of a connection. Decides nothing."""
+"""Remembered devices, the people on them, and PINs: queries that take a connection. Decides nothing."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from playhead.storage.schema import account, household_device, household_person,
 
 
 class RememberedDevice(NamedTuple):
-    """A device that knows its people. `remembered_by` is who let it; `last_used_at` is a day."""
+    """A remembered device. `remembered_by` is the user who had it remembered; `last_used_at` is a day."""
 
     id: DeviceId
     name: str
@@ -23,7 +23,7 @@ class RememberedDevice(NamedTuple):
 
 
 class PinState(NamedTuple):
-    """What is known of somebody on a device, with the hash of their PIN, if they have one."""
+    """The state of a person on a device, with the hash of their PIN, if they have one."""
 
     state: TileState
     pin_hash: str | None
@@ -42,7 +42,7 @@ _DEVICE = (
 
 
 def find_device(connection: Connection, secret_hash: str) -> RememberedDevice | None:
-    """Return the device that has this secret."""
+    """Return the device with this secret."""
     row = connection.execute(select(*_DEVICE).where(household_device.c.hash == secret_hash)).first()
     return None if row is None else _device(row)
 
@@ -65,13 +65,13 @@ def list_devices(connection: Connection, user_id: UserId | None = None) -> list[
 
 
 def count_devices(connection: Connection, user_id: UserId) -> int:
-    """Return how many devices a user has remembered."""
+    """Return the number of devices that a user has remembered."""
     counted = select(func.count()).where(household_device.c.remembered_by == user_id)
     return connection.execute(counted).scalar_one()
 
 
 def add_device(connection: Connection, secret_hash: str, device: RememberedDevice) -> None:
-    """Remember a device under the hash of its secret."""
+    """Store a device under the hash of its secret."""
     connection.execute(
         insert(household_device).values(
             hash=secret_hash,
@@ -85,13 +85,13 @@ def add_device(connection: Connection, secret_hash: str, device: RememberedDevic
 
 
 def note_use(connection: Connection, device_id: DeviceId, day: Instant) -> None:
-    """Note the day on which a device was used."""
+    """Record the day on which a device was used."""
     changed = update(household_device).where(household_device.c.id == device_id, household_device.c.last_used_at < day)
     connection.execute(changed.values(last_used_at=day))
 
 
 def remove_device(connection: Connection, device_id: DeviceId) -> Sequence[TokenKey]:
-    """Forget a device and its people, and return the sessions that were opened there."""
+    """Remove a device and its people, and return the sessions that were opened there."""
     connection.execute(delete(household_person).where(household_person.c.device_id == device_id))
     connection.execute(delete(household_device).where(household_device.c.id == device_id))
     return _take_sessions(connection, household_session.c.device_id == device_id)
@@ -111,7 +111,7 @@ def _device(row: Any) -> RememberedDevice:  # noqa: ANN401 - of the columns in _
 
 
 def list_people(connection: Connection, device_ids: Collection[DeviceId]) -> dict[DeviceId, list[TileState]]:
-    """Return who has a tile on each of these devices, in no order."""
+    """Return the people with a tile on each of these devices, in no order."""
     found: dict[DeviceId, list[TileState]] = {device_id: [] for device_id in device_ids}
     for row in connection.execute(_states().where(household_person.c.device_id.in_(device_ids))):
         found[DeviceId(row.device_id)].append(_state(row).state)
@@ -119,7 +119,7 @@ def list_people(connection: Connection, device_ids: Collection[DeviceId]) -> dic
 
 
 def find_person(connection: Connection, device_id: DeviceId, user_id: UserId) -> PinState | None:
-    """Return what is known of somebody on a device; None where they have no tile there."""
+    """Return the state of a person on a device; None if they have no tile there."""
     wanted = and_(household_person.c.device_id == device_id, household_person.c.user_id == user_id)
     row = connection.execute(_states().where(wanted)).first()
     return None if row is None else _state(row)
@@ -160,7 +160,7 @@ def _state(row: Any) -> PinState:  # noqa: ANN401 - of the columns of `_states`
 
 
 def add_person(connection: Connection, device_id: DeviceId, user_id: UserId, added_at: Instant) -> None:
-    """Give somebody a tile on a device. Nothing changes where they have one."""
+    """Give a user a tile on a device; idempotent."""
     wanted = and_(household_person.c.device_id == device_id, household_person.c.user_id == user_id)
     if connection.execute(select(household_person.c.user_id).where(wanted)).first() is None:
         connection.execute(
@@ -171,7 +171,7 @@ def add_person(connection: Connection, device_id: DeviceId, user_id: UserId, add
 
 
 def remove_person(connection: Connection, device_id: DeviceId, user_id: UserId) -> Sequence[TokenKey]:
-    """Take somebody off a device, and return the sessions that were opened at their tile."""
+    """Remove a user from a device, and return the sessions that were opened at their tile."""
     wanted = and_(household_person.c.device_id == device_id, household_person.c.user_id == user_id)
     connection.execute(delete(household_person).where(wanted))
     there = and_(household_session.c.device_id == device_id, household_session.c.user_id == user_id)
@@ -179,7 +179,7 @@ def remove_person(connection: Connection, device_id: DeviceId, user_id: UserId) 
 
 
 def set_allows_tap(connection: Connection, device_id: DeviceId, user_id: UserId, *, allows: bool) -> None:
-    """Keep whether somebody's tile on a device asks for nothing."""
+    """Store whether a user's tile on a device requires nothing."""
     wanted = and_(household_person.c.device_id == device_id, household_person.c.user_id == user_id)
     connection.execute(update(household_person).where(wanted).values(allows_tap=allows))
 
@@ -188,26 +188,26 @@ def set_allows_tap(connection: Connection, device_id: DeviceId, user_id: UserId,
 
 
 def set_pin(connection: Connection, user_id: UserId, pin_hash: str, set_at: Instant) -> None:
-    """Give somebody a PIN in place of the one that they have."""
+    """Set a user's PIN, replacing any current one."""
     remove_pin(connection, user_id)
     connection.execute(insert(pin).values(user_id=user_id, hash=pin_hash, set_at=set_at))
 
 
 def remove_pin(connection: Connection, user_id: UserId) -> None:
-    """Take the PIN from somebody, and forget wrong ones on all devices."""
+    """Remove a user's PIN, and clear wrong attempts on all devices."""
     connection.execute(delete(pin).where(pin.c.user_id == user_id))
     clear_failures(connection, user_id)
 
 
 def has_pin(connection: Connection, user_id: UserId) -> bool:
-    """Say whether somebody has a PIN."""
+    """Return whether a user has a PIN."""
     return connection.execute(select(pin.c.user_id).where(pin.c.user_id == user_id)).first() is not None
 
 
 def count_failure(
     connection: Connection, device_id: DeviceId, user_id: UserId, failures: int, failed_at: Instant
 ) -> bool:
-    """Count a try that has not succeeded yet, where there were `failures` before; say whether there were."""
+    """Count an attempt that has not succeeded yet, if there were `failures` before; return whether there were."""
     wanted = and_(
         household_person.c.device_id == device_id,
         household_person.c.user_id == user_id,
@@ -218,7 +218,7 @@ def count_failure(
 
 
 def clear_failures(connection: Connection, user_id: UserId, device_id: DeviceId | None = None) -> None:
-    """Forget somebody's wrong PINs on one device, or on all."""
+    """Clear a user's wrong PINs on one device, or on all."""
     wanted = household_person.c.user_id == user_id
     if device_id is not None:
         wanted = and_(wanted, household_person.c.device_id == device_id)
@@ -229,7 +229,7 @@ def clear_failures(connection: Connection, user_id: UserId, device_id: DeviceId 
 
 
 def add_session(connection: Connection, device_id: DeviceId, user_id: UserId, token_hash: str) -> None:
-    """Note on which device a session was opened, and forget those of the device that have ended."""
+    """Record on which device a session was opened, and delete the device's sessions that have ended."""
     ended = ~exists().where(
         token.c.user_id == household_session.c.user_id, token.c.hash == household_session.c.token_hash
     )
@@ -238,7 +238,7 @@ def add_session(connection: Connection, device_id: DeviceId, user_id: UserId, to
 
 
 def remove_user(connection: Connection, user_id: UserId) -> None:
-    """Remove what is kept of a user; devices that they have remembered are forgotten."""
+    """Remove everything about a user, including devices that they have remembered."""
     for table in (pin, household_person, household_session):
         connection.execute(delete(table).where(table.c.user_id == user_id))
     own = select(household_device.c.id).where(household_device.c.remembered_by == user_id)

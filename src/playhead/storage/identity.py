@@ -1,4 +1,4 @@
-"""Identities of other issuers and the accounts that they sign in to. Decides nothing."""
+"""Identities of external issuers and the accounts that they sign in to. Decides nothing."""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,14 +12,14 @@ from playhead.storage.schema import account, identity, library, provider_session
 
 
 def find_identity(connection: Connection, issuer: str, subject: str) -> LinkedIdentity | None:
-    """Return the identity with this subject, which an account is linked to."""
+    """Return the linked identity with this subject."""
     own = and_(identity.c.issuer == issuer, identity.c.subject == subject)
     row = connection.execute(select(identity).where(own)).first()
     return None if row is None else _linked(row)
 
 
 def list_identities(connection: Connection, user_id: UserId) -> list[LinkedIdentity]:
-    """Return the identities that sign in to an account, oldest first."""
+    """Return the identities linked to an account, oldest first."""
     rows = connection.execute(
         select(identity).where(identity.c.user_id == user_id).order_by(identity.c.linked_at, identity.c.id)
     )
@@ -33,7 +33,7 @@ def list_present(connection: Connection, identity_ids: Collection[str]) -> froze
 
 
 def add_identity(connection: Connection, linked: LinkedIdentity) -> None:
-    """Link an identity to an account. One that is linked already raises IntegrityError: find it first."""
+    """Link an identity to an account. Raises IntegrityError if it is linked already: find it first."""
     connection.execute(
         insert(identity).values(
             issuer=linked.issuer,
@@ -48,18 +48,18 @@ def add_identity(connection: Connection, linked: LinkedIdentity) -> None:
 
 
 def note_identity(connection: Connection, identity_id: IdentityId, name: str, day: Instant) -> None:
-    """Keep what an issuer calls somebody now, and the day on which they came."""
+    """Record the current name of an identity at its issuer, and the day of its use."""
     connection.execute(update(identity).where(identity.c.id == identity_id).values(name=name, used_at=day))
 
 
 def remove_identity(connection: Connection, user_id: UserId, identity_id: IdentityId) -> bool:
-    """Unlink an identity if it is this user's, and say whether it was."""
+    """Unlink an identity if it is this user's, and return whether it was."""
     own = and_(identity.c.user_id == user_id, identity.c.id == identity_id)
     return connection.execute(delete(identity).where(own)).rowcount > 0
 
 
 def has_password(connection: Connection, user_id: UserId) -> bool:
-    """Say whether somebody can sign in with a password."""
+    """Return whether a user can sign in with a password."""
     found = select(account.c.id).where(account.c.id == user_id, account.c.password_hash != NO_PASSWORD)
     return connection.execute(found).first() is not None
 
@@ -67,7 +67,7 @@ def has_password(connection: Connection, user_id: UserId) -> bool:
 def add_provider_session(
     connection: Connection, user_id: UserId, token_hash: str, id_token: str, created_at: Instant
 ) -> None:
-    """Keep the ID token that a session was opened with, and forget those of the user's sessions that have ended."""
+    """Store the ID token with which a session was opened, and delete those of the user's ended sessions."""
     live = select(token.c.hash).where(token.c.user_id == user_id)
     connection.execute(
         delete(provider_session).where(
@@ -82,13 +82,13 @@ def add_provider_session(
 
 
 def take_provider_session(connection: Connection, user_id: UserId, token_hash: str) -> str | None:
-    """Remove the ID token of a session and return it; None where a provider did not open it."""
+    """Remove the ID token of a session and return it; None if a provider did not open it."""
     own = and_(provider_session.c.user_id == user_id, provider_session.c.token_hash == token_hash)
     return connection.execute(delete(provider_session).where(own).returning(provider_session.c.id_token)).scalar()
 
 
 def list_libraries_named(connection: Connection, names: Collection[str]) -> frozenset[LibraryId]:
-    """Return the libraries of these names; names of none are left out."""
+    """Return the libraries with these names; unknown names are left out."""
     found = connection.execute(select(library.c.id).where(library.c.name.in_(names))).scalars()
     return frozenset(LibraryId(each) for each in found)
 

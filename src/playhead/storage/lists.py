@@ -136,7 +136,7 @@ _RECENT = Prepared(
     postgresql=_of_cards(_active.ext(postgresql.distinct_on(_card)).order_by(_card, progress.c.last_watched_at.desc())),
 )
 
-# The episodes of a show. Each has its own look into the user's rows; outer joins keep SQLite to this order.
+# The episodes of a show, each with a separate look-up in the user's rows; outer joins make SQLite keep this order.
 _episode = item.alias("episode")
 _show = item.alias("show")
 _sees_show = or_(

@@ -29,9 +29,9 @@ class PlayCount(NamedTuple):
 
 
 def list_plays(connection: Connection, key: Key, after: tuple[int, str] | None, limit: int) -> list[Play]:
-    """Return plays of an item, newest first, then by id; those without a time come last.
+    """Return plays of an item, newest first, then by id; undated ones come last.
 
-    `after` is time (-1 for none) and id of the play behind which to go on.
+    `after` is the time (-1 for none) and id of the play to continue after.
     """
     at = func.coalesce(play.c.watched_at, -1)
     query = select(play.c.id, play.c.watched_at, play.c.source).where(*_is_of(play, key))
@@ -41,7 +41,7 @@ def list_plays(connection: Connection, key: Key, after: tuple[int, str] | None, 
 
 
 def count_plays(connection: Connection, key: Key) -> PlayCount:
-    """Return how many plays an item has."""
+    """Return the number of plays of an item."""
     query = select(func.count(), func.max(play.c.watched_at)).select_from(play).where(*_is_of(play, key))
     return PlayCount(*connection.execute(query).one())
 

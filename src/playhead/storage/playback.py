@@ -98,13 +98,13 @@ _SHOWN = (
     progress.c.last_watched_at,
 )
 
-# Where the groups of columns are in a row of `_LOAD`, after the role, and of `_SHOW`, before and after the version.
+# The positions of the groups of columns in a row of `_LOAD`, after the role, and of `_SHOW`, around the version.
 _ROLE_AND_FACTS_OF_LOAD = slice(1 + len(_FACTS))
 _PROGRESS_OF_LOAD = slice(1 + len(_FACTS), 1 + len(_FACTS) + len(_PROGRESS))
 _VERSION_OF_SHOW = len(_FACTS)
 _SHOWN_OF_SHOW = slice(len(_FACTS) + 1, None)
 
-# A save looks up the account, too, because a row of a user who is gone cannot be stored; a read trusts its credential.
+# A save looks up the account, too, because a row of a removed user cannot be stored; a read trusts its credential.
 _SHOW = Prepared(
     select(*_FACTS, progress.c.version, *_SHOWN)
     .select_from(item)
@@ -181,9 +181,9 @@ _STORE = Prepared(
     ),
 )
 
-# A batch takes back at most one stored play of an item, so one of the two that are found is there all through it.
+# A batch takes back at most one stored play of an item, so one of the two that are found stays throughout it.
 _ENOUGH_PLAYS = literal_column("2", Integer)
-_ZERO = literal_column("0", Integer)  # without it, SQLite is given an offset as a parameter
+_ZERO = literal_column("0", Integer)  # otherwise SQLite would be given the offset as a parameter
 _spans = (
     func.unnest(
         bindparam("user_id", type_=postgresql.ARRAY(Id)),

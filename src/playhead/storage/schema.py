@@ -52,7 +52,7 @@ library = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("scanned_at", BigInteger),
     Column("scan_report", Text),  # JSON: what the last scan did, and the files that it skipped
-    # Who scans it just now, and until when that is believed without a sign of life.
+    # Who is scanning it, and until when the lease lasts unless renewed.
     Column("scan_id", Id),
     Column("scan_until", BigInteger),
 )
@@ -70,14 +70,14 @@ item = Table(
     Column("year", Integer),
     Column("season_number", Integer),
     Column("episode_number", Integer),
-    Column("episode_end", Integer),  # the last episode of the file that begins with this one
+    Column("episode_end", Integer),  # the last episode of a file with several, which starts with this one
     Column("air_date", Text),  # ISO 8601 calendar date
-    # What makes it the same item when it comes back without an external id: normalised title, year and numbers.
+    # Identifies the item when it returns without an external id: normalised title, year and numbers.
     Column("identity", Text, nullable=False),
     Column("runtime_ms", BigInteger),  # the shortest of its files (rule 6)
     Column("credits_ms", BigInteger),  # where the closing credits begin, if known (rule 6)
     Column("added_at", BigInteger, nullable=False),
-    Column("removed_at", BigInteger),  # no file is left; the row stays, because people watched it
+    Column("removed_at", BigInteger),  # no file is left; the row stays, because users have watched it
     Index("ix_item_library_id_kind_sort_title", "library_id", "kind", "sort_title", "id"),
     Index("ix_item_library_id_identity", "library_id", "identity"),
     Index("ix_item_show_id_season_number_episode_number", "show_id", "season_number", "episode_number"),
@@ -111,7 +111,7 @@ media_file = Table(
     Column("audio_codec", Text),
     Column("streams", Text),  # JSON: every stream with its kind, codec and language
     Column("credits_ms", BigInteger),
-    # What else was read about it: version of the rules, size and time of its NFO files. Another text: read again.
+    # The source of everything else that was read: rules version, size and time of NFO files. If it changes, read again.
     Column("evidence", Text, nullable=False),
     Column("fault", Text),  # why it is skipped; it is opened again only when it changes
     Column("added_at", BigInteger, nullable=False),
@@ -125,11 +125,11 @@ file_item = Table(
     metadata,
     Column("file_id", Id, ForeignKey("media_file.id", ondelete="CASCADE"), primary_key=True),
     Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
-    Column("part", Integer),  # 1, 2, … where the item's timeline is cut into several files
+    Column("part", Integer),  # 1, 2, … if the item's timeline is split into several files
     Index("ix_file_item_item_id", "item_id"),
 )
 
-# Accounts. A unique name cannot live in a table that is sharded by user, so names are a table of their own.
+# Accounts. A table sharded by user cannot have unique names, so names are a table of their own.
 
 login = Table(
     "login",
@@ -145,10 +145,10 @@ account = Table(
     Column("id", Id, primary_key=True),
     Column("name", Text, nullable=False),  # as it was typed
     Column("role", Text, nullable=False),  # admin, member
-    Column("password_hash", Text, nullable=False),  # "!": none
+    Column("password_hash", Text, nullable=False),  # "!": no password
     Column("created_at", BigInteger, nullable=False),
     Column("time_zone", Text),  # a name of the IANA database; null: UTC
-    Column("language", Text),  # a BCP 47 tag; null: as the browser asks
+    Column("language", Text),  # a BCP 47 tag; null: that of the browser
     sqlite_with_rowid=False,
 )
 
@@ -162,13 +162,13 @@ token = Table(
     Column("name", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger),
-    Column("last_used_at", BigInteger),  # to the day: refreshing it must not cost a write a request
+    Column("last_used_at", BigInteger),  # to the day: refreshing it must not cost one write per request
     Column("scope", Text, nullable=False),  # read, report, all
     PrimaryKeyConstraint("user_id", "hash"),
     sqlite_with_rowid=False,
 )
 
-# Whose a token is that does not begin with its user's id: all that were issued before native tokens.
+# The owner of a token that does not begin with its user's id: all that were issued before native tokens.
 token_by_hash = Table(
     "token_by_hash",
     metadata,
@@ -177,7 +177,7 @@ token_by_hash = Table(
     sqlite_with_rowid=False,
 )
 
-# Who an issuer says somebody is, and whose account that is. Looked up by issuer and subject: not sharded by user.
+# Identities at issuers, and the accounts linked to them. Looked up by issuer and subject: not sharded by user.
 identity = Table(
     "identity",
     metadata,
@@ -185,18 +185,18 @@ identity = Table(
     Column("subject", Text, primary_key=True),
     Column("id", Id, nullable=False, unique=True),
     Column("user_id", Id, nullable=False),
-    Column("name", Text, nullable=False),  # as the issuer last told it
+    Column("name", Text, nullable=False),  # as last stated by the issuer
     Column("linked_at", BigInteger, nullable=False),
     Column("used_at", BigInteger, nullable=False),  # to the day
     Index("ix_identity_user_id", "user_id"),
     sqlite_with_rowid=False,
 )
 
-# Sign-ins that take more than one request, for some minutes.
+# Sign-ins of more than one request, for some minutes.
 sign_in_step = Table(
     "sign_in_step",
     metadata,
-    Column("hash", Text, primary_key=True),  # SHA-256 of the secret that the next request brings, hexadecimal
+    Column("hash", Text, primary_key=True),  # SHA-256 of the secret that the next request presents, hexadecimal
     Column("kind", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("data", Text, nullable=False),  # JSON
@@ -207,7 +207,7 @@ sign_in_step = Table(
     sqlite_with_rowid=False,
 )
 
-# Sessions that a provider opened, for signing out there too.
+# Sessions opened through a provider, for signing out there, too.
 provider_session = Table(
     "provider_session",
     metadata,
@@ -219,7 +219,7 @@ provider_session = Table(
     sqlite_with_rowid=False,
 )
 
-# Counts the changes that end a credential or change what it is worth, so that processes know when to look again.
+# Counts changes that end a credential or change its rights, so that processes know when to clear their caches.
 credential_epoch = Table(
     "credential_epoch",
     metadata,
@@ -239,28 +239,28 @@ sign_in_failure = Table(
     Index("ix_sign_in_failure_failed_at", "failed_at"),
 )
 
-# Devices that wait to be signed in. Both codes lie here as SHA-256 in hexadecimal digits; a row lives ten minutes.
+# Devices that wait to be signed in. Both codes are stored as SHA-256 in hexadecimal digits; a row lasts ten minutes.
 device_code = Table(
     "device_code",
     metadata,
     Column("hash", Text, primary_key=True),
     Column("user_code_hash", Text, nullable=False, unique=True),
-    Column("purpose", Text, nullable=False),  # the protocol that began it: native
+    Column("purpose", Text, nullable=False),  # the protocol that created it: native
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),  # tv, player, computer, phone, other
     Column("address", Text, nullable=False),
     Column("sender", Text, nullable=False),  # the address, or the IPv6 network, by which requests are counted
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
-    Column("decided_at", BigInteger),  # null: it waits
-    Column("user_id", Id),  # who approved it; null where somebody denied it
-    Column("redeemed_at", BigInteger),  # null: nobody has signed in by it
+    Column("decided_at", BigInteger),  # null: pending
+    Column("user_id", Id),  # who approved it; null if it was denied
+    Column("redeemed_at", BigInteger),  # null: not used to sign in yet
     Index("ix_device_code_decided_at", "decided_at"),
     Index("ix_device_code_sender", "sender"),
     sqlite_with_rowid=False,
 )
 
-# Guesses at short codes, by who made them or where they came from.
+# Guesses at short codes, by user or address.
 guess = Table(
     "guess",
     metadata,
@@ -270,7 +270,7 @@ guess = Table(
     Index("ix_guess_made_at", "made_at"),
 )
 
-# Devices that a household shares: small tables, replicated like the accounts.
+# Remembered devices: small tables, replicated like the accounts.
 household_device = Table(
     "household_device",
     metadata,
@@ -297,7 +297,7 @@ household_person = Table(
     sqlite_with_rowid=False,
 )
 
-# The sessions that were opened at a tile, so that they end with the device.
+# The sessions opened at a tile, so that they end with the device.
 household_session = Table(
     "household_session",
     metadata,
@@ -317,7 +317,7 @@ pin = Table(
     sqlite_with_rowid=False,
 )
 
-# Users' data: keyed by user first, and never cascaded from the catalogue.
+# Users' data: keyed by user first, and never deleted by cascade from the catalogue.
 
 library_access = Table(
     "library_access",
@@ -354,7 +354,7 @@ recovery_code = Table(
     sqlite_with_rowid=False,
 )
 
-# Whose sign-in needs password and passkey together.
+# Users whose sign-in needs password and passkey together.
 second_factor = Table(
     "second_factor",
     metadata,
@@ -364,25 +364,25 @@ second_factor = Table(
     sqlite_with_rowid=False,
 )
 
-# No index on what every heartbeat changes: it would double the cost of a save.
+# No index on what every report changes: it would double the cost of a save.
 progress = Table(
     "progress",
     metadata,
     Column("user_id", Id, primary_key=True),
     Column("item_id", Id, primary_key=True),
     Column("position_ms", BigInteger, nullable=False),
-    Column("duration_ms", BigInteger),  # null: marked, and never reported
+    Column("duration_ms", BigInteger),  # null: marked, but never reported
     Column("watched", Boolean, nullable=False),
     Column("armed", Boolean, nullable=False),
-    Column("last_watched_at", BigInteger),  # null: marked, and never reported
+    Column("last_watched_at", BigInteger),  # null: marked, but never reported
     Column("version", BigInteger, nullable=False),
-    Column("changed_at", BigInteger, nullable=False),  # when the server changed it: what synchronising clients ask by
-    # The report that was applied last (rule 3), and what it says of who plays just now.
+    Column("changed_at", BigInteger, nullable=False),  # when the server changed it, for clients that synchronise
+    # The report that was applied last (rule 3), and what now playing shows of it.
     Column("session", Text),
     Column("device", Text),
     Column("event", Text),  # start, progress, pause, seek, stop
-    Column("unwatched_at", BigInteger),  # late reports from before it change nothing (rule 2)
-    # What completed it by itself, so that it can be taken back (rule 8).
+    Column("unwatched_at", BigInteger),  # earlier reports that arrive late change nothing (rule 2)
+    # The automatic completion, so that it can be taken back (rule 8).
     Column("completed_session", Text),
     Column("completed_duration_ms", BigInteger),
     Column("completed_at", BigInteger),
@@ -400,12 +400,12 @@ play = Table(
     Column("watched_at", BigInteger),  # null: at an unknown time
     Column("source", Text, nullable=False),  # automatic, marked, imported
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
-    # Whether a report completes a viewing that is counted already is asked for by its time (rule 6).
+    # Used to find out whether a completing report belongs to a viewing that is counted already (rule 6).
     Index("ix_play_user_id_item_id_watched_at", "user_id", "item_id", "watched_at"),
     sqlite_with_rowid=False,
 )
 
-# Points that a later report replaced, to go back to (rule 9).
+# Points replaced by later reports, which can be restored (rule 9).
 kept_position = Table(
     "kept_position",
     metadata,
@@ -420,13 +420,13 @@ kept_position = Table(
     sqlite_with_rowid=False,
 )
 
-# What a user decided about the card of a movie or a show in the lists. No heartbeat needs it, so it is not in progress.
+# A user's decisions about the card of a movie or show in the lists. Reports do not need them: not in progress.
 list_state = Table(
     "list_state",
     metadata,
     Column("user_id", Id, primary_key=True),
     Column("item_id", Id, primary_key=True),
-    Column("hidden_at", BigInteger),  # off continue watching until a later activity
+    Column("hidden_at", BigInteger),  # off continue watching until later activity
     Column("snoozed_until", BigInteger),
     Column("dropped_at", BigInteger),  # shows only
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),

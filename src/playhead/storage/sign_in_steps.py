@@ -1,4 +1,4 @@
-"""Sign-ins that were begun and not finished: queries as functions that take a connection. Decides nothing."""
+"""Sign-ins in progress: queries that take a connection. Decides nothing."""
 
 from sqlalchemy import Connection, and_, delete, func, insert, select
 
@@ -19,13 +19,13 @@ def add_step(  # noqa: PLR0913 - one row
 
 
 def find_step(connection: Connection, step_hash: str, kind: StepKind, now: Instant) -> str | None:
-    """Return what was stored with a step that has not ended."""
+    """Return the data of a step that has not expired."""
     wanted = and_(sign_in_step.c.hash == step_hash, sign_in_step.c.kind == kind.value, sign_in_step.c.expires_at > now)
     return connection.execute(select(sign_in_step.c.data).where(wanted)).scalar()
 
 
 def take_step(connection: Connection, step_hash: str, kind: StepKind, now: Instant) -> str | None:
-    """Remove a step and return what was stored with it, where it has not ended. Of several takers only one gets it."""
+    """Remove a step and return its data unless it has expired. Of several concurrent callers only one gets it."""
     wanted = and_(sign_in_step.c.hash == step_hash, sign_in_step.c.kind == kind.value)
     row = connection.execute(
         delete(sign_in_step).where(wanted).returning(sign_in_step.c.data, sign_in_step.c.expires_at)
@@ -34,7 +34,7 @@ def take_step(connection: Connection, step_hash: str, kind: StepKind, now: Insta
 
 
 def prune_steps(connection: Connection, address: str, keep: int, now: Instant) -> None:
-    """Remove what has ended, and all but the `keep` newest steps of an address."""
+    """Remove expired steps, and all but the `keep` newest steps of an address."""
     connection.execute(delete(sign_in_step).where(sign_in_step.c.expires_at <= now))
     kept = (
         select(sign_in_step.c.hash)
@@ -49,5 +49,5 @@ def prune_steps(connection: Connection, address: str, keep: int, now: Instant) -
 
 
 def count_steps(connection: Connection) -> int:
-    """Return how many steps there are."""
+    """Return the number of steps."""
     return connection.execute(select(func.count()).select_from(sign_in_step)).scalar_one()

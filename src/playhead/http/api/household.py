@@ -72,7 +72,7 @@ class HouseholdRoutes:
         await self._household.remove_pin(user_id_of(call, "id"))
 
     async def list_devices(self, call: Call) -> DevicesAnswer:
-        """List the devices that the caller has remembered or has a tile on; with `all=true` an admin's are all."""
+        """List the devices that the caller has remembered or has a tile on; `all=true`, for admins: all devices."""
         found = await self._household.list_devices(call.user, everybody=call.query(DevicesQuery).all)
         return DevicesAnswer([_device_answer(each) for each in found], None)
 

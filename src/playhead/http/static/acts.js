@@ -1,8 +1,8 @@
-// Sends small forms (`form[data-act]`) in place of loading a page, tells what was done, and offers to undo it.
+// Sends small forms (`form[data-act]`) without loading a page, confirms the action, and offers to undo it.
 //
 // The server answers a form that asks for JSON with {"done": words, "undo": {"action": path, "fields": {…}}}; without
-// `undo` there is no way back, and where it has no words `data-done` is told. Without scripts the same form is sent as
-// any other, and the server leads back to where it was.
+// `undo` the action cannot be undone, and without words `data-done` is shown. Without scripts the same form is
+// submitted normally, and the server redirects back to the page.
 import { ask } from "./page.js";
 import { refresh } from "./live.js";
 import { toast } from "./toast.js";
@@ -19,7 +19,7 @@ export function enhanceActs() {
     if (!form || event.defaultPrevented) return;
     event.preventDefault();
     for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
-    // A form may have a field that is named `action`; its attribute is what is meant.
+    // A form may have a field named `action`; the attribute is meant here.
     const wanted = event.submitter?.getAttribute("formaction") ?? form.getAttribute("action");
     const path = new URL(wanted, location.href).pathname.slice(document.documentElement.dataset.base.length);
     send(path, new URLSearchParams(new FormData(form, event.submitter)), form.dataset.done);

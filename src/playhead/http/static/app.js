@@ -1,4 +1,4 @@
-// What every page of somebody who is signed in runs. Nothing needs it: pages work without scripts.
+// Runs on every page of a signed-in user. Nothing depends on it: pages work without scripts.
 import { enhanceActs } from "./acts.js";
 import { followChanges } from "./live.js";
 import { enhanceMenus } from "./menus.js";

@@ -1,7 +1,7 @@
-// Loads the next part of a library as one nears its end, and keeps the parts as the server would render them now.
+// Loads the next page of a library when its end comes near, and keeps the pages as the server would render them now.
 //
-// Each part is a section of its own, with the address it came from. What changes elsewhere makes all of them stale;
-// those in sight are fetched again at once, the others when they come into sight. Without scripts there is a link.
+// Each page is a section with the address that it came from. A change elsewhere makes all of them stale; visible ones
+// are fetched again immediately, the others when they become visible. Without scripts there is a link.
 import { base } from "./page.js";
 import { replace } from "./live.js";
 
@@ -68,7 +68,7 @@ async function loadMore() {
     else more.remove();
     nearEnd();
   } catch {
-    // The link stays: whoever follows it sees what is wrong.
+    // The link stays: following it shows what is wrong.
   }
 }
 
@@ -84,11 +84,11 @@ async function freshen() {
     try {
       const page = await fetchPart(sources.get(part));
       const fresh = page.getElementById("part");
-      // Where an item has left this part, the first of the next one has moved up; it is shown there already.
+      // If an item has left this page, the first of the next page has moved up, which is shown there already.
       if (part.nextElementSibling) withoutTwins(fresh, keysOf(part.nextElementSibling));
       replace(part, fresh);
     } catch {
-      stale.add(part); // until the next change, or until it comes into sight again
+      stale.add(part); // until the next change, or until it becomes visible again
     }
   }
 }

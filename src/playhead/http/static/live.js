@@ -1,8 +1,8 @@
-// Follows what changes on the user's other devices, and keeps the page as the server would render it now.
+// Follows changes on the user's other devices, and keeps the page as the server would render it now.
 //
-// One stream a page. Each event is dispatched on `document` as `playhead:progress`, `playhead:watched`,
+// One stream per page. Each event is dispatched on `document` as `playhead:progress`, `playhead:watched`,
 // `playhead:lists` or `playhead:refetch`, with its data as `detail`. Regions marked `data-live` (each needs an id) are
-// fetched and replaced where they differ; within a region, children with a `data-key` are kept where they are the same.
+// fetched and replaced if they differ; within a region, unchanged children with a `data-key` are kept.
 import { base } from "./page.js";
 
 const NAMES = ["progress", "watched", "lists", "refetch"];
@@ -24,7 +24,7 @@ export function followChanges() {
     }
   };
   open();
-  // A page that the browser keeps for going back must not hold a stream, and may have missed something meanwhile.
+  // A page in the browser's back/forward cache must not hold a stream, and may have missed something meanwhile.
   addEventListener("pagehide", () => source.close());
   addEventListener("pageshow", (event) => {
     if (event.persisted) {
@@ -57,7 +57,7 @@ export async function refresh() {
       }
     }
   } catch {
-    // The server is out of reach; the stream comes back by itself, and begins with `refetch`.
+    // The server is unreachable; the stream reconnects on its own, and starts with `refetch`.
   } finally {
     fetching = false;
     if (again) {
@@ -67,10 +67,10 @@ export async function refresh() {
   }
 }
 
-// Make `old` what `fresh` is. Keyed children that are the same stay, so that pictures do not flicker and focus holds.
+// Make `old` equal to `fresh`. Unchanged keyed children stay, so that pictures do not flicker and the focus is kept.
 export function replace(old, fresh) {
   if (old.isEqualNode(fresh)) return;
-  if (old.contains(openMenu())) return; // somebody is about to choose; the next change brings the rest
+  if (old.contains(openMenu())) return; // a menu is open; the next change brings the rest
   const focused = document.activeElement;
   const key = old.contains(focused) ? focused.closest("[data-key]")?.dataset.key : undefined;
   const list = old.querySelector(":scope > [data-list]");

@@ -1,4 +1,4 @@
-// Closes a menu that was opened, by Escape or by a look elsewhere: what `details` does not do by itself.
+// Closes an open menu on Escape, or on a click or focus elsewhere, which `details` does not do on its own.
 
 export function enhanceMenus() {
   document.addEventListener("keydown", (event) => {

@@ -1,8 +1,8 @@
-// Where Playhead is mounted, who is signed in, and asking it for things.
+// Where Playhead is mounted, who is signed in, and requests to it.
 
 export const { base, user } = document.documentElement.dataset;
 
-// Ask a route of ours. A session that has ended leads to the sign-in page, and back here afterwards.
+// Request one of our routes. An expired session leads to the sign-in page, and back here afterwards.
 export async function ask(path, options = {}) {
   const answer = await fetch(base + path, { cache: "no-store", ...options });
   if (answer.status === 401) {

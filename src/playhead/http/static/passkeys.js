@@ -1,6 +1,6 @@
-// Forms that need a passkey (`form[data-passkey]`): "get" one that exists, "create" a new one. What the authenticator
-// answers goes into the form, which is then sent as any other. Without this script, or a browser that has none, the
-// forms stay hidden, and a password does.
+// Forms that need a passkey (`form[data-passkey]`): "get" an existing one, "create" a new one. The authenticator's
+// answer is put into the form, which is then submitted normally. Without this script, or in a browser without passkeys,
+// the forms stay hidden, and a password is used.
 import { gettext } from "./words.js";
 
 const base = document.documentElement.dataset.base;
@@ -50,7 +50,7 @@ async function run(form) {
   }
 }
 
-// The options' bytes are base64url in JSON. Browsers learned to read them by themselves in 2023 to 2025.
+// The options' bytes are base64url in JSON. Browsers have parsed them on their own only since 2023 to 2025.
 function readable(options) {
   const known = (list) => (list ?? []).map((each) => ({ ...each, id: bytes(each.id) }));
   const read = { ...options, challenge: bytes(options.challenge) };

@@ -1,4 +1,4 @@
-// Keeps regions up to date of which no event tells: `data-poll` says every how many milliseconds, as long as it is seen.
+// Refreshes regions that no event covers: `data-poll` is the interval in milliseconds while the page is visible.
 import { refresh } from "./live.js";
 
 const region = document.querySelector("[data-poll]");

@@ -1,4 +1,4 @@
-// Goes on as soon as a phone has approved the code on the screen. Without scripts the button does the same.
+// Continues as soon as a phone has approved the code on the screen. Without scripts the button does the same.
 
 const SLOWER_BY_S = 5;
 
@@ -20,11 +20,11 @@ async function ask() {
       return;
     }
   } catch {
-    // The server is out of reach, and may come back before the code expires.
+    // The server is unreachable, and may come back before the code expires.
   }
   if (state === "slow_down") intervalS += SLOWER_BY_S;
   if (state === "access_denied" || state === "expired_token") {
-    // There is nothing to wait for: the page that the form leads to says why.
+    // Waiting is pointless: the page that the form leads to says why.
     form.submit();
     return;
   }

@@ -1,8 +1,9 @@
-// Short messages at the bottom of the page, each with at most one thing to do, for some seconds.
+// Short messages at the bottom of the page, each with at most one action, for some seconds.
 
 const SHOWN_MS = 8000;
 
-// Show `text`; `action` is {label, run}. Stays while the pointer or the focus is on it. Returns how to take it away.
+// Show `text`; `action` is {label, run}. It stays while the pointer or the focus is on it. Returns a function to remove
+// it.
 export function toast(text, action) {
   const shown = document.createElement("div");
   shown.className = "toast";

@@ -1,5 +1,5 @@
-// Texts of scripts in the language of the page. They stand in English where they are used; `data-words` of the page has
-// what they are in its language: a text, or for a plural one text for each category of numbers.
+// Texts of scripts in the language of the page. They are in English where they are used; the page's `data-words` has
+// their translations: a text, or for a plural one text per category of numbers.
 
 const { lang, dataset } = document.documentElement;
 const words = JSON.parse(dataset.words ?? "{}");
@@ -10,7 +10,7 @@ export function gettext(message, values = {}) {
   return fill(words[message] ?? message, values);
 }
 
-// Return a text in the form that a number needs; `%(num)s` is the number.
+// Return a text in the plural form for a number; `%(num)s` is the number.
 export function ngettext(one, many, number, values = {}) {
   const forms = words[one] ?? { one, other: many };
   return fill(forms[plural.select(number)] ?? forms.other, { num: number.toLocaleString(lang || "en"), ...values });

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias, cast
 import apsw
 
 apilevel = "2.0"
-threadsafety = 1  # threads may share the module, and hand a connection on, but not use it at the same time
+threadsafety = 1  # threads may share the module, and pass connections on, but not use them concurrently
 paramstyle = "qmark"
 sqlite_version = apsw.sqlite_lib_version()
 sqlite_version_info = tuple(int(part) for part in sqlite_version.split("."))
@@ -33,14 +33,14 @@ _DAMAGE_CODES = frozenset({apsw.SQLITE_IOERR, apsw.SQLITE_CORRUPT, apsw.SQLITE_N
 
 
 class Warning(Exception):  # noqa: A001, N818 - the name is PEP 249's
-    """Never raised; PEP 249 asks for it."""
+    """Never raised; PEP 249 requires it."""
 
 
 class Error(Exception):
     """Any failure of the database.
 
     `code` is SQLite's primary result code (such as `apsw.SQLITE_BUSY`) and `extended_code` the extended one (such as
-    `apsw.SQLITE_IOERR_FSYNC`); both are None where it was not SQLite that refused.
+    `apsw.SQLITE_IOERR_FSYNC`); both are None if the failure did not come from SQLite.
     """
 
     code: int | None = None
@@ -52,7 +52,7 @@ class InterfaceError(Error):
 
 
 class DatabaseError(Error):
-    """The file is damaged or no database; also the parent of the classes below."""
+    """The file is damaged or not a database; also the parent of the classes below."""
 
 
 class DataError(DatabaseError):
@@ -135,7 +135,7 @@ class Connection:
         self.driver = driver
         self.begin_mode = begin_mode
         self.damage: str | None = None
-        # apsw's stubs speak of Buffer, which typing knows from Python 3.12 on only: hence Any.
+        # apsw's stubs use Buffer, which typing has only since Python 3.12: hence Any.
         self._execute = cast("Any", driver).execute
         self._executemany = cast("Any", driver).executemany
 
@@ -164,7 +164,7 @@ class Connection:
         driver = self.driver
         before = driver.total_changes()
         self.rows(sql, parameters)
-        # changes() keeps the count of an earlier statement where this one was none that counts.
+        # changes() keeps the count of an earlier statement if this one does not count changes.
         return driver.changes() if driver.total_changes() != before else 0
 
     def each(self, sql: str, many: Iterable[Bindings]) -> list[Row]:

@@ -123,7 +123,7 @@ ConnectionCache = dict[Any, Any]
 
 
 def connection_cache(connection: Connection) -> ConnectionCache | None:
-    """Return the cache of rows that `Database.commit_batch` never changes, or None where nothing may be cached.
+    """Return the cache of rows that `Database.commit_batch` never changes, or None if nothing may be cached.
 
     The engine clears it as soon as the connection sees a change made by anything but `commit_batch`; it may also clear
     it without one.
@@ -148,11 +148,11 @@ class Direct(Protocol):
         ...
 
     def each(self, sql: str, many: Sequence[Any]) -> list[Row]:
-        """Execute once for each of the parameters, and return the rows of all, in their order."""
+        """Execute once for each of the parameters, and return the rows of all, in order."""
         ...
 
     def run_each(self, sql: str, many: Sequence[Any]) -> int:
-        """Execute once for each of the parameters, and return the number of changed rows in all."""
+        """Execute once for each of the parameters, and return the total number of changed rows."""
         ...
 
 
@@ -163,18 +163,18 @@ class Prepared:
     """A Core statement that is compiled once per dialect and then executed directly on the driver.
 
     For hot statements, where Core's execution costs more than the query. It takes rows of values, in the order in which
-    the statement first names its `bindparam`s, and returns plain tuples; neither are converted, so that columns whose
-    type the engines represent differently need a `type_coerce` (Integer for Boolean). Constants are literals in the
-    text. Errors are the same `sqlalchemy.exc` classes as Core's; a statement that cannot be prepared raises TypeError.
+    the statement first names its `bindparam`s, and returns plain tuples; neither are converted, so columns whose type
+    the engines represent differently need a `type_coerce` (Integer for Boolean). Constants are literals in the text.
+    Errors are the same `sqlalchemy.exc` classes as Core's; a statement that cannot be prepared raises TypeError.
 
     A statement runs once per row of values, which is best for an engine in the same process. `postgresql` is the
-    statement of that engine where it needs another one. `together` is that of PostgreSQL if it runs once for all rows,
+    statement of that engine if it needs a different one. `together` is that of PostgreSQL if it runs once for all rows,
     which saves round trips: its parameters of the same names are arrays, one per column; or, if its only parameter is
     `rows`, that is one JSON text, an array of arrays.
 
-    Runs in the connection's current transaction and begins none: use it inside `Database.read`, `write`, `read_inline`
-    or `commit_batch`. There is one method per question: `one` row or none, the `rows` of many keys, a `look_up` of one
-    row per key, and `run` and `run_returning` for changes.
+    Runs in the connection's current transaction and begins none: use it within `Database.read`, `write`, `read_inline`
+    or `commit_batch`. There is one method per kind of result: `one` row or none, the `rows` of many keys, a `look_up`
+    of one row per key, and `run` and `run_returning` for changes.
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class Prepared:
         return rows[0] if rows else None
 
     def rows(self, connection: Connection, many: Sequence[Row]) -> list[Row]:
-        """Return the rows for each of `many`: in their order, but with `together` in no order."""
+        """Return the rows for each of `many`: in order, but with `together` in no order."""
         known, plan, direct = self._bound
         if known is not connection:
             plan, direct = self._bind(connection)
@@ -208,10 +208,10 @@ class Prepared:
             raise self._failed(connection, plan, error) from error
 
     def look_up(self, connection: Connection, many: Sequence[Row]) -> Sequence[Row | None]:
-        """Return one row for each of `many`, in their order; None where `together` has none.
+        """Return one row for each of `many`, in order; None where `together` has none.
 
-        The statement must find exactly one row for each. `together` may leave rows out, and returns the place of each,
-        counted from 1, in an additional last column.
+        The statement must find exactly one row for each. `together` may leave rows out, and returns the position of
+        each, counted from 1, in an additional last column.
         """
         rows = self.rows(connection, many)
         if not self._runs_together(connection):
@@ -222,7 +222,7 @@ class Prepared:
         return found
 
     def run(self, connection: Connection, many: Sequence[Row]) -> int:
-        """Execute for each of `many`; return the number of rows changed in all."""
+        """Execute for each of `many`; return the total number of changed rows."""
         known, plan, direct = self._bound
         if known is not connection:
             plan, direct = self._bind(connection)
@@ -236,7 +236,7 @@ class Prepared:
     def run_returning(self, connection: Connection, many: Sequence[Row]) -> Collection[Row] | None:
         """Execute for each of `many`; return what `together` returns of the changed rows, or None if all were changed.
 
-        Raises RuntimeError where the statement alone does not change all: its engine lets nobody else write between
+        Raises RuntimeError if the statement alone does not change all: its engine lets nobody else write between
         reading a row and changing it.
         """
         if self._runs_together(connection):
@@ -250,13 +250,13 @@ class Prepared:
         return self._has_together and connection.dialect.name == "postgresql"
 
     def _bind(self, connection: Connection) -> "tuple[_Plan, Direct]":
-        # The last connection is remembered as one value, so that threads that alternate take nothing from each other.
+        # The last connection is cached as one value, so that threads that alternate do not affect each other.
         plan, direct = self._plan(connection), cast("Direct", connection.connection.dbapi_connection)
         self._bound = (connection, plan, direct)
         return plan, direct
 
     def _plan(self, connection: Connection) -> "_Plan":
-        # Two threads may both compile a statement at first; they come to the same result.
+        # Two threads may both compile a statement at first, with the same result.
         dialect = connection.dialect
         plan = self._plans.get(dialect.driver)
         if plan is None:
@@ -267,15 +267,15 @@ class Prepared:
         return plan
 
     def _failed(self, connection: Connection, plan: "_Plan", error: Exception) -> BaseException:
-        self._bound = _UNBOUND  # the connection may be a broken one, which is opened anew
-        # Parameters are hidden as everywhere in storage: among them are hashes of passwords and tokens.
+        self._bound = _UNBOUND  # the connection may be broken, and is then reopened
+        # Parameters are hidden, as everywhere in storage: they include hashes of passwords and tokens.
         return DBAPIError.instance(
             plan.sql, None, error, plan.failure, hide_parameters=True, dialect=connection.dialect, ismulti=False
         )
 
 
 class _Plan:
-    """A statement compiled for one dialect: its text, and how the driver wants the values of many rows."""
+    """A statement compiled for one dialect: its text, and how the driver takes the values of many rows."""
 
     def __init__(self, statement: ClauseElement, dialect: Dialect, *, is_together: bool) -> None:
         compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
@@ -285,14 +285,14 @@ class _Plan:
             raise TypeError("a prepared statement has no constants as parameters: write them as literals")
         self.sql = str(compiled)
         self.is_together = is_together
-        # Set as long as the dialect has its driver, and only such dialects have connections.
+        # Set once the dialect has its driver; only such dialects have connections.
         self.failure = cast("type[Exception]", cast("Any", dialect.dbapi).Error)
         names = list(dict.fromkeys(compiled.bind_names.values()))
         self.arrange = _gathering(names) if is_together else _spreading(names, compiled)
 
 
 def _spreading(names: list[str], compiled: SQLCompiler) -> Callable[[Sequence[Row]], Any]:
-    # One set of parameters per row: by name, or a tuple in which a value stands once for each use of its parameter.
+    # One set of parameters per row: by name, or a tuple that repeats a value for each use of its parameter.
     if not compiled.positional:
         return lambda many: [dict(zip(names, row, strict=True)) for row in many]
     places = [names.index(name) for name in compiled.positiontup or []]

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 RETRY_AFTER_S = 5
 """`Retry-After` of a read that took too long. An earlier retry would add to the load that made it slow."""
 
-# A read is interrupted between two of its statements, too, where nothing is running that would notice.
+# A read is interrupted between two of its statements, too, when nothing is running that would notice.
 _AGAIN_AFTER_S = 0.05
 
 
 class RunningRead:
-    """One read that runs until `until`, by the monotonic clock. `interrupted` says whether it was told to stop."""
+    """One read that runs until `until`, by the monotonic clock. `interrupted`: it was told to stop."""
 
     def __init__(self, interrupt: Callable[[], object], until: float) -> None:
         self.until = until
@@ -51,9 +51,9 @@ class Deadlines:
 
     @contextmanager
     def watch(self, interrupt: Callable[[], object], *, has_limit: bool = True) -> Generator[RunningRead]:
-        """Call `interrupt`, on another thread and maybe several times, where the block runs beyond its deadline.
+        """Call `interrupt`, on another thread and maybe several times, if the block runs beyond its deadline.
 
-        Without `has_limit` that is only where the database is about to close. `interrupt` must return soon.
+        Without `has_limit` that happens only when the database is about to close. `interrupt` must return soon.
         """
         with self._changed:
             seconds = min(self._limit_s if has_limit else math.inf, self._most_s)

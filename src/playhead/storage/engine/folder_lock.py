@@ -1,7 +1,7 @@
-"""Whether a folder's databases are in use: a lock that every process holds shared and a restore holds exclusively.
+"""A lock that tells whether a folder's databases are in use: shared for every process, exclusive for a restore.
 
-It is flock(2) on the folder itself: no file to leave behind, released by the kernel however the process ends, and
-independent of SQLite's own locks. Where a file system has no such locks, SQLite's are the only ones.
+It is flock(2) on the folder itself: it leaves no file behind, the kernel releases it however the process ends, and it
+is independent of SQLite's own locks. On file systems without such locks, SQLite's are the only ones.
 """
 
 import errno
@@ -16,10 +16,10 @@ from playhead.storage.engine.database import StorageRefused
 
 _RETRY_S = 0.02
 
-# A restore replaces the file in milliseconds but checks a large backup for minutes; nobody waits for the latter.
+# A restore replaces the file within milliseconds but checks a large backup for minutes; nobody waits for the latter.
 _SHARED_PATIENCE_S = 5.0
 
-# A command such as `playhead user list` is done by then; a server is not.
+# A command such as `playhead user list` has finished by then; a server has not.
 _EXCLUSIVE_PATIENCE_S = 1.0
 
 
@@ -30,7 +30,7 @@ class FolderLock:
         self._handle = handle
 
     def release(self) -> None:
-        """Let go; idempotent."""
+        """Release the lock; idempotent."""
         handle, self._handle = self._handle, None
         if handle is not None:
             os.close(handle)
@@ -45,7 +45,7 @@ class FolderLock:
 
 
 def lock_shared(database: Path, patience_s: float = _SHARED_PATIENCE_S) -> FolderLock:
-    """Say that this process uses `database`. Blocks; raises StorageRefused while it is being restored."""
+    """Mark `database` as in use by this process. Blocks; raises StorageRefused while it is being restored."""
     folder = database.resolve().parent
     handle = _lock(folder, fcntl.LOCK_SH, patience_s)
     if handle == _TAKEN:
@@ -54,7 +54,7 @@ def lock_shared(database: Path, patience_s: float = _SHARED_PATIENCE_S) -> Folde
 
 
 def lock_exclusive(database: Path, patience_s: float = _EXCLUSIVE_PATIENCE_S) -> FolderLock:
-    """Keep every other process of Playhead away from `database`. Blocks; raises StorageRefused where one uses it."""
+    """Keep every other process of Playhead away from `database`. Blocks; raises StorageRefused if one uses it."""
     folder = database.resolve().parent
     handle = _lock(folder, fcntl.LOCK_EX, patience_s)
     if handle == _TAKEN:
@@ -66,10 +66,10 @@ _TAKEN = -1
 
 
 def _lock(folder: Path, operation: int, patience_s: float) -> int | None:
-    """Return the handle that holds the lock, None where the folder has no locks, or _TAKEN."""
+    """Return the handle that holds the lock, None if the folder has no locks, or _TAKEN."""
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # whoever opens the database tells what is wrong with its folder
+    except OSError:  # opening the database reports what is wrong with its folder
         return None
     until = time.monotonic() + patience_s
     while True:

@@ -73,7 +73,8 @@ class GroupCommit(Generic[Job, Result]):
         lane.waiting.append((job, future))
         self._waiting += 1
         if lane.task is None:
-            # The task begins at the loop's next turn, so that all requests of this turn share its first batch.
+            # The task starts at the next iteration of the event loop, so that all requests of this one share its first
+            # batch.
             lane.task = loop.create_task(self._run(lane))
         return future
 

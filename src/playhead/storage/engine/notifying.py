@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S: Final = 5
 _UNANSWERED_S: Final = 5  # a connection whose other end acknowledges nothing for three of these is given up
-_SILENCE_S: Final = 5.0  # one is asked whether it still works; so long it may take to say so
+_SILENCE_S: Final = 5.0  # how long a connection may take to answer a probe
 _LOOK_FOR_SIGNALS_S: Final = 0.1  # psycopg's own default
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0

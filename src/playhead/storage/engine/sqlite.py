@@ -87,7 +87,7 @@ _LIMITS = LogLimits()
 class Patience:
     """A busy handler that retries every 1 to 5 ms until `limit_s` has passed.
 
-    SQLite's own waits up to 100 ms between attempts, and so starves beside a process that commits continuously. SQLite
+    SQLite's own waits up to 100 ms between attempts, and so starves next to a process that commits continuously. SQLite
     calls it without holding the GIL, and sleeping releases it again.
     """
 
@@ -224,7 +224,7 @@ class SQLiteDatabase:
             self._log = open_writer(path, self._patience, vfs=vfs, limits=limits)
             self._log.driver.set_wal_hook(self._on_commit)
             [self._writer] = engine_connections(self._log)
-            # Its transactions bypass SQLAlchemy, whose own cost more than a look-up.
+            # Its transactions bypass SQLAlchemy, whose overhead exceeds the cost of a look-up.
             self._inline_driver = _open_reader(path, None, vfs=vfs, begin_mode=None, cache_kib=_INLINE_CACHE_KIB)
             readers = [_open_reader(path, Patience(_READER_PATIENCE_S), vfs=vfs) for _ in range(_READERS)]
             self._inline_reader, *idle = engine_connections(self._inline_driver, *readers)
@@ -240,7 +240,8 @@ class SQLiteDatabase:
         self._snapshot_of: asyncio.AbstractEventLoop | None = None
         self._writer_free = threading.Lock()
         self._writing = ThreadPoolExecutor(1, "playhead-writer")
-        # Apart, because what runs there holds the writer already, and a function that waits for it may be in the queue.
+        # Separate, because what runs there holds the writer already, and a function that waits for it may be in the
+        # queue.
         self._committing = ThreadPoolExecutor(1, "playhead-commit")
         self._reading = ThreadPoolExecutor(_READERS, "playhead-reader")
 
@@ -338,7 +339,7 @@ class SQLiteDatabase:
         self._snapshot_of = None
         try:
             self._inline_driver.rollback()
-            if self._inline_reader.in_transaction():  # a function has used it in SQLAlchemy's way
+            if self._inline_reader.in_transaction():  # a function has used it through SQLAlchemy
                 self._inline_reader.rollback()
         finally:
             self._inline_free.release()
@@ -428,7 +429,7 @@ class SQLiteDatabase:
     def _begin_at_once(self) -> bool:
         """Begin on the calling thread; return False if another process is writing.
 
-        The writer must be held. The transaction bypasses SQLAlchemy, whose own cost more than a statement.
+        The writer must be held. The transaction bypasses SQLAlchemy, whose overhead exceeds the cost of a statement.
         """
         self._patience.limit_s, usual = 0.0, self._patience.limit_s
         try:
@@ -458,7 +459,7 @@ class SQLiteDatabase:
         return result
 
     def _commit_and_tell(self, loop: asyncio.AbstractEventLoop, committed: "asyncio.Future[None]") -> None:
-        # By hand, because the future of the thread's pool and the one that waits for it cost as much as the statements.
+        # By hand, because the future of the thread pool and the one that waits for it cost as much as the statements.
         failure: Exception | None = None
         try:
             self._commit_and_release()
@@ -507,7 +508,7 @@ class SQLiteDatabase:
     def _undo(self, transaction: "_Transaction") -> None:
         try:
             transaction.rollback()
-            self._log.rollback()  # SQLAlchemy holds a transaction for ended whose commit has failed
+            self._log.rollback()  # SQLAlchemy considers a transaction ended whose commit has failed
         except (DBAPIError, apsw_dbapi.Error) as error:
             self._fail(f"a rollback failed: {error}")
 
@@ -557,7 +558,7 @@ class SQLiteDatabase:
         try:
             self._log.checkpoint(mode)
         except apsw_dbapi.Error as error:
-            # Busy: a reader does not let go. Full: what is in the log stays there until there is room.
+            # Busy: a reader keeps its snapshot. Full: the log keeps its content until there is space.
             if self._log.damage is not None or error.code not in _PASSING_CODES:
                 self._fail(f"a checkpoint failed: {error}")
         else:
@@ -569,7 +570,7 @@ class SQLiteDatabase:
 
 
 class _Transaction(Protocol):
-    """SQLAlchemy's, or a connection that has begun one by itself."""
+    """SQLAlchemy's transaction, or a connection that has begun one itself."""
 
     def commit(self) -> None: ...
 
@@ -577,7 +578,7 @@ class _Transaction(Protocol):
 
 
 def _settle(future: "asyncio.Future[None]", failure: Exception | None) -> None:
-    if future.done():  # who waited was cancelled
+    if future.done():  # the caller was cancelled
         return
     if failure is None:
         future.set_result(None)

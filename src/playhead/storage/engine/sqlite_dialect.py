@@ -25,17 +25,17 @@ class ApswDialect(SQLiteDialect):
 
     @classmethod
     def get_pool_class(cls, url: URL) -> type[Pool]:
-        """Return a pool of connections for a file; a database in memory lives and dies with its only connection."""
+        """Return a pool of connections for a file; a database in memory lasts only as long as its connection."""
         return SingletonThreadPool if url.database in (None, "", ":memory:") else QueuePool
 
     def create_connect_args(self, url: URL) -> tuple[list[Any], dict[str, Any]]:
-        """Translate the URL to the arguments of `apsw_dbapi.connect`. Raises ArgumentError for what has no meaning."""
+        """Translate the URL to the arguments of `apsw_dbapi.connect`. Raises ArgumentError for meaningless parts."""
         if url.host or url.username or url.query:
             raise ArgumentError("sqlite+apsw takes a path and nothing else: sqlite+apsw:////absolute/path")
         return [url.database or ":memory:"], {}
 
     def do_begin(self, dbapi_connection: Any) -> None:  # noqa: ANN401 - SQLAlchemy's type has no begin
-        """Begin for real: DB-API drivers begin by themselves, this one when it is told to."""
+        """Begin for real: other DB-API drivers begin implicitly, this one explicitly."""
         cast("apsw_dbapi.Connection", dbapi_connection).begin()
 
     def set_isolation_level(self, dbapi_connection: Any, level: Any) -> None:  # noqa: ANN401
@@ -50,7 +50,7 @@ class ApswDialect(SQLiteDialect):
         return ["SERIALIZABLE", "READ UNCOMMITTED", "AUTOCOMMIT"]
 
     def detect_autocommit_setting(self, dbapi_conn: Any) -> bool:  # noqa: ANN401
-        """Return whether every statement commits by itself."""
+        """Return whether every statement commits on its own."""
         return cast("apsw_dbapi.Connection", dbapi_conn).begin_mode is None
 
     def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:  # noqa: ANN401, ARG002

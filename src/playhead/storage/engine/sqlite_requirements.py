@@ -1,4 +1,4 @@
-"""What an SQLite library and a data folder must fulfil before a database is opened: no known corruption, local disk."""
+"""Requirements on the SQLite library and the data folder: no known corruption, and a local disk."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from playhead.storage.engine import apsw_dbapi
 from playhead.storage.engine.database import StorageRefused
 
-# File systems on which the shared memory of the write-ahead log or the locks do not hold between machines.
+# File systems on which the shared memory of the write-ahead log or the locks do not work between machines.
 _NETWORK_TYPES = re.compile(
     r"nfs\d?|cifs|smb\w*|9p|afs|ncpfs?|coda|ceph|lustre|beegfs|davfs\d?|glusterfs"
     r"|fuse\.(sshfs|rclone|s3fs|glusterfs|davfs\d?|ceph|ceph-fuse|smbnetfs|curlftpfs|goofys|gcsfuse|blobfuse\d?|juicefs)"
@@ -16,14 +16,14 @@ _NETWORK_TYPES = re.compile(
 def is_wal_sound(version: tuple[int, ...]) -> bool:
     """Return whether this version of SQLite is free of the WAL-reset defect, which can corrupt a database.
 
-    Affected are 3.7.0 to 3.51.2, when two connections write or checkpoint at the same instant; mended in 3.51.3 and
-    in 3.50.7 and 3.44.6 of the older branches. Source: https://sqlite.org/wal.html, 'The WAL-Reset Bug'.
+    Affected are 3.7.0 to 3.51.2, when two connections write or checkpoint at the same instant; fixed in 3.51.3 and in
+    3.50.7 and 3.44.6 of the older branches. Source: https://sqlite.org/wal.html, 'The WAL-Reset Bug'.
     """
     return version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
 
 
 def require_sound_library() -> None:
-    """Raise StorageRefused where apsw was built with an SQLite that can corrupt a database."""
+    """Raise StorageRefused if apsw was built with an SQLite version that can corrupt a database."""
     if not is_wal_sound(apsw_dbapi.sqlite_version_info):
         raise StorageRefused(
             f"SQLite {apsw_dbapi.sqlite_version} can corrupt a database when two processes write at the same time. "
@@ -49,12 +49,12 @@ def filesystem_type(folder: Path, mountinfo: str) -> str | None:
 
 
 def is_network_filesystem(kind: str | None) -> bool:
-    """Return whether this type of file system is one on which SQLite's locks or shared memory do not hold."""
+    """Return whether SQLite's locks or shared memory do not work on this type of file system."""
     return kind is not None and _NETWORK_TYPES.fullmatch(kind) is not None
 
 
 def require_local_folder(folder: Path) -> None:
-    """Raise StorageRefused where `folder` lies on a network file system. Only Linux tells; elsewhere all are let in."""
+    """Raise StorageRefused if `folder` is on a network file system, as far as the system reports it (Linux does)."""
     try:
         mountinfo = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
     except OSError:

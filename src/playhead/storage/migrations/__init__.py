@@ -1,4 +1,4 @@
-"""The schema's history. HEAD is apart from Alembic, which a start without anything to migrate need not load."""
+"""The migrations. HEAD is separate from Alembic, which need not be loaded if there is nothing to migrate."""
 
 HEAD = "0012"
 """The revision that this version of Playhead works with: the newest in `versions/`."""

@@ -1,4 +1,4 @@
-"""The folder of backups: lists, makes and removes the files that the server makes by itself. Decides nothing."""
+"""The folder of backups: lists, makes and removes the automatic backups. Decides nothing."""
 
 import fcntl
 import os
@@ -17,15 +17,15 @@ from playhead.storage.upkeep.inspection import log_size
 _MIB = 1024 * 1024
 _PARTIAL = ".partial"
 
-# A copy reads one moment, so nobody can begin the log anew meanwhile. From 48 MiB on the writer waits for those who
-# read; a backup ends before that.
+# A copy reads one snapshot, so the log cannot be reset meanwhile. From 48 MiB on the writer waits for readers; a backup
+# ends before that.
 _LONGEST_LOG_BYTES = 40 * _MIB
 
 
 class BackupFolder:
-    """The backups of one database. `make_folder` says whether the folder may be created where it is missing.
+    """The backups of one database. `make_folder`: the folder may be created if it is missing.
 
-    Another folder than the default one must exist: where a disk is not mounted, nothing is written to its mount point.
+    A folder other than the default must exist: if a disk is not mounted, nothing is written to its mount point.
     """
 
     def __init__(self, database: Path, folder: Path, *, make_folder: bool) -> None:
@@ -34,7 +34,7 @@ class BackupFolder:
         self._make_folder = make_folder
 
     def find(self) -> Sequence[Backup]:
-        """Return the backups that are there, oldest first. Raises StorageRefused where the folder cannot be read."""
+        """Return the existing backups, oldest first. Raises StorageRefused if the folder cannot be read."""
         found: list[Backup] = []
         try:
             with os.scandir(self.folder) as entries:
@@ -50,7 +50,7 @@ class BackupFolder:
         return sorted(found, key=lambda each: each.made_at)
 
     def require_usable(self) -> None:
-        """Raise StorageRefused where the folder does not exist and may not be created, or cannot be written."""
+        """Raise StorageRefused if the folder does not exist and may not be created, or cannot be written."""
         if not self.folder.is_dir():
             if not self._make_folder or self.folder.exists():
                 raise StorageRefused(self._missing())
@@ -59,8 +59,8 @@ class BackupFolder:
 
     @contextmanager
     def alone(self) -> Generator[bool]:
-        """Give whether no other process backs up the same database; none does until the end of the context."""
-        # Beside the database, not in the folder of backups: that may lie on the network, where such locks do not hold.
+        """Yield whether no other process backs up the same database; none does until the end of the context."""
+        # Next to the database, not in the folder of backups, which may be on the network, where such locks do not work.
         handle = os.open(
             self.database.with_name(f"{self.database.name}.backup-lock"),
             os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
@@ -77,10 +77,10 @@ class BackupFolder:
             os.close(handle)
 
     def make(self, now: Instant, keep_going: Callable[[], None]) -> Backup:
-        """Copy the database, check the copy, and give it its name; on return it is whole and durable. To be `alone`.
+        """Copy the database, verify the copy, and name it: complete and durable on return. Call it within `alone`.
 
-        `keep_going` is called again and again, and ends the work by raising. Raises StorageRefused, and leaves nothing,
-        where there is no room, the folder cannot be used, the copy is not sound, or the log grows too long meanwhile.
+        `keep_going` is called repeatedly, and aborts the copy by raising. Raises StorageRefused, and leaves no files,
+        if there is no space, the folder cannot be used, the copy is damaged, or the log grows too long meanwhile.
         """
         target = self.folder / backup_name(now)
         try:
@@ -96,7 +96,7 @@ class BackupFolder:
             raise StorageRefused(f"{self.database} cannot be copied to {self.folder}: {error}") from error
 
     def remove(self, backups: Iterable[Backup]) -> None:
-        """Remove backups; one that is gone already is no fault. Raises StorageRefused."""
+        """Remove backups; missing ones are ignored. Raises StorageRefused."""
         try:
             for each in backups:
                 (self.folder / each.name).unlink(missing_ok=True)
@@ -107,7 +107,7 @@ class BackupFolder:
         return f"The folder of backups, {self.folder}, is missing. Create it, or mount its disk."
 
     def _remove_partial(self) -> None:
-        """Remove what a process that was killed has left."""
+        """Remove the leftovers of a killed process."""
         for entry in [*self.folder.iterdir()]:
             name, partial, _ = entry.name.partition(_PARTIAL)
             if partial and backup_made_at(name) is not None:

@@ -62,7 +62,7 @@ from playhead.storage.schema import (
 
 ReportProgress = Callable[[int, int], None]
 
-# A table with more faulty rows than this is lost, and a list of its rows helps nobody.
+# A table with more faulty rows than this is beyond repair, and a list of its rows helps nobody.
 _ROWS_SHOWN = 1000
 
 _PATIENCE_S = 30.0
@@ -87,7 +87,7 @@ class IntegrityFault:
 
 
 class _Question(NamedTuple):
-    """A statement that finds faulty rows: the columns of a key, then a flag for each of the faults."""
+    """A statement that finds faulty rows: the columns of a key, then a flag per fault."""
 
     table: Table
     statement: Any  # a Select, whose type names each of its columns
@@ -194,12 +194,12 @@ def _questions(dialect: str) -> list[_Question]:
 
 
 def _rows_of(table: Table, dialect: str) -> _Question:
-    """The faults that a row shows by itself, in one pass through its table."""
+    """The faults of a row by itself, in one pass through its table."""
     faults = [*_OF_ROWS.get(table.name, ())]
     for column in table.c:
         if isinstance(column.type, BigInteger) and column.name.endswith(("_at", "_until")):
             faults.append((f"{column.name} is no time of a calendar", not_(column.between(EARLIEST, LATEST)), _RESTORE))
-        if dialect == "sqlite":  # which lets any column hold anything
+        if dialect == "sqlite":  # which allows any value in any column
             faults += _types_of(column)
     return _question(table, faults)
 
@@ -230,11 +230,11 @@ def _references_of(table: Table) -> Iterator[_Question]:
 
 
 def _lost_owners() -> Iterator[_Question]:
-    """The rows whose parent row is missing, where there is no foreign key."""
+    """The rows whose parent row is missing, without a foreign key."""
     yield _lone(login, login.c.user_id, account, account.c.id == login.c.user_id, account.c.id, "it is of no account")
     named = _lone(account, account.c.id, login, login.c.user_id == account.c.id, login.c.user_id, "nobody can sign in")
     yield named._replace(faults=[("it has no name to sign in with", "Remove the user, or restore a backup.")])
-    # A setup token names the user that it will make.
+    # A setup token names the user that it will create.
     owned = _lone(token, token.c.user_id, account, account.c.id == token.c.user_id, account.c.id, "it is of no account")
     yield owned._replace(statement=owned.statement.where(token.c.kind != TokenKind.SETUP.value))
     of_nobody = "it is of no account"
@@ -305,7 +305,7 @@ def _across_rows(policy: Policy) -> Iterator[_Question]:
 def _question(table: Table, faults: Sequence[tuple[str, ColumnElement[bool], str]]) -> _Question:
     keys = [*table.primary_key]
     flags = [case((condition, 1), else_=0) for _, condition, _ in faults]
-    # The keys as they are stored: what is no id must be shown, too.
+    # The keys as they are stored: malformed ids must be shown, too.
     statement = select(*(type_coerce(key, Text) for key in keys), *flags).where(
         or_(false(), *(condition for _, condition, _ in faults))
     )

@@ -1,4 +1,4 @@
-"""Copies of an SQLite database that may be in use: whole, checked, durable, or none at all."""
+"""Copies of an SQLite database that may be in use: complete, verified, durable, or none at all."""
 
 import os
 from collections.abc import Callable
@@ -68,10 +68,10 @@ def copy_database(
     OSError, or StorageRefused if the copy does not pass SQLite's check.
     """
     partial = target.with_name(target.name + ".partial")
-    remove_files(partial)  # of an earlier attempt that was cut off
+    remove_files(partial)  # of an earlier attempt that was interrupted
     os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
-        # Without locks: nobody else knows the partial file, and a folder on the network, a good place for it, has none.
+        # Without locks: nobody else knows the partial file, and a network folder, a good place for it, has none.
         with closing(apsw_dbapi.connect(str(partial), vfs="unix-none")) as writer:
             writer.rows("PRAGMA locking_mode = EXCLUSIVE")  # or the copy, which is in WAL mode at first, needs locks
             # A crash loses only the partial file, and all of it is synced below, after the log has been released.

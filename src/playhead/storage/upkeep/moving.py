@@ -136,11 +136,11 @@ def _writing_file(path: Path) -> Generator[Connection]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_local_folder(path.absolute().parent)
     partial = path.with_name(f"{path.name}.partial")
-    remove_files(partial)  # of an earlier attempt that was cut off
+    remove_files(partial)  # of an earlier attempt that was interrupted
     try:
         upgrade(partial, now=Instant(0))
         with closing(apsw_dbapi.connect(str(partial), begin_mode="IMMEDIATE")) as writer:
-            # What is lost in a crash is only the partial file, and all of it is synced below.
+            # A crash loses only the partial file, and all of it is synced below.
             writer.rows("PRAGMA journal_mode = DELETE")
             writer.rows("PRAGMA synchronous = OFF")
             writer.rows("PRAGMA foreign_keys = ON")
@@ -159,9 +159,9 @@ def _writing_file(path: Path) -> Generator[Connection]:
 def _writing_server(url: str) -> Generator[Connection]:
     migrations.upgrade(url)
     tables = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
-    # Nobody else writes meanwhile: a server that runs on it would find half of an installation, and add to it.
+    # Nobody else may write meanwhile: a server on it would find half an installation, and add to it.
     with _connected(url, f"LOCK TABLE {tables} IN SHARE ROW EXCLUSIVE MODE") as connection:
-        # The link that a start on an empty database prints leads to nothing that is worth keeping.
+        # The link that a start on an empty database prints leads to nothing worth keeping.
         connection.execute(delete(token).where(token.c.kind == TokenKind.SETUP.value))
         for table in metadata.sorted_tables:
             if _count(connection, table):

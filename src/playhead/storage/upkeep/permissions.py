@@ -1,4 +1,4 @@
-"""Keeps what an installation writes readable by its owner only. Knows modes, not what the files mean."""
+"""Keeps the files of an installation readable only by their owner. Knows modes, not what the files mean."""
 
 import os
 import stat
@@ -12,7 +12,7 @@ _OF_OTHERS = 0o077
 
 
 class WidePath(NamedTuple):
-    """A folder or file that others than its owner can use, and its mode."""
+    """A folder or file that other users can access, and its mode."""
 
     path: Path
     mode: int
@@ -22,9 +22,10 @@ class WidePath(NamedTuple):
 
 
 def private_paths(data: Path, database: Path | None, backups: Path) -> Iterator[Path]:
-    """Name what must be its owner's only: the data folder with its own files, the database, and the backups.
+    """Return what must be private to the owner: the data folder with its own files, the database, and the backups.
 
-    Folders elsewhere, such as a share for backups, are left to whoever chose them. Symbolic links are left out.
+    Folders elsewhere, such as a share for backups, are the responsibility of whoever chose them. Symbolic links are
+    left out.
     """
     yield data
     folders = [data]
@@ -38,7 +39,7 @@ def private_paths(data: Path, database: Path | None, backups: Path) -> Iterator[
 
 
 def find_wide(paths: Iterable[Path]) -> list[WidePath]:
-    """Return those of these paths that others than the owner can use. What is not there is left out."""
+    """Return those of these paths that other users can access. Missing ones are left out."""
     found: list[WidePath] = []
     for path in paths:
         try:
@@ -51,7 +52,7 @@ def find_wide(paths: Iterable[Path]) -> list[WidePath]:
 
 
 def narrow(paths: Iterable[Path]) -> Iterator[WidePath]:
-    """Take others' rights away, and yield what had them; what belongs to another user stays as it is, unyielded."""
+    """Remove the access of other users, and yield the paths that had it; other users' files are skipped."""
     for wide in find_wide(paths):
         try:
             wide.path.chmod(FOLDER_MODE if wide.path.is_dir() else FILE_MODE)
@@ -61,7 +62,7 @@ def narrow(paths: Iterable[Path]) -> Iterator[WidePath]:
 
 
 def open_private(path: Path) -> IO[bytes]:
-    """Open a file for writing that only its owner can read, whatever the umask is and whatever was there before."""
+    """Open a file for writing that only its owner can read, whatever the umask or an existing file's mode."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     os.fchmod(descriptor, FILE_MODE)
     return os.fdopen(descriptor, "wb")
@@ -76,5 +77,5 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _is_part(name: str, database: str) -> bool:
-    """Say whether a file is the database, its log, or the backup of an upgrade."""
+    """Return whether a file is the database, its log, or the backup of an upgrade."""
     return name == database or name.startswith((f"{database}-", f"{database}.backup-"))

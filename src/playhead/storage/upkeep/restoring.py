@@ -1,4 +1,4 @@
-"""Puts a backup in the place of a database: at every moment the old one is there, whole, or the new one is."""
+"""Replaces a database by a backup: at every moment either the complete old one is there, or the new one."""
 
 import os
 import shutil
@@ -23,13 +23,13 @@ _PATIENCE_S = 1.0
 
 _IN_USE_CODES = frozenset({apsw.SQLITE_BUSY, apsw.SQLITE_LOCKED})
 
-# SQLite cannot read the file that is replaced, which may be why somebody restores.
+# SQLite cannot read the file that is replaced, which may be the reason for the restore.
 _DAMAGED_CODES = frozenset({apsw.SQLITE_NOTADB, apsw.SQLITE_CORRUPT, apsw.SQLITE_IOERR})
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore did: bytes and schema revision of what is there now, and where the database before it is kept."""
+    """The result of a restore: size in bytes and schema revision of the new database, and where the old one is kept."""
 
     size: int
     revision: str
@@ -44,11 +44,11 @@ def restore(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     link: Callable[[Path, Path], None] = os.link,
 ) -> Restored:
-    """Replace `database`, which nobody may be using, by a checked copy of `backup`; durable on return.
+    """Replace `database`, which nobody may be using, by a verified copy of `backup`; durable on return.
 
-    What was there is kept beside it as `<name>.replaced-<UTC time>`. The schema is not upgraded: the next start does
-    that. Raises StorageRefused, with nothing changed, where the database is in use, where `backup` is damaged, foreign
-    or newer than this program, and where something cannot be written. `link` makes a second name for a file.
+    The old one is kept next to it as `<name>.replaced-<UTC time>`. The schema is not upgraded: the next start does
+    that. Raises StorageRefused, with nothing changed, if the database is in use, if `backup` is damaged, foreign or
+    newer than this program, and if something cannot be written. `link` makes a hard link.
     """
     require_sound_library()
     database = database.resolve()
@@ -66,7 +66,7 @@ def restore(
 
 
 def remove_second_names(database: Path) -> None:
-    """Take from a database the name under which a restore that was killed was about to keep it.
+    """Remove the second name of a database, under which a restore that was killed was about to keep it.
 
     A database with two names has two logs, which would corrupt it. Nobody may be restoring it meanwhile.
     """
@@ -79,7 +79,7 @@ def remove_second_names(database: Path) -> None:
 
 
 def _require_backup(database: Path, backup: Path) -> str:
-    """Return the schema revision of a backup. Raises StorageRefused where it cannot be restored."""
+    """Return the schema revision of a backup. Raises StorageRefused if it cannot be restored."""
     if not backup.is_file():
         raise StorageRefused(f"There is no backup at {backup}")
     if backup.resolve() in {database.with_name(database.name + suffix) for suffix in SUFFIXES}:
@@ -118,7 +118,7 @@ def _restore(  # noqa: PLR0913 - the arguments of `restore`
 
 
 def _give_to_owner(copy: Path, database: Path) -> None:
-    """Let a restore by root leave a file that the server's user can open."""
+    """After a restore by root, let the server's user open the file."""
     if os.geteuid() == 0:
         owner = (database if database.exists() else database.parent).stat()
         os.chown(copy, owner.st_uid, owner.st_gid)
@@ -135,17 +135,17 @@ def _free_name(database: Path, now: Instant) -> Path:
 
 
 def _replace(database: Path, copy: Path, kept: Path, link: Callable[[Path, Path], None]) -> bool:
-    """Put `copy` in the place of the database; return whether there was one, which then has the name `kept`."""
+    """Replace the database by `copy`; return whether there was one, which then has the name `kept`."""
     if not database.exists() or not _is_put_together(database):
         return _replace_damaged(database, copy, kept)
     try:
         link(database, kept)
-    except OSError:  # a file system without second names
+    except OSError:  # a file system without hard links
         copy_database(database, kept)
     try:
         sync(database.parent)
         with closing(apsw_dbapi.connect(str(database), flags=apsw.SQLITE_OPEN_READWRITE)) as owner:
-            # Other programs than Playhead know nothing of the folder's lock, but all of SQLite's.
+            # Other programs than Playhead do not know the folder's lock, but know SQLite's.
             _begin_alone(owner, database)
             copy.replace(database)
             sync(database.parent)
@@ -158,9 +158,9 @@ def _replace(database: Path, copy: Path, kept: Path, link: Callable[[Path, Path]
 
 
 def _is_put_together(database: Path) -> bool:
-    """Bring the log into the database, so that it is one file; return False where SQLite cannot read it.
+    """Checkpoint the log, so that the database is one file; return False if SQLite cannot read it.
 
-    Raises StorageRefused where another program has it open.
+    Raises StorageRefused if another program has it open.
     """
     if not database.stat().st_size:  # SQLite would remove the log of an empty file
         return False
@@ -196,13 +196,13 @@ def _in_use(database: Path) -> StorageRefused:
 
 
 def _replace_damaged(database: Path, copy: Path, kept: Path) -> bool:
-    """Put `copy` where there is no database, or one that SQLite cannot read, whose log must not touch the new one.
+    """Put `copy` where there is no database, or one that SQLite cannot read, whose log must not affect the new one.
 
-    All of the old one is kept before anything is removed, its log under the name that belongs to it.
+    All of the old one is kept before anything is removed, its log under the matching name.
     """
     belongings = [suffix for suffix in SUFFIXES if database.with_name(database.name + suffix).exists()]
     for suffix in belongings:
-        if suffix == "-shm":  # the index of the log, which SQLite makes anew
+        if suffix == "-shm":  # the index of the log, which SQLite recreates
             continue
         _keep_bytes(database.with_name(database.name + suffix), kept.with_name(kept.name + suffix))
     sync(database.parent)
@@ -216,7 +216,7 @@ def _replace_damaged(database: Path, copy: Path, kept: Path) -> bool:
 
 
 def _keep_bytes(source: Path, target: Path) -> None:
-    # No second name, as for a sound database: a restore that is killed here leaves all of the old one in both places.
+    # No hard link, as for a sound database: a restore that is killed here leaves all of the old one in both places.
     shutil.copyfile(source, target)
     target.chmod(0o600)
     sync(target)

@@ -1,4 +1,4 @@
-// The player's own buttons and sliders, and when they are seen.
+// The player's own buttons and sliders, and when they are visible.
 import { keep, recall } from "./memory.js";
 import { clock, spoken } from "./text.js";
 import { gettext } from "../words.js";
@@ -35,7 +35,7 @@ export class Controls {
     this.#hiding();
   }
 
-  // Go some seconds on, or with a negative number back.
+  // Skip some seconds forward, or back with a negative number.
   step(seconds) {
     this.#film.seek(this.#film.position + seconds);
     this.wake();
@@ -55,14 +55,14 @@ export class Controls {
     else await this.#video.requestPictureInPicture?.().catch(() => {});
   }
 
-  // All of the page, so that full screen outlasts the way to the next episode.
+  // The whole page, so that full screen survives the change to the next episode.
   toggleScreen() {
     if (document.fullscreenElement) document.exitFullscreen();
     else if (document.documentElement.requestFullscreen) document.documentElement.requestFullscreen().catch(() => {});
     else this.#video.webkitEnterFullscreen?.();
   }
 
-  // Show the controls, and hide them again once nothing has moved for a while.
+  // Show the controls, and hide them again after some time without movement.
   wake() {
     this.#player.classList.remove("idle");
     clearTimeout(this.#idle);
@@ -181,7 +181,7 @@ export class Controls {
     show();
   }
 
-  // A mouse's click plays and pauses; a finger's first shows the controls.
+  // A mouse click plays and pauses; the first touch shows the controls.
   #hiding() {
     let touched = false;
     this.#on(this.#video, "pointerdown", (event) => { touched = event.pointerType === "touch"; });

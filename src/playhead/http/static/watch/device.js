@@ -1,4 +1,4 @@
-// What this device is called in reports: the name that its user gave it, else browser and system.
+// The name of this device in reports: the one that its user gave it, else browser and system.
 import { keep, recall } from "./memory.js";
 
 const KEY = "playhead.device";
@@ -32,7 +32,7 @@ export function deviceName() {
   return recall(KEY) || guessedName(navigator.userAgent);
 }
 
-// Without a name it has the guessed one again.
+// Without a name it uses the guessed one again.
 export function nameDevice(name) {
   keep(KEY, name.trim().slice(0, 60));
 }

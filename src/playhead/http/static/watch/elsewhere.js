@@ -1,4 +1,4 @@
-// Follows the same film on other devices: offers to jump to where one of them is, and says when it has taken over.
+// Follows the same film on other devices: offers to jump to their position, and says when one has taken over.
 import { base } from "../page.js";
 import { clock } from "./text.js";
 import { gettext } from "../words.js";
@@ -7,8 +7,8 @@ const NEAR_S = 5;
 const RECENT_MS = 120_000;
 
 export function followOthers({ film, notices, reporter, about, signal }) {
-  let there = null; // who plays elsewhere: {session, device, position}
-  let ignored = null; // the session of which somebody wants to hear no more
+  let there = null; // who is playing elsewhere: {session, device, position}
+  let ignored = null; // the session whose notice was dismissed
 
   const onClose = () => { ignored = there.session; };
   const jump = [gettext("Jump there"), () => film.seek(there.position)];
@@ -49,7 +49,7 @@ export function followOthers({ film, notices, reporter, about, signal }) {
     show();
   }, { signal });
 
-  // Something may have been missed: ask who played last, and whether that was just now.
+  // Something may have been missed: ask who reported last, and whether that was just now.
   document.addEventListener("playhead:refetch", async () => {
     try {
       const answer = await fetch(`${base}/api/v1/playback/${about.kind}/${about.id}/state`, { signal });
@@ -59,7 +59,7 @@ export function followOthers({ film, notices, reporter, about, signal }) {
       there = { session: state.session, device: state.device, position: state.position_seconds };
       show();
     } catch {
-      // Out of reach; the stream comes back, and asks again.
+      // Unreachable; the stream reconnects, and asks again.
     }
   }, { signal });
 }

@@ -1,7 +1,7 @@
-// One film on one timeline, whatever number of files it is cut into: what a `<video>` is for a single file.
+// One film on one timeline, however many files it is split into: what a `<video>` is for a single file.
 //
 // Events: `play`, `pause`, `seeked`, `time`, `length`, `waiting`, `ready`, `ended`, `version`, and `fault` with the
-// video's error code as `detail`. Going over to another part or version is neither a pause nor a seek.
+// video's error code as `detail`. Switching to another part or version is neither a pause nor a seek.
 
 const TRIES_MAX = 3;
 
@@ -14,7 +14,7 @@ export class Film extends EventTarget {
   #goesOn = false;
   version = null;
 
-  // `source` gives the address of a file by its id; `signal` ends it.
+  // `source` returns the address of a file by its id; `signal` stops everything.
   constructor(video, source, signal) {
     super();
     this.#video = video;
@@ -45,7 +45,7 @@ export class Film extends EventTarget {
     });
   }
 
-  // Whether a version is named of which nothing is loaded.
+  // Whether a version is selected but not loaded.
   get isHeld() {
     return this.#opening !== null && !this.#video.hasAttribute("src");
   }
@@ -70,7 +70,7 @@ export class Film extends EventTarget {
     return this.#opening ? !this.#opening.play : this.#video.paused;
   }
 
-  // How far the film is loaded beyond the position.
+  // How far the film is buffered beyond the position.
   get loaded() {
     const { buffered, currentTime } = this.#video;
     for (let number = 0; number < buffered.length; number += 1) {
@@ -89,7 +89,7 @@ export class Film extends EventTarget {
     this.#say("version");
   }
 
-  // Name a version and a position, and load nothing of it.
+  // Select a version and a position without loading it.
   hold(version, position) {
     this.version = version;
     this.#parts = version.parts;
@@ -102,12 +102,12 @@ export class Film extends EventTarget {
   }
 
   play() {
-    if (this.#video.ended && !this.#opening) this.seek(0); // of all parts, not of the last
+    if (this.#video.ended && !this.#opening) this.seek(0); // at the end of all parts, not of the last
     if (this.#opening) {
       this.#opening.play = true;
       return;
     }
-    this.#video.play().catch(() => {}); // a browser that wants a gesture first stays paused
+    this.#video.play().catch(() => {}); // a browser that requires a user gesture first stays paused
   }
 
   pause() {
@@ -136,12 +136,12 @@ export class Film extends EventTarget {
     const address = new URL(this.#source(this.file.id), location.href).href;
     video.preload = "auto";
     this.#say("waiting");
-    // The page may have begun to load it already, as it does without scripts.
+    // The page may have started to load it already, as it does without scripts.
     if (video.src.split("#")[0] !== address || video.error) video.src = address;
     else if (video.readyState > 0) this.#opened();
   }
 
-  // Go where the film is wanted to begin, and only then be what is heard of.
+  // Seek to the requested start, and only then emit events.
   #opened(tries = 0) {
     const opening = this.#opening;
     if (!opening) return;

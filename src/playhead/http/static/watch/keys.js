@@ -1,4 +1,4 @@
-// The player by keyboard. What has the focus keeps its own keys: a button its space, a choice its arrows.
+// The player by keyboard. A focused element keeps its own keys: a button its space, a choice its arrows.
 import { STEP_S } from "./controls.js";
 
 export function listenToKeys({ film, controls, tracks, menu, next, find, signal }) {

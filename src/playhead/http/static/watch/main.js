@@ -1,4 +1,4 @@
-// Builds the player of a page, and takes it down again where the next episode takes its place.
+// Builds the player of a page, and tears it down when the next episode replaces it.
 import { base } from "../page.js";
 import { Controls } from "./controls.js";
 import { followOthers } from "./elsewhere.js";
@@ -61,7 +61,7 @@ function showConnection(line, sender, notices) {
   notices.show("signed-out", text, { choices: [[gettext("Sign in"), `${base}/sign-in?next=${here}`]] });
 }
 
-// Put the player of another page in place of this one: full screen, sound and live changes go on.
+// Replace this player by that of another page: full screen, sound and live changes continue.
 async function goOn(address, { ending, reporter, notices }) {
   let page;
   try {
@@ -73,7 +73,7 @@ async function goOn(address, { ending, reporter, notices }) {
   }
   const fresh = page.getElementById("player");
   if (!fresh) {
-    location.assign(address); // it says why there is none
+    location.assign(address); // that page says why there is no player
     return;
   }
   reporter.leave();

@@ -1,4 +1,4 @@
-// Lets keyboards, headphones and lock screens see what plays, and steer it.
+// Lets keyboards, headphones and lock screens show and control what is playing.
 import { base } from "../page.js";
 import { STEP_S } from "./controls.js";
 
@@ -20,7 +20,7 @@ export function joinMediaSession({ film, video, data, controls, next, signal }) 
     try {
       session.setActionHandler(name, handler);
     } catch {
-      // Not every browser knows every one.
+      // Not every browser supports every action.
     }
   }
   const show = () => {

@@ -1,4 +1,4 @@
-// What the player remembers of this browser's user. A browser that keeps nothing forgets it, and plays all the same.
+// The player's preferences in this browser, per user. A browser that stores nothing forgets them, and still plays.
 
 export function recall(key) {
   try {
@@ -13,6 +13,6 @@ export function keep(key, value) {
     if (value) localStorage.setItem(key, value);
     else localStorage.removeItem(key);
   } catch {
-    // It is asked for, or guessed, anew.
+    // The value is asked for, or guessed, again.
   }
 }

@@ -1,4 +1,4 @@
-// The player's menu: versions, subtitles, sound, speed, earlier positions, and what this device is called.
+// The player's menu: versions, subtitles, sound, speed, earlier positions, and the name of this device.
 import { deviceName, nameDevice } from "./device.js";
 
 export class Menu {
@@ -11,7 +11,7 @@ export class Menu {
     this.#button.setAttribute("aria-expanded", "false");
     this.#button.addEventListener("click", () => this.toggle(), { signal });
     this.#room.addEventListener("change", ({ target }) => {
-      // The default outlasts a change of files.
+      // The default survives a change of files.
       if (target.name === "rate") video.playbackRate = video.defaultPlaybackRate = Number(target.value);
     }, { signal });
     this.#room.addEventListener("click", ({ target }) => {

@@ -1,4 +1,4 @@
-// What follows at the end: counts down, plays the next episode, or stays when somebody says so.
+// The end of an episode: counts down, then plays the next one, or stays on request.
 import { gettext } from "../words.js";
 
 const SECONDS = 10;
@@ -10,7 +10,7 @@ export class Next {
   #timer = 0;
   #rest = 0;
 
-  // `go` plays what stands at an address.
+  // `go` plays the item at an address.
   constructor({ film, find, go, signal }) {
     this.#room = find("next");
     this.#find = find;

@@ -1,19 +1,19 @@
-// What the player says over the picture: a line each, with what can be done about it. Also seen in full screen.
+// Messages of the player over the picture: one line each, with its actions. Also visible in full screen.
 
 export class Notices {
   #room;
   #said;
   #shown = new Map();
 
-  // `room` is where notices are seen, `said` what is read out: a notice when it comes, and not whenever it changes.
+  // `room` contains the notices, `said` is read out by screen readers: a notice when it appears, not on every change.
   constructor(room, said, signal) {
     this.#room = room;
     this.#said = said;
     signal.addEventListener("abort", () => room.replaceChildren());
   }
 
-  // Show a notice, or change the text of the one of that name. `choices` are [label, run] or [label, address]. It stays
-  // until it is taken away, or for `forMs`; `onClose` is called where its user closes it.
+  // Show a notice, or change the text of the one with that name. `choices` are [label, run] or [label, address]. It
+  // stays until it is removed, or for `forMs`; `onClose` is called when the user closes it.
   show(name, text, { choices = [], forMs = 0, onClose = () => {} } = {}) {
     let line = this.#shown.get(name);
     if (line) {
@@ -74,7 +74,7 @@ export class Notices {
       clearTimeout(timer);
       timer = setTimeout(() => this.#shown.get(name) === line && this.hide(name), forMs);
     };
-    // Whoever is about to choose is not hurried.
+    // Do not close it while the user is about to choose.
     for (const held of ["pointerenter", "focusin"]) line.addEventListener(held, () => clearTimeout(timer));
     for (const freed of ["pointerleave", "focusout"]) line.addEventListener(freed, wait);
     wait();

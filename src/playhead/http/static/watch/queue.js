@@ -1,6 +1,7 @@
-// Keeps reports in the browser until the server has them: one entry a report, so that tabs never overwrite each other.
+// Keeps reports in the browser until the server has them: one entry per report, so that tabs never overwrite each
+// other.
 //
-// Entries are the user's own: whoever signs in next on this browser must not send them as theirs.
+// Entries belong to a user: the next user of this browser must not send them as theirs.
 const PREFIX = "playhead.report.";
 
 export class Queue {
@@ -13,7 +14,7 @@ export class Queue {
     this.#storage = storage;
   }
 
-  // Keep a report; returns its key. A full store gives up reports that a later one of the same playing outdates.
+  // Store a report; returns its key. When full, reports superseded by a later one of the same playback are dropped.
   put(report) {
     this.#count += 1;
     const order = `${String(Date.now()).padStart(15, "0")}.${String(this.#count).padStart(6, "0")}`;
@@ -25,13 +26,13 @@ export class Queue {
       try {
         this.#storage.setItem(key, JSON.stringify(report));
       } catch {
-        // There is no room, or the browser keeps nothing at all: the report is sent once, and not again.
+        // The storage is full or disabled: the report is sent once, and not retried.
       }
     }
     return key;
   }
 
-  // All that waits, oldest first, as [key, report].
+  // All queued reports, oldest first, as [key, report].
   waiting() {
     const found = [];
     for (let number = 0; number < this.#storage.length; number += 1) {
@@ -64,7 +65,7 @@ export class Queue {
   }
 }
 
-// Where a browser keeps nothing, reports are kept at least as long as the page.
+// If a browser stores nothing, reports are kept as long as the page is open.
 function browserStorage() {
   try {
     localStorage.getItem(PREFIX);

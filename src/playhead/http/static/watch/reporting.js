@@ -3,7 +3,7 @@
 import { deviceName } from "./device.js";
 
 const EVERY_MS = 10_000;
-const SETTLED_MS = 400; // a row of seeks is one
+const SETTLED_MS = 400; // several quick seeks count as one
 
 export function newSession() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (octet) => octet.toString(16).padStart(2, "0")).join("");
@@ -18,7 +18,7 @@ export class Reporter {
   #last = "";
   #settling = 0;
 
-  // `about` names what is played: {kind, id, session_id}. `signal` ends it.
+  // `about` says what is played: {kind, id, session_id}. `signal` stops it.
   constructor(film, sender, about, signal) {
     this.#film = film;
     this.#sender = sender;
@@ -37,12 +37,12 @@ export class Reporter {
     signal.addEventListener("abort", () => clearTimeout(this.#settling));
   }
 
-  // Report for the last time.
+  // Send the last report.
   leave() {
     this.#leave(true);
   }
 
-  // Say that this device is the one that plays, whatever others do.
+  // Report that this device is playing, whatever others do.
   takeOver() {
     this.report("start");
   }
@@ -68,7 +68,7 @@ export class Reporter {
     if (!this.#film.paused && performance.now() - this.#lastAt >= EVERY_MS) this.report("progress");
   }
 
-  // Report a seek that has not been, and say whether there was one.
+  // Report a pending seek, and return whether there was one.
   #settle(leaving = false) {
     if (!this.#settling) return false;
     clearTimeout(this.#settling);

@@ -1,7 +1,7 @@
-// Brings reports to the server. Each is kept first, sent then, and forgotten only once the server has answered for it.
+// Sends reports to the server. Each is stored first, then sent, and deleted only once the server has answered it.
 //
-// At once and alone while all is well: it counts from when it arrives, so that a clock that is a little slow does not
-// make it late. What could not be sent goes as a batch, each report with the time at which it was made.
+// Immediately and one by one while all is well: then it counts from its arrival, so that a slightly slow clock does not
+// make it late. Unsent reports are sent as a batch, each with the time of its observation.
 import { base, user } from "../page.js";
 import { Queue } from "./queue.js";
 
@@ -22,7 +22,7 @@ export class Sender extends EventTarget {
   #retryMs = FIRST_RETRY_MS;
   state = ONLINE;
 
-  // `signal` ends it: what waits then is sent by the next page.
+  // `signal` stops it: unsent reports are sent by the next page.
   constructor(signal) {
     super();
     this.#queue = new Queue(user);
@@ -35,14 +35,14 @@ export class Sender extends EventTarget {
     return this.#queue.waiting().filter(([key]) => !this.#beaconed.has(key)).length;
   }
 
-  // Send a report: {kind, id, position_seconds, …}. `leaving`: the page may be gone before there is an answer.
+  // Send a report: {kind, id, position_seconds, …}. `leaving`: the page may be closed before there is an answer.
   send(report, leaving = false) {
     const { kind, id, ...body } = report;
     const isFirst = this.waiting === 0;
     const key = this.#queue.put({ ...report, observed_at: new Date().toISOString() });
     const path = `${base}/api/v1/playback/${kind}/${id}`;
     if (leaving) {
-      // Nobody hears whether it arrived. It stays, and is sent again; a report that comes twice counts once.
+      // The answer is unknown. The report stays, and is sent again; sending it twice counts once.
       if (navigator.sendBeacon(path, JSON.stringify(body))) this.#beaconed.add(key);
     } else if (isFirst && !this.#busy && this.state === ONLINE) {
       this.#attempt(path, body, () => [key]);
@@ -52,7 +52,7 @@ export class Sender extends EventTarget {
     }
   }
 
-  // Send everything that waits.
+  // Send all queued reports.
   async flush() {
     if (this.#busy) return;
     const waiting = this.#queue.waiting().slice(0, BATCH_MAX);
@@ -73,11 +73,11 @@ export class Sender extends EventTarget {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
-        keepalive: JSON.stringify(body).length < 60_000, // more than that browsers do not keep alive
+        keepalive: JSON.stringify(body).length < 60_000, // browsers limit keepalive requests to this size
         signal: AbortSignal.timeout(PATIENCE_MS),
       });
     } catch {
-      // Out of reach.
+      // Unreachable.
     } finally {
       this.#busy = false;
     }
@@ -92,7 +92,7 @@ export class Sender extends EventTarget {
       this.#become(OFFLINE);
       this.#retryLater(Number(answer?.headers.get("retry-after")) * 1000 || 0);
     } else {
-      // 200: it is durable. Any other refusal is for good, such as that of an item that is gone.
+      // 200: it is durable. Any other refusal is final, such as that of a removed item.
       this.#queue.remove(keys());
       this.#retryMs = FIRST_RETRY_MS;
       this.#become(ONLINE);
@@ -117,7 +117,7 @@ export class Sender extends EventTarget {
   }
 }
 
-// Send what a player could not send before it was closed. A player does so by itself.
+// Send the reports that a closed player could not send. An open player does so on its own.
 export function sendKept() {
   if (!document.getElementById("player")) new Sender(new AbortController().signal).flush();
 }

@@ -1,4 +1,4 @@
-// How the player says positions: as clocks show them, and as they are read out.
+// Positions as text: as clocks show them, and as they are read out.
 import { ngettext } from "../words.js";
 
 export function clock(position) {

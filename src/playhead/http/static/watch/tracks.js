@@ -1,8 +1,8 @@
-// Subtitles and sound, as far as a browser has a choice of them.
+// Subtitles and sound, as far as a browser offers a choice.
 import { keep, recall } from "./memory.js";
 import { gettext } from "../words.js";
 
-// The language, or name, of the subtitles that were shown last; OFF where somebody wanted none.
+// The language, or name, of the subtitles that were shown last; OFF if they were turned off.
 const KEY = "playhead.subtitles";
 const OFF = "off";
 
@@ -30,7 +30,7 @@ export class Tracks {
     }, { signal });
   }
 
-  // Show the subtitles that were shown last, else the first; or hide them.
+  // Show the subtitles that were shown last, else the first ones; or hide them.
   toggle() {
     if (this.#film.file.subtitles.length > 0) this.#choose(this.#shown < 0 ? this.#last : -1);
   }
@@ -51,7 +51,7 @@ export class Tracks {
     }
     const wanted = recall(KEY);
     const known = file.subtitles.findIndex((each) => wanted === (each.language ?? nameOf(each)));
-    // Nobody chose: forced ones are part of the film.
+    // No choice was made: forced ones are part of the film.
     const shown = wanted ? known : file.subtitles.findIndex((each) => each.forced);
     this.#last = Math.max(0, shown);
     const labels = [gettext("Off"), ...file.subtitles.map(nameOf)];
@@ -60,7 +60,7 @@ export class Tracks {
     this.#show(shown);
   }
 
-  // Show these subtitles, with -1 none, and remember it.
+  // Show these subtitles, or none with -1, and remember the choice.
   #choose(number) {
     const chosen = this.#film.file.subtitles[number];
     keep(KEY, chosen ? (chosen.language ?? nameOf(chosen)) : OFF);
@@ -78,7 +78,7 @@ export class Tracks {
     if (radio) radio.checked = true;
   }
 
-  // Browsers show subtitles of their own accord beside those that were chosen, or let them be chosen in a menu of theirs.
+  // Browsers also show subtitles on their own, or let users choose them in a native menu.
   #settle() {
     const shown = [...Array.from(this.#video.textTracks).entries()].filter(([, track]) => track.mode === "showing");
     const number = shown[0]?.[0] ?? -1;

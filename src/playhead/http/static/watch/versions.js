@@ -1,4 +1,4 @@
-// The versions of a film: which of them this browser plays, switching at the same position, and saying what cannot be.
+// The versions of a film: which of them this browser plays, switching at the same position, and what cannot be played.
 import { base } from "../page.js";
 import { gettext } from "../words.js";
 
@@ -35,7 +35,7 @@ export class Versions {
     this.#verdicts = data.versions.map((version) => verdict(version, video));
     this.#find = find;
     this.#signal = signal;
-    // Unless somebody chose, the server's choice gives way to one that this browser says it plays.
+    // Unless a file was chosen, the server's default gives way to a version that this browser claims to play.
     const best = [PLAYS, SILENT].map((wanted) => this.#verdicts.indexOf(wanted)).find((number) => number >= 0);
     const isGood = data.explicit || this.#verdicts[data.chosen] === PLAYS;
     this.current = isGood ? data.chosen : (best ?? data.chosen);
@@ -49,7 +49,7 @@ export class Versions {
     this.#list();
   }
 
-  // Begin with the current version.
+  // Start with the current version.
   begin(position) {
     if (this.#verdicts[this.current] === FAILS) {
       this.#film.hold(this.#versions[this.current], position);
@@ -60,7 +60,7 @@ export class Versions {
     }
   }
 
-  // Go on with another version, at the same position.
+  // Continue with another version, at the same position.
   choose(number, play = !this.#film.paused) {
     this.#find("fault").hidden = true;
     this.current = number;
@@ -102,7 +102,7 @@ export class Versions {
     }
   }
 
-  // Say beforehand what will not be heard.
+  // Say beforehand what will not be audible.
   #warn() {
     this.#notices.hide("silent");
     if (this.#verdicts[this.current] !== SILENT) return;
@@ -124,7 +124,7 @@ export class Versions {
     this.#say(gettext("This browser cannot play %(version)s", { version: label }), text, this.#film.isHeld ? [...others, anyway] : others);
   }
 
-  // The server does not answer: what is loaded goes on playing, and the rest is asked for again and again.
+  // The server does not answer: the buffered part continues, and the rest is requested repeatedly.
   #wait() {
     this.#say(gettext("The server cannot be reached"), gettext("Playback continues as soon as it answers."), []);
     this.#retryLater();
