@@ -19,8 +19,7 @@ class Target:
 
     def __init__(self, data: Path) -> None:
         self.server = Server(data)
-        self.server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse battery\n")
-        self.token = self.server.command("token", "create", "anna").stdout.strip()
+        self.token = self.server.add_user("anna")
         self.server.start()
         self.bearer = b"Authorization: Bearer %b\r\n" % self.token.encode()
         for _ in range(3):  # so that modules loaded on first use do not count as growth

@@ -9,7 +9,7 @@ import av
 from demo_clips import Clip, write_clip
 from playhead.demo.films import MEDIA
 
-FRAMES_PER_SECOND = 10
+FRAMES_PER_SECOND = 2
 SAMPLES_PER_SECOND = 48_000
 
 

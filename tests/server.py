@@ -1,5 +1,6 @@
 """The real server as a process, and the command line next to it."""
 
+import asyncio
 import contextlib
 import os
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +17,12 @@ import apsw
 import httpx
 import psycopg
 
+from playhead.bootstrap import open_installation
 from playhead.config import Settings
+from playhead.domain.model import Role
 
 PLAYHEAD = str(Path(sys.executable).with_name("playhead"))
+PASSWORD = "correct horse battery"
 
 
 class Server:
@@ -107,6 +112,21 @@ class Server:
             timeout=120,
             env={**os.environ, **self.environment, **(environment or {})},
         )
+
+    def add_user(self, name: str, role: Role = Role.ADMIN, password: str = PASSWORD) -> str:
+        """Add a user to the installation, which the server may be using, and return a token of theirs.
+
+        For tests of other things: the two commands that do this take a second of processor time each.
+        """
+
+        async def add() -> str:
+            async with open_installation(self.settings, on_failure=lambda _: None) as installation:
+                user = await installation.accounts.create_user(name, password, role)
+                return (await installation.accounts.create_token(user.id, "tests")).secret
+
+        # On another thread: Playwright's synchronous interface keeps an event loop running on this one.
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            return thread.submit(lambda: asyncio.run(add())).result()
 
     def _installation(self) -> list[str]:
         return ["--data", str(self.data), *(["--database", self.database] if self.database else [])]

@@ -19,8 +19,7 @@ WITHIN_S = 1.0
 
 @pytest.fixture
 def token(server: Server) -> str:
-    server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
-    made = server.command("token", "create", "anna").stdout.strip()
+    made = server.add_user("anna")
     database = SQLiteDatabase(server.data / "playhead.db")
     database.write_blocking(lambda connection: stock_library(connection, viewer=None))
     database.close_blocking()
@@ -57,7 +56,7 @@ def test_open_streams_end_with_the_server_and_do_not_hold_it_up(server: Server, 
 
 def test_the_command_that_revokes_a_token_ends_its_streams(server: Server, token: str):
     with listening(server, token) as device:
-        server.command("user", "add", "ben", "--admin", "--password-stdin", stdin="correct horse\n")
+        server.add_user("ben")
         server.command("user", "remove", "anna")
         began = time.monotonic()
         assert device.event() == ("", None)
@@ -88,8 +87,7 @@ def pair(postgres_url: str, tmp_path: Path) -> Iterator[tuple[Server, Server]]:
 
 def test_two_processes_on_postgresql_tell_each_other_within_a_second(pair: tuple[Server, Server]):
     near, far = pair
-    near.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
-    token = near.command("token", "create", "anna").stdout.strip()
+    token = near.add_user("anna")
     database = PostgresDatabase(near.database)
     database.write_blocking(lambda connection: stock_library(connection, viewer=None))
     database.close_blocking()

@@ -15,9 +15,8 @@ FILM = "11111111-1111-4111-8111-111111111111"
 def begun(server: Server) -> Iterator[httpx.Client]:
     """Start a server that keeps no files, with a film and an admin, who is the client."""
     server.start()
-    server.command("user", "add", "root", "--admin", "--password-stdin", stdin="correct horse\n")
     line = {"id": FILM, "library": "Films", "kind": "movie", "title": "Harbour Lights", "year": 2019}
-    with server.client(server.command("token", "create", "root").stdout.strip()) as client:
+    with server.client(server.add_user("root")) as client:
         assert client.post("/api/v1/libraries", json={"name": "Films", "kind": "movies"}).status_code == 201
         imported = client.post(
             "/api/v1/catalogue/import",

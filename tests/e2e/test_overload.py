@@ -23,8 +23,7 @@ REPORT = b'{"position_seconds": 60, "duration_seconds": 5400}'
 
 @pytest.fixture
 def token(server: Server) -> str:
-    server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
-    made = server.command("token", "create", "anna").stdout.strip()
+    made = server.add_user("anna")
     database = SQLiteDatabase(server.data / "playhead.db")
     database.write_blocking(lambda connection: stock_library(connection, None))
     database.close_blocking()

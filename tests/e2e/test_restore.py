@@ -108,6 +108,7 @@ def copied(installation: Path, tmp_path: Path, name: str) -> Path:
     return Path(shutil.copytree(installation, tmp_path / name))
 
 
+@pytest.mark.long
 def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
     installation: Path, migrated_file: Path, tmp_path: Path, calls: tuple[str, ...]
 ):
@@ -140,6 +141,7 @@ def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
     assert deaths >= 12
 
 
+@pytest.mark.long
 def test_a_backup_that_is_killed_is_there_whole_or_not_at_all_and_the_database_is_as_it_was(
     installation: Path, tmp_path: Path, calls: tuple[str, ...]
 ):

@@ -24,14 +24,15 @@ CLIENTS = 8
 ENDS_WITHIN_S = 10
 FILM = "88888888-8888-4888-8888-888888888888"
 CLIPS = 200
+CLIPS_LIBRARY = {"id": "77777777-7777-4777-8777-777777777777", "name": "Clips", "kind": "movies", "created_at": 1}
 MOVIES = [f"00000000-0000-4000-8000-{number:012}" for number in range(CLIENTS)]
 SAVE = f"/api/v1/playback/movie/{MOVIE}"
 
 
 @pytest.fixture
-def tokens(server: Server) -> list[str]:
-    """An admin's tokens, in an installation with a movie whose film is long, and a library with many clips."""
-    server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
+def token(server: Server) -> str:
+    """An admin's token, in an installation with a movie whose film is long, and a library with many clips."""
+    made = server.add_user("anna")
     films, clips = server.data / "films", server.data / "clips"
     films.mkdir()
     with (films / "film.mkv").open("wb") as film:
@@ -44,6 +45,7 @@ def tokens(server: Server) -> list[str]:
     def stock(connection: Connection) -> None:
         stock_library(connection, None)
         connection.execute(schema.library.update().values(path=str(films)))
+        connection.execute(insert(schema.library).values(CLIPS_LIBRARY | {"path": str(clips)}))
         file = {"id": FILM, "library_id": LIBRARY, "path": "film.mkv", "size": 1_000_000_000, "mtime_ns": 1}
         connection.execute(insert(schema.media_file).values(file | {"label": "", "evidence": "", "added_at": 1}))
         movie = {
@@ -60,8 +62,6 @@ def tokens(server: Server) -> list[str]:
     database = SQLiteDatabase(server.data / "playhead.db")
     database.write_blocking(stock)
     database.close_blocking()
-    server.command("library", "add", "Clips", str(clips), "--kind", "movies")
-    made = [server.command("token", "create", "anna").stdout.strip() for _ in range(2)]
     server.start()
     return made
 
@@ -100,11 +100,11 @@ def test_it_says_that_it_ends_to_who_is_connected_and_lets_nobody_in(server: Ser
     assert server.wait() == 0
 
 
-def test_every_save_that_was_answered_is_stored(server: Server, tokens: list[str]):
+def test_every_save_that_was_answered_is_stored(server: Server, token: str):
     answered = dict.fromkeys(MOVIES, 0)
 
     def save(movie: str) -> None:
-        with server.client(tokens[0]) as client:
+        with server.client(token) as client:
             for position in itertools.count(1):
                 report = {"position_seconds": position, "duration_seconds": 1_000_000}
                 try:
@@ -129,18 +129,18 @@ def test_every_save_that_was_answered_is_stored(server: Server, tokens: list[str
     assert server.command("db", "check").returncode == 0
 
 
-def test_neither_hanging_clients_nor_streams_nor_scans_keep_it(server: Server, tokens: list[str]):
+def test_neither_hanging_clients_nor_streams_nor_scans_keep_it(server: Server, token: str):
     body = "Content-Type: application/json\r\nContent-Length: 100\r\n"
-    with server.client(tokens[0]) as client:
+    with server.client(token) as client:
         clips = next(each for each in client.get("/api/v1/libraries").json()["items"] if each["name"] == "Clips")
     hanging = [
         connect(server),
         connect(server, b"POST /api/v1/playb"),
-        connect(server, request("POST", SAVE, tokens[0], body) + b'{"position'),
-        connect(server, request("GET", f"/api/v1/stream/movie/{MOVIE}", tokens[0])),
+        connect(server, request("POST", SAVE, token, body) + b'{"position'),
+        connect(server, request("GET", f"/api/v1/stream/movie/{MOVIE}", token)),
     ]
     assert hanging[-1].recv(1000).startswith(b"HTTP/1.1 200 ")
-    with server.client(tokens[0]) as client:
+    with server.client(token) as client:
         assert client.post(f"/api/v1/libraries/{clips['id']}/scan").status_code == 202
     began = time.monotonic()
     assert server.stop() == 0
@@ -161,8 +161,8 @@ def end_of(connection: socket.socket) -> bytes:
         return b""
 
 
-def test_a_second_signal_waits_for_no_client(server: Server, tokens: list[str]):
-    with connect(server, request("GET", f"/api/v1/stream/movie/{MOVIE}", tokens[0])) as watching:
+def test_a_second_signal_waits_for_no_client(server: Server, token: str):
+    with connect(server, request("GET", f"/api/v1/stream/movie/{MOVIE}", token)) as watching:
         assert watching.recv(1000).startswith(b"HTTP/1.1 200 ")
         server.send_signal(signal.SIGTERM)
         assert server.within(5, lambda: is_refused(server))
@@ -171,12 +171,12 @@ def test_a_second_signal_waits_for_no_client(server: Server, tokens: list[str]):
     assert "Traceback" not in server.printed()
 
 
-def test_a_store_that_another_process_holds_does_not_keep_it_either(server: Server, tokens: list[str]):
+def test_a_store_that_another_process_holds_does_not_keep_it_either(server: Server, token: str):
     with closing(apsw.Connection(str(server.data / "playhead.db"))) as other:
         other.execute("BEGIN IMMEDIATE")
         report = b'{"position_seconds": 1, "duration_seconds": 5400}'
         head = f"Content-Type: application/json\r\nContent-Length: {len(report)}\r\n"
-        with connect(server, request("POST", SAVE, tokens[0], head) + report) as waiting:
+        with connect(server, request("POST", SAVE, token, head) + report) as waiting:
             began = time.monotonic()
             assert server.stop() == 1
             assert time.monotonic() - began < ENDS_WITHIN_S
@@ -186,8 +186,7 @@ def test_a_store_that_another_process_holds_does_not_keep_it_either(server: Serv
 
 def test_a_read_that_takes_too_long_is_refused_in_time(durable_server: Server):
     durable_server.environment["PLAYHEAD_READ_SECONDS"] = "3600"
-    durable_server.command("user", "add", "anna", "--password-stdin", stdin="correct horse\n")
-    token = durable_server.command("token", "create", "anna").stdout.strip()
+    token = durable_server.add_user("anna")
     durable_server.query("INSERT INTO list_state (user_id, item_id, hidden_at) SELECT id, id, 1 FROM account")
     durable_server.query("ALTER TABLE list_state RENAME TO list_state_away")
     durable_server.query(

@@ -4,8 +4,9 @@ The pages are those of the route table, so that a new one cannot be forgotten.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
 import pytest
@@ -142,68 +143,81 @@ def remember(page: Page, demo: DemoServer) -> Page:
     return page
 
 
+WAYS: dict[str, dict[str, Any]] = {
+    "light": {"viewport": WIDE, "color_scheme": "light"},
+    "dark and still": {"viewport": WIDE, "color_scheme": "dark", "reduced_motion": "reduce"},
+    "phone": {"viewport": NARROW, "has_touch": True, "is_mobile": True},
+    "bare": {"viewport": WIDE, "java_script_enabled": False},
+}
+"""The ways to look at a page. `make test` looks in the light only, the long tests in each."""
+
+
 @dataclass
 class Visit:
-    """A page as it was opened in every way of looking: light, dark and still, on a phone, and bare of scripts.
+    """A page that was opened in one way, the responses that it caused, and what the console said meanwhile."""
 
-    `answers` and `said` are what was answered for it, and what the console said, in the light.
-    """
-
-    pattern: str
-    pages: dict[str, Page]
+    page: Page
     answers: list[Response]
     said: list[str]
 
 
+class Visitors:
+    """Opens pages in any way of looking, for whoever is signed in or is not; each way has two browsers of its own."""
+
+    def __init__(self, browser: Browser, demo: DemoServer) -> None:
+        self._browser = browser
+        self._demo = demo
+        self._pages: dict[tuple[str, bool], Page] = {}
+
+    def visit(self, path: str, way: str, *, signed_in: bool) -> Visit:
+        """Open a page and return once it is drawn."""
+        if (way, signed_in) not in self._pages:
+            context = self._browser.new_context(**WAYS[way])
+            self._pages[way, signed_in] = (
+                remember(enter(context, self._demo), self._demo) if signed_in else context.new_page()
+            )
+        made = Visit(self._pages[way, signed_in], [], [])
+
+        def hear(message: ConsoleMessage) -> None:
+            if message.type in {"error", "warning"}:
+                made.said.append(message.text)
+
+        def note(response: Response) -> None:
+            made.answers.append(response)
+
+        made.page.on("console", hear)
+        made.page.on("response", note)
+        try:
+            show(made.page, self._demo, path)
+            if way != "bare":
+                settle(made.page)
+        finally:
+            made.page.remove_listener("console", hear)
+            made.page.remove_listener("response", note)
+        return made
+
+    def close(self) -> None:
+        for page in self._pages.values():
+            page.context.close()
+
+
 @pytest.fixture(scope="module")
-def visitors(browser: Browser, demo: DemoServer) -> Iterator[dict[str, tuple[Page, Page]]]:
-    """For each way of looking a browser that is signed in, and one that is not."""
-    ways: dict[str, dict[str, Any]] = {
-        "light": {"viewport": WIDE, "color_scheme": "light"},
-        "dark and still": {"viewport": WIDE, "color_scheme": "dark", "reduced_motion": "reduce"},
-        "phone": {"viewport": NARROW, "has_touch": True, "is_mobile": True},
-        "bare": {"viewport": WIDE, "java_script_enabled": False},
-    }
-    contexts = [browser.new_context(**way) for way in (*ways.values(), *ways.values())]
-    known, unknown = contexts[: len(ways)], contexts[len(ways) :]
-    yield {
-        name: (remember(enter(one, demo), demo), other.new_page())
-        for name, one, other in zip(ways, known, unknown, strict=True)
-    }
-    for context in contexts:
-        context.close()
+def visitors(browser: Browser, demo: DemoServer) -> Iterator[Visitors]:
+    made = Visitors(browser, demo)
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module", params=paths_of_pages())
-def visit(
-    request: pytest.FixtureRequest,
-    visitors: dict[str, tuple[Page, Page]],
-    demo: DemoServer,
-    places: dict[str, str],
-) -> Visit:
-    """One visit of a page in each way, for all checks: opening it takes longer than looking at it."""
-    pattern = str(request.param)
-    pages = {way: each[pattern in ENTRANCE] for way, each in visitors.items()}
-    made = Visit(pattern, pages, [], [])
+def pattern(request: pytest.FixtureRequest) -> str:
+    """The path of each page, as the table of routes has it."""
+    return str(request.param)
 
-    def hear(message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            made.said.append(message.text)
 
-    def note(response: Response) -> None:
-        made.answers.append(response)
-
-    pages["light"].on("console", hear)
-    pages["light"].on("response", note)
-    try:
-        for page in pages.values():
-            show(page, demo, address_of(pattern, places))
-        for way in pages.keys() - {"bare"}:
-            settle(pages[way])
-    finally:
-        pages["light"].remove_listener("console", hear)
-        pages["light"].remove_listener("response", note)
-    return made
+@pytest.fixture(scope="module")
+def visits(pattern: str, visitors: Visitors, places: dict[str, str]) -> Callable[[str], Visit]:
+    """Visits the page in a way, at most once for all tests: opening it takes longer than looking at it."""
+    return cache(lambda way: visitors.visit(address_of(pattern, places), way, signed_in=pattern not in ENTRANCE))
 
 
 def complaints(page: Page, part: str) -> list[tuple[str, list[str]]]:
@@ -218,9 +232,12 @@ def show(page: Page, demo: DemoServer, path: str) -> None:
     assert answer.status == (404 if path in ABSENT else 200), path
 
 
-@pytest.mark.parametrize("way", ["light", "dark and still", "phone"])
-def test_axe_finds_nothing_and_all_fits_the_width(visit: Visit, way: str):
-    page = visit.pages[way]
+@pytest.mark.parametrize(
+    "way",
+    ["light", pytest.param("dark and still", marks=pytest.mark.long), pytest.param("phone", marks=pytest.mark.long)],
+)
+def test_axe_finds_nothing_and_all_fits_the_width(visits: Callable[[str], Visit], way: str):
+    page = visits(way).page
     assert complaints(page, "body") == []
     assert (
         page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
@@ -232,18 +249,19 @@ def test_axe_finds_nothing_and_all_fits_the_width(visit: Visit, way: str):
         menu.evaluate("menu => { menu.open = false; }")
 
 
-def test_a_page_is_small_quiet_and_does_not_move(visit: Visit, demo: DemoServer):
-    page = visit.pages["light"]
+def test_a_page_is_small_quiet_and_does_not_move(visits: Callable[[str], Visit], pattern: str, demo: DemoServer):
+    visit = visits("light")
+    page = visit.page
     others = {answer.url for answer in visit.answers if not answer.url.startswith((demo.url, "blob:", "data:"))}
     assert visit.answers
     assert others == set()
     assert 0 < page.evaluate(WEIGHT) <= WEIGHT_MAX
     assert page.evaluate(SHIFTS) <= SHIFT_MAX
-    assert [text for text in visit.said if visit.pattern not in ABSENT] == []
+    assert [text for text in visit.said if pattern not in ABSENT] == []
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Visit):
-    page = visit.pages["light"]
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(visits: Callable[[str], Visit]):
+    page = visits("light").page
     wanted = page.evaluate(REACHABLE)
     reached = 0
     for _ in range(min(wanted, 80) + 10):
@@ -258,13 +276,15 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Visit):
     assert reached >= min(wanted, 80)
 
 
-def test_nothing_moves_for_whoever_wants_that(visit: Visit):
-    assert visit.pages["dark and still"].evaluate("document.getAnimations().length") == 0
+@pytest.mark.long
+def test_nothing_moves_for_whoever_wants_that(visits: Callable[[str], Visit]):
+    assert visits("dark and still").page.evaluate("document.getAnimations().length") == 0
 
 
-def test_a_page_is_the_same_without_scripts(visit: Visit):
-    bare, scripted = visit.pages["bare"], visit.pages["light"]
+@pytest.mark.long
+def test_a_page_is_the_same_without_scripts(visits: Callable[[str], Visit], pattern: str):
+    bare, scripted = visits("bare").page, visits("light").page
     assert bare.locator("h1").all_inner_texts() == scripted.locator("h1").all_inner_texts()
-    if not visit.pattern.startswith("/watch/"):
+    if not pattern.startswith("/watch/"):
         links = "main a[href], main button"
         assert bare.locator(links).count() >= scripted.locator(links).count()

@@ -10,9 +10,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from browser import eventually
 from clips import write_clip
-from server import Server
+from server import PASSWORD, Server
 
-PASSWORD = "correct horse battery"
 FILMS = 60
 
 Shot = Callable[[Page, str], None]
@@ -125,7 +124,7 @@ def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, f
 
 
 def test_who_has_only_a_keyboard_signs_in_looks_after_users_and_signs_out(server: Server, page: Page, shot: Shot):
-    server.command("user", "add", "Ana", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
+    server.add_user("Ana")
     keys = page.keyboard
     page.goto(server.url)
     expect(page.get_by_label("Name")).to_be_focused()

@@ -10,11 +10,10 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from browser import eventually, sign_in
 from demo import DemoServer
-from server import Server
+from server import PASSWORD, Server
 
 WITHIN_MS = 15_000  # generous: the machine may be busy
 
-PASSWORD = "correct horse battery"
 MOVIES = 300
 PART = 60
 
@@ -287,8 +286,7 @@ def test_pages_fit_any_screen(
 def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose only library has so many movies that a page does not hold them."""
     server = Server(tmp_path_factory.mktemp("cinema") / "data")
-    server.command("user", "add", "ana", "--admin", "--password-stdin", stdin=PASSWORD)
-    token = server.command("token", "create", "ana").stdout.strip()
+    token = server.add_user("ana")
     server.start()
     with server.client(token) as client:
         library = {"name": "Cinema", "kind": "movies", "path": None}

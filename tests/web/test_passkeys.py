@@ -8,9 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, expect
 
 from provider import free_port
-from server import Server
-
-PASSWORD = "correct horse battery"
+from server import PASSWORD, Server
 
 Shot = Callable[[Page, str], None]
 
@@ -84,20 +82,27 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     port = free_port()
     server = Server(folder / "installation", more=["--port", str(port)])
     server.environment = {"PLAYHEAD_PUBLIC_URL": f"http://localhost:{port}"}
-    server.command("user", "add", "root", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
     server.start()
     yield server
     assert server.stop() == 0
 
 
+@pytest.fixture(scope="module")
+def root(address: Server) -> str:
+    """The token of an admin."""
+    return address.add_user("root")
+
+
 @pytest.fixture
-def anna(address: Server, browser: Browser) -> Iterator[Person]:
+def anna(address: Server, root: str, browser: Browser) -> Iterator[Person]:
     """Anna, whose account is new in each test."""
-    address.command("user", "remove", "anna", check=False)
-    address.command("user", "add", "anna", "--password-stdin", stdin=f"{PASSWORD}\n")
-    context = browser.new_context()
-    yield Person(context, f"http://localhost:{address.url.rpartition(':')[2]}")
-    context.close()
+    with address.client(root) as admin:
+        account = {"username": "anna", "password": PASSWORD, "role": "member"}
+        made = admin.post("/api/v1/users", json=account).raise_for_status().json()
+        context = browser.new_context()
+        yield Person(context, f"http://localhost:{address.url.rpartition(':')[2]}")
+        context.close()
+        admin.delete(f"/api/v1/users/{made['id']}").raise_for_status()
 
 
 def test_a_passkey_signs_in_alone_without_name_and_password(anna: Person, shot: Shot):

@@ -13,11 +13,9 @@ from playwright.sync_api import Browser, Page, expect
 from browser import eventually, position_of, seek, settle, sign_in, wait_for_playing, watch
 from demo import DemoServer
 from odd_films import write_films
-from server import Server
+from server import PASSWORD, Server
 
 Shot = Callable[[Page, str], None]
-
-PASSWORD = "correct horse"
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +32,7 @@ def cinema(films_folder: Path) -> Iterator[DemoServer]:
     server.start()
     server.command("library", "add", "Films", str(films_folder), "--kind", "movies")
     server.command("scan")
-    server.command("user", "add", "ada", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
-    token = server.command("token", "create", "ada").stdout.strip()
+    token = server.add_user("ada")
     yield DemoServer(server.url, server.printed(), {"ada": PASSWORD}, {"ada": token})
     server.stop(signal.SIGTERM)
 
@@ -72,7 +69,7 @@ def test_what_a_browser_can_play_is_played_unless_somebody_chooses(
     watch(screen, cinema, f"movie/{film['id']}")
     assert screen.evaluate("() => video.videoHeight") == 360
     screen.click("#settings")
-    expect(screen.locator("#versions")).to_contain_text("720p MPEG-4767 KiB, not in this browser")
+    expect(screen.locator("#versions")).to_contain_text("720p MPEG-4466 KiB, not in this browser")
     screen.goto(f"{cinema.url}/watch/movie/{film['id']}?file={file_of(film, '720p MPEG-4')}&t=12")
     fault = screen.locator("#fault")
     expect(fault.locator("h2")).to_have_text("This browser cannot play 720p MPEG-4")
