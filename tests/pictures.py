@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -15,13 +16,18 @@ RED, GREEN, BLUE, BLACK, WHITE = (200, 20, 20), (20, 200, 20), (20, 20, 200), (0
 def painted(width: int, height: int, paint: Colour | Paint) -> av.VideoFrame:
     """A frame of one colour, or with the colour that `paint` returns for each x and y."""
     frame = av.VideoFrame(width, height, "rgb24")
-    line = frame.planes[0].line_size
+    frame.planes[0].update(_pixels(width, height, frame.planes[0].line_size, paint))
+    return frame
+
+
+@cache
+def _pixels(width: int, height: int, line: int, paint: Colour | Paint) -> bytes:
+    """The bytes of a frame, `line` to a row; kept, because calling `paint` for each dot takes tens of milliseconds."""
     content = bytearray(line * height)
     for y in range(height):
         row = b"".join(bytes(paint(x, y)) for x in range(width)) if callable(paint) else bytes(paint) * width
         content[y * line : y * line + len(row)] = row
-    frame.planes[0].update(bytes(content))
-    return frame
+    return bytes(content)
 
 
 def checks(x: int, y: int) -> Colour:

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import delete
 
 from playhead.storage import schema
-from playhead.storage.engine.postgres import make_engine
 
 _START_WITHIN_S = 30
+# Names of our own tables only.
+_EMPTY = "; ".join(f'DELETE FROM "{each.name}"' for each in reversed(schema.metadata.sorted_tables)).encode()  # noqa: S608
 
 
 def _binaries() -> Path:
@@ -123,10 +123,5 @@ class Cluster:
 
 def empty(url: str) -> None:
     """Delete all rows of a Playhead database; faster than TRUNCATE for the few rows of a test."""
-    engine = make_engine(url)
-    try:
-        with engine.begin() as connection:
-            for table in reversed(schema.metadata.sorted_tables):
-                connection.execute(delete(table))
-    finally:
-        engine.dispose()
+    with psycopg.connect(url) as connection:
+        connection.execute(_EMPTY)

@@ -70,7 +70,8 @@ class RogueProvider:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.issuer = f"http://127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, name="rogue")
+        # The interval is how long `shutdown` waits.
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name="rogue")
 
     def __enter__(self) -> Self:
         self._thread.start()

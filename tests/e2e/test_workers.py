@@ -97,6 +97,7 @@ def test_a_start_says_once_what_there_is_to_say(workers: Server):
     assert workers.printed() == printed
 
 
+@pytest.mark.long
 def test_one_that_is_killed_is_replaced_and_no_answered_save_is_lost(workers: Server, ledger: Ledger, *, soak: bool):
     chance = random.Random(1)  # noqa: S311 - to be repeated
 
@@ -117,6 +118,7 @@ def test_one_that_is_killed_is_replaced_and_no_answered_save_is_lost(workers: Se
     assert workers.command("db", "check").returncode == 0
 
 
+@pytest.mark.long
 def test_a_database_that_restarts_under_them_ends_none_of_them(
     workers: Server, ledger: Ledger, durable_cluster: Cluster
 ):
@@ -136,6 +138,7 @@ def test_a_database_that_restarts_under_them_ends_none_of_them(
     assert workers.stop() == 0
 
 
+@pytest.mark.long
 def test_one_that_dies_while_the_database_is_away_comes_back_with_it(
     workers: Server, token: str, durable_cluster: Cluster
 ):

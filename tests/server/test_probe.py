@@ -24,7 +24,7 @@ class _Unwell(BaseHTTPRequestHandler):
 @pytest.fixture
 def port() -> Iterator[int]:
     with HTTPServer(("127.0.0.1", 0), _Unwell) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))  # `shutdown` waits so long
         thread.start()
         yield server.server_port
         server.shutdown()

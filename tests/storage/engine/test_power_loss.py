@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, cast
 
 import apsw
+import pytest
 from sqlalchemy import Connection, insert
 
 from disks import Event, Found, Name, RecordingDisk, Sync, Write, losses_of_power, recording_disk
@@ -137,6 +138,7 @@ def faults_after(told: Iterable[object], name: str, files: dict[str, bytes], fol
             yield f"{saved} was answered, position {position_ms} and {plays} plays are stored"
 
 
+@pytest.mark.long
 def test_acknowledged_writes_survive_a_power_loss_at_every_sync(database_path: Path, tmp_path: Path, *, soak: bool):
     folder = tmp_path / "after"
     folder.mkdir()
