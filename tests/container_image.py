@@ -171,7 +171,7 @@ class Running:
     def stop(self) -> int:
         """Stop the first process as a container engine does, and return its status."""
         os.kill(self.first, signal.SIGTERM)
-        return self.process.wait(timeout=20)
+        return self.process.wait(timeout=60)
 
     def execute(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command beside the first process, as `docker exec` does."""

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import httpx
 
-from server import PLAYHEAD
+from server import PATIENCE_S, PLAYHEAD
 
-START_WITHIN_S = 120  # generous, for a busy machine
 COMMANDS_SHOWN = 3
 
 
@@ -49,7 +48,7 @@ def serve_demo(data: Path) -> tuple[subprocess.Popen[bytes], DemoServer]:
             stderr=output,
             env=environment,
         )
-    deadline = time.monotonic() + START_WITHIN_S
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         printed = log.read_text()
         if len(re.findall(r"^\s*curl .*\n", printed, re.MULTILINE)) == COMMANDS_SHOWN:
@@ -71,4 +70,4 @@ def read_welcome(printed: str) -> DemoServer:
 
 def stop(process: subprocess.Popen[bytes]) -> int:
     process.send_signal(signal.SIGTERM)
-    return process.wait(timeout=20)
+    return process.wait(timeout=PATIENCE_S)

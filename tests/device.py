@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from server import Server
+from server import PATIENCE_S, Server
 
 
 class Device:
@@ -16,7 +16,7 @@ class Device:
 
     def __init__(self, server: Server, token: str) -> None:
         where = urlsplit(server.url)
-        self.socket = socket.create_connection((where.hostname, where.port), timeout=20)
+        self.socket = socket.create_connection((where.hostname, where.port), timeout=PATIENCE_S)
         head = f"GET /api/v1/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {token}\r\n\r\n"
         self.socket.sendall(head.encode())
         self.response = http.client.HTTPResponse(self.socket)

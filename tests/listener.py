@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from starlette.types import ASGIApp, Message, Scope
 
-WITHIN_S = 5.0
+WITHIN_S = 60.0
 
 
 def parse(block: str) -> tuple[str, Any]:

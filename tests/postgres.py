@@ -14,7 +14,8 @@ import psycopg
 
 from playhead.storage import schema
 
-_START_WITHIN_S = 30
+# After a kill it reads all of its files once more, which takes long on a busy disk.
+_START_WITHIN_S = 180
 # Names of our own tables only.
 _EMPTY = "; ".join(f'DELETE FROM "{each.name}"' for each in reversed(schema.metadata.sorted_tables)).encode()  # noqa: S608
 

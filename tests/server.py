@@ -23,6 +23,8 @@ from playhead.domain.model import Role
 
 PLAYHEAD = str(Path(sys.executable).with_name("playhead"))
 PASSWORD = "correct horse battery"
+PATIENCE_S = 60
+"""How long a test waits for what takes a moment on a quiet machine. That it comes at all is what a test asserts."""
 
 
 class Server:
@@ -49,7 +51,7 @@ class Server:
             arguments = [*self.around, PLAYHEAD, "serve", "--port", "0", *self.more, *self._installation()]
             environment = {**os.environ, **self.environment}
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log, env=environment)  # noqa: S603 - our own program
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             found = re.search(rb"listens on (http://[^\s,]+)", self.log.read_bytes()[self._begin :])
             if found:
@@ -70,7 +72,7 @@ class Server:
     def wait(self) -> int:
         """Return the exit status, once there is one."""
         assert self._process is not None
-        status = self._process.wait(timeout=15)
+        status = self._process.wait(timeout=PATIENCE_S)
         self._process = None
         return status
 
@@ -145,9 +147,9 @@ class Server:
             return connection.execute(sql).fetchall()
 
     @staticmethod
-    def within(seconds: float, condition: Callable[[], bool]) -> bool:
-        """Return whether `condition` becomes true in time."""
-        deadline = time.monotonic() + seconds
+    def comes_true(condition: Callable[[], bool]) -> bool:
+        """Return whether `condition` becomes true within PATIENCE_S."""
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             if condition():
                 return True

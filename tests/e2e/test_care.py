@@ -16,7 +16,7 @@ def ledger(durable_server: Server) -> Ledger:
     """Clients of a server that is started, and has saved something."""
     ledger = Ledger(stock(durable_server.settings))
     durable_server.start()
-    ledger.save_during(durable_server.url, lambda: durable_server.within(20, lambda: ledger.saved > 500))
+    ledger.save_during(durable_server.url, lambda: durable_server.comes_true(lambda: ledger.saved > 500))
     return ledger
 
 

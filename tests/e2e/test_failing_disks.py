@@ -105,15 +105,15 @@ def test_a_full_disk_refuses_saves_and_only_them_until_there_is_room(confined: S
     filler = seen_by(confined) / "filler"
 
     def fill_and_make_room() -> None:
-        assert confined.within(10, lambda: ledger.saved > CLIENTS)
+        assert confined.comes_true(lambda: ledger.saved > CLIENTS)
         fill(filler)
-        assert confined.within(20, lambda: ledger.refused > 5 * CLIENTS)
+        assert confined.comes_true(lambda: ledger.refused > 5 * CLIENTS)
         ledger.compare(confined.url)
         with confined.client() as client:
             assert client.get("/livez").status_code == 200
         filler.unlink()
         saved = ledger.saved
-        assert confined.within(10, lambda: ledger.saved > saved + 10 * CLIENTS)
+        assert confined.comes_true(lambda: ledger.saved > saved + 10 * CLIENTS)
 
     ledger.save_during(confined.url, fill_and_make_room)
     ledger.compare(confined.url)

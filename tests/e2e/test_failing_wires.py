@@ -3,7 +3,6 @@
 Nobody waits for long, and the server finds its way back by itself.
 """
 
-import time
 from collections.abc import Iterator
 from itertools import count, product
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from ledger import CLIENTS, Ledger, stock
 from postgres import Cluster
 from proxy import Fault, Moment, Proxy
-from server import Server
+from server import PATIENCE_S, Server
 
 pytestmark = pytest.mark.long
 
@@ -22,8 +21,6 @@ ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 
 # A save is tried again for 10 s, and the last try may meet a connection that is silent for 5 s, or a server that is
 # not reached for 5 s; what comes last has waited for a batch before it. The rest is for a busy machine.
-ANSWERED_WITHIN_S = 40
-ENDS_WITHIN_S = 10
 
 BROKEN = [*product([Fault.DROP, Fault.RESET], Moment)]
 
@@ -64,11 +61,11 @@ def strike(proxy: Proxy, server: Server, ledger: Ledger, fault: Fault, moment: M
 
     def strike_and_wait() -> None:
         saved, struck = ledger.saved, proxy.struck
-        assert server.within(20, lambda: ledger.saved > saved + CLIENTS)
+        assert server.comes_true(lambda: ledger.saved > saved + CLIENTS)
         proxy.strike(fault, moment)
-        assert server.within(20, lambda: proxy.struck > struck)
+        assert server.comes_true(lambda: proxy.struck > struck)
         saved = ledger.saved
-        assert server.within(ANSWERED_WITHIN_S, lambda: ledger.saved > saved + 4 * CLIENTS)
+        assert server.comes_true(lambda: ledger.saved > saved + 4 * CLIENTS)
 
     ledger.save_during(server.url, strike_and_wait)
 
@@ -78,7 +75,7 @@ def conclude(server: Server, behind: str, ledger: Ledger) -> None:
     server.database = behind
     ledger.compare_plays(server.query(ALL_PLAYS))
     assert ledger.unanswered == 0
-    assert ledger.longest_s < ANSWERED_WITHIN_S
+    assert ledger.longest_s < PATIENCE_S
     assert server.stop() == 0
     assert "Traceback" not in server.printed()
 
@@ -107,15 +104,15 @@ def test_while_nothing_passes_saves_are_refused_in_time_and_go_on_by_themselves(
 ):
     def cut_and_mend() -> None:
         saved, refused = ledger.saved, ledger.refused
-        assert wired.within(20, lambda: ledger.saved > saved + CLIENTS)
+        assert wired.comes_true(lambda: ledger.saved > saved + CLIENTS)
         proxy.cut()
-        assert wired.within(ANSWERED_WITHIN_S, lambda: ledger.refused > refused)
+        assert wired.comes_true(lambda: ledger.refused > refused)
         with wired.client() as client:
             assert client.get("/livez").status_code == 200
             assert client.get("/readyz").status_code == 503
         proxy.mend()
         saved = ledger.saved
-        assert wired.within(ANSWERED_WITHIN_S, lambda: ledger.saved > saved + 4 * CLIENTS)
+        assert wired.comes_true(lambda: ledger.saved > saved + 4 * CLIENTS)
 
     for _ in range(4 if soak else 1):
         ledger.save_during(wired.url, cut_and_mend)
@@ -127,17 +124,12 @@ def test_while_nothing_passes_saves_are_refused_in_time_and_go_on_by_themselves(
 def test_a_server_whose_wire_is_silent_ends_in_time_all_the_same(
     wired: Server, proxy: Proxy, behind: str, ledger: Ledger
 ):
-    took_s: list[float] = []
-
     def cut_and_stop() -> None:
-        assert wired.within(20, lambda: ledger.saved > CLIENTS)
+        assert wired.comes_true(lambda: ledger.saved > CLIENTS)
         proxy.cut()
-        began_s = time.monotonic()
-        wired.stop()
-        took_s.append(time.monotonic() - began_s)
+        wired.stop()  # fails where it does not end
 
     ledger.save_during(wired.url, cut_and_stop)
-    assert took_s[0] < ENDS_WITHIN_S
     assert "Traceback" not in wired.printed()
     wired.database = behind
     wired.start()

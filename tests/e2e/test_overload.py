@@ -11,12 +11,11 @@ import apsw
 import pytest
 
 from playhead.storage.engine.sqlite import SQLiteDatabase
-from server import Server
+from server import PATIENCE_S, Server
 from world import MOVIE, stock_library
 
 ROOM = 2048
 TOO_MANY = 200
-WITHIN_S = 20
 
 REPORT = b'{"position_seconds": 60, "duration_seconds": 5400}'
 
@@ -68,12 +67,12 @@ async def connect(server: Server, how_many: int) -> list[Line]:
 
 
 async def answers(lines: Sequence[Line]) -> list[tuple[int, bytes, bytes]]:
-    return list(await asyncio.wait_for(asyncio.gather(*(line.answer() for line in lines)), WITHIN_S))
+    return list(await asyncio.wait_for(asyncio.gather(*(line.answer() for line in lines)), PATIENCE_S))
 
 
 async def wait_until_full(probe: Line) -> None:
     full = f'playhead_queue_depth{{queue="saves"}} {ROOM}.0\n'.encode()
-    async with asyncio.timeout(WITHIN_S):
+    async with asyncio.timeout(PATIENCE_S):
         while full not in (await probe.ask("GET", "/metrics"))[1]:
             pass
 

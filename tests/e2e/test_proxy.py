@@ -89,7 +89,7 @@ def behind(request: pytest.FixtureRequest, hidden: Server, tmp_path_factory: pyt
             time.sleep(0.05)
     yield url
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 @pytest.fixture

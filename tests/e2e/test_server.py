@@ -10,7 +10,7 @@ from server import Server
 
 def test_the_first_start_prints_a_link_that_makes_the_first_admin_once(server: Server):
     server.start()
-    assert server.within(5, lambda: "/setup" in server.printed())
+    assert server.comes_true(lambda: "/setup" in server.printed())
     found = re.search(r"(http://127\.0\.0\.1:\d+)/setup\?token=(ph_[0-9a-f]{72})", server.printed())
     assert found
     form = {
@@ -86,11 +86,11 @@ def test_a_command_says_what_is_wrong_and_changes_nothing(server: Server):
     assert missing.stdout == ""
 
 
-def test_a_revocation_by_another_process_takes_effect_within_a_second(server: Server):
+def test_a_revocation_by_another_process_takes_effect_on_the_running_server(server: Server):
     server.start()
     server.command("user", "add", "anna", "--password-stdin", stdin="correct horse\n")
     token = server.command("token", "create", "anna").stdout.strip()
     with server.client(token) as client:
         assert client.get("/api/v1/me").status_code == 200
         server.command("user", "remove", "anna")
-        assert server.within(1.0, lambda: client.get("/api/v1/me").status_code == 401)
+        assert server.comes_true(lambda: client.get("/api/v1/me").status_code == 401)

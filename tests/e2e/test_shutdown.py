@@ -5,7 +5,6 @@ import shutil
 import signal
 import socket
 import threading
-import time
 from contextlib import closing
 from urllib.parse import urlsplit
 
@@ -17,11 +16,10 @@ from sqlalchemy import Connection, insert
 from clips import write_clip
 from playhead.storage import schema
 from playhead.storage.engine.sqlite import SQLiteDatabase
-from server import Server
+from server import PATIENCE_S, Server
 from world import LIBRARY, MOVIE, stock_library
 
 CLIENTS = 8
-ENDS_WITHIN_S = 10
 FILM = "88888888-8888-4888-8888-888888888888"
 CLIPS = 200
 CLIPS_LIBRARY = {"id": "77777777-7777-4777-8777-777777777777", "name": "Clips", "kind": "movies", "created_at": 1}
@@ -68,7 +66,7 @@ def token(server: Server) -> str:
 
 def connect(server: Server, sent: bytes = b"") -> socket.socket:
     address = urlsplit(server.url)
-    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=15)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=PATIENCE_S)
     connection.sendall(sent)
     return connection
 
@@ -91,7 +89,7 @@ def test_it_says_that_it_ends_to_who_is_connected_and_lets_nobody_in(server: Ser
     with connect(server, request("GET", "/readyz")) as connection:
         assert connection.recv(10_000).startswith(b"HTTP/1.1 200 ")
         server.send_signal()
-        assert server.within(5, lambda: is_refused(server))
+        assert server.comes_true(lambda: is_refused(server))
         connection.sendall(request("GET", "/readyz"))
         answer = connection.recv(10_000)
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -117,7 +115,7 @@ def test_every_save_that_was_answered_is_stored(server: Server, token: str):
     threads = [threading.Thread(target=save, args=(movie,)) for movie in MOVIES]
     for thread in threads:
         thread.start()
-    assert server.within(10, lambda: min(answered.values()) > 20)
+    assert server.comes_true(lambda: min(answered.values()) > 20)
     server.send_signal()
     for thread in threads:
         thread.join()
@@ -142,9 +140,7 @@ def test_neither_hanging_clients_nor_streams_nor_scans_keep_it(server: Server, t
     assert hanging[-1].recv(1000).startswith(b"HTTP/1.1 200 ")
     with server.client(token) as client:
         assert client.post(f"/api/v1/libraries/{clips['id']}/scan").status_code == 202
-    began = time.monotonic()
-    assert server.stop() == 0
-    assert time.monotonic() - began < ENDS_WITHIN_S
+    assert server.stop() == 0  # after nine seconds the process would give up on everything, with status 1
     for connection in hanging[:3]:
         with connection:
             assert end_of(connection) == b""
@@ -165,7 +161,7 @@ def test_a_second_signal_waits_for_no_client(server: Server, token: str):
     with connect(server, request("GET", f"/api/v1/stream/movie/{MOVIE}", token)) as watching:
         assert watching.recv(1000).startswith(b"HTTP/1.1 200 ")
         server.send_signal(signal.SIGTERM)
-        assert server.within(5, lambda: is_refused(server))
+        assert server.comes_true(lambda: is_refused(server))
         server.send_signal(signal.SIGINT)
         assert server.wait() == 0
     assert "Traceback" not in server.printed()
@@ -177,9 +173,7 @@ def test_a_store_that_another_process_holds_does_not_keep_it_either(server: Serv
         report = b'{"position_seconds": 1, "duration_seconds": 5400}'
         head = f"Content-Type: application/json\r\nContent-Length: {len(report)}\r\n"
         with connect(server, request("POST", SAVE, token, head) + report) as waiting:
-            began = time.monotonic()
             assert server.stop() == 1
-            assert time.monotonic() - began < ENDS_WITHIN_S
             assert end_of(waiting) == b""
     assert "Not everything ended" in server.printed()
 
@@ -196,9 +190,7 @@ def test_a_read_that_takes_too_long_is_refused_in_time(durable_server: Server):
     durable_server.start()
     with connect(durable_server, request("GET", "/api/v1/continue-watching", token)) as reading:
         with durable_server.client() as client:
-            assert durable_server.within(20, lambda: "playhead_requests_under_way 1" in client.get("/metrics").text)
-        began = time.monotonic()
+            assert durable_server.comes_true(lambda: "playhead_requests_under_way 1" in client.get("/metrics").text)
         assert durable_server.stop() == 0
-        assert time.monotonic() - began < ENDS_WITHIN_S
         assert reading.recv(1000).startswith(b"HTTP/1.1 503 ")
     assert "Traceback" not in durable_server.printed()

@@ -110,10 +110,10 @@ def proxy(request: pytest.FixtureRequest, target: Target, tmp_path_factory: pyte
             return True
         return False
 
-    assert target.server.within(30, listens)
+    assert target.server.comes_true(listens)
     yield port
     process.terminate()
-    process.wait(timeout=20)
+    process.wait(timeout=60)
 
 
 def variants(admin_token: str) -> dict[str, bytes]:

@@ -102,7 +102,7 @@ def ended() -> Iterator[list["subprocess.Popen[bytes]"]]:
     for each in started:
         if each.poll() is None:
             each.terminate()
-            each.wait(timeout=20)
+            each.wait(timeout=60)
 
 
 @pytest.mark.long

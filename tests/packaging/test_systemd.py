@@ -79,7 +79,7 @@ def work(server: Server, films: Path) -> None:
     with server.client(token) as client:
         library = client.post("/api/v1/libraries", json={"name": "Films", "kind": "movies", "path": str(films)}).json()
         assert client.post(f"/api/v1/libraries/{library['id']}/scan").status_code == 202
-        assert server.within(30, lambda: bool(client.get("/api/v1/items").json()["items"]))
+        assert server.comes_true(lambda: bool(client.get("/api/v1/items").json()["items"]))
         [item] = client.get("/api/v1/items").json()["items"]
         assert client.get(f"/api/v1/items/{item['id']}/artwork?kind=still").status_code == 200
         saved = client.post(

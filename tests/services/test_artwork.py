@@ -267,7 +267,7 @@ async def test_concurrent_requests_for_a_picture_share_one_job(gallery: Gallery)
     picture = await gallery.find(movie)
     gallery.studio.gate.clear()
     looks = [asyncio.create_task(gallery.artwork.content(picture)) for _ in range(20)]
-    await asyncio.to_thread(gallery.studio.started.acquire, timeout=20)
+    await asyncio.to_thread(gallery.studio.started.acquire, timeout=60)
     await settle()
     gallery.studio.gate.set()
     assert len(set(await asyncio.gather(*looks))) == 1
@@ -279,7 +279,7 @@ async def test_cancelling_the_first_request_does_not_affect_the_others(gallery: 
     picture = await gallery.find(movie)
     gallery.studio.gate.clear()
     first = asyncio.create_task(gallery.artwork.content(picture))
-    await asyncio.to_thread(gallery.studio.started.acquire, timeout=20)
+    await asyncio.to_thread(gallery.studio.started.acquire, timeout=60)
     second = asyncio.create_task(gallery.artwork.content(picture))
     for _ in range(100):  # the second looks in the disk cache on a thread before it waits for the first one's job
         await asyncio.to_thread(str)
@@ -298,7 +298,7 @@ async def test_few_pictures_are_made_concurrently_and_the_queue_is_bounded(galle
     looks = [asyncio.create_task(gallery.artwork.content(picture)) for picture in pictures]
     refused: set[asyncio.Task[bytes]] = set()
     waiting = set(looks)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(waiting) > 128:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             refused |= done
@@ -345,7 +345,7 @@ async def test_shutdown_waits_for_no_job(gallery: Gallery):
     movie = await gallery.movie()
     gallery.studio.gate.clear()
     look = asyncio.create_task(gallery.look(movie))
-    await asyncio.to_thread(gallery.studio.started.acquire, timeout=20)
-    await asyncio.wait_for(gallery.artwork.close(), 5)
+    await asyncio.to_thread(gallery.studio.started.acquire, timeout=60)
+    await asyncio.wait_for(gallery.artwork.close(), 60)
     with pytest.raises(asyncio.CancelledError):
         await look

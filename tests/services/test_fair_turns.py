@@ -59,6 +59,6 @@ async def test_the_turn_of_a_cancelled_waiter_passes_to_the_next():
     turns.release()  # to b, which is cancelled at the same instant
     given.cancel()
     await asyncio.gather(gone, given, return_exceptions=True)
-    await asyncio.wait_for(next_one, 5)
+    await asyncio.wait_for(next_one, 60)
     turns.release()
-    await asyncio.wait_for(turns.acquire("later"), 5)
+    await asyncio.wait_for(turns.acquire("later"), 60)

@@ -209,7 +209,7 @@ def test_every_user_has_one_lane(database: PostgresDatabase):
 
 
 def test_a_deadlock_is_retried_and_both_succeed(database: PostgresDatabase):
-    both_have_one = Barrier(2, timeout=10)
+    both_have_one = Barrier(2, timeout=60)
 
     def change(first: int, second: int, connection: Connection) -> None:
         count(connection, first)

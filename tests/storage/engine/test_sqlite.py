@@ -163,7 +163,7 @@ async def test_a_read_sees_one_snapshot_while_others_write(database: SQLiteDatab
 @pytest.mark.anyio
 async def test_four_reads_run_in_parallel(database: SQLiteDatabase):
     barrier = threading.Barrier(4)
-    waits = [database.read(lambda _connection: barrier.wait(timeout=10)) for _ in range(4)]
+    waits = [database.read(lambda _connection: barrier.wait(timeout=60)) for _ in range(4)]
     assert sorted(await asyncio.gather(*waits)) == [0, 1, 2, 3]
 
 
