@@ -52,6 +52,7 @@ _SITE = re.compile(r"^(?:\[\s*)?www\.[\w-]+(?:\.[\w-]+)*\.\w{2,4}(?:\s*\])?[\s._
 _LEADING_GROUP = re.compile(r"^\[[^\]]*\](?=[\s._\[-]|[^\W\d_])[\s._-]*(?=.*[^\W\d_])")
 _WHOLE_BRACKET = re.compile(r"^\[([^\]]+)\]")
 _TRAILING_BRACKET = re.compile(r"[\s._-]*(?:\[[^\]]*\]?|\{[^}]*\}?|\([^)]*)$")
+_LOOSE_UNDERSCORE = re.compile(r"_(?![^\W_])|(?<![^\W_])_")
 _INITIALS = re.compile(r"(?<!\S)(?:[^\W\d_] )+[^\W\d_](?!\S)")
 _ARTICLE_BEHIND = re.compile(r"^(.+), (The|A|An|Der|Die|Das|Le|La|Les|El|Los|Las|Il)$", re.IGNORECASE)
 
@@ -86,7 +87,8 @@ def tidy(text: str, *, dots_stay: bool = False) -> str:
         before, text = text, _TRAILING_BRACKET.sub("", text) or text
     if not dots_stay and not re.search(r"\s", text):
         text = _spaced(text)
-    text = " ".join(text.replace("_", " ").split())
+    # Between other words that are parted by spaces, an underscore within a word is part of it: 'Learn pt_BR'.
+    text = " ".join((_LOOSE_UNDERSCORE.sub(" ", text) if re.search(r"\s", text) else text.replace("_", " ")).split())
     text = re.sub(r"^[\s,;:-]+(?=\w)|[\s,;:-]+$", "", text)
     behind = _ARTICLE_BEHIND.match(text)
     return f"{behind[2]} {behind[1]}" if behind else text
