@@ -48,6 +48,16 @@ def lay(root: Path, *paths: str) -> Path:
         ("hi.srt", SubtitleTrack("subrip", "hi")),
         ("2.eng.srt", SubtitleTrack("subrip", "en")),
         ("en.Signs.and.songs.srt", SubtitleTrack("subrip", "en", "Signs and songs")),
+        ("English - SDH.srt", SubtitleTrack("subrip", "en", "SDH")),
+        ("English (Forced).srt", SubtitleTrack("subrip", "en", forced=True)),
+        ("2_English.srt", SubtitleTrack("subrip", "en")),
+        ("3_eng,English [CC].srt", SubtitleTrack("subrip", "en", "SDH")),
+        ("spa.lat.srt", SubtitleTrack("subrip", "es-419")),
+        ("Spanish (Latin America).srt", SubtitleTrack("subrip", "es-419")),
+        ("Chinese.Simplified.srt", SubtitleTrack("subrip", "zh-Hans")),
+        ("Commentary by it and no one.srt", SubtitleTrack("subrip", None, "Commentary by it and no one")),
+        ("pl.hi.srt", SubtitleTrack("subrip", "pl", "SDH")),
+        ("zh-Hans.ass", SubtitleTrack("ass", "zh-Hans")),
     ],
 )
 def test_the_rest_of_the_name_describes_the_subtitles(tmp_path: Path, tags: str, track: SubtitleTrack):
@@ -59,7 +69,7 @@ def test_the_rest_of_the_name_describes_the_subtitles(tmp_path: Path, tags: str,
 
 @pytest.mark.parametrize(
     "name",
-    ["Alien.srt", "Heat (1995)2.srt", "Heat (1995).txt", "Heat (1995).idx", "srt", ".Heat (1995).srt", "Heat.srt"],
+    ["Alien.srt", "Heat (1995)2.srt", "Heat (1995).txt", "Heat (1995).idx", "srt", ".Heat (1995).srt", "Ronin.en.srt"],
 )
 def test_other_files_do_not_belong_to_the_film(tmp_path: Path, name: str):
     lay(tmp_path, FILM, f"Heat (1995)/{name}")
@@ -76,6 +86,68 @@ def test_a_subtitle_folder_is_searched(tmp_path: Path):
     lay(tmp_path, FILM, "Heat (1995)/Subs/Heat (1995).fr.srt", "Heat (1995)/Heat (1995).en.srt")
     lay(tmp_path, "Heat (1995)/Extras/Heat (1995).it.srt")
     assert [track.language for track in find_sidecars(tmp_path, FILM)] == ["en", "fr"]
+
+
+def languages(root: Path, video: str) -> list[str | None]:
+    return [track.language for track in find_sidecars(root, video)]
+
+
+@pytest.mark.parametrize("name", ["Heat (1995)_en.srt", "Heat (1995) (English).srt", "Heat (1995) - eng.srt"])
+def test_a_language_may_follow_without_a_dot(tmp_path: Path, name: str):
+    lay(tmp_path, FILM, f"Heat (1995)/{name}")
+    assert languages(tmp_path, FILM) == ["en"]
+
+
+def test_names_with_decomposed_accents_are_the_same(tmp_path: Path):
+    lay(tmp_path, "F/Cr\u00e8me Stra\u00dfe.mkv", "F/Cre\u0300me Stra\u00dfe.de.Kommentar.srt")
+    (track,) = find_sidecars(tmp_path, "F/Cr\u00e8me Stra\u00dfe.mkv")
+    assert (track.language, (track.title or "").lower()) == ("de", "kommentar")
+
+
+def test_subtitles_called_like_the_film_belong_to_all_its_versions(tmp_path: Path):
+    lay(tmp_path, "Heat (1995)/Heat (1995) - 1080p.mkv", "Heat (1995)/Heat (1995) - 2160p.mkv")
+    lay(tmp_path, "Heat (1995)/Heat (1995).de.srt", "Heat (1995)/Heat (1995) - 2160p.en.srt", "Heat (1995)/Heat.fr.srt")
+    assert languages(tmp_path, "Heat (1995)/Heat (1995) - 1080p.mkv") == ["de", "fr"]
+    assert languages(tmp_path, "Heat (1995)/Heat (1995) - 2160p.mkv") == ["en", "de", "fr"]
+
+
+def test_subtitles_called_like_a_film_belong_to_no_other_film_of_the_folder(tmp_path: Path):
+    lay(tmp_path, "Alien/Alien (1979) - 1080p.mkv", "Alien/Alien 3 (1992).mkv", "Alien/Alien.en.srt", "Alien/en.srt")
+    lay(tmp_path, "Top - 1080p.mkv", "Top.en.srt")
+    for video in ("Alien/Alien (1979) - 1080p.mkv", "Alien/Alien 3 (1992).mkv", "Top - 1080p.mkv"):
+        assert languages(tmp_path, video) == []
+
+
+@pytest.mark.parametrize("name", ["English.srt", "2_English.srt", "en.srt", "SDH.eng.HI.srt"])
+def test_a_language_alone_is_enough_beside_a_single_film(tmp_path: Path, name: str):
+    lay(tmp_path, "Heat.1995.1080p-GRP/Heat.1995.1080p-GRP.mp4", "Heat.1995.1080p-GRP/sample/sample.mp4")
+    lay(tmp_path, f"Heat.1995.1080p-GRP/Subs/{name}", f"Heat.1995.1080p-GRP/{name}")
+    assert languages(tmp_path, "Heat.1995.1080p-GRP/Heat.1995.1080p-GRP.mp4") == ["en", "en"]
+
+
+def test_what_lies_in_a_folder_of_subtitles_of_a_single_film_is_its_own(tmp_path: Path):
+    lay(tmp_path, FILM, "Heat (1995)/Subs/heat.dvdrip-grp.srt", "Heat (1995)/Subs/German/whatever.srt")
+    lay(tmp_path, "Heat (1995)/Subs/Covers/x.srt")
+    assert languages(tmp_path, FILM) == [None, "de"]
+
+
+def test_a_folder_called_like_an_episode_holds_its_subtitles(tmp_path: Path):
+    season = "Lynx.S01.1080p-GRP"
+    for number in (1, 2):
+        lay(tmp_path, f"{season}/Lynx.S01E0{number}.1080p-GRP.mp4")
+    lay(tmp_path, f"{season}/Subs/Lynx.S01E01.1080p-GRP/2_English.srt", f"{season}/Subs/S01E02/3_French.srt")
+    lay(tmp_path, f"{season}/Subs/Lynx.S01E02.de.srt", f"{season}/Subs/English.srt")
+    assert languages(tmp_path, f"{season}/Lynx.S01E01.1080p-GRP.mp4") == ["en"]
+    assert languages(tmp_path, f"{season}/Lynx.S01E02.1080p-GRP.mp4") == ["de", "fr"]
+
+
+def test_subtitles_with_the_numbers_of_an_episode_belong_to_it_and_its_versions(tmp_path: Path):
+    lay(tmp_path, "S/Lynx - S01E01 - It Begins - 1080p.mkv", "S/Lynx - S01E01 - It Begins - 720p.mkv")
+    lay(tmp_path, "S/Lynx - S01E02.mkv", "S/lynx.1x01.It.Begins.de.forced.srt", "S/Lynx S01E02-E03.fr.srt")
+    for quality in ("1080p", "720p"):
+        (track,) = find_sidecars(tmp_path, f"S/Lynx - S01E01 - It Begins - {quality}.mkv")
+        assert (track.language, track.title, track.forced) == ("de", None, True)
+    assert languages(tmp_path, "S/Lynx - S01E02.mkv") == []
 
 
 def test_a_missing_folder_contains_none(tmp_path: Path):
