@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from playhead.domain.access import may_administer
-from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
+from playhead.domain.catalogue import Item, Library, MediaFile, search_title
+from playhead.domain.labels import ordered_versions
 from playhead.domain.lists import (
     EpisodeCounts,
     ItemState,
@@ -286,7 +287,7 @@ class Browsing:
             return ItemPageView(
                 self._seen(known._replace(item=item), show),
                 view.library,
-                sorted(catalogue.list_files(connection, item_id), key=version_preference),
+                ordered_versions(catalogue.list_files(connection, item_id)),
                 marks.count_plays(connection, key).number,
                 page_of_plays(connection, key, after, PLAYS_SHOWN),
                 marks.list_points(connection, key),

@@ -11,6 +11,7 @@ import msgspec
 
 from playhead.domain.accounts import clean_name, name_faults
 from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
+from playhead.domain.labels import ordered_versions
 from playhead.domain.limits import LIBRARIES
 from playhead.domain.model import (
     FileId,
@@ -216,7 +217,7 @@ class Catalogue:
 
         def load(connection: Connection) -> ItemDetail:
             view = visible_item(connection, viewer, item_id, None)
-            return ItemDetail(view, sorted(catalogue.list_files(connection, item_id), key=version_preference), {})
+            return ItemDetail(view, ordered_versions(catalogue.list_files(connection, item_id)), {})
 
         return await with_tracks(await self._database.read(load))
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from playhead.domain.catalogue import Item, Library, version_preference
+from playhead.domain.catalogue import Item, Library
+from playhead.domain.labels import ordered_versions
 from playhead.domain.lists import NextKind
 from playhead.domain.model import ItemId, ItemKind
 from playhead.domain.playback import KeptPoint
@@ -89,7 +90,7 @@ class Snapshots:
                 show = catalogue.find_item(connection, item.show_id)
                 following = self._lists.following(connection, viewer, frame.libraries, item.show_id, item_id)
             key = (viewer.user_id, item_id)
-            files = sorted(catalogue.list_files(connection, item_id), key=version_preference)
+            files = ordered_versions(catalogue.list_files(connection, item_id))
             state, points = self._marks.state_and_points(connection, key, kind)
             return PlayerSnapshot(frame, ItemDetail(view, files, {}), show, following, state, points)
 
