@@ -62,10 +62,26 @@ def test_two_spellings_of_a_title_are_one_item(one: str, other: str):
         ("???", "!!!"),
         ("The A", "The The"),
         ("300", "301"),
+        ("+1", "1"),
+        ("C++", "C#"),
+        ("C++", "C"),
+        ("#Alive", "Alive"),
+        ("3%", "3"),
+        ("$9.99", "9.99"),
+        ("9-1-1", "911"),
+        ("Shameless", "Shameless (UK)"),
     ],
 )
 def test_different_titles_are_different_items(one: str, other: str):
     assert identity(one) != identity(other)
+
+
+def test_a_sign_that_only_joins_words_makes_no_difference():
+    assert identity("Romeo + Juliet") == identity("Romeo Juliet") == identity("Romeo+Juliet")
+
+
+def test_signs_do_not_count_where_titles_are_sorted():
+    assert sort_title("#Alive") == sort_title("Alive")
 
 
 def test_an_identity_consists_of_title_year_and_numbers():
@@ -183,6 +199,10 @@ def test_the_resolution_class_follows_from_width_or_height(width: int, height: i
 )
 def test_a_version_is_named_by_size_codec_and_edition(media: MediaInfo, edition: str | None, label: str):
     assert version_label(media, edition) == label
+
+
+def test_a_version_in_three_dimensions_is_named_by_its_layout_too():
+    assert version_label(info(1920, 1080), "Extended", "3D HSBS") == "1080p H.264 3D HSBS Extended"
 
 
 # Versions

@@ -16,8 +16,9 @@ class ParsedName:
     """What a path says about a video. `kind` is MOVIE or EPISODE; for an episode, `title` and `year` are the show's.
 
     Season 0 contains the specials. `episode_end` is set if the file contains several episodes; `part`, from 1, if an
-    item's timeline is split into several files. `external_ids` maps a source (tmdb, imdb, tvdb) to its value and
-    belongs to the movie or the show.
+    item's timeline is split into several files. `stereo` is the layout of a 3D picture, such as `3D HSBS`.
+    `external_ids` maps a source (tmdb, imdb, tvdb) to its value and belongs to the movie or the show. `rule` is the
+    name of the rule that matched.
     """
 
     kind: ItemKind
@@ -30,7 +31,9 @@ class ParsedName:
     air_date: date | None = None
     part: int | None = None
     edition: str | None = None
+    stereo: str | None = None
     external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    rule: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,9 @@ _APOSTROPHES = re.compile("['\u2019\u02bc`\u00b4]")
 # A word is letters, digits and their vowel signs (Devanagari, Thai, …), which `\w` does not match.
 _MARKS_OF_LETTERS = ("Mn", "Mc")
 _INITIALS = re.compile(r"\b(?:[^\W\d_] ){1,}[^\W\d_]\b")
+# Signs that tell titles apart: '+1' and '1', 'C++' and 'C#', '$9.99' and '9.99', '#Alive' and 'Alive'. Standing alone,
+# as in 'Romeo + Juliet', they only join words.
+_SIGNS = re.compile(r"(?<=\w)[+#%]+(?!\w)|(?<!\w)[+#]+(?=\w)|[$\u20ac\u00a3]+(?=\w)")
 _DIGITS = re.compile(r"\d+")
 _DIGITS_WIDTH = 8
 # Letters that do not decompose, though people type them without the stroke.
@@ -143,18 +149,25 @@ def _folded(title: str) -> str:
     return unicodedata.normalize("NFC", _COMBINING_ACCENTS.sub("", decomposed)).translate(_STROKES)
 
 
-def _words(folded: str) -> str:
-    """Return the words separated by single spaces: '&' is 'and', 's.w.a.t.' is 'swat', apostrophes join."""
+def _words(folded: str, *, signs: bool = False) -> str:
+    """Return the words separated by single spaces: '&' is 'and', 's.w.a.t.' is 'swat', apostrophes join.
+
+    `signs` keeps the signs that tell titles apart.
+    """
     joined = _APOSTROPHES.sub("", folded).replace("&", " and ")
-    spaced = "".join(c if c.isalnum() or unicodedata.category(c) in _MARKS_OF_LETTERS else " " for c in joined)
+    kept = {at for match in _SIGNS.finditer(joined) for at in range(*match.span())} if signs else ()
+    spaced = "".join(
+        c if at in kept or c.isalnum() or unicodedata.category(c) in _MARKS_OF_LETTERS else " "
+        for at, c in enumerate(joined)
+    )
     words = " ".join(spaced.split())
     return _INITIALS.sub(lambda run: run[0].replace(" ", ""), words)
 
 
-def _comparable(title: str) -> str:
+def _comparable(title: str, *, signs: bool) -> str:
     """Return a key that spellings of one title share. Never empty, even for a title of signs such as '???'."""
     folded = " ".join(_folded(title).split())
-    words = _words(_ARTICLE_BEHIND.sub(r"\1", folded))
+    words = _words(_ARTICLE_BEHIND.sub(r"\1", folded), signs=signs)
     return _ARTICLE.sub("", words) or folded.replace("|", "/")  # '|' divides an identity
 
 
@@ -177,7 +190,7 @@ def identity(
         numbers = f"s{1 if season_number is None else season_number}e{episode_number}"
     elif air_date is not None:
         numbers = air_date.isoformat()
-    return f"{bounded_key(_comparable(title))}|{'' if year is None else year}|{numbers}"
+    return f"{bounded_key(_comparable(title, signs=True))}|{'' if year is None else year}|{numbers}"
 
 
 def sort_title(title: str) -> str:
@@ -185,7 +198,7 @@ def sort_title(title: str) -> str:
 
     'The Matrix' is `matrix`, 'Ocean's 8' comes before 'Ocean's 11'.
     """
-    key = _DIGITS.sub(lambda number: number[0].lstrip("0").zfill(_DIGITS_WIDTH), _comparable(title))
+    key = _DIGITS.sub(lambda number: number[0].lstrip("0").zfill(_DIGITS_WIDTH), _comparable(title, signs=False))
     return bounded_key(key)
 
 
@@ -246,8 +259,8 @@ def _resolution(width: int, height: int) -> str:
     return next((name for wide, high, name in _CLASSES if long >= wide or short >= high), f"{short}p")
 
 
-def version_label(info: MediaInfo, edition: str | None = None) -> str:
-    """Return the label that distinguishes an item's files, such as `2160p HEVC HDR` or `1080p H.264 Uncut`."""
+def version_label(info: MediaInfo, edition: str | None = None, stereo: str | None = None) -> str:
+    """Return the label that distinguishes an item's files, such as `2160p HEVC HDR` or `1080p H.264 3D HSBS Uncut`."""
     video = next((stream for stream in info.streams if stream.kind == "video"), None)
     words: list[str] = []
     if video is not None:
@@ -256,8 +269,7 @@ def version_label(info: MediaInfo, edition: str | None = None) -> str:
         words.append(codec_name(video.codec))
         if video.hdr:
             words.append("HDR")
-    if edition:
-        words.append(edition)
+    words += [each for each in (stereo, edition) if each]
     return clean_text(" ".join(words), LABEL) or info.container
 
 
