@@ -2,25 +2,21 @@
 
 import asyncio
 import os
-import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 import pytest
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
-from fakes import Clock, Ids
-from playhead.domain.catalogue import MediaInfo, MediaStream, ParsedName
-from playhead.domain.model import ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
+from fakes import Ids
+from playhead.domain.catalogue import MediaInfo, ParsedName
+from playhead.domain.model import ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.errors import Code, PlayheadError
-from playhead.media.contents import Unreadable
 from playhead.media.names import filenames
-from playhead.services.access import Viewer
-from playhead.services.catalogue import Catalogue, ItemDetail, ItemView
 from playhead.services.scanning import (
     FILES_AT_ONCE,
     LEASE_MS,
@@ -32,10 +28,9 @@ from playhead.services.scanning import (
 )
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
+from scanned import ADMIN, ScannedLibrary, remember, remembered
 
 pytestmark = pytest.mark.anyio
-
-ADMIN = Viewer(UserId("00000000-0000-4000-8000-0000000000aa"), Role.ADMIN)
 
 # Every file that this process opens while `opened` is a list. Audit hooks cannot be removed, so there is only one.
 opened: list[str] | None = None
@@ -57,72 +52,6 @@ def openings() -> Iterator[list[str]]:
         yield opened
     finally:
         opened = None
-
-
-def probe(path: Path) -> MediaInfo:
-    """Read what `film` has written."""
-    text = path.read_text()
-    minutes = re.search(r"minutes=(\d+)", text)
-    if "truncated" in text:
-        raise Unreadable("it is truncated", passing=True)
-    if minutes is None:
-        raise Unreadable("it holds no film")
-    height = int((re.search(r"height=(\d+)", text) or ["", "1080"])[1])
-    streams = (
-        MediaStream("video", "h264", width=height * 16 // 9, height=height),
-        MediaStream("audio", "aac", language="eng"),
-    )
-    return MediaInfo(Milliseconds(int(minutes[1]) * 60_000), "matroska", streams)
-
-
-class ScannedLibrary:
-    """A library with its own folder, and what a test does to it."""
-
-    def __init__(self, database: Database, root: Path, kind: LibraryKind, ids: Ids) -> None:
-        root.mkdir()
-        self.root = root.resolve()
-        self.kind = kind
-        self.database = database
-        self.clock = Clock()
-        self.ids = ids
-        self.catalogue = Catalogue(database, clock=self.clock, new_id=self.ids)
-        self.id = LibraryId("")
-        self.scanner = self.new_scanner()
-
-    def new_scanner(self, parse: Callable[..., ParsedName | None] = filenames.parse) -> Scanner:
-        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=ScanTools(parse, probe))
-
-    async def open(self) -> None:
-        self.id = (await self.catalogue.add_library(self.kind, self.kind, self.root)).id
-
-    def film(self, path: str, minutes: int = 90, text: str = "", height: int = 1080) -> Path:
-        target = self.root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(os.fsencode(f"minutes={minutes} height={height} {text or path}"))
-        return target
-
-    def nfo(self, path: str, content: str) -> None:
-        (self.root / path).write_text(content)
-
-    async def scan(self, **options: bool) -> ScanReport:
-        self.clock.advance(1000)
-        return await self.scanner.scan(self.id, **options)
-
-    async def items(self, kind: ItemKind | None = None) -> list[ItemView]:
-        return (await self.catalogue.list_items(ADMIN, kind=kind, limit=None)).items
-
-    async def titles(self, kind: ItemKind | None = None) -> list[str]:
-        return [view.item.title for view in await self.items(kind)]
-
-    async def only(self, kind: ItemKind = ItemKind.MOVIE) -> ItemDetail:
-        (view,) = await self.items(kind)
-        return await self.catalogue.get_item(ADMIN, view.item.id)
-
-    async def episodes(self) -> dict[tuple[int | None, int | None], ItemId]:
-        return {
-            (view.item.season_number, view.item.episode_number): view.item.id
-            for view in await self.items(ItemKind.EPISODE)
-        }
 
 
 @pytest.fixture
@@ -422,30 +351,10 @@ async def test_removing_files_never_changes_what_users_watched(movies: ScannedLi
     await movies.scan()
     heat = (await movies.items())[0].item.id
 
-    def watch(connection: Connection) -> None:
-        connection.execute(
-            insert(schema.account).values(id=ADMIN.user_id, name="a", role="admin", password_hash="", created_at=0)
-        )
-        connection.execute(
-            insert(schema.progress).values(
-                user_id=ADMIN.user_id,
-                item_id=heat,
-                position_ms=1,
-                duration_ms=2,
-                watched=False,
-                armed=True,
-                last_watched_at=3,
-                changed_at=3,
-                completed_marked=False,
-                version=1,
-            )
-        )
-
-    await database.write(watch)
+    await database.write(lambda connection: remember(connection, heat))
     film.unlink()
     await movies.scan()
-    left = await database.read(lambda connection: connection.execute(select(schema.progress.c.item_id)).scalars().all())
-    assert left == [heat]
+    assert await database.read(remembered) == [heat]
 
 
 async def test_a_film_moved_to_another_library_is_the_same_item_by_its_external_id(

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from playhead.domain.artwork import ArtworkKind
 from playhead.domain.model import ItemKind
-from playhead.media.names.filenames import VIDEO_EXTENSIONS, episode_folders, is_extra
+from playhead.media.names.extras import VIDEO_EXTENSIONS, is_extra
+from playhead.media.names.show_folders import episode_folders
 
 _EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "tbn")  # of two files with one name, the first
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from playhead.domain.scanning import RULES_VERSION, FoundFile
 from playhead.domain.texts import shown
 from playhead.media.ignoring import IgnoreFile, find_ignoring, ignored_by
-from playhead.media.names.filenames import VIDEO_EXTENSIONS
+from playhead.media.names.extras import VIDEO_EXTENSIONS
 
 # Made by storage systems, never by people; what begins with a dot is left out too. In lower case.
 _FOREIGN_FOLDERS: Final = frozenset(

@@ -13,7 +13,8 @@ from playhead.domain.texts import STREAM_TITLE, clean_text
 from playhead.domain.tracks import SubtitleTrack
 from playhead.media.folders import name_key
 from playhead.media.languages import language_tag
-from playhead.media.names.filenames import VIDEO_EXTENSIONS, is_extra, parse
+from playhead.media.names.extras import VIDEO_EXTENSIONS, is_extra
+from playhead.media.names.filenames import parse
 from playhead.media.names.numbering import EpisodeNumbers, explicit
 
 _CODECS: Final = {"srt": "subrip", "ass": "ass", "ssa": "ass", "vtt": "webvtt"}  # FFmpeg's names, by file extension

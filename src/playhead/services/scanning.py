@@ -33,7 +33,7 @@ from playhead.domain.texts import shown
 from playhead.errors import PlayheadError, conflict, not_found
 from playhead.media.contents import Unreadable
 from playhead.media.folders import Beside, Skipped, Walk, contained_video, fingerprint, walk
-from playhead.media.names import filenames
+from playhead.media.names.extras import is_video
 from playhead.media.reading import describe
 from playhead.storage import catalogue, scanning
 from playhead.storage.engine.database import Connection, Database
@@ -306,7 +306,7 @@ class _Scan:
     async def _walk(self) -> Walk:
         try:
             self._root = await asyncio.to_thread(self._root.resolve, strict=True)
-            return await asyncio.to_thread(walk, self._root, filenames.is_video)
+            return await asyncio.to_thread(walk, self._root, is_video)
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
             raise conflict(f"The folder {shown(str(self._root))} cannot be read: {reason}") from error
@@ -378,7 +378,7 @@ class _Scan:
             return _ProbedFile(task, None, f"it cannot be read: {error.strerror or error}", passing=True)
         except Unreadable as error:
             return _ProbedFile(task, None, str(error), error.passing)
-        label = version_label(info, described.name.edition)
+        label = version_label(info, described.name.edition, described.name.stereo)
         reading = FileReading(
             described.name,
             info,

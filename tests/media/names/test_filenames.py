@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from playhead.domain.catalogue import ParsedName
 from playhead.domain.model import ItemKind, LibraryKind
-from playhead.media.names.filenames import is_video, parse
+from playhead.media.names.extras import is_video
+from playhead.media.names.filenames import parse
 
 
 def rows() -> list[tuple[str, str, str]]:

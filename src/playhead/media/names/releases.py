@@ -1,23 +1,17 @@
 """Titles out of names: where the title ends and the technical words begin. The only place that knows guessit."""
 
 import re
-import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
-from typing import Any, Literal
+from typing import Any, Final, Literal
+
+from playhead.media.names.editions import find_edition, take_edition_before_year
+from playhead.media.names.text import tidy, without_group, without_site
 
 Kind = Literal["movie", "episode"]
 
-# Full-width signs and letters, brackets of East Asian names, and dashes, each for one of ASCII.
-_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
-_PLAIN = str.maketrans(
-    {**{chr(k): chr(v) for k, v in _WIDTH.items()}, "\u3000": " ", "【": "[", "】": "]", "\u2013": "-"}
-)
-
-_NO_UTF8 = re.compile("[\ud800-\udfff]")  # how Python shows a byte of a name that is no UTF-8
-
 # What no title holds: whatever guessit calls so ends the title.
-_TECHNICAL = frozenset(
+_TECHNICAL: Final = frozenset(
     {
         *("screen_size", "source", "video_codec", "video_profile", "audio_codec", "audio_profile"),
         *("color_depth", "streaming_service", "frame_rate", "video_bit_rate", "audio_bit_rate", "size"),
@@ -25,43 +19,36 @@ _TECHNICAL = frozenset(
 )
 # What a title may hold as well ('Extended Family', 'The German Doctor', 'News Night 2.0'): taken as technical only
 # where the next technical word, a bracket or the end of the name follows at once.
-_DOUBTFUL = frozenset(
+_DOUBTFUL: Final = frozenset(
     {
-        *(
-            "other",
-            "edition",
-            "language",
-            "subtitle_language",
-            "release_group",
-            "website",
-            "proper_count",
-            "audio_channels",
-        ),
+        *("other", "edition", "language", "subtitle_language", "release_group", "website", "proper_count"),
+        "audio_channels",
         "crc32",  # without brackets it may be a camera's date: VID_20200101
     }
 )
-
-YEAR = r"(?:19[0-9]{2}|20[0-3][0-9])"
-_BRACKETED_YEAR = re.compile(
-    rf"^(?P<title>.*[^\s._-].*?)[\s_-]*[(\[](?P<year>{YEAR})(?:-[0-9]{{0,4}})?[)\]](?P<rest>.*)$"
+# Technical words that guessit does not know.
+_OWN_TECHNICAL: Final = re.compile(
+    r"(?<![^\W_])(?:vost(?:fr|a)?|vf[fqi2]|\d{3,4}[x\u0445]\d{3,4}|bt[\s._]?2020|h?sbs|h?tab|dsr)(?![^\W_])",
+    re.IGNORECASE,
 )
-_YEAR_FIRST = re.compile(rf"^(?:[(\[](?P<a>{YEAR})[)\]][\s._-]*|(?P<b>{YEAR}) - )(?P<title>.*[^\W\d_].*)$")
-_BARE_YEAR = re.compile(rf"(?<=[\s._-])(?P<year>{YEAR})(?=$|[\s._\[(-])")
+# 'The Office (UK)': the country tells two shows apart.
+_COUNTRY: Final = re.compile(r"\([A-Z]{2,3}\)")
 
-_SITE = re.compile(r"^(?:\[\s*)?www\.[\w-]+(?:\.[\w-]+)*\.\w{2,4}(?:\s*\])?[\s._-]*", re.IGNORECASE)
-_LEADING_GROUP = re.compile(r"^\[[^\]]*\](?=[\s._\[-]|[^\W\d_])[\s._-]*(?=.*[^\W\d_])")
-_WHOLE_BRACKET = re.compile(r"^\[([^\]]+)\]")
-_TRAILING_BRACKET = re.compile(r"[\s._-]*(?:\[[^\]]*\]?|\{[^}]*\}?|\([^)]*)$")
-_LOOSE_UNDERSCORE = re.compile(r"_(?![^\W_])|(?<![^\W_])_")
-_INITIALS = re.compile(r"(?<!\S)(?:[^\W\d_] )+[^\W\d_](?!\S)")
-_ARTICLE_BEHIND = re.compile(r"^(.+), (The|A|An|Der|Die|Das|Le|La|Les|El|Los|Las|Il)$", re.IGNORECASE)
+YEAR: Final = r"(?:19[0-9]{2}|20[0-3][0-9])"
+_ANY_YEAR: Final = rf"(?:188[89]|189[0-9]|{YEAR})"  # the first films are of 1888
+_BRACKETED_YEAR: Final = re.compile(
+    rf"^(?P<title>.*[^\s._-].*?)[\s_-]*[(\[](?P<year>{_ANY_YEAR})(?:-[0-9]{{0,4}})?[)\]](?P<rest>.*)$"
+)
+_YEAR_FIRST: Final = re.compile(rf"^(?:[(\[](?P<a>{YEAR})[)\]][\s._-]*|(?P<b>{YEAR})\s?- )(?P<title>.*[^\W\d_].*)$")
+_BARE_YEAR: Final = re.compile(rf"(?<=[\s._-])(?<!\bBT[\s._-])(?P<year>{YEAR})(?=$|[\s._\[(-]|\u0433)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A name taken apart. `rest` is what follows title and year; `sure` where the year stood in brackets.
+    """A name taken apart, and the rule that did it. `rest` is what follows title and year.
 
-    `technical` tells that words about the encoding were found, as in the names of releases.
+    `sure`: the year stood in brackets. `technical`: words about the encoding were found, as in the names of releases.
+    `edition` is that of a film, from before or after its year.
     """
 
     title: str
@@ -69,39 +56,8 @@ class Release:
     rest: str = ""
     sure: bool = False
     technical: bool = False
-
-
-def plain(name: str) -> str:
-    """Return the name with composed accents, with ASCII signs for their full-width brothers, and as valid UTF-8."""
-    return unicodedata.normalize("NFC", _NO_UTF8.sub("\ufffd", name)).translate(_PLAIN)
-
-
-def tidy(text: str, *, dots_stay: bool = False) -> str:
-    """Return a title as a person writes it: without dots or underscores for spaces, group's name, brackets behind."""
-    text = _SITE.sub("", text.strip())
-    without_group = _LEADING_GROUP.sub("", text)
-    if without_group != text and (whole := _WHOLE_BRACKET.match(without_group)):
-        without_group = whole[1]  # [group][title][05][1080p]
-    text, before = without_group, None
-    while text != before:
-        before, text = text, _TRAILING_BRACKET.sub("", text) or text
-    if not dots_stay and not re.search(r"\s", text):
-        text = _spaced(text)
-    # Between other words that are parted by spaces, an underscore within a word is part of it: 'Learn pt_BR'.
-    text = " ".join((_LOOSE_UNDERSCORE.sub(" ", text) if re.search(r"\s", text) else text.replace("_", " ")).split())
-    text = re.sub(r"^[\s,;:-]+(?=\w)|[\s,;:-]+$", "", text)
-    behind = _ARTICLE_BEHIND.match(text)
-    return f"{behind[2]} {behind[1]}" if behind else text
-
-
-def _spaced(text: str) -> str:
-    """Dots, underscores, or else hyphens, stood for spaces; the dots of initials (S.H.I.E.L.D.) stay."""
-    if re.search(r"[._]", text):
-        words = re.split(r"[._]+", text)
-        return _INITIALS.sub(lambda run: run[0].replace(" ", ".") + ".", " ".join(words)).strip()
-    if text.count("-") > 1 and re.search(r"[^\W\d_]{2}", text):
-        return text.replace("-", " ")
-    return text
+    edition: str | None = None
+    rule: str = ""
 
 
 def technical_start(name: str, kind: Kind, begin: int = 0) -> int:
@@ -109,14 +65,29 @@ def technical_start(name: str, kind: Kind, begin: int = 0) -> int:
     spans = [span for span in _spans(name, kind) if span[0] >= max(begin, 1)]
     starts = [start for start, _, key, _ in spans if key in _TECHNICAL]
     end = min(starts, default=len(name))
-    for start, stop, key, raw in sorted(spans, reverse=True):
+    for start, stop, key, _ in sorted(spans, reverse=True):
         adjoins = not re.search(r"\w", name[stop:end])
-        if key in _DOUBTFUL and adjoins and start < end and _believable(key, raw, at_end=end == len(name)):
+        if (
+            key in _DOUBTFUL
+            and adjoins
+            and start < end
+            and _is_technical(key, name[start:stop].strip(), kind, at_end=end == len(name))
+        ):
             end = start
     return end
 
 
-def _believable(key: str, raw: str, *, at_end: bool) -> bool:
+def _technical_tail(name: str, kind: Kind) -> int:
+    """Return where the technical words begin that end a name: in 'My 720p Show' there are none."""
+    end = technical_start(name, kind)
+    spans = [(start, stop) for start, stop, key, _ in _spans(name, kind) if start >= end and key != "release_group"]
+    others = (c for at, c in enumerate(name) if at >= end and not any(start <= at < stop for start, stop in spans))
+    return len(name) if any(c.isalnum() for c in others) else end
+
+
+def _is_technical(key: str, raw: str, kind: Kind, *, at_end: bool) -> bool:
+    if kind == "episode" and _COUNTRY.fullmatch(raw):
+        return False
     if raw.startswith(("[", "(")):
         return True
     if key in ("release_group", "website", "crc32"):
@@ -135,16 +106,17 @@ def _guesser() -> Any:  # noqa: ANN401 - guessit's function, whose options are a
 
 @lru_cache(maxsize=64)  # an episode's name is asked for its title's end and for the end of the episode's title
 def _spans(name: str, kind: Kind) -> tuple[tuple[int, int, str, str], ...]:
-    """Return (start, end, property, text) of all that guessit finds in a name without its extension."""
+    """Return (start, end, property, text) of all technical words in a name without its extension."""
     # Only what is asked for: it halves the time, and a contrived range of seasons (S01-S05.S01-S051999) keeps guessit
     # busy for minutes.
     wanted = [*_TECHNICAL, *_DOUBTFUL, "container"]
     options = {"type": kind, "advanced": True, "enforce_list": True, "includes": wanted}
+    own = tuple((match.start(), match.end(), "source", match[0]) for match in _OWN_TECHNICAL.finditer(name))
     try:
         found: dict[str, list[Any]] = _guesser()(f"{name}.mkv", options)
     except Exception:  # noqa: BLE001 - guessit wraps whatever went wrong in one class and asks for a bug report
-        return ()
-    return tuple(
+        return own
+    return own + tuple(
         (match.start, match.end, key, match.raw)
         for key, matches in found.items()
         for match in matches
@@ -153,22 +125,36 @@ def _spans(name: str, kind: Kind) -> tuple[tuple[int, int, str, str], ...]:
 
 
 @lru_cache(maxsize=4096)
-def read_release(name: str, kind: Kind) -> Release:
-    """Take a film's or a folder's name apart. guessit is asked only where no year in brackets ends the title."""
-    first = _YEAR_FIRST.match(name)
+def read_release(name: str, kind: Kind, *, prefix: bool = False) -> Release:
+    """Take a film's or a folder's name apart. guessit is asked only where no year in brackets ends the title.
+
+    `prefix`: it is what stands before an episode's number, where only technical words at the end are none of the title.
+    """
+    name = without_group(without_site(name)) if kind == "movie" and not _YEAR_FIRST.match(name) else name
     bracketed = _BRACKETED_YEAR.match(name)
     if bracketed and tidy(bracketed["title"]):
-        return Release(tidy(bracketed["title"]), int(bracketed["year"]), bracketed["rest"], sure=True)
-    if first:
+        found = Release("", int(bracketed["year"]), bracketed["rest"], sure=True, rule="Title (year)")
+        return _titled(found, bracketed["title"], kind)
+    if first := _YEAR_FIRST.match(name):
         end = technical_start(first["title"], kind)
-        return Release(tidy(first["title"][:end]), int(first["a"] or first["b"]), first["title"][end:], sure=True)
-    end = technical_start(name, kind)
+        found = Release("", int(first["a"] or first["b"]), first["title"][end:], sure=True, rule="year - Title")
+        return _titled(found, first["title"][:end], kind)
+    end = _technical_tail(name, kind) if prefix else technical_start(name, kind)
     years = list(_BARE_YEAR.finditer(name))
     year = next((each for each in reversed(years) if each.start() <= end), None) or next(iter(years), None)
     cut = end if year is None else min(end, year.start())
-    return Release(
-        tidy(name[:cut]) or tidy(name),
-        None if year is None else int(year["year"]),
-        name[cut:],
-        technical=end < len(name),
-    )
+    found = Release("", None if year is None else int(year["year"]), name[cut:], technical=end < len(name))
+    if cut == len(name):
+        return _titled(replace(found, rule="Title"), name, kind)
+    rule = "Title, technical words" if year is None else "Title.year"
+    release = _titled(replace(found, rule=rule), name[:cut].removesuffix("."), kind)
+    return release if release.title else replace(release, title=tidy(name))
+
+
+def _titled(found: Release, text: str, kind: Kind) -> Release:
+    """Add the title, which is `text` tidied; that of a film is without its edition."""
+    edition = None
+    if kind == "movie":
+        text, edition = take_edition_before_year(text, release=not found.sure and bool(found.rest))
+        edition = edition or find_edition(found.rest)
+    return replace(found, title=tidy(text), edition=edition)
