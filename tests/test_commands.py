@@ -67,6 +67,41 @@ def test_an_operator_scans_and_lists_items(operator: Operator):
     assert film["title"] == "Harbour Lights"
 
 
+NAMES = ["Amber/Amber S01E02-03.mkv", "Heat (1995) {tmdb-949}/Heat (1995) - Director's Cut cd2.avi", "trailer.mp4"]
+
+
+def test_how_names_are_read_is_told_as_text(operator: Operator):
+    assert operator("name", *NAMES, "Daily 2024-01-15.mkv", whole=False).splitlines() == [
+        NAMES[0],
+        "    Amber, season 1, episode 2 to 3; rule: S01E02",
+        NAMES[1],
+        "    Heat (1995), part 2, Director's Cut, tmdb 949; rule: folder: Title (year)",
+        NAMES[2],
+        "    no item of such a library, or an extra of one",
+        "Daily 2024-01-15.mkv",
+        "    Daily, of 2024-01-15; rule: 2024-01-15",
+    ]
+
+
+def test_how_names_are_read_is_told_as_json_for_paths_from_standard_input(operator: Operator):
+    lines = operator("name", "--kind", "shows", "--json", stdin=f"/{NAMES[0]}\n\nAmber 20240115.ts\n", whole=False)
+    several, nothing, daily = map(json.loads, lines.splitlines())
+    assert several == {
+        "title": "Amber",
+        "year": None,
+        "season_number": 1,
+        "episode_number": 2,
+        "episode_end": 3,
+        "air_date": None,
+        "part": None,
+        "edition": None,
+        "external_ids": {},
+        "rule": "S01E02",
+    }
+    assert nothing is None
+    assert (daily["air_date"], daily["episode_number"], daily["rule"]) == ("2024-01-15", None, "20240115")
+
+
 def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Path, cluster: Cluster):
     assert "anna" in operator("user", "list")
     operator("user", "password", "anna", "--password-stdin", stdin="lantern-quay-17\n")
@@ -77,6 +112,7 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
     operator("library", "grant", "Films", "anna")
     operator("library", "revoke", "Films", "anna")
     operator("items")
+    operator("name", "Amber.mkv", whole=False)
     history = tmp_path / "anna.jsonl"
     assert "Exported 0 items" in operator("history", "export", str(history), "--user", "anna")
     assert "0 items changed" in operator("history", "import", str(history), "--user", "anna")

@@ -1,11 +1,11 @@
 """The command line. Each command opens the installation, calls one service and prints; all work while a server runs.
 
-`playhead GROUP …` is in the module of that name; commands without a group are in `serving` and `catalogue`.
+`playhead GROUP …` is in the module of that name; commands without a group are in `serving`, `catalogue` and `naming`.
 """
 
 import typer
 
-from playhead.cli import catalogue, db, history, library, serving, token, user
+from playhead.cli import catalogue, db, history, library, naming, serving, token, user
 
 app = typer.Typer(
     name="playhead",
@@ -14,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serving.serve, serving.health, catalogue.scan, catalogue.items, serving.doctor):
+for command in (serving.serve, serving.health, catalogue.scan, catalogue.items, naming.name, serving.doctor):
     app.command()(command)
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")

@@ -34,7 +34,7 @@ def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Pa
 
     A movie.nfo applies to all videos of its folder whose names state the same film. Unreadable NFO files are ignored.
     """
-    name = _parsed(parse, path, kind)
+    name = read_name(path, kind, parse)
     own = _read(root, beside.own)
     if kind is LibraryKind.SHOWS:
         return _episode(name, own, _read(root, beside.show))
@@ -52,8 +52,11 @@ def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Pa
     return Description(described, from_nfo=described != name)
 
 
-def _parsed(parse: Parse, path: str, kind: LibraryKind) -> ParsedName | None:
-    """Return the parsed name in its stored form. File names may contain any character except a slash."""
+def read_name(path: str, kind: LibraryKind, parse: Parse) -> ParsedName | None:
+    """Return the parsed name in its stored form: printable and bounded. Names may contain any character except '/'.
+
+    `path` is relative to the library's folder. None if the name is no item of such a library.
+    """
     name = parse(PurePosixPath(without_steering(path)), kind)
     title = "" if name is None else clean_text(name.title, TITLE)
     if name is None or not title:
@@ -96,7 +99,7 @@ def _episode(name: ParsedName | None, own: Nfo, show: Nfo) -> Description | None
 
 
 def _same_film(name: ParsedName, siblings: tuple[str, ...], parse: Parse) -> bool:
-    others = (_parsed(parse, path, LibraryKind.MOVIES) for path in siblings)
+    others = (read_name(path, LibraryKind.MOVIES, parse) for path in siblings)
     key = identity(name.title, name.year)
     return all(other is None or identity(other.title, other.year) == key for other in others)
 
