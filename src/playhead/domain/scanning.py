@@ -15,7 +15,7 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 
 # Part of every file's evidence. Raise it when the parsing of names or NFO files changes: the next scan then reads them
 # again, without opening any video.
-RULES_VERSION = 3
+RULES_VERSION = 4
 
 # More than any real file contains; a name that claims more is misread, and must not create thousands of items.
 _EPISODES_IN_A_FILE_MAX = 50
