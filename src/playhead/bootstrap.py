@@ -46,6 +46,7 @@ from playhead.services.scanning import Scanner, ScanTools
 from playhead.services.sign_in_steps import SignInSteps
 from playhead.services.snapshots import Snapshots
 from playhead.services.subtitles import Subtitles, SubtitleTools
+from playhead.storage.accounts import REVOCATIONS_CHANNEL
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.folder_lock import FolderLock, lock_shared
 from playhead.storage.engine.sqlite import SQLiteDatabase
@@ -156,6 +157,7 @@ async def open_installation(
         )
         if relay is not None:
             relay.start(events)
+        _watch_revocations(settings, accounts)
         backups = _make_backups(settings, clock)
         policy = Policy()
         playback = Playback(database, events, clock=clock, new_id=new_id, policy=policy)
@@ -196,19 +198,15 @@ async def open_installation(
                 backups=backups,
             )
         finally:
-            if backups is not None:
-                await backups.close()
-            await events.close()
-            if openid is not None:
-                await openid.close()
-            await scanner.close()
-            await artwork.close()
-            await subtitles.close()
+            for service in (backups, events, openid, scanner, artwork, subtitles):
+                if service is not None:
+                    await service.close()
             await asyncio.gather(*map(asyncio.to_thread, (probers.close, decoders.close)))
             await playback.close()
             passwords.close()
             if relay is not None:
                 await relay.close()
+            await accounts.close()
     finally:
         await database.close()
         lock.release()
@@ -326,3 +324,13 @@ def _make_relay(settings: Settings) -> Relay | None:
     from playhead.storage.engine.notifying import PostgresNotifier  # noqa: PLC0415 - as above
 
     return Relay(PostgresNotifier(url, _CHANNEL), new_id())
+
+
+def _watch_revocations(settings: Settings, accounts: Accounts) -> None:
+    """Let accounts hear of revocations by other processes; on SQLite looking for them costs no round trip."""
+    url = settings.database_url
+    if url is None:
+        return
+    from playhead.storage.engine.notifying import PostgresNotifier  # noqa: PLC0415 - as above
+
+    accounts.keep_fresh(PostgresNotifier(url, REVOCATIONS_CHANNEL))

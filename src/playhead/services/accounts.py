@@ -50,7 +50,7 @@ from playhead.errors import (
     too_many_attempts,
     unavailable,
 )
-from playhead.services.credential_cache import CredentialCache
+from playhead.services.credential_cache import CredentialCache, Watcher
 from playhead.services.passwords import Passwords
 from playhead.storage import accounts as storage
 from playhead.storage import passkeys as passkeys_storage
@@ -135,6 +135,7 @@ class Accounts:
         self._new_digits = new_digits
         self._credentials = CredentialCache(monotonic)
         self._checking = asyncio.Lock()
+        self._watching: asyncio.Task[None] | None = None
         self._signing_in: Counter[str] = Counter()  # by address
         self.refused_sign_ins = 0
 
@@ -143,7 +144,7 @@ class Accounts:
     async def authenticate(self, token: str) -> Principal | None:
         """Return the principal of a token; None if it is unknown, expired, revoked or malformed.
 
-        A revocation here takes effect immediately, one by another process within 1 s.
+        A revocation here takes effect immediately, one by another process within 1 s, with and without `keep_fresh`.
         """
         if self._credentials.is_stale():
             if not is_token(token):
@@ -157,8 +158,9 @@ class Accounts:
     def known_principal(self, token: str) -> Principal | None:
         """Return the principal of a token if that is possible without waiting; None leaves it to `authenticate`.
 
-        The cached entry of a player that reports every ten seconds is always stale; on SQLite, reading the epoch is
-        then one inline look-up of microseconds, so that its save takes the fast path, too.
+        The cached entry of a player that reports every ten seconds would always be stale. On SQLite, reading the epoch
+        is then one inline look-up of microseconds; on PostgreSQL `keep_fresh` has read it. So its save takes the fast
+        path, too.
         """
         principal = self._credentials.get(token, self._clock())
         if principal is None or not self._credentials.is_stale():
@@ -170,6 +172,17 @@ class Accounts:
             return None
         self._credentials.check(epoch, generation)
         return self._credentials.get(token, self._clock())
+
+    def keep_fresh(self, watcher: Watcher) -> None:
+        """Hear of revocations by other processes from now until `close`, so that tokens in use need no look-up."""
+        self._watching = asyncio.create_task(self._credentials.keep_fresh(watcher, storage.EPOCH_SQL))
+
+    async def close(self) -> None:
+        """End what `keep_fresh` began; idempotent."""
+        if self._watching is not None:
+            self._watching.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._watching
 
     async def _check_epoch(self) -> None:
         """Clear the cache if another process has revoked something since the last check."""

@@ -12,6 +12,7 @@ from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.domain.tokens import TokenKey, TokenScope
 from playhead.storage import household
 from playhead.storage.engine.database import Prepared
+from playhead.storage.engine.signals import signal_commit
 from playhead.storage.engine.upserts import insert_for
 from playhead.storage.schema import (
     account,
@@ -82,7 +83,14 @@ def find_bearer(connection: Connection, key: TokenKey, *, search: bool) -> tuple
     return StoredToken(user_id, TokenKind(kind), TokenScope(scope), expires_at, last_used_at), user
 
 
-_EPOCH = Prepared(select(credential_epoch.c.number))
+_SELECT_EPOCH = select(credential_epoch.c.number)
+_EPOCH = Prepared(_SELECT_EPOCH)
+
+EPOCH_SQL = str(_SELECT_EPOCH)
+"""Reads what `read_epoch` returns, no row for 0."""
+
+REVOCATIONS_CHANNEL = "playhead_revocations"
+"""Where a commit that changes the epoch is signalled."""
 
 
 def read_epoch(connection: Connection) -> int:
@@ -92,12 +100,13 @@ def read_epoch(connection: Connection) -> int:
 
 
 def count_epoch(connection: Connection) -> None:
-    """Increase the epoch of credentials, so that other processes clear their caches."""
+    """Increase the epoch of credentials, and signal it, so that other processes clear their caches."""
     connection.execute(
         insert_for(connection, credential_epoch)
         .values(id=1, number=1)
         .on_conflict_do_update(index_elements=[credential_epoch.c.id], set_={"number": credential_epoch.c.number + 1})
     )
+    signal_commit(connection, REVOCATIONS_CHANNEL)
 
 
 def list_expiries(connection: Connection, keys: Collection[TokenKey]) -> dict[str, tuple[TokenKind, Instant | None]]:

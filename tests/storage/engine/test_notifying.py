@@ -1,7 +1,7 @@
 """Notifications between processes, over a connection that goes silent: the listener notices without an error."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import datetime
 
@@ -43,6 +43,42 @@ class Listener:
         self._task.cancel()
         with suppress(asyncio.CancelledError):
             await self._task
+
+
+class Watcher:
+    """What one process reads of a sequence, and what it is asked before."""
+
+    def __init__(self, notifier: PostgresNotifier, period_s: float) -> None:
+        self.is_wanted = True
+        self.begun = 0
+        self.seen: list[tuple[int, int]] = []
+        query = "SELECT last_value FROM watched"
+        self._task = asyncio.create_task(notifier.watch(query, period_s, self._begin, self._see))
+
+    def _begin(self) -> int | None:
+        self.begun += 1
+        return self.begun if self.is_wanted else None
+
+    def _see(self, number: int, begun: int) -> None:
+        self.seen.append((number, begun))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not condition():  # noqa: ASYNC110 - simpler than an event for each
+                await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+
+@pytest.fixture
+def sequence(cluster: Cluster) -> Iterator[None]:
+    """A number that transactions can raise, at 1."""
+    cluster.run_sql("CREATE SEQUENCE watched")
+    yield
+    cluster.run_sql("DROP SEQUENCE watched")
 
 
 async def last_statement_of_listener(cluster: Cluster) -> datetime:
@@ -101,3 +137,45 @@ async def test_a_notification_into_a_silent_connection_fails_and_the_next_one_is
         assert caught.value.code is Code.UNAVAILABLE
         await notifier.notify(["then"])
         await notifier.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("sequence")
+async def test_a_watcher_reads_as_soon_as_a_commit_signals(cluster: Cluster):
+    watcher = Watcher(PostgresNotifier(cluster.url(), "watching"), period_s=600)
+    await watcher.until(lambda: watcher.seen == [(1, 1)])
+    with psycopg.connect(cluster.url()) as connection:
+        connection.execute("SELECT setval('watched', 5)")
+        connection.execute("SELECT pg_notify('watching', '')")
+    await watcher.until(lambda: watcher.seen == [(1, 1), (5, 2)])
+    await watcher.end()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("sequence")
+async def test_a_watcher_reads_regularly_what_nobody_signals_and_only_while_it_is_wanted(cluster: Cluster):
+    watcher = Watcher(PostgresNotifier(cluster.url(), "watching"), period_s=0.05)
+    cluster.run_sql("SELECT setval('watched', 5)")
+    await watcher.until(lambda: bool(watcher.seen) and watcher.seen[-1][0] == 5)
+    watcher.is_wanted = False
+    await watcher.until(lambda: watcher.begun > watcher.seen[-1][1] + 3)
+    read = len(watcher.seen)
+    begun = watcher.begun
+    await watcher.until(lambda: watcher.begun > begun + 3)
+    assert len(watcher.seen) == read
+    await watcher.end()
+
+
+@pytest.mark.anyio
+@pytest.mark.usefixtures("sequence")
+@pytest.mark.parametrize("fault", Fault)
+async def test_a_watcher_whose_wire_fails_reads_again(cluster: Cluster, fault: Fault):
+    with Proxy(cluster.port) as proxy:
+        url = cluster.url().replace(f":{cluster.port}/", f":{proxy.port}/")
+        watcher = Watcher(PostgresNotifier(url, "watching", silence_s=SILENCE_S), period_s=0.05)
+        await watcher.until(lambda: bool(watcher.seen))
+        proxy.strike(fault, Moment.ANY)
+        await watcher.until(lambda: proxy.struck == 1)
+        cluster.run_sql("SELECT setval('watched', 5)")
+        await watcher.until(lambda: watcher.seen[-1][0] == 5)
+        await watcher.end()

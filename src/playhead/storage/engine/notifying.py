@@ -1,13 +1,13 @@
 """Messages between the processes on one PostgreSQL database by LISTEN and NOTIFY. Knows nothing of their content.
 
-Both use separate connections, outside of the pool and of every other transaction: transactions that notify commit one
-at a time across the whole server. See docs/decisions/0019-live-changes.md.
+All use separate connections, outside of the pool and of every other transaction: transactions that notify commit one
+at a time across the whole server. See docs/decisions/0019-live-changes.md and 0031-revocations-on-postgresql.md.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, TypeVar, cast
 
 import psycopg
 from psycopg import AsyncConnection
@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 _CONNECT_TIMEOUT_S: Final = 5
 _UNANSWERED_S: Final = 5  # a connection whose other end acknowledges nothing for three of these is given up
 _SILENCE_S: Final = 5.0  # how long a connection may take to answer a probe
-_LOOK_FOR_SIGNALS_S: Final = 0.1  # psycopg's own default
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
 
@@ -40,10 +39,14 @@ class _Connection(AsyncConnection):
     async def wait(
         self,
         gen: PQGen[T],
-        interval: float = _LOOK_FOR_SIGNALS_S,
+        interval: float = _SILENCE_S,
         timeout: float | None = None,  # noqa: ASYNC109 - psycopg's
     ) -> T:
-        """Wait for the server's answer. Raises OperationalError on a timeout."""
+        """Wait for the server's answer. Raises OperationalError on a timeout.
+
+        psycopg's own `interval`, 0.1 s, is for noticing Ctrl-C, which asyncio does by itself: on an idle server those
+        ten wake-ups a second cost more than everything else.
+        """
         try:
             return await super().wait(gen, interval, self.silence_s if timeout is None else timeout)
         except psycopg.OperationalError as error:
@@ -86,27 +89,56 @@ class PostgresNotifier:
 
         Messages sent before that moment are missed.
         """
-        pause = _FIRST_PAUSE_S
-        while True:
-            try:
-                async with await self._connect() as connection:
-                    await connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
-                    connected()
-                    pause = _FIRST_PAUSE_S
-                    while True:
-                        async for notification in connection.notifies(timeout=self._silence_s):
-                            heard(notification.payload)
-                        await connection.execute(_ARE_YOU_THERE)
-            except psycopg.Error as error:
-                log.info("Changes of other processes are not heard just now: %s", error)
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+        async def deliver(connection: _Connection) -> None:
+            connected()
+            while True:
+                async for notification in connection.notifies(timeout=self._silence_s):
+                    heard(notification.payload)
+                await connection.execute(_ARE_YOU_THERE)
+
+        await self._keep_listening(deliver)
+
+    async def watch(
+        self, query: str, period_s: float, begin: Callable[[], T | None], seen: Callable[[int, T], None]
+    ) -> None:
+        """Read a number every `period_s`, and as soon as a message comes, until cancelled.
+
+        `begin` is called before each reading, which is left out if it returns None. `seen` gets the number, 0 if there
+        is no row, and what `begin` returned. Nothing is called while the server cannot be reached.
+        """
+        statement = SQL(cast("Any", query))
+
+        async def look(connection: _Connection) -> None:
+            while True:
+                begun = begin()
+                if begun is not None:
+                    row = await (await connection.execute(statement, prepare=True)).fetchone()
+                    seen(0 if row is None else int(row[0]), begun)
+                async for _ in connection.notifies(timeout=period_s, stop_after=1):
+                    pass
+
+        await self._keep_listening(look)
 
     async def close(self) -> None:
         """Close the sending connection; idempotent."""
         connection, self._sending = self._sending, None
         if connection is not None:
             await connection.close()
+
+    async def _keep_listening(self, attend: Callable[[_Connection], Awaitable[None]]) -> None:
+        """Run `attend` with a connection that listens, and again with a new one whenever that fails."""
+        pause = _FIRST_PAUSE_S
+        while True:
+            try:
+                async with await self._connect() as connection:
+                    await connection.execute(SQL("LISTEN {}").format(Identifier(self._channel)))
+                    pause = _FIRST_PAUSE_S
+                    await attend(connection)
+            except psycopg.Error as error:
+                log.info("Other processes are not heard on %s just now: %s", self._channel, error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     async def _connect(self) -> _Connection:
         connection = await _Connection.connect(
