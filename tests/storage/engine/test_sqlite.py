@@ -20,7 +20,7 @@ from fakes import settle
 from playhead.errors import Code, PlayheadError, unavailable
 from playhead.storage.engine import apsw_dbapi
 from playhead.storage.engine.database import Prepared, StorageRefused
-from playhead.storage.engine.sqlite import SQLiteDatabase
+from playhead.storage.engine.sqlite import LogLimits, SQLiteDatabase
 from playhead.storage.engine.sqlite_requirements import (
     filesystem_type,
     is_network_filesystem,
@@ -388,6 +388,36 @@ def write_a_mebibyte(database: SQLiteDatabase, number: int) -> None:
             ),
         )
     )
+
+
+def test_beside_a_reader_that_holds_a_snapshot_only_some_small_writes_wait_for_it(database_path: Path):
+    limits = LogLimits(checkpoint=8, further=8, restart=16, most=32, room=60, wait_s=0.5)
+    database = SQLiteDatabase(database_path, limits=limits)
+    held, let_go = threading.Event(), threading.Event()
+
+    def hold(connection: Connection) -> None:
+        connection.scalar(select(func.count()).select_from(account))
+        held.set()
+        let_go.wait(300)
+
+    def write(number: int) -> float:
+        began = time.monotonic()
+        database.write_blocking(
+            lambda connection: connection.execute(
+                insert(account).values(id=str(number), name="", role="member", password_hash="", created_at=0)
+            )
+        )
+        return time.monotonic() - began
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(database.read_blocking, hold)
+        held.wait(30)
+        took_s = [write(number) for number in range(60)]
+        let_go.set()
+        reading.result()
+    database.close_blocking()
+    waited = sum(each_s >= limits.wait_s for each_s in took_s)
+    assert 0 < waited <= 10  # not each of the thirty or so that find the log too long
 
 
 def test_the_log_stays_small_while_readers_are_short(blocking_database: SQLiteDatabase, database_path: Path):

@@ -42,7 +42,6 @@ _PAGE = 4096  # bytes; SQLite's default, and what the limits of the write-ahead 
 _MIB = 1024 * 1024
 
 _RESTART_PATIENCE_S = 0.05
-_LIMIT_PATIENCE_S = 5.0
 
 _READERS = 4
 _INLINE_CACHE_KIB = 8192
@@ -71,14 +70,17 @@ class LogLimits(NamedTuple):
 
     A checkpoint starts at `checkpoint` pages, and again every `further` pages: saves change the same pages repeatedly,
     and a checkpoint writes each of them once. From `restart` on it also waits briefly for readers, because the log can
-    only be reset while nobody reads from it. At `most` every write waits longer first, so that the largest batches
-    cannot push the log over 64 MiB within half a minute of a reader that keeps its snapshot.
+    only be reset while nobody reads from it. At `most` a write first waits up to `wait_s`, and again every `room`
+    pages: the log cannot grow over 64 MiB within half a minute of a reader that keeps its snapshot, as a backup does,
+    and of small saves only one in a few hundred waits.
     """
 
     checkpoint: int = 16 * _MIB // _PAGE
     further: int = 4 * _MIB // _PAGE
     restart: int = 32 * _MIB // _PAGE
     most: int = 48 * _MIB // _PAGE
+    room: int = 2 * _MIB // _PAGE
+    wait_s: float = 5.0
 
 
 _LIMITS = LogLimits()
@@ -220,6 +222,7 @@ class SQLiteDatabase:
         self._wal_pages = 0
         self._limits = limits
         self._checkpoint_due = limits.checkpoint
+        self._wait_due = limits.most
         try:
             self._log = open_writer(path, self._patience, vfs=vfs, limits=limits)
             self._log.driver.set_wal_hook(self._on_commit)
@@ -278,7 +281,7 @@ class SQLiteDatabase:
         back to `write`.
         """
         self._require_running()
-        if self._wal_pages < self._limits.most and self._writer_free.acquire(blocking=False):
+        if self._wal_pages < self._wait_due and self._writer_free.acquire(blocking=False):
             try:
                 has_begun = self._begin_at_once()
             except BaseException:
@@ -409,8 +412,9 @@ class SQLiteDatabase:
 
     def _write(self, fn: Callable[[Connection], T], *, changes_anything: bool = True) -> T:
         with self._writer_free:
-            if self._wal_pages >= self._limits.most and not self._failure:
-                self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, _LIMIT_PATIENCE_S)
+            if self._wal_pages >= self._wait_due and not self._failure:
+                self._wait_due = self._wal_pages + self._limits.room
+                self._checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, self._limits.wait_s)
             if self._failure:
                 raise unavailable()
             try:
@@ -530,9 +534,13 @@ class SQLiteDatabase:
     def _on_commit(self, _driver: apsw.Connection, _name: str, pages: int) -> int:
         # SQLite calls it after each commit with the length of the log, which shrinks when the log is reset.
         if pages < self._wal_pages:
-            self._checkpoint_due = self._limits.checkpoint
+            self._expect_short_log()
         self._wal_pages = pages
         return apsw.SQLITE_OK
+
+    def _expect_short_log(self) -> None:
+        self._checkpoint_due = self._limits.checkpoint
+        self._wait_due = self._limits.most
 
     def _keep_log_small_soon(self) -> None:
         if self._wal_pages >= self._checkpoint_due and not self._closed:
@@ -564,7 +572,7 @@ class SQLiteDatabase:
         else:
             if mode == apsw.SQLITE_CHECKPOINT_RESTART:
                 self._wal_pages = 0
-                self._checkpoint_due = self._limits.checkpoint
+                self._expect_short_log()
         finally:
             self._patience.limit_s = usual
 
