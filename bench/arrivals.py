@@ -143,7 +143,8 @@ class _Connection(asyncio.Protocol):
         self._client.failed(f"the server closed a connection: {exc}")
 
 
-def _request(load: str, line: str) -> bytes:
+def request_of(load: str, line: str) -> bytes:
+    """Return the request of one load that a line of the file of requests stands for."""
     token, movie, position = line.split()
     body = json.dumps({"position_seconds": int(position), "duration_seconds": DURATION_S}) if load == SAVE else ""
     head = [f"{'POST' if load == SAVE else 'GET'} {_PATH}{movie} HTTP/1.1", "Host: 127.0.0.1"]
@@ -180,7 +181,7 @@ def _percentile_ms(values_s: Sequence[float], share: float) -> float:
 
 def main() -> int:
     port, load, rate, seconds, file = sys.argv[1:]
-    requests = [_request(load, line) for line in Path(file).read_text("ascii").splitlines()]
+    requests = [request_of(load, line) for line in Path(file).read_text("ascii").splitlines()]
     try:
         print(json.dumps(uvloop.run(_measure(int(port), float(rate), int(seconds), requests))))
     except BenchError as error:

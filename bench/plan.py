@@ -16,6 +16,7 @@ class Plan:
     overload_seconds: int
     asks: int  # how often a single request is timed
     big_users: int
+    household_saves: int
 
     @property
     def short_seconds(self) -> int:
@@ -33,6 +34,7 @@ FULL = Plan(
     overload_seconds=10,
     asks=100,
     big_users=100_000,
+    household_saves=60,
 )
 QUICK = Plan(
     rounds=1,
@@ -44,4 +46,5 @@ QUICK = Plan(
     overload_seconds=3,
     asks=20,
     big_users=10_000,
+    household_saves=10,
 )
