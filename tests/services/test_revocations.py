@@ -13,6 +13,7 @@ from typing import TypeVar
 import psycopg
 import pytest
 
+from fakes import Clock, Ids, Stopwatch
 from playhead.bootstrap import open_installation
 from playhead.config import Settings
 from playhead.domain.model import Role
@@ -24,7 +25,6 @@ from playhead.storage.engine.notifying import PostgresNotifier
 from playhead.storage.engine.postgres import PostgresDatabase
 from postgres import Cluster
 from proxy import Proxy
-from support import Clock, Ids, Stopwatch
 
 T = TypeVar("T")
 
