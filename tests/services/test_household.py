@@ -16,7 +16,7 @@ from playhead.domain.model import DeviceId, Role, UserId
 from playhead.domain.tokens import TokenScope
 from playhead.errors import Code, PlayheadError
 from playhead.services.accounts import Accounts
-from playhead.services.household import Household, SharedDevice
+from playhead.services.household import Household, HouseholdDevice
 from playhead.services.passwords import Passwords
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
@@ -66,7 +66,7 @@ class Home:
     async def is_live(self, token: str) -> bool:
         return await self.accounts.authenticate(token) is not None
 
-    async def device(self, secret: str) -> SharedDevice:
+    async def device(self, secret: str) -> HouseholdDevice:
         found = await self.household.recognise(secret)
         assert found is not None
         return found
@@ -102,12 +102,12 @@ async def test_a_remembered_device_shows_the_people_on_it_and_nobody_else(home: 
     ana, ben = await home.add("Ana"), await home.add("Ben")
     await home.add("Cleo")
     secret = await home.household.remember(ana, "  Living   room ")
-    shared = await home.device(secret)
-    assert (shared.device.name, [tile.user.name for tile in shared.tiles]) == ("Living room", ["Ana"])
-    await home.household.join(ben, shared.device.id)
-    await home.household.join(ben, shared.device.id)
+    remembered = await home.device(secret)
+    assert (remembered.device.name, [tile.user.name for tile in remembered.tiles]) == ("Living room", ["Ana"])
+    await home.household.join(ben, remembered.device.id)
+    await home.household.join(ben, remembered.device.id)
     assert [tile.user.name for tile in (await home.device(secret)).tiles] == ["Ana", "Ben"]
-    await home.household.leave(ana, shared.device.id)
+    await home.household.leave(ana, remembered.device.id)
     assert [tile.user.name for tile in (await home.device(secret)).tiles] == ["Ben"]
 
 

@@ -138,8 +138,8 @@ def remember(page: Page, demo: DemoServer) -> Page:
     """Let the browser be remembered for its household, so that there are tiles."""
     page.goto(f"{demo.url}/household")
     page.get_by_label("ben").check()
-    page.get_by_role("button", name="Share this device").click()
-    page.get_by_text("is now shared").wait_for()
+    page.get_by_role("button", name="Remember this device").click()
+    page.get_by_text("is now remembered").wait_for()
     return page
 
 

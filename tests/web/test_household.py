@@ -1,4 +1,4 @@
-"""A household in a real Chromium: a television that a phone lets in, and people who switch on a shared device."""
+"""A household in a real Chromium: a television approved by a phone, and people who switch on a remembered device."""
 
 from collections.abc import Callable
 
@@ -81,8 +81,8 @@ def test_two_taps_switch_to_somebody_else(browser: Browser, demo: DemoServer, sh
     shot(page, "household-new-1280")
     page.get_by_label("Name of this device").fill("Living room")
     page.get_by_label("ben").check()
-    page.get_by_role("button", name="Share this device").click()
-    expect(page.get_by_role("status").first).to_contain_text("is now shared")
+    page.get_by_role("button", name="Remember this device").click()
+    expect(page.get_by_role("status").first).to_contain_text("is now remembered")
     assert looks_well(page)
     shot(page, "household-1280")
 

@@ -45,7 +45,7 @@ class Tile:
     initial: str
 
 
-class SharedDevice(NamedTuple):
+class HouseholdDevice(NamedTuple):
     """A remembered device with its people, ordered by name."""
 
     device: RememberedDevice
@@ -81,17 +81,17 @@ class Household:
 
     # The device
 
-    async def recognise(self, secret: str) -> SharedDevice | None:
+    async def recognise(self, secret: str) -> HouseholdDevice | None:
         """Return the device with this secret; None if it is not remembered, or was unused for 180 days."""
         if not is_device_secret(secret):
             return None
         now = self._clock()
 
-        def find(connection: Connection) -> SharedDevice | None:
+        def find(connection: Connection) -> HouseholdDevice | None:
             device = storage.find_device(connection, token_hash(secret))
             if device is None or not device_is_live(device.last_used_at, now):
                 return None
-            return SharedDevice(device, _tiles(storage.list_people(connection, [device.id])[device.id], now))
+            return HouseholdDevice(device, _tiles(storage.list_people(connection, [device.id])[device.id], now))
 
         found = await self._database.read(find)
         if found is not None and found.device.last_used_at < day_of(now):
@@ -183,7 +183,7 @@ class Household:
 
         await self._accounts.write_revoking(remove)
 
-    async def list_devices(self, principal: Principal, *, everybody: bool = False) -> list[SharedDevice]:
+    async def list_devices(self, principal: Principal, *, everybody: bool = False) -> list[HouseholdDevice]:
         """Return the devices that the caller has remembered or has a tile on; on request, for an admin, everybody's.
 
         Raises ACCESS_DENIED if a non-admin requests everybody's.
@@ -192,11 +192,11 @@ class Household:
             raise access_denied()
         now = self._clock()
 
-        def load(connection: Connection) -> list[SharedDevice]:
+        def load(connection: Connection) -> list[HouseholdDevice]:
             devices = storage.list_devices(connection, None if everybody else principal.user_id)
             live = [device for device in devices if device_is_live(device.last_used_at, now)]
             people = storage.list_people(connection, [device.id for device in live])
-            return [SharedDevice(device, _tiles(people[device.id], now)) for device in live]
+            return [HouseholdDevice(device, _tiles(people[device.id], now)) for device in live]
 
         return await self._database.read(load)
 

@@ -9,7 +9,7 @@ from playhead.domain.model import DeviceId
 from playhead.http.api.accounts import TimeText, UuidText, user_id_of
 from playhead.http.api.formats import time_text
 from playhead.http.route import Call
-from playhead.services.household import Household, SharedDevice
+from playhead.services.household import Household, HouseholdDevice
 
 
 class PinRequest(Struct):
@@ -81,7 +81,7 @@ class HouseholdRoutes:
         await self._household.forget(call.user, call.path_id(DeviceId, "Device not found"))
 
 
-def _device_answer(shared: SharedDevice) -> DeviceAnswer:
-    people = [DevicePersonAnswer(tile.user.id, tile.user.name, tile.entry.value) for tile in shared.tiles]
-    device = shared.device
+def _device_answer(remembered: HouseholdDevice) -> DeviceAnswer:
+    people = [DevicePersonAnswer(tile.user.id, tile.user.name, tile.entry.value) for tile in remembered.tiles]
+    device = remembered.device
     return DeviceAnswer(device.id, device.name, time_text(device.created_at), time_text(device.last_used_at), people)

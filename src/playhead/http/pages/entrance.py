@@ -150,7 +150,7 @@ class EntrancePages:
             refusal=refusal,
             next=wanted,
             ways=self._ways,
-            shared=await self._household.recognise(secret) if secret else None,
+            remembered=await self._household.recognise(secret) if secret else None,
         )
 
     async def _switch(self, call: Call, signed_in: SignedIn) -> None:

@@ -25,10 +25,10 @@ from playhead.http.pages.text import patience
 from playhead.http.pages.translations import deferred, gettext, text_of
 from playhead.http.route import Call, require_id
 from playhead.services.accounts import Accounts
-from playhead.services.household import Household, SharedDevice, Tile
+from playhead.services.household import Household, HouseholdDevice, Tile
 
 _DONE = {
-    "remembered": deferred("This device is now shared. Its sign-in page shows your tile."),
+    "remembered": deferred("This device is now remembered. Its sign-in page shows your tile."),
     "forgotten": deferred("The device has been forgotten."),
     "joined": deferred("Your tile is now on this device."),
     "left": deferred("Your tile has been removed from this device."),
@@ -139,8 +139,8 @@ class HouseholdPages:
             details=details or {},
             name=name or device_of(visit.call),
             done=text_of(_DONE, visit.call.request.query_params.get("done", "")),
-            here=visit.shared,
-            own_tile=None if visit.shared is None else visit.shared.tile_of(user_id),
+            here=visit.remembered,
+            own_tile=None if visit.remembered is None else visit.remembered.tile_of(user_id),
             may_allow_tap=may_allow_tap(visit.user.role),
             has_pin=await self._household.has_pin(user_id),
             pin_lengths=(PIN_LENGTH_MIN, PIN_LENGTH_MAX),
@@ -152,14 +152,14 @@ class HouseholdPages:
 
     async def show_person(self, call: Call) -> Response:
         """Ask for what a person's tile requires."""
-        shared, tile = await self._find(call)
+        remembered, tile = await self._find(call)
         by_password = "password" in call.request.query_params
-        return self._person(call, shared, tile, TileEntry.PASSWORD if by_password else tile.entry)
+        return self._person(call, remembered, tile, TileEntry.PASSWORD if by_password else tile.entry)
 
     async def enter(self, call: Call) -> Response:
         """Sign a person in at their tile, in place of the current user."""
         form = await read_form(call)
-        shared, tile = await self._find(call)
+        remembered, tile = await self._find(call)
         try:
             signed_in = await self._household.enter(
                 household_secret(call), tile.user.id, form.get("pin", ""), _session_of(call.known_user)
@@ -168,19 +168,19 @@ class HouseholdPages:
             if error.code not in _REFUSALS:
                 raise
             _, tile = await self._find(call)
-            return self._refuse(call, shared, tile, error)
+            return self._refuse(call, remembered, tile, error)
         response = redirect(call, "/")
         set_session(call, response, signed_in.token)
         return response
 
-    async def _find(self, call: Call) -> tuple[SharedDevice, Tile]:
-        shared = await self._household.recognise(household_secret(call))
-        tile = None if shared is None else shared.tile_of(user_id_of(call, "id"))
-        if shared is None or tile is None:
+    async def _find(self, call: Call) -> tuple[HouseholdDevice, Tile]:
+        remembered = await self._household.recognise(household_secret(call))
+        tile = None if remembered is None else remembered.tile_of(user_id_of(call, "id"))
+        if remembered is None or tile is None:
             raise not_found("User not found")
-        return shared, tile
+        return remembered, tile
 
-    def _refuse(self, call: Call, shared: SharedDevice, tile: Tile, error: PlayheadError) -> Response:
+    def _refuse(self, call: Call, remembered: HouseholdDevice, tile: Tile, error: PlayheadError) -> Response:
         """Ask again, with the reason; after too many wrong PINs for the password."""
         if error.code is Code.TOO_MANY_ATTEMPTS:
             wait_s = error.retry_after_s or 0
@@ -190,19 +190,26 @@ class HouseholdPages:
         else:
             refusal = gettext("The PIN is wrong.")
         status = 422 if error.code is Code.NOT_AUTHENTICATED else STATUS[error.code]
-        page = self._person(call, shared, tile, tile.entry, refusal=refusal, status=status)
+        page = self._person(call, remembered, tile, tile.entry, refusal=refusal, status=status)
         if error.retry_after_s is not None:
             page.headers["retry-after"] = str(error.retry_after_s)
         return page
 
     def _person(  # noqa: PLR0913 - what the page says
-        self, call: Call, shared: SharedDevice, tile: Tile, entry: TileEntry, *, refusal: str = "", status: int = 200
+        self,
+        call: Call,
+        remembered: HouseholdDevice,
+        tile: Tile,
+        entry: TileEntry,
+        *,
+        refusal: str = "",
+        status: int = 200,
     ) -> Response:
         return self._pages.render_plain(
             call,
             "household_person.html",
             status=status,
-            shared=shared,
+            remembered=remembered,
             tile=tile,
             entry=entry.value,
             refusal=refusal,

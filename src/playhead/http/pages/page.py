@@ -38,7 +38,7 @@ from playhead.http.pages.translations import (
 )
 from playhead.http.route import Call, Endpoint
 from playhead.services.access import Viewer
-from playhead.services.household import Household, SharedDevice
+from playhead.services.household import Household, HouseholdDevice
 from playhead.services.snapshots import Frame, Snapshots
 
 HEADERS: Final = {
@@ -111,7 +111,7 @@ class Visit:
     zone: ZoneInfo
     language: str | None
     libraries: Sequence[Library]
-    shared: SharedDevice | None
+    remembered: HouseholdDevice | None
 
     @property
     def keeps_account(self) -> bool:
@@ -182,12 +182,12 @@ class Pages:
     async def visit_with(self, call: Call, frame: Frame) -> Visit:
         """Return a visit whose frame was loaded together with the page. Raises NOT_AUTHENTICATED."""
         secret = household_secret(call)
-        shared = await self._household.recognise(secret) if secret else None
+        remembered = await self._household.recognise(secret) if secret else None
         # A language without a catalog in this version counts as none.
         language = frame.language if frame.language in tags() else None
         if language is not None:
             speak(language)
-        return Visit(call, call.user, frame.zone, language, frame.libraries, shared)
+        return Visit(call, call.user, frame.zone, language, frame.libraries, remembered)
 
     def render(
         self,
@@ -212,7 +212,7 @@ class Pages:
                 "user": visit.user,
                 "is_admin": visit.is_admin,
                 "keeps_account": visit.keeps_account,
-                "shared": visit.shared,
+                "remembered": visit.remembered,
                 "libraries": visit.libraries,
                 "zone": visit.zone,
                 "notice": notice,
