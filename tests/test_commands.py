@@ -125,8 +125,8 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
         target = f"sqlite:///{tmp_path / 'copy.db'}"
         source = settings.database
     else:
-        assert "whole and sound" in operator("db", "backup", str(backup))
-        assert "whole and sound" in operator("db", "restore", str(backup))
+        assert "complete and verified" in operator("db", "backup", str(backup))
+        assert "complete and verified" in operator("db", "restore", str(backup))
         target = cluster.create("copied-by-a-command")
         postgres_migrations.upgrade(target)
         source = f"sqlite:///{settings.data / 'playhead.db'}"

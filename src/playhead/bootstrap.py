@@ -246,7 +246,7 @@ def own_paths(settings: Settings) -> Iterator[Path]:
 
 def _open_database(settings: Settings, clock: Callable[[], Instant], on_failure: Callable[[str], None]) -> Database:
     for wide in narrow(own_paths(settings)):
-        log.warning("Others could use %s; now only its owner can", wide)
+        log.warning("Other users could access %s; now only its owner can", wide)
     url = settings.database_url
     if url is None:
         upgrade(settings.database_path, now=clock())

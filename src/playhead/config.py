@@ -58,7 +58,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="Addresses or networks of proxies whose `X-Forwarded-*` headers count; with commas between. "
+        description="Addresses or networks of proxies whose `X-Forwarded-*` headers count; separated by commas. "
         "None by default.",
     )
     read_seconds: Annotated[float, Field(gt=0, le=3600)] = Field(
@@ -68,18 +68,18 @@ class Settings(BaseSettings):
     connections_per_address: Annotated[int, Field(ge=1, le=10_000)] = Field(
         default=2_500,
         description="How many connections one client address may have, an IPv6 /64 network counting as one; and how "
-        "many requests under way a client of a trusted proxy. Trusted proxies themselves have no such bound.",
+        "many requests a client of a trusted proxy may have in progress. Trusted proxies themselves have no bound.",
     )
     base_path: Annotated[str, Field(pattern=r"^(/[A-Za-z0-9._~-]+)*$")] = Field(
         default="",
-        description="Path under which a proxy serves Playhead, such as `/playhead`; whether or not the proxy takes it "
-        "away before it hands a request on.",
+        description="Path under which a proxy serves Playhead, such as `/playhead`; whether or not the proxy strips it "
+        "from requests.",
     )
 
     remote_user_header: HeaderName = Field(
         default="",
         description="Header in which a trusted proxy names the user who is signed in with it, such as `Remote-User`. "
-        "When empty, no header is believed.",
+        "When empty, no header is trusted.",
     )
     remote_groups_header: HeaderName = Field(
         default="Remote-Groups", description="Header in which it lists the user's groups."
@@ -99,13 +99,13 @@ class Settings(BaseSettings):
         description="Client secret that the provider gave Playhead; empty for a public client.",
     )
     oidc_client_secret_file: Path | None = Field(
-        default=None, description="File that holds the client secret, in its place."
+        default=None, description="File with the client secret, instead of the setting."
     )
     oidc_scopes: Annotated[str, Field(pattern=r"^openid( [!#-\[\]-~]+)*$")] = Field(
-        default="openid profile", description="Scopes that are asked for, `openid` first, with blanks between."
+        default="openid profile", description="Scopes that are asked for, `openid` first, separated by spaces."
     )
     oidc_name_claim: str = Field(
-        default="preferred_username", min_length=1, description="Claim that names an account which is made."
+        default="preferred_username", min_length=1, description="Claim with the user name of a new account."
     )
     oidc_groups_claim: str = Field(
         default="groups", min_length=1, description="Claim that lists the groups of a person."
@@ -117,16 +117,16 @@ class Settings(BaseSettings):
         default="everybody", description="Who may sign in without the provider: `everybody` or `admins`."
     )
     create_accounts: bool = Field(
-        default=False, description="Whether who is signed in elsewhere and has no account here is given one."
+        default=False, description="Whether an account is created for external users who have none."
     )
     admin_groups: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Groups whose people are admins; when set, nobody else who signs in elsewhere is one."
+        default=(), description="Groups whose members are admins; when set, no other external user is one."
     )
     member_groups: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Groups whose people may sign in; when empty, everybody may."
+        default=(), description="Groups whose members may sign in; when empty, everybody may."
     )
     library_groups: dict[str, tuple[str, ...]] = Field(
-        default_factory=dict, description="Which libraries, by name, the people of a group see."
+        default_factory=dict, description="Which libraries, by name, the members of a group see."
     )
 
     backup_hours: Annotated[int, Field(ge=0, le=8760)] = Field(

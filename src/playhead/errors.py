@@ -60,7 +60,7 @@ def second_factor_needed() -> PlayheadError:
     return PlayheadError(
         Code.SECOND_FACTOR_NEEDED,
         "Second factor needed",
-        details={"code": ["must be a recovery code; with a passkey one signs in on the sign-in page"]},
+        details={"code": ["must be a recovery code; to use a passkey, sign in on the sign-in page"]},
     )
 
 

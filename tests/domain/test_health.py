@@ -67,7 +67,7 @@ def test_a_sound_installation_has_no_findings_to_fix():
 
 def test_disabled_backups_are_mentioned_and_are_not_a_fault():
     findings = examined(
-        backups=replace(BACKUPS, plan=BackupPlan(hours=0, keep=7), last=None, fault="there is no folder")
+        backups=replace(BACKUPS, plan=BackupPlan(hours=0, keep=7), last=None, fault="there is not a folder")
     )
     assert worst(findings) is Level.OK
     assert any("backup_hours is 0" in finding.text for finding in findings)
@@ -92,7 +92,7 @@ def test_before_the_first_start_nothing_is_wrong():
         (
             examined(backups=replace(BACKUPS, last=Backup("old", Instant(NOW - 50 * HOUR_MS), MIB))),
             Level.WARNING,
-            "The last backup is of 2025-11-06 20:00 UTC",
+            "The last backup was made at 2025-11-06 20:00 UTC",
         ),
         (examined(backups=replace(BACKUPS, fault="its disk is full")), Level.WARNING, "made: its disk is full"),
         (examined(replace(WELL, revision="0001")), Level.WARNING, "older than this program's 0002"),
@@ -182,4 +182,6 @@ def test_files_that_other_users_can_read_are_reported_with_their_modes(store: Fi
     wide = replace(INSTALLATION, wide_paths=("/srv/playhead (0755)", "/srv/playhead/playhead.db (0644)"))
     [finding] = [each for each in examined(store, wide) if each.level is not Level.OK]
     assert finding.level is Level.WARNING
-    assert finding.text == "Other users of this machine can use /srv/playhead (0755), /srv/playhead/playhead.db (0644)"
+    assert (
+        finding.text == "Other users of this machine can access /srv/playhead (0755), /srv/playhead/playhead.db (0644)"
+    )

@@ -99,7 +99,7 @@ def test_a_malformed_pin_is_reported(pin: str):
 
 @pytest.mark.parametrize("pin", ["0000", "99999999", "1234", "5678", "7890", "4321", "98765432", "0987"])
 def test_a_pin_that_is_guessed_first_is_refused(pin: str):
-    assert pin_faults(pin) == ["must not be one digit again and again, or digits in a row"]
+    assert pin_faults(pin) == ["must not be one repeated digit or a sequence"]
 
 
 def test_an_unused_device_is_forgotten():

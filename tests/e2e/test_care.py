@@ -38,7 +38,7 @@ def test_a_backup_under_load_is_an_installation_that_has_all_that_was_answered_b
 
     def back_up() -> None:
         told = durable_server.command("db", "backup", str(copy.data / "playhead.db"))
-        assert "whole and sound" in told.stdout
+        assert "complete and verified" in told.stdout
 
     ledger.save_during(durable_server.url, back_up)
     assert ledger.refused == ledger.unanswered == 0
@@ -95,9 +95,7 @@ def test_doctor_tells_what_is_bad_with_its_remedy_and_exits_with_1(durable_serve
 def test_doctor_warns_of_a_server_that_does_not_sync(cluster: Cluster, tmp_path: Path):
     careless = Server(tmp_path / "installation", cluster.create("careless"))
     told = findings(careless.command("doctor", check=False))
-    assert told["bad"] == [
-        "A loss of power can lose or damage everything: fsync and full_page_writes off at the server"
-    ]
+    assert told["bad"] == ["A power loss can lose or damage everything: fsync and full_page_writes off at the server"]
     assert "No database yet; the first start makes one" in told["ok"]
 
 

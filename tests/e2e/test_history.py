@@ -47,7 +47,7 @@ def test_lines_without_a_match_are_told_and_kept(server: Server):
         file.write_text('{"item":{"kind":"movie","title":"Nowhere"}}\n')
         done = server.command("history", "import", str(file), "--user", "root", check=False)
         assert done.returncode == 1
-        assert "line 1 names no item here" in done.stderr
+        assert "line 1 matches no item here" in done.stderr
         assert file.with_name("foreign.jsonl.unmatched").read_text() == file.read_text()
 
 

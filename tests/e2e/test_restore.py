@@ -229,7 +229,7 @@ def test_restore_is_refused_while_the_server_runs_and_brings_everything_back_the
 
     told = server.command("db", "restore", str(backup)).stdout
     assert f"Restored {server.data / 'playhead.db'} from {backup}" in told
-    kept = re.search(r"What was there before is kept as (\S+)", told)
+    kept = re.search(r"The previous database is kept as (\S+)", told)
     assert kept is not None
     users = server.command("user", "list").stdout
     assert "anna" in users
@@ -246,7 +246,7 @@ def test_a_backup_of_an_upgrade_can_be_restored_and_the_next_start_upgrades_it(s
     older = server.data / "playhead.db.backup-0002-20251108T220000Z"
     upgrade(older, now=Instant(0), migrations=Migrations(head="0002"))
     told = server.command("db", "restore", str(older)).stdout
-    assert "Its schema is 0002; the next start brings it to" in told
+    assert "Its schema is 0002; the next start upgrades it to" in told
     server.start()
     assert server.stop() == 0
     assert "Nothing is wrong" in server.command("db", "check").stdout

@@ -112,7 +112,7 @@ def test_one_that_is_killed_is_replaced_and_no_answered_save_is_lost(workers: Se
     ledger.compare_plays(workers.query(ALL_PLAYS))
     assert workers.stop() == 0
     assert ledger.saved > CLIENTS * kills
-    assert workers.printed().count("another takes its place") == kills
+    assert workers.printed().count("a replacement is started") == kills
     assert workers.command("db", "check").returncode == 0
 
 

@@ -146,7 +146,7 @@ async def test_a_folder_of_another_library_is_refused_next_to_the_folder(world: 
     answer = await submit(world.client, "/admin/libraries/new", name="More", kind="movies", path=path)
     assert answer.status_code == 409
     assert faulty(answer.text) == {"path"}
-    assert "The folder belongs to another library, or holds one." in answer.text
+    assert "The folder belongs to another library, or contains one." in answer.text
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ async def test_a_bad_finding_says_what_to_do(stocked: World, tmp_path: Path):
     folder.rmdir()
     await enter(stocked, "admin")
     page = text_of((await stocked.client.get("/admin/health")).text)
-    assert f"Warning: The library's folder {folder} cannot be read Mount it or mend its permissions." in page
+    assert f"Warning: The library's folder {folder} cannot be read Mount it or fix its permissions." in page
     assert "Something" in page
 
 

@@ -240,7 +240,7 @@ async def test_later_plays_survive_an_undo(visitor: Visitor):
     before = await visitor.state()
     answer = await submit(visitor.world.client, undo["action"], **undo["fields"])
     assert answer.status_code == 409
-    assert "It was changed meanwhile." in answer.text
+    assert "It has been changed since." in answer.text
     assert await visitor.state() == before
 
 

@@ -203,7 +203,7 @@ async def test_the_only_way_to_sign_in_is_kept_with_a_reason(settings: Settings)
         (linked,) = await here.playhead.installation.identities.list_of(user_id)
         answer = await submit(client, f"/settings/sign-in/identities/{linked.id}/unlink")
         assert answer.status_code == 409
-        assert "The account could not be signed in to any more." in words(answer)
+        assert "It would no longer be possible to sign in to the account." in words(answer)
         assert len(await here.playhead.installation.identities.list_of(user_id)) == 1
 
 

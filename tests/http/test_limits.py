@@ -148,7 +148,7 @@ async def test_now_playing_is_paged_and_each_entry_is_listed_once(stocked: World
 async def test_a_cursor_of_another_list_is_refused(stocked: World, url: str):
     for cursor in ("x", "WzEsIngiXQ", "WzEsIngiLCJ5Il0", "e30"):
         answer = await stocked.client.get(url, params={"cursor": cursor}, headers=stocked.member)
-        assert answer.json()["details"] == {"cursor": ["is no cursor of this list"]}
+        assert answer.json()["details"] == {"cursor": ["is not a cursor of this list"]}
 
 
 async def test_the_page_of_an_item_pages_its_plays(stocked: World):

@@ -184,7 +184,7 @@ def test_an_mp4_without_its_index_is_refused(tmp_path: Path):
 
 
 def test_a_file_with_sound_only_is_not_a_film(tmp_path: Path):
-    assert unreadable(film(tmp_path / "song.mp4", video=None)) == "it has no moving picture"
+    assert unreadable(film(tmp_path / "song.mp4", video=None)) == "it has no video"
 
 
 @pytest.mark.parametrize(

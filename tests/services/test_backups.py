@@ -125,7 +125,7 @@ async def test_a_failure_is_logged_and_retried_with_growing_delays(
     assert status.fault == "the disk is full"
     assert status.next_at == clock.now + MINUTE_MS
     assert [each.message for each in caplog.records] == [
-        "No backup could be made; the next try is in 1 min: the disk is full"
+        "No backup could be made; the next attempt is in 1 min: the disk is full"
     ]
     tried_at = [clock.now]
     for _ in range(31):

@@ -293,7 +293,7 @@ UUID = "00000000-0000-4000-8000-000000000001"
 )
 async def test_a_forged_cursor_is_refused(shop: Shop, cursor: str) -> None:
     error = await refusal(shop.catalogue.list_items(ADMIN, cursor=cursor))
-    assert (error.code, error.details) == (Code.INVALID, {"cursor": ["is no cursor of this list"]})
+    assert (error.code, error.details) == (Code.INVALID, {"cursor": ["is not a cursor of this list"]})
 
 
 @pytest.mark.parametrize("cursor", [forged(f'["year",{10**30},"{UUID}"]'), forged(f'["year",{1 << 62},"{UUID}"]')])

@@ -155,7 +155,7 @@ async def test_a_title_with_a_contradicting_external_id_is_another_film(home: Ho
     await home.watch("Named", 1250)
     exported = (await home.export()).replace(b"603", b"604").replace(b'"title":"Named"', b'"title":"Other"')
     _, _, rejected = await other_home.import_lines(exported)
-    assert [each.reason for each in rejected] == ["names no item here"]
+    assert [each.reason for each in rejected] == ["matches no item here"]
 
 
 async def test_texts_of_a_history_are_truncated_or_the_line_is_rejected(home: Home, other_home: Home):

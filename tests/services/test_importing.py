@@ -88,14 +88,14 @@ async def test_items_without_a_line_are_not_changed(store: SQLiteDatabase):
 async def test_with_one_faulty_line_nothing_is_imported(store: SQLiteDatabase):
     entries = [*movies(3), ImportEntry(4, "Nowhere", ItemKind.MOVIE, "Film 4")]
     with pytest.raises(PlayheadError) as refused:
-        await importer(store).run(entries, [LineFault(9, None, "is no JSON")])
+        await importer(store).run(entries, [LineFault(9, None, "is not JSON")])
     assert refused.value.code is Code.INVALID
-    assert refused.value.details == {"line 4: library": ["there is no such library"], "line 9": ["is no JSON"]}
+    assert refused.value.details == {"line 4: library": ["there is no such library"], "line 9": ["is not JSON"]}
     assert await store.read(count) == (0, 0)
 
 
 async def test_too_many_faults_are_truncated(store: SQLiteDatabase):
-    faults = [LineFault(line, None, "is no JSON") for line in range(FAULTS_MAX + 5)]
+    faults = [LineFault(line, None, "is not JSON") for line in range(FAULTS_MAX + 5)]
     with pytest.raises(PlayheadError) as refused:
         await importer(store).run([], faults)
     assert len(refused.value.details or {}) == FAULTS_MAX + 1

@@ -485,7 +485,7 @@ async def test_links_lead_neither_out_of_the_library_nor_in_circles(movies: Scan
         "loop (2004).mkv": "the link leads nowhere",
         "out": "links to folders outside the library are not followed",
         "key (2006).mkv": "the link leads out of the library, to a file that is not called a video",
-        "pipe (2005).mkv": "it is no regular file",
+        "pipe (2005).mkv": "it is not a regular file",
     }
 
 

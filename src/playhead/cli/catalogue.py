@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def scan(
     name: Annotated[str | None, typer.Argument(metavar="[LIBRARY]", help="Only this library.")] = None,
     allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Believe a folder in which no video is left.")
+        bool, typer.Option("--allow-empty", help="Accept a folder that contains no videos.")
     ] = False,
     data: DataOption = None,
     database: DatabaseOption = None,

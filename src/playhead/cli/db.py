@@ -41,21 +41,21 @@ def create_backup(
     settings = read_settings(data=data, database=database)
     if settings.database_url is not None:
         fail(
-            "PostgreSQL has its own tool for this, which works beside a running server:",
+            "PostgreSQL has its own tool for this, which works while a server runs:",
             f"    pg_dump --format=custom --file={file} --dbname={_without_password(settings.database_url)}",
-            "and pg_restore brings it back. Nothing was backed up now.",
+            "and pg_restore restores it. No backup was made.",
         )
     try:
         with progress_bar("Copying, in pages") as show:
             size = back_up(settings.database_path, file, force=force, progress=show)
     except StorageRefused as error:
         fail(str(error))
-    say(f"Backed up {settings.database_path} to {file}: {size} bytes, whole and sound")
+    say(f"Backed up {settings.database_path} to {file}: {size} bytes, complete and verified")
 
 
 @app.command("restore")
 def restore_backup(
-    file: Annotated[Path, typer.Argument(help="What `playhead db backup`, the server or an upgrade has written.")],
+    file: Annotated[Path, typer.Argument(help="A file written by `playhead db backup`, the server or an upgrade.")],
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
@@ -70,7 +70,7 @@ def restore_backup(
         fail(
             "PostgreSQL has its own tool for this; with all servers stopped:",
             f"    pg_restore --clean --if-exists --dbname={_without_password(settings.database_url)} {file}",
-            "Nothing was restored now.",
+            "Nothing was restored.",
         )
     path = settings.database_path
     try:
@@ -78,11 +78,11 @@ def restore_backup(
             restored = restore(path, file, now=now(), progress=show)
     except StorageRefused as error:
         fail(f"{str(error).removesuffix('.')}. Nothing was changed.")
-    say(f"Restored {path} from {file}: {restored.size} bytes, whole and sound")
+    say(f"Restored {path} from {file}: {restored.size} bytes, complete and verified")
     if restored.kept is not None:
-        say(f"What was there before is kept as {restored.kept}")
+        say(f"The previous database is kept as {restored.kept}")
     if restored.revision != HEAD:
-        say(f"Its schema is {restored.revision}; the next start brings it to {HEAD}")
+        say(f"Its schema is {restored.revision}; the next start upgrades it to {HEAD}")
 
 
 @app.command("copy")
@@ -90,7 +90,9 @@ def copy_database(
     source: Annotated[
         str, typer.Option("--from", metavar="URL", help="sqlite:///PATH or postgresql://USER@HOST/NAME.")
     ],
-    target: Annotated[str, typer.Option("--to", metavar="URL", help="As --from. Nothing may be there yet.")],
+    target: Annotated[
+        str, typer.Option("--to", metavar="URL", help="Like --from. It must not exist yet, or be empty.")
+    ],
 ) -> None:
     """Copy an installation to another database, of the same or the other engine, and compare every row."""
     from playhead.storage.engine.database import StorageRefused

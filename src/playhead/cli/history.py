@@ -13,7 +13,7 @@ from playhead.terminal import fail, progress_bar, say
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
 
-app = typer.Typer(help="Taking along what a user has watched.", no_args_is_help=True)
+app = typer.Typer(help="Exporting and importing what a user has watched.", no_args_is_help=True)
 
 
 @app.command("export")
@@ -47,8 +47,8 @@ def export_history(
 
 @app.command("import")
 def import_history(
-    file: Annotated[Path, typer.Argument(help="What an export has written.")],
-    user_name: Annotated[str, typer.Option("--user", help="Whose history it becomes.")],
+    file: Annotated[Path, typer.Argument(help="A file written by an export.")],
+    user_name: Annotated[str, typer.Option("--user", help="The user who gets the history.")],
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:

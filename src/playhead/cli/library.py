@@ -19,7 +19,7 @@ app = typer.Typer(help="Folders of movies and shows, and who sees them.", no_arg
 def add_library(
     name: str,
     path: Annotated[Path, typer.Argument(exists=False, help="Folder with the files.")],
-    kind: Annotated[LibraryKind, typer.Option(help="What the folder holds.")],
+    kind: Annotated[LibraryKind, typer.Option(help="The content of the folder.")],
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:

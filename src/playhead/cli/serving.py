@@ -19,7 +19,7 @@ def serve(  # noqa: PLR0913 - as many as there are flags
         int | None,
         typer.Option(help="Processes that serve the port; several need PostgreSQL. [env: PLAYHEAD_WORKERS; 1]"),
     ] = None,
-    demo: Annotated[bool, typer.Option("--demo", help="Serve a small library made on the spot.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Serve the demo library.")] = False,
 ) -> None:
     """Run the server."""
     from playhead.server import run as server

@@ -25,7 +25,7 @@ PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the 
 def add_user(  # noqa: PLR0913 - its options
     name: str,
     admin: Annotated[bool, typer.Option("--admin", help="May also manage users and libraries.")] = False,
-    child: Annotated[bool, typer.Option("--child", help="May do nothing but watch; asks for no password.")] = False,
+    child: Annotated[bool, typer.Option("--child", help="Can only watch; needs no password.")] = False,
     password_stdin: PasswordStdin = False,
     data: DataOption = None,
     database: DatabaseOption = None,
@@ -120,5 +120,5 @@ def _read_password(*, from_stdin: bool) -> str:
         fail("no terminal to ask for the password: give it on standard input, with --password-stdin")
     password = getpass.getpass("Password: ")
     if getpass.getpass("Again: ") != password:
-        fail("the two are not the same")
+        fail("the two passwords differ")
     return password

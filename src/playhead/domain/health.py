@@ -132,7 +132,7 @@ def examine_server(store: ServerFacts, installation: InstallationFacts) -> list[
     found = [
         _folder(installation),
         *_permissions(installation),
-        _database(store, "See that the server runs, and that the URL, user and password are right."),
+        _database(store, "Check that the server runs, and that the URL, user and password are right."),
     ]
     if store.fault is None:
         found += [
@@ -168,7 +168,7 @@ def _folder(facts: InstallationFacts) -> Finding:
     return Finding(
         Level.BAD,
         f"The data folder {facts.folder} cannot be written",
-        "Give it to the user that runs Playhead, or choose another one with --data.",
+        "Make the user that runs Playhead its owner, or choose another one with --data.",
     )
 
 
@@ -176,7 +176,7 @@ def _permissions(facts: InstallationFacts) -> Iterable[Finding]:
     if facts.wide_paths:
         yield Finding(
             Level.WARNING,
-            f"Other users of this machine can use {', '.join(facts.wide_paths)}",
+            f"Other users of this machine can access {', '.join(facts.wide_paths)}",
             "Restart Playhead, which corrects it, or run chmod 700 for folders and 600 for files as their owner.",
         )
 
@@ -185,8 +185,8 @@ def _filesystem(facts: FileFacts) -> Finding:
     if facts.is_network:
         return Finding(
             Level.BAD,
-            f"The data folder lies on a network file system ({facts.filesystem}), on which SQLite loses data",
-            "Move it to a local disk; only the media files may lie on the network.",
+            f"The data folder is on a network file system ({facts.filesystem}), on which SQLite loses data",
+            "Move it to a local disk; only the media files may be on the network.",
         )
     return Finding(Level.OK, f"File system {facts.filesystem or 'unknown'}")
 
@@ -195,7 +195,7 @@ def _free_space(facts: FileFacts) -> Finding:
     text = f"{facts.free_bytes // _MIB} MiB free"
     if facts.free_bytes >= LEAST_FREE_BYTES:
         return Finding(Level.OK, text)
-    return Finding(Level.WARNING, f"Only {text}", "Make room: saves are refused once the disk is full.")
+    return Finding(Level.WARNING, f"Only {text}", "Free some space: saves are refused once the disk is full.")
 
 
 def _database(facts: StoreFacts, mend: str) -> Finding:
@@ -214,7 +214,7 @@ def _database(facts: StoreFacts, mend: str) -> Finding:
     return Finding(
         Level.BAD,
         f"The database is of revision {facts.revision}, newer than this program's {facts.head}",
-        "Install the newer Playhead, or restore the backup that the upgrade has left beside the database.",
+        "Install the newer Playhead, or restore the backup that the upgrade left next to the database.",
     )
 
 
@@ -225,25 +225,25 @@ def _log(facts: FileFacts) -> Finding:
     return Finding(
         Level.WARNING,
         text,
-        "Another program reads the database for too long. End it; the log then shrinks by itself.",
+        "Another program reads the database for too long. Stop it; the log then shrinks on its own.",
     )
 
 
 def _backups(facts: BackupFacts, now: Instant) -> Finding:
     plan, last = facts.plan, facts.last
     if not plan.hours:
-        return Finding(Level.OK, "No backups are made by the server: backup_hours is 0")
+        return Finding(Level.OK, "The server makes no backups: backup_hours is 0")
     if facts.fault is not None:
         return Finding(
             Level.WARNING,
             f"No backup can be made: {facts.fault}",
-            "Mend it, or choose another folder with backup_folder. The server tries again by itself.",
+            "Fix it, or choose another folder with backup_folder. The server retries on its own.",
         )
     if last is None:
         return Finding(
             Level.OK, f"No backup yet; the server makes the first one a minute after its start, {facts.folder}"
         )
-    text = f"The last backup is of {moment_of(last.made_at):%Y-%m-%d %H:%M} UTC, in {facts.folder}"
+    text = f"The last backup was made at {moment_of(last.made_at):%Y-%m-%d %H:%M} UTC, in {facts.folder}"
     if not is_overdue(plan, last, now):
         return Finding(Level.OK, text)
     return Finding(
@@ -278,7 +278,7 @@ def _durability(facts: ServerFacts) -> Finding:
     names = " and ".join(facts.unsafe_settings)
     return Finding(
         Level.BAD,
-        f"A loss of power can lose or damage everything: {names} off at the server",
+        f"A power loss can lose or damage everything: {names} off at the server",
         "Set this on in postgresql.conf, and restart the server.",
     )
 
@@ -297,7 +297,7 @@ def _connections(facts: ServerFacts) -> Finding:
         return Finding(Level.OK, text)
     return Finding(
         Level.WARNING,
-        f"Only {text}, and one more process wants {CONNECTIONS_OF_A_PROCESS}",
+        f"Only {text}, and one more process needs {CONNECTIONS_OF_A_PROCESS}",
         "Raise max_connections at the server, or run fewer workers.",
     )
 
@@ -317,7 +317,7 @@ def _libraries(missing: Iterable[str]) -> list[Finding]:
         Finding(
             Level.WARNING,
             f"The library's folder {folder} cannot be read",
-            "Mount it or mend its permissions. Progress is kept meanwhile.",
+            "Mount it or fix its permissions. Progress is kept meanwhile.",
         )
         for folder in missing
     ]

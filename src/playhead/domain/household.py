@@ -87,7 +87,7 @@ def pin_faults(pin: str) -> list[str]:
     if not _PIN.fullmatch(pin):
         return [f"must have {PIN_LENGTH_MIN} to {PIN_LENGTH_MAX} digits"]
     if len(set(pin)) == 1 or any(pin in row for row in _ROWS):
-        return ["must not be one digit again and again, or digits in a row"]
+        return ["must not be one repeated digit or a sequence"]
     return []
 
 

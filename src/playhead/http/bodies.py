@@ -190,7 +190,7 @@ def _refusal(raw: object, kind: type[Any], *, strict: bool) -> PlayheadError:
     if not isinstance(raw, Mapping):
         return invalid({"body": ["must be an object"]})
     details = _faults(raw, kind, strict=strict)  # pyright: ignore[reportUnknownArgumentType] - JSON has no other keys
-    if not details:  # no member that is looked at is at fault: something else in the text is no JSON
+    if not details:  # no member that is looked at is at fault: something else in the text is not JSON
         return malformed()
     return invalid(details)
 

@@ -88,29 +88,25 @@ class MetricsCollector(Collector):
         """Yield all current metrics."""
         yield from self._registry.collect()
         yield InfoMetricFamily("playhead", "This program", {"version": self._version})
-        requests = CounterMetricFamily(
-            "playhead_requests", "Requests that were answered", labels=["method", "route", "status"]
-        )
+        requests = CounterMetricFamily("playhead_requests", "Answered requests", labels=["method", "route", "status"])
         for (method, path, status), count in self._traffic.answers.items():
             if status:  # nobody was there any more to hear the answer
                 requests.add_metric([method, path, str(status)], count)
         yield requests
         yield GaugeMetricFamily(
-            "playhead_requests_under_way", "Requests of bounded routes that are being answered", self._traffic.under_way
+            "playhead_requests_under_way", "Requests of bounded routes in progress", self._traffic.under_way
         )
-        refused = CounterMetricFamily(
-            "playhead_refused", "What was answered with 503 because there was no room", labels=["queue"]
-        )
+        refused = CounterMetricFamily("playhead_refused", "Requests refused with 503 by full queues", labels=["queue"])
         for queue, count in {**self._traffic.refused, **self._refused()}.items():
             refused.add_metric([queue], count)
         yield refused
-        waiting = GaugeMetricFamily("playhead_queue_depth", "What waits or is being committed", labels=["queue"])
+        waiting = GaugeMetricFamily("playhead_queue_depth", "Jobs that are queued or being committed", labels=["queue"])
         for queue, count in self._waiting().items():
             waiting.add_metric([queue], count)
         yield waiting
         yield _histogram(
             "playhead_commit_seconds",
-            "From the begin of a transaction of reports until it is durable",
+            "From the beginning of a transaction of reports until it is durable",
             self._commits().seconds,
         )
         yield _histogram("playhead_commit_reports", "Reports in one transaction", self._commits().sizes)
@@ -137,7 +133,7 @@ class _Joined(Collector):
 
     def __init__(self) -> None:
         self._families: dict[str, Metric] = {}
-        self._up = GaugeMetricFamily("playhead_worker_up", "Whether the worker told its numbers", labels=["worker"])
+        self._up = GaugeMetricFamily("playhead_worker_up", "Whether the worker answered", labels=["worker"])
 
     def add(self, place: int, families: Iterable[Metric]) -> None:
         for family in families:

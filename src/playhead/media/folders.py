@@ -221,7 +221,7 @@ class _Walker:
             if entry.is_file(follow_symlinks=False):
                 listing.videos.append(_Video(path, entry.stat(follow_symlinks=False), None))
             else:
-                self._skip(path, "it is no regular file")
+                self._skip(path, "it is not a regular file")
         elif (reason := _UNSUPPORTED.get(PurePosixPath(path).suffix.lower())) is not None:
             self._skip(path, reason)
 

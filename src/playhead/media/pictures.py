@@ -116,7 +116,7 @@ def _decoded(content: bytes) -> VideoFrame:
     if name is None:
         raise Unusable("it is neither JPEG nor PNG nor WebP")
     if size is None:
-        raise Unusable("its header does not say how large it is")
+        raise Unusable("its header does not state its dimensions")
     if size.width * size.height > IMAGE_PIXELS_MAX:
         raise Unusable(_TOO_MANY_PIXELS)
     decoder = cast("VideoCodecContext", CodecContext.create(name, "r"))
@@ -124,7 +124,7 @@ def _decoded(content: bytes) -> VideoFrame:
     decoder.thread_count = 1
     frames = [*decoder.decode(Packet(without_texts(content))), *decoder.decode(None)]
     if not frames:
-        raise Unusable("it holds no picture")
+        raise Unusable("it contains no picture")
     return frames[0]
 
 
@@ -167,9 +167,9 @@ def _is_upright_cover(stream: VideoStream) -> bool:
 def _telling_frame(opened: InputContainer) -> tuple[_Frame, Fraction]:
     stream = next((stream for stream in opened.streams.video if not is_cover(stream)), None)
     if stream is None:
-        raise Unusable("it has no moving picture")
+        raise Unusable("it has no video")
     if stream.codec_context.codec.name not in DECODERS:
-        raise Unusable("its codec is none of those that are decoded")
+        raise Unusable("its codec is not supported")
     stream.codec_context.thread_count = 1  # saves come first
     stream.codec_context.options = {"max_pixels": str(FILM_PIXELS_MAX)}
     stream.codec_context.skip_frame = "NONKEY"

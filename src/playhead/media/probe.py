@@ -125,7 +125,7 @@ def _described(opened: InputContainer, container: str) -> MediaInfo:
     shown = (each for each in opened.streams if each.type in _KINDS and not is_cover(each))
     streams = tuple(_stream(each) for each in islice(shown, STREAMS_MAX))
     if not any(stream.kind == "video" for stream in streams):
-        raise Unreadable("it has no moving picture")
+        raise Unreadable("it has no video")
     duration_ms = _duration_ms(opened)
     if not 0 < duration_ms <= _LONGEST_MS:
         raise Unreadable("its length is unknown")
@@ -176,7 +176,7 @@ def _counted_ms(opened: InputContainer) -> int:
     first, last = None, 0.0
     for packet in opened.demux():
         if time.monotonic() > give_up_at:
-            raise Unreadable("its length is unknown, and it is too large to be read through")
+            raise Unreadable("its length is unknown, and it is too large to be read completely")
         stamp = packet.dts if packet.pts is None else packet.pts
         if stamp is None or not packet.time_base:
             continue

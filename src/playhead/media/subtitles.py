@@ -22,7 +22,7 @@ from playhead.media.contents import Unusable, read_content
 from playhead.media.probe import cause_of, open_film
 from playhead.media.webvtt import Cue, cue_of, write_webvtt
 
-_TOO_MUCH: Final = "it holds too much text"
+_TOO_MUCH: Final = "it contains too much text"
 _READ_S: Final = 180.0  # a large film without an index of its subtitles is read completely
 _SHOWN_MS: Final = 4_000  # if nothing says how long a text is shown
 
@@ -97,7 +97,7 @@ def decoded(content: bytes, language: str | None = None) -> str:
 def _checked(text: str) -> bytes:
     """Return a file that is WebVTT already unchanged."""
     if not text.startswith("WEBVTT") or "-->" not in text:
-        raise Unusable("it is no WebVTT")
+        raise Unusable("it is not WebVTT")
     return _bounded(text.encode())
 
 
@@ -116,7 +116,7 @@ def _converted(opened: InputContainer, stream: SubtitleStream, start_us: int = 0
         if len(cues) > CUES_MAX or size > WEBVTT_BYTES_MAX:
             raise Unusable(_TOO_MUCH)
     if not cues:
-        raise Unusable("it holds no text")
+        raise Unusable("it contains no text")
     return _bounded(write_webvtt(cues))
 
 
@@ -124,7 +124,7 @@ def _cues(opened: InputContainer, stream: SubtitleStream, start_us: int) -> Iter
     give_up_at = time.monotonic() + _READ_S
     for packet in opened.demux(stream):
         if time.monotonic() > give_up_at:
-            raise Unusable("it takes too long to read it through", passing=True)
+            raise Unusable("reading all of it takes too long", passing=True)
         if packet.size == 0 or packet.pts is None:
             continue
         unit = (packet.time_base or Fraction(1, 1000)) * 1000
@@ -136,7 +136,7 @@ def _cues(opened: InputContainer, stream: SubtitleStream, start_us: int) -> Iter
             continue
         for line in lines:
             if not isinstance(line, AssSubtitle):
-                raise Unusable("it holds pictures, no text")
+                raise Unusable("it contains bitmaps, not text")
             cue = cue_of(line.ass.decode("utf-8", "replace").split(",", 8)[-1], begin_ms, end_ms)
             if cue is not None:
                 yield cue

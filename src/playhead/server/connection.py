@@ -579,7 +579,7 @@ _IN_BODY: Final = frozenset({State.SIZED_BODY, State.CHUNKED_BODY})
 _IN_PART: Final = _IN_BODY | {State.HEAD}
 _IN_WINDOWS: Final = frozenset({_Waits.BODY, _Waits.READ})
 _MALFORMED_TARGET: Final = RequestRefusal(400, "The request target is malformed.")
-_NO_ROOM: Final = RequestRefusal(503, "There is no room for requests that come in parts.")
+_NO_ROOM: Final = RequestRefusal(503, "There is no memory left for incomplete requests.")
 
 
 class Exchange:

@@ -215,7 +215,7 @@ Event = Request | Data | RequestRefusal
 HEAD_TOO_LARGE: Final = RequestRefusal(431, "The header fields are too large.")
 _TARGET_TOO_LONG: Final = RequestRefusal(414, "The request target is too long.")
 _MALFORMED: Final = RequestRefusal(400, "The request is malformed.")
-_UNSUPPORTED_VERSION: Final = RequestRefusal(505, "Only HTTP/1.1 and HTTP/1.0 are spoken here.")
+_UNSUPPORTED_VERSION: Final = RequestRefusal(505, "Only HTTP/1.1 and HTTP/1.0 are supported.")
 
 
 class ResponseError(RuntimeError):
@@ -381,7 +381,7 @@ class Protocol:
             if request.is_1_0:
                 return RequestRefusal(400, "HTTP/1.0 has no Transfer-Encoding.")
             if coding.lower() != b"chunked":
-                return RequestRefusal(501, "No Transfer-Encoding but chunked is decoded here.")
+                return RequestRefusal(501, "Only the chunked Transfer-Encoding is supported.")
             self.state = State.CHUNKED_BODY
             self._left, self._in_chunk, self._in_trailers = 0, False, False
             request.body = None

@@ -232,7 +232,7 @@ async def _cut_off(listener: Listener) -> None:
         connection.abort()
     tasks = set(listener.tasks)
     if tasks:
-        log.warning("%d requests were not done in time and are not answered", len(tasks))
+        log.warning("%d requests did not finish in time and are not answered", len(tasks))
         await asyncio.sleep(0)  # so that they notice that their clients are gone
         for task in tasks:
             task.cancel()
@@ -340,7 +340,7 @@ class _Server:
 
 
 def _give_up() -> None:
-    log.critical("Not everything ended within %d seconds; what was not answered may not be saved", GIVE_UP_AFTER_S)
+    log.critical("Not everything finished within %d seconds; unanswered saves may be lost", GIVE_UP_AFTER_S)
     logging.shutdown()
     os._exit(_FAILED)
 
@@ -359,7 +359,7 @@ def _most_connections() -> int:
 def _print_setup_link(url: str, setup_token: str | None) -> None:
     if setup_token is not None:
         link = f"{url}/setup?token={setup_token}"
-        print(f"\nThere is no user yet. Make the first admin, once, at\n\n    {link}\n", flush=True)  # noqa: T201
+        print(f"\nThere is no user yet. Create the first admin, once, at\n\n    {link}\n", flush=True)  # noqa: T201
 
 
 def _url(listener: socket.socket) -> str:

@@ -183,7 +183,7 @@ class Workers:
                 self._due_s[place] = time.monotonic()
                 self._pause_s = _FIRST_PAUSE_S
             how = f"signal {-status}" if status < 0 else f"status {status}"
-            log.error("Worker %d, process %s, ended with %s; another takes its place", place, number, how)
+            log.error("Worker %d, process %s, ended with %s; a replacement is started", place, number, how)
 
     def _start(self, place: int) -> None:
         try:

@@ -130,7 +130,7 @@ class Backups:
         self._failed_at = self._clock()
         self._retry_at = retry_at(self._plan, self._failed_at, self._failures)
         minutes = (self._retry_at - self._failed_at) // 60_000
-        log.warning("No backup could be made; the next try is in %d min: %s", minutes, self._fault)
+        log.warning("No backup could be made; the next attempt is in %d min: %s", minutes, self._fault)
 
     def _status(self) -> BackupStatus:
         now = self._clock()

@@ -120,7 +120,7 @@ class Catalogue:
                 raise LIBRARIES.refusal()
             others = [Path(other.path) for other in libraries if other.path is not None]
             if folder is not None and nested(folder, others) is not None:
-                raise conflict("The folder belongs to another library, or holds one", member="path")
+                raise conflict("The folder belongs to another library, or contains one", member="path")
             catalogue.add_library(connection, library)
 
         try:

@@ -92,4 +92,4 @@ def _is_possible(name: str, member: object) -> bool:
 
 
 def _bad_cursor() -> PlayheadError:
-    return invalid({"cursor": ["is no cursor of this list"]})
+    return invalid({"cursor": ["is not a cursor of this list"]})

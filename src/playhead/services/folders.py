@@ -38,13 +38,13 @@ def _look_around(path: str) -> FolderListing:
         if path:
             folder = Path(path).expanduser().resolve()
     except (OSError, RuntimeError, ValueError):
-        fault = "is no folder"
+        fault = "is not a folder"
     while True:
         try:
             names = subfolders(folder)[:FOLDERS_SHOWN]
             break
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else "is no folder"
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else "is not a folder"
             fault = fault or f"{shown(str(folder))} cannot be opened: {reason}"
             if folder == folder.parent:
                 names = []

@@ -165,7 +165,7 @@ class History:
             imported: dict[ItemId, list[UserState]] = {}
             for (number, line, text), item_id in zip(parsed, found, strict=True):
                 if item_id is None:
-                    reject(Rejected(number, "names no item here", text))
+                    reject(Rejected(number, "matches no item here", text))
                 else:
                     imported.setdefault(item_id, []).append(_user_state(line))
             if imported:
@@ -301,7 +301,7 @@ def _parse(
             if line.item.id is None and not line.item.title:
                 raise ValueError("Object missing required field `title` - at `$.item`")
         except (ValueError, RecursionError) as error:  # msgspec's errors are ValueErrors
-            reject(Rejected(number, f"is no line of a history: {error}", text))
+            reject(Rejected(number, f"is not a line of a history: {error}", text))
         else:
             yield number, line, text
 

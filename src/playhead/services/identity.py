@@ -182,7 +182,7 @@ class Identities:
         def unlink(connection: Connection) -> None:
             others = [each for each in storage.list_identities(connection, user_id) if each.id != identity_id]
             if not others and not storage.has_password(connection, user_id):
-                raise conflict("The account could not be signed in to any more")
+                raise conflict("It would no longer be possible to sign in to the account")
             if not storage.remove_identity(connection, user_id, identity_id):
                 raise not_found("Identity not found")
             accounts_storage.count_epoch(connection)

@@ -287,7 +287,7 @@ class Lists:
         Raises NOT_FOUND, ACCESS_DENIED, and INVALID for a time in the past.
         """
         if until is not None and until <= self._clock():
-            raise invalid({"until": ["must lie ahead"]})
+            raise invalid({"until": ["must be in the future"]})
         await self._set(viewer, item_id, None, snoozed_until=until)
 
     async def drop(self, viewer: Viewer, show_id: ItemId, *, dropped: bool) -> None:

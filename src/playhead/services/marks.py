@@ -314,7 +314,7 @@ def _require(connection: Connection, key: Key, kind: ItemKind) -> SaveLookup:
 
 
 def _changed_meanwhile() -> Exception:
-    return conflict("It was changed meanwhile")
+    return conflict("It has been changed since")
 
 
 def _shows(before: Progress | None, marked: MarkDecision) -> bool:

@@ -219,7 +219,7 @@ class Passkeys:
                 connection, user_id
             )
             if not others and not ways:
-                raise conflict("The account could not be signed in to any more")
+                raise conflict("It would no longer be possible to sign in to the account")
             if not storage.remove_passkey(connection, user_id, passkey_id):
                 raise not_found("Passkey not found")
 
@@ -334,7 +334,7 @@ class Passkeys:
                 require_user_verification=True,
             )
         except (WebAuthnException, ValueError, KeyError, TypeError) as error:
-            log.warning("The passkey %s of the user %s is not believed: %s", found.id, found.user_id, error)
+            log.warning("The passkey %s of the user %s is not accepted: %s", found.id, found.user_id, error)
             raise not_authenticated() from None
         return found, verified.new_sign_count
 

@@ -192,9 +192,9 @@ class Scanner:
         try:
             await self._scan(library, scan_id, lambda _: None, allow_empty=False)
         except PlayheadError as error:
-            log.warning("The scan of %s came to no end: %s", shown(library.name), shown(error.message))
+            log.warning("The scan of %s failed: %s", shown(library.name), shown(error.message))
         except Exception:
-            log.exception("The scan of %s came to no end", shown(library.name))
+            log.exception("The scan of %s failed", shown(library.name))
 
     async def _scan(
         self, library: Library, scan_id: str, progress: Callable[[ScanProgress], None], *, allow_empty: bool
@@ -289,7 +289,7 @@ class _Scan:
         if not found.files and not allow_empty and any(not file.removed for file in comparison.absent):
             known = sum(not file.removed for file in comparison.absent)
             raise conflict(
-                f"The folder {shown(str(self._root))} holds no video any more, but {known} are known. "
+                f"The folder {shown(str(self._root))} no longer contains any videos, but {known} are known. "
                 "Nothing was changed: is the disk mounted?"
             )
         self._shelf = await asyncio.to_thread(
@@ -465,7 +465,7 @@ class _Scan:
             return True
 
         if not await self._database.write(write):
-            raise conflict(f"Another scan of the library {self._library.name} has begun since")
+            raise conflict(f"Another scan of the library {self._library.name} has started since")
 
 
 _KINDS = {LibraryKind.MOVIES: "movie", LibraryKind.SHOWS: "episode"}

@@ -89,7 +89,7 @@ class SingleFlight:
             try:
                 self._cache.put(key, content)
             except OSError as error:
-                log.warning("What was made of a file could not be kept: %s", error.strerror or error)
+                log.warning("The result for a file could not be cached: %s", error.strerror or error)
         return content
 
 

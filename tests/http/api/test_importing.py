@@ -114,7 +114,7 @@ async def test_every_faulty_line_is_reported_and_nothing_is_imported(ready: Worl
         "line 3: kind": ["invalid enum value 'film'"],
         "line 3: title": ["is required"],
         "line 3: year": ["must be a whole number"],
-        "line 4": ["is no JSON"],
+        "line 4": ["is not JSON"],
         "line 5: id": ["must be a UUID"],
         "line 5: air_date": ["must be a date such as 2024-01-15"],
         "line 6: library": ["there is no such library"],

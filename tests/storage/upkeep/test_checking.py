@@ -231,7 +231,7 @@ def test_a_foreign_or_missing_database_is_reported(tmp_path: Path):
     letter.write_text("Dear reader, this is a letter. " * 50)
     assert ["cannot be read" in fault.text for fault in check(letter)] == [True]
     spoil(tmp_path / "photos.db", "CREATE TABLE photo (id INTEGER)")
-    assert ["no database of Playhead's" in fault.text for fault in check(tmp_path / "photos.db")] == [True]
+    assert ["not a Playhead database" in fault.text for fault in check(tmp_path / "photos.db")] == [True]
 
 
 def test_a_database_with_another_schema_is_not_checked(path: Path):

@@ -98,7 +98,7 @@ def test_an_empty_database_of_a_server_is_not_a_fault(url: str):
 def test_a_database_of_another_program_is_a_fault(url: str):
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE theirs (id integer)")
-    assert inspect_server(url).fault == "it is no database of Playhead's"
+    assert inspect_server(url).fault == "it is not a Playhead database"
 
 
 def test_a_read_only_database_is_reported_as_such(cluster: Cluster, url: str):

@@ -143,7 +143,7 @@ class Lines:
         try:
             decoded = decode(line, ImportLine)
         except PlayheadError as error:
-            faults = {"body": ["is no JSON"]} if error.details is None else error.details
+            faults = {"body": ["is not JSON"]} if error.details is None else error.details
         else:
             faults = self._convert(decoded)
         for member, texts in faults.items():

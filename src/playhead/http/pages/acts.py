@@ -85,7 +85,7 @@ class ActPages:
         return await self._mark(aim, Mark())
 
     async def unwatch(self, aim: Aim) -> Done:
-        """Mark it as not watched."""
+        """Mark it as unwatched."""
         return await self._mark(aim, None)
 
     async def _mark(self, aim: Aim, mark: Mark | None) -> Done:

@@ -62,6 +62,6 @@ def require_local_folder(folder: Path) -> None:
     kind = filesystem_type(folder.resolve(), mountinfo)
     if is_network_filesystem(kind):
         raise StorageRefused(
-            f"{folder} lies on a network file system ({kind}), on which SQLite loses data. "
-            "Choose a data folder on a local disk; only the media files may lie on the network."
+            f"{folder} is on a network file system ({kind}), on which SQLite loses data. "
+            "Choose a data folder on a local disk; only the media files may be on the network."
         )

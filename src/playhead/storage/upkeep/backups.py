@@ -128,6 +128,8 @@ class BackupFolder:
         def watch(done: int, total: int) -> None:
             keep_going()
             if done < total and log_size(self.database) > longest:
-                raise StorageRefused("So much was saved during the copy that it was given up, for saves not to wait")
+                raise StorageRefused(
+                    "So much was saved during the copy that it was cancelled, so that saves need not wait"
+                )
 
         return watch

@@ -108,7 +108,7 @@ def check_file(path: Path, show: ReportProgress) -> Iterator[IntegrityFault]:
             tables = [name for (name,) in reader.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")]
             if "alembic_version" not in tables:
                 yield IntegrityFault(
-                    "alembic_version", "", "the file is no database of Playhead's", "Choose another file."
+                    "alembic_version", "", "the file is not a Playhead database", "Choose another file."
                 )
                 return
             [connection] = engine_connections(reader)

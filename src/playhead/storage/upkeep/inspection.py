@@ -111,7 +111,7 @@ class _Content(NamedTuple):
 def _read_server(connection: Connection) -> _Content:
     tables = set(inspect(connection).get_table_names())
     if not {"alembic_version", "account", "progress", "library"} <= tables:
-        return _Content(fault="it is no database of Playhead's" if tables else None)
+        return _Content(fault="it is not a Playhead database" if tables else None)
     times = (select(func.max(account.c.created_at)), select(func.max(progress.c.last_watched_at)))
     known = [at for each in times if (at := connection.execute(each).scalar()) is not None]
     return _Content(
@@ -127,7 +127,7 @@ def _read(path: Path) -> _Content:
         tables = {name for (name,) in connection.rows("SELECT name FROM sqlite_schema WHERE type = 'table'")}
         if not {"alembic_version", "account", "progress", "library"} <= tables:
             if tables:
-                raise apsw_dbapi.DatabaseError("it is no database of Playhead's")
+                raise apsw_dbapi.DatabaseError("it is not a Playhead database")
             return _Content()
         times = connection.rows(
             "SELECT max(created_at) FROM account UNION ALL SELECT max(last_watched_at) FROM progress"
