@@ -111,7 +111,7 @@ class _Client:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection to the server, with one request under way at most."""
+    """One connection to the server, with at most one request in progress."""
 
     def __init__(self, client: _Client) -> None:
         self._client = client

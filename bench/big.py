@@ -62,7 +62,7 @@ def measure_big(folder: Path, keep_in: Path | None, plan: Plan) -> None:
         for case in cases:
             write_requests(folder / case.name, case.users, requests)
             run_load(servers[case.store], SAVE, CONNECTIONS, plan.seconds, folder / case.name)
-        # As in operation: whoever reports has reported ten seconds ago, and the server knows the token.
+        # As in operation: each player has reported ten seconds ago, so the token is cached.
         say("Letting every user read and save")
         for load in (READ, SAVE):
             seconds = _WARM_S

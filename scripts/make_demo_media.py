@@ -1,4 +1,4 @@
-"""Makes the demo's films, pictures and subtitles anew.
+"""Recreates the demo's films, pictures and subtitles.
 
 Usage: .venv/bin/python scripts/make_demo_media.py [FOLDER]
 

@@ -24,7 +24,7 @@ hypothesis.settings.load_profile("playhead")
 # Copied for each test: reading the environment and validating takes 10 ms.
 _SETTINGS = Settings(data=Path("nowhere"), database="")
 
-# Whoever asks for one of these starts a PostgreSQL server.
+# A test that requests one of these fixtures needs a PostgreSQL server.
 _POSTGRES_FIXTURES = {"cluster", "durable_cluster", "migrated_url", "postgres_url"}
 
 
@@ -61,7 +61,7 @@ def fuzz_seconds(request: pytest.FixtureRequest, soak: bool) -> float:  # noqa: 
 
 @pytest.fixture(scope="session")
 def soak(request: pytest.FixtureRequest) -> bool:
-    """Whether there is time for many more rounds than suffice to notice a fault."""
+    """Whether to run many more rounds than it takes to notice a fault."""
     return bool(request.config.getoption("--soak"))
 
 
@@ -75,7 +75,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database of the newest schema, to be copied: migrating anew for each test would take longer than it."""
+    """An empty database with the newest schema, to be copied: faster than migrating for each test."""
     path = tmp_path_factory.mktemp("migrated") / "playhead.db"
     upgrade(path, now=Instant(0))
     return path
@@ -83,7 +83,7 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def database_path(migrated_file: Path, tmp_path: Path) -> Path:
-    """The file of a database with the newest schema, that nobody has open."""
+    """The file of a database with the newest schema, not opened by anybody."""
     return Path(shutil.copy(migrated_file, tmp_path / "playhead.db"))
 
 
@@ -99,7 +99,7 @@ async def sqlite_database(database_path: Path, anyio_backend: str) -> AsyncItera
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server of this test process."""
+    """The PostgreSQL server of this test process."""
     made = Cluster()
     yield made
     made.close()
@@ -107,7 +107,7 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="session")
 def migrated_url(cluster: Cluster) -> str:
-    """A database of the newest schema, which one test after the other uses: making one takes a quarter of a second."""
+    """A database with the newest schema, reused from test to test: creating one takes a quarter of a second."""
     url = cluster.create("playhead")
     postgres_migrations.upgrade(url)
     return url
@@ -115,7 +115,7 @@ def migrated_url(cluster: Cluster) -> str:
 
 @pytest.fixture
 def postgres_url(migrated_url: str) -> str:
-    """The URL of an empty database with the newest schema, that nobody is connected to."""
+    """The URL of an empty database with the newest schema, without connections."""
     empty(migrated_url)
     return migrated_url
 
@@ -125,7 +125,7 @@ def postgres_url(migrated_url: str) -> str:
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
-    """The test runs once on each engine."""
+    """Runs the test once per engine."""
     return str(request.param)
 
 
@@ -148,7 +148,7 @@ async def database(open_database: Callable[[], Any], anyio_backend: str) -> Asyn
 
 @pytest.fixture
 def blocking_database(open_database: Callable[[], Any]) -> Iterator[Database]:
-    """For tests without an event loop, which use read_blocking and write_blocking."""
+    """For tests without an event loop, which call read_blocking and write_blocking."""
     opened = open_database()
     yield opened
     opened.close_blocking()
@@ -156,7 +156,7 @@ def blocking_database(open_database: Callable[[], Any]) -> Iterator[Database]:
 
 @pytest.fixture
 def settings(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Settings:
-    """The settings of an installation on either engine, whose database is migrated and empty."""
+    """The settings of an installation on either engine, with an empty, migrated database."""
     data = tmp_path / "data"
     if engine == "sqlite":
         prepared = _SETTINGS.model_copy(update={"data": data})

@@ -11,10 +11,10 @@ from world import LIBRARY, RUNTIME_MS
 SERIES = "aaaaaaaa-4444-4444-8444-444444444444"
 STATION = "aaaaaaaa-2222-4222-8222-222222222222"
 
-Numbers = tuple[int, int]
+EpisodeNumbers = tuple[int, int]
 
-EPISODES: tuple[Numbers, ...] = ((0, 1), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3))
-COMING: Numbers = (2, 3)
+EPISODES: tuple[EpisodeNumbers, ...] = ((0, 1), (1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3))
+COMING: EpisodeNumbers = (2, 3)
 """Has not aired at the time of the tests."""
 
 

@@ -3,7 +3,7 @@
 // `node server.js PORT FILE [group]` serves saving and reading the progress of movies by Playhead's contract: bearer
 // tokens that are stored hashed, libraries that a user may or may not see, watched from 90 percent on. Token, item,
 // access and progress are looked up at every request. Every answered save is durable: write-ahead log,
-// synchronous=FULL; each save is a transaction of its own, or with `group` all that arrive in one turn of the loop
+// synchronous=FULL; each save is a transaction of its own, or with `group` all that arrive in one iteration of the event loop
 // share one.
 
 import { hash } from 'node:crypto'

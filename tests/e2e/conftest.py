@@ -1,4 +1,4 @@
-"""The real server, started as the README says, in a folder of its own."""
+"""The real server, started as the README says, in a separate folder."""
 
 import signal
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server that is not started yet."""
+    """A server that has not been started yet."""
     server = Server(tmp_path / "installation")
     yield server
     if server.running:
@@ -24,7 +24,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def durable_cluster() -> Iterator[Cluster]:
-    """A PostgreSQL server that syncs what it commits, for tests that stop it in the midst of its work."""
+    """A PostgreSQL server that syncs its commits, for tests that kill it under load."""
     made = Cluster(durable=True)
     yield made
     made.close()
@@ -32,7 +32,7 @@ def durable_cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def durable_server(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
-    """A server that is not started yet, on either engine; on PostgreSQL in a database of its own."""
+    """A server that has not been started yet, on either engine; on PostgreSQL in its own database."""
     database = ""
     if engine == "postgresql":
         cluster: Cluster = request.getfixturevalue("durable_cluster")

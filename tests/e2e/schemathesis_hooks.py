@@ -1,4 +1,4 @@
-"""Teaches schemathesis the one media type of ours that it does not know: a line of JSON an item."""
+"""Registers our media type with schemathesis: one JSON object per line."""
 
 import json
 

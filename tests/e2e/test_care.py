@@ -1,4 +1,4 @@
-"""The commands that care for the data, beside a running server, on both engines: backup, check, doctor."""
+"""The maintenance commands, while a server runs, on both engines: backup, check, doctor."""
 
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -13,7 +13,7 @@ from server import Server
 
 @pytest.fixture
 def ledger(durable_server: Server) -> Ledger:
-    """Clients of a server that is started, and has saved something."""
+    """Clients of a running server that has saved something."""
     ledger = Ledger(stock(durable_server.settings))
     durable_server.start()
     ledger.save_during(durable_server.url, lambda: durable_server.comes_true(lambda: ledger.saved > 500))
@@ -21,7 +21,7 @@ def ledger(durable_server: Server) -> Ledger:
 
 
 def findings(told: CompletedProcess[str]) -> dict[str, list[str]]:
-    """What doctor printed, by level; what is no finding is the remedy of one."""
+    """Return the output of doctor by level; the other lines are remedies."""
     by_level: dict[str, list[str]] = {"ok": [], "warning": [], "bad": [], "": []}
     for line in told.stdout.splitlines():
         by_level[line[:8].strip()].append(line[9:])

@@ -1,4 +1,4 @@
-"""Schemathesis against the running server: no 5xx, no answer that the OpenAPI document does not name."""
+"""Schemathesis against the running server: no 5xx, and no answer that the OpenAPI document does not name."""
 
 import os
 import subprocess
@@ -44,6 +44,6 @@ def test_the_server_keeps_its_contract(server: Server):
         cwd=server.data.parent,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(HERE)},
     )
-    # Bodies can be long: what failed first, and only the beginning of each line.
+    # Bodies can be long: show the first failures, and only the beginning of each line.
     assert run.returncode == 0, "\n".join(line[:300] for line in run.stdout.splitlines())[-20_000:] + run.stderr
     assert "Traceback" not in server.printed()

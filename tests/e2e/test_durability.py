@@ -1,4 +1,4 @@
-"""What was answered is there after the server, or its database, was killed in the midst of its work, and only once."""
+"""Answered saves are stored exactly once after the server, or its database, was killed under load."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 
 
 def after_a_while(random: Random, act: Callable[[], object]) -> Callable[[], None]:
-    """Act after a time that is never the same, so that it meets every moment of a commit."""
+    """Act after a random time, so that it hits every moment of a commit."""
 
     def wait_and_act() -> None:
         time.sleep(random.uniform(0.05, 0.6))

@@ -1,4 +1,4 @@
-"""Live changes between real processes: a second device hears within a second, and nobody's reading holds up the end."""
+"""Live changes between real processes: other devices learn of them within a second; slow readers delay no shutdown."""
 
 import signal
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Disks that fail under the running server: a sync or a write that fails ends it, a full disk does not."""
+"""Disks that fail under the running server: a failed sync or write stops it, a full disk does not."""
 
 import os
 from pathlib import Path
@@ -17,8 +17,8 @@ ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 SYNC = "fsync,fdatasync"
 WRITE = "pwrite64"
 
-# Each thread counts its own calls, and one makes all commits: these are its first ones, some in the midst of a run, and
-# one after a checkpoint has been reached. The first writes of all are those of the start, which just refuses.
+# Each thread counts its own calls, and one makes all commits: these are its first ones, some in the middle of a run,
+# and one after a checkpoint. The very first writes are those of the start, which simply refuses.
 FAILING = [(SYNC, 1), (SYNC, 2), (SYNC, 7), (SYNC, 40), (WRITE, 20), (WRITE, 90)]
 FAILING_IN_A_SOAK = [
     *((SYNC, number) for number in (*range(1, 41), *range(50, 500, 50))),
@@ -30,7 +30,7 @@ mount -t tmpfs -o size=8m none "$0" && cp -r "$1"/. "$0" && shift && exec "$@"
 """
 
 
-# A sync or a write that fails
+# A failed sync or write
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -71,9 +71,9 @@ def test_after_a_sync_or_write_that_failed_nothing_is_saved_and_the_server_ends(
 
 @pytest.fixture
 def confined(server: Server, tmp_path: Path) -> Server:
-    """A server whose folder is a disk of its own, of eight MiB, with an installation on it.
+    """A server whose folder is a separate disk of eight MiB, with an installation on it.
 
-    Only the server sees the disk, in a mount namespace of its own, so that nothing is left of it; tests see it by
+    Only the server sees the disk, in its own mount namespace, so that nothing is left of it; tests see it through
     `seen_by`.
     """
     prepared = tmp_path / "prepared"
@@ -90,7 +90,7 @@ def seen_by(server: Server) -> Path:
 
 
 def fill(path: Path) -> None:
-    """Write until nothing fits any more."""
+    """Write until the disk is full."""
     with path.open("wb", buffering=0) as file:
         for size in (MIB, 4096):
             try:

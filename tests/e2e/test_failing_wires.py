@@ -1,6 +1,6 @@
-"""The network between server and database fails: nothing that was answered is lost, nothing is done twice.
+"""The network between server and database fails: no answered save is lost, none takes effect twice.
 
-Nobody waits for long, and the server finds its way back by itself.
+Nobody waits for long, and the server recovers on its own.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,8 @@ pytestmark = pytest.mark.long
 SIGKILL = 9
 ALL_PLAYS = "SELECT item_id, watched_at FROM play"
 
-# A save is tried again for 10 s, and the last try may meet a connection that is silent for 5 s, or a server that is
-# not reached for 5 s; what comes last has waited for a batch before it. The rest is for a busy machine.
+# A save is retried for 10 s, and the last attempt may use a connection that is silent for 5 s, or a server that is
+# unreachable for 5 s; it may have waited for an earlier batch. The rest is for a busy machine.
 
 BROKEN = [*product([Fault.DROP, Fault.RESET], Moment)]
 
@@ -35,13 +35,13 @@ def proxy(durable_cluster: Cluster) -> Iterator[Proxy]:
 
 @pytest.fixture
 def behind(durable_cluster: Cluster) -> str:
-    """The URL of the database, past the proxy."""
+    """The URL of the database, bypassing the proxy."""
     return durable_cluster.create(f"wires-{next(_numbers)}")
 
 
 @pytest.fixture
 def wired(proxy: Proxy, behind: str, durable_cluster: Cluster, tmp_path: Path) -> Iterator[Server]:
-    """A server that is started, and sees its database only through the proxy."""
+    """A running server that reaches its database only through the proxy."""
     server = Server(tmp_path / "installation", behind.replace(f":{durable_cluster.port}/", f":{proxy.port}/"))
     (tmp_path / "token").write_text(stock(server.settings))
     server.start()
@@ -57,7 +57,7 @@ def ledger(wired: Server, tmp_path: Path) -> Ledger:
 
 
 def strike(proxy: Proxy, server: Server, ledger: Ledger, fault: Fault, moment: Moment) -> None:
-    """Let the fault meet the server under load, and see it go on saving for everybody."""
+    """Cause a fault under load, and check that the server continues to save for everybody."""
 
     def strike_and_wait() -> None:
         saved, struck = ledger.saved, proxy.struck

@@ -1,4 +1,4 @@
-"""The commands that take a history along, beside the running server."""
+"""Export and import of a history while the server runs."""
 
 import json
 from collections.abc import Iterator

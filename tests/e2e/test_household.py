@@ -1,7 +1,7 @@
-"""Two people with three devices each, and a server that is killed meanwhile: in the end all of them know the same.
+"""Two users with three devices each, and a server that is killed meanwhile: in the end all of them show the same state.
 
-That is what the server says, and what the rules say of the reports that were made; every one of these is accepted in
-the end, because a device sends again what was not answered.
+The server must agree with the rules about all reports; every report is accepted in the end, because a device retries
+until it is answered.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def servers(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[list[Server]]:
-    """On PostgreSQL two servers on one database, on SQLite the one that there is."""
+    """On PostgreSQL two servers on one database, on SQLite a single one."""
     servers = [Server(tmp_path / "one")]
     if engine == "postgresql":
         database = request.getfixturevalue("durable_cluster").create(f"household-{next(_numbers)}")
@@ -49,7 +49,7 @@ def servers(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iter
 
 
 def furnish(settings: Settings) -> list[Member]:
-    """Make an installation with three movies, three episodes, and two members who may see them."""
+    """Create an installation with three movies, three episodes, and two members who may see them."""
 
     def stock(connection: Connection) -> None:
         stock_library(connection, viewer=None)
@@ -77,7 +77,7 @@ def furnish(settings: Settings) -> list[Member]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """In a soak two households live side by side, one a worker, and have five kills of each server between them."""
+    """In a soak two households run in parallel, one per worker, with five kills of each server between them."""
     if "kills" in metafunc.fixturenames:
         metafunc.parametrize("kills", [3, 2] if metafunc.config.getoption("--soak") else [1])
 

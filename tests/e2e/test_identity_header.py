@@ -1,4 +1,4 @@
-"""The header of a trusted proxy on the real socket: in the head, as a trailer, beside X-Forwarded-For."""
+"""The identity header of a trusted proxy on a real socket: in the head, as a trailer, next to X-Forwarded-For."""
 
 import socket
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ CHUNKED = b"POST /api/v1/tokens HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncont
 
 @pytest.fixture(scope="module", params=["127.0.0.1", "192.0.2.1"])
 def trusting(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, bool]]:
-    """A server, and whether it trusts connections of this machine."""
+    """A server, and whether it trusts connections from this machine."""
     folder = tmp_path_factory.mktemp("trusting")
     server = Server(folder / "installation")
     server.environment = {

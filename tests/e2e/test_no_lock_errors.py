@@ -1,6 +1,6 @@
-"""Full load, and beside it scans, backups and new users, each a process of its own: no client ever hears 'locked'.
+"""Full load with concurrent scans, backups and new users in separate processes: no client ever gets a lock error.
 
-It takes 30 seconds in `make soak`, and 8 in `make test-long`, after which all three commands have been run some times.
+It takes 30 seconds in `make soak`, and 8 in `make test-long`, in which all three commands run several times.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ def token(server: Server, clips: Path) -> str:
 
 
 class Load:
-    """Clients that save and read as fast as answers come, and what was answered, by status."""
+    """Clients that save and read as fast as answers arrive, and the answers by status."""
 
     def __init__(self, url: str, token: str) -> None:
         self.answers: Counter[int] = Counter()
@@ -79,7 +79,7 @@ class Load:
         self._token = token
 
     def run(self, act: Callable[[], object]) -> None:
-        """Go on until `act`, on a thread beside, has returned. Raises OSError or EOFError where there is no answer."""
+        """Run until `act`, on another thread, has returned. Raises OSError or EOFError if there is no answer."""
         asyncio.run(self._run(act))
 
     async def _run(self, act: Callable[[], object]) -> None:
@@ -103,7 +103,7 @@ class Load:
 
 
 class Watch:
-    """How long the log of the server's database has ever been, looked at a hundred times a second."""
+    """The maximum length of the log of the server's database, sampled a hundred times a second."""
 
     def __init__(self, server: Server) -> None:
         self._log = server.data / "playhead.db-wal"
@@ -115,7 +115,7 @@ class Watch:
 
 
 def renew(clips: Path, number: int) -> None:
-    """Let the folder hold other films than before: some that are new, and fewer of the old ones."""
+    """Replace films in the folder: some new ones, and fewer of the old ones."""
     first = clips / "Film 0 (2000).mkv"
     for old in clips.glob(f"Clip {number - 2} *"):
         old.unlink()

@@ -1,4 +1,4 @@
-"""More than there is room for, from thousands of connections: refused at once, while what fits is kept and answered."""
+"""Thousands of connections over capacity: the excess is refused immediately, and the rest is kept and answered."""
 
 import asyncio
 import resource
@@ -32,14 +32,14 @@ def token(server: Server) -> str:
 
 @pytest.fixture(autouse=True)
 def many_files() -> None:
-    """As many connections as the test opens need as many files."""
+    """The test needs as many files as it opens connections."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 3 * ROOM)), hard))
 
 
 @dataclass
 class Line:
-    """A connection, and requests on it, one after the other."""
+    """A connection that sends one request after another."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -80,9 +80,9 @@ async def wait_until_full(probe: Line) -> None:
 async def overload(server: Server, token: str) -> None:
     path = f"/api/v1/playback/movie/{MOVIE}"
     fitting, excess, [probe] = [await connect(server, how_many) for how_many in (ROOM, TOO_MANY, 1)]
-    assert (await probe.ask("GET", path, token))[0] == 200  # notes the token's use of today, which is a write
+    assert (await probe.ask("GET", path, token))[0] == 200  # records the token's use of today, which is a write
     with closing(apsw.Connection(str(server.data / "playhead.db"))) as other:
-        other.execute("BEGIN IMMEDIATE")  # the store is held, so nothing that waits can leave
+        other.execute("BEGIN IMMEDIATE")  # the store is blocked, so nothing that waits can finish
         for line in fitting:
             line.send("POST", path, token, REPORT)
         await wait_until_full(probe)

@@ -1,4 +1,4 @@
-"""Playhead behind a real nginx, under a path: links, forms, cookies, streams, and which forwarded headers count."""
+"""Playhead behind a real nginx, under a path: links, forms, cookies, streams, and trusted forwarded headers."""
 
 import re
 import shutil
@@ -55,7 +55,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that stands behind the proxy."""
+    """A server behind the proxy."""
     server = Server(tmp_path_factory.mktemp("hidden") / "installation")
     server.environment = {"PLAYHEAD_BASE_PATH": "/media", "PLAYHEAD_TRUSTED_PROXIES": "127.0.0.1"}
     server.command("user", "add", "anna", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
@@ -69,7 +69,7 @@ def hidden(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module", params=["taken away", "handed on"])
 def behind(request: pytest.FixtureRequest, hidden: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Playhead that nginx serves under /media, whether or not it takes the prefix away."""
+    """The address of a Playhead that nginx serves under /media, whether or not it strips the prefix."""
     program = shutil.which("nginx")
     assert program, "this test needs nginx: apt-get install nginx-light"
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
@@ -132,7 +132,7 @@ def test_a_change_reaches_an_open_stream_through_the_proxy_at_once(visitor: http
         visitor.post(f"api/v1/playback/movie/{MOVIE}", json={"position_seconds": 1, "duration_seconds": 5400})
         began = time.monotonic()
         assert "event: progress" in next(line for line in lines if line.startswith("event"))
-        assert time.monotonic() - began < 5  # nginx would hold back 4 KiB or the whole answer
+        assert time.monotonic() - began < 5  # nginx would buffer 4 KiB or the whole answer
 
 
 def test_the_scheme_that_the_trusted_proxy_names_makes_the_cookie_secure(behind: str):
@@ -146,7 +146,7 @@ def test_the_scheme_that_the_trusted_proxy_names_makes_the_cookie_secure(behind:
 
 def test_failures_are_counted_by_the_address_behind_the_proxy_and_nobody_can_claim_one(behind: str, hidden: Server):
     name = f"nobody-{behind.rpartition(':')[2]}"
-    # Another machine, as far as loopback has one: what it claims stands before what nginx saw, and is not believed.
+    # Another machine, as far as loopback has one: its claim precedes the address that nginx adds, and is not trusted.
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as stranger:
         statuses = [
             stranger.post(

@@ -1,9 +1,9 @@
-"""Two processes on one store save for the same keys: each save that was answered took effect once, in a serial order.
+"""Two processes on one store save the same keys: each answered save took effect once, in a serial order.
 
-Reports of a movie are numbered by when they were observed, whoever sends them. One that comes after a newer one is
-late, and moves nothing; so those that were applied stand in the order of their numbers. Each makes one version of the
-row, because at most one report of a movie is under way to each server: a version fewer would be a save that another
-overwrote, a version more one that was done twice.
+Reports of a movie are numbered by observation time, whoever sends them. One that arrives after a newer one is late, and
+moves nothing; so the applied ones are in the order of their numbers. Each makes one version of the row, because at most
+one report of a movie is in flight to each server: a missing version would be a save that another one overwrote, an
+additional one a save that took effect twice.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ GROUPED = [[f"10000000-0000-4000-8000-{group:06}{each:06}" for each in range(OF_
 TWINS = [f"20000000-0000-4000-8000-{number:012}" for number in range(300)]
 
 COMPLETING = 8
-"""A number of a report that adds a play."""
+"""The number of a report that adds a play."""
 
 _numbers = count(1)
 
 
 @pytest.fixture
 def servers(durable_cluster: Cluster, tmp_path: Path) -> Iterator[list[Server]]:
-    """Two servers on one database, which are started."""
+    """Two running servers on one database."""
     database = durable_cluster.create(f"races-{next(_numbers)}")
     servers = [Server(tmp_path / name, database) for name in ("one", "other")]
     movies = [*(movie for group in GROUPED for movie in group), *TWINS]
@@ -68,7 +68,7 @@ def body(movie: str, number: int) -> dict[str, Any]:
 
 
 class Race:
-    """What both servers answered: of each movie the numbers of all reports, and of those that were applied."""
+    """The answers of both servers: for each movie the numbers of all reports, and of the applied ones."""
 
     def __init__(self, token: str, saves: int) -> None:
         self.newest: Counter[str] = Counter()
@@ -124,7 +124,7 @@ def test_two_servers_on_the_same_keys_apply_each_save_once_in_a_serial_order(
     race = Race(token, saves)
     asyncio.run(race.run(servers))
     assert len(race.answered) == len(set(race.answered)) == saves
-    assert saves - len(race.applied) > saves / 1000  # some came late: it was a race
+    assert saves - len(race.applied) > saves / 1000  # some were late: there was a race
     rows = servers[0].query("SELECT item_id, version, position_ms, last_watched_at FROM progress")
     stored = {str(movie): (version, position_ms, at) for movie, version, position_ms, at in rows}
     versions = Counter(movie for movie, _ in race.applied)
@@ -136,7 +136,7 @@ def test_two_servers_on_the_same_keys_apply_each_save_once_in_a_serial_order(
 
 
 async def send_twins(servers: Sequence[Server], token: str, movies: Sequence[str]) -> list[tuple[int, Any]]:
-    """Send the same report of each movie to both servers at once, and return all answers."""
+    """Send the same report of each movie to both servers concurrently, and return all answers."""
     lines = [(await Line.open(server.url, token), await Line.open(server.url, token)) for server in servers]
     answers: list[tuple[int, Any]] = []
     for movie in movies:
@@ -168,7 +168,7 @@ def end(servers: Sequence[Server]) -> None:
     assert servers[0].command("db", "check").returncode == 0
 
 
-# A server, and a command beside it
+# A server and a concurrent command
 
 
 def history(path: Path, round_: int) -> Path:
@@ -193,7 +193,7 @@ def test_a_history_is_imported_beside_the_server_and_neither_undoes_the_other(
     def bring() -> None:
         for number in range(1, rounds + 1):
             file = history(tmp_path / "history.jsonl", number)
-            for _ in range(2):  # the same history twice is as once
+            for _ in range(2):  # the same history twice counts once
                 durable_server.command("history", "import", str(file), "--user", "anna")
 
     ledger.save_during(durable_server.url, bring)

@@ -1,4 +1,4 @@
-"""Backups and restores that are killed at any system call, and the command beside a server."""
+"""Backups and restores that are killed at any system call, and the command while a server runs."""
 
 import hashlib
 import re
@@ -19,7 +19,7 @@ from playhead.storage.migrations.upgrade import Migrations, upgrade
 from playhead.storage.upkeep.copying import back_up
 from server import Server
 
-# What changes files or their names, or makes a change durable. With every write of a page in a soak, else without.
+# Calls that change files or their names, or make a change durable. A soak includes every write of a page.
 NAMES = ("rename", "link", "unlink", "fsync", "fdatasync", "ftruncate", "fchmod", "mkdir")
 WRITES = ("pwrite64",)
 
@@ -46,13 +46,13 @@ KILLED = -9
 
 @dataclass(frozen=True)
 class Rows:
-    """What a database holds, as a digest of all its rows; damage is none of them."""
+    """The content of a database, as a digest of all its rows; damage never equals it."""
 
     digest: str
 
 
 def rows_of(path: Path) -> Rows:
-    """Read all rows, as the next start would: with the log, if there is one. Fails where it is missing or damaged."""
+    """Read all rows, as the next start would: including the log, if there is one. Fails if it is missing or damaged."""
     assert path.is_file()
     with closing(apsw.Connection(str(path))) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
@@ -70,7 +70,7 @@ def run(script: str, paths: Sequence[Path], *around: str) -> int:
 
 
 def run_and_kill(script: str, paths: Sequence[Path], call: str, number: int, trace: Path) -> bool:
-    """Run a script, and kill it instead of its n-th call of a kind; return whether it had so many."""
+    """Run a script, and kill it at its n-th call of a kind; return whether it made that many."""
     kill = f"inject={call}:signal=KILL:when={number}"
     status = run(script, paths, "strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={call}", "-e", kill)
     assert status in (0, KILLED)
@@ -90,7 +90,7 @@ def fill(path: Path, name: str) -> None:
 
 @pytest.fixture
 def installation(migrated_file: Path, tmp_path: Path) -> Path:
-    """A data folder as a server that was killed leaves it: some of the rows are only in the log."""
+    """A data folder as a killed server leaves it: some of the rows are only in the log."""
     data, running = tmp_path / "prepared", tmp_path / "running"
     for folder in (data, running):
         folder.mkdir()
@@ -104,7 +104,7 @@ def installation(migrated_file: Path, tmp_path: Path) -> Path:
 
 
 def copied(installation: Path, tmp_path: Path, name: str) -> Path:
-    """A copy of the installation, for one death."""
+    """A copy of the installation, for one kill."""
     return Path(shutil.copytree(installation, tmp_path / name))
 
 
@@ -126,14 +126,14 @@ def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
             found = rows_of(data / "playhead.db")
             assert found in (old, new), f"killed at {call} {number}"
             assert rows_of(backup) == new
-            if found == new:  # what was replaced is there too
+            if found == new:  # what was replaced is there, too
                 [kept] = data.glob("playhead.db.replaced-*")
                 assert rows_of(kept) == old
             if not was_killed:
                 assert found == new
                 break
             deaths += 1
-            # Whatever it has left is no obstacle: the same again succeeds.
+            # Its leftovers are no obstacle: a repetition succeeds.
             assert run(RESTORE, (data / "playhead.db", backup)) == 0
             assert rows_of(data / "playhead.db") == new
             assert {each.name for each in data.iterdir() if "replaced" not in each.name} == {"playhead.db"}
@@ -165,11 +165,11 @@ def test_a_backup_that_is_killed_is_there_whole_or_not_at_all_and_the_database_i
     assert deaths >= 5
 
 
-# A disk that fails
+# A failing disk
 
 
 def run_on_a_failing_disk(script: str, paths: Sequence[Path], call: str, error: str, trace: Path) -> str:
-    """Run a script of which one call fails, and each like it; return what it told, and assert that it failed."""
+    """Run a script whose n-th call and all later ones of that kind fail; assert that it failed; return its output."""
     command = [
         *("strace", "-f", "-qq", "-o", str(trace), "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when=1+"),
         *(sys.executable, "-B", "-c", script, *map(str, paths)),

@@ -1,4 +1,4 @@
-"""The process: how it starts, what it prints, how it ends."""
+"""The process: how it starts, what it prints, how it stops."""
 
 import re
 import signal

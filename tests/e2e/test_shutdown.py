@@ -1,4 +1,4 @@
-"""The orderly end: what was answered is stored, nobody who hangs delays it for long, and it is told to who asks."""
+"""Graceful shutdown: answered saves are stored, nothing that hangs delays it for long, and clients are told."""
 
 import itertools
 import shutil
@@ -122,7 +122,7 @@ def test_every_save_that_was_answered_is_stored(server: Server, token: str):
     assert server.wait() == 0
     stored = dict(server.query("SELECT item_id, position_ms / 1000 FROM progress"))
     for movie in MOVIES:
-        # One more may be stored, of which nobody heard.
+        # One more may be stored, whose answer was lost.
         assert stored[movie] - answered[movie] in {0, 1}
     assert server.command("db", "check").returncode == 0
 
@@ -150,7 +150,7 @@ def test_neither_hanging_clients_nor_streams_nor_scans_keep_it(server: Server, t
 
 
 def end_of(connection: socket.socket) -> bytes:
-    """What still came before the server closed, or broke off, the connection."""
+    """Return what still arrived before the server closed or aborted the connection."""
     try:
         return connection.recv(1000)
     except ConnectionResetError:

@@ -1,4 +1,4 @@
-"""Requests hidden in others, sent through real proxies: nobody gets the answer to a request of somebody else."""
+"""Requests smuggled through real proxies: nobody gets the answer to another client's request."""
 
 import http.client
 import json
@@ -117,9 +117,9 @@ def proxy(request: pytest.FixtureRequest, target: Target, tmp_path_factory: pyte
 
 
 def variants(admin_token: str) -> dict[str, bytes]:
-    """Requests that two parsers might cut in different places, each with another behind or inside."""
+    """Requests that two parsers might split differently, each with another one behind or inside."""
     hidden = f"GET {LOST} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {admin_token}\r\n\r\n".encode()
-    # Without an end: the next client's request would become a field of it, and run with its own credentials.
+    # Without an end: the next client's request would become one of its fields, and run with its credentials.
     open_ended = f"GET {LOST} HTTP/1.1\r\nHost: a\r\nX: ".encode()
     chunked = b"0\r\n\r\n" + hidden
     post = b"POST /api/v1/sessions HTTP/1.1\r\nHost: a\r\n"
@@ -165,7 +165,7 @@ def test_no_client_of_a_proxy_gets_anothers_answer(target: Target, proxy: int, v
     for _ in range(ATTEMPTS):
         with socket.create_connection(("127.0.0.1", proxy), timeout=30) as attacker:
             attacker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            attacker.settimeout(0.02)  # some wait for more, and have no answer until the victim has come
+            attacker.settimeout(0.02)  # some wait for more, and have no answer until the victim has connected
             with suppress(OSError):
                 attacker.sendall(attack[:cut])
                 time.sleep(random.uniform(0, 0.004))  # noqa: S311 - so that the server sees both parts apart, or not

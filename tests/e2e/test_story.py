@@ -1,4 +1,4 @@
-"""What a newcomer does with their own films, from the first command to a renamed folder."""
+"""The first steps of a newcomer with their own films, from the first command to a renamed folder."""
 
 import json
 from pathlib import Path

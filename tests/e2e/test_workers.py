@@ -1,4 +1,4 @@
-"""Several processes on one port: what one stored the others show, one that dies is replaced, all end together."""
+"""Several processes on one port: all show what any has stored, a dead one is replaced, all stop together."""
 
 import json
 import os
@@ -30,7 +30,7 @@ _numbers = count(1)
 
 @pytest.fixture
 def workers(durable_cluster: Cluster, tmp_path: Path) -> Iterator[Server]:
-    """A server of two workers that is not started yet, on a database of its own."""
+    """A server with two workers that has not been started yet, in its own database."""
     database = durable_cluster.create(f"workers-{next(_numbers)}")
     server = Server(tmp_path / "installation", database, more=("--workers", str(WORKERS)))
     yield server
@@ -155,7 +155,7 @@ def test_one_that_dies_while_the_database_is_away_comes_back_with_it(
 
 
 def everybody(workers: Server) -> list[int]:
-    """All processes, as a terminal and some supervisors see them: the parent first."""
+    """All processes, as a terminal and some supervisors signal them: the parent first."""
     return [workers.pid, *workers_of(workers)]
 
 
@@ -212,7 +212,7 @@ def test_a_token_that_one_revokes_is_worth_nothing_to_the_others(workers: Server
     with connections_to_each(workers) as connections:
         one, other = connections.values()
         made = json.loads(one.ask("POST", "/api/v1/tokens", token, '{"name": "phone"}')[1])
-        for connection in (one, other, one, other):  # both have looked it up, and believe it
+        for connection in (one, other, one, other):  # both have looked it up and cached it
             assert connection.ask("POST", URL, made["token"], REPORT)[0] == 200
         assert one.ask("DELETE", f"/api/v1/tokens/{made['id']}", token)[0] == 204
         assert one.ask("GET", URL, made["token"])[0] == 401
@@ -221,7 +221,7 @@ def test_a_token_that_one_revokes_is_worth_nothing_to_the_others(workers: Server
 
 
 def position_told(device: Device, connection: WorkerConnection, token: str) -> float:
-    """Return where a device is after its next event. One that is told to look at everything again does."""
+    """Return the position of a device after its next event. If that says to refetch everything, fetch it."""
     name, data = device.event()
     if name == "refetch":
         return json.loads(connection.ask("GET", URL, token)[1])["position_seconds"]
@@ -280,7 +280,7 @@ def test_one_that_does_not_answer_is_told_to_be_down(workers: Server, token: str
             os.kill(hung, signal.SIGCONT)
 
 
-# Refused
+# Refusals
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A server as the README starts it, for tests of the ways in which it is installed and run."""
+"""A server as the README starts it, for tests of installing and running it."""
 
 import signal
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from server import Server
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server that is not started yet."""
+    """A server that has not been started yet."""
     server = Server(tmp_path / "installation")
     yield server
     if server.running:

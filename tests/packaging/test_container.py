@@ -1,4 +1,4 @@
-"""The image: it builds, starts as nobody special on a read-only root, is well, finds films, and ends when told to."""
+"""The image: it builds, runs unprivileged on a read-only root, is healthy, finds films, and stops on request."""
 
 import json
 import os
@@ -48,7 +48,7 @@ def media(tmp_path: Path) -> Path:
 
 
 class Container:
-    """A server of the image, and commands beside it; without the server, each is a container of its own."""
+    """A server of the image, and commands in its container; without the server, each command has its own container."""
 
     def __init__(self, image: Image, data: Path, media: Path, user: str, environment: Mapping[str, str]) -> None:
         with socket.socket() as free:
@@ -82,7 +82,7 @@ class Container:
         return self._log.read_text()
 
     def status(self) -> dict[str, str]:
-        """What the kernel says of the first process."""
+        """What the kernel reports about the first process."""
         lines = Path(f"/proc/{self.server.first}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
@@ -152,7 +152,7 @@ def test_started_as_root_it_becomes_who_owns_the_data_and_so_do_its_commands(
 def test_who_cannot_be_is_told_in_a_line(
     image: Image, data: Path, media: Path, user: str, environment: dict[str, str], words: str
 ):
-    data.chmod(0o755 if words else 0o700)  # wider rights are told, too
+    data.chmod(0o755 if words else 0o700)  # permissions that are too wide are reported, too
     started = image.start(["user", "list"], data, media, user=user, environment=environment)
     _, errors = started.process.communicate(timeout=60)
     assert started.process.returncode == (1 if words else 0)
@@ -209,7 +209,7 @@ def test_the_context_of_the_build_has_what_is_copied_and_nothing_else():
 
 
 def compose(name: str) -> PyCompose:
-    """A compose file, with its variables as the comments in it suggest."""
+    """A compose file, with its variables as suggested by its comments."""
     values = {"LISTEN": "127.0.0.1", "MEDIA": "/srv/films", "POSTGRES_PASSWORD": "secret"}
     text = re.sub(r"\$\{(\w+)(?::[-?][^}]*)?\}", lambda found: values[found[1]], (ROOT / name).read_text())
     return PyCompose.from_yaml(text)

@@ -1,4 +1,4 @@
-"""The README's commands, as they stand there, on a machine that has only what they name."""
+"""The README's commands, as they are there, on a machine that has only what they name."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from clips import write_clip
 ROOT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery"
 
-# What Debian and Python bring along. Neither uv nor pipx, nor this checkout's environment.
+# What Debian and Python include. Neither uv nor pipx, nor this checkout's environment.
 PATH = ":".join(dict.fromkeys((str(Path(sys.base_prefix) / "bin"), "/usr/local/bin", "/usr/bin", "/bin")))
 
 
@@ -30,7 +30,7 @@ def blocks() -> list[str]:
 
 
 class Newcomer:
-    """Somebody with a checkout, films, and a home folder of their own."""
+    """A user with a checkout, films, and their own home folder."""
 
     def __init__(self, home: Path, films: Path) -> None:
         self.home, self.films = home, films
@@ -47,12 +47,12 @@ class Newcomer:
         }
 
     def typed(self, commands: str) -> str:
-        """The commands with the address and the folder of this test in the place of the README's."""
+        """Return the commands with the address and the folder of this test in place of the README's."""
         assert shutil.which("playhead", path=PATH) is None
         return commands.replace("/srv/films", str(self.films)).replace("127.0.0.1:8765", f"127.0.0.1:{self.port}")
 
     def run(self, commands: str) -> str:
-        """Type commands on a terminal, and the password where one is asked for; return all that was shown."""
+        """Type commands on a terminal, and the password at its prompt; return the whole output."""
         file = self.home / "commands"
         file.write_text(self.typed(commands))
         words = ["script", "--quiet", "--return", "--command", f"bash -e {file}", "/dev/null"]
@@ -64,7 +64,7 @@ class Newcomer:
             shown, asked = b"", 0
             while more := os.read(terminal.stdout.fileno(), 4096):
                 shown += more
-                # Typed ahead it would be lost: the prompt discards what was typed before it.
+                # Typed ahead, it would be lost: the prompt discards earlier input.
                 if len(re.findall(rb"(?:Password|Again): ", shown)) > asked:
                     asked += 1
                     terminal.stdin.write(f"{PASSWORD}\n".encode())

@@ -1,4 +1,4 @@
-"""The systemd unit: valid, hardened, and no stricter than what the server does."""
+"""The systemd unit: valid, hardened, and no stricter than the server requires."""
 
 import os
 import re
@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "contrib/systemd/playhead.service"
 
 MOST_EXPOSED = 20
-"""In tenths, as systemd-analyze wants it: 2.0 of 10."""
+"""In tenths, as systemd-analyze expects it: 2.0 of 10."""
 
-# Everything is read-only but the data folder, nothing has a capability, and no program gains one: ProtectSystem=strict,
-# CapabilityBoundingSet= and NoNewPrivileges= of the unit.
+# Everything is read-only except the data folder, nothing has a capability, and no program gains one:
+# ProtectSystem=strict, CapabilityBoundingSet= and NoNewPrivileges= of the unit.
 CONFINED = """
 mount --bind "$0" "$0" && mount -o remount,bind,ro / && mount -o remount,bind,rw "$0" || exit 99
 exec setpriv --bounding-set=-all --inh-caps=-all --no-new-privs "$@"
@@ -31,7 +31,7 @@ def systemd_analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def unit(tmp_path: Path) -> Path:
-    """The unit, with this checkout's program in the place of the one that is installed."""
+    """The unit, with this checkout's program in place of the installed one."""
     text = UNIT.read_text()
     assert text.count("/opt/playhead/bin/playhead") == 1
     copy = tmp_path / UNIT.name
@@ -40,7 +40,7 @@ def unit(tmp_path: Path) -> Path:
 
 
 def settings_of(name: str) -> list[str]:
-    """The values of a setting in the unit's [Service], in their order."""
+    """Return the values of a setting in the unit's [Service], in order."""
     return re.findall(rf"^{name}=(.*)$", UNIT.read_text(), re.MULTILINE)
 
 
@@ -62,7 +62,7 @@ def test_the_guide_shows_no_other_unit():
     assert "ExecStart=" not in guide
 
 
-# What the server does, against what the unit allows
+# What the server does, compared with what the unit allows
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def films(tmp_path: Path) -> Path:
 
 
 def work(server: Server, films: Path) -> None:
-    """Let the server do what it does: sign in, scan, make a picture, play, save, show pages; then end it."""
+    """Make the server do its work: sign in, scan, make a picture, play, save, show pages; then stop it."""
     server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse battery\n")
     token = server.command("token", "create", "anna").stdout.strip()
     server.start()
@@ -95,7 +95,7 @@ def work(server: Server, films: Path) -> None:
 
 @pytest.fixture
 def calls(server: Server, films: Path, tmp_path: Path) -> list[str]:
-    """Every system call of such a run, a line each."""
+    """Every system call of such a run, one per line."""
     trace = tmp_path / "trace"
     server.around = ("strace", "-f", "-qq", "-s", "0", "-o", str(trace))
     work(server, films)
@@ -106,7 +106,7 @@ def calls(server: Server, films: Path, tmp_path: Path) -> list[str]:
 
 
 def members(group: str) -> set[str]:
-    """The calls that a group of systemd's stands for, with those of the groups in it."""
+    """The calls in one of systemd's groups, including those of nested groups."""
     listed = systemd_analyze("syscall-filter", "--no-pager", group)
     assert listed.returncode == 0, group
     names = {
@@ -129,7 +129,7 @@ def those_of(calls: Sequence[str], name: str) -> list[str]:
 def test_the_server_makes_no_call_that_the_unit_forbids(calls: list[str]):
     made = {call.partition("(")[0] for call in calls}
     assert {"openat", "fdatasync", "accept4"} <= made
-    if os.geteuid() == 0:  # SQLite gives files to the database's owner as root only
+    if os.geteuid() == 0:  # SQLite gives files to the database's owner only as root
         made.discard("fchown")
     assert made - allowed_calls() == set()
     # MemoryDenyWriteExecute=
@@ -138,7 +138,7 @@ def test_the_server_makes_no_call_that_the_unit_forbids(calls: list[str]):
     # RestrictAddressFamilies=
     [families] = settings_of("RestrictAddressFamilies")
     sockets = {found[1] for call in those_of(calls, "socket(pair)?") if (found := re.search(r"\((AF_\w+)", call))}
-    assert sockets - set(families.split()) <= {"AF_NETLINK"}  # the C library asks for addresses, and does without
+    assert sockets - set(families.split()) <= {"AF_NETLINK"}  # the C library asks for addresses, and works without them
     # RestrictNamespaces=, RestrictRealtime=, RestrictSUIDSGID=, LockPersonality=
     assert [
         call for call in calls if re.match(r"(unshare|setns|personality|sched_setscheduler)\(|clone.*CLONE_NEW", call)

@@ -1,4 +1,4 @@
-"""The demo as its user meets it: started by the command, and seen by a real Chromium."""
+"""The demo as its user sees it: started by the command, and shown by a real Chromium."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from demo import DemoServer, serve_demo, stop
 
-# What the tests saw, for people to look at. Not under version control.
+# Screenshots of the tests, for people. Not under version control.
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 
 Shot = Callable[[Page, str], None]
@@ -27,7 +27,7 @@ def demo(demo_folder: Path) -> Iterator[DemoServer]:
     assert stop(process) == 0
 
 
-# Not for the session: while Playwright's synchronous interface is open, its event loop is in the way of other tests.
+# Not for the whole session: Playwright's synchronous interface blocks the event loop of other tests while it is open.
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
@@ -46,7 +46,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page of a browser that knows nothing of earlier tests."""
+    """A page of a browser without any state of earlier tests."""
     context = browser.new_context()
     yield context.new_page()
     context.close()
@@ -54,7 +54,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def shot() -> Shot:
-    """Keeps a picture of a page under a name."""
+    """Saves a screenshot of a page under a name."""
 
     def keep(page: Page, name: str) -> None:
         ARTIFACTS.mkdir(exist_ok=True)

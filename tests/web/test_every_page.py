@@ -1,4 +1,4 @@
-"""What holds for every page: nothing that axe-core finds, small, quiet, still, and all of it in reach of the keyboard.
+"""Requirements on every page: no findings of axe-core, small, quiet, still, and fully reachable by keyboard.
 
 The pages are those of the route table, so that a new one cannot be forgotten.
 """
@@ -25,7 +25,7 @@ WIDE = {"width": 1280, "height": 800}
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-# Without pictures and films, as they come over the wire.
+# Without pictures and films, in bytes transferred.
 WEIGHT = """
 () => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
     .filter(each => !['img', 'css', 'video', 'track'].includes(each.initiatorType))
@@ -45,7 +45,7 @@ SHIFTS = """
 })
 """
 
-# What a keyboard must reach, in the order of the document. Of radio buttons of one name one is enough.
+# What must be reachable by keyboard, in document order. Of radio buttons with one name, one is enough.
 REACHABLE = """
 () => {
     const found = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')];
@@ -70,7 +70,7 @@ FOCUSED = """
 
 
 def paths_of_pages() -> list[str]:
-    # the table only binds what it is given
+    # the table only binds the endpoints that it is given
     services, context = (
         kind(**dict.fromkeys(field.name for field in fields(kind))) for kind in (Services, ServerContext)
     )
@@ -79,7 +79,7 @@ def paths_of_pages() -> list[str]:
 
 
 ENTRANCE = ("/setup", "/sign-in", "/tv")
-"""Pages for whoever is not signed in."""
+"""Pages for anonymous visitors."""
 
 ABSENT = ("/setup", "/sign-in/openid", "/sign-in/openid/return")
 """Pages that the demo does not have: it has its first admin, and no provider to sign in at."""
@@ -87,12 +87,12 @@ ABSENT = ("/setup", "/sign-in/openid", "/sign-in/openid/return")
 
 @pytest.fixture(scope="session")
 def places(demo: DemoServer) -> dict[str, str]:
-    """What stands for a parameter of a path, by the words before it."""
+    """Values for the parameters of a path, by the path before them."""
     with demo.client("ada") as client:
         libraries = {each["name"]: each["id"] for each in client.get("/api/v1/libraries").json()["items"]}
         items = client.get("/api/v1/items").json()["items"]
         users = {each["username"]: each["id"] for each in client.get("/api/v1/users").json()["items"]}
-        # Something of everything, so that no page is empty.
+        # Some of everything, so that no page is empty.
         for item in (each for each in items if each["kind"] != "show"):
             report = {"position_seconds": item["runtime_seconds"] * 0.4, "duration_seconds": item["runtime_seconds"]}
             client.post(f"/api/v1/playback/{item['kind']}/{item['id']}", json=report)
@@ -114,7 +114,7 @@ def places(demo: DemoServer) -> dict[str, str]:
 
 
 def address_of(pattern: str, places: dict[str, str]) -> str:
-    """Return the path of a page that is there."""
+    """Return the path of an existing page."""
     path = pattern
     while "{" in path:
         before = path.partition("{")[0]
@@ -135,7 +135,7 @@ def enter(context: BrowserContext, demo: DemoServer, name: str = "ada") -> Page:
 
 
 def remember(page: Page, demo: DemoServer) -> Page:
-    """Let the browser be remembered for its household, so that there are tiles."""
+    """Make the device remembered, so that there are tiles."""
     page.goto(f"{demo.url}/household")
     page.get_by_label("ben").check()
     page.get_by_role("button", name="Remember this device").click()
@@ -221,7 +221,7 @@ def visits(pattern: str, visitors: Visitors, places: dict[str, str]) -> Callable
 
 
 def complaints(page: Page, part: str) -> list[tuple[str, list[str]]]:
-    """What axe-core finds in a part of the page."""
+    """Return the findings of axe-core in a part of the page."""
     found = Axe().run(page, part, {"runOnly": {"type": "tag", "values": WCAG}}).response["violations"]
     return [(each["id"], [node["html"] for node in each["nodes"]][:5]) for each in found]
 
@@ -241,9 +241,9 @@ def test_axe_finds_nothing_and_all_fits_the_width(visits: Callable[[str], Visit]
     assert complaints(page, "body") == []
     assert (
         page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-    )  # nothing sticks out, on a phone either
+    )  # nothing overflows, on a phone either
     menus = page.locator("details.menu").all() if way == "light" else []
-    for menu in menus[:2]:  # of many that are the same, a few
+    for menu in menus[:2]:  # a few of many identical ones
         menu.evaluate("menu => { menu.open = true; }")
         assert complaints(page, "details.menu[open]") == []
         menu.evaluate("menu => { menu.open = false; }")
@@ -267,7 +267,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visits: Callable[
     for _ in range(min(wanted, 80) + 10):
         page.keyboard.press("Tab")
         focused = page.evaluate(FOCUSED)
-        if focused is None:  # behind the last there is the browser's own, and then the first
+        if focused is None:  # after the last element comes the browser's own interface, and then the first
             continue
         if focused[0] > 1:
             break

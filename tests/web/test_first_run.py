@@ -1,4 +1,4 @@
-"""The first minutes in a real Chromium: the one-time link, the first library, home; and all with the keyboard alone."""
+"""The first minutes in a real Chromium: the one-time link, the first library, home; also with only a keyboard."""
 
 import re
 import tempfile
@@ -19,13 +19,13 @@ Shot = Callable[[Page, str], None]
 
 @pytest.fixture
 def films() -> Iterator[Path]:
-    """A folder of films. Not below `tmp_path`: the chooser shows 500 folders, and all tests make more there."""
+    """A folder of films. Not below `tmp_path`: the chooser shows 500 folders, and all tests create more there."""
     with tempfile.TemporaryDirectory(prefix="playhead-films-") as place:
         folder = Path(place) / "films"
         write_clip(folder / "Arrival Hall (2001).mkv", 2)
         clip = (folder / "Arrival Hall (2001).mkv").read_bytes()
         for number in range(1, FILMS):
-            # Another length for each: files of the same content would be one item that moved.
+            # Different lengths: files with the same content would be one item that moved.
             (folder / f"Film Number {number} (2002).mkv").write_bytes(clip + bytes(number))
         (folder / "Broken (2003).mkv").write_bytes(b"no film")
         yield folder
@@ -33,7 +33,7 @@ def films() -> Iterator[Path]:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server that nobody has set up."""
+    """A server without users."""
     server = Server(tmp_path / "data")
     server.start()
     yield server
@@ -55,7 +55,7 @@ def make_first_admin(page: Page, server: Server) -> None:
 
 
 def choose(page: Page, folder: Path) -> None:
-    """Go to a folder of the server by clicking on it, and on those that lead to it."""
+    """Open a folder of the server by clicking on it, and on those that lead to it."""
     for part in folder.parts[1:]:
         page.locator(".folders").get_by_role("button", name=part, exact=True).click()
     expect(page.get_by_label("Folder on the server")).to_have_value(str(folder))
@@ -68,10 +68,10 @@ def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, pa
     expect(page.get_by_role("heading", name="Add a library")).to_be_visible()
     page.get_by_label("Name").fill("Films")
     choose(page, films)
-    expect(page.get_by_label("Name")).to_have_value("Films")  # what was filled in goes along
+    expect(page.get_by_label("Name")).to_have_value("Films")  # the input so far is kept
     shot(page, "first-run-2-library")
     page.get_by_role("button", name="Add the library").click()
-    # The page follows the scan without being loaded again.
+    # The page follows the scan without a reload.
     page.evaluate("window.stayed = true")
     expect(page.get_by_text(f"{FILMS} movies")).to_be_visible(timeout=60_000)
     expect(page.get_by_text(f"{FILMS} added, 1 skipped")).to_be_visible(timeout=60_000)
@@ -88,7 +88,7 @@ def test_the_page_shows_how_far_a_scan_is_that_began_elsewhere(server: Server, p
     make_first_admin(page, server)
     page.goto(f"{server.url}/admin/libraries")
     expect(page.get_by_text("There are no libraries yet.")).to_be_visible()
-    # Someone else adds and scans one; this page is not touched.
+    # Another user adds and scans one; this page is not touched.
     server.command("library", "add", "Films", str(films), "--kind", "movies")
     expect(page.get_by_text("Not scanned yet")).to_be_visible()
     server.command("scan", "Films")
@@ -112,7 +112,7 @@ def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, f
     make_first_admin(page, server)
     page.get_by_label("Name").fill("Films")
     choose(page, films)
-    page.get_by_label("Name").press("Enter")  # adds, and chooses no folder
+    page.get_by_label("Name").press("Enter")  # adds without choosing a folder
     page.get_by_role("button", name="Scan Films").wait_for()
 
     def is_scanned() -> bool:
@@ -133,7 +133,7 @@ def test_who_has_only_a_keyboard_signs_in_looks_after_users_and_signs_out(server
     keys.type(PASSWORD)
     keys.press("Enter")
     expect(page).to_have_url(f"{server.url}/")
-    keys.press("Tab")  # the first stop is the way past the navigation
+    keys.press("Tab")  # the first stop is the link that skips the navigation
     expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
     tab_to(page, "Ana")
     keys.press("Enter")
@@ -160,7 +160,7 @@ def test_who_has_only_a_keyboard_signs_in_looks_after_users_and_signs_out(server
 
 
 def tab_to(page: Page, name: str) -> None:
-    """Press Tab until what has this name has the focus, and see that it can be seen."""
+    """Press Tab until the element with this name has the focus, and check that it is visible."""
     for _ in range(60):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.innerText").strip().partition("\n")[0] == name:

@@ -1,4 +1,4 @@
-"""Home, libraries and the pages of items in a browser: acts can be undone, and what others do shows by itself."""
+"""Home, libraries and item pages in a browser: actions can be undone, and changes elsewhere appear on their own."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ from browser import eventually, sign_in
 from demo import DemoServer
 from server import PASSWORD, Server
 
-WITHIN_MS = 15_000  # generous: the machine may be busy
+WITHIN_MS = 15_000  # generous, for a busy machine
 
 MOVIES = 300
 PART = 60
@@ -23,7 +23,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def ada(demo: DemoServer) -> Iterator[httpx.Client]:
-    """The admin by her token: another device of hers. Of a clean start."""
+    """The admin by her token, as another device of hers, without earlier state."""
     with demo.client("ada") as client:
         for item in items(client):
             if item["kind"] != "show":
@@ -33,7 +33,7 @@ def ada(demo: DemoServer) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def new_browser(browser: Browser, demo: DemoServer) -> Iterator[Open]:
-    """Opens browsers that know nothing of each other, each with somebody signed in."""
+    """Opens independent browsers, each with a signed-in user."""
     contexts: list[BrowserContext] = []
 
     def begin(name: str = "ada", **options: Any) -> Page:  # noqa: ANN401 - Playwright's own
@@ -72,7 +72,7 @@ def state(client: httpx.Client, item: dict[str, Any]) -> dict[str, Any]:
 
 
 def stay(page: Page) -> Callable[[], bool]:
-    """Mark the page, and return how to ask whether it is the same still: a page that was loaded anew has no mark."""
+    """Mark the page, and return a function that checks the mark: a page that was reloaded has none."""
     page.evaluate("() => { window.isTheSame = true; }")
     return lambda: page.evaluate("() => window.isTheSame === true")
 
@@ -152,7 +152,7 @@ def test_a_card_is_snoozed_and_brought_back_by_keyboard(ada: httpx.Client, new_b
     expect(card).to_have_count(1)
 
 
-# Following
+# Live updates
 
 
 def test_two_browsers_follow_each_other(demo: DemoServer, ada: httpx.Client, new_browser: Open, shot: Shot):
@@ -167,7 +167,7 @@ def test_two_browsers_follow_each_other(demo: DemoServer, ada: httpx.Client, new
     expect(card).to_have_count(0)
     expect(there.get_by_role("button", name="Mark as unwatched")).to_be_visible()
     shot(there, "movie-watched")
-    # And the other way round, where a third device plays on.
+    # And the other way round, while a third device continues to play.
     report(ada, movie, 0.3)
     expect(card).to_have_count(1)
     expect(there.get_by_role("link", name="Resume at")).to_be_visible()
@@ -223,7 +223,7 @@ def test_a_show_is_marked_only_by_whoever_confirms_it(demo: DemoServer, ada: htt
     expect(page.get_by_text("All watched")).to_be_visible()
 
 
-# Who sees what
+# Access
 
 
 def test_a_user_finds_nothing_of_another(demo: DemoServer, ada: httpx.Client, new_browser: Open, shot: Shot):
@@ -244,7 +244,7 @@ def test_a_user_finds_nothing_of_another(demo: DemoServer, ada: httpx.Client, ne
     assert answer.status == 403
 
 
-# How it looks
+# Appearance
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_pages_fit_any_screen(
 
 @pytest.fixture(scope="module")
 def cinema(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose only library has so many movies that a page does not hold them."""
+    """A server whose only library has more movies than fit on a page."""
     server = Server(tmp_path_factory.mktemp("cinema") / "data")
     token = server.add_user("ana")
     server.start()

@@ -16,12 +16,12 @@ PIN = "4817"
 
 
 def looks_well(page: Page) -> bool:
-    """Whether nothing sticks out to the side."""
+    """Whether nothing overflows horizontally."""
     return page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
 
 
 def open_television(context: BrowserContext, demo: DemoServer) -> tuple[Page, str]:
-    """Ask for codes with the keys of a remote control, and return the one on the screen."""
+    """Request codes with the keys of a remote control, and return the one on the screen."""
     page = context.new_page()
     page.goto(f"{demo.url}/sign-in")
     page.get_by_role("button", name="Sign in with your phone").press("Enter")
@@ -30,7 +30,7 @@ def open_television(context: BrowserContext, demo: DemoServer) -> tuple[Page, st
 
 
 def approve(page: Page, demo: DemoServer, code: str, shot: Shot) -> None:
-    """Do on a phone what the picture on the television leads to."""
+    """Open the address of the QR code on a phone, and approve."""
     sign_in(page, demo, "ben")
     page.goto(f"{demo.url}/activate?code={code}")
     shot(page, "activate-390")

@@ -1,4 +1,4 @@
-"""Passkeys in a real Chromium, with its virtual authenticator: made, used alone and beside a password, lost."""
+"""Passkeys in a real Chromium, with its virtual authenticator: created, used alone and with a password, lost."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ Shot = Callable[[Page, str], None]
 
 
 class Person:
-    """Somebody at a browser, with an authenticator that always recognises them."""
+    """A user at a browser, with an authenticator that always recognises them."""
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.url = url
@@ -77,7 +77,7 @@ class Person:
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that people reach as localhost: passkeys are made for names, not for numbers."""
+    """A server reached as localhost: passkeys require a host name, not an IP address."""
     folder = tmp_path_factory.mktemp("passkeys")
     port = free_port()
     server = Server(folder / "installation", more=["--port", str(port)])
@@ -95,7 +95,7 @@ def root(address: Server) -> str:
 
 @pytest.fixture
 def anna(address: Server, root: str, browser: Browser) -> Iterator[Person]:
-    """Anna, whose account is new in each test."""
+    """Anna, with a new account in each test."""
     with address.client(root) as admin:
         account = {"username": "anna", "password": PASSWORD, "role": "member"}
         made = admin.post("/api/v1/users", json=account).raise_for_status().json()

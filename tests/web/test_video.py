@@ -1,4 +1,4 @@
-"""The demo as a newcomer tries it: what a start prints is true, and its films play in a real Chromium."""
+"""The demo as a newcomer tries it: the output of a start is true, and its films play in a real Chromium."""
 
 import shlex
 import time
@@ -49,7 +49,7 @@ async () => {
 }
 """
 
-# One sample in the middle of each dot of the clock, as scripts/demo_clips.py lays the picture out.
+# One sample in the middle of each dot of the clock, as scripts/demo_clips.py draws it.
 CLOCK_DOTS = """
 columns => {
     const video = document.querySelector('video');
@@ -83,7 +83,7 @@ BEACON = """
 
 
 def read_clock(page: Page) -> str:
-    """Read the time that the shown frame says of itself."""
+    """Read the time that is drawn in the visible frame."""
     rows: list[str] = page.evaluate(CLOCK_DOTS, CLOCK_LETTERS * 6 - 1)
     letters = {dots: letter for letter, dots in FONT.items()}
     glyphs = [tuple(row[place * 6 : place * 6 + 5] for row in rows) for place in range(CLOCK_LETTERS)]
@@ -91,7 +91,7 @@ def read_clock(page: Page) -> str:
 
 
 def open_player(page: Page, demo: DemoServer) -> None:
-    """Show a page of the server's own origin with nothing but a `<video>`, as a front end beside it would."""
+    """Show a page of the server's own origin with nothing but a `<video>`, as another front end would."""
     page.route(
         f"{demo.url}/player",
         lambda route: route.fulfill(
@@ -181,11 +181,11 @@ def test_a_position_that_a_browser_sends_while_it_leaves_is_found_by_every_other
     assert saved["watched"] is False
 
 
-# What a start prints
+# The output of a start
 
 
 def run(command: str) -> httpx.Response:
-    """Do what curl would do of a printed command, so that the test needs no curl."""
+    """Run a printed command as curl would, so that the test does not need curl."""
     program, *words = shlex.split(command)
     assert program == "curl"
     headers: dict[str, str] = {}
@@ -234,7 +234,7 @@ def test_a_second_start_finds_films_users_and_positions_again(demo: DemoServer, 
         ben.post(address, json={"position_seconds": 17, "duration_seconds": 90})
     films = {path: path.stat().st_mtime_ns for path in demo_folder.rglob("*.mp4")}
     assert len(films) == 8
-    process, again = serve_demo(demo_folder)  # beside the first, which is left running for the other tests
+    process, again = serve_demo(demo_folder)  # in addition to the first, which is left running for the other tests
     try:
         assert (again.tokens, again.passwords) == (demo.tokens, demo.passwords)
         assert {path: path.stat().st_mtime_ns for path in demo_folder.rglob("*.mp4")} == films

@@ -1,4 +1,4 @@
-"""The player as people use it: it goes on where any device left off, and nothing of where they are is lost.
+"""The player as users see it: it resumes where any device left off, and loses no position.
 
 One file, because the films are made once for each process that runs tests.
 """
@@ -32,7 +32,7 @@ KEPT = "() => Object.keys(localStorage).filter(key => key.startsWith('playhead.r
 
 @pytest.fixture
 def ada(demo: DemoServer) -> Iterator[httpx.Client]:
-    """The admin by her token: another device of hers, which shows what the server knows. Of a clean start."""
+    """The admin by her token, as another device of hers, which shows the state of the server. Without earlier state."""
     with demo.client("ada") as client:
         for item in client.get("/api/v1/items", params={"limit": 100}).json()["items"]:
             if item["kind"] != "show":
@@ -45,7 +45,7 @@ Open = Callable[..., Page]
 
 @pytest.fixture
 def new_browser(browser: Browser, demo: DemoServer) -> Iterator[Open]:
-    """Opens browsers that know nothing of each other, each with the admin signed in."""
+    """Opens independent browsers, each with the admin signed in."""
     contexts: list[BrowserContext] = []
 
     def begin(**options: Any) -> Page:  # noqa: ANN401 - Playwright's own
@@ -77,7 +77,7 @@ def notice(page: Page, name: str) -> Locator:
     return page.locator(f"[data-notice={name}]")
 
 
-# Going on
+# Resuming
 
 
 def test_a_film_goes_on_at_the_same_second_after_the_tab_was_closed(
@@ -114,10 +114,10 @@ def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
     def hear(sent: Request) -> None:
         if sent.method == "POST" and "/playback/" in sent.url:
             body = sent.post_data_json
-            reports.extend(body.get("reports", [body]))  # what comes while another is on its way follows as a batch
+            reports.extend(body.get("reports", [body]))  # reports made during another request follow as a batch
 
     def was_heard(event: str) -> bool:
-        page.title()  # what the browser does is told only while Playwright is asked something
+        page.title()  # Playwright delivers events only while it is called
         return event in [report["event"] for report in reports]
 
     page.on("request", hear)
@@ -153,13 +153,13 @@ def test_a_hidden_tab_has_said_where_it_is(new_browser: Open, demo: DemoServer, 
     page = new_browser()
     watch(page, demo, path_of(film))
     page.wait_for_function("() => video.currentTime > 3", polling=20)
-    # No tab of a browser without a screen is ever hidden: say that it is.
+    # A headless browser never hides a tab, so pretend that it does.
     hide = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true}); "
     hidden_at = page.evaluate(
         hide + "document.dispatchEvent(new Event('visibilitychange')); return video.currentTime; }", arg=True
     )
     eventually(lambda: state_of(ada, film)["position_seconds"] == pytest.approx(hidden_at, abs=0.2))
-    assert page.evaluate(KEPT) == 1  # nobody has heard yet that it arrived
+    assert page.evaluate(KEPT) == 1  # the answer has not arrived yet
     page.evaluate(hide + "document.dispatchEvent(new Event('visibilitychange')); }", arg=False)
     eventually(lambda: page.evaluate(KEPT) == 0)
 
@@ -219,7 +219,7 @@ def test_the_next_episode_is_offered_at_the_end_and_begins_by_itself(
     assert page.title() == "The Bell Buoy · Playhead"
     eventually(lambda: state_of(ada, this)["watched"])
     eventually(lambda: state_of(ada, following)["last_watched_at"] is not None)
-    # Going back in history is going back to the episode before.
+    # Going back in the browser's history returns to the episode before.
     page.go_back()
     expect(page.locator("h1")).to_have_text("Spring Tide")
 
@@ -348,14 +348,14 @@ def test_two_browsers_follow_each_other(new_browser: Open, demo: DemoServer, ada
     first.get_by_label("Name of this device").fill("Television")
     first.keyboard.press("Escape")
     watch(second, demo, path_of(film))
-    # The second has taken over: the first says so, and offers to go on there or here.
+    # The second has taken over: the first says so, and offers to continue there or here.
     expect(notice(first, "superseded")).to_contain_text("Chrome on Linux is playing this now")
     seek(second, 80)
     expect(notice(first, "superseded")).to_contain_text("at 1:2")
     shot(first, "watch-superseded")
     notice(first, "superseded").get_by_role("button", name="Jump there").click()
     first.wait_for_function("() => video.currentTime > 79", polling=20)
-    # Now the first has taken over, and the second hears of it, within a second or so, by the name it has.
+    # Now the first has taken over, and the second is told within about a second, by the first one's name.
     expect(notice(second, "superseded")).to_contain_text("Television is playing this now")
     expect(notice(first, "superseded")).to_be_hidden()
     second.keyboard.press("k")

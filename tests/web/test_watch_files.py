@@ -1,4 +1,4 @@
-"""The player with films that are not simply one file which browsers play."""
+"""The player with films that are not simply one file that browsers can play."""
 
 import re
 import signal
@@ -27,7 +27,7 @@ def films_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def cinema(films_folder: Path) -> Iterator[DemoServer]:
-    """A server over a library of odd films."""
+    """A server with a library of odd films."""
     server = Server(films_folder.parent / "installation")
     server.start()
     server.command("library", "add", "Films", str(films_folder), "--kind", "movies")
@@ -197,7 +197,7 @@ def test_a_film_in_parts_has_one_timeline(screen: Page, cinema: DemoServer, ada:
     source = screen.evaluate("() => video.src")
     expect(screen.locator("#timeline")).to_have_attribute("max", "40")
     seek(screen, 18.5)
-    # The second part follows by itself, and the position goes on counting.
+    # The second part follows on its own, and the position continues.
     screen.wait_for_function(
         "source => video.src !== source && !video.paused", arg=source.partition("#")[0], polling=50
     )
@@ -207,7 +207,7 @@ def test_a_film_in_parts_has_one_timeline(screen: Page, cinema: DemoServer, ada:
     seek(screen, 32)
     eventually(lambda: is_saved(32))
     assert ada.get(state).json()["duration_seconds"] == 40
-    # Neither the end of a part nor the begin of another was a stop or a start.
+    # Neither the end of a part nor the start of another one was a stop or a start.
     settle(screen)
     assert [report["event"] for report in sent] == ["start", "seek", "seek"]
     # And back into the first.

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.types import Scope
 
 _ADDRESSES_KNOWN: Final = 4096
-# of an IPv6 address; anything longer is not an address, and would be stored by those who count clients
+# of an IPv6 address; anything longer is not an address, and would be stored by counters of clients
 _ADDRESS_MAX_LENGTH: Final = 45
 
 

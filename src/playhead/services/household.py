@@ -123,7 +123,7 @@ class Household:
         return secret
 
     async def set_people(self, principal: Principal, device_id: DeviceId, user_ids: Collection[UserId]) -> None:
-        """Give tiles on a device to exactly these people; those who had one keep their choice of a tap.
+        """Give tiles on a device to exactly these people; existing tiles keep the choice of a tap.
 
         For admins. Raises ACCESS_DENIED, NOT_FOUND, LIMIT_REACHED.
         """

@@ -255,7 +255,7 @@ class ProxyIdentities:
         if len(self._refused) >= _REFUSED_MAX:
             del self._refused[next(iter(self._refused))]
         self._refused[name] = refusal
-        log.info("The proxy vouches for %r, who is not signed in: %s", name, refusal.value)
+        log.info("The proxy names %r, who is not signed in: %s", name, refusal.value)
 
 
 def proxy_identity(name: str, groups: str) -> Identity:

@@ -136,7 +136,7 @@ class PostgresNotifier:
                     pause = _FIRST_PAUSE_S
                     await attend(connection)
             except psycopg.Error as error:
-                log.info("Other processes are not heard on %s just now: %s", self._channel, error)
+                log.info("Notifications on %s are not received at the moment: %s", self._channel, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 

@@ -58,7 +58,7 @@ class Limits(NamedTuple):
 
 _LIMITS = Limits()
 _CANCEL_WITHIN_S = 1.0
-_LOOK_FOR_SIGNALS_S = 0.1  # how often whoever waits for the server hears of Ctrl-C; psycopg's own default
+_LOOK_FOR_SIGNALS_S = 0.1  # how often a wait for the server checks for Ctrl-C; psycopg's own default
 _FIRST_PAUSE_S = 0.02
 _LONGEST_PAUSE_S = 1.0
 

@@ -467,7 +467,7 @@ class SQLiteDatabase:
         failure: Exception | None = None
         try:
             self._commit_and_release()
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever waits must hear of it
+        except Exception as error:  # noqa: BLE001 - whatever it is, the waiting caller must get it
             failure = error
         with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
             loop.call_soon_threadsafe(_settle, committed, failure)
