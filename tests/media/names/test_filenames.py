@@ -84,7 +84,24 @@ def test_every_path_is_an_item_with_a_title_or_none(names: list[str], library: L
     [
         *(
             (piece * 240)[:240]
-            for piece in ("1x01", "S01E01", "(", "[a]", "- ", "1 season ", "www.a-", "第1季第", "x264 ")
+            for piece in (
+                *(
+                    "1x01",
+                    "S01E01",
+                    "(",
+                    "[a]",
+                    "- ",
+                    "1 season ",
+                    "www.a-",
+                    "第1季第",
+                    "x264 ",
+                    "E01-",
+                    "01+",
+                    "_",
+                    ".",
+                ),
+                *("part1 ", "extended ", "ultimate edition ", "a cut ", "1. ", "★", "12.5 ", "saga", "extras ", "3D "),
+            )
         ),
         "]1x02OVA]S01-S05.S01-S051999",  # kept guessit busy for minutes
     ],

@@ -58,13 +58,13 @@ _WHOLE = re.compile(
     rf"(?:the{_APART})?(?P<edition>(?:(?:{_NAMED}|{_LOOSE}|{any_of(_ALONE)})(?:{_APART}|$))+)$", re.IGNORECASE
 )
 # The end of a title: a noun, or the edition in brackets, so that a title of one word more is left alone.
-_TITLE_END = re.compile(rf"{_APART}[\[(]?(?P<edition>{_NAMED}(?:{_APART}{_STRICT})*)[\])]?$", re.IGNORECASE)
+_TITLE_END = re.compile(rf"{_APART}[\[(]?(?P<edition>{_NAMED}(?:{_APART}{_STRICT})*)[\])]?[\s._]*$", re.IGNORECASE)
 # The end of a release's title, where the year or a technical word follows without a bracket.
 _RELEASE_END = re.compile(
-    rf"{_APART}[\[(]?(?P<edition>{_STRICT}(?:{_APART}{_STRICT})*(?:{_APART}(?-i:DC|SE))?|(?-i:DC|SE))[\])]?[\s.]*$",
+    rf"{_APART}[\[(]?(?P<edition>{_STRICT}(?:{_APART}{_STRICT})*(?:{_APART}(?-i:DC|SE))?|(?-i:DC|SE))[\])]?[\s._]*$",
     re.IGNORECASE,
 )
-_INITIALS_END = re.compile(rf"{_APART}(?P<edition>DC|SE)$")
+_INITIALS_END = re.compile(rf"{_APART}(?P<edition>DC|SE)[\s._]*$")
 
 _EDITION_TAG: Final = re.compile(r"\s*[\[{(]edition[-=: ](?P<edition>[^\]})]+)[\]})]", re.IGNORECASE)
 _BRACKET: Final = re.compile(r"[\[({]([^\[\](){}]*)[\])}]")
@@ -87,7 +87,7 @@ _ONE_VERSION = re.compile(
 
 _3D: Final = re.compile(rf"{_BEGIN}3-?D{_END}", re.IGNORECASE)
 _LAYOUT: Final = re.compile(rf"{_BEGIN}(?P<half>h(?:alf)?(?:{_APART})?)?(?P<layout>sbs|tab|ou){_END}", re.IGNORECASE)
-_STEREO_END: Final = re.compile(rf"{_APART}3-?D[\s.]*$", re.IGNORECASE)
+_STEREO_END: Final = re.compile(rf"{_APART}3-?D[\s._]*$", re.IGNORECASE)
 
 
 class Edition(NamedTuple):

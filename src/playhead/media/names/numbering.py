@@ -49,16 +49,16 @@ EXPLICIT: Final = (
         rf"\d{{2,3}}(?![^\W_x\u00d7]))*+)(?:(?P<half>[a-d]){_END}|{_END}|(?=m?\d{{3,4}}p))",
     ),
     rule(
-        "Season 1 Episode 2",
-        "Amber - Season 1 Episode 2",  # in any language; also 'Season 1 Episode 05-06', 'Se.3 afl.3 en 4'
-        rf"{_BEGIN}(?:{_SEASON}|se?)[\s._-]*(?P<season>\d{{1,4}})[\s._,-]*{_EPISODE}[\s._-]*(?P<episode>\d{{1,5}})(?!\d)"
-        r"(?!\.\d)(?P<more>(?:(?:[-+]|[\s._]+(?:en|and|und|et|y|e)[\s._]+)\d{1,5}(?![^\W_]))*+)",
-    ),
-    rule(
         "1. season 2. episode",
         "Амбер. 1 сезон 2 серия",  # also 2.Sezon.7.Bölüm, 5-й сезон 09-я серия
         rf"{_BEGIN}(?P<season>\d{{1,2}}){_ORDINAL}?[\s._-]*{_SEASON}[\s._,-]*"
         rf"(?P<episode>\d{{1,4}}){_ORDINAL}?[\s._-]*{_EPISODE_AFTER}{_END}",
+    ),
+    rule(
+        "Season 1 Episode 2",
+        "Amber - Season 1 Episode 2",  # in any language; also 'Season 1 Episode 05-06', 'Se.3 afl.3 en 4'
+        rf"{_BEGIN}(?:{_SEASON}|se?)[\s._-]*(?P<season>\d{{1,4}})[\s._,-]*{_EPISODE}[\s._-]*(?P<episode>\d{{1,5}})(?!\d)"
+        r"(?!\.\d)(?P<more>(?:(?:[-+]|[\s._]+(?:en|and|und|et|y|e)[\s._]+)\d{1,5}(?![^\W_]))*+)",
     ),
     rule(
         "第1季第2集",
@@ -84,7 +84,7 @@ EXPLICIT: Final = (
     rule(
         "1.02",
         "Amber - 1.02 - Title",  # also [5.134]; one digit behind the dot is a fraction, not an episode
-        r"(?:^|\s-\s|\[)(?P<season>\d{1,2})\.(?P<episode>\d{2,3})(?=$|\s|\])",
+        r"(?:^|[\s._]-[\s._]|\[)(?P<season>\d{1,2})\.(?P<episode>\d{2,3})(?=$|[\s_\]]|\.-)",
     ),
     rule(
         "S1 - 02",
@@ -138,7 +138,7 @@ SPECIALS: Final = (
     rule(
         "1 - Special",
         "Amber - 01 - Special [720p]",
-        r"(?<=-)[\s._]*(?P<episode>\d{1,3})[\s._]*-[\s._]*special\s*(?=$|\[|\()",
+        r"(?<=-)[\s._]*(?P<episode>\d{1,3})[\s._]*-[\s._]*special[\s._]*(?=$|\[|\()",
     ),
 )
 
@@ -160,7 +160,7 @@ WORDED: Final = (
         "Амбер 2 серия",  # also '69. Bölüm', '3. rész'
         rf"{_BEGIN}(?P<episode>\d{{1,4}}){_ORDINAL}?[\s._-]*{_EPISODE_AFTER}{_END}",
     ),
-    rule("#2", "Amber #2", r"(?<!\w)#(?P<episode>\d{1,4})" + _MORE + r"(?!\d)"),
+    rule("#2", "Amber #2", r"(?<![^\W_])#(?P<episode>\d{1,4})" + _MORE + r"(?!\d)"),
     rule("2 of 6", "Amber 2 of 6", rf"{_BEGIN}(?P<episode>\d{{1,3}})[\s._]?of[\s._]?\d{{1,3}}{_END}"),
 )
 
@@ -176,11 +176,12 @@ DASHED_LAST: Final = rule("- 02", "Amber - 02 [1080p]", rf"[\s._]-[\s._]+\(?{_NU
 ALONE: Final = (
     rule("- 02 - Title", "Amber - 02 - Title", rf"(?:^|[\s._])-[\s._]*\(?{_NUMBER}{_TAIL}(?=$|[\s._\[()])"),
     rule("[02]", "Amber [02][1080p]", rf"[\[(](?P<episode>\d{{1,4}}){_VERSION}(?:[\s._]?(?:END|完|FIN))?[\])]"),
-    rule("Title 02", "Amber 02", r"(?:^|(?<=[\s._]))(?<!\d\.)" + _NUMBER + r"(?=$|[\s._\[(])"),
+    rule("Title 02", "Amber 02", r"(?:^|(?<=[\s._]))(?!(?<=\d\.)\d(?!\d))" + _NUMBER + r"(?=$|[\s._\[(])"),
     rule("Part 2", "Amber Part 2", rf"(?<!\(){_BEGIN}(?:part|pt)[\s._-]?(?P<episode>\d{{1,2}}){_END}"),
     rule("Title-02", "Amber-02[720p]", r"(?<=[^\W_])-(?P<episode>\d{2,4})" + _VERSION + r"(?=$|[\s._\[(])"),
 )
-_FRACTION = re.compile(r"\.\d(?:\.\d)?(?=$|[\s_\[(])")
+_FRACTION: Final = re.compile(r"\.\d(?:\.\d)?(?=$|[\s_\[(]|\.[-\[(])")
+_HALF: Final = re.compile(r"\.5(?=$|[\s\[(])")  # behind season and episode: in 'S01E01.1_2' something else follows
 
 # --- Folders of seasons -------------------------------------------------------------------------------------------
 
@@ -264,7 +265,7 @@ def _numbers(found: Found, season: int | None = None, *, leading: bool = False, 
         last,
         "abcd".index(half.lower()) + 1 if half else None,
         leading=leading,
-        fraction=_FRACTION.match(name or match.string, match.end()) is not None,
+        fraction=(_HALF if named.get("season") else _FRACTION).match(name or match.string, match.end()) is not None,
     )
 
 

@@ -28,18 +28,20 @@ _DOUBTFUL: Final = frozenset(
 )
 # Technical words that guessit does not know.
 _OWN_TECHNICAL: Final = re.compile(
-    r"(?<![^\W_])(?:vost(?:fr|a)?|vf[fqi2]|\d{3,4}[x\u0445]\d{3,4}|bt[\s._]?2020|h?sbs|h?tab|dsr)(?![^\W_])",
+    r"(?<![^\W_])(?:vost(?:fr|a)?|vf[fqi2]|\d{3,4}[x\u0445]\d{3,4}|bt[\s._]?2020|(?:480|540|576|720|1080|1440|2160|4320)[pi]|h?sbs|h?tab|dsr)(?![^\W_])",
     re.IGNORECASE,
 )
 # 'The Office (UK)': the country tells two shows apart.
-_COUNTRY: Final = re.compile(r"\([A-Z]{2,3}\)")
+_COUNTRY: Final = re.compile(r"\((?:(?i:uk|usa?|au|nz|ca|ie)|[A-Z]{2,3})\)")
 
 YEAR: Final = r"(?:19[0-9]{2}|20[0-3][0-9])"
 _ANY_YEAR: Final = rf"(?:188[89]|189[0-9]|{YEAR})"  # the first films are of 1888
 _BRACKETED_YEAR: Final = re.compile(
     rf"^(?P<title>.*[^\s._-].*?)[\s_-]*[(\[](?P<year>{_ANY_YEAR})(?:-[0-9]{{0,4}})?[)\]](?P<rest>.*)$"
 )
-_YEAR_FIRST: Final = re.compile(rf"^(?:[(\[](?P<a>{YEAR})[)\]][\s._-]*|(?P<b>{YEAR})\s?- )(?P<title>.*[^\W\d_].*)$")
+_YEAR_FIRST: Final = re.compile(
+    rf"^(?:[(\[](?P<a>{YEAR})[)\]][\s._-]*|(?P<b>{YEAR})[\s._]?-[\s._])(?P<title>.*[^\W\d_].*)$"
+)
 _BARE_YEAR: Final = re.compile(rf"(?<=[\s._-])(?<!\bBT[\s._-])(?P<year>{YEAR})(?=$|[\s._\[(-]|\u0433)", re.IGNORECASE)
 
 

@@ -25,7 +25,7 @@ _GROUP: Final = re.compile(r"^\[[^\]]*\](?=[\s._\[-]|[^\W_])[\s._-]*")
 _BRACKETS: Final = re.compile(r"\[([^\[\]]*)\]?[\s._-]*")
 _TRAILING_BRACKET: Final = re.compile(r"[\s._-]*(?:\[[^\]]*\]?|\{[^}]*\}?|\([^)]*)$")
 _LOOSE_UNDERSCORE: Final = re.compile(r"_(?![^\W_])|(?<![^\W_])_")
-_VERSION: Final = re.compile(r"\s+v[2-9]$", re.IGNORECASE)
+_VERSION: Final = re.compile(r"[\s._]+v[2-9][\s._]*$", re.IGNORECASE)
 _INITIALS: Final = re.compile(r"(?<!\S)(?:[^\W\d_] )+[^\W\d_](?!\S)")
 _ARTICLE_BEHIND: Final = re.compile(r"^(.+), (The|A|An|Der|Die|Das|Le|La|Les|El|Los|Las|Il)$", re.IGNORECASE)
 _LETTER: Final = re.compile(r"[^\W\d_]")
@@ -51,7 +51,7 @@ def without_group(name: str) -> str:
 
 def tidy(text: str, *, dots_stay: bool = False) -> str:
     """Return a title as a person writes it: without dots or underscores for spaces, groups before, brackets after."""
-    text = _from_brackets(without_site(text)).strip()
+    text = _from_brackets(without_site(text)).strip(" _")
     stripped, before = text, None
     while stripped != before:
         before, stripped = stripped, _TRAILING_BRACKET.sub("", stripped) or stripped

@@ -121,8 +121,6 @@ EPISODE_AFTER: Final = (
     "epizoda",
     "jakso",  # Finnish
     "osa",
-    "odcinek",  # Polish
-    "folge",  # German
 )
 
 
