@@ -18,6 +18,7 @@ RETIRED = (
     "OneWriteProtocol",
     "SharedDevice",
     "Shelf",
+    "ShelfPage",
     "Traffic",
     "Trusted",
     "Workshop",

@@ -248,7 +248,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     television = TelevisionPages(pages, services.device_codes, services.accounts)
     home = HomePage(pages, services.snapshots)
     history = HistoryPages(pages, services.lists, services.marks)
-    shelf = LibraryPages(pages, services.browsing)
+    library_pages = LibraryPages(pages, services.browsing)
     item = ItemPages(pages, services.browsing)
     act = ActPages(pages, services.marks, services.lists)
     settings = SettingsPages(pages, services.accounts)
@@ -445,8 +445,8 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         page("POST", "/history/{id}/remove", pages.visited(history.remove_play), "Remove a play"),
         page("GET", "/watch/movie/{id}", watch.movie, "Player of a movie"),
         page("GET", "/watch/episode/{id}", watch.episode, "Player of an episode"),
-        page("GET", "/libraries/{id}", pages.visited(shelf.show), "What is in a library"),
-        page("GET", "/search", pages.visited(shelf.search), "Search in all libraries"),
+        page("GET", "/libraries/{id}", pages.visited(library_pages.show), "What is in a library"),
+        page("GET", "/search", pages.visited(library_pages.search), "Search in all libraries"),
         page("GET", "/movies/{id}", pages.visited(item.show_movie), "A movie"),
         page("POST", "/movies/{id}", pages.visited(act.on(ItemKind.MOVIE)), "Mark, hide, … a movie"),
         page("GET", "/episodes/{id}", pages.visited(item.show_episode), "An episode"),

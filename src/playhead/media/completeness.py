@@ -1,6 +1,6 @@
-"""Tells a file that ends before what it declares: one that is still being copied, or was cut. Reads headers only.
+"""Recognises files that end too early: still being copied, or truncated. Reads headers only.
 
-AVI, ASF, Matroska and MP4 say how long they are. MPEG-TS and Ogg do not; there a file that ends in the middle of a
+AVI, ASF, Matroska and MP4 declare their size. MPEG-TS and Ogg do not; there a file that ends in the middle of a
 packet, or without the mark of its end, counts as unfinished while it is fresh: later it is taken for what it then is, a
 recording that was interrupted.
 """
@@ -42,7 +42,7 @@ _OGG_LAST: Final = 0x04  # RFC 3533, section 6: the flag of a stream's last page
 
 
 def is_truncated(path: Path) -> bool:
-    """Return whether a media file is shorter than it should be, by its own account. False for what does not tell.
+    """Return whether a media file is shorter than it should be, by its own account. False if it does not declare it.
 
     Raises OSError.
     """
@@ -67,7 +67,7 @@ class _File(NamedTuple):
     size: int
 
     def read(self, at: int, length: int) -> bytes:
-        """Return what lies there, as far as the file goes."""
+        """Return the bytes there, as far as the file goes."""
         if at >= self.size:
             return b""
         self.opened.seek(at)

@@ -15,7 +15,7 @@ from playhead.domain.texts import shown
 from playhead.media.ignoring import IgnoreFile, find_ignoring, ignored_by
 from playhead.media.names.extras import VIDEO_EXTENSIONS
 
-# Made by storage systems, never by people; what begins with a dot is left out too. In lower case.
+# Created by storage systems, never by people; names that begin with a dot are left out, too. In lower case.
 _FOREIGN_FOLDERS: Final = frozenset(
     {
         *("@eadir", "@tmp", "@sharebin", "#recycle", "#snapshot"),  # Synology
@@ -25,7 +25,7 @@ _FOREIGN_FOLDERS: Final = frozenset(
         *("lost+found", "~snapshot", "_gsdata_"),
     }
 )
-# Where SABnzbd and NZBGet unpack what they have loaded, and leave what they could not.
+# Where SABnzbd and NZBGet unpack downloads, and leave those that failed.
 _UNPACKING: Final = re.compile(r"_(?:unpack|failed)_.*|_unpack|__admin__", re.IGNORECASE)
 
 # A disc that was copied with all its folders is cut into files whose order only its menu knows.
@@ -73,14 +73,14 @@ class Walk:
 def walk(root: Path, is_video: Callable[[PurePosixPath], bool]) -> Walk:
     """List all videos below `root`, a resolved path; opens files of ignore patterns only. Raises OSError for the root.
 
-    Links to folders are not followed: what they hold inside the library has a path of its own. A link to a file
-    counts where the file lies inside and is not found by its own path, or lies outside and is called a video there.
+    Links to folders are not followed: their content within the library has its own path. A link to a file counts if
+    the file is inside and is not found by its own path, or is outside and has the name of a video there.
     """
     return _Walker(root, is_video).walk()
 
 
 def name_key(name: str) -> str:
-    """Return what spellings of one file's name share: macOS decomposes accents, and Windows ignores case."""
+    """Return a key that spellings of one file name share: macOS decomposes accents, and Windows ignores case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
@@ -96,7 +96,7 @@ class _Video(NamedTuple):
 
 
 class _Folder(NamedTuple):
-    """A folder to list: the NFO files that speak of all that it holds, and the patterns for what to leave out."""
+    """A folder to list: the NFO files that apply to all of its content, and the ignore patterns."""
 
     path: str
     show: _Nfo | None = None
@@ -277,9 +277,9 @@ def contained(root: Path, path: str) -> Path | None:
 
 
 def contained_video(root: Path, path: str, size: int | None = None) -> Path | None:
-    """Return the real path of a video of a library; None where it is none, or lies outside.
+    """Return the real path of a video of a library; None if it is not one, or is outside.
 
-    Only a link to a file may lead out of the library, and only to what is called a video there, too, and has the size
+    Only a link to a file may lead out of the library, and only to a file with the name of a video and the size
     that a scan found: whoever can put links into a library must not make the server read out its database or its keys.
     """
     found = _resolved(root, path)

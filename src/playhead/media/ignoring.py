@@ -1,4 +1,4 @@
-"""Which files and folders people have told a scan to leave out: `.ignore`, `.plexignore`, `.nomedia` and the like.
+"""Files that tell a scan what to leave out: `.ignore`, `.plexignore`, `.nomedia` and the like.
 
 Reads those files, which are small, and compares names.
 """
@@ -26,14 +26,14 @@ _PATTERN_MAX: Final = 300  # characters
 
 @dataclass(frozen=True, slots=True)
 class IgnoreFile:
-    """One such file: `path` relative to the library, `folder` the one that it lies in, and its patterns in order."""
+    """One such file: `path` relative to the library, `folder` the one that contains it, and its patterns in order."""
 
     path: str
     folder: str
     patterns: "tuple[_Pattern, ...]"
 
     def decision(self, path: str, *, is_folder: bool) -> bool | None:
-        """Tell whether this file leaves out (True) or keeps (False) a path of the library; None: it says nothing."""
+        """Return whether this file leaves out (True) or keeps (False) a path of the library; None: it does not say."""
         inner = path[len(self.folder) + 1 :] if self.folder else path
         parts = _comparable(inner).split("/")
         said = None
@@ -46,7 +46,7 @@ class IgnoreFile:
 def find_ignoring(root: Path, folder: str, names: Sequence[str]) -> tuple[str | None, list[IgnoreFile]]:
     """Return the path of the file that leaves out a whole folder, or None, and the files that hold patterns for it.
 
-    `names` are those of all that lies in the folder. An unreadable file means the whole folder.
+    `names` are those of everything in the folder. An unreadable file means the whole folder.
     """
     lower = {name.lower(): name for name in names}
     for name in _OF_FOLDERS:
@@ -124,7 +124,7 @@ def _comparable(text: str) -> str:
 
 def _lines(path: Path) -> list[str] | None:
     try:
-        # A pipe must not block. What a link leads to is compared with names, and shown to nobody.
+        # A pipe must not block. The target of a link is compared with names, and shown to nobody.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -1,6 +1,6 @@
 """Reads XML that is not well-formed, as people and programs write it into NFO files.
 
-A stray `&`, entities of HTML, markup inside a plot, tags that are crossed or never closed, a file that ends too early.
+A stray `&`, HTML entities, markup inside a plot, tags that overlap or are never closed, a file that ends too early.
 Only the entities of XML and HTML mean anything, and each is one character: nothing declared is ever expanded.
 """
 
@@ -10,18 +10,18 @@ import xml.etree.ElementTree as ET
 from collections.abc import Collection
 from typing import Final
 
-# Each '<' is looked at once, up to the next one: the time is linear in the length of the text.
+# Each '<' is examined once, up to the next one: the time is linear in the length of the text.
 _TAG: Final = re.compile(r"<(?P<end>/?)(?P<name>[A-Za-z_][\w:.-]{0,60})(?P<attributes>(?:[\s/][^<>]*)?)>")
 _ATTRIBUTE: Final = re.compile(r"""([A-Za-z_][\w:.-]{0,60})\s{0,9}=\s{0,9}(?:"([^"]*)"|'([^']*)'|([^\s"'/]+))""")
 _NO_TEXT: Final = (("<!--", "-->"), ("<?", "?>"))
 _CDATA: Final = ("<![CDATA[", "]]>")
 
 _DEPTH_MAX: Final = 20
-"""What lies deeper is no longer told apart; real files have a depth of six."""
+"""Deeper elements are not distinguished; typical files have a depth of six."""
 
 
 def read_tree(text: str, fields: Collection[str], groups: Collection[str]) -> ET.Element | None:
-    """Return the first element of a text with all that it holds, names in lower case; None if there is none.
+    """Return the first element of a text with its content, names in lower case; None if there is none.
 
     `fields` are the elements that stand directly below the root: one that was left open ends where the next field
     begins. Inside `groups`, such as an actor, elements of the same names mean something else. What is still open at
@@ -45,7 +45,7 @@ def read_tree(text: str, fields: Collection[str], groups: Collection[str]) -> ET
 
 
 def _replaced(text: str, begin: str, end: str, *, escape: bool) -> str:
-    """Return the text without what stands between two marks, or, with `escape`, with that as plain text."""
+    """Return the text without the parts between two marks or, with `escape`, with them as plain text."""
     pieces: list[str] = []
     at = 0
     while (start := text.find(begin, at)) >= 0 and (stop := text.find(end, start)) >= 0:

@@ -35,7 +35,7 @@ from playhead.storage.browsing import Browsed
 from playhead.storage.catalogue import ItemOrder, ListPosition
 from playhead.storage.engine.database import Connection, Database
 
-SHELF_LENGTH = 60
+LIBRARY_PAGE_LENGTH = 60
 """Items per page of a library."""
 
 FOUND_MAX = 48
@@ -103,7 +103,7 @@ class RecentView(NamedTuple):
     new_episodes: int = 0
 
 
-class ShelfPage(NamedTuple):
+class LibraryPage(NamedTuple):
     """A page of a library: movies or shows. `next_cursor` gets the next page, None at the end."""
 
     library: Library
@@ -178,16 +178,16 @@ class Browsing:
         self._clock = clock
         self._policy = policy
 
-    async def shelf(  # noqa: PLR0913 - the members of a search
+    async def library(  # noqa: PLR0913 - the members of a search
         self,
         viewer: Viewer,
         library_id: LibraryId,
         *,
-        shelf: WatchFilter = WatchFilter.ALL,
+        watch_filter: WatchFilter = WatchFilter.ALL,
         query: str = "",
         sort: str = "title",
         cursor: str | None = None,
-    ) -> ShelfPage:
+    ) -> LibraryPage:
         """Return a page of a library. Also raises INVALID (`sort`, `cursor`).
 
         `query`: every word of it must occur in the title. `sort` is one of `cursors.SORTS`.
@@ -195,16 +195,18 @@ class Browsing:
         place = decode_item_cursor(sort, cursor)
         today = _today(self._clock())
 
-        def load(connection: Connection) -> ShelfPage:
+        def load(connection: Connection) -> LibraryPage:
             library = require_library(connection, viewer, library_id)
             kind = ItemKind.MOVIE if library.kind is LibraryKind.MOVIES else ItemKind.SHOW
-            rows = self._rows(connection, viewer, [library_id], kind, shelf, query, sort, place, SHELF_LENGTH + 1)
-            shown = [browsed for browsed, _ in rows[:SHELF_LENGTH]]
+            rows = self._rows(
+                connection, viewer, [library_id], kind, watch_filter, query, sort, place, LIBRARY_PAGE_LENGTH + 1
+            )
+            shown = [browsed for browsed, _ in rows[:LIBRARY_PAGE_LENGTH]]
             goes_on = len(rows) > len(shown)
             movies = [self._seen(each) for each in shown if kind is ItemKind.MOVIE]
             shows = self._shows(connection, viewer, shown, today) if kind is ItemKind.SHOW else []
-            cursor = encode_item_cursor(sort, rows[SHELF_LENGTH - 1][1]) if goes_on else None
-            return ShelfPage(library, movies, shows, cursor)
+            cursor = encode_item_cursor(sort, rows[LIBRARY_PAGE_LENGTH - 1][1]) if goes_on else None
+            return LibraryPage(library, movies, shows, cursor)
 
         return await self._database.read(load)
 
@@ -353,7 +355,7 @@ class Browsing:
         viewer: Viewer,
         libraries: Sequence[LibraryId],
         kind: ItemKind,
-        shelf: WatchFilter,
+        watch_filter: WatchFilter,
         query: str,
         sort: str,
         after: ListPosition | None,
@@ -362,12 +364,12 @@ class Browsing:
         """Return one page of rows. Of items with a position, the rules decide which are in progress."""
         found: list[tuple[Browsed, ListPosition]] = []
         while True:
-            rows = storage.list_shelf(
+            rows = storage.list_filtered(
                 connection,
                 viewer.user_id,
                 libraries,
                 kind=kind,
-                shelf=shelf,
+                watch_filter=watch_filter,
                 words=search_title(query).split(),
                 order=ItemOrder(sort.lstrip("-")),
                 descending=sort.startswith("-"),
@@ -375,7 +377,7 @@ class Browsing:
                 limit=wanted,
                 today=_today(self._clock()),
             )
-            picks = shelf is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW
+            picks = watch_filter is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW
             found += [row for row in rows if not picks or self._seen(row[0]).is_begun]
             if len(rows) < wanted or len(found) >= wanted:
                 return found[:wanted]

@@ -272,7 +272,7 @@ class _Scan:
         self._root = Path(library.path or "")
         self._beside: dict[str, Beside] = {}
         self._lost = MissingFiles(())
-        self._shelf = ScanIndex(library.id, (), now=clock(), new_id=new_id)
+        self._index = ScanIndex(library.id, (), now=clock(), new_id=new_id)
         self._moved: set[FileId] = set()
         self._done = 0
 
@@ -292,7 +292,7 @@ class _Scan:
                 f"The folder {shown(str(self._root))} no longer contains any videos, but {known} are known. "
                 "Nothing was changed: is the disk mounted?"
             )
-        self._shelf = await asyncio.to_thread(
+        self._index = await asyncio.to_thread(
             ScanIndex, self._library.id, items, now=self._clock(), new_id=self._new_id
         )
         self._lost = MissingFiles(comparison.absent)
@@ -327,7 +327,7 @@ class _Scan:
         return [ProbeTask(listed[file.path], file, open=False) for file in astray if file.path in listed]
 
     def _keep_all(self, files: Iterable[KnownFile]) -> list[KnownFile]:
-        return [file for file in files if not self._shelf.keep(file)]
+        return [file for file in files if not self._index.keep(file)]
 
     async def _look(self, tasks: Sequence[ProbeTask]) -> None:
         # Files at their old path come first: an item whose file is still there is not taken for a renamed one.
@@ -338,7 +338,7 @@ class _Scan:
             for start in range(0, len(ordered), FILES_AT_ONCE):
                 seen = await self._look_into_some(pool, ordered[start : start + FILES_AT_ONCE], len(ordered))
                 decided = await asyncio.to_thread(self._decide_all, seen)
-                changes, now = self._shelf.take_changes(), self._clock()
+                changes, now = self._index.take_changes(), self._clock()
                 await self._write(partial(self._store, changes, decided, now))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -399,13 +399,13 @@ class _Scan:
             self._report.skipped.append(Skipped(shown(found.path), seen.fault))
             if seen.passing:
                 if known is not None:
-                    self._shelf.keep(known)
+                    self._index.keep(known)
                 return None
             file_id = FileId(self._new_id()) if known is None else known.id
             return FileChange(file_id, known is None, found, fault=seen.fault)
         same = known is not None and known.fingerprint == reading.fingerprint
         twin = None if same else self._lost.claim(reading.fingerprint, found.path)
-        links = self._shelf.place(reading, twin or known, same_content=same or twin is not None)
+        links = self._index.place(reading, twin or known, same_content=same or twin is not None)
         row = known or twin
         self._note(found.path, known, twin)
         return FileChange(
@@ -430,12 +430,12 @@ class _Scan:
     async def _finish(self, comparison: FolderDiff) -> None:
         gone = [file for file in comparison.absent if not file.removed and file.id not in self._moved]
         ids, now = [file.id for file in gone], self._clock()
-        await asyncio.to_thread(self._shelf.finish)
+        await asyncio.to_thread(self._index.finish)
         await self._store_items()
         report = self._report
         report.removed += [file.path for file in gone]
-        report.items_removed += [item.title for item in self._shelf.removed]
-        report.items_restored += [item.title for item in self._shelf.restored]
+        report.items_removed += [item.title for item in self._index.removed]
+        report.items_restored += [item.title for item in self._index.restored]
         report.skipped.sort()
         summary = msgspec.json.encode(_summary(report)).decode()
 
@@ -446,7 +446,7 @@ class _Scan:
         await self._write(end)
 
     async def _store_items(self) -> None:
-        changes = self._shelf.take_changes()
+        changes = self._index.take_changes()
         for start in range(0, len(changes.changed), FILES_AT_ONCE):
             some = ItemChanges([], changes.changed[start : start + FILES_AT_ONCE])
             await self._write(partial(scanning.store_items, changes=some))

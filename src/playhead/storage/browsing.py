@@ -47,13 +47,13 @@ class Added(NamedTuple):
     added_at: Instant
 
 
-def list_shelf(  # noqa: PLR0913 - the members of a search
+def list_filtered(  # noqa: PLR0913 - the members of a search
     connection: Connection,
     user_id: UserId,
     libraries: Collection[LibraryId],
     *,
     kind: ItemKind,
-    shelf: WatchFilter,
+    watch_filter: WatchFilter,
     words: Sequence[str],
     order: ItemOrder,
     descending: bool,
@@ -68,12 +68,12 @@ def list_shelf(  # noqa: PLR0913 - the members of a search
     """
     source: FromClause = item.outerjoin(progress, _is_mine(user_id))
     condition: ColumnElement[bool] | None = None
-    if shelf is not WatchFilter.ALL and kind is ItemKind.SHOW:
+    if watch_filter is not WatchFilter.ALL and kind is ItemKind.SHOW:
         counts = _counts(user_id, today).where(item.c.library_id.in_(sorted(libraries))).subquery("counts")
         source = source.join(counts, counts.c.show_id == item.c.id)
-        condition = _show_stands_on(shelf, counts)
-    elif shelf is not WatchFilter.ALL:
-        condition = _movie_stands_on(shelf)
+        condition = _show_matches(watch_filter, counts)
+    elif watch_filter is not WatchFilter.ALL:
+        condition = _movie_matches(watch_filter)
     query = select(*item.c, *progress.c).select_from(source)
     query = query.where(
         item.c.library_id.in_(sorted(libraries)), item.c.kind == kind.value, item.c.removed_at.is_(None)
@@ -84,18 +84,18 @@ def list_shelf(  # noqa: PLR0913 - the members of a search
     return [(_browsed(row), ListPosition(row[-1], row[0])) for row in connection.execute(query)]
 
 
-def _movie_stands_on(shelf: WatchFilter) -> ColumnElement[bool]:
-    if shelf is WatchFilter.WATCHED:
+def _movie_matches(watch_filter: WatchFilter) -> ColumnElement[bool]:
+    if watch_filter is WatchFilter.WATCHED:
         return and_(progress.c.watched)
-    if shelf is WatchFilter.UNWATCHED:
+    if watch_filter is WatchFilter.UNWATCHED:
         return or_(progress.c.watched.is_(None), not_(progress.c.watched))
     return and_(progress.c.position_ms > 0, or_(progress.c.armed, not_(progress.c.watched)))
 
 
-def _show_stands_on(shelf: WatchFilter, counts: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a subquery with its columns
-    if shelf is WatchFilter.WATCHED:
+def _show_matches(watch_filter: WatchFilter, counts: Any) -> ColumnElement[bool]:  # noqa: ANN401 - a subquery with its columns
+    if watch_filter is WatchFilter.WATCHED:
         return counts.c.watched == counts.c.episodes
-    if shelf is WatchFilter.UNWATCHED:
+    if watch_filter is WatchFilter.UNWATCHED:
         return counts.c.watched < counts.c.episodes
     return and_(counts.c.begun > 0, counts.c.watched < counts.c.episodes)
 

@@ -12,7 +12,7 @@ from playhead.http.pages.page import Pages, Visit
 from playhead.http.pages.translations import deferred, gettext
 from playhead.services.browsing import Browsing
 
-SHELVES: Final = {
+FILTERS: Final = {
     WatchFilter.ALL: deferred("All"),
     WatchFilter.UNWATCHED: deferred("Unwatched"),
     WatchFilter.IN_PROGRESS: deferred("In progress"),
@@ -39,15 +39,15 @@ class LibraryPages:
         """Show a page of a library, by filter, order and search."""
         library_id = visit.call.path_id(LibraryId, "Library not found")
         asked = visit.call.request.query_params
-        shelf, sort, query = asked.get("show", ""), asked.get("sort", ""), _query(asked.get("find"))
-        shelf = WatchFilter(shelf) if shelf in SHELVES else WatchFilter.ALL
+        watch_filter, sort, query = asked.get("show", ""), asked.get("sort", ""), _query(asked.get("find"))
+        watch_filter = WatchFilter(watch_filter) if watch_filter in FILTERS else WatchFilter.ALL
         sort = sort if sort in ORDERS else "title"
-        page = await self._browsing.shelf(
-            visit.viewer, library_id, shelf=shelf, query=query, sort=sort, cursor=asked.get("cursor")
+        page = await self._browsing.library(
+            visit.viewer, library_id, watch_filter=watch_filter, query=query, sort=sort, cursor=asked.get("cursor")
         )
 
         def link(**change: str) -> str:
-            members = {"show": shelf.value, "sort": sort, "find": query} | change
+            members = {"show": watch_filter.value, "sort": sort, "find": query} | change
             plain = {"show": WatchFilter.ALL.value, "sort": "title", "find": ""}
             text = urlencode({name: value for name, value in members.items() if value != plain.get(name)})
             return f"/libraries/{library_id}" + (f"?{text}" if text else "")
@@ -56,10 +56,10 @@ class LibraryPages:
             visit,
             "library.html",
             page=page,
-            shelf=shelf,
+            watch_filter=watch_filter,
             sort=sort,
             find=query,
-            shelves={each: gettext(words) for each, words in SHELVES.items()},
+            filters={each: gettext(words) for each, words in FILTERS.items()},
             orders={order: gettext(words) for order, words in ORDERS.items()},
             link=link,
             is_first="cursor" not in asked,
