@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from playhead.domain.artwork import FILM_PIXELS_MAX, IMAGE_PIXELS_MAX, PixelSize
 from playhead.media.contents import Unusable, read_content
 from playhead.media.headers import format_of, size_of_image, without_texts
-from playhead.media.probe import DECODERS, cause_of, is_cover, open_film
+from playhead.media.probe import DECODERS, is_cover, open_film, raising_unusable
 
 if TYPE_CHECKING:
     from av.filter.context import FilterContext
@@ -67,14 +67,8 @@ def picture_of_image(path: Path, size: PixelSize) -> bytes:
 
     Raises Unusable, and nothing else.
     """
-    try:
+    with raising_unusable():
         return encode(_fitted(_decoded(read_content(path, _IMAGE_BYTES_MAX)), size))
-    except Unusable:
-        raise
-    except Exception as error:
-        # As with films: a hostile file can make FFmpeg raise anything.
-        reason, passing = cause_of(error)
-        raise Unusable(reason, passing=passing) from error
 
 
 def picture_of_film(path: Path, size: PixelSize) -> bytes:
@@ -83,19 +77,13 @@ def picture_of_film(path: Path, size: PixelSize) -> bytes:
     Of several frames the one with the most detail is chosen. Posters use the cover in the file instead, if there is
     one. Raises Unusable, and nothing else.
     """
-    try:
-        with open_film(path) as opened:
-            upright = size.height > size.width
-            cover = _cover(opened) if upright else None
-            if cover is not None:
-                return encode(_fitted(cover, size))
-            seen, aspect = _telling_frame(opened)
-            return encode(_fitted(seen.frame, size, aspect, seen.bars))
-    except Unusable:
-        raise
-    except Exception as error:
-        reason, passing = cause_of(error)
-        raise Unusable(reason, passing=passing) from error
+    with raising_unusable(), open_film(path) as opened:
+        upright = size.height > size.width
+        cover = _cover(opened) if upright else None
+        if cover is not None:
+            return encode(_fitted(cover, size))
+        seen, aspect = _telling_frame(opened)
+        return encode(_fitted(seen.frame, size, aspect, seen.bars))
 
 
 def encode(frame: VideoFrame, quality: int = _QUALITY) -> bytes:

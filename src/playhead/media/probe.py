@@ -3,6 +3,8 @@
 import re
 import stat
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -20,7 +22,7 @@ from playhead.domain.catalogue import MediaInfo, MediaStream
 from playhead.domain.model import Milliseconds
 from playhead.domain.texts import CODEC, LANGUAGE, STREAM_TITLE, STREAMS_MAX, clean_text
 from playhead.media.completeness import is_truncated
-from playhead.media.contents import Unreadable
+from playhead.media.contents import Unreadable, Unusable
 
 # FFmpeg has some five hundred decoders, most of them for formats that no film of the last thirty years uses, and fixed
 # less often than these. Streams of other codecs are listed, and never decoded.
@@ -90,6 +92,18 @@ def cause_of(error: Exception) -> tuple[str, bool]:
     if isinstance(error, ExitError):
         return "reading it takes too long", True
     return getattr(error, "strerror", None) or "it cannot be read", False
+
+
+@contextmanager
+def raising_unusable() -> Generator[None]:
+    """Raise Unusable, and nothing else, where the block fails: a hostile file can make FFmpeg raise anything."""
+    try:
+        yield
+    except Unusable:
+        raise
+    except Exception as error:
+        reason, passing = cause_of(error)
+        raise Unusable(reason, passing=passing) from error
 
 
 def open_film(path: Path) -> InputContainer:

@@ -19,7 +19,7 @@ from av.subtitles.subtitle import AssSubtitle
 
 from playhead.domain.tracks import CUES_MAX, SUBTITLE_FILE_BYTES_MAX, WEBVTT_BYTES_MAX
 from playhead.media.contents import Unusable, read_content
-from playhead.media.probe import cause_of, open_film
+from playhead.media.probe import open_film, raising_unusable
 from playhead.media.webvtt import Cue, cue_of, write_webvtt
 
 _TOO_MUCH: Final = "it contains too much text"
@@ -47,19 +47,13 @@ _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16")
 
 def webvtt_of_file(path: Path, codec: str, language: str | None) -> bytes:
     """Convert a subtitle file to WebVTT in UTF-8, whatever its encoding. Raises Unusable, and nothing else."""
-    try:
+    with raising_unusable():
         text = decoded(read_content(path, SUBTITLE_FILE_BYTES_MAX), language)
         if codec == "webvtt":
             return _checked(text)
         demuxer = "srt" if codec == "subrip" else codec
         with cast("InputContainer", open_container(io.BytesIO(text.encode()), format=demuxer)) as opened:
             return _converted(opened, opened.streams.subtitles[0])
-    except Unusable:
-        raise
-    except Exception as error:
-        # As with films: a hostile file can make FFmpeg raise anything.
-        reason, passing = cause_of(error)
-        raise Unusable(reason, passing=passing) from error
 
 
 def webvtt_of_film(path: Path, number: int) -> bytes:
@@ -67,18 +61,12 @@ def webvtt_of_film(path: Path, number: int) -> bytes:
 
     Raises Unusable, and nothing else.
     """
-    try:
-        with open_film(path) as opened:
-            stream = opened.streams.subtitles[number]
-            for other in opened.streams:
-                if other.index != stream.index:
-                    other.discard = Discard.all
-            return _converted(opened, stream, opened.start_time or 0)
-    except Unusable:
-        raise
-    except Exception as error:
-        reason, passing = cause_of(error)
-        raise Unusable(reason, passing=passing) from error
+    with raising_unusable(), open_film(path) as opened:
+        stream = opened.streams.subtitles[number]
+        for other in opened.streams:
+            if other.index != stream.index:
+                other.discard = Discard.all
+        return _converted(opened, stream, opened.start_time or 0)
 
 
 def decoded(content: bytes, language: str | None = None) -> str:

@@ -72,16 +72,7 @@ def count_devices(connection: Connection, user_id: UserId) -> int:
 
 def add_device(connection: Connection, secret_hash: str, device: RememberedDevice) -> None:
     """Store a device under the hash of its secret."""
-    connection.execute(
-        insert(household_device).values(
-            hash=secret_hash,
-            id=device.id,
-            name=device.name,
-            remembered_by=device.remembered_by,
-            created_at=device.created_at,
-            last_used_at=device.last_used_at,
-        )
-    )
+    connection.execute(insert(household_device).values(hash=secret_hash, **device._asdict()))
 
 
 def note_use(connection: Connection, device_id: DeviceId, day: Instant) -> None:

@@ -1,6 +1,7 @@
 """Identities of external issuers and the accounts that they sign in to. Decides nothing."""
 
 from collections.abc import Collection
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, insert, select, update
@@ -34,17 +35,7 @@ def list_present(connection: Connection, identity_ids: Collection[str]) -> froze
 
 def add_identity(connection: Connection, linked: LinkedIdentity) -> None:
     """Link an identity to an account. Raises IntegrityError if it is linked already: find it first."""
-    connection.execute(
-        insert(identity).values(
-            issuer=linked.issuer,
-            subject=linked.subject,
-            id=linked.id,
-            user_id=linked.user_id,
-            name=linked.name,
-            linked_at=linked.linked_at,
-            used_at=linked.used_at,
-        )
-    )
+    connection.execute(insert(identity).values(asdict(linked)))
 
 
 def note_identity(connection: Connection, identity_id: IdentityId, name: str, day: Instant) -> None:

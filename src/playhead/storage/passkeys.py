@@ -1,6 +1,7 @@
 """Passkeys, recovery codes and the two-factor setting: queries that take a connection. Decides nothing."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, delete, func, insert, select, update
@@ -27,18 +28,7 @@ def find_passkey(connection: Connection, user_id: UserId, credential_id: str) ->
 
 def add_passkey(connection: Connection, stored: Passkey) -> None:
     """Store a passkey. Raises IntegrityError if the account has this credential already: find it first."""
-    connection.execute(
-        insert(passkey).values(
-            id=stored.id,
-            user_id=stored.user_id,
-            credential_id=stored.credential_id,
-            public_key=stored.public_key,
-            sign_count=stored.sign_count,
-            name=stored.name,
-            created_at=stored.created_at,
-            used_at=stored.used_at,
-        )
-    )
+    connection.execute(insert(passkey).values(asdict(stored)))
 
 
 def note_passkey(connection: Connection, used: Passkey, sign_count: int, used_at: Instant) -> bool:

@@ -12,7 +12,15 @@ from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.auth import SESSION_COOKIE, require_same_origin
 from playhead.http.errors import STATUS
-from playhead.http.pages.page import Pages, base, household_secret, read_form, redirect, set_session, way_back
+from playhead.http.pages.page import (
+    Pages,
+    delete_cookie,
+    household_secret,
+    read_form,
+    redirect,
+    set_session,
+    way_back,
+)
 from playhead.http.pages.refusals import refusal_text
 from playhead.http.pages.second_step import second_page
 from playhead.http.pages.text import patience
@@ -135,7 +143,7 @@ class EntrancePages:
                 response = self._farewell(call, leads_to)
         elif user is not None and user.token_kind is TokenKind.PROXY:
             response = self._farewell(call, self._remote_sign_out_url)
-        response.delete_cookie(SESSION_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
+        delete_cookie(call, response, SESSION_COOKIE)
         return response
 
     async def _sign_in_page(

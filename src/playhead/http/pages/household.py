@@ -15,10 +15,10 @@ from playhead.http.pages.page import (
     HOUSEHOLD_COOKIE,
     Pages,
     Visit,
-    base,
     household_secret,
     read_form,
     redirect,
+    set_cookie,
     set_session,
 )
 from playhead.http.pages.text import patience
@@ -77,15 +77,7 @@ class HouseholdPages:
         others = await self._ticked(form) if visit.is_admin else []
         secret = await self._household.remember(visit.user, form.get("name", ""), others)
         response = redirect(visit.call, "/household?done=remembered")
-        response.set_cookie(
-            HOUSEHOLD_COOKIE,
-            secret,
-            max_age=COOKIE_MAX_AGE_S,
-            path=base(visit.call) or "/",
-            secure=visit.call.scope.get("scheme") == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        set_cookie(visit.call, response, HOUSEHOLD_COOKIE, secret, max_age_s=COOKIE_MAX_AGE_S)
         return response
 
     async def _change_pin(self, visit: Visit, form: Mapping[str, str]) -> Response:

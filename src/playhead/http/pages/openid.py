@@ -10,7 +10,7 @@ from playhead.domain.openid import Fault, OpenIDError
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.api.accounts import address_of, device_of
 from playhead.http.pages.entrance import Ways, enter
-from playhead.http.pages.page import Pages, Visit, base, read_form, redirect, way_back
+from playhead.http.pages.page import Pages, Visit, read_form, redirect, set_cookie, way_back
 from playhead.http.pages.translations import gettext
 from playhead.http.route import Call
 from playhead.services.openid import Begun, OpenID, OpenIDPurpose
@@ -100,12 +100,4 @@ class OpenIDPages:
 
 
 def _remember(call: Call, response: Response, begun: Begun) -> None:
-    response.set_cookie(
-        BROWSER_COOKIE,
-        begun.browser,
-        max_age=_COOKIE_FOR_S,
-        path=base(call) or "/",
-        secure=call.scope.get("scheme") == "https",
-        httponly=True,
-        samesite="lax",
-    )
+    set_cookie(call, response, BROWSER_COOKIE, begun.browser, max_age_s=_COOKIE_FOR_S)

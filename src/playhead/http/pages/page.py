@@ -220,7 +220,7 @@ class Pages:
             },
         )
         if notice is not None:
-            page.delete_cookie(_NOTICE_COOKIE, path=base(visit.call) or "/", httponly=True, samesite="lax")
+            delete_cookie(visit.call, page, _NOTICE_COOKIE)
         return page
 
     def answer_act(self, visit: Visit, form: Mapping[str, str], words: str, undo: WayBack | None) -> Response:
@@ -235,15 +235,7 @@ class Pages:
         text = _notice_text(visit.user, words, undo)
         if len(text) > _NOTICE_LENGTH_MAX:
             text = _notice_text(visit.user, words, None)
-        response.set_cookie(
-            _NOTICE_COOKIE,
-            text,
-            max_age=_NOTICE_FOR_S,
-            path=base(call) or "/",
-            secure=call.scope.get("scheme") == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        set_cookie(call, response, _NOTICE_COOKIE, text, max_age_s=_NOTICE_FOR_S)
         return response
 
     def render_plain(self, call: Call, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
@@ -303,17 +295,27 @@ def redirect(call: Call, path: str) -> RedirectResponse:
     return RedirectResponse(base(call) + path, 303, {"cache-control": "no-store"})
 
 
-def set_session(call: Call, response: Response, token: str) -> None:
-    """Set the session cookie."""
+def set_cookie(call: Call, response: Response, name: str, value: str, *, max_age_s: int) -> None:
+    """Set a cookie for the mount path, hidden from scripts and from the forms of other sites."""
     response.set_cookie(
-        SESSION_COOKIE,
-        token,
-        max_age=COOKIE_MAX_AGE_S,
+        name,
+        value,
+        max_age=max_age_s,
         path=base(call) or "/",
         secure=call.scope.get("scheme") == "https",
         httponly=True,
         samesite="lax",
     )
+
+
+def delete_cookie(call: Call, response: Response, name: str) -> None:
+    """Delete a cookie that `set_cookie` has set."""
+    response.delete_cookie(name, path=base(call) or "/", httponly=True, samesite="lax")
+
+
+def set_session(call: Call, response: Response, token: str) -> None:
+    """Set the session cookie."""
+    set_cookie(call, response, SESSION_COOKIE, token, max_age_s=COOKIE_MAX_AGE_S)
 
 
 def way_back(wanted: str | None, otherwise: str = "/") -> str:

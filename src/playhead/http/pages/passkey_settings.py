@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import JSONResponse, Response
 
-from playhead.domain.model import NOBODY, PasskeyId, canonical_id
+from playhead.domain.model import PasskeyId
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import address_of, user_id_of
 from playhead.http.errors import STATUS
@@ -51,14 +51,14 @@ class PasskeySettings:
     async def rename(self, visit: Visit) -> Response:
         """Rename a passkey."""
         name = (await read_form(visit.call)).get("passkey_name", "")
-        passkey_id = _passkey_id(visit)
-        return await self._do(visit, "renamed", lambda: self._passkeys.rename(visit.user.user_id, passkey_id, name))
+        return await self._do(
+            visit, "renamed", lambda: self._passkeys.rename(visit.user.user_id, _passkey_id(visit), name)
+        )
 
     async def remove(self, visit: Visit) -> Response:
         """Remove a passkey. Succeeds if it is gone already."""
         await read_form(visit.call)
-        passkey_id = _passkey_id(visit)
-        return await self._do(visit, "removed", lambda: self._passkeys.remove(visit.user.user_id, passkey_id))
+        return await self._do(visit, "removed", lambda: self._passkeys.remove(visit.user.user_id, _passkey_id(visit)))
 
     async def set_factors(self, visit: Visit) -> Response:
         """Require password and passkey together from now on, or either of them."""
@@ -104,7 +104,7 @@ class PasskeySettings:
 
 
 def _passkey_id(visit: Visit) -> PasskeyId:
-    return PasskeyId(canonical_id(visit.call.parameters["id"]) or NOBODY)  # no passkey has the nil UUID as its id
+    return visit.call.path_id(PasskeyId, "Passkey not found")
 
 
 _SUBJECTS = {

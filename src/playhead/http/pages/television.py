@@ -19,7 +19,16 @@ from playhead.http.api.accounts import address_of, device_of
 from playhead.http.api.device_codes import verification_uris
 from playhead.http.auth import require_same_origin
 from playhead.http.errors import STATUS
-from playhead.http.pages.page import Pages, base, read_form, redirect, set_session, wants_json
+from playhead.http.pages.page import (
+    Pages,
+    base,
+    delete_cookie,
+    read_form,
+    redirect,
+    set_cookie,
+    set_session,
+    wants_json,
+)
 from playhead.http.pages.translations import deferred, gettext
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
@@ -75,15 +84,7 @@ class TelevisionPages:
             page.headers["retry-after"] = str(error.retry_after_s)
             return page
         response = redirect(call, "/tv")
-        response.set_cookie(
-            _COOKIE,
-            f"{made.device_code}.{made.user_code}",
-            max_age=LIFETIME_MS // 1000,
-            path=base(call) or "/",
-            secure=call.scope.get("scheme") == "https",
-            httponly=True,
-            samesite="lax",
-        )
+        set_cookie(call, response, _COOKIE, f"{made.device_code}.{made.user_code}", max_age_s=LIFETIME_MS // 1000)
         return response
 
     async def go_on(self, call: Call) -> Response:
@@ -133,7 +134,7 @@ def _codes(call: Call) -> _Codes | None:
 def _forget(call: Call, outcome: PollOutcome | None, response: Response) -> Response:
     """Delete the cookie of codes that are used or expired."""
     if outcome not in _NOT_YET:
-        response.delete_cookie(_COOKIE, path=base(call) or "/", httponly=True, samesite="lax")
+        delete_cookie(call, response, _COOKIE)
     return response
 
 

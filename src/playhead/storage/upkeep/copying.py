@@ -1,8 +1,8 @@
 """Copies of an SQLite database that may be in use: complete, verified, durable, or none at all."""
 
 import os
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import apsw
@@ -67,10 +67,8 @@ def copy_database(
     pages, and further calls during the check; an exception that it raises aborts the copy. Raises `apsw_dbapi.Error`,
     OSError, or StorageRefused if the copy does not pass SQLite's check.
     """
-    partial = target.with_name(target.name + ".partial")
-    remove_files(partial)  # of an earlier attempt that was interrupted
-    os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    try:
+    with partial_file(target) as partial:
+        os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         # Without locks: nobody else knows the partial file, and a network folder, a good place for it, has none.
         with closing(apsw_dbapi.connect(str(partial), vfs="unix-none")) as writer:
             writer.rows("PRAGMA locking_mode = EXCLUSIVE")  # or the copy, which is in WAL mode at first, needs locks
@@ -83,6 +81,15 @@ def copy_database(
             found = writer.rows(f"PRAGMA {'integrity_check' if thorough else 'quick_check'}(1)")
         if found != [("ok",)]:
             raise StorageRefused(f"{source} is damaged: {found[0][0]}")
+
+
+@contextmanager
+def partial_file(target: Path) -> Generator[Path]:
+    """Give the block another name for `target`; what it wrote there durably replaces `target`, if it raises nothing."""
+    partial = target.with_name(f"{target.name}.partial")
+    remove_files(partial)  # of an earlier attempt that was interrupted
+    try:
+        yield partial
         sync(partial)
         partial.replace(target)
         sync(target.parent)

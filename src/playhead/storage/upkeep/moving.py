@@ -22,7 +22,7 @@ from playhead.storage.migrations import HEAD
 from playhead.storage.migrations import postgres as migrations
 from playhead.storage.migrations.upgrade import upgrade
 from playhead.storage.schema import metadata, token
-from playhead.storage.upkeep.copying import remove_files, sync
+from playhead.storage.upkeep.copying import partial_file
 
 Location = Path | str
 """A database: an SQLite file, or a PostgreSQL URL."""
@@ -135,9 +135,7 @@ def _writing_file(path: Path) -> Generator[Connection]:
     require_sound_library()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     require_local_folder(path.absolute().parent)
-    partial = path.with_name(f"{path.name}.partial")
-    remove_files(partial)  # of an earlier attempt that was interrupted
-    try:
+    with partial_file(path) as partial:
         upgrade(partial, now=Instant(0))
         with closing(apsw_dbapi.connect(str(partial), begin_mode="IMMEDIATE")) as writer:
             # A crash loses only the partial file, and all of it is synced below.
@@ -147,12 +145,6 @@ def _writing_file(path: Path) -> Generator[Connection]:
             [connection] = engine_connections(writer)
             with connection, connection.begin():
                 yield connection
-        sync(partial)
-        partial.replace(path)
-        sync(path.parent)
-    except BaseException:
-        remove_files(partial)
-        raise
 
 
 @contextmanager
