@@ -29,9 +29,7 @@ def findings(told: CompletedProcess[str]) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_backup_under_load_is_an_installation_that_has_all_that_was_answered_before(
-    durable_server: Server, ledger: Ledger, tmp_path: Path
-):
+def test_a_backup_under_load_contains_all_saves_answered_before(durable_server: Server, ledger: Ledger, tmp_path: Path):
     answered = dict(ledger.acknowledged)
     copy = Server(tmp_path / "restored")
     copy.data.mkdir()
@@ -50,7 +48,7 @@ def test_a_backup_under_load_is_an_installation_that_has_all_that_was_answered_b
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-def test_of_postgresql_a_backup_is_its_own_tools_which_is_told(durable_server: Server, tmp_path: Path):
+def test_on_postgresql_backup_refers_to_its_own_tools(durable_server: Server, tmp_path: Path):
     copy = tmp_path / "copy.dump"
     told = durable_server.command("db", "backup", str(copy), check=False)
     assert told.returncode == 1
@@ -58,7 +56,7 @@ def test_of_postgresql_a_backup_is_its_own_tools_which_is_told(durable_server: S
     assert not copy.exists()
 
 
-def test_check_finds_nothing_under_load_and_what_is_broken_then(durable_server: Server, ledger: Ledger):
+def test_check_finds_nothing_under_load_and_then_what_is_broken(durable_server: Server, ledger: Ledger):
     def check() -> None:
         assert "Nothing is wrong" in durable_server.command("db", "check").stdout
 
@@ -71,7 +69,7 @@ def test_check_finds_nothing_under_load_and_what_is_broken_then(durable_server: 
     assert f"{len(MOVIES)} faults in" in told.stderr
 
 
-def test_doctor_finds_a_sound_installation_well_beside_the_server(durable_server: Server, ledger: Ledger):
+def test_doctor_finds_nothing_wrong_while_a_sound_server_runs(durable_server: Server, ledger: Ledger):
     assert ledger.saved
     told = findings(durable_server.command("doctor"))
     assert told["bad"] == []
@@ -82,7 +80,7 @@ def test_doctor_finds_a_sound_installation_well_beside_the_server(durable_server
         assert any(text.startswith("SQLite ") for text in told["ok"])
 
 
-def test_doctor_tells_what_is_bad_with_its_remedy_and_exits_with_1(durable_server: Server):
+def test_doctor_reports_what_is_bad_with_its_remedy_and_exits_with_1(durable_server: Server):
     durable_server.command("db", "upgrade")
     durable_server.query("UPDATE alembic_version SET version_num = '9999'")
     doctor = durable_server.command("doctor", check=False)
@@ -99,7 +97,7 @@ def test_doctor_warns_of_a_server_that_does_not_sync(cluster: Cluster, tmp_path:
     assert "No database yet; the first start makes one" in told["ok"]
 
 
-def test_doctor_says_why_a_server_is_not_reached_and_shows_no_password(tmp_path: Path):
+def test_doctor_says_why_a_server_is_unreachable_without_the_password(tmp_path: Path):
     lost = Server(tmp_path / "installation", "postgresql://playhead:secret@127.0.0.1:1/playhead")
     doctor = lost.command("doctor", check=False)
     assert doctor.returncode == 1
@@ -107,7 +105,7 @@ def test_doctor_says_why_a_server_is_not_reached_and_shows_no_password(tmp_path:
     assert "secret" not in doctor.stdout + doctor.stderr
 
 
-def test_doctor_says_that_a_file_is_no_database_of_ours(tmp_path: Path):
+def test_doctor_recognises_a_database_of_another_program(tmp_path: Path):
     server = Server(tmp_path / "installation")
     server.data.mkdir()
     (server.data / "playhead.db").write_bytes(b"no database " * 1000)

@@ -48,7 +48,7 @@ def test_kill_9_under_load_loses_nothing_that_was_answered(durable_server: Serve
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-def test_a_database_that_dies_under_load_loses_nothing_and_saving_goes_on_by_itself(
+def test_a_database_killed_under_load_loses_nothing_and_saving_resumes_on_its_own(
     durable_server: Server, durable_cluster: Cluster, ledger: Ledger, *, soak: bool
 ):
     random = Random(1)  # noqa: S311 - to be repeated

@@ -41,7 +41,7 @@ def test_what_one_device_saves_another_hears(server: Server, token: str):
                 assert data["progress"]["position_seconds"] == position
 
 
-def test_open_streams_end_with_the_server_and_do_not_hold_it_up(server: Server, token: str):
+def test_open_streams_end_with_the_server_and_do_not_delay_it(server: Server, token: str):
     with listening(server, token) as device:
         assert server.stop() == 0  # after nine seconds the process would give up on everything, with status 1
         assert device.event() == ("", None)
@@ -55,7 +55,7 @@ def test_the_command_that_revokes_a_token_ends_its_streams(server: Server, token
         assert device.event() == ("", None)
 
 
-def test_a_device_that_goes_away_without_a_word_is_forgotten(server: Server, token: str):
+def test_a_device_that_disappears_silently_is_forgotten(server: Server, token: str):
     for _ in range(20):
         Device(server, token).close()
     with listening(server, token) as device:

@@ -39,9 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("failing", "number"), FAILING_IN_A_SOAK if soak else FAILING)
 
 
-def test_after_a_sync_or_write_that_failed_nothing_is_saved_and_the_server_ends(
-    server: Server, failing: str, number: int
-):
+def test_after_a_failed_sync_or_write_nothing_is_saved_and_the_server_stops(server: Server, failing: str, number: int):
     ledger = Ledger(stock(server.settings))
     calls = server.data.parent / "calls"
     inject = ("-e", f"trace={failing}", "-e", f"inject={failing}:error=EIO:when={number}")
@@ -100,7 +98,7 @@ def fill(path: Path) -> None:
                 continue
 
 
-def test_a_full_disk_refuses_saves_and_only_them_until_there_is_room(confined: Server, tmp_path: Path):
+def test_a_full_disk_refuses_only_saves_until_there_is_space(confined: Server, tmp_path: Path):
     ledger = Ledger((tmp_path / "token").read_text())
     filler = seen_by(confined) / "filler"
 

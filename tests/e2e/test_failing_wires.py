@@ -80,7 +80,7 @@ def conclude(server: Server, behind: str, ledger: Ledger) -> None:
     assert "Traceback" not in server.printed()
 
 
-def test_connections_that_end_or_break_cost_nobody_an_answer(
+def test_closed_or_reset_connections_cost_nobody_an_answer(
     wired: Server, proxy: Proxy, behind: str, ledger: Ledger, *, soak: bool
 ):
     for fault, moment in BROKEN * (20 if soak else 1):
@@ -90,7 +90,7 @@ def test_connections_that_end_or_break_cost_nobody_an_answer(
     conclude(wired, behind, ledger)
 
 
-def test_connections_that_fall_silent_are_given_up_and_what_they_carried_is_saved_once(
+def test_silent_connections_are_given_up_and_their_saves_take_effect_once(
     wired: Server, proxy: Proxy, behind: str, ledger: Ledger, *, soak: bool
 ):
     moments = [*Moment] * 5 if soak else [Moment.AFTER_COMMIT]  # it takes seconds; tests of storage have all three
@@ -99,7 +99,7 @@ def test_connections_that_fall_silent_are_given_up_and_what_they_carried_is_save
     conclude(wired, behind, ledger)
 
 
-def test_while_nothing_passes_saves_are_refused_in_time_and_go_on_by_themselves(
+def test_while_nothing_passes_saves_are_refused_in_time_and_then_resume(
     wired: Server, proxy: Proxy, behind: str, ledger: Ledger, *, soak: bool
 ):
     def cut_and_mend() -> None:
@@ -121,7 +121,7 @@ def test_while_nothing_passes_saves_are_refused_in_time_and_go_on_by_themselves(
     conclude(wired, behind, ledger)
 
 
-def test_a_server_whose_wire_is_silent_ends_in_time_all_the_same(
+def test_a_server_with_a_silent_database_connection_still_stops_in_time(
     wired: Server, proxy: Proxy, behind: str, ledger: Ledger
 ):
     def cut_and_stop() -> None:

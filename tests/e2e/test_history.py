@@ -27,7 +27,7 @@ def begun(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_history_is_exported_forgotten_and_brought_back_while_the_server_runs(server: Server):
+def test_a_history_is_exported_forgotten_and_imported_while_the_server_runs(server: Server):
     with begun(server) as client:
         url = f"/api/v1/playback/movie/{FILM}"
         saved = client.post(url, json={"position_seconds": 1250, "duration_seconds": 5400}).json()
@@ -41,7 +41,7 @@ def test_a_history_is_exported_forgotten_and_brought_back_while_the_server_runs(
     assert not file.with_name("mine.jsonl.unmatched").exists()
 
 
-def test_lines_without_a_match_are_told_and_kept(server: Server):
+def test_lines_without_a_match_are_reported_and_kept(server: Server):
     with begun(server):
         file = server.data.parent / "foreign.jsonl"
         file.write_text('{"item":{"kind":"movie","title":"Nowhere"}}\n')

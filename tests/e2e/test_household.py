@@ -82,9 +82,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("kills", [3, 2] if metafunc.config.getoption("--soak") else [1])
 
 
-def test_every_device_ends_with_what_the_server_and_the_rules_say_though_a_server_is_killed(
-    servers: list[Server], kills: int
-):
+def test_all_devices_agree_with_the_server_and_the_rules_although_a_server_is_killed(servers: list[Server], kills: int):
     random = Random(kills)  # noqa: S311 - to be repeated, as far as time allows
     members = furnish(servers[0].settings)
     for server in servers:

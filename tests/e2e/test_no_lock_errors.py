@@ -123,7 +123,7 @@ def renew(clips: Path, number: int) -> None:
         shutil.copy(first, clips / f"Clip {number} {each} (2001).mkv")
 
 
-def test_clients_hear_no_error_while_others_scan_back_up_and_add_users(
+def test_clients_get_no_error_during_scans_backups_and_new_users(
     server: Server, token: str, clips: Path, tmp_path: Path, *, soak: bool
 ):
     seconds = 30 if soak else 8

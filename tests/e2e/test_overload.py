@@ -112,7 +112,7 @@ async def overload(server: Server, token: str) -> None:
         await line.writer.wait_closed()
 
 
-def test_what_has_no_room_is_refused_while_the_rest_waits_and_is_served(server: Server, token: str):
+def test_the_excess_is_refused_while_the_rest_waits_and_is_served(server: Server, token: str):
     asyncio.run(overload(server, token))
     assert server.stop() == 0
     assert "Traceback" not in server.printed()

@@ -101,7 +101,7 @@ def visitor(behind: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_pages_link_send_and_load_below_the_path_only(visitor: httpx.Client):
+def test_pages_link_submit_and_load_only_below_the_path(visitor: httpx.Client):
     for path in ("", "history", "settings", "api/docs"):
         page = visitor.get(path)
         assert page.status_code == 200
@@ -112,7 +112,7 @@ def test_pages_link_send_and_load_below_the_path_only(visitor: httpx.Client):
             assert visitor.get(f"{visitor.base_url.copy_with(raw_path=reference.encode())}").status_code == 200
 
 
-def test_the_cookie_is_for_the_path_only_and_sign_out_forgets_it(visitor: httpx.Client):
+def test_the_cookie_is_limited_to_the_path_and_deleted_by_sign_out(visitor: httpx.Client):
     assert {cookie.path for cookie in visitor.cookies.jar} == {"/media"}
     left = visitor.post("/sign-out")
     assert (left.url.path, len(visitor.cookies.jar)) == ("/media/sign-in", 0)
@@ -126,7 +126,7 @@ def test_positions_are_saved_and_read_through_the_proxy(visitor: httpx.Client):
     assert visitor.get("api/openapi.json").json()["servers"] == [{"url": "/media"}]
 
 
-def test_a_change_reaches_an_open_stream_through_the_proxy_at_once(visitor: httpx.Client):
+def test_a_change_passes_the_proxy_to_an_open_stream_immediately(visitor: httpx.Client):
     with visitor.stream("GET", "api/v1/events") as stream:
         lines = stream.iter_lines()
         visitor.post(f"api/v1/playback/movie/{MOVIE}", json={"position_seconds": 1, "duration_seconds": 5400})
@@ -135,7 +135,7 @@ def test_a_change_reaches_an_open_stream_through_the_proxy_at_once(visitor: http
         assert time.monotonic() - began < 5  # nginx would buffer 4 KiB or the whole answer
 
 
-def test_the_scheme_that_the_trusted_proxy_names_makes_the_cookie_secure(behind: str):
+def test_the_scheme_from_the_trusted_proxy_makes_the_cookie_secure(behind: str):
     answer = httpx.post(
         f"{behind}/media/sign-in",
         data={"username": "anna", "password": PASSWORD},
@@ -144,7 +144,7 @@ def test_the_scheme_that_the_trusted_proxy_names_makes_the_cookie_secure(behind:
     assert "secure" in answer.headers["set-cookie"].lower()
 
 
-def test_failures_are_counted_by_the_address_behind_the_proxy_and_nobody_can_claim_one(behind: str, hidden: Server):
+def test_failures_are_counted_by_the_address_behind_the_proxy_which_cannot_be_forged(behind: str, hidden: Server):
     name = f"nobody-{behind.rpartition(':')[2]}"
     # Another machine, as far as loopback has one: its claim precedes the address that nginx adds, and is not trusted.
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as stranger:
@@ -161,7 +161,7 @@ def test_failures_are_counted_by_the_address_behind_the_proxy_and_nobody_can_cla
     assert told == [("127.0.0.2",)]
 
 
-def test_forwarded_headers_of_whoever_is_no_trusted_proxy_do_not_count(server: Server):
+def test_forwarded_headers_of_untrusted_clients_do_not_count(server: Server):
     server.command("user", "add", "anna", "--admin", "--password-stdin", stdin=f"{PASSWORD}\n")
     server.start()
     answer = httpx.post(

@@ -149,7 +149,7 @@ async def send_twins(servers: Sequence[Server], token: str, movies: Sequence[str
     return answers
 
 
-def test_the_same_report_to_both_servers_at_once_is_as_one(servers: list[Server], token: str):
+def test_the_same_report_to_both_servers_concurrently_counts_once(servers: list[Server], token: str):
     answers = asyncio.run(send_twins(servers, token, TWINS))
     assert {status for status, _ in answers} == {200}
     assert all(answer["watched"] for _, answer in answers)
@@ -183,7 +183,7 @@ def history(path: Path, round_: int) -> Path:
     return path
 
 
-def test_a_history_is_imported_beside_the_server_and_neither_undoes_the_other(
+def test_a_history_is_imported_while_the_server_saves_and_neither_undoes_the_other(
     durable_server: Server, tmp_path: Path, *, soak: bool
 ):
     rounds = 8 if soak else 2

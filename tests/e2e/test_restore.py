@@ -109,7 +109,7 @@ def copied(installation: Path, tmp_path: Path, name: str) -> Path:
 
 
 @pytest.mark.long
-def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
+def test_a_killed_restore_leaves_the_complete_old_database_or_the_new_one(
     installation: Path, migrated_file: Path, tmp_path: Path, calls: tuple[str, ...]
 ):
     source = Path(shutil.copy(migrated_file, tmp_path / "source.db"))
@@ -142,7 +142,7 @@ def test_a_restore_that_is_killed_leaves_the_old_database_or_the_new_one_whole(
 
 
 @pytest.mark.long
-def test_a_backup_that_is_killed_is_there_whole_or_not_at_all_and_the_database_is_as_it_was(
+def test_a_killed_backup_is_complete_or_absent_and_the_database_unchanged(
     installation: Path, tmp_path: Path, calls: tuple[str, ...]
 ):
     old = rows_of(copied(installation, tmp_path, "intact") / "playhead.db")
@@ -184,7 +184,7 @@ FAILURES = [("pwrite64", "ENOSPC"), ("pwrite64", "EIO"), ("fsync", "EIO"), ("ren
 
 
 @pytest.mark.parametrize(("call", "error"), FAILURES)
-def test_a_disk_that_fails_during_a_backup_leaves_none_and_the_database_as_it_was(
+def test_a_disk_failure_during_a_backup_leaves_none_and_the_database_unchanged(
     installation: Path, tmp_path: Path, call: str, error: str
 ):
     old = rows_of(copied(installation, tmp_path, "intact") / "playhead.db")
@@ -197,7 +197,7 @@ def test_a_disk_that_fails_during_a_backup_leaves_none_and_the_database_as_it_wa
 
 
 @pytest.mark.parametrize(("call", "error"), FAILURES)
-def test_a_disk_that_fails_during_a_restore_leaves_the_old_database(
+def test_a_disk_failure_during_a_restore_leaves_the_old_database(
     installation: Path, migrated_file: Path, tmp_path: Path, call: str, error: str
 ):
     old = rows_of(copied(installation, tmp_path, "intact") / "playhead.db")
@@ -215,7 +215,7 @@ def test_a_disk_that_fails_during_a_restore_leaves_the_old_database(
 # The command
 
 
-def test_restore_is_refused_while_the_server_runs_and_brings_everything_back_then(server: Server, tmp_path: Path):
+def test_restore_is_refused_while_the_server_runs_and_succeeds_afterwards(server: Server, tmp_path: Path):
     server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
     backup = tmp_path / "backup.db"
     server.command("db", "backup", str(backup))
@@ -253,7 +253,7 @@ def test_a_backup_of_an_upgrade_can_be_restored_and_the_next_start_upgrades_it(s
 
 
 @pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
-def test_of_postgresql_restoring_is_its_own_tools_which_is_told(durable_server: Server, tmp_path: Path):
+def test_on_postgresql_restore_refers_to_its_own_tools(durable_server: Server, tmp_path: Path):
     told = durable_server.command("db", "restore", str(tmp_path / "copy.dump"), check=False)
     assert told.returncode == 1
     assert f"pg_restore --clean --if-exists --dbname={durable_server.database} {tmp_path / 'copy.dump'}" in told.stderr

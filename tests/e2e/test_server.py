@@ -8,7 +8,7 @@ from pathlib import Path
 from server import Server
 
 
-def test_the_first_start_prints_a_link_that_makes_the_first_admin_once(server: Server):
+def test_the_first_start_prints_a_link_that_creates_the_first_admin_once(server: Server):
     server.start()
     assert server.comes_true(lambda: "/setup" in server.printed())
     found = re.search(r"(http://127\.0\.0\.1:\d+)/setup\?token=(ph_[0-9a-f]{72})", server.printed())
@@ -32,7 +32,7 @@ def test_the_first_start_prints_a_link_that_makes_the_first_admin_once(server: S
     assert "/setup" not in server.printed()
 
 
-def test_a_signal_ends_it_in_order_with_status_0(server: Server):
+def test_a_signal_shuts_it_down_gracefully_with_status_0(server: Server):
     server.start()
     for number in (signal.SIGTERM, signal.SIGINT):
         assert server.stop(number) == 0
@@ -40,7 +40,7 @@ def test_a_signal_ends_it_in_order_with_status_0(server: Server):
         server.start()
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(server: Server):
+def test_a_port_in_use_is_reported_in_one_line(server: Server):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = server.command("serve", "--port", str(port), check=False)
@@ -63,7 +63,7 @@ def test_a_database_of_a_newer_version_is_refused_with_both_revisions(server: Se
     assert "Traceback" not in refused.stderr
 
 
-def test_the_commands_make_a_user_and_a_token_while_the_server_runs(server: Server):
+def test_the_commands_create_a_user_and_a_token_while_the_server_runs(server: Server):
     server.start()
     server.command("user", "add", "anna", "--admin", "--password-stdin", stdin="correct horse\n")
     token = server.command("token", "create", "anna", "--name", "tests").stdout

@@ -84,7 +84,7 @@ def is_refused(server: Server) -> bool:
     return False
 
 
-def test_it_says_that_it_ends_to_who_is_connected_and_lets_nobody_in(server: Server):
+def test_connected_clients_are_told_of_the_shutdown_and_new_ones_refused(server: Server):
     server.start()
     with connect(server, request("GET", "/readyz")) as connection:
         assert connection.recv(10_000).startswith(b"HTTP/1.1 200 ")
@@ -98,7 +98,7 @@ def test_it_says_that_it_ends_to_who_is_connected_and_lets_nobody_in(server: Ser
     assert server.wait() == 0
 
 
-def test_every_save_that_was_answered_is_stored(server: Server, token: str):
+def test_every_answered_save_is_stored(server: Server, token: str):
     answered = dict.fromkeys(MOVIES, 0)
 
     def save(movie: str) -> None:
@@ -127,7 +127,7 @@ def test_every_save_that_was_answered_is_stored(server: Server, token: str):
     assert server.command("db", "check").returncode == 0
 
 
-def test_neither_hanging_clients_nor_streams_nor_scans_keep_it(server: Server, token: str):
+def test_neither_hanging_clients_nor_streams_nor_scans_delay_it(server: Server, token: str):
     body = "Content-Type: application/json\r\nContent-Length: 100\r\n"
     with server.client(token) as client:
         clips = next(each for each in client.get("/api/v1/libraries").json()["items"] if each["name"] == "Clips")
@@ -167,7 +167,7 @@ def test_a_second_signal_waits_for_no_client(server: Server, token: str):
     assert "Traceback" not in server.printed()
 
 
-def test_a_store_that_another_process_holds_does_not_keep_it_either(server: Server, token: str):
+def test_a_store_locked_by_another_process_does_not_delay_it_either(server: Server, token: str):
     with closing(apsw.Connection(str(server.data / "playhead.db"))) as other:
         other.execute("BEGIN IMMEDIATE")
         report = b'{"position_seconds": 1, "duration_seconds": 5400}'

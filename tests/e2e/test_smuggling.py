@@ -157,7 +157,7 @@ NAMES = list(variants(""))
 
 @pytest.mark.long
 @pytest.mark.parametrize("variant", NAMES)
-def test_no_client_of_a_proxy_gets_anothers_answer(target: Target, proxy: int, variant: str):
+def test_no_client_of_a_proxy_gets_the_answer_of_another(target: Target, proxy: int, variant: str):
     token = target.server.command("token", "create", VICTIM).stdout.strip()
     attack = variants(target.token)[variant]
     cut = attack.index(f"GET {LOST}".encode())

@@ -71,7 +71,7 @@ def are_up(workers: Server) -> dict[str, float]:
     return {sample.labels["worker"]: sample.value for sample in up.samples}
 
 
-def test_what_is_saved_through_one_is_read_through_the_other(workers: Server, token: str):
+def test_a_save_through_one_worker_is_read_through_the_other(workers: Server, token: str):
     with connections_to_each(workers) as connections:
         one, other = connections.values()
         for near, far, position in ((one, other, 100), (other, one, 200), (one, other, 50)):
@@ -81,7 +81,7 @@ def test_what_is_saved_through_one_is_read_through_the_other(workers: Server, to
             assert (status, json.loads(answer)["position_seconds"]) == (200, position)
 
 
-def test_a_start_says_once_what_there_is_to_say(workers: Server):
+def test_the_output_of_a_start_is_printed_once(workers: Server):
     workers.start()
     assert workers.comes_true(lambda: "/setup" in workers.printed())
     printed = workers.printed()
@@ -96,7 +96,7 @@ def test_a_start_says_once_what_there_is_to_say(workers: Server):
 
 
 @pytest.mark.long
-def test_one_that_is_killed_is_replaced_and_no_answered_save_is_lost(workers: Server, ledger: Ledger, *, soak: bool):
+def test_a_killed_worker_is_replaced_and_no_answered_save_is_lost(workers: Server, ledger: Ledger, *, soak: bool):
     chance = random.Random(1)  # noqa: S311 - to be repeated
 
     def kill_one() -> None:
@@ -117,9 +117,7 @@ def test_one_that_is_killed_is_replaced_and_no_answered_save_is_lost(workers: Se
 
 
 @pytest.mark.long
-def test_a_database_that_restarts_under_them_ends_none_of_them(
-    workers: Server, ledger: Ledger, durable_cluster: Cluster
-):
+def test_a_restart_of_the_database_stops_no_worker(workers: Server, ledger: Ledger, durable_cluster: Cluster):
     before = workers_of(workers)
 
     def die_and_return() -> None:
@@ -137,7 +135,7 @@ def test_a_database_that_restarts_under_them_ends_none_of_them(
 
 
 @pytest.mark.long
-def test_one_that_dies_while_the_database_is_away_comes_back_with_it(
+def test_a_worker_that_dies_while_the_database_is_down_returns_with_it(
     workers: Server, token: str, durable_cluster: Cluster
 ):
     killed = min(workers_of(workers))
@@ -167,7 +165,7 @@ def only_the_parent(workers: Server) -> list[int]:
     ("told", "number"),
     [(only_the_parent, signal.SIGTERM), (everybody, signal.SIGTERM), (everybody, signal.SIGINT)],
 )
-def test_a_signal_ends_all_in_order_and_every_answered_save_is_stored(
+def test_a_signal_shuts_all_down_gracefully_and_every_answered_save_is_stored(
     workers: Server, ledger: Ledger, told: Callable[[Server], list[int]], number: signal.Signals
 ):
     ended: list[int] = []
@@ -188,7 +186,7 @@ def test_a_signal_ends_all_in_order_and_every_answered_save_is_stored(
     ledger.compare_plays(workers.query(ALL_PLAYS))
 
 
-def test_one_that_is_told_to_end_ends_in_order_and_is_replaced(workers: Server, ledger: Ledger):
+def test_a_worker_that_gets_sigterm_shuts_down_gracefully_and_is_replaced(workers: Server, ledger: Ledger):
     told = min(workers_of(workers))
 
     def end_one() -> None:
@@ -243,7 +241,7 @@ def test_live_changes_reach_the_devices_of_every_worker(workers: Server, token: 
                     pass
 
 
-def test_whoever_is_asked_for_numbers_tells_those_of_all(workers: Server, token: str):
+def test_any_worker_reports_the_metrics_of_all(workers: Server, token: str):
     with connections_to_each(workers) as connections:
         for number, connection in enumerate(connections.values(), 1):
             for _ in range(number):
@@ -263,7 +261,7 @@ def test_whoever_is_asked_for_numbers_tells_those_of_all(workers: Server, token:
             )
 
 
-def test_one_that_does_not_answer_is_told_to_be_down(workers: Server, token: str):
+def test_a_worker_that_does_not_answer_is_reported_as_down(workers: Server, token: str):
     del token
     with connections_to_each(workers) as connections:
         hung, asked = connections
@@ -298,7 +296,7 @@ def test_more_than_one_on_sqlite_is_refused_in_one_line(
     assert not server.data.exists()
 
 
-def test_a_port_that_is_taken_is_told_in_one_line(workers: Server, token: str):
+def test_a_port_in_use_is_reported_in_one_line(workers: Server, token: str):
     del token
     port = workers.url.rpartition(":")[2]
     refused = workers.command("serve", "--port", port, "--workers", "2", check=False)
@@ -306,7 +304,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(workers: Server, token: str):
     assert refused.stderr == f"playhead: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
 
 
-def test_a_database_that_is_not_there_is_told_once(workers: Server):
+def test_a_missing_database_is_reported_once(workers: Server):
     workers.database = workers.database.replace("workers-", "nothing-")
     refused = workers.command("serve", "--port", "0", "--workers", "2", check=False)
     assert refused.returncode == 1

@@ -98,7 +98,7 @@ def opened() -> Iterator[list[Container]]:
 
 
 @pytest.mark.long
-def test_the_image_serves_as_an_ordinary_user_on_a_read_only_root_and_ends_when_told_to(
+def test_the_image_serves_unprivileged_on_a_read_only_root_and_stops_on_request(
     image: Image, data: Path, media: Path, opened: list[Container]
 ):
     os.chown(data, 1000, 1000)
@@ -123,7 +123,7 @@ def test_the_image_serves_as_an_ordinary_user_on_a_read_only_root_and_ends_when_
 
 
 @pytest.mark.long
-def test_started_as_root_it_becomes_who_owns_the_data_and_so_do_its_commands(
+def test_started_as_root_it_switches_to_the_owner_of_the_data_and_so_do_its_commands(
     image: Image, data: Path, media: Path, opened: list[Container]
 ):
     (data / "of-before").write_bytes(b"")
@@ -149,7 +149,7 @@ def test_started_as_root_it_becomes_who_owns_the_data_and_so_do_its_commands(
         ("", {}, "/data cannot be written by user 1000, group 1000"),
     ],
 )
-def test_who_cannot_be_is_told_in_a_line(
+def test_an_impossible_user_is_reported_in_one_line(
     image: Image, data: Path, media: Path, user: str, environment: dict[str, str], words: str
 ):
     data.chmod(0o755 if words else 0o700)  # permissions that are too wide are reported, too
@@ -161,7 +161,7 @@ def test_who_cannot_be_is_told_in_a_line(
 
 
 @pytest.mark.long
-def test_a_puid_that_counts_for_nothing_is_told(image: Image, data: Path, media: Path):
+def test_an_ignored_puid_is_reported(image: Image, data: Path, media: Path):
     os.chown(data, 1000, 1000)
     started = image.start(["user", "list"], data, media, environment={"PUID": "99"})
     _, errors = started.process.communicate(timeout=60)
@@ -185,14 +185,14 @@ def test_without_ffmpeg_the_environment_is_small(image: Image):
     assert rest < MOST_BYTES_WITHOUT_FFMPEG, sorted(sizes.items(), key=lambda pair: -pair[1])[:12]
 
 
-def test_the_dockerfile_has_nothing_that_hadolint_finds():
+def test_hadolint_finds_nothing_in_the_dockerfile():
     hadolint = Path(sys.executable).with_name("hadolint")
     found = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)  # noqa: S603
     assert found.stdout + found.stderr == ""
     assert found.returncode == 0
 
 
-def test_the_context_of_the_build_has_what_is_copied_and_nothing_else():
+def test_the_build_context_contains_exactly_what_is_copied():
     allowed = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
     copied: set[str] = set()
     for line in re.findall(r"^COPY (?!--from)(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE):
@@ -232,7 +232,7 @@ def test_the_images_variables_are_settings():
     assert named == {"PLAYHEAD_DATA", "PLAYHEAD_HOST"} <= settings
 
 
-def test_the_scripts_of_the_container_are_sound_shell():
+def test_the_scripts_of_the_container_pass_shellcheck():
     for script in sorted((ROOT / "scripts/container").iterdir()):
         assert os.access(script, os.X_OK)
         shell = shutil.which("dash") or "sh"

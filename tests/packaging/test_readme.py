@@ -106,7 +106,9 @@ def ended() -> Iterator[list["subprocess.Popen[bytes]"]]:
 
 
 @pytest.mark.long
-def test_ones_own_films_are_served_by_what_the_readme_says(newcomer: Newcomer, ended: list["subprocess.Popen[bytes]"]):
+def test_ones_own_films_are_served_by_the_commands_of_the_readme(
+    newcomer: Newcomer, ended: list["subprocess.Popen[bytes]"]
+):
     [start, fill, save] = blocks()
     ended.append(newcomer.serve(start))
     filled = newcomer.run(fill)
@@ -120,14 +122,14 @@ def test_ones_own_films_are_served_by_what_the_readme_says(newcomer: Newcomer, e
 
 
 @pytest.mark.long
-def test_where_uv_is_it_installs_the_program(newcomer: Newcomer):
+def test_uv_installs_the_program(newcomer: Newcomer):
     assert "`uv tool install .`" in (ROOT / "README.md").read_text()
     newcomer.environment["PATH"] = f"{ROOT / '.tools/bin'}:{newcomer.home / '.local/bin'}:{PATH}"
     assert "Save a playing position" in newcomer.run("uv tool install --quiet .\nplayhead --help")
 
 
 @pytest.mark.long
-def test_where_pipx_is_it_installs_the_program(newcomer: Newcomer):
+def test_pipx_installs_the_program(newcomer: Newcomer):
     assert "`pipx install .`" in (ROOT / "README.md").read_text()
     newcomer.run("python3 -m venv ~/of-pipx\n~/of-pipx/bin/pip install --quiet pipx")
     newcomer.environment["PATH"] = f"{newcomer.home / 'of-pipx/bin'}:{newcomer.home / '.local/bin'}:{PATH}"

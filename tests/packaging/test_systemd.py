@@ -146,7 +146,7 @@ def test_the_server_makes_no_call_that_the_unit_forbids(calls: list[str]):
     assert [call for call in calls if re.match(r"f?chmod.*, 0?[2467]\d{3}\)", call)] == []
 
 
-def test_it_runs_where_all_but_its_data_folder_is_read_only_and_nothing_is_privileged(server: Server, films: Path):
+def test_it_runs_unprivileged_with_everything_but_its_data_folder_read_only(server: Server, films: Path):
     unshare = ("unshare", "--mount") if os.geteuid() == 0 else ("unshare", "--user", "--map-root-user", "--mount")
     server.data.mkdir()
     server.around = (*unshare, "sh", "-c", CONFINED, str(server.data))

@@ -236,7 +236,7 @@ def show(page: Page, demo: DemoServer, path: str) -> None:
     "way",
     ["light", pytest.param("dark and still", marks=pytest.mark.long), pytest.param("phone", marks=pytest.mark.long)],
 )
-def test_axe_finds_nothing_and_all_fits_the_width(visits: Callable[[str], Visit], way: str):
+def test_axe_finds_nothing_and_nothing_overflows(visits: Callable[[str], Visit], way: str):
     page = visits(way).page
     assert complaints(page, "body") == []
     assert (
@@ -260,7 +260,7 @@ def test_a_page_is_small_quiet_and_does_not_move(visits: Callable[[str], Visit],
     assert [text for text in visit.said if pattern not in ABSENT] == []
 
 
-def test_the_keyboard_reaches_everything_and_shows_where_it_is(visits: Callable[[str], Visit]):
+def test_everything_is_reachable_by_keyboard_with_visible_focus(visits: Callable[[str], Visit]):
     page = visits("light").page
     wanted = page.evaluate(REACHABLE)
     reached = 0
@@ -277,7 +277,7 @@ def test_the_keyboard_reaches_everything_and_shows_where_it_is(visits: Callable[
 
 
 @pytest.mark.long
-def test_nothing_moves_for_whoever_wants_that(visits: Callable[[str], Visit]):
+def test_nothing_moves_with_reduced_motion(visits: Callable[[str], Visit]):
     assert visits("dark and still").page.evaluate("document.getAnimations().length") == 0
 
 

@@ -84,7 +84,7 @@ def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, pa
     shot(page, "first-run-4-home")
 
 
-def test_the_page_shows_how_far_a_scan_is_that_began_elsewhere(server: Server, page: Page, films: Path, shot: Shot):
+def test_the_page_shows_the_progress_of_a_scan_started_elsewhere(server: Server, page: Page, films: Path, shot: Shot):
     make_first_admin(page, server)
     page.goto(f"{server.url}/admin/libraries")
     expect(page.get_by_text("There are no libraries yet.")).to_be_visible()
@@ -106,7 +106,7 @@ def test_the_browsers_time_zone_is_taken_at_the_first_sign_in(server: Server, br
     context.close()
 
 
-def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, films: Path):
+def test_everything_works_without_scripts(server: Server, browser: Browser, films: Path):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     make_first_admin(page, server)
@@ -123,7 +123,7 @@ def test_without_scripts_all_of_it_works_too(server: Server, browser: Browser, f
     context.close()
 
 
-def test_who_has_only_a_keyboard_signs_in_looks_after_users_and_signs_out(server: Server, page: Page, shot: Shot):
+def test_sign_in_user_administration_and_sign_out_work_by_keyboard(server: Server, page: Page, shot: Shot):
     server.add_user("Ana")
     keys = page.keyboard
     page.goto(server.url)

@@ -80,7 +80,7 @@ def stay(page: Page) -> Callable[[], bool]:
 # Undoing
 
 
-def test_a_mark_is_undone_from_where_it_was_made(ada: httpx.Client, new_browser: Open, shot: Shot):
+def test_a_mark_is_undone_on_the_page_where_it_was_made(ada: httpx.Client, new_browser: Open, shot: Shot):
     movie = named(ada, "The Long Meadow")
     report(ada, movie, 0.5)
     before = state(ada, movie)
@@ -100,7 +100,7 @@ def test_a_mark_is_undone_from_where_it_was_made(ada: httpx.Client, new_browser:
     assert is_same()
 
 
-def test_what_another_device_did_meanwhile_is_not_undone(ada: httpx.Client, new_browser: Open):
+def test_changes_of_another_device_survive_an_undo(ada: httpx.Client, new_browser: Open):
     movie = named(ada, "The Long Meadow")
     report(ada, movie, 0.5)
     page = new_browser()
@@ -113,7 +113,7 @@ def test_what_another_device_did_meanwhile_is_not_undone(ada: httpx.Client, new_
     assert state(ada, movie)["watched"]
 
 
-def test_without_scripts_a_mark_is_undone_as_well(ada: httpx.Client, new_browser: Open, shot: Shot):
+def test_a_mark_is_undone_without_scripts(ada: httpx.Client, new_browser: Open, shot: Shot):
     movie = named(ada, "The Long Meadow")
     report(ada, movie, 0.5)
     before = state(ada, movie)
@@ -128,7 +128,7 @@ def test_without_scripts_a_mark_is_undone_as_well(ada: httpx.Client, new_browser
     assert state(ada, movie) == before
 
 
-def test_a_card_is_snoozed_and_brought_back_by_keyboard(ada: httpx.Client, new_browser: Open, shot: Shot):
+def test_a_card_is_snoozed_and_restored_by_keyboard(ada: httpx.Client, new_browser: Open, shot: Shot):
     report(ada, named(ada, "The Long Meadow"), 0.5)
     page = new_browser()
     card = page.locator("#continue .card", has_text="The Long Meadow")
@@ -197,7 +197,7 @@ def test_ninety_percent_are_a_tick_on_the_pages_of_the_show(
     assert all(is_same() for is_same in are_same)
 
 
-def test_all_up_to_an_episode_are_marked_on_its_season(
+def test_all_episodes_up_to_one_are_marked_on_the_season_page(
     demo: DemoServer, ada: httpx.Client, new_browser: Open, shot: Shot
 ):
     show = named(ada, "Tidal Station")
@@ -212,7 +212,7 @@ def test_all_up_to_an_episode_are_marked_on_its_season(
     expect(page.get_by_text("0 of 3 watched")).to_be_visible()
 
 
-def test_a_show_is_marked_only_by_whoever_confirms_it(demo: DemoServer, ada: httpx.Client, new_browser: Open):
+def test_marking_a_show_requires_confirmation(demo: DemoServer, ada: httpx.Client, new_browser: Open):
     show = named(ada, "Tidal Station")
     page = new_browser(java_script_enabled=False)
     page.goto(f"{demo.url}/shows/{show['id']}")
@@ -315,7 +315,7 @@ def open_cinema(page: Page, cinema: Server) -> dict[str, Any]:
     return library
 
 
-def test_a_library_goes_on_as_one_nears_its_end(cinema: Server, page: Page, shot: Shot):
+def test_a_library_loads_more_near_its_end(cinema: Server, page: Page, shot: Shot):
     open_cinema(page, cinema)
     cards = page.locator("#parts .card")
 
@@ -332,7 +332,7 @@ def test_a_library_goes_on_as_one_nears_its_end(cinema: Server, page: Page, shot
     shot(page, "library-of-many")
 
 
-def test_what_was_loaded_later_follows_other_devices_too(cinema: Server, page: Page):
+def test_pages_loaded_later_are_updated_live_too(cinema: Server, page: Page):
     open_cinema(page, cinema)
     is_same = stay(page)
     cards = page.locator("#parts .card")
@@ -349,7 +349,7 @@ def test_what_was_loaded_later_follows_other_devices_too(cinema: Server, page: P
     assert is_same()
 
 
-def test_without_scripts_a_link_leads_on(cinema: Server, browser: Browser):
+def test_without_scripts_a_link_leads_to_the_next_page(cinema: Server, browser: Browser):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     open_cinema(page, cinema)

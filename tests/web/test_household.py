@@ -42,7 +42,7 @@ def approve(page: Page, demo: DemoServer, code: str, shot: Shot) -> None:
     expect(page.get_by_role("status").first).to_contain_text("signed in")
 
 
-def test_a_television_goes_on_by_itself_once_a_phone_approves(browser: Browser, demo: DemoServer, shot: Shot):
+def test_a_television_continues_on_its_own_once_a_phone_approves(browser: Browser, demo: DemoServer, shot: Shot):
     living_room, pocket = browser.new_context(viewport=TELEVISION), browser.new_context(viewport=PHONE)
     television, code = open_television(living_room, demo)
     assert looks_well(television)

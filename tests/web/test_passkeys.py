@@ -154,7 +154,7 @@ def test_a_copied_authenticator_is_noticed_by_its_count(anna: Person):
     expect(anna.page.get_by_text("This passkey is not known here")).to_be_visible()
 
 
-def test_who_does_not_show_that_it_is_them_is_not_signed_in(anna: Person):
+def test_a_passkey_without_user_verification_does_not_sign_in(anna: Person):
     anna.enter_password()
     anna.add_passkey()
     anna.sign_out()
@@ -163,7 +163,7 @@ def test_who_does_not_show_that_it_is_them_is_not_signed_in(anna: Person):
     expect(anna.page.get_by_text("Nothing was chosen, or it took too long.")).to_be_visible()
 
 
-def test_a_new_passkey_needs_the_password_and_is_not_made_twice_on_one_device(anna: Person):
+def test_a_new_passkey_requires_the_password_and_is_not_created_twice_on_one_device(anna: Person):
     anna.enter_password()
     anna.go("/settings/sign-in")
     anna.page.get_by_label("Name of the new passkey").fill("Laptop")
@@ -201,7 +201,7 @@ def test_password_and_passkey_together_in_either_order(anna: Person, shot: Shot)
     assert anna.is_in()
 
 
-def test_a_recovery_code_stands_for_the_passkey_once(anna: Person, address: Server):
+def test_a_recovery_code_replaces_the_passkey_once(anna: Person, address: Server):
     anna.enter_password()
     anna.add_passkey()
     first, second = anna.ask_for_both()[:2]
@@ -226,7 +226,7 @@ def test_a_recovery_code_stands_for_the_passkey_once(anna: Person, address: Serv
     assert all(len(each) == 64 for each in hashes)
 
 
-def test_the_last_passkey_stays_while_it_is_needed(anna: Person):
+def test_the_last_passkey_cannot_be_removed_while_it_is_required(anna: Person):
     anna.enter_password()
     anna.add_passkey()
     anna.ask_for_both()
@@ -241,7 +241,7 @@ def test_the_last_passkey_stays_while_it_is_needed(anna: Person):
     expect(anna.page.get_by_text("The passkey has been removed.")).to_be_visible()
 
 
-def test_an_app_is_told_what_it_lacks_and_signs_in_with_a_recovery_code(anna: Person, address: Server):
+def test_an_app_is_told_what_is_missing_and_signs_in_with_a_recovery_code(anna: Person, address: Server):
     anna.enter_password()
     anna.add_passkey()
     code = anna.ask_for_both()[0]
@@ -256,7 +256,7 @@ def test_an_app_is_told_what_it_lacks_and_signs_in_with_a_recovery_code(anna: Pe
     assert httpx.post(sessions, json=body | {"code": code}).json()["error"] == "Not authenticated"
 
 
-def test_guesses_at_codes_are_stopped_like_guesses_at_passwords(anna: Person, address: Server):
+def test_guesses_at_codes_are_limited_like_guesses_at_passwords(anna: Person, address: Server):
     anna.enter_password()
     anna.add_passkey()
     code = anna.ask_for_both()[0]
@@ -268,7 +268,7 @@ def test_guesses_at_codes_are_stopped_like_guesses_at_passwords(anna: Person, ad
         assert stranger.post(sessions, json=body | {"code": code}).status_code == 429
 
 
-def test_an_admin_removes_the_passkeys_of_who_lost_them(anna: Person, address: Server, browser: Browser):
+def test_an_admin_removes_lost_passkeys_of_a_user(anna: Person, address: Server, browser: Browser):
     anna.enter_password()
     anna.add_passkey()
     anna.ask_for_both()

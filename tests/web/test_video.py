@@ -125,7 +125,7 @@ def test_the_movie_plays_and_its_clock_runs_with_it(player: Page, demo: DemoServ
     assert float(shown[3:]) == pytest.approx(end, abs=0.35)
 
 
-def test_a_seek_shows_the_frame_of_that_time_and_goes_on_from_there(player: Page, demo: DemoServer):
+def test_a_seek_shows_the_frame_of_that_time_and_continues_from_there(player: Page, demo: DemoServer):
     player.evaluate(LOAD, stream_of(demo))
     for second, clock in ((75.05, "01:15.0"), (12.55, "00:12.5"), (60.05, "01:00.0")):
         assert player.evaluate(SEEK, second) == pytest.approx(second)
@@ -135,7 +135,7 @@ def test_a_seek_shows_the_frame_of_that_time_and_goes_on_from_there(player: Page
     assert 61 < end < 66
 
 
-def test_the_browser_is_answered_with_ranges(player: Page, demo: DemoServer):
+def test_the_browser_gets_ranges(player: Page, demo: DemoServer):
     answers: list[Response] = []
     player.on("response", lambda answer: answers.append(answer))  # noqa: PLW0108 - Playwright keeps a mark on it
     player.evaluate(LOAD, stream_of(demo))
@@ -146,7 +146,7 @@ def test_the_browser_is_answered_with_ranges(player: Page, demo: DemoServer):
     assert streamed[0].headers["content-type"] == "video/mp4"
 
 
-def test_an_episode_plays_for_who_may_see_it_and_for_nobody_else(page: Page, demo: DemoServer):
+def test_an_episode_plays_only_for_users_who_may_see_it(page: Page, demo: DemoServer):
     with demo.client("ada") as ada:
         (show,) = ada.get("/api/v1/items", params={"kind": "show"}).json()["items"]
         episodes = ada.get(f"/api/v1/items/{show['id']}/episodes", params={"season": 2}).json()["items"]
@@ -167,7 +167,7 @@ def test_a_browser_without_a_session_sees_no_frame(page: Page, demo: DemoServer)
         page.evaluate(LOAD, stream_of(demo))
 
 
-def test_a_position_that_a_browser_sends_while_it_leaves_is_found_by_every_other_client(player: Page, demo: DemoServer):
+def test_a_position_sent_while_leaving_the_page_is_read_by_every_other_client(player: Page, demo: DemoServer):
     address = f"/api/v1/playback/movie/{demo.movie_id()}"
     player.evaluate(LOAD, stream_of(demo))
     second = player.evaluate(SEEK, 33)
@@ -203,7 +203,7 @@ def run(command: str) -> httpx.Response:
     return httpx.request("GET" if body is None else "POST", url, headers=headers, content=body)
 
 
-def test_the_printed_commands_save_a_position_read_it_back_and_list_what_is_seen(demo: DemoServer):
+def test_the_printed_commands_save_a_position_read_it_back_and_list_items(demo: DemoServer):
     saved, read, listed = (run(command) for command in demo.commands)
     assert saved.json()["position_seconds"] == 45
     assert saved.json()["completion_percentage"] == 50
@@ -211,7 +211,7 @@ def test_the_printed_commands_save_a_position_read_it_back_and_list_what_is_seen
     assert [item["title"] for item in listed.json()["items"]] == ["Harbour Lights", "The Long Meadow"]
 
 
-def test_both_users_can_sign_in_and_see_what_was_granted(demo: DemoServer):
+def test_both_users_can_sign_in_and_see_their_libraries(demo: DemoServer):
     for name, libraries in (("ada", ["Films", "Series"]), ("ben", ["Films"])):
         credentials = {"username": name, "password": demo.passwords[name]}
         token = httpx.post(f"{demo.url}/api/v1/sessions", json=credentials).json()["token"]
@@ -219,7 +219,7 @@ def test_both_users_can_sign_in_and_see_what_was_granted(demo: DemoServer):
         assert [library["name"] for library in answer.json()["items"]] == libraries
 
 
-def test_the_library_is_what_the_readme_promises(demo: DemoServer):
+def test_the_library_matches_the_readme(demo: DemoServer):
     with demo.client("ada") as ada:
         items = ada.get("/api/v1/items", params={"limit": 100}).json()["items"]
         kinds = [item["kind"] for item in items]

@@ -80,7 +80,7 @@ def notice(page: Page, name: str) -> Locator:
 # Resuming
 
 
-def test_a_film_goes_on_at_the_same_second_after_the_tab_was_closed(
+def test_a_film_resumes_at_the_same_second_after_the_tab_was_closed(
     new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot
 ):
     film = item_named(ada, "Harbour Lights")
@@ -148,7 +148,7 @@ def test_it_reports_the_start_every_ten_seconds_pauses_seeks_and_the_end(
     eventually(lambda: page.evaluate(KEPT) == 0)
 
 
-def test_a_hidden_tab_has_said_where_it_is(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_a_tab_reports_its_position_when_it_is_hidden(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
     watch(page, demo, path_of(film))
@@ -164,7 +164,7 @@ def test_a_hidden_tab_has_said_where_it_is(new_browser: Open, demo: DemoServer, 
     eventually(lambda: page.evaluate(KEPT) == 0)
 
 
-def test_a_device_reports_under_the_name_that_it_was_given(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_a_device_reports_under_its_given_name(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     film = item_named(ada, "Harbour Lights")
     page = new_browser()
     watch(page, demo, path_of(film))
@@ -200,7 +200,7 @@ def test_the_version_is_switched_in_the_middle_of_playing(
 # The next episode
 
 
-def test_the_next_episode_is_offered_at_the_end_and_begins_by_itself(
+def test_the_next_episode_is_offered_at_the_end_and_starts_on_its_own(
     new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot
 ):
     this, following = item_named(ada, "Spring Tide"), item_named(ada, "The Bell Buoy")
@@ -224,7 +224,7 @@ def test_the_next_episode_is_offered_at_the_end_and_begins_by_itself(
     expect(page.locator("h1")).to_have_text("Spring Tide")
 
 
-def test_who_cancels_the_countdown_stays(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_cancelling_the_countdown_stays_on_the_page(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     page = new_browser()
     page.clock.install()
     watch(page, demo, path_of(item_named(ada, "Slack Water")))
@@ -237,7 +237,7 @@ def test_who_cancels_the_countdown_stays(new_browser: Open, demo: DemoServer, ad
     expect(page.locator("h1")).to_have_text("Slack Water")
 
 
-def test_behind_the_last_episode_nothing_is_offered(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_nothing_is_offered_after_the_last_episode(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     page = new_browser()
     watch(page, demo, path_of(item_named(ada, "Landfall")))
     assert page.locator("#next").count() == page.locator("#skip").count() == 0
@@ -297,7 +297,7 @@ def test_what_was_played_offline_before_the_tab_was_closed_is_sent_by_any_page(
     eventually(lambda: again.evaluate(KEPT) == 0)
 
 
-def test_whose_session_has_ended_is_asked_to_sign_in_and_nothing_is_lost(
+def test_an_expired_session_leads_to_sign_in_and_nothing_is_lost(
     new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot
 ):
     film = item_named(ada, "The Long Meadow")
@@ -318,7 +318,7 @@ def test_whose_session_has_ended_is_asked_to_sign_in_and_nothing_is_lost(
     eventually(lambda: state_of(ada, film)["position_seconds"] >= 40)
 
 
-def test_what_somebody_played_is_not_sent_as_somebody_elses(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_queued_reports_are_not_sent_as_another_users(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     film = item_named(ada, "Harbour Lights")
     page = new_browser()
     watch(page, demo, path_of(film))
@@ -366,7 +366,7 @@ def test_two_browsers_follow_each_other(new_browser: Open, demo: DemoServer, ada
     second.wait_for_function("() => Math.abs(video.currentTime - 100) < 1", polling=20)
 
 
-def test_a_forgotten_tab_can_be_made_the_one_that_counts(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_a_forgotten_tab_can_take_over(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     film = item_named(ada, "The Long Meadow")
     page = new_browser()
     watch(page, demo, path_of(film))
@@ -383,7 +383,7 @@ def test_a_forgotten_tab_can_be_made_the_one_that_counts(new_browser: Open, demo
 # Keyboard, phone, no scripts
 
 
-def test_all_of_it_works_by_keyboard(new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot):
+def test_the_whole_player_works_by_keyboard(new_browser: Open, demo: DemoServer, ada: httpx.Client, shot: Shot):
     page = new_browser()
     watch(page, demo, path_of(item_named(ada, "Spring Tide")))
     page.keyboard.press(" ")
@@ -443,7 +443,7 @@ def test_all_of_it_works_by_keyboard(new_browser: Open, demo: DemoServer, ada: h
     expect(page.locator("h1")).to_have_text("The Bell Buoy")
 
 
-def test_the_controls_go_while_nothing_moves_and_come_back(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_the_controls_hide_without_movement_and_return(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     page = new_browser()
     page.clock.install()
     watch(page, demo, path_of(item_named(ada, "The Long Meadow")))
@@ -492,7 +492,7 @@ def test_it_fits_every_window(
     shot(page, f"watch-{width}-menu")
 
 
-def test_without_scripts_the_browsers_own_player_goes_on_there(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_without_scripts_the_browsers_own_player_resumes(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     film = item_named(ada, "Harbour Lights")
     ada.post(f"/api/v1/playback/{path_of(film)}", json={"position_seconds": 45, "duration_seconds": 90})
     page = new_browser(java_script_enabled=False)
@@ -509,7 +509,7 @@ def test_without_scripts_the_browsers_own_player_goes_on_there(new_browser: Open
     page.get_by_role("link", name="Back to Harbour Lights").focus()
 
 
-def test_systems_that_steer_media_see_what_plays(new_browser: Open, demo: DemoServer, ada: httpx.Client):
+def test_the_media_session_shows_what_is_playing(new_browser: Open, demo: DemoServer, ada: httpx.Client):
     page = new_browser()
     watch(page, demo, path_of(item_named(ada, "Slack Water")))
     assert page.evaluate("() => [navigator.mediaSession.metadata.title, navigator.mediaSession.metadata.artist]") == [

@@ -62,7 +62,7 @@ def file_of(film: dict[str, Any], label: str) -> str:
     return next(file["id"] for file in film["files"] if file["label"] == label)
 
 
-def test_what_a_browser_can_play_is_played_unless_somebody_chooses(
+def test_a_playable_version_is_preferred_unless_the_user_chooses(
     screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot
 ):
     film = film_named(ada, "Salt Road")
@@ -83,7 +83,7 @@ def test_what_a_browser_can_play_is_played_unless_somebody_chooses(
     assert position_of(screen) == pytest.approx(12, abs=3)
 
 
-def test_whoever_tries_all_the_same_is_told_again(screen: Page, cinema: DemoServer, ada: httpx.Client):
+def test_trying_an_unplayable_version_explains_the_fault_again(screen: Page, cinema: DemoServer, ada: httpx.Client):
     screen.goto(f"{cinema.url}/watch/movie/{film_named(ada, 'Old Reel')['id']}")
     fault = screen.locator("#fault")
     expect(fault.locator("h2")).to_have_text("This browser cannot play 720p MPEG-4")
@@ -98,7 +98,7 @@ def test_whoever_tries_all_the_same_is_told_again(screen: Page, cinema: DemoServ
     expect(fault.get_by_role("button")).to_have_count(0)
 
 
-def test_a_file_that_breaks_off_in_the_middle_says_so_and_another_goes_on_there(
+def test_a_file_that_fails_in_the_middle_says_so_and_another_continues_there(
     screen: Page, cinema: DemoServer, ada: httpx.Client
 ):
     film = film_named(ada, "Torn Film")
@@ -112,9 +112,7 @@ def test_a_file_that_breaks_off_in_the_middle_says_so_and_another_goes_on_there(
     assert position_of(screen) > 10
 
 
-def test_a_version_whose_sound_the_browser_does_not_know_is_told(
-    screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot
-):
+def test_a_version_with_unsupported_sound_is_announced(screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot):
     film = film_named(ada, "Quiet House")
     watch(screen, cinema, f"movie/{film['id']}")
     assert screen.evaluate("() => video.videoHeight") == 360
@@ -174,7 +172,7 @@ def test_a_film_without_subtitles_has_no_button_for_them(screen: Page, cinema: D
     expect(screen.locator("#subtitle-choices")).to_be_hidden()
 
 
-def test_a_file_that_is_gone_is_told_as_gone(screen: Page, cinema: DemoServer, ada: httpx.Client, films_folder: Path):
+def test_a_missing_file_is_reported_as_missing(screen: Page, cinema: DemoServer, ada: httpx.Client, films_folder: Path):
     (found,) = films_folder.glob("Lost Tape*/*.mp4")
     found.unlink()
     screen.goto(f"{cinema.url}/watch/movie/{film_named(ada, 'Lost Tape')['id']}")
