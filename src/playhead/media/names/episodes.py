@@ -33,7 +33,7 @@ class _Named(NamedTuple):
 
 
 def read_episode(folders: tuple[str, ...], stem: str) -> ParsedName | None:
-    """Read an episode by the plain names of its folders, outermost first, and of the file without its extension.
+    """Parse an episode from the plain names of its folders, outermost first, and of the file without its extension.
 
     None where no show is named, or neither episode nor air date; and where the number is a fraction, as of a recap.
     """

@@ -1,4 +1,4 @@
-"""What is no item of a library: hidden files, samples, trailers and other extras. Looks at names only."""
+"""Recognises what is not an item: hidden files, samples, trailers and other extras. Looks at names only."""
 
 import re
 from pathlib import PurePosixPath

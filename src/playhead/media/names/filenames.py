@@ -1,4 +1,4 @@
-"""What the path of a file says of it. Pure: looks at names only, never at files; docs/names.md lists what it knows.
+"""Parses the path of a video. Pure: looks at names only, never at files; docs/names.md describes the conventions.
 
 A movie is read by `movies.py`, an episode by `episodes.py`; `extras.py` decides what is no item at all.
 """

@@ -10,7 +10,7 @@ from playhead.media.names.ids import take_ids
 from playhead.media.names.parts import AFTER_TITLE, part_folder, take_part
 from playhead.media.names.releases import Release, read_release
 
-# Names that a ripper or a camera gives.
+# Names given by rippers and cameras.
 _MEANINGLESS: Final = re.compile(
     r"(?:movie|film|video|main|feature|title|index|stream|vts|mvi|dvd|t)?[\s._-]*t?[\d_]*", re.IGNORECASE
 )
@@ -27,7 +27,7 @@ _GROUP_BEHIND: Final = re.compile(r"-(?P<group>\w{2,})$")
 
 
 def read_movie(folders: tuple[str, ...], stem: str) -> ParsedName | None:
-    """Read a movie by the plain names of its folders, outermost first, and of the file without its extension."""
+    """Parse a movie from the plain names of its folders, outermost first, and of the file without its extension."""
     folders, part = _without_disc(folders)
     folder_name, folder_ids = take_ids(folders[-1] if folders else "")
     folder_name, folder_edition = take_edition(folder_name)
@@ -70,14 +70,14 @@ def _without_group(name: str, folder: str) -> str:
 
 
 def _may_be_part(name: str, folder: Release) -> bool:
-    """Tell whether 'part 1' at the end is none of the title: behind the year, or where the folder's title has none."""
+    """Return whether 'part 1' at the end is not the title's: it follows the year, or the folder's title has none."""
     spaced = AFTER_TITLE.pattern.search(name)
     folder_has_none = folder.sure and " part " not in f" {folder.title} ".lower()
     return spaced is not None and (folder_has_none or read_release(name[: spaced.start()], "movie").sure)
 
 
 def _folder_decides(folder: Release, file: Release, name: str) -> bool:
-    """Tell whether the folder names the film better than the file does."""
+    """Return whether the folder's name identifies the film better than the file's."""
     if not folder.title or not file.title or (_MEANINGLESS.fullmatch(name) and not file.year):
         return bool(folder.title)
     if _is_collection(folder) and not _is_collection(file):

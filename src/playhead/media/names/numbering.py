@@ -26,7 +26,7 @@ _VERSION = r"(?:v\d)?"
 
 # Groups of a pattern: `season` and `episode`; `more`, further episodes of the same file ('-E03', '+04', ' - 1x03');
 # `half`, the letter of half an episode; `month`, `day`, `year` of an air date. Repetitions are possessive ('+' behind
-# them): no name may keep the scan busy.
+# them): no name may make the scan backtrack for long.
 _MORE = r"(?P<more>(?:[-+]\d{1,5}(?![^\W_]))*+)"
 
 # --- Season and episode -------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ WORDED: Final = (
 _NUMBER = rf"(?P<episode>\d{{1,5}}){_MORE}(?:(?P<half>[a-d])(?![^\W_]))?{_VERSION}"
 _TAIL = r"(?:[\s._]*(?:END|Final|完))?"
 
-# Found from where the show's title ends, if the name begins with it.
+# Matched at the end of the show's title, if the name begins with it.
 LEADING: Final = rule("02 - Title", "02 - Title", _NUMBER + r"(?=$|[\s_]*-|\.|\s*[\[(])")
 LEADING_WORDS: Final = rule("02 Title", "02 Title", _NUMBER + r"(?=[\s_])")
 DASHED_LAST: Final = rule("- 02", "Amber - 02 [1080p]", rf"[\s._]-[\s._]+\(?{_NUMBER}{_TAIL}\)?[\s._]*(?=$|\[|\()")
@@ -222,7 +222,7 @@ _MOST_IN_A_RANGE: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class EpisodeNumbers:
-    """What a name says of an episode, by which rule, and where in the name.
+    """The numbers of an episode, the rule that matched, and where in the name.
 
     `leading` if the name begins with the number; `half` counts the halves of an episode that its letter tells apart,
     from 1; `fraction` marks a number such as 12.5, which is no regular episode.
@@ -277,7 +277,7 @@ def _last(first: int, more: str) -> int | None:
 
 
 def explicit(name: str) -> EpisodeNumbers | None:
-    """Find season and episode in so many words, such as S01E02, 1x02 or 第1季第2集."""
+    """Find season and episode together, such as S01E02, 1x02 or 第1季第2集."""
     return next(map(_numbers, matches(EXPLICIT, name)), None)
 
 
@@ -310,7 +310,7 @@ def special(name: str) -> EpisodeNumbers | None:
 
 
 def worded(name: str) -> EpisodeNumbers | None:
-    """Find an episode's number with a word to it, such as E02, 第5話 or 69. Bölüm."""
+    """Find an episode's number with a word such as E02, 第5話 or 69. Bölüm."""
     return next(map(_numbers, matches(WORDED, name)), None)
 
 

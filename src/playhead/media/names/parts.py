@@ -1,4 +1,4 @@
-"""Parts: films and episodes that were cut into several files or discs. Patterns only."""
+"""Parts: films and episodes split into several files or discs. Patterns only."""
 
 import re
 from typing import Final

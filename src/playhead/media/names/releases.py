@@ -1,4 +1,4 @@
-"""Titles out of names: where the title ends and the technical words begin. The only place that knows guessit."""
+"""Extracts titles: where the title ends and the technical words begin. The only module that uses guessit."""
 
 import re
 from dataclasses import dataclass, replace
@@ -10,15 +10,15 @@ from playhead.media.names.text import tidy, without_group, without_site
 
 Kind = Literal["movie", "episode"]
 
-# What no title holds: whatever guessit calls so ends the title.
+# guessit's properties that never occur in a title: the first of them ends it.
 _TECHNICAL: Final = frozenset(
     {
         *("screen_size", "source", "video_codec", "video_profile", "audio_codec", "audio_profile"),
         *("color_depth", "streaming_service", "frame_rate", "video_bit_rate", "audio_bit_rate", "size"),
     }
 )
-# What a title may hold as well ('Extended Family', 'The German Doctor', 'News Night 2.0'): taken as technical only
-# where the next technical word, a bracket or the end of the name follows at once.
+# Properties that also occur in titles ('Extended Family', 'The German Doctor', 'News Night 2.0'): technical only if
+# another technical word, a bracket or the end of the name follows directly.
 _DOUBTFUL: Final = frozenset(
     {
         *("other", "edition", "language", "subtitle_language", "release_group", "website", "proper_count"),
@@ -47,7 +47,7 @@ _BARE_YEAR: Final = re.compile(rf"(?<=[\s._-])(?<!\bBT[\s._-])(?P<year>{YEAR})(?
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """A name taken apart, and the rule that did it. `rest` is what follows title and year.
+    """A parsed name, and the rule that matched. `rest` is what follows title and year.
 
     `sure`: the year stood in brackets. `technical`: words about the encoding were found, as in the names of releases.
     `edition` is that of a film, from before or after its year.
@@ -128,7 +128,7 @@ def _spans(name: str, kind: Kind) -> tuple[tuple[int, int, str, str], ...]:
 
 @lru_cache(maxsize=4096)
 def read_release(name: str, kind: Kind, *, prefix: bool = False) -> Release:
-    """Take a film's or a folder's name apart. guessit is asked only where no year in brackets ends the title.
+    """Parse the name of a film or a folder. guessit is used only if no year in brackets ends the title.
 
     `prefix`: it is what stands before an episode's number, where only technical words at the end are none of the title.
     """

@@ -1,4 +1,4 @@
-"""Which of the folders around an episode is its show's, and which its season's. Looks at names only."""
+"""Determines which folder of an episode's path is its show's and which its season's. Looks at names only."""
 
 import re
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from playhead.media.names.parts import part_folder
 from playhead.media.names.releases import read_release
 from playhead.media.names.text import plain, tidy
 
-# Folders that sort a library and name no show.
+# Folders that group shows.
 _SORTING: Final = frozenset(
     {
         *("tv", "tv shows", "tv series", "tvshows", "series", "shows", "serien", "anime", "animes", "cartoons", "kids"),
@@ -34,7 +34,7 @@ _SORTING: Final = frozenset(
         ),
     }
 )
-# Folders inside a show's: they sort its episodes and name no show either.
+# Folders that group the episodes of one show: by quality, language or story arc.
 _INSIDE_A_SHOW: Final = re.compile(
     r"(?:[48]k|uhd|f?hd|sd|\d{3,4}[pi])(?:[\s._-]+.*)?|(?:web|blu-?ray|bd|dvd|hdtv)[\s._-]?(?:rip|dl|remux)?s?"
     r"|(?:filler|canon|mixed|episodes?|videos?|movies?|dub(?:bed)?|sub(?:bed)?|uncut|uncensored|raws?|.*[\s._](?:arc|saga))s?"
@@ -74,14 +74,14 @@ def locate(folders: Sequence[str], stem: str) -> Location:
     while names and (numbering.explicit(names[-1]) or numbering.dated(names[-1])):
         release = names.pop()
     part = part if release else None
-    _pop_what_tells_nothing(names)
+    _drop_uninformative(names)
     if len(names) > 1 and _is_within_season(names):
         names.pop()
     if not names:
         return Location(release=release, part=part)
     depth = len(names)
     *above, last = names
-    _pop_what_tells_nothing(above)
+    _drop_uninformative(above)
     outer = above[-1] if above and above[-1].casefold() not in _SORTING else None
     untagged = take_ids(last)[0]
     found = numbering.season_folder(untagged)
@@ -134,7 +134,7 @@ def _pop_part(names: list[str]) -> int | None:
     return part
 
 
-def _pop_what_tells_nothing(names: list[str]) -> None:
+def _drop_uninformative(names: list[str]) -> None:
     while len(names) > 1 and _INSIDE_A_SHOW.fullmatch(names[-1].strip()):
         names.pop()
 
@@ -148,7 +148,7 @@ def _is_within_season(names: list[str]) -> bool:
 
 
 def _outer_is_show(outer: str, inner: str, stem: str) -> bool:
-    """Tell whose show an episode is: 'Naruto/Filler/Naruto - 101' is Naruto's, 'Westerns/1923/S01E02' is 1923's."""
+    """Return whether the outer folder is the show's: in 'Naruto/Filler/Naruto - 101', not in 'Westerns/1923/01'."""
     if _begins_with_show(stem, inner):
         return False
     return _begins_with_show(stem, outer) or (_is_sure(outer) and not _is_sure(inner))
