@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
@@ -273,9 +273,12 @@ class Route:
         return scopes | {TokenScope.WATCH} if self.watching else scopes
 
 
+_ALL: Final = TokenScope.ALL  # on Python 3.11 reading a member through its Enum class takes 0.1 us
+
+
 def require_scope(route: Route, principal: Principal) -> None:
     """Raise INSUFFICIENT_SCOPE if the token of a request may not call the route."""
-    if principal.scope is not TokenScope.ALL and principal.scope not in route.scopes:
+    if principal.scope is not _ALL and principal.scope not in route.scopes:
         raise insufficient_scope(principal.scope)
 
 

@@ -133,7 +133,7 @@ class HttpConnection(asyncio.Protocol):
         self.protocol = HTTPProtocol()
         self._peer = ""
         self._address: tuple[str, int] | None = None
-        self._admission = Admission.SERVE
+        self._is_served = True
         self._exchange: Exchange | None = None
         self._pending: asyncio.Future[Any] | None = None
         self._outgoing: list[bytes] = []
@@ -161,9 +161,10 @@ class HttpConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self._peer, self._address = peer[0], (peer[0], peer[1])
-        self._admission = self._listener.addresses.connect(self._peer)
+        admission = self._listener.addresses.connect(self._peer)
+        self._is_served = admission is Admission.SERVE
         self._listener.connections.add(self)
-        if self._admission is Admission.DROP:
+        if admission is Admission.DROP:
             self._transport.abort()
         else:
             self._transport.set_write_buffer_limits(_UNREAD_MAX_BYTES)
@@ -243,14 +244,14 @@ class HttpConnection(asyncio.Protocol):
     def _begin(self, request: Request) -> None:
         self._requests += 1
         self._part_since_s = None
-        if self._is_ending or self._admission is not Admission.SERVE:
+        if self._is_ending or not self._is_served:
             self.protocol.keep_alive = False
         if request.body is None:
             self._received_bytes = 0
         else:
             if self._held_bytes:
                 self._release()
-            if self._admission is Admission.SERVE:
+            if self._is_served:
                 answer = self._listener.host.answer_fast(request)
                 if isinstance(answer, bytes):
                     self._finish(answer)
@@ -289,7 +290,7 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(_MALFORMED_TARGET)
             return
         app, client = listener.app, None
-        if self._admission is not Admission.SERVE:
+        if not self._is_served:
             app = listener.host.turn_away
         elif listener.proxies.trusts(self._peer):
             client = listener.proxies.client_of(request.fields, self._peer)

@@ -73,6 +73,14 @@ class State(Enum):
     CLOSED = "nothing more is read: what comes is discarded"
 
 
+# On Python 3.11 reading a member through its Enum class takes 0.1 us, and every request would do so five times.
+_HEAD: Final = State.HEAD
+_SIZED_BODY: Final = State.SIZED_BODY
+_CHUNKED_BODY: Final = State.CHUNKED_BODY
+_WHOLE: Final = State.WHOLE
+_CLOSED: Final = State.CLOSED
+
+
 class Request:
     """A request whose head is complete. `body` is the whole body, or None if it follows in `Data` events.
 
@@ -249,7 +257,7 @@ class Protocol:
     )
 
     def __init__(self) -> None:
-        self.state = State.HEAD
+        self.state = _HEAD
         self.keep_alive = True
         self.response_started = False
         self.response_complete = True
@@ -271,7 +279,7 @@ class Protocol:
 
     def receive(self, data: bytes) -> Event | None:
         """Receive bytes; return the first event that they make, or None."""
-        if self.state is State.CLOSED:
+        if self.state is _CLOSED:
             return None
         self._buffer = self._buffer + data if self._buffer else data
         return self.next_event()
@@ -279,11 +287,11 @@ class Protocol:
     def next_event(self) -> Event | None:
         """Return the next event of the input, or None if more must be received, or answered, before."""
         state = self.state
-        if state is State.HEAD:
+        if state is _HEAD:
             return self._read_head()
-        if state is State.SIZED_BODY:
+        if state is _SIZED_BODY:
             return self._read_sized()
-        if state is State.CHUNKED_BODY:
+        if state is _CHUNKED_BODY:
             return self._read_chunks()
         return None
 
@@ -292,24 +300,24 @@ class Protocol:
 
         Nothing is read after a request that ended the connection.
         """
-        if self.state is State.WHOLE:
+        if self.state is _WHOLE:
             if not self.response_complete:
                 return None
             if not self.keep_alive:  # input after the last request of a connection is ignored
                 self.close()
                 return None
-            self.state = State.HEAD
+            self.state = _HEAD
         return self.next_event() if self._buffer else None
 
     @property
     def has_backlog(self) -> bool:
         """Whether something was received after the request that is being answered."""
-        return self.state is State.WHOLE and bool(self._buffer)
+        return self.state is _WHOLE and bool(self._buffer)
 
     @property
     def has_begun_head(self) -> bool:
         """Whether a part of a head, and no more, was received."""
-        return self.state is State.HEAD and bool(self._buffer)
+        return self.state is _HEAD and bool(self._buffer)
 
     @property
     def buffered_bytes(self) -> int:
@@ -319,17 +327,17 @@ class Protocol:
     @property
     def missing_bytes(self) -> int | None:
         """How much of the body is missing; None if unknown."""
-        if self.state is State.SIZED_BODY:
+        if self.state is _SIZED_BODY:
             return self._left
-        return None if self.state is State.CHUNKED_BODY else 0
+        return None if self.state is _CHUNKED_BODY else 0
 
     def close(self) -> None:
         """Read nothing more."""
-        self.state = State.CLOSED
+        self.state = _CLOSED
         self._buffer = b""
 
     def _refuse(self, refusal: RequestRefusal) -> RequestRefusal:
-        is_answered = self.state is not State.HEAD and self.response_complete
+        is_answered = self.state is not _HEAD and self.response_complete
         self.close()
         self.keep_alive = False
         return refusal._replace(is_answered=is_answered)
@@ -382,19 +390,19 @@ class Protocol:
                 return RequestRefusal(400, "HTTP/1.0 has no Transfer-Encoding.")
             if coding.lower() != b"chunked":
                 return RequestRefusal(501, "Only the chunked Transfer-Encoding is supported.")
-            self.state = State.CHUNKED_BODY
+            self.state = _CHUNKED_BODY
             self._left, self._in_chunk, self._in_trailers = 0, False, False
             request.body = None
             return None
         length = int(named.get(b"content-length", 0))  # httptools accepts only digits
         if length > len(self._buffer):
-            self.state = State.SIZED_BODY
+            self.state = _SIZED_BODY
             self._left = length
             request.body = None
             return None
         if length:
             request.body, self._buffer = self._buffer[:length], self._buffer[length:]
-        self.state = State.WHOLE
+        self.state = _WHOLE
         return None
 
     def _read_sized(self) -> Event | None:
@@ -408,7 +416,7 @@ class Protocol:
         self._left -= len(data)
         if self._left:
             return Data(data, is_last=False)
-        self.state = State.WHOLE
+        self.state = _WHOLE
         return Data(data, is_last=True)
 
     def _read_chunks(self) -> Event | None:
@@ -422,10 +430,10 @@ class Protocol:
             if step == at:
                 break
             at = step
-            if self.state is State.WHOLE:
+            if self.state is _WHOLE:
                 break
         self._buffer = self._buffer[at:]
-        is_last = self.state is State.WHOLE
+        is_last = self.state is _WHOLE
         return Data(b"".join(pieces), is_last) if pieces or is_last else None
 
     def _read_chunk(self, at: int, pieces: list[bytes]) -> RequestRefusal | int:
@@ -472,7 +480,7 @@ class Protocol:
             return HEAD_TOO_LARGE
         if not all(map(_FIELD_LINE.fullmatch, lines)):
             return _MALFORMED
-        self.state = State.WHOLE
+        self.state = _WHOLE
         return end + len(_END)
 
     # Answers
