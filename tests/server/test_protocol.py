@@ -102,6 +102,15 @@ def head(*lines: bytes, first: bytes = b"POST / HTTP/1.1") -> bytes:
     return b"\r\n".join([first, *lines, b"", b""])
 
 
+def test_the_first_of_a_repeated_field_counts_but_all_of_connection():
+    request = Protocol().receive(
+        head(b"Host: a", b"Content-Type: a/b", b"Connection: keep-alive", b"content-type: c/d", b"Connection: close")
+    )
+    assert isinstance(request, Request)
+    assert request.named == {b"host": b"a", b"content-type": b"a/b", b"connection": b"keep-alive,close"}
+    assert not request.keep_alive
+
+
 @pytest.mark.parametrize(
     ("text", "status"),
     [
@@ -146,6 +155,7 @@ def head(*lines: bytes, first: bytes = b"POST / HTTP/1.1") -> bytes:
         (b"GET /" + b"a" * TARGET_MAX_BYTES, 414),
         (head(b"Host: a", first=b"GET /" + b"a" * TARGET_MAX_BYTES + b" HTTP/1.1"), 414),
         (head(b"Host: a", *[b"X: y"] * FIELDS_MAX), 431),
+        (head(b"Host: a", *(b"X%d: y" % number for number in range(FIELDS_MAX))), 431),
         (head(b"Host: a", b"X: " + b"y" * HEAD_MAX_BYTES), 431),
         (b"GET / HTTP/1.1\r\nX: " + b"y" * HEAD_MAX_BYTES, 431),
         (b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 2_000, 431),

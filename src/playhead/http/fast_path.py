@@ -69,7 +69,8 @@ class FastPath:
         target = request.target
         cut = target.rfind(b"/") + 1
         row = self._rows.get((request.method, target[:cut]))
-        if row is None or not target[cut:].replace(b"-", b"").isalnum():
+        parameter = target[cut:]
+        if row is None or not parameter.replace(b"-", b"").isalnum():
             return None  # another path, or one with a query or an escape
         token = bearer_credential(request.named.get(b"authorization", b""))
         principal = None if token is None else self._known_principal(token)
@@ -77,7 +78,7 @@ class FastPath:
             return None
         route, endpoint = row
         try:
-            return self._answer(route, endpoint, principal, target[cut:].decode("ascii"), request)
+            return self._answer(route, endpoint, principal, parameter.decode("ascii"), request)
         except PlayheadError as error:
             return self._refuse(route, error)
         except Exception:  # noqa: BLE001 - whatever it is, the application encounters it again, and logs it

@@ -397,11 +397,14 @@ class HttpConnection(asyncio.Protocol):
         self._write(data)
 
     def _write(self, data: bytes) -> None:
-        if not self._outgoing and len(data) < _SEND_IMMEDIATELY_BYTES:
-            self._listener.outbox.put(self)
-        self._outgoing.append(data)
+        outgoing = self._outgoing
         if len(data) >= _SEND_IMMEDIATELY_BYTES:
+            outgoing.append(data)
             self.flush()
+            return
+        if not outgoing:
+            self._listener.outbox.put(self)
+        outgoing.append(data)
 
     def flush(self) -> None:
         """Send what is queued for the end of the iteration."""

@@ -39,23 +39,8 @@ _FIELD_NAME: Final = re.compile(_TOKEN)
 _FORBIDDEN_IN_VALUE: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
-class _Second(Enum):
-    """How to handle a repeated field."""
-
-    REFUSED = "two make the request ambiguous"
-    IGNORED = "the first counts"
-    JOINED = "it is a list"
-
-
-_NAMED: Final = {
-    b"host": _Second.REFUSED,
-    b"content-length": _Second.REFUSED,
-    b"transfer-encoding": _Second.REFUSED,
-    b"authorization": _Second.REFUSED,
-    b"content-type": _Second.IGNORED,
-    b"expect": _Second.IGNORED,
-    b"connection": _Second.JOINED,
-}
+# Two of one of these would make a request ambiguous.
+_SINGLE: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"authorization"})
 
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -84,19 +69,20 @@ _CLOSED: Final = State.CLOSED
 class Request:
     """A request whose head is complete. `body` is the whole body, or None if it follows in `Data` events.
 
-    `named` has the values of the fields that the server itself uses. `keep_alive` is the client's wish.
+    `named` has the values of the fields by name: the first of a repeated field, but all of Connection, joined.
+    `keep_alive` is the client's wish.
     """
 
-    method = b""
-    target = b""
     is_1_0 = False
     keep_alive = True
     upgrades = False
     body: bytes | None = b""
 
-    def __init__(self) -> None:
-        self.fields: Fields = []
-        self.named: dict[bytes, bytes] = {}
+    def __init__(self, method: bytes, target: bytes, fields: Fields) -> None:
+        self.method = method
+        self.target = target
+        self.fields = fields
+        self.named = dict(fields)
 
     @property
     def expects_continue(self) -> bool:
@@ -107,46 +93,28 @@ class Request:
 class _HeadParser:
     """Parses the heads of a connection one after another, with one parser as long as requests arrive complete."""
 
-    __slots__ = ("_fault", "_fields", "_is_skipping", "_is_whole", "_named", "_parser", "_target")
+    __slots__ = ("_fields", "_is_skipping", "_method", "_parser", "_target")
 
     def __init__(self) -> None:
         self._parser = httptools.HttpRequestParser(self)
-        self._fault: RequestRefusal | None = None
-        self._is_whole = self._is_skipping = False
-        self._target = b""
+        self._is_skipping = False
+        self._method = self._target = b""
         self._fields: Fields = []
-        self._named: dict[bytes, bytes] = {}
 
-    # Called by httptools. It turns an exception into its own, so faults are recorded.
+    # Called by httptools.
 
     def on_url(self, part: bytes) -> None:
-        self._target = self._target + part if self._target else part
+        self._target += part
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name in _NAMED:
-            if name not in self._named:
-                self._named[name] = value
-            elif _NAMED[name] is _Second.REFUSED:
-                self._refuse(RequestRefusal(400, f"There is more than one {name.decode().title()}."))
-            elif _NAMED[name] is _Second.JOINED:
-                self._named[name] += b"," + value
-        self._fields.append((name, value))
+        self._fields.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
-        # httptools has to find the end of the head where `Protocol` finds it.
-        self._is_whole = True
-        if len(self._fields) > FIELDS_MAX:
-            self._refuse(HEAD_TOO_LARGE)
+        self._method = self._parser.get_method()
 
     def on_body(self, part: bytes) -> None:
-        del part
         if not self._is_skipping:
-            self._refuse(_MALFORMED)  # it was given only a head
-
-    def _refuse(self, refusal: "RequestRefusal") -> None:
-        self._fault = refusal
-        raise ValueError(refusal.reason)
+            raise ValueError(f"a head contains {len(part)} bytes of a body")
 
     def skip(self, body: bytes) -> None:
         """Let the parser see a complete body of the announced length."""
@@ -156,10 +124,9 @@ class _HeadParser:
 
     def parse(self, head: bytes) -> "Request | RequestRefusal":
         """Return the request of a complete head, or what is wrong with it."""
-        self._is_whole = False
-        self._target = b""
-        request = Request()
-        self._fields, self._named = request.fields, request.named
+        self._method = self._target = b""
+        self._fields = []
+        upgrades = False
         try:
             self._parser.feed_data(head)
         except httptools.HttpParserUpgrade:
@@ -167,32 +134,55 @@ class _HeadParser:
             # follows for the next request, including the body; uvicorn used to ignore that and kept the connection. So
             # the sender of a body could write requests on a connection that a proxy then shared with others (CWE-444).
             # Nothing after such a head is read.
-            request.upgrades = True
+            upgrades = True
         except httptools.HttpParserError:
-            return self._fault or _fault_of(head)
-        if not self._is_whole:
             return _fault_of(head)
-        target = request.target = self._target
-        method = request.method = self._parser.get_method()
+        method, target = self._method, self._target
+        if not method:  # httptools has to find the end of the head where `Protocol` finds it
+            return _fault_of(head)
         if len(target) > TARGET_MAX_BYTES:
             return _TARGET_TOO_LONG
+        request = Request(method, target, self._fields)
         version_at = len(method) + 1 + len(target)  # httptools accepts several spaces, and other protocols
         if not head.startswith(b" HTTP/1.1\r\n", version_at):
             if not head.startswith(b" HTTP/1.0\r\n", version_at):
                 return _fault_of(head)
             request.is_1_0 = True
             request.keep_alive = False  # without chunks, the connection ends with the end of many answers
+        if upgrades:
+            request.upgrades = True
+            request.keep_alive = False
         return _fault_of_fields(request) or request
 
 
 def _fault_of_fields(request: Request) -> "RequestRefusal | None":
-    named = request.named
-    if request.upgrades or (b"connection" in named and _CLOSE.search(named[b"connection"])):
+    fields, named = request.fields, request.named
+    if len(fields) > FIELDS_MAX:
+        return HEAD_TOO_LARGE
+    if len(named) < len(fields):
+        fault = _judge_repeated(request)
+        if fault is not None:
+            return fault
+    if b"connection" in named and _CLOSE.search(named[b"connection"]):
         request.keep_alive = False
     host = named.get(b"host")
     if host is None:
         return None if request.is_1_0 else RequestRefusal(400, "There is no Host.")
     return None if _is_host(host) else RequestRefusal(400, "The Host is malformed.")
+
+
+def _judge_repeated(request: Request) -> "RequestRefusal | None":
+    """Refuse a repeated field that must be single; correct `named`, which has the last of the others."""
+    named = request.named
+    named.clear()
+    for name, value in request.fields:
+        if name not in named:
+            named[name] = value
+        elif name in _SINGLE:
+            return RequestRefusal(400, f"There is more than one {name.decode().title()}.")
+        elif name == b"connection":
+            named[name] += b"," + value
+    return None
 
 
 @lru_cache(maxsize=64)  # all clients of a server use one of a few names
@@ -282,7 +272,7 @@ class Protocol:
         if self.state is _CLOSED:
             return None
         self._buffer = self._buffer + data if self._buffer else data
-        return self.next_event()
+        return self._read_head() if self.state is _HEAD else self.next_event()
 
     def next_event(self) -> Event | None:
         """Return the next event of the input, or None if more must be received, or answered, before."""
@@ -346,11 +336,12 @@ class Protocol:
         data = self._buffer
         if data.startswith(b"\r\n"):
             data = self._buffer = self._skip_empty_lines(data)
-        end = data.find(_END, self._scanned) + len(_END)
-        if end < len(_END):
+        end = data.find(_END, self._scanned)
+        if end < 0:
             fault = _fault_of_part(data, self._scanned)
             self._scanned = max(0, len(data) - len(_END) + 1)
             return None if fault is None else self._refuse(fault)
+        end += len(_END)
         if end > HEAD_MAX_BYTES:
             return self._refuse(_fault_of_length(data))
         self._scanned = self._empty_lines = 0
@@ -394,16 +385,21 @@ class Protocol:
             self._left, self._in_chunk, self._in_trailers = 0, False, False
             request.body = None
             return None
-        length = int(named.get(b"content-length", 0))  # httptools accepts only digits
+        length = named.get(b"content-length")
+        if length is not None:
+            self._begin_sized(request, int(length))  # httptools accepts only digits
+        else:
+            self.state = _WHOLE
+        return None
+
+    def _begin_sized(self, request: Request, length: int) -> None:
         if length > len(self._buffer):
             self.state = _SIZED_BODY
             self._left = length
             request.body = None
-            return None
-        if length:
-            request.body, self._buffer = self._buffer[:length], self._buffer[length:]
+            return
+        request.body, self._buffer = self._buffer[:length], self._buffer[length:]
         self.state = _WHOLE
-        return None
 
     def _read_sized(self) -> Event | None:
         data = self._buffer
