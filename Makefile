@@ -34,7 +34,7 @@ test: setup test-packages ## Run every test but the long ones, on both engines; 
 	@$(PYTEST) tests/domain --cov=playhead.domain --cov-report=term-missing:skip-covered --cov-fail-under=100
 	@$(PYTEST) -m 'not long' --ignore tests/domain
 
-test-long: setup test-packages ## Run the long tests only: fuzzing, faults, races, households
+test-long: setup test-packages ## Run the long tests only: fuzzing, faults, races, households, packages
 	@$(PYTEST) -m long --timeout 900
 
 test-all: test test-long ## Run every test

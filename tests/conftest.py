@@ -1,3 +1,4 @@
+import gc
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -50,6 +51,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             engine = item.callspec.params.get("engine") if hasattr(item, "callspec") else None
             if engine == "postgresql" or _POSTGRES_FIXTURES & set(item.fixturenames):
                 item.add_marker("postgresql")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector the modules and tests, which stay: it would look at them again during every test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
