@@ -52,7 +52,7 @@ def measure_household(folder: Path, plan: Plan) -> None:
         for engine in ("SQLite", "PostgreSQL"):
             own = folder / engine
             own.mkdir()
-            database = stack.enter_context(running_cluster(own)) if engine == "PostgreSQL" else ""
+            database = stack.enter_context(running_cluster(folder)) if engine == "PostgreSQL" else ""
             write_requests(own / "requests", make_installation(own / "data", database=database))
             server = stack.enter_context(running(playhead_program(own / "data", database=database), own))
             player = stack.enter_context(contextlib.closing(Player(server, own / "requests")))
