@@ -5,8 +5,10 @@ from html.parser import HTMLParser
 from typing import Any
 
 import httpx
+from sqlalchemy import Connection, select, update
 
 from large_libraries import episode_id
+from playhead.storage import schema
 from world import MOVIE, PASSWORD, RUNTIME_MS, World
 
 OWN = {"origin": "http://playhead.test"}
@@ -83,5 +85,22 @@ class Visitor:
 
 
 def words(answer: httpx.Response) -> str:
-    """Return the text of a page, without its tags."""
-    return " ".join(re.sub(r"<[^>]*>", " ", answer.text).split())
+    """Return the text of a page, as it is read aloud."""
+    return text_in(answer.text)
+
+
+def text_in(html: str) -> str:
+    """Return the text in a part of a page, without tags, and without the titles that stand in for pictures."""
+    read_aloud = re.sub(r'<span class="instead" aria-hidden="true">[^<]*</span>', " ", html)
+    return " ".join(re.sub(r"<[^>]*>", " ", read_aloud).split())
+
+
+async def give_folders(world: World) -> None:
+    """Give each library a folder, so that its items may have files."""
+
+    def give(connection: Connection) -> None:
+        for library_id in connection.execute(select(schema.library.c.id)).scalars().all():
+            statement = update(schema.library).where(schema.library.c.id == library_id)
+            connection.execute(statement.values(path=f"/srv/{library_id}"))
+
+    await world.playhead.installation.database.write(give)

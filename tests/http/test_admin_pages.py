@@ -106,7 +106,7 @@ async def test_a_library_is_added_with_a_chosen_folder_and_its_scan_is_shown(wor
     path = answer.headers["location"]
     assert re.fullmatch(r"/admin/libraries/[0-9a-f-]{36}\?added=1", path)
     page = await scanned(world, path)
-    assert "1 added, 1 skipped" in text_of(page)
+    assert "1 file added, 1 file skipped" in text_of(page)
     assert "Go home" in page
     assert "1 movie" in page
     assert re.search(r"Broken \(2002\)\.mkv</td><td>[A-Z].*\.</td>", page)
@@ -192,7 +192,7 @@ async def test_a_scan_is_started_from_the_list_and_leads_back_to_it(world: World
     path = f"/admin/libraries/{library.id}/scan"
     answer = await submit(world.client, path, back="/admin/libraries")
     assert (answer.status_code, answer.headers["location"]) == (303, "/admin/libraries")
-    assert "1 added, 1 skipped" in await scanned(world, "/admin/libraries")
+    assert "1 file added, 1 file skipped" in await scanned(world, "/admin/libraries")
     answer = await submit(world.client, path, back="https://elsewhere.test/")
     assert answer.headers["location"] == f"/admin/libraries/{library.id}"
     await scanned(world, "/admin/libraries")

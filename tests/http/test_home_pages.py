@@ -11,7 +11,7 @@ from sqlalchemy import Connection, event, insert
 from sqlalchemy.engine import Engine
 
 from large_libraries import SERIES, STATION, episode_id, movie_id, stock_movies, stock_series
-from pages import LENGTH_S, OWN, Seen, Visitor, enter, submit, words
+from pages import LENGTH_S, OWN, Seen, Visitor, enter, give_folders, submit, text_in, words
 from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
@@ -53,6 +53,7 @@ def transactions() -> Iterator[list[None]]:
 @pytest.fixture
 async def visitor(stocked: World) -> Visitor:
     await stocked.playhead.installation.database.write(lambda c: stock_series(c, stocked.user_ids["member"]))
+    await give_folders(stocked)
     await enter(stocked)
     return Visitor(stocked, "member")
 
@@ -61,7 +62,7 @@ def section(html: str, name: str) -> str:
     """The text of a section of a page."""
     found = re.search(rf'<section id="{name}".*?</section>', html, re.DOTALL)
     assert found
-    return " ".join(re.sub(r"<[^>]*>", " ", found[0]).split())
+    return text_in(found[0])
 
 
 async def home(visitor: Visitor) -> dict[str, str]:

@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import insert, update
 
 from large_libraries import EPISODES, STATION, episode_id, stock_series
-from pages import LENGTH_S, Seen, Visitor, enter, submit, words
+from pages import LENGTH_S, Seen, Visitor, enter, give_folders, submit, words
+from playhead.http.pages.text import TINTS
 from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
@@ -20,6 +21,7 @@ SHOW_PAGE = f"/shows/{STATION}"
 @pytest.fixture
 async def visitor(stocked: World) -> Visitor:
     await stocked.playhead.installation.database.write(lambda c: stock_series(c, stocked.user_ids["member"]))
+    await give_folders(stocked)
     await enter(stocked)
     return Visitor(stocked, "member")
 
@@ -47,6 +49,24 @@ async def test_a_movie_in_the_middle_resumes_at_its_position(visitor: Visitor):
     assert "Resume at 1:02:10" in said
     assert "1:02:10 of 1:30:00 · 28 min left · today at 22:00, television" in said
     assert {f"/watch/movie/{MOVIE}", f"/watch/movie/{MOVIE}?t=0"} <= {*Seen(answer.text).references}
+
+
+async def test_imported_items_are_not_offered_to_be_played_and_no_picture_of_them_is_requested(visitor: Visitor):
+    await write(visitor, update(schema.library).values(path=None))
+    await visitor.report(3730)
+    for page in ("/", MOVIE_PAGE, f"/shows/{SHOW}", f"/shows/{SHOW}/seasons/1"):
+        html = (await visitor.world.client.get(page)).text
+        assert "Harbour Lights" in html or SHOW in html
+        assert [each for each in Seen(html).references if "/watch/" in each or "/artwork" in each] == []
+
+
+async def test_a_title_stands_in_for_a_picture_on_a_tint_of_its_own(visitor: Visitor):
+    html = (await visitor.world.client.get("/")).text + (await visitor.world.client.get(SHOW_PAGE)).text
+    html += (await visitor.world.client.get(f"/libraries/{LIBRARY}")).text
+    assert '<span class="instead" aria-hidden="true">Harbour Lights</span>' in html
+    assert 1 < len({*re.findall(r'class="picture poster (tint-\d+)"', html)}) <= TINTS
+    styles = (await visitor.world.client.get("/static/items.css")).text
+    assert all(f".tint-{number} {{" in styles for number in range(TINTS))
 
 
 async def test_the_versions_of_a_movie_are_listed_and_each_can_be_played(visitor: Visitor):

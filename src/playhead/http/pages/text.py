@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterable
 from datetime import date, datetime
 from typing import Any, Final
+from zlib import crc32
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
-from playhead.domain.catalogue import Item, MediaFile, codec_name
+from playhead.domain.catalogue import Item, Library, MediaFile, codec_name
 from playhead.domain.model import Instant, ItemKind, Milliseconds, moment_of
 from playhead.http.pages.messages import translated
 from playhead.http.pages.translations import amount, current, gettext, ngettext
@@ -17,6 +18,9 @@ from playhead.http.pages.translations import amount, current, gettext, ngettext
 _MINUTE_S = 60
 _HOUR_S = 60 * _MINUTE_S
 _KIB = 1024
+TINTS: Final = 12
+"""Colours behind titles; `items.css` has a class for each."""
+
 _CONTAINERS: Final = {"mov": "MP4", "matroska": "MKV", "webm": "WebM", "mpegts": "MPEG-TS", "mpeg": "MPEG-PS"}
 
 
@@ -154,6 +158,16 @@ def file_name(file: MediaFile, label: str | None = None) -> str:
     return name if file.part is None else gettext("%(version)s, part %(part)s", version=name, part=file.part)
 
 
+def has_files(item: Item, libraries: Iterable[Library]) -> bool:
+    """Return whether an item may have files: a library without a folder is the catalogue of another application."""
+    return not any(library.id == item.library_id and library.path is None for library in libraries)
+
+
+def tint(title: str) -> int:
+    """Return the number of the colour behind a title, which stands where there is no picture: the same each time."""
+    return crc32(title.casefold().encode("utf-8", "replace")) % TINTS
+
+
 def enumeration(parts: Iterable[object]) -> str:
     """Format a list in words: "Anna, Ben and Cleo"."""
     texts = [str(part) for part in parts]
@@ -179,6 +193,7 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "day_and_month": day_and_month,
     "enumeration": enumeration,
     "file_name": file_name,
+    "has_files": has_files,
     "iso": iso,
     "length": length,
     "message": translated,
@@ -188,5 +203,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "sentence": sentence,
     "size": size,
     "time_of_day": time_of_day,
+    "tint": tint,
     "weekday": weekday,
 }
