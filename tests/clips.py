@@ -15,6 +15,8 @@ def write_clip(path: Path, seconds: int = 10, codec: str = "h264") -> None:
         stream.width, stream.height, stream.pix_fmt = 64, 36, "yuv420p"
         for number in range(_FRAMES_A_SECOND * seconds):
             frame = av.VideoFrame(64, 36, "yuv420p")
+            for plane in frame.planes:  # else they hold what was in memory: now and then a plain picture
+                plane.update(bytes(at % 251 for at in range(plane.buffer_size)))
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
