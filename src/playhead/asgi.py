@@ -247,7 +247,7 @@ class Playhead:
             refused=lambda: {
                 **installation.playback.refused,
                 "streams": installation.events.refused,
-                "sign_ins": installation.accounts.refused_sign_ins,
+                "sign_ins": installation.sign_ins.refused,
             },
             log_bytes=log_bytes,
             version=VERSION,
@@ -273,9 +273,9 @@ class Playhead:
         return Application(
             table(installation, context),
             GZipMiddleware(StaticFiles(directory=_STATIC_FOLDER)),
-            Authentication(installation.accounts.authenticate, header),
+            Authentication(installation.credentials.authenticate, header),
             traffic,
-            known_principal=installation.accounts.known_principal,
+            known_principal=installation.credentials.known_principal,
             base_path=self.settings.base_path,
         )
 

@@ -27,6 +27,7 @@ from playhead.services.artwork import Artwork, ArtworkTools
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
+from playhead.services.credentials import Credentials
 from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
 from playhead.services.history import History
@@ -44,6 +45,7 @@ from playhead.services.playback import Playback
 from playhead.services.relaying import Relay
 from playhead.services.scanning import Scanner, ScanTools
 from playhead.services.sign_in_steps import SignInSteps
+from playhead.services.sign_ins import SignIns
 from playhead.services.snapshots import Snapshots
 from playhead.services.subtitles import Subtitles, SubtitleTools
 from playhead.storage.accounts import REVOCATIONS_CHANNEL
@@ -123,13 +125,13 @@ async def open_installation(
         raise
     try:
         passwords = Passwords(memory_kib=password_memory_kib, site_words=socket.gethostname().split("."))
-        accounts = Accounts(
+        credentials = Credentials(database, clock=clock, monotonic=time.monotonic, new_id=new_id, new_digits=new_digits)
+        sign_ins = SignIns(
             database,
+            credentials,
             passwords,
             clock=clock,
-            monotonic=time.monotonic,
             new_id=new_id,
-            new_digits=new_digits,
             password_roles=[Role.ADMIN] if settings.local_sign_in == "admins" else [*Role],
         )
         identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
@@ -142,7 +144,7 @@ async def open_installation(
             new_user_code=new_user_code,
         )
         steps = SignInSteps(database, clock=clock, new_secret=new_secret)
-        openid = _make_openid(settings, database, accounts, identities, steps, clock)
+        openid = _make_openid(settings, database, credentials, identities, steps, clock)
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
         # A scan has the priority of the server, pictures and subtitles a lower one; neither waits for the other.
         decoders, probers = Decoders(), Decoders(niceness=0)
@@ -152,12 +154,12 @@ async def open_installation(
         relay = _make_relay(settings)
         events = Events(
             monotonic=time.monotonic,
-            ended_tokens=partial(ended_credentials, tokens=accounts.ended_tokens, identities=identities),
+            ended_tokens=partial(ended_credentials, tokens=credentials.ended_tokens, identities=identities),
             relay=None if relay is None else relay.send,
         )
         if relay is not None:
             relay.start(events)
-        _watch_revocations(settings, accounts)
+        _watch_revocations(settings, credentials)
         backups = _make_backups(settings, clock)
         policy = Policy()
         playback = Playback(database, events, clock=clock, new_id=new_id, policy=policy)
@@ -167,15 +169,20 @@ async def open_installation(
         try:
             yield Installation(
                 database=database,
-                accounts=accounts,
+                credentials=credentials,
+                sign_ins=sign_ins,
+                accounts=Accounts(database, credentials, passwords, clock=clock, new_id=new_id),
                 identities=identities,
                 proxy_identities=ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic),
                 device_codes=device_codes,
                 openid=openid,
-                household=Household(database, accounts, passwords, clock=clock, new_id=new_id, new_secret=new_secret),
+                household=Household(
+                    database, credentials, passwords, clock=clock, new_id=new_id, new_secret=new_secret
+                ),
                 passkeys=Passkeys(
                     database,
-                    accounts,
+                    credentials,
+                    sign_ins,
                     steps,
                     relying_party(settings.public_url),
                     clock=clock,
@@ -206,7 +213,7 @@ async def open_installation(
             passwords.close()
             if relay is not None:
                 await relay.close()
-            await accounts.close()
+            await credentials.close()
     finally:
         await database.close()
         lock.release()
@@ -271,7 +278,7 @@ def _account_rules(settings: Settings) -> AccountRules:
 def _make_openid(  # noqa: PLR0913 - what it joins
     settings: Settings,
     database: Database,
-    accounts: Accounts,
+    credentials: Credentials,
     identities: Identities,
     steps: SignInSteps,
     clock: Callable[[], Instant],
@@ -289,7 +296,7 @@ def _make_openid(  # noqa: PLR0913 - what it joins
     return OpenID(
         database,
         Provider(client, clock=clock, monotonic=time.monotonic),
-        accounts,
+        credentials,
         identities,
         steps,
         public_url=settings.public_url.rstrip("/"),
@@ -326,11 +333,11 @@ def _make_relay(settings: Settings) -> Relay | None:
     return Relay(PostgresNotifier(url, _CHANNEL), new_id())
 
 
-def _watch_revocations(settings: Settings, accounts: Accounts) -> None:
-    """Let accounts hear of revocations by other processes; on SQLite looking for them costs no round trip."""
+def _watch_revocations(settings: Settings, credentials: Credentials) -> None:
+    """Let credentials hear of revocations by other processes; on SQLite looking for them costs no round trip."""
     url = settings.database_url
     if url is None:
         return
     from playhead.storage.engine.notifying import PostgresNotifier  # noqa: PLC0415 - as above
 
-    accounts.keep_fresh(PostgresNotifier(url, REVOCATIONS_CHANNEL))
+    credentials.keep_fresh(PostgresNotifier(url, REVOCATIONS_CHANNEL))

@@ -84,6 +84,13 @@ def invalid(details: Mapping[str, Sequence[str]]) -> PlayheadError:
     return PlayheadError(Code.INVALID, "Invalid data", details=details)
 
 
+def refuse_faults(**details: Sequence[str]) -> None:
+    """Raise INVALID with the members that have faults, if any has."""
+    faulty = {member: faults for member, faults in details.items() if faults}
+    if faulty:
+        raise invalid(faulty)
+
+
 def conflict(message: str, *, member: str | None = None) -> PlayheadError:
     """The request conflicts with existing state, such as a name that is taken: then `member` is the name."""
     return PlayheadError(Code.CONFLICT, message, member=member)

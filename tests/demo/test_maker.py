@@ -20,8 +20,10 @@ from playhead.media.probe import probe
 from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue
+from playhead.services.credentials import Credentials
 from playhead.services.passwords import Passwords
 from playhead.services.scanning import Scanner, ScanTools
+from playhead.services.sign_ins import SignIns
 from playhead.storage.engine.sqlite import SQLiteDatabase
 
 pytestmark = pytest.mark.anyio
@@ -37,15 +39,17 @@ def maker(database: SQLiteDatabase, tmp_path: Path) -> Iterator[DemoMaker]:
     def new_digits() -> str:
         return sha256(b"%d" % next(numbers)).hexdigest()[:32]
 
-    accounts = Accounts(database, passwords, clock=clock, monotonic=time.monotonic, new_id=ids, new_digits=new_digits)
+    credentials = Credentials(database, clock=clock, monotonic=time.monotonic, new_id=ids, new_digits=new_digits)
+    sign_ins = SignIns(database, credentials, passwords, clock=clock, new_id=ids)
+    accounts = Accounts(database, credentials, passwords, clock=clock, new_id=ids)
     catalogue = Catalogue(database, clock=clock, new_id=ids)
     scanner = Scanner(database, clock=clock, new_id=ids, tools=ScanTools(filenames.parse, probe))
-    yield DemoMaker(accounts, catalogue, scanner, tmp_path / "demo", new_digits)
+    yield DemoMaker(credentials, sign_ins, accounts, catalogue, scanner, tmp_path / "demo", new_digits)
     passwords.close()
 
 
 async def titles(maker: DemoMaker, demo: Demo, token: str) -> list[str]:
-    principal = await maker.accounts.authenticate(token)
+    principal = await maker.credentials.authenticate(token)
     assert principal is not None
     page = await maker.catalogue.list_items(Viewer(principal.user_id, principal.role))
     assert demo.movie_id in [view.item.id for view in page.items]
@@ -65,7 +69,7 @@ async def test_an_admin_sees_the_whole_demo_and_a_member_only_the_films(maker: D
 async def test_both_can_sign_in_with_the_shown_credentials(maker: DemoMaker):
     demo = await maker.prepare()
     for user in (demo.admin, demo.member):
-        signed_in = await maker.accounts.sign_in(user.name, user.credentials.password, "test")
+        signed_in = await maker.sign_ins.sign_in(user.name, user.credentials.password, "test")
         assert signed_in.user.role is user.role
 
 
@@ -98,9 +102,9 @@ async def test_preparing_again_creates_nothing_new(maker: DemoMaker):
 
 async def test_preparing_again_does_not_end_sessions(maker: DemoMaker):
     demo = await maker.prepare()
-    session = await maker.accounts.sign_in(demo.member.name, demo.member.credentials.password, "test")
+    session = await maker.sign_ins.sign_in(demo.member.name, demo.member.credentials.password, "test")
     await maker.prepare()
-    assert await maker.accounts.authenticate(session.token) is not None
+    assert await maker.credentials.authenticate(session.token) is not None
 
 
 async def test_changes_to_the_demo_are_repaired_so_that_the_welcome_is_true(maker: DemoMaker):
@@ -117,7 +121,7 @@ async def test_changes_to_the_demo_are_repaired_so_that_the_welcome_is_true(make
     assert again.admin == demo.admin
     assert again.member.role is Role.MEMBER
     assert await titles(maker, again, again.member.credentials.token) == ["Harbour Lights", "The Long Meadow"]
-    await maker.accounts.sign_in(MEMBER, again.member.credentials.password, "test")
+    await maker.sign_ins.sign_in(MEMBER, again.member.credentials.password, "test")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{", b'{"ada": 1}'])
@@ -127,9 +131,9 @@ async def test_lost_credentials_are_replaced(maker: DemoMaker, content: bytes | 
     file.unlink() if content is None else file.write_bytes(content)
     again = await maker.prepare()
     assert again.member.credentials != demo.member.credentials
-    await maker.accounts.sign_in(MEMBER, again.member.credentials.password, "test")
+    await maker.sign_ins.sign_in(MEMBER, again.member.credentials.password, "test")
     with pytest.raises(PlayheadError):
-        await maker.accounts.sign_in(MEMBER, demo.member.credentials.password, "test")
+        await maker.sign_ins.sign_in(MEMBER, demo.member.credentials.password, "test")
 
 
 async def test_only_the_owner_can_read_the_credentials(maker: DemoMaker):

@@ -170,10 +170,10 @@ async def test_one_device_is_signed_out_and_the_others_stay(world: World):
 
 async def test_nobody_signs_out_the_device_of_another_user(world: World):
     other = await other_device(world)
-    member = world.playhead.installation.accounts
-    principal = await member.authenticate(other["authorization"].removeprefix("Bearer "))
+    installation = world.playhead.installation
+    principal = await installation.credentials.authenticate(other["authorization"].removeprefix("Bearer "))
     assert principal is not None
-    [session] = await member.list_sessions(principal)
+    [session] = await installation.sign_ins.list_sessions(principal)
     await enter(world, "stranger")
     await submit(world.client, f"/settings/sessions/{session.token.id}/end")
     assert await status_of(world, other) == 200

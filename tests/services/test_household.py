@@ -16,8 +16,10 @@ from playhead.domain.model import DeviceId, Role, UserId
 from playhead.domain.tokens import TokenScope
 from playhead.errors import Code, PlayheadError
 from playhead.services.accounts import Accounts
+from playhead.services.credentials import Credentials
 from playhead.services.household import Household, HouseholdDevice
 from playhead.services.passwords import Passwords
+from playhead.services.sign_ins import SignIns
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
 
@@ -35,17 +37,14 @@ class Home:
         self.database = database
         self.clock = Clock()
         ids, numbers = Ids(), count(1)
-        self.accounts = Accounts(
-            database,
-            passwords,
-            clock=self.clock,
-            monotonic=lambda: 0.0,
-            new_id=ids,
-            new_digits=lambda: f"{next(numbers):032x}",
+        self.credentials = Credentials(
+            database, clock=self.clock, monotonic=lambda: 0.0, new_id=ids, new_digits=lambda: f"{next(numbers):032x}"
         )
+        self.sign_ins = SignIns(database, self.credentials, passwords, clock=self.clock, new_id=ids)
+        self.accounts = Accounts(database, self.credentials, passwords, clock=self.clock, new_id=ids)
         self.household = Household(
             database,
-            self.accounts,
+            self.credentials,
             passwords,
             clock=self.clock,
             new_id=ids,
@@ -55,16 +54,16 @@ class Home:
     async def add(self, name: str, role: Role = Role.MEMBER) -> Principal:
         """Create a user, and sign them in with the password."""
         user = await self.accounts.create_user(name, PASSWORD, role)
-        signed_in = await self.accounts.sign_in(user.name, PASSWORD, HERE)
+        signed_in = await self.sign_ins.sign_in(user.name, PASSWORD, HERE)
         return await self.who(signed_in.token)
 
     async def who(self, token: str) -> Principal:
-        principal = await self.accounts.authenticate(token)
+        principal = await self.credentials.authenticate(token)
         assert principal is not None
         return principal
 
     async def is_live(self, token: str) -> bool:
-        return await self.accounts.authenticate(token) is not None
+        return await self.credentials.authenticate(token) is not None
 
     async def device(self, secret: str) -> HouseholdDevice:
         found = await self.household.recognise(secret)
@@ -145,7 +144,7 @@ async def test_a_pin_allows_watching_and_nothing_more(home: Home):
     principal = await home.who(await home.enter(secret, ana.user_id, PIN))
     assert (principal.user_id, principal.role, principal.scope) == (ana.user_id, Role.ADMIN, TokenScope.WATCH)
     assert principal.token_kind is TokenKind.SESSION
-    assert {session.token.name for session in await home.accounts.list_sessions(principal)} == {"TV", ""}
+    assert {session.token.name for session in await home.sign_ins.list_sessions(principal)} == {"TV", ""}
 
 
 async def test_a_tap_is_enough_if_its_owner_allows_it_and_never_for_an_admin(home: Home):
@@ -195,7 +194,7 @@ async def test_switching_ends_the_session_of_the_previous_person(home: Home):
     admin = await home.add("Root", Role.ADMIN)
     kim = await home.accounts.create_user("Kim", None, Role.CHILD)
     secret = await home.household.remember(admin, "TV", [kim.id])
-    signed_in = await home.accounts.sign_in("Root", PASSWORD, HERE)
+    signed_in = await home.sign_ins.sign_in("Root", PASSWORD, HERE)
     current = await home.who(signed_in.token)
     token = await home.enter(secret, kim.id, "", current)
     assert await home.is_live(token)

@@ -11,8 +11,10 @@ from playhead.domain.model import LibraryId, Role, UserId
 from playhead.domain.tokens import TokenKey
 from playhead.errors import Code, PlayheadError
 from playhead.services.accounts import Accounts
+from playhead.services.credentials import Credentials
 from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
 from playhead.services.passwords import Passwords
+from playhead.services.sign_ins import SignIns
 from playhead.storage.engine.database import Database
 from world import LIBRARY, stock_library
 
@@ -32,14 +34,12 @@ class House:
         self.watch = Stopwatch()
         ids = Ids()
         tokens = (f"{number:032x}" for number in range(1, 1000))
-        self.accounts = Accounts(
-            database,
-            Passwords(threads=1, memory_kib=64),
-            clock=self.clock,
-            monotonic=self.watch,
-            new_id=ids,
-            new_digits=lambda: next(tokens),
+        passwords = Passwords(threads=1, memory_kib=64)
+        self.credentials = Credentials(
+            database, clock=self.clock, monotonic=self.watch, new_id=ids, new_digits=lambda: next(tokens)
         )
+        self.sign_ins = SignIns(database, self.credentials, passwords, clock=self.clock, new_id=ids)
+        self.accounts = Accounts(database, self.credentials, passwords, clock=self.clock, new_id=ids)
         self.identities = Identities(database, rules, clock=self.clock, new_id=ids)
         self.proxy = ProxyIdentities(database, self.identities, clock=self.clock, monotonic=self.watch)
 
@@ -158,7 +158,7 @@ async def test_no_password_signs_in_to_an_account_without_one(database: Database
     await here.identities.admit(identity("anna"))
     for guess in ("!", "", "anna"):
         with pytest.raises(PlayheadError) as caught:
-            await here.accounts.sign_in("anna", guess, "192.0.2.1")
+            await here.sign_ins.sign_in("anna", guess, "192.0.2.1")
         assert caught.value.code is Code.NOT_AUTHENTICATED
 
 
@@ -216,7 +216,7 @@ async def test_a_user_named_by_a_proxy_is_authenticated_without_a_session(databa
     principal = await by_proxy(here)
     assert principal is not None
     assert (principal.name, principal.role, principal.token_kind) == ("anna", Role.MEMBER, TokenKind.PROXY)
-    assert await here.accounts.list_sessions(principal) == []
+    assert await here.sign_ins.list_sessions(principal) == []
 
 
 async def test_an_assertion_of_a_proxy_is_cached_and_a_changed_group_is_noticed_immediately(database: Database):
@@ -238,7 +238,7 @@ async def test_an_unlinked_or_removed_account_stays_cached_for_less_than_a_secon
     assert principal is not None
     lost = TokenKey(principal.user_id, "0" * 64)
     keys = [principal.token_key, lost]
-    ended = {"tokens": here.accounts.ended_tokens, "identities": here.identities}
+    ended = {"tokens": here.credentials.ended_tokens, "identities": here.identities}
     assert await ended_credentials(keys, **ended) == {lost}  # pyright: ignore[reportArgumentType]
     await here.accounts.remove_user(principal.user_id)
     here.watch.seconds += 1

@@ -11,9 +11,11 @@ from playhead.domain.model import Instant, PasskeyId, Role
 from playhead.domain.passkeys import Passkey
 from playhead.errors import Code, PlayheadError
 from playhead.services.accounts import Accounts
+from playhead.services.credentials import Credentials
 from playhead.services.passkeys import Passkeys, relying_party
 from playhead.services.passwords import Passwords
 from playhead.services.sign_in_steps import SignInSteps
+from playhead.services.sign_ins import SignIns
 from playhead.storage import passkeys as storage
 from playhead.storage.engine.database import Database
 
@@ -31,18 +33,17 @@ class House:
         self.clock = Clock()
         numbers = count(1)
         ids = Ids()
-        self.accounts = Accounts(
-            database,
-            Passwords(threads=1, memory_kib=64),
-            clock=self.clock,
-            monotonic=Stopwatch(),
-            new_id=ids,
-            new_digits=lambda: f"{next(numbers):032x}",
+        passwords = Passwords(threads=1, memory_kib=64)
+        self.credentials = Credentials(
+            database, clock=self.clock, monotonic=Stopwatch(), new_id=ids, new_digits=lambda: f"{next(numbers):032x}"
         )
+        self.sign_ins = SignIns(database, self.credentials, passwords, clock=self.clock, new_id=ids)
+        self.accounts = Accounts(database, self.credentials, passwords, clock=self.clock, new_id=ids)
         steps = SignInSteps(database, clock=self.clock, new_secret=lambda: f"{next(numbers):064x}")
         self.passkeys = Passkeys(
             database,
-            self.accounts,
+            self.credentials,
+            self.sign_ins,
             steps,
             relying_party("https://play.example.org"),
             clock=self.clock,
@@ -54,8 +55,8 @@ class House:
     async def settle(self) -> tuple[User, Principal]:
         anna = await self.accounts.create_user("anna", PASSWORD, Role.MEMBER)
         await self.add_passkey(anna, 1)
-        secret = (await self.accounts.sign_in("anna", PASSWORD, HERE)).token
-        principal = await self.accounts.authenticate(secret)
+        secret = (await self.sign_ins.sign_in("anna", PASSWORD, HERE)).token
+        principal = await self.credentials.authenticate(secret)
         assert principal is not None
         return anna, principal
 
@@ -101,26 +102,26 @@ async def test_a_password_alone_is_enough_until_both_are_required(here: House):
     _, anna = await here.settle()
     codes = await here.passkeys.need_both(anna, PASSWORD, HERE)
     assert len(set(codes)) == 10
-    assert await code_of(here.accounts.sign_in("anna", PASSWORD, HERE)) is Code.SECOND_FACTOR_NEEDED
-    assert (await here.accounts.sign_in("anna", PASSWORD, HERE, code=codes[3])).user.name == "anna"
-    assert await code_of(here.accounts.sign_in("anna", PASSWORD, HERE, code=codes[3])) is Code.NOT_AUTHENTICATED
+    assert await code_of(here.sign_ins.sign_in("anna", PASSWORD, HERE)) is Code.SECOND_FACTOR_NEEDED
+    assert (await here.sign_ins.sign_in("anna", PASSWORD, HERE, code=codes[3])).user.name == "anna"
+    assert await code_of(here.sign_ins.sign_in("anna", PASSWORD, HERE, code=codes[3])) is Code.NOT_AUTHENTICATED
     await here.passkeys.need_one(anna, PASSWORD, HERE)
-    assert (await here.accounts.sign_in("anna", PASSWORD, HERE)).user.name == "anna"
+    assert (await here.sign_ins.sign_in("anna", PASSWORD, HERE)).user.name == "anna"
 
 
 async def test_a_recovery_code_does_not_work_without_the_password(here: House):
     _, anna = await here.settle()
     codes = await here.passkeys.need_both(anna, PASSWORD, HERE)
-    assert await code_of(here.accounts.sign_in("anna", "wrong", HERE, code=codes[0])) is Code.NOT_AUTHENTICATED
-    assert (await here.accounts.sign_in("anna", PASSWORD, HERE, code=codes[0])).user.name == "anna"
+    assert await code_of(here.sign_ins.sign_in("anna", "wrong", HERE, code=codes[0])) is Code.NOT_AUTHENTICATED
+    assert (await here.sign_ins.sign_in("anna", PASSWORD, HERE, code=codes[0])).user.name == "anna"
 
 
 async def test_a_right_password_without_a_second_factor_counts_as_a_failure(here: House):
     _, anna = await here.settle()
     codes = await here.passkeys.need_both(anna, PASSWORD, HERE)
     for _ in range(10):
-        assert await code_of(here.accounts.sign_in("anna", PASSWORD, HERE)) is Code.SECOND_FACTOR_NEEDED
-    assert await code_of(here.accounts.sign_in("anna", PASSWORD, HERE, code=codes[0])) is Code.TOO_MANY_ATTEMPTS
+        assert await code_of(here.sign_ins.sign_in("anna", PASSWORD, HERE)) is Code.SECOND_FACTOR_NEEDED
+    assert await code_of(here.sign_ins.sign_in("anna", PASSWORD, HERE, code=codes[0])) is Code.TOO_MANY_ATTEMPTS
 
 
 async def test_new_recovery_codes_replace_the_old_ones(here: House):
@@ -128,8 +129,8 @@ async def test_new_recovery_codes_replace_the_old_ones(here: House):
     old = await here.passkeys.need_both(anna, PASSWORD, HERE)
     new = await here.passkeys.renew_codes(anna, PASSWORD, HERE)
     assert set(old).isdisjoint(new)
-    assert await code_of(here.accounts.sign_in("anna", PASSWORD, HERE, code=old[0])) is Code.NOT_AUTHENTICATED
-    assert (await here.accounts.sign_in("anna", PASSWORD, HERE, code=new[0])).user.name == "anna"
+    assert await code_of(here.sign_ins.sign_in("anna", PASSWORD, HERE, code=old[0])) is Code.NOT_AUTHENTICATED
+    assert (await here.sign_ins.sign_in("anna", PASSWORD, HERE, code=new[0])).user.name == "anna"
 
 
 @pytest.mark.parametrize("act", ["need_both", "need_one", "renew_codes", "begin_registration"])
@@ -211,7 +212,7 @@ async def test_passkeys_and_codes_are_removed_with_the_account_or_by_an_admin(he
     await here.passkeys.remove_all(user.id)
     factors = await here.passkeys.factors_of(user.id)
     assert (factors.passkeys, factors.needs_both, factors.codes_left) == ([], False, 0)
-    assert (await here.accounts.sign_in("anna", PASSWORD, HERE)).user.name == "anna"
+    assert (await here.sign_ins.sign_in("anna", PASSWORD, HERE)).user.name == "anna"
 
 
 async def test_a_concurrent_use_of_a_passkey_elsewhere_is_recorded_once(here: House, database: Database):

@@ -18,7 +18,9 @@ from playhead.bootstrap import open_installation
 from playhead.config import Settings
 from playhead.domain.model import Role
 from playhead.services.accounts import Accounts
+from playhead.services.credentials import Credentials
 from playhead.services.passwords import Passwords
+from playhead.services.sign_ins import SignIns
 from playhead.storage.accounts import REVOCATIONS_CHANNEL
 from playhead.storage.engine.database import Connection
 from playhead.storage.engine.notifying import PostgresNotifier
@@ -52,25 +54,22 @@ class Process:
     def __init__(self, url: str, passwords: Passwords, clock: Clock, ids: Ids, numbers: Iterator[int]) -> None:
         self.database = CountingDatabase(url)
         self.stopwatch = Stopwatch()
-        self.accounts = Accounts(
-            self.database,
-            passwords,
-            clock=clock,
-            monotonic=self.stopwatch,
-            new_id=ids,
-            new_digits=lambda: f"{next(numbers):032x}",
+        self.credentials = Credentials(
+            self.database, clock=clock, monotonic=self.stopwatch, new_id=ids, new_digits=lambda: f"{next(numbers):032x}"
         )
+        self.sign_ins = SignIns(self.database, self.credentials, passwords, clock=clock, new_id=ids)
+        self.accounts = Accounts(self.database, self.credentials, passwords, clock=clock, new_id=ids)
 
     async def until_known(self, token: str) -> None:
         """Wait until a player with this token needs no look-up."""
-        await until(lambda: self.accounts.known_principal(token) is not None)
+        await until(lambda: self.credentials.known_principal(token) is not None)
 
     async def until_unknown(self, token: str) -> None:
         """Wait until this token is no longer believed."""
-        await until(lambda: self.accounts.known_principal(token) is None)
+        await until(lambda: self.credentials.known_principal(token) is None)
 
     async def close(self) -> None:
-        await self.accounts.close()
+        await self.credentials.close()
         await self.database.close()
 
 
@@ -105,14 +104,14 @@ async def processes(postgres_url: str, anyio_backend: str) -> AsyncIterator[tupl
 
 async def sign_in(process: Process) -> str:
     await process.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
-    token, _ = await process.accounts.sign_in("Ana", PASSWORD, HERE)
+    token, _ = await process.sign_ins.sign_in("Ana", PASSWORD, HERE)
     return token
 
 
 async def sign_out(process: Process, token: str) -> None:
-    principal = await process.accounts.authenticate(token)
+    principal = await process.credentials.authenticate(token)
     assert principal is not None
-    await process.accounts.sign_out(principal)
+    await process.sign_ins.sign_out(principal)
 
 
 async def test_a_player_that_reports_every_ten_seconds_needs_no_look_up(
@@ -120,16 +119,16 @@ async def test_a_player_that_reports_every_ten_seconds_needs_no_look_up(
 ):
     _, process = processes
     token = await sign_in(process)
-    process.accounts.keep_fresh(PostgresNotifier(postgres_url, REVOCATIONS_CHANNEL))
-    principal = await process.accounts.authenticate(token)
+    process.credentials.keep_fresh(PostgresNotifier(postgres_url, REVOCATIONS_CHANNEL))
+    principal = await process.credentials.authenticate(token)
     looked_up = process.database.looked_up
     for _ in range(5):
         process.stopwatch.seconds += 10
         await process.until_known(token)
-        assert await process.accounts.authenticate(token) == principal
+        assert await process.credentials.authenticate(token) == principal
     assert process.database.looked_up == looked_up
     process.stopwatch.seconds += 60  # nobody watches: the epoch is no longer read
-    assert process.accounts.known_principal(token) is None
+    assert process.credentials.known_principal(token) is None
 
 
 @pytest.mark.parametrize(
@@ -141,7 +140,7 @@ async def test_a_commit_that_revokes_is_heard_by_every_process(
     here, elsewhere = processes
     token = await sign_in(here)
     api_token, stored = await here.accounts.create_token((await here.accounts.list_users())[0].id, "television")
-    principal = await here.accounts.authenticate(api_token)
+    principal = await here.credentials.authenticate(api_token)
     assert principal is not None
     changes: dict[str, Callable[[], Awaitable[object]]] = {
         "signed out": lambda: sign_out(here, token),
@@ -149,17 +148,17 @@ async def test_a_commit_that_revokes_is_heard_by_every_process(
         "user demoted": lambda: here.accounts.change_user(stored.user_id, role=Role.CHILD),
         "password changed": lambda: here.accounts.change_user(stored.user_id, password="battery staple"),
         "token revoked": lambda: here.accounts.revoke_token(stored.user_id, stored.id),
-        "sessions ended": lambda: here.accounts.end_other_sessions(principal),
+        "sessions ended": lambda: here.sign_ins.end_other_sessions(principal),
     }
     for each in (token, api_token):
-        await elsewhere.accounts.authenticate(each)
-    elsewhere.accounts.keep_fresh(OnlyWhenTold(postgres_url))
+        await elsewhere.credentials.authenticate(each)
+    elsewhere.credentials.keep_fresh(OnlyWhenTold(postgres_url))
     elsewhere.stopwatch.seconds += 10
     await elsewhere.until_known(token)  # it listens
     await changes[change]()
     for each in (token, api_token):
         await elsewhere.until_unknown(each)
-        assert await elsewhere.accounts.authenticate(each) == await here.accounts.authenticate(each)
+        assert await elsewhere.credentials.authenticate(each) == await here.credentials.authenticate(each)
 
 
 async def test_a_listener_that_is_ended_listens_again(
@@ -167,8 +166,8 @@ async def test_a_listener_that_is_ended_listens_again(
 ):
     here, elsewhere = processes
     token = await sign_in(here)
-    await elsewhere.accounts.authenticate(token)
-    elsewhere.accounts.keep_fresh(PostgresNotifier(postgres_url, REVOCATIONS_CHANNEL))
+    await elsewhere.credentials.authenticate(token)
+    elsewhere.credentials.keep_fresh(PostgresNotifier(postgres_url, REVOCATIONS_CHANNEL))
     elsewhere.stopwatch.seconds += 10
     await elsewhere.until_known(token)
     cluster.run_sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'playhead events'")
@@ -178,7 +177,7 @@ async def test_a_listener_that_is_ended_listens_again(
     assert elsewhere.database.looked_up == looked_up
     await sign_out(here, token)
     await elsewhere.until_unknown(token)
-    assert await elsewhere.accounts.authenticate(token) is None
+    assert await elsewhere.credentials.authenticate(token) is None
 
 
 async def test_over_a_wire_that_is_silent_nothing_is_believed_for_a_second(
@@ -186,30 +185,30 @@ async def test_over_a_wire_that_is_silent_nothing_is_believed_for_a_second(
 ):
     here, elsewhere = processes
     token = await sign_in(here)
-    lasting, _ = await here.accounts.sign_in("Ana", PASSWORD, HERE)
+    lasting, _ = await here.sign_ins.sign_in("Ana", PASSWORD, HERE)
     for each in (token, lasting):
-        await elsewhere.accounts.authenticate(each)
+        await elsewhere.credentials.authenticate(each)
     with Proxy(cluster.port) as proxy:
         url = postgres_url.replace(f":{cluster.port}/", f":{proxy.port}/")
-        elsewhere.accounts.keep_fresh(PostgresNotifier(url, REVOCATIONS_CHANNEL, silence_s=SILENCE_S))
+        elsewhere.credentials.keep_fresh(PostgresNotifier(url, REVOCATIONS_CHANNEL, silence_s=SILENCE_S))
         elsewhere.stopwatch.seconds += 10
         await elsewhere.until_known(token)
         proxy.cut()
         await sign_out(here, token)
         elsewhere.stopwatch.seconds += 0.9
-        assert elsewhere.accounts.known_principal(token) is None
-        assert elsewhere.accounts.known_principal(lasting) is None
-        assert await elsewhere.accounts.authenticate(token) is None
-        assert await elsewhere.accounts.authenticate(lasting) is not None
+        assert elsewhere.credentials.known_principal(token) is None
+        assert elsewhere.credentials.known_principal(lasting) is None
+        assert await elsewhere.credentials.authenticate(token) is None
+        assert await elsewhere.credentials.authenticate(lasting) is not None
         proxy.mend()
         elsewhere.stopwatch.seconds += 10
         looked_up = elsewhere.database.looked_up
         await elsewhere.until_known(lasting)
         assert elsewhere.database.looked_up == looked_up
-        assert elsewhere.accounts.known_principal(token) is None
+        assert elsewhere.credentials.known_principal(token) is None
         await sign_out(here, lasting)
         await elsewhere.until_unknown(lasting)
-        await elsewhere.accounts.close()
+        await elsewhere.credentials.close()
 
 
 async def test_an_installation_watches_until_it_is_closed(tmp_path: Path, postgres_url: str, cluster: Cluster):
@@ -226,7 +225,7 @@ async def test_an_installation_watches_until_it_is_closed(tmp_path: Path, postgr
     settings = Settings(data=tmp_path / "data", database=postgres_url)
     async with open_installation(settings, on_failure=ignore, password_memory_kib=64) as installation:
         await installation.accounts.create_user("Ana", PASSWORD, Role.MEMBER)
-        token, _ = await installation.accounts.sign_in("Ana", PASSWORD, HERE)
-        await installation.accounts.authenticate(token)
+        token, _ = await installation.sign_ins.sign_in("Ana", PASSWORD, HERE)
+        await installation.credentials.authenticate(token)
         await until(lambda: listening() == 1)
     await until(lambda: listening() == 0)

@@ -29,9 +29,9 @@ def add_ana_and_ben(connection: Connection) -> None:
 async def test_a_user_is_found_by_id_and_by_login_with_the_password_hash(database: Database):
     await database.write(add_ana_and_ben)
     assert await database.read(lambda connection: accounts.find_user(connection, ANA.id)) == ANA
-    found = await database.read(lambda connection: accounts.find_credentials(connection, "ben"))
-    assert found == accounts.Credentials(BEN, "hash of ben")
-    assert await database.read(lambda connection: accounts.find_credentials(connection, "cleo")) is None
+    found = await database.read(lambda connection: accounts.find_login(connection, "ben"))
+    assert found == accounts.Login(BEN, "hash of ben")
+    assert await database.read(lambda connection: accounts.find_login(connection, "cleo")) is None
 
 
 async def test_a_login_that_is_taken_leaves_no_rows(database: Database):
@@ -126,8 +126,8 @@ async def test_a_password_hash_is_replaced_only_if_it_is_still_the_compared_one(
         return replaced, accounts.replace_password_hash(connection, ANA.id, "hash of ana", "newer hash")
 
     assert await database.write(replace) == (True, False)
-    found = await database.read(lambda connection: accounts.find_credentials(connection, "ana"))
-    assert found == accounts.Credentials(ANA, "new hash")
+    found = await database.read(lambda connection: accounts.find_login(connection, "ana"))
+    assert found == accounts.Login(ANA, "new hash")
 
 
 async def test_failures_after_a_time_are_counted_by_name_and_address(database: Database):

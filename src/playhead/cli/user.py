@@ -13,7 +13,7 @@ from playhead.terminal import fail, print_table, say
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
     from playhead.domain.accounts import User
-    from playhead.services.accounts import Ended
+    from playhead.services.credentials import Ended
     from playhead.services.passkeys import Factors
 
 app = typer.Typer(help="Who may sign in.", no_args_is_help=True)

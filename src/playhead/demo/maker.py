@@ -19,7 +19,9 @@ from playhead.errors import Code, PlayheadError
 from playhead.services.access import Viewer
 from playhead.services.accounts import Accounts
 from playhead.services.catalogue import Catalogue
+from playhead.services.credentials import Credentials
 from playhead.services.scanning import Scanner
+from playhead.services.sign_ins import SignIns
 
 ADMIN: Final = "ada"
 MEMBER: Final = "ben"
@@ -63,6 +65,8 @@ class Demo:
 class DemoMaker:
     """Creates a demo in `folder`, which nothing else uses. `new_digits` returns 32 or more random hex digits."""
 
+    credentials: Credentials
+    sign_ins: SignIns
     accounts: Accounts
     catalogue: Catalogue
     scanner: Scanner
@@ -108,21 +112,21 @@ class DemoMaker:
             if user.role is not role:
                 user = (await self.accounts.change_user(user.id, role=role)).user
         token = None if kept is None else kept.token
-        principal = None if token is None else await self.accounts.authenticate(token)
+        principal = None if token is None else await self.credentials.authenticate(token)
         if token is None or principal is None or principal.user_id != user.id:
             token = (await self.accounts.create_token(user.id, "demo")).secret
         return user, DemoCredentials(password, token)
 
     async def _is_password(self, name: str, password: str) -> bool:
         try:
-            signed_in = await self.accounts.sign_in(name, password, "demo")
+            signed_in = await self.sign_ins.sign_in(name, password, "demo")
         except PlayheadError as error:
             if error.code in {Code.NOT_AUTHENTICATED, Code.TOO_MANY_ATTEMPTS}:
                 return False
             raise
-        principal = await self.accounts.authenticate(signed_in.token)
+        principal = await self.credentials.authenticate(signed_in.token)
         if principal is not None:
-            await self.accounts.sign_out(principal)
+            await self.sign_ins.sign_out(principal)
         return True
 
     async def _introduce(self, user: User, credentials: DemoCredentials) -> DemoUser:

@@ -221,9 +221,9 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     def describe() -> dict[str, Any]:
         return document(rows, context.version)
 
-    account = AccountRoutes(services.accounts)
+    account = AccountRoutes(services.sign_ins, services.accounts)
     household = HouseholdRoutes(services.household)
-    device_code = DeviceCodeRoutes(services.device_codes, services.accounts)
+    device_code = DeviceCodeRoutes(services.device_codes, services.credentials)
     catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
     artwork = ArtworkRoutes(services.artwork)
     subtitles = SubtitleRoutes(services.subtitles)
@@ -236,6 +236,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     api = APIPages(pages, describe)
     entrance = EntrancePages(
         pages,
+        services.sign_ins,
         services.accounts,
         services.household,
         context.ways,
@@ -245,13 +246,13 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     openid = OpenIDPages(pages, context.ways)
     household_pages = HouseholdPages(pages, services.household, services.accounts)
     activate = ActivatePages(pages, services.device_codes)
-    television = TelevisionPages(pages, services.device_codes, services.accounts)
+    television = TelevisionPages(pages, services.device_codes, services.credentials, services.accounts)
     home = HomePage(pages, services.snapshots)
     history = HistoryPages(pages, services.lists, services.marks)
     library_pages = LibraryPages(pages, services.browsing)
     item = ItemPages(pages, services.browsing)
     act = ActPages(pages, services.marks, services.lists)
-    settings = SettingsPages(pages, services.accounts)
+    settings = SettingsPages(pages, services.sign_ins, services.accounts)
     sign_in_settings = SignInSettings(
         pages, services.identities, context.identity_header, context.ways, services.passkeys
     )

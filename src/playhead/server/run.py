@@ -312,7 +312,13 @@ class _Server:
     async def _prepare_demo(self) -> Demo:
         installation = self._playhead.installation
         maker = DemoMaker(
-            installation.accounts, installation.catalogue, installation.scanner, self._settings.data, new_digits
+            installation.credentials,
+            installation.sign_ins,
+            installation.accounts,
+            installation.catalogue,
+            installation.scanner,
+            self._settings.data,
+            new_digits,
         )
         return await maker.prepare()
 

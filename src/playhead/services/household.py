@@ -25,7 +25,7 @@ from playhead.domain.limits import HOUSEHOLD_DEVICES_OF_USER, PEOPLE_OF_DEVICE
 from playhead.domain.model import DeviceId, Instant, UserId
 from playhead.domain.tokens import TokenKey, TokenScope, token_hash
 from playhead.errors import PlayheadError, access_denied, invalid, not_authenticated, not_found, too_many_attempts
-from playhead.services.accounts import Accounts, SignedIn
+from playhead.services.credentials import Credentials, SignedIn, find_user
 from playhead.services.passwords import Passwords
 from playhead.storage import accounts as accounts_storage
 from playhead.storage import household as storage
@@ -65,7 +65,7 @@ class Household:
     def __init__(  # noqa: PLR0913 - every source of time and chance is handed in by itself
         self,
         database: Database,
-        accounts: Accounts,
+        credentials: Credentials,
         passwords: Passwords,
         *,
         clock: Callable[[], Instant],
@@ -73,7 +73,7 @@ class Household:
         new_secret: Callable[[], str],
     ) -> None:
         self._database = database
-        self._accounts = accounts
+        self._credentials = credentials
         self._passwords = passwords
         self._clock = clock
         self._new_id = new_id
@@ -138,7 +138,7 @@ class Household:
                     _end_sessions(connection, storage.remove_person(connection, device_id, state.user.id))
             self._place(connection, device_id, user_ids, now)
 
-        await self._accounts.write_revoking(change)
+        await self._credentials.write_revoking(change)
 
     async def join(self, principal: Principal, device_id: DeviceId) -> None:
         """Give the caller a tile on a device. Raises NOT_FOUND, LIMIT_REACHED."""
@@ -156,7 +156,7 @@ class Household:
         def remove(connection: Connection) -> None:
             _end_sessions(connection, storage.remove_person(connection, device_id, principal.user_id))
 
-        await self._accounts.write_revoking(remove)
+        await self._credentials.write_revoking(remove)
 
     async def allow_tap(self, principal: Principal, device_id: DeviceId, *, allows: bool) -> None:
         """Store whether the caller's tile on a device requires nothing while they have no PIN.
@@ -181,7 +181,7 @@ class Household:
                 raise access_denied()
             _end_sessions(connection, storage.remove_device(connection, device_id))
 
-        await self._accounts.write_revoking(remove)
+        await self._credentials.write_revoking(remove)
 
     async def list_devices(self, principal: Principal, *, everybody: bool = False) -> list[HouseholdDevice]:
         """Return the devices that the caller has remembered or has a tile on; on request, for an admin, everybody's.
@@ -221,13 +221,13 @@ class Household:
             if person is None or person.pin_hash != pin_hash:
                 raise not_authenticated()  # changed during the comparison
             storage.clear_failures(connection, user_id, device.id)
-            signed_in = self._accounts.open_session(connection, user_id, device.name, TokenScope.WATCH)
+            signed_in = self._credentials.open_session(connection, user_id, device.name, TokenScope.WATCH)
             storage.add_session(connection, device.id, user_id, token_hash(signed_in.token))
             if current is not None and current.token_kind is TokenKind.SESSION:
                 accounts_storage.remove_token(connection, current.token_key)
             return signed_in
 
-        return await self._accounts.write_revoking(succeed)
+        return await self._credentials.write_revoking(succeed)
 
     async def note_password(self, secret: str, user_id: UserId) -> None:
         """Record that a person has signed in with their password on a device: their PIN can be used there again."""
@@ -256,7 +256,7 @@ class Household:
         pin_hash, now = await self._passwords.hash(pin), self._clock()
 
         def change(connection: Connection) -> None:
-            _require_user(connection, user_id)
+            find_user(connection, user_id)
             storage.set_pin(connection, user_id, pin_hash, now)
 
         await self._database.write(change)
@@ -265,14 +265,14 @@ class Household:
         """Remove a user's PIN; idempotent. Raises NOT_FOUND for an unknown user."""
 
         def change(connection: Connection) -> None:
-            _require_user(connection, user_id)
+            find_user(connection, user_id)
             storage.remove_pin(connection, user_id)
 
         await self._database.write(change)
 
     def _place(self, connection: Connection, device_id: DeviceId, user_ids: Collection[UserId], now: Instant) -> None:
         for user_id in user_ids:
-            _require_user(connection, user_id)
+            find_user(connection, user_id)
             storage.add_person(connection, device_id, user_id, now)
         if len(storage.list_people(connection, [device_id])[device_id]) > PEOPLE_OF_DEVICE.most:
             raise PEOPLE_OF_DEVICE.refusal()
@@ -330,8 +330,3 @@ def _end_sessions(connection: Connection, keys: Collection[TokenKey]) -> None:
 
 def _unknown_device() -> PlayheadError:
     return not_found("Device not found")
-
-
-def _require_user(connection: Connection, user_id: UserId) -> None:
-    if accounts_storage.find_user(connection, user_id) is None:
-        raise not_found("User not found")

@@ -143,7 +143,7 @@ class Identities:
             raise IdentityRefusedError(Refusal.UNKNOWN)
         user = User(UserId(self._new_id()), clean_name(identity.name), Role.MEMBER, now)
         key = login_key(identity.name)
-        if accounts_storage.find_credentials(connection, key) is not None:
+        if accounts_storage.find_login(connection, key) is not None:
             raise IdentityRefusedError(Refusal.NAME_TAKEN)
         try:
             accounts_storage.add_user(connection, user, key, NO_PASSWORD)

@@ -7,6 +7,7 @@ from playhead.services.artwork import Artwork
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
+from playhead.services.credentials import Credentials
 from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
 from playhead.services.history import History
@@ -19,6 +20,7 @@ from playhead.services.openid import OpenID
 from playhead.services.passkeys import Passkeys
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
+from playhead.services.sign_ins import SignIns
 from playhead.services.snapshots import Snapshots
 from playhead.services.subtitles import Subtitles
 
@@ -30,6 +32,8 @@ class Services:
     `openid` is None without a provider, `backups` on PostgreSQL, which has its own tools.
     """
 
+    credentials: Credentials
+    sign_ins: SignIns
     accounts: Accounts
     identities: Identities
     proxy_identities: ProxyIdentities

@@ -15,7 +15,7 @@ from playhead.domain.model import Instant, UserId
 from playhead.domain.openid import Fault, OpenIDClient, OpenIDError, code_challenge, identity_of
 from playhead.domain.sign_in_steps import StepKind
 from playhead.domain.tokens import token_hash
-from playhead.services.accounts import Accounts, SignedIn
+from playhead.services.credentials import Credentials, SignedIn
 from playhead.services.identity import Identities
 from playhead.services.openid_provider import Provider
 from playhead.services.sign_in_steps import SignInSteps
@@ -58,7 +58,7 @@ class OpenID:
         self,
         database: Database,
         provider: Provider,
-        accounts: Accounts,
+        credentials: Credentials,
         identities: Identities,
         steps: SignInSteps,
         *,
@@ -68,7 +68,7 @@ class OpenID:
     ) -> None:
         self._database = database
         self._provider = provider
-        self._accounts = accounts
+        self._credentials = credentials
         self._identities = identities
         self._steps = steps
         self._redirect_uri = f"{public_url}/sign-in/openid/return"
@@ -139,7 +139,7 @@ class OpenID:
         user, _ = await self._identities.admit(returned.identity)
 
         def open_session(connection: Connection) -> SignedIn:
-            signed_in = self._accounts.open_session(connection, user.id, device)
+            signed_in = self._credentials.open_session(connection, user.id, device)
             if len(returned.id_token) <= ID_TOKEN_MAX_LENGTH:
                 digest = token_hash(signed_in.token)
                 storage.add_provider_session(connection, user.id, digest, returned.id_token, self._clock())

@@ -33,8 +33,9 @@ from playhead.domain.passkeys import PASSKEYS_MAX, RECOVERY_CODES, Passkey, reco
 from playhead.domain.sign_in_steps import StepKind
 from playhead.domain.tokens import token_hash
 from playhead.errors import conflict, invalid, not_authenticated, not_found
-from playhead.services.accounts import Accounts, SignedIn
+from playhead.services.credentials import Credentials, SignedIn, find_user
 from playhead.services.sign_in_steps import SignInSteps
+from playhead.services.sign_ins import SignIns
 from playhead.storage import accounts as accounts_storage
 from playhead.storage import identity as identity_storage
 from playhead.storage import passkeys as storage
@@ -82,7 +83,8 @@ class Passkeys:
     def __init__(  # noqa: PLR0913 - what it joins, and every source of time and chance
         self,
         database: Database,
-        accounts: Accounts,
+        credentials: Credentials,
+        sign_ins: SignIns,
         steps: SignInSteps,
         party: RelyingParty | None,
         *,
@@ -92,7 +94,8 @@ class Passkeys:
         new_code: Callable[[], str],
     ) -> None:
         self._database = database
-        self._accounts = accounts
+        self._credentials = credentials
+        self._sign_ins = sign_ins
         self._steps = steps
         self._party = party
         self._clock = clock
@@ -131,7 +134,7 @@ class Passkeys:
         Raises INVALID for `current`, CONFLICT for too many passkeys, TOO_MANY_ATTEMPTS.
         """
         party = self.party
-        await self._accounts.confirm_password(principal, password, address)
+        await self._sign_ins.confirm_password(principal, password, address)
         known = await self._database.read(lambda connection: storage.list_passkeys(connection, principal.user_id))
         if len(known) >= PASSKEYS_MAX:
             raise conflict("Too many passkeys")
@@ -187,8 +190,7 @@ class Passkeys:
         )
 
         def add(connection: Connection) -> None:
-            if accounts_storage.find_user(connection, principal.user_id) is None:
-                raise not_found("User not found")
+            find_user(connection, principal.user_id)
             if storage.find_passkey(connection, principal.user_id, made.credential_id) is not None:
                 raise invalid({"credential": ["is registered already"]})
             if len(storage.list_passkeys(connection, principal.user_id)) >= PASSKEYS_MAX:
@@ -227,15 +229,19 @@ class Passkeys:
 
     async def remove_all(self, user_id: UserId) -> None:
         """Remove a user's passkeys and recovery codes: the password alone signs them in. Raises NOT_FOUND."""
-        await self._accounts.find_user(user_id)
-        await self._database.write(lambda connection: storage.remove_all(connection, user_id))
+
+        def remove(connection: Connection) -> None:
+            find_user(connection, user_id)
+            storage.remove_all(connection, user_id)
+
+        await self._database.write(remove)
 
     async def need_both(self, principal: Principal, password: str, address: str) -> list[str]:
         """Require password and passkey from now on, and return new recovery codes, which are shown only once.
 
         Raises INVALID for `current`, CONFLICT without a passkey or a password, TOO_MANY_ATTEMPTS.
         """
-        await self._accounts.confirm_password(principal, password, address)
+        await self._sign_ins.confirm_password(principal, password, address)
         codes, now = self._codes(), self._clock()
 
         def turn_on(connection: Connection) -> None:
@@ -251,12 +257,12 @@ class Passkeys:
 
     async def need_one(self, principal: Principal, password: str, address: str) -> None:
         """Accept the password or a passkey alone from now on. Raises INVALID for `current`, TOO_MANY_ATTEMPTS."""
-        await self._accounts.confirm_password(principal, password, address)
+        await self._sign_ins.confirm_password(principal, password, address)
         await self._database.write(lambda connection: storage.set_second_factor(connection, principal.user_id, None))
 
     async def renew_codes(self, principal: Principal, password: str, address: str) -> list[str]:
         """Return new recovery codes, which are shown only once and replace the old ones. Raises like `need_one`."""
-        await self._accounts.confirm_password(principal, password, address)
+        await self._sign_ins.confirm_password(principal, password, address)
         codes, now = self._codes(), self._clock()
         await self._database.write(
             lambda connection: storage.replace_recovery_codes(
@@ -300,12 +306,12 @@ class Passkeys:
             user = accounts_storage.find_user(connection, used.user_id)
             if user is None:
                 raise not_authenticated()
-            self._accounts.require_local(user)
+            self._sign_ins.require_local(user)
             if storage.needs_second_factor(connection, user.id):
                 if proved is None:
                     return user.name
-                self._accounts.finish_attempt(connection, proved["name"], address, proved["password"])
-            return self._accounts.open_session(connection, user.id, device)
+                self._sign_ins.finish_attempt(connection, proved["name"], address, proved["password"])
+            return self._credentials.open_session(connection, user.id, device)
 
         signed_in = await self._database.write(sign_in)
         if isinstance(signed_in, str):
@@ -351,7 +357,7 @@ class Passkeys:
 
     async def begin_second_step(self, name: str, address: str) -> str:
         """Return the secret of a step for a user whose password was right and who requires a second factor."""
-        found = await self._accounts.credentials_of(name)
+        found = await self._sign_ins.login_of(name)
         kept = {"user_id": found.user.id, "name": found.user.name, "password": token_hash(found.password_hash)}
         return await self._steps.begin(StepKind.PASSWORD_PROVED, address, kept)
 
@@ -363,14 +369,14 @@ class Passkeys:
         kept = await self._steps.find(StepKind.PASSWORD_PROVED, second)
         if kept is None:
             raise not_authenticated()
-        attempt_id = await self._accounts.count_attempt(kept["name"], address)
+        attempt_id = await self._sign_ins.count_attempt(kept["name"], address)
         user_id = UserId(kept["user_id"])
 
         def sign_in(connection: Connection) -> SignedIn:
             if not storage.use_recovery_code(connection, user_id, recovery_hash(code)):
                 raise not_authenticated()
-            self._accounts.finish_attempt(connection, kept["name"], address, kept["password"], attempt_id)
-            return self._accounts.open_session(connection, user_id, device)
+            self._sign_ins.finish_attempt(connection, kept["name"], address, kept["password"], attempt_id)
+            return self._credentials.open_session(connection, user_id, device)
 
         signed_in = await self._database.write(sign_in)
         await self._steps.take(StepKind.PASSWORD_PROVED, second)
@@ -384,7 +390,7 @@ class Passkeys:
         kept = await self._steps.find(StepKind.PASSKEY_PROVED, step)
         if kept is None:
             raise not_authenticated()
-        signed_in = await self._accounts.sign_in(
+        signed_in = await self._sign_ins.sign_in(
             kept["name"], password, address, device, passkey_of=UserId(kept["user_id"])
         )
         await self._steps.take(StepKind.PASSKEY_PROVED, step)

@@ -44,7 +44,7 @@ class StoredToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Credentials:
+class Login:
     """An account with its password hash."""
 
     user: User
@@ -126,7 +126,7 @@ def find_user(connection: Connection, user_id: UserId) -> User | None:
     return None if row is None else _user(*row)
 
 
-def find_credentials(connection: Connection, login_key: str) -> Credentials | None:
+def find_login(connection: Connection, login_key: str) -> Login | None:
     """Return the account that signs in by this name, with the hash of its password."""
     user_id = connection.execute(select(login.c.user_id).where(login.c.name == login_key)).scalar()
     if user_id is None:
@@ -136,7 +136,7 @@ def find_credentials(connection: Connection, login_key: str) -> Credentials | No
             account.c.id == user_id
         )
     ).first()
-    return None if row is None else Credentials(_user(row.id, row.name, row.role, row.created_at), row.password_hash)
+    return None if row is None else Login(_user(row.id, row.name, row.role, row.created_at), row.password_hash)
 
 
 def list_users(connection: Connection, after: str, limit: int | None) -> list[User]:

@@ -160,7 +160,7 @@ async def test_a_picture_is_shown_only_to_users_who_may_see_its_library(wall: Wa
 
 
 async def test_an_image_on_a_page_needs_only_the_cookie(wall: Wall):
-    signed_in = await wall.world.playhead.installation.accounts.sign_in("member", PASSWORD, "127.0.0.1")
+    signed_in = await wall.world.playhead.installation.sign_ins.sign_in("member", PASSWORD, "127.0.0.1")
     cookie = {"cookie": f"{SESSION_COOKIE}={signed_in.token}", "sec-fetch-site": "same-origin"}
     answer = await wall.world.client.get(f"/api/v1/items/{MOVIE}/artwork", headers=cookie)
     assert answer.status_code == 200

@@ -208,11 +208,11 @@ class Connected:
 @pytest.mark.parametrize("engine", ["sqlite"])
 @pytest.mark.parametrize("own_server", [True, False])
 async def test_a_stream_that_is_not_read_is_closed(stocked: World, *, own_server: bool):
-    principal = await stocked.playhead.installation.accounts.authenticate(stocked.member["authorization"][7:])
+    principal = await stocked.playhead.installation.credentials.authenticate(stocked.member["authorization"][7:])
     assert principal is not None
     events = Events(
         monotonic=time.monotonic,
-        ended_tokens=stocked.playhead.installation.accounts.ended_tokens,
+        ended_tokens=stocked.playhead.installation.credentials.ended_tokens,
         pace=StreamTiming(round_s=0.01, tick_s=0.02, stalled_s=0.1),
     )
     connection = Connected()

@@ -220,5 +220,5 @@ async def test_subtitles_are_sent_only_to_users_who_may_see_their_library(cinema
     assert problem_of(await client.get(f"{URL}/0")) == (401, "Not authenticated")
     assert problem_of(await client.get(f"{URL}/0", headers=cinema.world.stranger)) == (403, "Access denied")
     assert (await client.get(f"{URL}/0", headers=cinema.world.admin)).status_code == 200
-    signed_in = await cinema.world.playhead.installation.accounts.sign_in("member", PASSWORD, "127.0.0.1")
+    signed_in = await cinema.world.playhead.installation.sign_ins.sign_in("member", PASSWORD, "127.0.0.1")
     assert (await client.get(f"{URL}/0", headers={"cookie": f"{SESSION_COOKIE}={signed_in.token}"})).text == VTT

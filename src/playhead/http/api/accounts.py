@@ -18,6 +18,7 @@ from playhead.domain.tokens import TokenScope
 from playhead.http.api.formats import Time, time_text
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
+from playhead.services.sign_ins import SignIns
 
 # The service validates names and passwords and words the faults; the schema only states the limits.
 Name = Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": NAME_LENGTH_MAX, "pattern": NAME_PATTERN})]
@@ -150,20 +151,21 @@ class TokensAnswer(Struct):
 class AccountRoutes:
     """The endpoints of accounts. The route table says which of them are for admins only."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, sign_ins: SignIns, accounts: Accounts) -> None:
+        self._sign_ins = sign_ins
         self._accounts = accounts
 
     async def sign_in(self, call: Call) -> SessionAnswer:
         """Open a session with a name and a password. Ten failures within 15 minutes block further attempts."""
         request = await call.json(SignInRequest)
-        signed_in = await self._accounts.sign_in(
+        signed_in = await self._sign_ins.sign_in(
             request.username, request.password, address_of(call), device_of(call), code=request.code
         )
         return SessionAnswer(signed_in.token, user_answer(signed_in.user))
 
     async def sign_out(self, call: Call) -> None:
         """End the current session. An API token is not a session: revoke it instead."""
-        await self._accounts.sign_out(call.user)
+        await self._sign_ins.sign_out(call.user)
 
     async def me(self, call: Call) -> MeAnswer:
         """Return the current user."""

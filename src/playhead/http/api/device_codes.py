@@ -11,7 +11,7 @@ from playhead.errors import Code, PlayheadError, device_code_refused
 from playhead.http.api.accounts import UserAnswer, address_of, device_of, user_answer
 from playhead.http.bodies import JSON_MAX_BYTES, JSON_MEDIA_TYPES, convert, decode, read_body, require_media_type
 from playhead.http.route import Call
-from playhead.services.accounts import Accounts
+from playhead.services.credentials import Credentials
 from playhead.services.device_codes import DeviceCodes
 
 T = TypeVar("T")
@@ -63,9 +63,9 @@ class DeviceTokenAnswer(Struct):
 class DeviceCodeRoutes:
     """The endpoints of devices that wait to be signed in."""
 
-    def __init__(self, device_codes: DeviceCodes, accounts: Accounts) -> None:
+    def __init__(self, device_codes: DeviceCodes, credentials: Credentials) -> None:
         self._device_codes = device_codes
-        self._accounts = accounts
+        self._credentials = credentials
 
     async def begin(self, call: Call) -> DeviceCodeAnswer:
         """Issue codes for a device, which shows the user code and where to enter it, and polls for its token."""
@@ -80,7 +80,9 @@ class DeviceCodeRoutes:
         request = await _decode(call, DeviceTokenRequest)
         if request.grant_type != GRANT_TYPE:
             raise device_code_refused("unsupported_grant_type")
-        got = await self._device_codes.redeem(request.device_code, DeviceProtocol.NATIVE, self._accounts.open_session)
+        got = await self._device_codes.redeem(
+            request.device_code, DeviceProtocol.NATIVE, self._credentials.open_session
+        )
         if isinstance(got, PollOutcome):
             raise device_code_refused(
                 got.value, INTERVAL_S if got in {PollOutcome.PENDING, PollOutcome.TOO_FAST} else None

@@ -26,10 +26,12 @@ from playhead.http.pages.second_step import second_page
 from playhead.http.pages.text import patience
 from playhead.http.pages.translations import deferred, gettext
 from playhead.http.route import Call
-from playhead.services.accounts import Accounts, SignedIn
+from playhead.services.accounts import Accounts
+from playhead.services.credentials import SignedIn
 from playhead.services.household import Household
 from playhead.services.openid import OpenID
 from playhead.services.passkeys import Passkeys
+from playhead.services.sign_ins import SignIns
 
 _REFUSALS = {
     Code.ACCESS_DENIED: deferred("Only admins can sign in with a password here. Sign in with %(provider)s."),
@@ -61,6 +63,7 @@ class EntrancePages:
     def __init__(  # noqa: PLR0913 - what it joins
         self,
         pages: Pages,
+        sign_ins: SignIns,
         accounts: Accounts,
         household: Household,
         ways: Ways,
@@ -69,6 +72,7 @@ class EntrancePages:
     ) -> None:
         self._passkeys = passkeys
         self._pages = pages
+        self._sign_ins = sign_ins
         self._accounts = accounts
         self._household = household
         self._ways = ways
@@ -112,7 +116,7 @@ class EntrancePages:
         form = await read_form(call)
         name, wanted = form.get("username", ""), way_back(form.get("next"))
         try:
-            signed_in = await self._accounts.sign_in(name, form.get("password", ""), address_of(call), device_of(call))
+            signed_in = await self._sign_ins.sign_in(name, form.get("password", ""), address_of(call), device_of(call))
         except PlayheadError as error:
             if error.code is Code.SECOND_FACTOR_NEEDED:
                 step = await self._passkeys.begin_second_step(name, address_of(call))
@@ -138,7 +142,7 @@ class EntrancePages:
         if user is not None and user.token_kind is TokenKind.SESSION:
             openid = self._ways.openid
             leads_to = "" if openid is None else await openid.sign_out_address(user)
-            await self._accounts.sign_out(user)
+            await self._sign_ins.sign_out(user)
             if leads_to:
                 response = self._farewell(call, leads_to)
         elif user is not None and user.token_kind is TokenKind.PROXY:
@@ -169,7 +173,7 @@ class EntrancePages:
         await self._household.note_password(secret, signed_in.user.id)
         before = call.known_user
         if before is not None and before.token_kind is TokenKind.SESSION:
-            await self._accounts.sign_out(before)
+            await self._sign_ins.sign_out(before)
 
     def _farewell(self, call: Call, leads_to: str) -> Response:
         # A page, not a redirect: browsers allow a form to lead to another host only if the policy of all pages does.

@@ -17,6 +17,7 @@ from playhead.http.pages.page import Pages, Visit, read_form, redirect
 from playhead.http.pages.text import patience
 from playhead.http.pages.translations import deferred, gettext, names, ngettext, tags, text_of
 from playhead.services.accounts import Accounts, time_zones
+from playhead.services.sign_ins import SignIns
 
 _DONE = {
     "time-zone": deferred("Dates and times are now shown in that time zone."),
@@ -43,8 +44,9 @@ _COUNT_DIGITS = 6
 class SettingsPages:
     """The endpoints of one's own settings."""
 
-    def __init__(self, pages: Pages, accounts: Accounts) -> None:
+    def __init__(self, pages: Pages, sign_ins: SignIns, accounts: Accounts) -> None:
         self._pages = pages
+        self._sign_ins = sign_ins
         self._accounts = accounts
 
     async def show(self, visit: Visit) -> Response:
@@ -63,7 +65,7 @@ class SettingsPages:
         if password != form.get("repetition"):
             return await self._page(visit, details={"repetition": ["must be the same as above"]}, status=422)
         try:
-            ended = await self._accounts.change_own_password(
+            ended = await self._sign_ins.change_own_password(
                 visit.user,
                 form.get("current", ""),
                 password,
@@ -103,7 +105,7 @@ class SettingsPages:
 
     async def end_other_sessions(self, visit: Visit) -> Response:
         """Sign out all other devices."""
-        await self._accounts.end_other_sessions(visit.user)
+        await self._sign_ins.end_other_sessions(visit.user)
         return redirect(visit.call, "/settings?done=sessions")
 
     async def create_token(self, visit: Visit) -> Response:
@@ -153,7 +155,7 @@ class SettingsPages:
             "settings.html",
             status=status,
             tokens=await self._accounts.list_tokens(visit.user.user_id),
-            sessions=await self._accounts.list_sessions(visit.user),
+            sessions=await self._sign_ins.list_sessions(visit.user),
             chosen_zone=zone,
             zones=by_region({zone, *await asyncio.to_thread(time_zones)}, zone),
             utc=_UTC,

@@ -32,6 +32,7 @@ from playhead.http.pages.page import (
 from playhead.http.pages.translations import deferred, gettext
 from playhead.http.route import Call
 from playhead.services.accounts import Accounts
+from playhead.services.credentials import Credentials
 from playhead.services.device_codes import DeviceCodes
 
 _COOKIE = "playhead_device_code"
@@ -54,9 +55,10 @@ class _Codes(NamedTuple):
 class TelevisionPages:
     """The endpoints of a browser without a keyboard. Requesting codes takes a form: opening the page makes none."""
 
-    def __init__(self, pages: Pages, device_codes: DeviceCodes, accounts: Accounts) -> None:
+    def __init__(self, pages: Pages, device_codes: DeviceCodes, credentials: Credentials, accounts: Accounts) -> None:
         self._pages = pages
         self._device_codes = device_codes
+        self._credentials = credentials
         self._accounts = accounts
 
     async def show(self, call: Call) -> Response:
@@ -94,7 +96,9 @@ class TelevisionPages:
         got = (
             PollOutcome.EXPIRED
             if codes is None
-            else await self._device_codes.redeem(codes.device_code, DeviceProtocol.NATIVE, self._accounts.open_session)
+            else await self._device_codes.redeem(
+                codes.device_code, DeviceProtocol.NATIVE, self._credentials.open_session
+            )
         )
         if isinstance(got, PollOutcome):
             if wants_json(call):
