@@ -175,7 +175,7 @@ def test_a_store_locked_by_another_process_does_not_delay_it_either(server: Serv
         with connect(server, request("POST", SAVE, token, head) + report) as waiting:
             assert server.stop() == 1
             assert end_of(waiting) == b""
-    assert "Not everything ended" in server.printed()
+    assert "Not everything finished" in server.printed()
 
 
 def test_a_read_that_takes_too_long_is_refused_in_time(durable_server: Server):
