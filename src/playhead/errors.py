@@ -23,6 +23,7 @@ class Code(Enum):
     UNAVAILABLE = "unavailable"
     METHOD_NOT_ALLOWED = "method-not-allowed"
     RANGE_NOT_SATISFIABLE = "range-not-satisfiable"
+    PRECONDITION_FAILED = "precondition-failed"
 
 
 class PlayheadError(Exception):

@@ -25,6 +25,7 @@ STATUS: dict[Code, int] = {
     Code.UNAVAILABLE: 503,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.RANGE_NOT_SATISFIABLE: 416,
+    Code.PRECONDITION_FAILED: 412,
 }
 
 

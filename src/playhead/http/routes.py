@@ -110,7 +110,7 @@ from playhead.services.subtitles import MEDIA_TYPE as SUBTITLES_MEDIA_TYPE
 
 _ITEM = (Code.ACCESS_DENIED, Code.NOT_FOUND)
 _LIMITED = (*_ITEM, Code.LIMIT_REACHED)
-_STREAM = (*_ITEM, Code.RANGE_NOT_SATISFIABLE)
+_STREAM = (*_ITEM, Code.PRECONDITION_FAILED, Code.RANGE_NOT_SATISFIABLE)
 _JSON_OR_BEACON = ("application/json", "text/plain")
 
 

@@ -229,6 +229,21 @@ async def test_a_date_counts_only_without_an_etag(cinema: Cinema):
     assert (await cinema.get(if_modified_since=then, if_none_match='"other"')).status_code == 200
 
 
+async def test_a_precondition_for_another_version_of_the_file_is_refused(cinema: Cinema):
+    first = await cinema.get()
+    tag, modified = first.headers["etag"], first.headers["last-modified"]
+    long_ago = "Sun, 06 Nov 1994 08:49:37 GMT"
+    for asked in ('"other"', f"W/{tag}", '"other", "another"'):
+        refused = await cinema.get(if_match=asked)
+        assert problem_of(refused) == (412, "The file has changed")
+    for asked in (tag, "*", f'"other", {tag}'):
+        assert (await cinema.get(if_match=asked, if_unmodified_since=long_ago)).status_code == 200
+    assert (await cinema.get(if_unmodified_since=long_ago)).status_code == 412
+    assert (await cinema.get(if_unmodified_since=long_ago, method="HEAD")).status_code == 412
+    for since in (modified, "no date"):
+        assert (await cinema.get(if_unmodified_since=since)).status_code == 200
+
+
 async def test_a_range_of_another_version_of_the_file_gets_the_whole_new_one(cinema: Cinema):
     whole = await cinema.get()
     tag, date = whole.headers["etag"], whole.headers["last-modified"]

@@ -97,7 +97,8 @@ async def file_response(scope: Scope, path: Path, file: MediaFile) -> Response:
     """Answer a GET or HEAD for a regular file: 200, 206, 304, or 416 with the length.
 
     `path` is resolved; `file` determines name and type. A request for several ranges is answered with the whole file
-    (section 14.2 permits that). Raises NOT_FOUND if the file is missing, unreadable or not a regular file.
+    (section 14.2 permits that). Raises NOT_FOUND if the file is missing, unreadable or not a regular file, and
+    PRECONDITION_FAILED if the client wants another version of it.
     """
     opened = await to_thread.run_sync(_open, path)
     handed_on = False
@@ -108,6 +109,8 @@ async def file_response(scope: Scope, path: Path, file: MediaFile) -> Response:
             "etag": opened.entity_tag,
             "last-modified": formatdate(opened.modified_at, usegmt=True),
         }
+        if not _is_wanted(headers, opened):
+            raise PlayheadError(Code.PRECONDITION_FAILED, "The file has changed")
         if _is_unmodified(headers, opened):
             return Response(status_code=304, headers=validators)
         described = validators | {
@@ -219,6 +222,15 @@ def _read_at(descriptor: int, first: int, length: int) -> bytes:
         return os.pread(descriptor, length, first)
     except OSError:  # to the viewer, a failing disk is a file that ends here
         return b""
+
+
+def _is_wanted(headers: dict[bytes, str], opened: _Opened) -> bool:
+    """Return whether the preconditions hold by which a client asks for one version (sections 13.1.1 and 13.1.4)."""
+    tags = headers.get(b"if-match")
+    if tags is not None:  # weak tags never match
+        return tags.strip() == "*" or opened.entity_tag in {tag.strip() for tag in tags.split(",")}
+    since = _seconds_of(headers.get(b"if-unmodified-since"))
+    return since is None or opened.modified_at <= since
 
 
 def _is_unmodified(headers: dict[bytes, str], opened: _Opened) -> bool:
