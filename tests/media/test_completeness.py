@@ -34,7 +34,7 @@ def test_a_whole_film_is_not_truncated(film: Path) -> None:
     assert not is_truncated(film)
 
 
-@pytest.mark.parametrize("share", [0.3, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
 def test_a_film_of_which_a_part_is_missing_is_truncated(film: Path, share: float) -> None:
     def cut(content: bytes) -> bytes:
         length = int(len(content) * share)

@@ -100,19 +100,22 @@ def _element_size(head: bytes, at: int) -> tuple[int, int] | None:
 def _avi_end(file: _File) -> int:
     """Return where the pictures and sounds of an AVI end, by its lists and by the indexes of OpenDML; 0 if unknown.
 
-    Not the end of the RIFF itself: programs that repair the index at the end of a file often get that size wrong.
+    Not the end of the RIFF itself: programs that repair the index at the end of a file often get that size wrong. A
+    file that ends before its list of pictures begins would go on.
     """
-    end, at = 0, _RIFF_HEAD
+    end, at, has_pictures = 0, _RIFF_HEAD, False
     for _ in range(_CHUNKS_MAX):
         head = file.read(at, _RIFF_HEAD)
         if len(head) < _CHUNK_HEAD:
-            break
+            return end if has_pictures else file.size + 1
         name, length, kind = head[:4], _little(head[4:8]), head[8:12]
         if name == b"RIFF" or (name == b"LIST" and kind in (b"hdrl", b"strl")):
             at += _RIFF_HEAD  # and on with what it holds
             continue
-        if name == b"LIST" and kind == b"movi" and length not in (0, 0xFFFFFFFF):
-            end = max(end, at + _CHUNK_HEAD + length)
+        if name == b"LIST" and kind == b"movi":
+            has_pictures = True
+            if length not in (0, 0xFFFFFFFF):
+                end = max(end, at + _CHUNK_HEAD + length)
         if name == b"indx":
             end = max(end, _super_index_end(file.read(at + _CHUNK_HEAD, min(length, _HEAD_BYTES))))
         at += _CHUNK_HEAD + length + length % 2
