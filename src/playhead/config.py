@@ -197,7 +197,7 @@ class Settings(BaseSettings):
     def database_path(self) -> Path:
         """Return the SQLite file. Raises ValueError for a PostgreSQL database."""
         if self.database_url is not None:
-            raise ValueError("the database is no file")
+            raise ValueError("the database is not a file")
         if self.database:
             return Path(self.database.removeprefix("sqlite:///")).absolute()
         return self.data.absolute() / "playhead.db"
@@ -240,7 +240,7 @@ def load_settings(**flags: Any) -> Settings:  # noqa: ANN401 - pydantic checks t
         raise SettingsError(f"unknown setting {unknown[0]}; there are {', '.join(sorted(known))}")
     file = os.environ.get(CONFIG_VARIABLE)
     if file and not Path(file).is_file():
-        raise SettingsError(f"{CONFIG_VARIABLE} names {file}, which is no file")
+        raise SettingsError(f"{CONFIG_VARIABLE} names {file}, which is not a file")
     try:
         return Settings(**{name: value for name, value in flags.items() if value is not None})
     except ValidationError as error:

@@ -84,7 +84,7 @@ def metadata_of(document: Mapping[str, Any], issuer: str) -> ProviderMetadata:
         if not value and not required:
             return ""
         if not isinstance(value, str) or not is_safe_address(value):
-            raise _misconfigured(f"{name} of the provider is no https address: {value!r}")
+            raise _misconfigured(f"{name} of the provider is not an https address: {value!r}")
         return value
 
     offered = _texts(document.get("id_token_signing_alg_values_supported")) or frozenset({DEFAULT_ALGORITHM})

@@ -70,7 +70,7 @@ class Provider:
         async with self._discovering:
             if self._metadata is None or self._monotonic() >= self._metadata[0] + REMEMBERED_S:
                 if not is_safe_address(self.client.issuer):
-                    raise OpenIDError(Fault.MISCONFIGURED, f"{self.client.issuer} is no https address")
+                    raise OpenIDError(Fault.MISCONFIGURED, f"{self.client.issuer} is not an https address")
                 address = self.client.issuer.rstrip("/") + "/.well-known/openid-configuration"
                 document = await self._ask("GET", address)
                 self._metadata = (self._monotonic(), metadata_of(document, self.client.issuer))
@@ -118,7 +118,7 @@ class Provider:
         try:
             header = jws.extract_compact(id_token.encode()).headers()
         except (JoseError, ValueError):
-            raise OpenIDError(Fault.UNTRUSTED, "the ID token is no signed JSON web token") from None
+            raise OpenIDError(Fault.UNTRUSTED, "the ID token is not a signed JSON web token") from None
         algorithm, kid = header.get("alg"), header.get("kid")
         if algorithm not in metadata.algorithms or algorithm not in ALGORITHMS:
             raise OpenIDError(Fault.UNTRUSTED, f"the ID token is signed with {algorithm!r}")

@@ -366,7 +366,9 @@ class _Scan:
                 self._root, path, self._beside.get(path, Beside()), self._library.kind, self._tools.parse
             )
             if described is None:
-                return _ProbedFile(task, None, f"by its name it is no {_KINDS[self._library.kind]}, or an extra of one")
+                return _ProbedFile(
+                    task, None, f"its name is not that of {_KINDS[self._library.kind]}, or is that of an extra"
+                )
             real = contained_video(self._root, path)
             if real is None:
                 return _ProbedFile(task, None, "it has gone", passing=True)
@@ -468,7 +470,7 @@ class _Scan:
             raise conflict(f"Another scan of the library {self._library.name} has started since")
 
 
-_KINDS = {LibraryKind.MOVIES: "movie", LibraryKind.SHOWS: "episode"}
+_KINDS = {LibraryKind.MOVIES: "a movie", LibraryKind.SHOWS: "an episode"}
 
 
 def _summary(report: ScanReport) -> ScanSummary:

@@ -198,7 +198,7 @@ def _rows_of(table: Table, dialect: str) -> _Question:
     faults = [*_OF_ROWS.get(table.name, ())]
     for column in table.c:
         if isinstance(column.type, BigInteger) and column.name.endswith(("_at", "_until")):
-            faults.append((f"{column.name} is no time of a calendar", not_(column.between(EARLIEST, LATEST)), _RESTORE))
+            faults.append((f"{column.name} is outside the calendar", not_(column.between(EARLIEST, LATEST)), _RESTORE))
         if dialect == "sqlite":  # which allows any value in any column
             faults += _types_of(column)
     return _question(table, faults)
@@ -207,14 +207,14 @@ def _rows_of(table: Table, dialect: str) -> _Question:
 def _types_of(column: Column[Any]) -> Iterator[tuple[str, ColumnElement[bool], str]]:
     kind = column.type
     if isinstance(kind, Integer | Boolean):  # BigInteger is an Integer
-        yield f"{column.name} is no whole number", func.typeof(column).not_in(["integer", "null"]), _RESTORE
+        yield f"{column.name} is not an integer", func.typeof(column).not_in(["integer", "null"]), _RESTORE
     if isinstance(kind, Boolean):
         yield f"{column.name} is neither 0 nor 1", type_coerce(column, Integer).not_in([0, 1]), _RESTORE
     if isinstance(kind, String) and not isinstance(kind, Text):  # an id
         strange = type_coerce(column, Text).bool_op("NOT GLOB")(_CANONICAL_ID)
-        yield f"{column.name} is no canonical UUID", strange, _RESTORE
+        yield f"{column.name} is not a canonical UUID", strange, _RESTORE
     if isinstance(kind, Text):
-        yield f"{column.name} is no text", func.typeof(column).not_in(["text", "null"]), _RESTORE
+        yield f"{column.name} is not text", func.typeof(column).not_in(["text", "null"]), _RESTORE
 
 
 def _references_of(table: Table) -> Iterator[_Question]:
