@@ -25,12 +25,12 @@ setup: .venv/.ready ## Install everything that development needs, into this fold
 run: setup ## Start a demo: a small library, two users, three curl lines to try
 	@$(BIN)/playhead serve --demo
 
-test-fast: setup tests/provider/node_modules/.ready ## Test rules, media, services, storage and HTTP on SQLite; a minute
+test-fast: setup tests/provider/node_modules/.ready ## Test rules, media, services, storage and HTTP on SQLite; two minutes
 	@$(PYTEST) -m 'not long and not postgresql' tests/domain tests/media tests/services tests/storage tests/http \
 		--ignore tests/http/hostile
 
 # Only the rules have to be covered completely, by their own tests: measuring everything would take a quarter longer.
-test: setup test-packages ## Run every test but the long ones, on both engines; six minutes
+test: setup test-packages ## Run every test but the long ones, on both engines; eight minutes
 	@$(PYTEST) tests/domain --cov=playhead.domain --cov-report=term-missing:skip-covered --cov-fail-under=100
 	@$(PYTEST) -m 'not long' --ignore tests/domain
 
