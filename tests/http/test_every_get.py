@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 # The stream of events does not end; the pages of an identity provider need one. Both have tests of their own.
 LEFT_OUT = {"/api/v1/events", "/sign-in/openid", "/sign-in/openid/return"}
 
-# Pages for people who are not signed in redirect those who are; setup needs a link that is valid.
+# Signed-in users are redirected from the sign-in pages; setup needs a valid link.
 STATUSES = {"/sign-in": 303, "/setup": 404, "/tv": 303}
 
 

@@ -403,7 +403,7 @@ def _remove_tokens(connection: Connection, condition: ColumnElement[bool]) -> Se
 def lock_login(connection: Connection, login_key: str) -> None:
     """Serialise sign-ins of one name across processes until the transaction ends.
 
-    SQLite has one writer and needs no lock. An unknown name is not locked: there is nothing to guess.
+    SQLite has one writer and needs no lock. An unknown name is not locked, since it has no password.
     """
     connection.execute(select(login.c.name).where(login.c.name == login_key).with_for_update()).all()
 

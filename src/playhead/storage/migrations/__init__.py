@@ -1,4 +1,4 @@
-"""The migrations. HEAD is separate from Alembic, which need not be loaded if there is nothing to migrate."""
+"""The migrations. HEAD is here so that an up-to-date database is recognised without importing Alembic."""
 
 HEAD = "0013"
 """The revision that this version of Playhead works with: the newest in `versions/`."""
