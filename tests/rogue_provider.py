@@ -12,7 +12,7 @@ from typing import Any, Self
 from urllib.parse import parse_qs
 
 from joserfc import jws
-from joserfc.jwk import RSAKey
+from joserfc.jwk import ECKey, RSAKey
 
 CLIENT_ID = "playhead"
 
@@ -32,8 +32,8 @@ class RogueProvider:
     """
 
     def __init__(self, now: Callable[[], int] = lambda: int(time.time())) -> None:
-        self.key = FIRST_KEY
-        self.keys: list[dict[str, Any]] = [self.public(self.key)]
+        self.key: RSAKey | ECKey = FIRST_KEY
+        self.keys: list[dict[str, Any]] = [self.public(FIRST_KEY)]
         self.now = now
         self.metadata: dict[str, Any] = {}
         self.claims: dict[str, Any] = {}

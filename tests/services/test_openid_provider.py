@@ -244,7 +244,7 @@ async def test_a_key_on_an_elliptic_curve_signs_too(rogue: RogueProvider, provid
     rogue.keys.append({**key.as_dict(private=False), "use": "sig"})
     rogue.metadata = {"id_token_signing_alg_values_supported": ["ES256"]}
     rogue.header = {"alg": "ES256", "kid": "curve"}
-    rogue.key = key  # type: ignore[assignment]
+    rogue.key = key
     assert (await exchange(provider)).claims["sub"] == "1"
 
 
