@@ -1,15 +1,18 @@
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
 from fakes import Clock, Ids
+from playhead.domain.model import LibraryKind
 from playhead.services.accounts import Accounts
 from playhead.services.credentials import Credentials
 from playhead.services.passwords import Passwords
 from playhead.services.sign_ins import SignIns
 from playhead.storage.engine.database import Database
 from processes import Process
+from scanned import ScannedLibrary
 
 
 @pytest.fixture
@@ -48,3 +51,22 @@ def credentials(process: Process) -> Credentials:
 @pytest.fixture
 def sign_ins(process: Process) -> SignIns:
     return process.sign_ins
+
+
+@pytest.fixture
+def ids() -> Ids:
+    return Ids()
+
+
+@pytest.fixture
+async def movies(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
+    library = ScannedLibrary(database, tmp_path / "movies", LibraryKind.MOVIES, ids)
+    await library.open()
+    return library
+
+
+@pytest.fixture
+async def shows(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
+    library = ScannedLibrary(database, tmp_path / "shows", LibraryKind.SHOWS, ids)
+    await library.open()
+    return library

@@ -17,25 +17,6 @@ from scanned import ADMIN, ScannedLibrary, remember, remembered
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def ids() -> Ids:
-    return Ids()
-
-
-@pytest.fixture
-async def movies(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
-    library = ScannedLibrary(database, tmp_path / "movies", LibraryKind.MOVIES, ids)
-    await library.open()
-    return library
-
-
-@pytest.fixture
-async def shows(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
-    library = ScannedLibrary(database, tmp_path / "shows", LibraryKind.SHOWS, ids)
-    await library.open()
-    return library
-
-
 # When the rules for names change
 
 

@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 import pytest
 from sqlalchemy import func, select
 
-from fakes import Ids
 from playhead.domain.catalogue import MediaInfo, ParsedName
 from playhead.domain.model import ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.errors import Code, PlayheadError
@@ -52,25 +51,6 @@ def openings() -> Iterator[list[str]]:
         yield opened
     finally:
         opened = None
-
-
-@pytest.fixture
-def ids() -> Ids:
-    return Ids()
-
-
-@pytest.fixture
-async def movies(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
-    library = ScannedLibrary(database, tmp_path / "movies", LibraryKind.MOVIES, ids)
-    await library.open()
-    return library
-
-
-@pytest.fixture
-async def shows(database: Database, tmp_path: Path, ids: Ids) -> ScannedLibrary:
-    library = ScannedLibrary(database, tmp_path / "shows", LibraryKind.SHOWS, ids)
-    await library.open()
-    return library
 
 
 async def refusal(awaitable: object) -> PlayheadError:
