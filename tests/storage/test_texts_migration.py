@@ -3,55 +3,30 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, text
 
-from playhead.domain.model import Instant
+from migrated_store import MigratedStore
 from playhead.storage.migrations import HEAD
-from playhead.storage.migrations import postgres as postgres_migrations
-from playhead.storage.migrations.upgrade import Migrations, upgrade
+from playhead.storage.migrations.upgrade import Migrations
 
 BEFORE = Migrations(head="0008")
 LIBRARY, PLAIN, LONG, EVIL, NOTHING, FILE = (f"00000000-0000-4000-8000-00000000000{number}" for number in range(1, 7))
 USER = "00000000-0000-4000-8000-0000000000aa"
 
 
-class Store:
-    """A database on either engine that is upgraded from one revision to the next."""
-
-    def __init__(self, path: Path, url: str) -> None:
-        self.path = path
-        self.url = url
-        driver = self.url.replace("postgresql://", "postgresql+psycopg://") or f"sqlite+apsw:///{self.path}"
-        self.upgrade(BEFORE)
-        self.engine = create_engine(driver)
-
-    def upgrade(self, migrations: Migrations) -> None:
-        if self.url:
-            postgres_migrations.upgrade(self.url, migrations=migrations)
-        else:
-            upgrade(self.path, now=Instant(0), migrations=migrations)
-
-    def run(self, sql: str, *values: dict[str, Any]) -> list[dict[str, Any]]:
-        with self.engine.begin() as connection:
-            done = connection.execute(text(sql), list(values) or None)
-            return [dict(row) for row in done.mappings()] if done.returns_rows else []
-
-
 @pytest.fixture
-def store(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Store]:
+def store(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MigratedStore]:
     url = ""
     if engine == "postgresql":
         url = request.getfixturevalue("cluster").create(uuid4().hex)
-    made = Store(tmp_path / "playhead.db", url)
+    made = MigratedStore(tmp_path / "playhead.db", url, BEFORE)
     yield made
     made.engine.dispose()
 
 
-def put_items(store: Store, **titles: str) -> None:
+def put_items(store: MigratedStore, **titles: str) -> None:
     store.run("INSERT INTO library (id, name, kind, created_at) VALUES (:id, 'Films', 'movies', 0)", {"id": LIBRARY})
     ids = {"plain": PLAIN, "long": LONG, "evil": EVIL, "nothing": NOTHING}
     store.run(
@@ -64,7 +39,7 @@ def put_items(store: Store, **titles: str) -> None:
     )
 
 
-def test_titles_are_truncated_and_cleaned_and_valid_ones_stay(store: Store):
+def test_titles_are_truncated_and_cleaned_and_valid_ones_stay(store: MigratedStore):
     put_items(store, plain="Amélie", long="long " * 2_000, evil="Evil\x1b]0;owned\x07", nothing="\x07")
     store.upgrade(Migrations())
     rows = {str(row["id"]): row for row in store.run("SELECT id, title, sort_title, search_title, identity FROM item")}
@@ -80,7 +55,7 @@ def test_titles_are_truncated_and_cleaned_and_valid_ones_stay(store: Store):
     assert store.run("SELECT version_num FROM alembic_version") == [{"version_num": HEAD}]
 
 
-def test_labels_and_streams_of_files_are_truncated(store: Store):
+def test_labels_and_streams_of_files_are_truncated(store: MigratedStore):
     put_items(store, plain="Amélie")
     streams = [{"kind": "audio", "codec": "aac", "language": "x" * 5000, "title": "Com\x07mentary", "hdr": False}] * 300
     store.run(
@@ -96,7 +71,7 @@ def test_labels_and_streams_of_files_are_truncated(store: Store):
     assert kept[0] == {"kind": "audio", "codec": "aac", "language": "x" * 35, "title": "Com mentary", "hdr": False}
 
 
-def test_devices_of_imported_histories_are_truncated(store: Store):
+def test_devices_of_imported_histories_are_truncated(store: MigratedStore):
     store.run(
         "INSERT INTO account (id, name, role, password_hash, created_at) VALUES (:id, 'anna', 'member', '', 0)",
         {"id": USER},

@@ -17,7 +17,23 @@ SILENCE_S = 0.3
 WITHIN_S = 20
 
 
-class Listener:
+class Background:
+    """A task that runs until the test ends it."""
+
+    _task: asyncio.Task[None]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while not condition():  # noqa: ASYNC110 - simpler than an event for each
+                await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        self._task.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._task
+
+
+class Listener(Background):
     """What one process receives, and how often it started to listen."""
 
     def __init__(self, notifier: PostgresNotifier) -> None:
@@ -29,23 +45,13 @@ class Listener:
         self.began += 1
 
     async def until_begun(self, times: int) -> None:
-        await self._until(lambda: self.began >= times)
+        await self.until(lambda: self.began >= times)
 
     async def until_heard(self, text: str) -> None:
-        await self._until(lambda: text in self.heard)
-
-    async def _until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WITHIN_S):
-            while not condition():  # noqa: ASYNC110 - simpler than an event for each
-                await asyncio.sleep(0.01)
-
-    async def end(self) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await self.until(lambda: text in self.heard)
 
 
-class Watcher:
+class Watcher(Background):
     """What one process reads of a sequence, and what it is asked before."""
 
     def __init__(self, notifier: PostgresNotifier, period_s: float) -> None:
@@ -61,16 +67,6 @@ class Watcher:
 
     def _see(self, number: int, begun: int) -> None:
         self.seen.append((number, begun))
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(WITHIN_S):
-            while not condition():  # noqa: ASYNC110 - simpler than an event for each
-                await asyncio.sleep(0.01)
-
-    async def end(self) -> None:
-        self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
 
 
 @pytest.fixture
