@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import NamedTuple
 
-from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, UserId
 from playhead.domain.texts import LABEL, bounded_key, clean_text
 
 
@@ -62,17 +62,34 @@ class MediaInfo:
     credits_ms: Milliseconds | None = None
 
 
+class FileFacts(NamedTuple):
+    """What a report needs to know about a file of its item: length, start of the credits, and place on the timeline.
+
+    `part` counts from 1 if the timeline is split into several files. `first` is the episode that players report for
+    the file, `end` the number of its last episode.
+    """
+
+    file_id: FileId
+    library_id: LibraryId
+    duration_ms: Milliseconds | None
+    credits_ms: Milliseconds | None
+    part: int | None
+    first: ItemId
+    end: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """A movie, a show or an episode of the catalogue.
 
-    `identity` is the result of `identity()`. An episode has a `show_id`; `episode_end` is set if its shortest file
-    holds further episodes. `runtime_ms` is the length of its shortest file, `credits_ms` the start of the closing
-    credits (rule 6 of the semantics). A removed item has no file left, and stays because people watched it.
+    There is one per title, whatever libraries hold it (`Holding`). `identity` is the result of `identity()`. An episode
+    has a `show_id`; `episode_end` is set if its shortest file holds further episodes. `runtime_ms` is the length of its
+    shortest file, `credits_ms` the start of the closing credits (rule 6 of the semantics), `files` the facts of all.
+    `added_at` is its first arrival. An open item is known by a public id, held or not; a private one has an `owner_id`.
+    `pinned` holds the members that an admin has set.
     """
 
     id: ItemId
-    library_id: LibraryId
     kind: ItemKind
     title: str
     identity: str
@@ -85,8 +102,32 @@ class Item:
     air_date: date | None = None
     runtime_ms: Milliseconds | None = None
     credits_ms: Milliseconds | None = None
-    removed_at: Instant | None = None
     external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    is_open: bool = False
+    owner_id: UserId | None = None
+    files: tuple[FileFacts, ...] = ()
+    pinned: Mapping[str, object] = field(default_factory=dict[str, object])
+
+
+class Holding(NamedTuple):
+    """A library that has, or had, files of an item, or whose import names it.
+
+    `removed_at`: no file is left there; `ended_at`: an admin took the item out of the library. `title` and `year` are
+    what the library's files, or its import, say.
+    """
+
+    item_id: ItemId
+    library_id: LibraryId
+    added_at: Instant
+    removed_at: Instant | None = None
+    ended_at: Instant | None = None
+    title: str = ""
+    year: int | None = None
+
+    @property
+    def is_living(self) -> bool:
+        """Whether the library has the item now."""
+        return self.removed_at is None and self.ended_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +146,7 @@ class Library:
     scanned_at: Instant | None = None
     scan_report: str | None = None
     scan_until: Instant | None = None
+    removed_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)

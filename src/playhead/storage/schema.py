@@ -46,22 +46,31 @@ library = Table(
     "library",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("name", Sorted, nullable=False, unique=True),
+    Column("name", Sorted, nullable=False),
     Column("kind", Text, nullable=False),  # movies, shows
     Column("path", Text),  # absolute folder; null for a library that is only imported
     Column("created_at", BigInteger, nullable=False),
+    # The row stays, because its files and holdings are how the same titles are found again elsewhere.
+    Column("removed_at", BigInteger),
     Column("scanned_at", BigInteger),
     Column("scan_report", Text),  # JSON: what the last scan did, and the files that it skipped
     # Who is scanning it, and until when the lease lasts unless renewed.
     Column("scan_id", Id),
     Column("scan_until", BigInteger),
 )
+Index(
+    "uq_library_name",
+    library.c.name,
+    unique=True,
+    sqlite_where=library.c.removed_at.is_(None),
+    postgresql_where=library.c.removed_at.is_(None),
+)
 
+# A title: one row per installation, whatever libraries hold it.
 item = Table(
     "item",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("library_id", Id, ForeignKey("library.id", ondelete="CASCADE"), nullable=False),
     Column("kind", Text, nullable=False),  # movie, show, episode
     Column("show_id", Id, ForeignKey("item.id", ondelete="CASCADE")),  # episodes only
     Column("title", Text, nullable=False),
@@ -72,15 +81,47 @@ item = Table(
     Column("episode_number", Integer),
     Column("episode_end", Integer),  # the last episode of a file with several, which starts with this one
     Column("air_date", Text),  # ISO 8601 calendar date
-    # Identifies the item when it returns without an external id: normalised title, year and numbers.
-    Column("identity", Text, nullable=False),
+    # Identifies the item when it returns without an external id: normalised title, year and numbers. Titles whose year
+    # is unknown are found by its range.
+    Column("identity", Sorted, nullable=False),
     Column("runtime_ms", BigInteger),  # the shortest of its files (rule 6)
     Column("credits_ms", BigInteger),  # where the closing credits begin, if known (rule 6)
+    Column(
+        "files", Text
+    ),  # JSON: library, length, credits and part of each file, so that a save looks up no other table
+    Column("pinned", Text),  # JSON: the members that an admin has set, which scans and imports leave alone
+    Column("is_open", Boolean, nullable=False),  # known by a public id, whether or not a library holds it
+    Column("owner_id", Id),  # a private item: told by title alone, seen by this user
     Column("added_at", BigInteger, nullable=False),
-    Column("removed_at", BigInteger),  # no file is left; the row stays, because users have watched it
-    Index("ix_item_library_id_kind_sort_title", "library_id", "kind", "sort_title", "id"),
-    Index("ix_item_library_id_identity", "library_id", "identity"),
+    Index("ix_item_kind_sort_title", "kind", "sort_title", "id"),
+    Index("ix_item_identity", "identity"),
     Index("ix_item_show_id_season_number_episode_number", "show_id", "season_number", "episode_number"),
+    sqlite_with_rowid=False,
+)
+
+# A library has, or had, files of an item, or an import says so.
+holding = Table(
+    "holding",
+    metadata,
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
+    Column("library_id", Id, ForeignKey("library.id", ondelete="CASCADE"), primary_key=True),
+    Column("added_at", BigInteger, nullable=False),
+    Column("removed_at", BigInteger),  # no file is left in this library
+    Column("ended_at", BigInteger),  # an admin took it out of this library: who sees it by this library no longer does
+    Column("told", Text, nullable=False),  # JSON: the title and year that this library's files or import give
+    Index("ix_holding_library_id_item_id", "library_id", "item_id"),
+    sqlite_with_rowid=False,
+)
+
+# Every id that was ever handed out means its item for ever. Never names another alias.
+alias = Table(
+    "alias",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    Column("swept_at", BigInteger),  # null: rows under the old id may still be written by transactions under way
+    Index("ix_alias_item_id", "item_id"),
     sqlite_with_rowid=False,
 )
 
@@ -117,7 +158,7 @@ media_file = Table(
     Column("added_at", BigInteger, nullable=False),
     Column("removed_at", BigInteger),
     UniqueConstraint("library_id", "path"),
-    Index("ix_media_file_library_id_fingerprint", "library_id", "fingerprint"),
+    Index("ix_media_file_fingerprint", "fingerprint"),
 )
 
 file_item = Table(
@@ -127,6 +168,35 @@ file_item = Table(
     Column("item_id", Id, ForeignKey("item.id", ondelete="CASCADE"), primary_key=True),
     Column("part", Integer),  # 1, 2, … if the item's timeline is split into several files
     Index("ix_file_item_item_id", "item_id"),
+)
+
+# What a person says a file is. Found by content, else by path: survives rescans, renames and replaced files.
+identification = Table(
+    "identification",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("library_id", Id, ForeignKey("library.id", ondelete="CASCADE"), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("fingerprint", Text),
+    Column("told", Text, nullable=False),  # JSON: title, year, ids, numbers, part, edition; or that it is ignored
+    Column("made_by", Id, nullable=False),
+    Column("made_at", BigInteger, nullable=False),
+    UniqueConstraint("library_id", "path"),
+    Index("ix_identification_fingerprint", "fingerprint"),
+)
+
+# Acts of admins on the catalogue.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("user_id", Id),  # null: the command line
+    Column("act", Text, nullable=False),
+    Column("subject", Text, nullable=False),  # what was changed, in words
+    Column("data", Text, nullable=False),  # JSON: what the act changed, and what undoing it needs
+    Column("undone_at", BigInteger),
+    Index("ix_audit_at", "at", "id"),
 )
 
 # Accounts. A table sharded by user cannot have unique names, so names are a table of their own.
