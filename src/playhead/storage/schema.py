@@ -50,13 +50,13 @@ library = Table(
     Column("kind", Text, nullable=False),  # movies, shows
     Column("path", Text),  # absolute folder; null for a library that is only imported
     Column("created_at", BigInteger, nullable=False),
-    # The row stays, because its files and holdings are how the same titles are found again elsewhere.
-    Column("removed_at", BigInteger),
     Column("scanned_at", BigInteger),
     Column("scan_report", Text),  # JSON: what the last scan did, and the files that it skipped
     # Who is scanning it, and until when the lease lasts unless renewed.
     Column("scan_id", Id),
     Column("scan_until", BigInteger),
+    # The row stays, because its files and holdings are how the same titles are found again elsewhere.
+    Column("removed_at", BigInteger),
 )
 Index(
     "uq_library_name",
@@ -86,13 +86,12 @@ item = Table(
     Column("identity", Sorted, nullable=False),
     Column("runtime_ms", BigInteger),  # the shortest of its files (rule 6)
     Column("credits_ms", BigInteger),  # where the closing credits begin, if known (rule 6)
-    Column(
-        "files", Text
-    ),  # JSON: library, length, credits and part of each file, so that a save looks up no other table
+    Column("added_at", BigInteger, nullable=False),
+    # JSON: library, length, credits and part of each file, so that a save looks up no other table.
+    Column("files", Text),
     Column("pinned", Text),  # JSON: the members that an admin has set, which scans and imports leave alone
     Column("is_open", Boolean, nullable=False),  # known by a public id, whether or not a library holds it
     Column("owner_id", Id),  # a private item: told by title alone, seen by this user
-    Column("added_at", BigInteger, nullable=False),
     Index("ix_item_kind_sort_title", "kind", "sort_title", "id"),
     Index("ix_item_identity", "identity"),
     Index("ix_item_show_id_season_number_episode_number", "show_id", "season_number", "episode_number"),
