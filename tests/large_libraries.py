@@ -6,7 +6,7 @@ from sqlalchemy import Connection, insert
 
 from playhead.domain.catalogue import search_title, sort_title
 from playhead.storage import schema
-from world import LIBRARY, RUNTIME_MS
+from world import LIBRARY, RUNTIME_MS, insert_items
 
 SERIES = "aaaaaaaa-4444-4444-8444-444444444444"
 STATION = "aaaaaaaa-2222-4222-8222-222222222222"
@@ -79,6 +79,5 @@ def _add(connection: Connection, items: list[dict[str, object]]) -> None:
             "sort_title": sort_title(title),
             "search_title": search_title(title),
             "identity": str(item["id"]),
-            "added_at": item.get("added_at", 0),
         }
-    connection.execute(insert(schema.item), items)
+    insert_items(connection, items)

@@ -3,6 +3,7 @@
 An episode's name is that of its show and its numbers: 'Tides 1x04'.
 """
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
 
@@ -11,7 +12,7 @@ from sqlalchemy import Connection, delete, insert, update
 
 from player import Player
 from playhead.storage import schema
-from world import RUNTIME_MS, World
+from world import RUNTIME_MS, World, insert_items
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -70,17 +71,26 @@ class SampleLibrary:
 
     async def remove(self, *names: str) -> None:
         """Make the files of these disappear."""
-        for name in names:
-            await self.change(name, removed_at=self.clock())
+        await self._hold(names, self.clock())
+
+    async def bring_back(self, *names: str) -> None:
+        """Make the files of these appear again."""
+        await self._hold(names, None)
+
+    async def _hold(self, names: Iterable[str], removed_at: int | None) -> None:
+        ids = [id_of(name) for name in names]
+        await self._write(update(schema.holding).where(schema.holding.c.item_id.in_(ids)).values(removed_at=removed_at))
 
     async def _add(self, name: str, kind: str, **more: object) -> None:
         self._names[id_of(name)] = name
         self._kinds[name] = kind
-        row = {"id": id_of(name), "library_id": id_of(self.library), "kind": kind, "title": name, "added_at": 0}
+        row: dict[str, Any] = {"id": id_of(name), "kind": kind, "title": name}
         row |= {"sort_title": name, "search_title": name, "identity": name}
         if kind != "show":
             row["runtime_ms"] = RUNTIME_MS
-        await self._write(insert(schema.item).values(row | more))
+        await self.world.playhead.installation.database.write(
+            lambda connection: insert_items(connection, [row | more], id_of(self.library))
+        )
 
     async def _write(self, statement: Any) -> None:  # noqa: ANN401 - whatever can be executed
         def run(connection: Connection) -> None:

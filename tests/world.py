@@ -1,9 +1,11 @@
 """A running Playhead in process, tested over HTTP, with a clock that the test moves."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
-from sqlalchemy import Connection, insert
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from fakes import Clock
 from playhead.asgi import Playhead
@@ -33,10 +35,37 @@ class World:
     user_ids: dict[str, str]
 
 
+def insert_items(connection: Connection, rows: Iterable[Mapping[str, Any]], library_id: str | None = LIBRARY) -> None:
+    """Store items that a library has, which may be none; what a row leaves out has a default. Shows come first.
+
+    A row may say in `library_id` which library has it, and in `removed_at` since when it has not.
+    """
+    for row in rows:
+        title = str(row.get("title", "")).lower()
+        names = {"title": "", "sort_title": title, "search_title": title, "identity": title}
+        values = names | {"added_at": 0, "is_open": False} | row
+        holder, removed_at = values.pop("library_id", library_id), values.pop("removed_at", None)
+        connection.execute(insert(schema.item), [values])
+        if holder is not None:
+            hold(connection, str(values["id"]), holder, added_at=values["added_at"], removed_at=removed_at)
+
+
+def hold(connection: Connection, item_id: str, library_id: str = LIBRARY, **columns: object) -> None:
+    """Let a library have an item."""
+    held = {"item_id": item_id, "library_id": library_id, "added_at": 0, "told": "{}"} | columns
+    connection.execute(insert(schema.holding), [held])
+
+
+def change_holdings(connection: Connection, *conditions: ColumnElement[bool], **columns: object) -> None:
+    """Change the holdings of the items that meet these conditions, as when files disappear or return."""
+    items = select(schema.item.c.id).where(*conditions)
+    connection.execute(update(schema.holding).where(schema.holding.c.item_id.in_(items)).values(columns))
+
+
 def stock_library(connection: Connection, viewer: str | None) -> None:
     """Store a library with a movie, a show and its episode; grant access to `viewer`, if there is one."""
     connection.execute(insert(schema.library), [{"id": LIBRARY, "name": "Films", "kind": "movies", "created_at": 0}])
-    for item in (
+    items: list[dict[str, Any]] = [
         {"id": MOVIE, "kind": "movie", "title": "Harbour Lights", "year": 2019, "runtime_ms": RUNTIME_MS},
         {"id": SHOW, "kind": "show", "title": "Tidal Station", "year": 2021},
         {
@@ -48,10 +77,8 @@ def stock_library(connection: Connection, viewer: str | None) -> None:
             "episode_number": 1,
             "runtime_ms": RUNTIME_MS,
         },
-    ):
-        title = str(item["title"]).lower()
-        common = {"library_id": LIBRARY, "sort_title": title, "search_title": title, "identity": title, "added_at": 0}
-        connection.execute(insert(schema.item), [common | item])
+    ]
+    insert_items(connection, items)
     if viewer is None:
         return
     grant = {"user_id": viewer, "library_id": LIBRARY, "granted_at": 0}

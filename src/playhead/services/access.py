@@ -1,13 +1,15 @@
 """Who may see what: the one place where a looked-up grant becomes an answer or a refusal."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from playhead.domain.access import may_see
-from playhead.domain.catalogue import Library
-from playhead.domain.model import ItemKind, LibraryId, Role, UserId
+from playhead.domain.access import Standing, may_see, may_see_item
+from playhead.domain.catalogue import Holding, Item, Library
+from playhead.domain.model import ItemId, ItemKind, LibraryId, Milliseconds, Role, UserId
 from playhead.domain.playback import FrozenProgress
 from playhead.errors import PlayheadError, access_denied, not_authenticated, not_found
-from playhead.storage import accounts, catalogue
+from playhead.storage import accounts, catalogue, playback
 from playhead.storage.engine.database import Connection
 from playhead.storage.playback import ReadLookup, SaveLookup
 
@@ -26,14 +28,54 @@ class Viewer(NamedTuple):
     role: Role
 
 
-def visible_libraries(connection: Connection, viewer: Viewer) -> list[Library]:
-    """Return the libraries that a viewer may see, by name."""
-    granted = accounts.list_grants(connection, viewer.user_id)
-    return [
-        library
+class Sight(NamedTuple):
+    """What a viewer may see: the libraries by id, in order of their names; removed ones are only in `granted`."""
+
+    viewer: Viewer
+    libraries: Mapping[LibraryId, Library]
+    granted: frozenset[LibraryId]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """An item as one viewer sees it.
+
+    `libraries` are those that the viewer may see and that have or had it, the one that had it first before the others.
+    `available`: one of them has it now; `has_files`: it has files there, not only an import. `is_elsewhere`: only
+    libraries that the viewer may not see have or had it, so that nothing that its files say may be shown.
+    """
+
+    item: Item
+    libraries: tuple[Library, ...]
+    available: bool
+    has_files: bool
+    is_elsewhere: bool
+
+    @property
+    def library(self) -> Library | None:
+        """The first of its libraries."""
+        return self.libraries[0] if self.libraries else None
+
+    @property
+    def runtime_ms(self) -> Milliseconds | None:
+        """The length of its shortest file, if the viewer may know it."""
+        return None if self.is_elsewhere else self.item.runtime_ms
+
+
+def sight_of(connection: Connection, viewer: Viewer) -> Sight:
+    """Return what a viewer may see."""
+    granted = accounts.list_lasting_grants(connection, viewer.user_id)
+    libraries = {
+        library.id: library
         for library in catalogue.list_libraries(connection)
         if may_see(viewer.role, granted=library.id in granted)
-    ]
+    }
+    return Sight(viewer, libraries, granted)
+
+
+def visible_libraries(connection: Connection, viewer: Viewer) -> list[Library]:
+    """Return the libraries that a viewer may see, by name."""
+    return [*sight_of(connection, viewer).libraries.values()]
 
 
 def require_library(connection: Connection, viewer: Viewer, library_id: LibraryId) -> Library:
@@ -46,18 +88,69 @@ def require_library(connection: Connection, viewer: Viewer, library_id: LibraryI
     return library
 
 
+def item_views(connection: Connection, sight: Sight, items: Iterable[Item]) -> dict[ItemId, ItemView]:
+    """Return items that a viewer may see, as the viewer sees them."""
+    known = {item.id: item for item in items}
+    holdings = catalogue.holdings_of(connection, known.keys())
+    return {item_id: _view(sight, item, holdings[item_id]) for item_id, item in known.items()}
+
+
+def _view(sight: Sight, item: Item, holdings: Sequence[Holding]) -> ItemView:
+    lasting = [held for held in holdings if held.ended_at is None]
+    mine = [held for held in lasting if held.library_id in sight.libraries]
+    living = [sight.libraries[held.library_id] for held in mine if held.is_living]
+    return ItemView(
+        item,
+        tuple(sight.libraries[held.library_id] for held in mine),
+        available=bool(living),
+        has_files=any(library.path is not None for library in living),
+        is_elsewhere=bool(lasting)
+        and sight.viewer.role is not Role.ADMIN
+        and all(held.library_id not in sight.granted for held in lasting),
+    )
+
+
+def visible_item(connection: Connection, sight: Sight, item_id: ItemId, kind: ItemKind | None) -> ItemView:
+    """Return the item that an id means, of this kind if one is given. Raises NOT_FOUND, ACCESS_DENIED."""
+    item = catalogue.find_item(connection, item_id)
+    expected = kind or ItemKind.MOVIE
+    if item is None:
+        raise not_found(NOT_FOUND[expected])
+    holdings = catalogue.holdings_of(connection, [item.id])[item.id]
+    standing = _standing(connection, sight, item, holdings)
+    if not may_see_item(sight.viewer.role, standing):
+        raise _refusal(item.kind, expected, standing, may=False)
+    if kind is not None and item.kind is not kind:
+        raise wrong_kind(kind)
+    return _view(sight, item, holdings)
+
+
+def _standing(connection: Connection, sight: Sight, item: Item, holdings: Sequence[Holding]) -> Standing:
+    user_id = sight.viewer.user_id
+    is_held = any(held.is_living for held in holdings)
+    is_granted = any(held.ended_at is None and held.library_id in sight.granted for held in holdings)
+    return Standing(
+        is_open=item.is_open,
+        is_private=item.owner_id is not None,
+        is_own=item.owner_id == user_id,
+        is_held=is_held,
+        is_granted=is_granted,
+        has_state=not is_held and not is_granted and playback.has_state_of(connection, (user_id, item.id)),
+    )
+
+
 def refusal(lookup: SaveLookup | None, kind: ItemKind | None) -> PlayheadError | None:
     """Return why an item of this kind (None: any) cannot be used, or None if it can.
 
-    NOT_AUTHENTICATED if the user no longer exists, NOT_FOUND if the item does not exist or is of another kind,
-    ACCESS_DENIED if it is in a library that the user may not see.
+    NOT_AUTHENTICATED if the user no longer exists, NOT_FOUND if the item does not exist, is of another kind, or is
+    another user's private item; ACCESS_DENIED if the user may not see it for other reasons.
     """
     if lookup is None:
         return not_authenticated()
-    may = may_see(lookup.role, granted=lookup.granted)
+    may = may_see_item(lookup.role, lookup.standing)
     if may and lookup.kind is not None and kind in (None, lookup.kind):
         return None
-    return _refusal(lookup.kind, kind or ItemKind.MOVIE, may=may)
+    return _refusal(lookup.kind, kind or ItemKind.MOVIE, lookup.standing, may=may)
 
 
 def require_item(lookup: SaveLookup | None, kind: ItemKind | None) -> SaveLookup:
@@ -70,10 +163,10 @@ def require_item(lookup: SaveLookup | None, kind: ItemKind | None) -> SaveLookup
 
 def require_readable(lookup: ReadLookup, role: Role, kind: ItemKind) -> FrozenProgress | None:
     """Return the progress of a readable item, None if nothing is saved. Raises NOT_FOUND, ACCESS_DENIED."""
-    granted, found, progress = lookup
-    may = may_see(role, granted=granted)
+    standing, found, progress = lookup
+    may = may_see_item(role, standing)
     if found != kind or not may:
-        raise _refusal(found, kind, may=may)
+        raise _refusal(found, kind, standing, may=may)
     return progress
 
 
@@ -82,7 +175,7 @@ def wrong_kind(kind: ItemKind) -> PlayheadError:
     return not_found(_WRONG_KIND[kind])
 
 
-def _refusal(found: str | None, kind: ItemKind, *, may: bool) -> PlayheadError:
-    if found is None:
+def _refusal(found: str | None, kind: ItemKind, standing: Standing, *, may: bool) -> PlayheadError:
+    if found is None or (standing.is_private and not may):
         return not_found(NOT_FOUND[kind])
     return wrong_kind(kind) if may else access_denied()

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from playhead.domain.artwork import ArtworkKind, PixelSize, size_of, usual_kind
-from playhead.domain.catalogue import version_preference
-from playhead.domain.model import ItemId, ItemKind
+from playhead.domain.catalogue import MediaFile, version_preference
+from playhead.domain.model import ItemId, ItemKind, LibraryId
 from playhead.errors import PlayheadError, invalid, not_found
 from playhead.media.artwork import Subject, find_images
 from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained, contained_video
-from playhead.services.access import Viewer
-from playhead.services.catalogue import visible_item
+from playhead.services.access import ItemView, Viewer, sight_of, visible_item
 from playhead.services.single_flight import SingleFlight, WorkLimits, attempt, key_of
 from playhead.storage import artwork, catalogue
 from playhead.storage.engine.database import Connection, Database
@@ -98,24 +97,34 @@ class Artwork:
         nor a video; ACCESS_DENIED; INVALID (`season`) if the item is not a show.
         """
 
-        def load(connection: Connection) -> tuple[str | None, Subject]:
-            view = visible_item(connection, viewer, item_id, None)
+        def load(connection: Connection) -> tuple[ItemView, list[tuple[Path, Subject]]]:
+            view = visible_item(connection, sight_of(connection, viewer), item_id, None)
+            libraries = {library.id: library for library in view.libraries}
             if view.item.kind is ItemKind.SHOW:
-                files = artwork.list_episode_files(connection, item_id, season, _EPISODES_LOOKED_AT)
+                files = artwork.list_episode_files(
+                    connection, libraries.keys(), view.item.id, season, _EPISODES_LOOKED_AT
+                )
             elif season is not None:
                 raise invalid({"season": ["must be left out: only shows have seasons"]})
             else:
-                files = sorted(catalogue.list_files(connection, item_id), key=version_preference)
-            in_parts = any(file.part is not None for file in files)
-            return view.library.path, Subject(view.item.kind, [file.path for file in files], season, in_parts)
+                files = catalogue.list_files(connection, view.item.id, libraries.keys())
+                files.sort(key=lambda each: version_preference(each[1]))
+            of_library: dict[LibraryId, list[MediaFile]] = {}
+            for library_id, file in files:
+                of_library.setdefault(library_id, []).append(file)
+            return view, [
+                (Path(root), _subject(view.item.kind, found, season))
+                for library_id, found in of_library.items()
+                if (root := libraries[library_id].path) is not None
+            ]
 
-        root, subject = await self._database.read(load)
-        wanted = kind or usual_kind(subject.kind)
-        sources = [] if root is None else await asyncio.to_thread(_find_sources, Path(root), subject, wanted)
+        view, subjects = await self._database.read(load)
+        wanted = kind or usual_kind(view.item.kind)
+        sources = await asyncio.to_thread(_find_all_sources, subjects, wanted) if subjects else []
         if not sources:
             raise _no_artwork()
         size = size_of(wanted, width)
-        tag = key_of(_VERSION, item_id, season, size, [source.stamp for source in sources])
+        tag = key_of(_VERSION, view.item.id, season, size, [source.stamp for source in sources])
         return Picture(tag, size, sources)
 
     async def content(self, picture: Picture) -> bytes:
@@ -140,6 +149,16 @@ class Artwork:
             if content is not None:
                 return content
         return None
+
+
+def _subject(kind: ItemKind, files: Sequence[MediaFile], season: int | None) -> Subject:
+    return Subject(kind, [file.path for file in files], season, any(file.part is not None for file in files))
+
+
+def _find_all_sources(subjects: Sequence[tuple[Path, Subject]], kind: ArtworkKind) -> list[_Source]:
+    """Return the sources in all libraries: pictures before films."""
+    found = [source for root, subject in subjects for source in _find_sources(root, subject, kind)]
+    return sorted(found, key=lambda source: source.is_film)
 
 
 def _find_sources(root: Path, subject: Subject, kind: ArtworkKind) -> list[_Source]:

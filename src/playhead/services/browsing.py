@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from playhead.domain.access import may_administer
 from playhead.domain.catalogue import Item, Library, MediaFile, search_title
-from playhead.domain.labels import ordered_versions
 from playhead.domain.lists import (
     EpisodeCounts,
     ItemState,
@@ -24,8 +23,8 @@ from playhead.domain.lists import (
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, moment_of
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, completion_percentage, resume_position
 from playhead.errors import not_found
-from playhead.services.access import Viewer, require_library, visible_libraries
-from playhead.services.catalogue import visible_item
+from playhead.services.access import ItemView, Sight, Viewer, item_views, require_library, sight_of, visible_item
+from playhead.services.catalogue import detail_of
 from playhead.services.cursors import TimeCursor, decode_cursor, decode_item_cursor, encode_item_cursor
 from playhead.services.lists import WatchedView
 from playhead.services.marks import PlayPage, page_of_plays
@@ -56,16 +55,26 @@ class ItemWithState(NamedTuple):
     `is_begun`: it can be resumed at `resume_position_ms`.
     """
 
-    item: Item
+    view: ItemView
     show: Item | None
     progress: Progress | None
     resume_position_ms: Milliseconds
     is_begun: bool
 
     @property
+    def item(self) -> Item:
+        """The movie or episode."""
+        return self.view.item
+
+    @property
     def is_available(self) -> bool:
-        """Whether it can be played."""
-        return self.item.removed_at is None
+        """Whether a library that the user may see has it."""
+        return self.view.available
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it can be played here."""
+        return self.view.has_files
 
     @property
     def is_watched(self) -> bool:
@@ -84,14 +93,24 @@ class ItemWithState(NamedTuple):
         """Return the remaining time, the whole length if it is not begun, or None if the length is unknown."""
         if self.is_begun and self.progress is not None and self.progress.duration_ms is not None:
             return Milliseconds(self.progress.duration_ms - self.progress.position_ms)
-        return self.item.runtime_ms
+        return self.view.runtime_ms
 
 
 class ShowWithState(NamedTuple):
     """A show, and how much of it the user has watched."""
 
-    item: Item
+    view: ItemView
     counts: EpisodeCounts
+
+    @property
+    def item(self) -> Item:
+        """The show."""
+        return self.view.item
+
+    @property
+    def has_files(self) -> bool:
+        """Whether it has files here."""
+        return self.view.has_files
 
 
 class RecentView(NamedTuple):
@@ -125,7 +144,6 @@ class ItemPageView(NamedTuple):
     """The page of a movie or an episode. `files` are its versions, the preferred one first."""
 
     seen: ItemWithState
-    library: Library
     files: Sequence[MediaFile]
     play_count: int
     plays: PlayPage
@@ -146,8 +164,7 @@ class SeasonView(NamedTuple):
 class ShowPage(NamedTuple):
     """The page of a show: its seasons, its next episode, and its first one."""
 
-    item: Item
-    library: Library
+    view: ItemView
     counts: EpisodeCounts
     seasons: Sequence[SeasonView]
     following: NextUp
@@ -160,7 +177,6 @@ class SeasonPage(NamedTuple):
     """The page of a season: its episodes in order. `numbers` are all seasons of the show."""
 
     show: Item
-    library: Library
     number: int
     numbers: Sequence[int]
     episodes: Sequence[ItemWithState]
@@ -197,74 +213,78 @@ class Browsing:
 
         def load(connection: Connection) -> LibraryPage:
             library = require_library(connection, viewer, library_id)
+            sight = sight_of(connection, viewer)
             kind = ItemKind.MOVIE if library.kind is LibraryKind.MOVIES else ItemKind.SHOW
             rows = self._rows(
-                connection, viewer, [library_id], kind, watch_filter, query, sort, place, LIBRARY_PAGE_LENGTH + 1
+                connection, sight, library_id, kind, watch_filter, query, sort, place, LIBRARY_PAGE_LENGTH + 1
             )
             shown = [browsed for browsed, _ in rows[:LIBRARY_PAGE_LENGTH]]
             goes_on = len(rows) > len(shown)
-            movies = [self._seen(each) for each in shown if kind is ItemKind.MOVIE]
-            shows = self._shows(connection, viewer, shown, today) if kind is ItemKind.SHOW else []
+            movies = self._movies(connection, sight, shown) if kind is ItemKind.MOVIE else []
+            shows = self._shows(connection, sight, shown, today) if kind is ItemKind.SHOW else []
             cursor = encode_item_cursor(sort, rows[LIBRARY_PAGE_LENGTH - 1][1]) if goes_on else None
             return LibraryPage(library, movies, shows, cursor)
 
         return await self._database.read(load)
 
     async def search(self, viewer: Viewer, query: str) -> FoundPage:
-        """Return items with every word of the query in their title, from all libraries that the viewer may see."""
+        """Return items with every word of the query in their title, from all libraries that the viewer may see.
+
+        What no library has now is found by those who have state on it.
+        """
         today = _today(self._clock())
         if not search_title(query):
             return FoundPage([], [], [], is_cut=False)
 
         def load(connection: Connection) -> FoundPage:
-            libraries = [library.id for library in visible_libraries(connection, viewer)]
+            sight = sight_of(connection, viewer)
             found = {
                 kind: [
                     browsed
                     for browsed, _ in self._rows(
-                        connection, viewer, libraries, kind, WatchFilter.ALL, query, "title", None, FOUND_MAX + 1
+                        connection, sight, None, kind, WatchFilter.ALL, query, "title", None, FOUND_MAX + 1
                     )
                 ]
                 for kind in ItemKind
             }
             episodes = found[ItemKind.EPISODE][:FOUND_MAX]
             return FoundPage(
-                [self._seen(each) for each in found[ItemKind.MOVIE][:FOUND_MAX]],
-                self._shows(connection, viewer, found[ItemKind.SHOW][:FOUND_MAX], today),
-                self._with_shows(connection, viewer, episodes),
+                self._movies(connection, sight, found[ItemKind.MOVIE][:FOUND_MAX]),
+                self._shows(connection, sight, found[ItemKind.SHOW][:FOUND_MAX], today),
+                self._with_shows(connection, sight, episodes),
                 is_cut=any(len(rows) > FOUND_MAX for rows in found.values()),
             )
 
         return await self._database.read(load)
 
-    def recent(self, connection: Connection, viewer: Viewer, libraries: Sequence[Library]) -> list[RecentView]:
-        """Return recent additions to these libraries, newest first; a show once, with its new episodes."""
+    def recent(self, connection: Connection, sight: Sight) -> list[RecentView]:
+        """Return recent additions to the libraries, newest first; a show once, with its new episodes."""
         today = _today(self._clock())
-        added = storage.list_added(connection, [library.id for library in libraries], RECENT_MAX)
-        cards = storage.list_items(connection, viewer.user_id, [each.id for each in added])
+        user_id, libraries = sight.viewer.user_id, sight.libraries.keys()
+        added = storage.list_added(connection, libraries, RECENT_MAX)
+        cards = storage.list_items(connection, user_id, [each.id for each in added])
         at = {each.id: each.added_at for each in added if cards[each.id].item.kind is ItemKind.SHOW}
-        new = storage.list_newest_episodes(connection, at, _ADDED_TOGETHER_MS)
+        new = storage.list_newest_episodes(connection, libraries, at, _ADDED_TOGETHER_MS)
         lone = [ids[0] for ids in new.values() if len(ids) == 1]
-        episodes = storage.list_items(connection, viewer.user_id, lone)
+        episodes = storage.list_items(connection, user_id, lone)
+        views = item_views(connection, sight, (each.item for each in (*cards.values(), *episodes.values())))
         shows = {
-            each.item.id: each for each in self._shows(connection, viewer, [cards[show_id] for show_id in at], today)
+            each.item.id: each for each in self._shows(connection, sight, [cards[show_id] for show_id in at], today)
         }
-        return [self._recent(each, cards[each.id], shows, new, episodes) for each in added]
 
-    def _recent(
-        self,
-        added: storage.Added,
-        card: Browsed,
-        shows: dict[ItemId, ShowWithState],
-        new: dict[ItemId, list[ItemId]],
-        episodes: dict[ItemId, Browsed],
-    ) -> RecentView:
-        if added.id not in shows:
-            return RecentView(added.added_at, self._seen(card), None)
-        of_show = new.get(added.id, [])
-        if len(of_show) == 1:
-            return RecentView(added.added_at, self._seen(episodes[of_show[0]], card.item), shows[added.id], 1)
-        return RecentView(added.added_at, None, shows[added.id], len(of_show))
+        def seen(browsed: Browsed, show: Item | None = None) -> ItemWithState:
+            return self._seen(views[browsed.item.id], browsed.progress, show)
+
+        def recent_of(each: storage.Added) -> RecentView:
+            card = cards[each.id]
+            if each.id not in shows:
+                return RecentView(each.added_at, seen(card), None)
+            of_show = new.get(each.id, [])
+            if len(of_show) == 1:
+                return RecentView(each.added_at, seen(episodes[of_show[0]], card.item), shows[each.id], 1)
+            return RecentView(each.added_at, None, shows[each.id], len(of_show))
+
+        return [recent_of(each) for each in added]
 
     async def item(
         self, viewer: Viewer, kind: ItemKind, item_id: ItemId, plays_cursor: str | None = None
@@ -276,24 +296,24 @@ class Browsing:
         after = None if plays_cursor is None else decode_cursor(plays_cursor, TimeCursor)
 
         def load(connection: Connection) -> ItemPageView:
-            view = visible_item(connection, viewer, item_id, kind)
-            item, key = view.item, (viewer.user_id, item_id)
+            sight = sight_of(connection, viewer)
+            view = visible_item(connection, sight, item_id, kind)
+            item, key = view.item, (viewer.user_id, view.item.id)
             show = previous = following = None
             if item.show_id is not None:
                 show = catalogue.find_item(connection, item.show_id)
                 of_show = lists.all_episodes(
                     connection, viewer.user_id, item.show_id, is_admin=may_administer(viewer.role)
                 )
-                previous, following = neighbours(of_show, item_id)
-            known = storage.list_items(connection, viewer.user_id, [item_id])[item_id]
+                previous, following = neighbours(of_show, item.id)
+            known = storage.list_items(connection, viewer.user_id, [item.id])[item.id]
             return ItemPageView(
-                self._seen(known._replace(item=item), show),
-                view.library,
-                ordered_versions(catalogue.list_files(connection, item_id)),
+                self._seen(view, known.progress, show),
+                detail_of(connection, view).files,
                 marks.count_plays(connection, key).number,
                 page_of_plays(connection, key, after, PLAYS_SHOWN),
                 marks.list_points(connection, key),
-                lists.find_state(connection, (viewer.user_id, item.show_id or item_id)),
+                lists.find_state(connection, (viewer.user_id, item.show_id or item.id)),
                 previous,
                 following,
             )
@@ -305,20 +325,20 @@ class Browsing:
         now = self._clock()
 
         def load(connection: Connection) -> ShowPage:
-            view = visible_item(connection, viewer, show_id, ItemKind.SHOW)
-            viewed, seen = self._episodes(connection, viewer, view.item)
+            sight = sight_of(connection, viewer)
+            view = visible_item(connection, sight, show_id, ItemKind.SHOW)
+            viewed, seen = self._episodes(connection, sight, view.item)
             following = next_up(viewed, self._policy, now)
             numbers = sorted({_season(each.item) for each in seen if each.is_available}, key=_specials_last)
             next_id = None if following.episode is None else following.episode.item_id
             return ShowPage(
-                view.item,
-                view.library,
+                view,
                 _count((each for each in seen if _season(each.item) != 0), now),
                 [_season_of(number, seen, now) for number in numbers],
                 following,
                 next((each for each in seen if each.item.id == next_id), None),
                 next((each for each in seen if each.is_available and _season(each.item) != 0), None),
-                lists.find_state(connection, (viewer.user_id, show_id)),
+                lists.find_state(connection, (viewer.user_id, view.item.id)),
             )
 
         return await self._database.read(load)
@@ -328,8 +348,9 @@ class Browsing:
         now = self._clock()
 
         def load(connection: Connection) -> SeasonPage:
-            view = visible_item(connection, viewer, show_id, ItemKind.SHOW)
-            _, seen = self._episodes(connection, viewer, view.item)
+            sight = sight_of(connection, viewer)
+            view = visible_item(connection, sight, show_id, ItemKind.SHOW)
+            _, seen = self._episodes(connection, sight, view.item)
             shown = [
                 each
                 for each in seen
@@ -338,22 +359,22 @@ class Browsing:
             if not shown:
                 raise not_found("Season not found")
             numbers = sorted({_season(each.item) for each in seen if each.is_available} | {number}, key=_specials_last)
-            return SeasonPage(view.item, view.library, number, numbers, shown, _count(shown, now))
+            return SeasonPage(view.item, number, numbers, shown, _count(shown, now))
 
         return await self._database.read(load)
 
     def seen(self, watched: WatchedView) -> ItemWithState:
         """Return the items of a list as pages show them."""
         show = None if watched.show is None else watched.show.item
-        return self._seen(Browsed(watched.view.item, watched.progress), show)
+        return self._seen(watched.view, watched.progress, show)
 
     # Implementation
 
     def _rows(  # noqa: PLR0913 - the members of a search
         self,
         connection: Connection,
-        viewer: Viewer,
-        libraries: Sequence[LibraryId],
+        sight: Sight,
+        library_id: LibraryId | None,
         kind: ItemKind,
         watch_filter: WatchFilter,
         query: str,
@@ -361,13 +382,16 @@ class Browsing:
         after: ListPosition | None,
         wanted: int,
     ) -> list[tuple[Browsed, ListPosition]]:
-        """Return one page of rows. Of items with a position, the rules decide which are in progress."""
+        """Return one page of rows, of one library or of everything. The rules decide which movies are in progress."""
         found: list[tuple[Browsed, ListPosition]] = []
+        visible = sight.libraries.keys()
         while True:
             rows = storage.list_filtered(
                 connection,
-                viewer.user_id,
-                libraries,
+                sight.viewer.user_id,
+                visible if library_id is None else [library_id],
+                visible=visible,
+                with_mine=library_id is None,
                 kind=kind,
                 watch_filter=watch_filter,
                 words=search_title(query).split(),
@@ -378,45 +402,63 @@ class Browsing:
                 today=_today(self._clock()),
             )
             picks = watch_filter is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW
-            found += [row for row in rows if not picks or self._seen(row[0]).is_begun]
+            found += [row for row in rows if not picks or self._is_begun(row[0])]
             if len(rows) < wanted or len(found) >= wanted:
                 return found[:wanted]
             after = rows[-1][1]
 
-    def _seen(self, browsed: Browsed, show: Item | None = None) -> ItemWithState:
+    def _is_begun(self, browsed: Browsed) -> bool:
         item, progress = browsed
+        return progress is not None and is_in_progress(progress, _facts(item), self._policy)
+
+    def _seen(self, view: ItemView, progress: Progress | None, show: Item | None = None) -> ItemWithState:
         if progress is None:
-            return ItemWithState(item, show, None, Milliseconds(0), is_begun=False)
-        facts = ItemFacts(item.runtime_ms, item.credits_ms)
+            return ItemWithState(view, show, None, Milliseconds(0), is_begun=False)
+        facts = _facts(view.item)
         return ItemWithState(
-            item,
+            view,
             show,
             progress,
             resume_position(progress, facts, self._policy),
             is_in_progress(progress, facts, self._policy),
         )
 
-    def _shows(
-        self, connection: Connection, viewer: Viewer, shows: Sequence[Browsed], today: str
-    ) -> list[ShowWithState]:
-        counts = storage.count_episodes(connection, viewer.user_id, [each.item.id for each in shows], today)
-        return [ShowWithState(each.item, counts.get(each.item.id, EpisodeCounts())) for each in shows]
+    def _movies(self, connection: Connection, sight: Sight, movies: Sequence[Browsed]) -> list[ItemWithState]:
+        views = item_views(connection, sight, (each.item for each in movies))
+        return [self._seen(views[each.item.id], each.progress) for each in movies]
 
-    def _with_shows(self, connection: Connection, viewer: Viewer, episodes: Sequence[Browsed]) -> list[ItemWithState]:
+    def _shows(self, connection: Connection, sight: Sight, shows: Sequence[Browsed], today: str) -> list[ShowWithState]:
+        ids = [each.item.id for each in shows]
+        counts = storage.count_episodes(connection, sight.viewer.user_id, sight.libraries.keys(), ids, today)
+        views = item_views(connection, sight, (each.item for each in shows))
+        return [ShowWithState(views[show_id], counts.get(show_id, EpisodeCounts())) for show_id in ids]
+
+    def _with_shows(self, connection: Connection, sight: Sight, episodes: Sequence[Browsed]) -> list[ItemWithState]:
         show_ids = {each.item.show_id for each in episodes if each.item.show_id is not None}
-        shows = storage.list_items(connection, viewer.user_id, show_ids)
+        shows = storage.list_items(connection, sight.viewer.user_id, show_ids)
+        views = item_views(connection, sight, (each.item for each in episodes))
         return [
-            self._seen(each, None if each.item.show_id is None else shows[each.item.show_id].item) for each in episodes
+            self._seen(
+                views[each.item.id],
+                each.progress,
+                None if each.item.show_id is None else shows[each.item.show_id].item,
+            )
+            for each in episodes
         ]
 
     def _episodes(
-        self, connection: Connection, viewer: Viewer, show: Item
+        self, connection: Connection, sight: Sight, show: Item
     ) -> tuple[list[ItemState], list[ItemWithState]]:
         """Return all episodes of a show in order: as input of the rules, and as views."""
-        is_admin = may_administer(viewer.role)
-        viewed = in_order(lists.all_episodes(connection, viewer.user_id, show.id, is_admin=is_admin))
-        known = {each.item.id: each for each in storage.list_episodes(connection, viewer.user_id, show.id)}
-        return viewed, [self._seen(known[each.item_id], show) for each in viewed]
+        user_id, is_admin = sight.viewer.user_id, may_administer(sight.viewer.role)
+        viewed = in_order(lists.all_episodes(connection, user_id, show.id, is_admin=is_admin))
+        known = {each.item.id: each for each in storage.list_episodes(connection, user_id, show.id)}
+        views = item_views(connection, sight, (each.item for each in known.values()))
+        return viewed, [self._seen(views[each.item_id], known[each.item_id].progress, show) for each in viewed]
+
+
+def _facts(item: Item) -> ItemFacts:
+    return ItemFacts(item.runtime_ms, item.credits_ms)
 
 
 def _season(item: Item) -> int:

@@ -25,11 +25,20 @@ from playhead.domain.model import (
 from playhead.errors import conflict, invalid, not_found
 from playhead.media.folders import contained_video, nested
 from playhead.media.tracks import Tracks, list_tracks
-from playhead.services.access import NOT_FOUND, Viewer, require_library, visible_libraries, wrong_kind
+from playhead.services.access import (
+    ItemView,
+    Sight,
+    Viewer,
+    item_views,
+    require_library,
+    sight_of,
+    visible_item,
+    visible_libraries,
+)
 from playhead.services.cursors import decode_cursor, decode_item_cursor, encode_cursor, encode_item_cursor
 from playhead.services.scanning import ScanSummary
 from playhead.storage import catalogue
-from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition
+from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError
 from playhead.storage.engine.database import Connection, Database
 
 LIMIT_MAX = 500
@@ -47,24 +56,15 @@ class LibraryView:
 
 
 @dataclass(frozen=True, slots=True)
-class ItemView:
-    """An item with the name of its library."""
-
-    item: Item
-    library: Library
-
-    @property
-    def available(self) -> bool:
-        """Whether it can be played: imported items always can, others while they have a file."""
-        return self.item.removed_at is None
-
-
-@dataclass(frozen=True, slots=True)
 class ItemDetail:
-    """An item with its files: parts in order, the default version first. `tracks` contains the tracks of each file."""
+    """An item with its files: parts in order, the default version first.
+
+    `library_of` and `tracks` contain the library and the tracks of each file.
+    """
 
     view: ItemView
     files: list[MediaFile]
+    library_of: dict[FileId, Library]
     tracks: dict[FileId, Tracks]
 
 
@@ -181,8 +181,9 @@ class Catalogue:
         cursor: str | None = None,
         limit: int | None = LIMIT_DEFAULT,
     ) -> ItemListPage:
-        """Return available items of one library (by id or name) or of all that the viewer may see.
+        """Return the items of one library (by id or name), or of all that the viewer may see.
 
+        The latter include items on which the viewer has state and that no library has now.
         `query`: every word of it must occur in the title, ignoring case and accents. `sort` is one of
         `cursors.SORTS`. `limit` None returns all. Raises INVALID (`sort`, `cursor`), NOT_FOUND and ACCESS_DENIED for
         the library.
@@ -190,16 +191,13 @@ class Catalogue:
         after = decode_item_cursor(sort, cursor)
         words = search_title(query).split() if query else []
 
-        def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, ListPosition]]]:
-            found = (
-                visible_libraries(connection, viewer)
-                if library is None
-                else [_library_named(connection, viewer, library)]
-            )
-            libraries = {each.id: each for each in found}
-            items = catalogue.list_items(
+        def load(connection: Connection) -> ItemListPage:
+            sight = sight_of(connection, viewer)
+            libraries = sight.libraries.keys() if library is None else [_library_named(connection, viewer, library).id]
+            rows = catalogue.list_items(
                 connection,
-                libraries.keys(),
+                libraries,
+                user_id=viewer.user_id if library is None else None,
                 kind=kind,
                 words=words,
                 order=ItemOrder(sort.lstrip("-")),
@@ -207,17 +205,15 @@ class Catalogue:
                 after=after,
                 limit=None if limit is None else limit + 1,
             )
-            return libraries, items
+            return _page(connection, sight, rows, limit, partial(encode_item_cursor, sort))
 
-        libraries, rows = await self._database.read(load)
-        return _page(rows, limit, libraries, partial(encode_item_cursor, sort))
+        return await self._database.read(load)
 
     async def get_item(self, viewer: Viewer, item_id: ItemId) -> ItemDetail:
-        """Return an item, removed or not, with its files. Raises NOT_FOUND, ACCESS_DENIED."""
+        """Return an item, available or not, with the files that the viewer may see. Raises NOT_FOUND, ACCESS_DENIED."""
 
         def load(connection: Connection) -> ItemDetail:
-            view = visible_item(connection, viewer, item_id, None)
-            return ItemDetail(view, ordered_versions(catalogue.list_files(connection, item_id)), {})
+            return detail_of(connection, visible_item(connection, sight_of(connection, viewer), item_id, None))
 
         return await with_tracks(await self._database.read(load))
 
@@ -236,30 +232,31 @@ class Catalogue:
         """
         after = None if cursor is None else decode_cursor(cursor, EpisodePosition)
 
-        def load(connection: Connection) -> tuple[Library, list[tuple[Item, EpisodePosition]]]:
-            show = visible_item(connection, viewer, show_id, ItemKind.SHOW)
+        def load(connection: Connection) -> ItemListPage:
+            sight = sight_of(connection, viewer)
+            show = visible_item(connection, sight, show_id, ItemKind.SHOW).item
             more = None if limit is None else limit + 1
-            return show.library, catalogue.list_episodes(connection, show_id, season, after, more)
+            rows = catalogue.list_episodes(connection, sight.libraries.keys(), show.id, season, after, more)
+            return _page(connection, sight, rows, limit, encode_cursor)
 
-        library, rows = await self._database.read(load)
-        return _page(rows, limit, {library.id: library}, encode_cursor)
+        return await self._database.read(load)
 
     # Files
 
     async def stream_item(self, viewer: Viewer, kind: ItemKind, item_id: ItemId) -> StreamFile:
         """Return the file to play of an item. Raises NOT_FOUND, ACCESS_DENIED."""
 
-        def load(connection: Connection) -> tuple[Library, list[MediaFile]]:
-            view = visible_item(connection, viewer, item_id, kind)
-            return view.library, catalogue.list_files(connection, item_id)
+        def load(connection: Connection) -> ItemDetail:
+            return detail_of(connection, visible_item(connection, sight_of(connection, viewer), item_id, kind))
 
-        library, files = await self._database.read(load)
-        return await asyncio.to_thread(_servable, library, sorted(files, key=version_preference))
+        detail = await self._database.read(load)
+        files = [(detail.library_of[file.id], file) for file in sorted(detail.files, key=version_preference)]
+        return await asyncio.to_thread(_servable, files)
 
     async def stream_file(self, viewer: Viewer, file_id: FileId) -> StreamFile:
         """Return a file by its id. Raises NOT_FOUND, ACCESS_DENIED."""
-        library, file = await self._database.read(lambda connection: visible_file(connection, viewer, file_id))
-        return await asyncio.to_thread(_servable, library, [file])
+        found = await self._database.read(lambda connection: visible_file(connection, viewer, file_id))
+        return await asyncio.to_thread(_servable, [found])
 
 
 def _library_name_faults(name: str) -> list[str]:
@@ -277,15 +274,15 @@ def _library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> L
     raise not_found("Library not found")
 
 
-def visible_item(connection: Connection, viewer: Viewer, item_id: ItemId, kind: ItemKind | None) -> ItemView:
-    """Return an item, of this kind if one is given. Raises NOT_FOUND, ACCESS_DENIED."""
-    item = catalogue.find_item(connection, item_id)
-    if item is None:
-        raise not_found(NOT_FOUND[kind or ItemKind.MOVIE])
-    library = require_library(connection, viewer, item.library_id)
-    if kind is not None and item.kind is not kind:
-        raise wrong_kind(kind)
-    return ItemView(item, library)
+def detail_of(connection: Connection, view: ItemView) -> ItemDetail:
+    """Return an item with the files in the libraries that its viewer may see, without their tracks."""
+    library_of: dict[FileId, Library] = {}
+    libraries = {library.id: library for library in view.libraries}
+    files: list[MediaFile] = []
+    for library_id, file in catalogue.list_files(connection, view.item.id, libraries.keys()):
+        library_of[file.id] = libraries[library_id]
+        files.append(file)
+    return ItemDetail(view, ordered_versions(files), library_of, {})
 
 
 def visible_file(connection: Connection, viewer: Viewer, file_id: FileId) -> tuple[Library, MediaFile]:
@@ -297,9 +294,9 @@ def visible_file(connection: Connection, viewer: Viewer, file_id: FileId) -> tup
     return require_library(connection, viewer, library_id), file
 
 
-def _servable(library: Library, files: Sequence[MediaFile]) -> StreamFile:
+def _servable(files: Sequence[tuple[Library, MediaFile]]) -> StreamFile:
     """Return the first file that exists. A disk that hangs delays this request only."""
-    for file in files:
+    for library, file in files:
         path = None if library.path is None else contained_video(Path(library.path), file.path, file.size)
         if path is not None:
             return StreamFile(path, file)
@@ -310,12 +307,15 @@ async def with_tracks(detail: ItemDetail) -> ItemDetail:
     """Return an item whose files have their tracks, which are partly files beside them on a disk."""
     if not detail.files:
         return detail
-    return replace(detail, tracks=await asyncio.to_thread(_list_tracks, detail.view.library, detail.files))
+    return replace(detail, tracks=await asyncio.to_thread(_list_tracks, detail))
 
 
-def _list_tracks(library: Library, files: Sequence[MediaFile]) -> dict[FileId, Tracks]:
-    root = None if library.path is None else Path(library.path)
-    return {file.id: list_tracks(root, file.path, file.streams) for file in files}
+def _list_tracks(detail: ItemDetail) -> dict[FileId, Tracks]:
+    tracks: dict[FileId, Tracks] = {}
+    for file in detail.files:
+        path = detail.library_of[file.id].path
+        tracks[file.id] = list_tracks(None if path is None else Path(path), file.path, file.streams)
+    return tracks
 
 
 def _folder(path: str) -> Path | None:
@@ -337,13 +337,14 @@ def _report(library: Library) -> ScanSummary | None:
 
 
 def _page(
+    connection: Connection,
+    sight: Sight,
     rows: Sequence[tuple[Item, P]],
     limit: int | None,
-    libraries: dict[LibraryId, Library],
     encode: Callable[[P], str],
 ) -> ItemListPage:
     """Remove the extra row that was requested to find out whether the list continues."""
     shown = rows if limit is None else rows[:limit]
-    items = [ItemView(item, libraries[item.library_id]) for item, _ in shown]
+    views = item_views(connection, sight, (item for item, _ in shown))
     goes_on = len(shown) < len(rows)
-    return ItemListPage(items, encode(shown[-1][1]) if goes_on else None)
+    return ItemListPage([views[item.id] for item, _ in shown], encode(shown[-1][1]) if goes_on else None)

@@ -5,7 +5,6 @@ from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 
 from playhead.domain.access import may_administer
-from playhead.domain.catalogue import Library
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.limits import DECISIONS_OF_USER
 from playhead.domain.lists import (
@@ -23,11 +22,11 @@ from playhead.domain.lists import (
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import ItemFacts, Policy, Progress, resume_position
 from playhead.errors import access_denied, invalid
-from playhead.services.access import Viewer, require_item
-from playhead.services.catalogue import LIMIT_MAX, ItemView
+from playhead.services.access import ItemView, Sight, Viewer, item_views, require_item, sight_of
+from playhead.services.catalogue import LIMIT_MAX
 from playhead.services.cursors import UNDATED, PlayingCursor, TimeCursor, decode_cursor, encode_cursor
-from playhead.storage import catalogue, playback
 from playhead.storage import lists as storage
+from playhead.storage import playback
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.lists import PlayedRow, WatchedRow
 from playhead.storage.playback import Key
@@ -103,15 +102,13 @@ class Lists:
         """Return the cards of continue watching, newest activity first, at most `limit` (default: the policy's)."""
         wanted = self._policy.cards if limit is None else limit
         return await self._database.read(
-            lambda connection: self.cards(connection, viewer, catalogue.list_libraries(connection), wanted)
+            lambda connection: self.cards(connection, sight_of(connection, viewer), wanted)
         )
 
-    def cards(
-        self, connection: Connection, viewer: Viewer, libraries: Sequence[Library], wanted: int
-    ) -> list[CardView]:
-        """Return the cards of `continue_watching`; `libraries` are at least those that the viewer may see."""
-        cards = self._cards(connection, viewer, self._clock(), wanted)
-        watched = self._watched(connection, viewer.user_id, [card.row for card in cards], libraries)
+    def cards(self, connection: Connection, sight: Sight, wanted: int) -> list[CardView]:
+        """Return the cards of `continue_watching`."""
+        cards = self._cards(connection, sight.viewer, self._clock(), wanted)
+        watched = self._watched(connection, sight, [card.row for card in cards])
         return [CardView(watched[card.row.item_id], card.kind, card.active_at) for card in cards]
 
     def _cards(self, connection: Connection, viewer: Viewer, now: Instant, wanted: int) -> list[Card]:
@@ -144,28 +141,26 @@ class Lists:
         now = self._clock()
 
         def load(connection: Connection) -> tuple[NextUp, WatchedView | None]:
-            _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
-            found = storage.episodes(connection, viewer.user_id, [show_id], is_admin=may_administer(viewer.role))
-            following_up = next_up(found[show_id], self._policy, now)
-            row, libraries = following_up.episode, catalogue.list_libraries(connection)
-            return following_up, self._watched_episode(connection, viewer, libraries, row)
+            meant = _require(connection, viewer.user_id, show_id, ItemKind.SHOW)
+            found = storage.episodes(connection, viewer.user_id, [meant], is_admin=may_administer(viewer.role))
+            following_up = next_up(found[meant], self._policy, now)
+            return following_up, self._watched_episode(connection, sight_of(connection, viewer), following_up.episode)
 
         return await self._database.read(load)
 
     def following(
-        self, connection: Connection, viewer: Viewer, libraries: Sequence[Library], show_id: ItemId, episode_id: ItemId
+        self, connection: Connection, sight: Sight, show_id: ItemId, episode_id: ItemId
     ) -> WatchedView | None:
-        """Return the episode to play after this one of a show that the viewer may see. `libraries` as for `cards`."""
+        """Return the episode to play after this one of a show that the viewer may see."""
+        viewer = sight.viewer
         rows = storage.all_episodes(connection, viewer.user_id, show_id, is_admin=may_administer(viewer.role))
         row = following(rows, episode_id, self._policy, self._clock())
-        return self._watched_episode(connection, viewer, libraries, row)
+        return self._watched_episode(connection, sight, row)
 
-    def _watched_episode(
-        self, connection: Connection, viewer: Viewer, libraries: Sequence[Library], row: ItemState | None
-    ) -> WatchedView | None:
+    def _watched_episode(self, connection: Connection, sight: Sight, row: ItemState | None) -> WatchedView | None:
         if row is None:
             return None
-        return self._watched(connection, viewer.user_id, [row], libraries)[row.item_id]
+        return self._watched(connection, sight, [row])[row.item_id]
 
     async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page[PlayedView]:
         """Return plays, newest first, undated ones last. Raises INVALID for the cursor."""
@@ -176,9 +171,8 @@ class Lists:
                 connection, viewer.user_id, is_admin=may_administer(viewer.role), after=after, limit=limit + 1
             )
             shown = plays[:limit]
-            views = _views(
-                connection, [(each.item_id, each.show_id) for each in shown], catalogue.list_libraries(connection)
-            )
+            sight = sight_of(connection, viewer)
+            views = _views(connection, sight, [(each.item_id, each.show_id) for each in shown])
             last = shown[-1] if len(plays) > limit else None
             return Page(
                 [PlayedView(each, *views[each.item_id]) for each in shown],
@@ -225,9 +219,8 @@ class Lists:
             rows = storage.list_playing(connection, whose, is_admin=is_admin, since=since, after=after, limit=limit + 1)
             shown = rows[:limit]
             names = storage.names_of(connection, [row.user_id for row in shown]) if everybody else {}
-            views = _views(
-                connection, [(row.item_id, row.show_id) for row in shown], catalogue.list_libraries(connection)
-            )
+            sight = sight_of(connection, viewer)
+            views = _views(connection, sight, [(row.item_id, row.show_id) for row in shown])
             playing = [
                 PlayingView(
                     WatchedView(*views[row.item_id], row.progress, self._resume_position(row)),
@@ -296,8 +289,7 @@ class Lists:
 
     async def _set(self, viewer: Viewer, item_id: ItemId, kind: ItemKind | None, **change: Instant | None) -> None:
         def write(connection: Connection) -> ItemId | None:
-            _require(connection, viewer.user_id, item_id, kind)
-            card = storage.card_of(connection, item_id)
+            card = storage.card_of(connection, _require(connection, viewer.user_id, item_id, kind))
             if any(change.values()):
                 self._require_room(connection, (viewer.user_id, card))
             return card if storage.set_state(connection, (viewer.user_id, card), **change) else None
@@ -319,12 +311,10 @@ class Lists:
 
     # Views
 
-    def _watched(
-        self, connection: Connection, user_id: UserId, rows: Sequence[ItemState], libraries: Sequence[Library]
-    ) -> dict[ItemId, WatchedView]:
+    def _watched(self, connection: Connection, sight: Sight, rows: Sequence[ItemState]) -> dict[ItemId, WatchedView]:
         """Return the items of these rows, each with its whole progress."""
-        views = _views(connection, [(row.item_id, row.show_id) for row in rows], libraries)
-        known = playback.load(connection, [(user_id, row.item_id) for row in rows])
+        views = _views(connection, sight, [(row.item_id, row.show_id) for row in rows])
+        known = playback.load(connection, [(sight.viewer.user_id, row.item_id) for row in rows])
         found: dict[ItemId, WatchedView] = {}
         for row, each in zip(rows, known, strict=True):
             progress = None if each is None else each.progress
@@ -338,20 +328,21 @@ class Lists:
         return resume_position(row.progress, row.facts, self._policy)
 
 
-def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: ItemKind | None) -> None:
-    [lookup] = playback.load(connection, [(user_id, item_id)])
+def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: ItemKind | None) -> ItemId:
+    """Return the id of the item that an id means."""
+    key, lookup = playback.find(connection, user_id, item_id)
     require_item(lookup, kind)
+    return key[1]
 
 
 def _views(
-    connection: Connection, item_ids: Iterable[tuple[ItemId, ItemId | None]], libraries: Iterable[Library]
+    connection: Connection, sight: Sight, item_ids: Iterable[tuple[ItemId, ItemId | None]]
 ) -> dict[ItemId, tuple[ItemView, ItemView | None]]:
-    """Return items with their libraries, and an episode's show beside it; the shows are among the given items."""
+    """Return items as a viewer sees them, and an episode's show beside it."""
     shows = dict(item_ids)
     wanted = {id_ for pair in shows.items() for id_ in pair if id_ is not None}
     items = storage.items_of(connection, sorted(wanted))
-    library_of = {library.id: library for library in libraries}
-    views = {item_id: ItemView(item, library_of[item.library_id]) for item_id, item in items.items()}
+    views = item_views(connection, sight, items.values())
     return {
         item_id: (views[item_id], None if show_id is None else views[show_id]) for item_id, show_id in shows.items()
     }

@@ -80,7 +80,11 @@ class Marks:
 
     async def read(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> WatchState:
         """Return the whole state of an item."""
-        return await self._database.read(lambda connection: self._state(connection, (user_id, item_id), kind))
+
+        def load(connection: Connection) -> WatchState:
+            return self._state(connection, *_require(connection, user_id, item_id, kind))
+
+        return await self._database.read(load)
 
     async def list_plays(
         self, user_id: UserId, kind: ItemKind, item_id: ItemId, *, cursor: str | None = None, limit: int = LIMIT_MAX
@@ -89,8 +93,8 @@ class Marks:
         after = None if cursor is None else decode_cursor(cursor, TimeCursor)
 
         def load(connection: Connection) -> PlayPage:
-            _require(connection, (user_id, item_id), kind)
-            return page_of_plays(connection, (user_id, item_id), after, limit)
+            key, _ = _require(connection, user_id, item_id, kind)
+            return page_of_plays(connection, key, after, limit)
 
         return await self._database.read(load)
 
@@ -98,8 +102,8 @@ class Marks:
         """Return the kept points with their ids, newest first."""
 
         def load(connection: Connection) -> list[tuple[str, KeptPoint]]:
-            _require(connection, (user_id, item_id), kind)
-            return storage.list_points(connection, (user_id, item_id))
+            key, _ = _require(connection, user_id, item_id, kind)
+            return storage.list_points(connection, key)
 
         return await self._database.read(load)
 
@@ -107,7 +111,7 @@ class Marks:
         self, connection: Connection, key: Key, kind: ItemKind
     ) -> tuple[WatchState, list[tuple[str, KeptPoint]]]:
         """Return what `read` and `list_points` return, as one transaction sees it."""
-        return self._state(connection, key, kind), storage.list_points(connection, key)
+        return self._state(connection, *_require(connection, *key, kind)), storage.list_points(connection, key)
 
     # One item
 
@@ -115,56 +119,56 @@ class Marks:
         """Mark an item as watched or, without a mark, as unwatched. Returns the new state."""
         now = self._clock()
 
-        def run(connection: Connection) -> tuple[WatchState, bool]:
-            key = (user_id, item_id)
-            _require(connection, key, kind)
+        def run(connection: Connection) -> tuple[WatchState, ItemId | None]:
+            key, _ = _require(connection, user_id, item_id, kind)
             changed = self._change(connection, [key], lambda known: self._marked(known, mark, now))
-            return self._state(connection, key, kind), bool(changed)
+            return self._state(connection, *_require(connection, *key, kind)), key[1] if changed else None
 
-        state, changed = await self._database.write(run)
-        if changed:
-            self._publish([Change(user_id, Topic.WATCHED, (item_id,))])
+        state, changed_id = await self._database.write(run)
+        if changed_id is not None:
+            self._publish([Change(user_id, Topic.WATCHED, (changed_id,))])
         return state
 
     async def restore(self, user_id: UserId, kind: ItemKind, item_id: ItemId, point_id: str) -> WatchState:
         """Restore a kept point. Returns the new state. Raises NOT_FOUND for the point, too."""
         now = self._clock()
 
-        def run(connection: Connection) -> WatchState:
-            key = (user_id, item_id)
-            _require(connection, key, kind)
+        def run(connection: Connection) -> tuple[WatchState, ItemId]:
+            key, _ = _require(connection, user_id, item_id, kind)
             point = dict(storage.list_points(connection, key)).get(point_id)
             if point is None:
                 raise not_found("Position not found")
             self._change(
                 connection, [key], lambda known: restore(known.progress, point, known.facts, self._policy, now)
             )
-            return self._state(connection, key, kind)
+            return self._state(connection, *_require(connection, *key, kind)), key[1]
 
-        state = await self._database.write(run)
-        self._publish([Change(user_id, Topic.PROGRESS, (item_id,))])
+        state, changed_id = await self._database.write(run)
+        self._publish([Change(user_id, Topic.PROGRESS, (changed_id,))])
         return state
 
     async def forget(self, user_id: UserId, kind: ItemKind, item_id: ItemId) -> None:
         """Delete this user's progress, plays and kept points of an item, and decisions about its card."""
 
-        def run(connection: Connection) -> bool:
-            _require(connection, (user_id, item_id), kind)
-            return storage.forget(connection, (user_id, item_id))
+        def run(connection: Connection) -> ItemId | None:
+            key, _ = _require(connection, user_id, item_id, kind)
+            return key[1] if storage.forget(connection, key) else None
 
-        if await self._database.write(run):
-            self._publish([Change(user_id, Topic.PROGRESS, (item_id,))])
+        forgotten_id = await self._database.write(run)
+        if forgotten_id is not None:
+            self._publish([Change(user_id, Topic.PROGRESS, (forgotten_id,))])
 
     async def remove_play(self, user_id: UserId, kind: ItemKind, item_id: ItemId, play_id: str) -> None:
         """Remove one play; the watched flag stays. Raises NOT_FOUND for the play, too, with the `member` play_id."""
 
-        def run(connection: Connection) -> None:
-            _require(connection, (user_id, item_id), kind)
-            if not storage.remove_play(connection, (user_id, item_id), play_id):
+        def run(connection: Connection) -> ItemId:
+            key, _ = _require(connection, user_id, item_id, kind)
+            if not storage.remove_play(connection, key, play_id):
                 raise not_found("Play not found", member="play_id")
+            return key[1]
 
-        await self._database.write(run)
-        self._publish([Change(user_id, Topic.WATCHED, (item_id,))])
+        changed_id = await self._database.write(run)
+        self._publish([Change(user_id, Topic.WATCHED, (changed_id,))])
 
     # Bulk marks, and undo
 
@@ -174,8 +178,8 @@ class Marks:
         """Mark an item as `mark` does. Returns the steps that undo it."""
 
         def select(connection: Connection) -> list[ItemId]:
-            _require(connection, (user_id, item_id), kind)
-            return [item_id]
+            key, _ = _require(connection, user_id, item_id, kind)
+            return [key[1]]
 
         return await self._mark_all(user_id, select, mark, self._clock())
 
@@ -189,8 +193,8 @@ class Marks:
         now = self._clock()
 
         def select(connection: Connection) -> list[ItemId]:
-            _require(connection, (user_id, show_id), ItemKind.SHOW)
-            episodes = storage.list_episodes(connection, show_id, season_number)
+            (_, meant), _ = _require(connection, user_id, show_id, ItemKind.SHOW)
+            episodes = storage.list_episodes(connection, meant, season_number)
             if season_number is not None and not episodes:
                 raise not_found("Season not found")
             return [id_ for id_, air_date in episodes if mark is None or has_aired(air_date, now)]
@@ -202,10 +206,10 @@ class Marks:
         now = self._clock()
 
         def select(connection: Connection) -> list[ItemId]:
-            _require(connection, (user_id, episode_id), ItemKind.EPISODE)
-            show_id = lists.card_of(connection, episode_id)
+            (_, meant), _ = _require(connection, user_id, episode_id, ItemKind.EPISODE)
+            show_id = lists.card_of(connection, meant)
             episodes = lists.all_episodes(connection, user_id, show_id, is_admin=False)
-            return up_to(episodes, episode_id, now)
+            return up_to(episodes, meant, now)
 
         return await self._mark_all(user_id, select, mark, now)
 
@@ -216,11 +220,14 @@ class Marks:
         """
         now = self._clock()
 
-        def run(connection: Connection) -> None:
-            keys = [(user_id, undo.item_id) for undo in undos]
+        def run(connection: Connection) -> tuple[ItemId, ...]:
+            found, meant = playback.load_meant(connection, {(user_id, undo.item_id) for undo in undos})
+            keys = [(user_id, meant.get(undo.item_id, undo.item_id)) for undo in undos]
+            if len({*keys}) < len(keys):  # two of them have become one item
+                raise _changed_meanwhile()
             before: list[tuple[Key, Progress]] = []
-            for key, undo, known in zip(keys, undos, playback.load(connection, keys), strict=True):
-                progress = take_back(require_item(known, None).progress, undo, now)
+            for key, undo in zip(keys, undos, strict=True):
+                progress = take_back(require_item(found[key], None).progress, undo, now)
                 if progress is None:
                     raise _changed_meanwhile()
                 before.append((key, progress))
@@ -228,9 +235,10 @@ class Marks:
                 raise _changed_meanwhile()
             for key, undo in zip(keys, undos, strict=True):
                 storage.take_back(connection, key, undo.play_id, undo.point_id)
+            return tuple(item_id for _, item_id in keys)
 
-        await self._database.write(run)
-        self._publish([Change(user_id, Topic.WATCHED, tuple(undo.item_id for undo in undos))])
+        changed_ids = await self._database.write(run)
+        self._publish([Change(user_id, Topic.WATCHED, changed_ids)])
 
     async def _mark_all(
         self, user_id: UserId, select: Callable[[Connection], list[ItemId]], mark: Mark | None, now: Instant
@@ -287,8 +295,7 @@ class Marks:
             changed += self._change(connection, lost, decide)
         return changed
 
-    def _state(self, connection: Connection, key: Key, kind: ItemKind) -> WatchState:
-        known = _require(connection, key, kind)
+    def _state(self, connection: Connection, key: Key, known: SaveLookup) -> WatchState:
         progress = known.progress
         resume = Milliseconds(0) if progress is None else resume_position(progress, known.facts, self._policy)
         return WatchState(
@@ -309,8 +316,10 @@ def page_of_plays(connection: Connection, key: Key, after: TimeCursor | None, li
     return PlayPage(plays[:limit], encode_cursor(TimeCursor(at, last.id)))
 
 
-def _require(connection: Connection, key: Key, kind: ItemKind) -> SaveLookup:
-    return require_item(playback.load(connection, [key])[0], kind)
+def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: ItemKind) -> tuple[Key, SaveLookup]:
+    """Look up the item that an id means, with its key."""
+    key, known = playback.find(connection, user_id, item_id)
+    return key, require_item(known, kind)
 
 
 def _changed_meanwhile() -> Exception:

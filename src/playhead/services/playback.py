@@ -169,29 +169,41 @@ class Playback:
 
     async def _load(self, lookups: list["Lookup"]) -> list[Progress | Exception | None]:
         keys = [lookup.key for lookup in lookups]
-        loaded = await self._database.read_inline(lambda connection: [*storage.load(connection, keys)])
-        return [_progress_of(known, lookup.kind) for known, lookup in zip(loaded, lookups, strict=True)]
+        known, meant = await self._database.read_inline(lambda connection: storage.load_meant(connection, {*keys}))
+        if meant:
+            keys = [(user_id, meant.get(item_id, item_id)) for user_id, item_id in keys]
+        return [_progress_of(known[key], lookup.kind) for key, lookup in zip(keys, lookups, strict=True)]
 
     async def _commit(self, saves: list[Save]) -> list[Decision | Exception]:
         stored: _Stored = {}
+        meant: dict[ItemId, ItemId] = {}
 
         def store(connection: Connection) -> list[Decision | Exception]:
             stored.clear()  # left by a run that was rolled back
-            return self._store(connection, saves, stored)
+            meant.clear()
+            return self._store(connection, saves, stored, meant)
 
         decisions = await self._database.commit_batch(store)
         if self._events.is_heard:
-            self._events.publish(_changes(saves, decisions, stored))
+            self._events.publish(_changes(_as_meant(saves, meant), decisions, stored))
         return decisions
 
-    def _store(self, connection: Connection, saves: Sequence[Save], stored: _Stored) -> list[Decision | Exception]:
-        batch = _BatchState(connection, saves, self._policy)
+    def _store(
+        self, connection: Connection, saves: Sequence[Save], stored: _Stored, meant: dict[ItemId, ItemId]
+    ) -> list[Decision | Exception]:
+        """Decide and store; add the changed progress to `stored`, and the aliases among the items to `meant`."""
+        known, aliases = storage.load_meant(connection, {save.key for save in saves})
+        if aliases:
+            saves = _as_meant(saves, aliases)
+            known = {save.key: known[save.key] for save in saves}
+            meant |= aliases
+        batch = _BatchState(connection, saves, known, self._policy)
         results = [batch.decide(save) for save in saves]
         lost = storage.store(connection, batch.changed())
         if lost:  # another process was faster: decide these again on what it stored
             again = [number for number, save in enumerate(saves) if save.key in lost]
             batch.drop(lost)
-            decided = self._store(connection, [saves[number] for number in again], stored)
+            decided = self._store(connection, [saves[number] for number in again], stored, meant)
             for number, decision in zip(again, decided, strict=True):
                 results[number] = decision
         storage.take_back_plays(connection, batch.taken_back)
@@ -200,12 +212,18 @@ class Playback:
             connection, [(*key, self._new_id(), point) for key, point in batch.kept], self._policy.kept_points
         )
         if batch.firsts:
-            self._hand_on(connection, batch.firsts, stored)
+            self._hand_on(connection, batch.firsts, stored, meant)
         if self._events.is_heard:
             stored |= batch.stored(lost)
         return results
 
-    def _hand_on(self, connection: Connection, firsts: Sequence[tuple[Save, FirstEpisode]], stored: _Stored) -> None:
+    def _hand_on(
+        self,
+        connection: Connection,
+        firsts: Sequence[tuple[Save, FirstEpisode]],
+        stored: _Stored,
+        meant: dict[ItemId, ItemId],
+    ) -> None:
         """Pass reports that apply to all episodes of their file on to those after the first."""
         following: dict[ItemId, list[ItemId]] = {}
         for first_id, item_id in storage.list_following(connection, sorted({save.key[1] for save, _ in firsts})):
@@ -216,16 +234,17 @@ class Playback:
             for item_id in following.get(save.key[1], ())
         ]
         if saves:
-            self._store(connection, saves, stored)
+            self._store(connection, saves, stored, meant)
 
 
 class _BatchState:
-    """The state of the keys of one batch. Later reports on a key see the effect of earlier ones."""
+    """The state of the keys of one batch: of items, not of aliases. Later reports see the effect of earlier ones."""
 
-    def __init__(self, connection: Connection, saves: Sequence[Save], policy: Policy) -> None:
+    def __init__(
+        self, connection: Connection, saves: Sequence[Save], known: Mapping[Key, SaveLookup | None], policy: Policy
+    ) -> None:
         self._policy = policy
-        keys = sorted({save.key for save in saves})  # neighbours are on the same pages
-        self._known = dict(zip(keys, storage.load(connection, keys), strict=True))
+        self._known = known
         self._plays, self._room = self._load_plays(connection, saves)
         self._progress: dict[Key, Progress] = {}
         self.new_plays: list[tuple[Key, Instant]] = []
@@ -333,6 +352,13 @@ class _BatchState:
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
         self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
+
+
+def _as_meant(saves: Sequence[Save], meant: Mapping[ItemId, ItemId]) -> Sequence[Save]:
+    """Replace the ids that are aliases."""
+    if not meant:
+        return saves
+    return [save._replace(key=(save.key[0], meant.get(save.key[1], save.key[1]))) for save in saves]
 
 
 def _repeated(keys: Sequence[Key]) -> frozenset[Key]:

@@ -5,14 +5,13 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from playhead.domain.catalogue import Item, Library
-from playhead.domain.labels import ordered_versions
 from playhead.domain.lists import NextKind
 from playhead.domain.model import ItemId, ItemKind
 from playhead.domain.playback import KeptPoint
 from playhead.errors import not_found
-from playhead.services.access import NOT_FOUND, Viewer, visible_libraries
+from playhead.services.access import NOT_FOUND, Sight, Viewer, sight_of, visible_item
 from playhead.services.browsing import Browsing, ItemWithState, RecentView
-from playhead.services.catalogue import ItemDetail, visible_item, with_tracks
+from playhead.services.catalogue import ItemDetail, detail_of, with_tracks
 from playhead.services.lists import Lists, WatchedView
 from playhead.services.marks import Marks, WatchState
 from playhead.storage import accounts, catalogue
@@ -60,18 +59,19 @@ class Snapshots:
 
     async def frame(self, viewer: Viewer) -> Frame:
         """Return what surrounds a page whose content is loaded separately."""
-        return await self._database.read(lambda connection: _frame(connection, viewer))
+        return await self._database.read(lambda connection: _frame(connection, sight_of(connection, viewer)))
 
     async def home(self, viewer: Viewer, cards: int) -> HomeSnapshot:
         """Return the home page with at most this many cards."""
 
         def load(connection: Connection) -> HomeSnapshot:
-            frame = _frame(connection, viewer)
-            found = self._lists.cards(connection, viewer, frame.libraries, cards)
+            sight = sight_of(connection, viewer)
+            frame = _frame(connection, sight)
+            found = self._lists.cards(connection, sight, cards)
             return HomeSnapshot(
                 frame,
                 [(card.kind, self._browsing.seen(card.watched)) for card in found],
-                self._browsing.recent(connection, viewer, frame.libraries),
+                self._browsing.recent(connection, sight),
             )
 
         return await self._database.read(load)
@@ -80,24 +80,24 @@ class Snapshots:
         """Return the player of a movie or an episode; `detail` may have no files. Raises NOT_FOUND, ACCESS_DENIED."""
 
         def load(connection: Connection) -> PlayerSnapshot:
-            view = visible_item(connection, viewer, item_id, None)
+            sight = sight_of(connection, viewer)
+            view = visible_item(connection, sight, item_id, None)
             item = view.item
             if item.kind is not kind:
                 raise not_found(NOT_FOUND[kind])
-            frame = _frame(connection, viewer)
+            frame = _frame(connection, sight)
             show = following = None
             if item.show_id is not None:
                 show = catalogue.find_item(connection, item.show_id)
-                following = self._lists.following(connection, viewer, frame.libraries, item.show_id, item_id)
-            key = (viewer.user_id, item_id)
-            files = ordered_versions(catalogue.list_files(connection, item_id))
+                following = self._lists.following(connection, sight, item.show_id, item.id)
+            key = (viewer.user_id, item.id)
             state, points = self._marks.state_and_points(connection, key, kind)
-            return PlayerSnapshot(frame, ItemDetail(view, files, {}), show, following, state, points)
+            return PlayerSnapshot(frame, detail_of(connection, view), show, following, state, points)
 
         snapshot = await self._database.read(load)
         return snapshot._replace(detail=await with_tracks(snapshot.detail))
 
 
-def _frame(connection: Connection, viewer: Viewer) -> Frame:
-    zone, language = accounts.find_presentation(connection, viewer.user_id)
-    return Frame(visible_libraries(connection, viewer), ZoneInfo(zone or "UTC"), language)
+def _frame(connection: Connection, sight: Sight) -> Frame:
+    zone, language = accounts.find_presentation(connection, sight.viewer.user_id)
+    return Frame([*sight.libraries.values()], ZoneInfo(zone or "UTC"), language)

@@ -454,8 +454,9 @@ def prune_failures(connection: Connection, until: Instant) -> None:
 
 
 def library_exists(connection: Connection, library_id: LibraryId) -> bool:
-    """Return whether a library exists."""
-    return connection.execute(select(library.c.id).where(library.c.id == library_id)).first() is not None
+    """Return whether a library exists and is not removed."""
+    present = select(library.c.id).where(library.c.id == library_id, library.c.removed_at.is_(None))
+    return connection.execute(present).first() is not None
 
 
 def add_grant(connection: Connection, user_id: UserId, library_id: LibraryId, granted_at: Instant) -> None:
@@ -473,6 +474,16 @@ def remove_grant(connection: Connection, user_id: UserId, library_id: LibraryId)
 
 
 def list_grants(connection: Connection, user_id: UserId) -> frozenset[LibraryId]:
-    """Return the libraries granted to a user, whether or not they still exist."""
+    """Return the libraries granted to a user, without the removed ones, whose grants stay."""
+    granted = (
+        select(library_access.c.library_id)
+        .join(library, library.c.id == library_access.c.library_id)
+        .where(library_access.c.user_id == user_id, library.c.removed_at.is_(None))
+    )
+    return frozenset(LibraryId(found) for found in connection.execute(granted).scalars())
+
+
+def list_lasting_grants(connection: Connection, user_id: UserId) -> frozenset[LibraryId]:
+    """Return the libraries granted to a user, the removed ones included: what these held stays visible."""
     granted = select(library_access.c.library_id).where(library_access.c.user_id == user_id)
     return frozenset(LibraryId(found) for found in connection.execute(granted).scalars())

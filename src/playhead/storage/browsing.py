@@ -1,7 +1,7 @@
 """Queries behind the catalogue pages: items with one user's state of each, many per statement.
 
-Decides nothing; callers have checked that the user may see the libraries. A statement that walks through a library
-looks each progress up by its primary key, which starts with the user.
+Decides nothing; callers pass the libraries that the user may see, or one of them. A statement that walks through a
+library looks each progress up by its primary key, which starts with the user.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,7 +26,8 @@ from playhead.domain.lists import EpisodeCounts, WatchFilter
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, UserId
 from playhead.domain.playback import Progress
 from playhead.storage.catalogue import ItemOrder, ListPosition, continued, item_of, searched
-from playhead.storage.schema import item, progress
+from playhead.storage.schema import holding, item, progress
+from playhead.storage.visibility import is_available_in, is_mine
 
 # The positions of the progress columns in a row of item and progress: the first one, and those without the key.
 _START_OF_PROGRESS = len(item.c)
@@ -52,6 +53,8 @@ def list_filtered(  # noqa: PLR0913 - the members of a search
     user_id: UserId,
     libraries: Collection[LibraryId],
     *,
+    visible: Collection[LibraryId],
+    with_mine: bool = False,
     kind: ItemKind,
     watch_filter: WatchFilter,
     words: Sequence[str],
@@ -61,23 +64,23 @@ def list_filtered(  # noqa: PLR0913 - the members of a search
     limit: int,
     today: str,
 ) -> list[tuple[Browsed, ListPosition]]:
-    """Return items of one kind that are not removed, each with its position in the list.
+    """Return items of one kind that these libraries have, each once with its position in the list.
 
-    For movies in progress this is a superset: all with a position that are not finished. `words` are folded as by
-    `search_title`. `today` is a calendar date: for shows only episodes aired by then count.
+    With `with_mine` also those that the user has state on and may see, though no library has them. For shows, the
+    episodes in `visible` libraries count that have aired by `today`, a calendar date. For movies in progress this is a
+    superset: all with a position that are not finished. `words` are folded as by `search_title`.
     """
-    source: FromClause = item.outerjoin(progress, _is_mine(user_id))
+    source: FromClause = item.outerjoin(progress, _is_of_user(user_id))
     condition: ColumnElement[bool] | None = None
     if watch_filter is not WatchFilter.ALL and kind is ItemKind.SHOW:
-        counts = _counts(user_id, today).where(item.c.library_id.in_(sorted(libraries))).subquery("counts")
+        counts = _counts(user_id, visible, today).subquery("counts")
         source = source.join(counts, counts.c.show_id == item.c.id)
         condition = _show_matches(watch_filter, counts)
     elif watch_filter is not WatchFilter.ALL:
         condition = _movie_matches(watch_filter)
     query = select(*item.c, *progress.c).select_from(source)
-    query = query.where(
-        item.c.library_id.in_(sorted(libraries)), item.c.kind == kind.value, item.c.removed_at.is_(None)
-    )
+    listed = is_available_in(libraries)
+    query = query.where(item.c.kind == kind.value, or_(listed, is_mine(user_id)) if with_mine else listed)
     if condition is not None:
         query = query.where(condition)
     query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
@@ -101,16 +104,20 @@ def _show_matches(watch_filter: WatchFilter, counts: Any) -> ColumnElement[bool]
 
 
 def count_episodes(
-    connection: Connection, user_id: UserId, show_ids: Collection[ItemId], today: str
+    connection: Connection,
+    user_id: UserId,
+    libraries: Collection[LibraryId],
+    show_ids: Collection[ItemId],
+    today: str,
 ) -> dict[ItemId, EpisodeCounts]:
-    """Return how many regular episodes of these shows are available and aired, and how many of them are watched."""
+    """Return how many regular, aired episodes of these shows the libraries have, and how many of them are watched."""
     if not show_ids:
         return {}
-    rows = connection.execute(_counts(user_id, today).where(item.c.show_id.in_(sorted(show_ids))))
+    rows = connection.execute(_counts(user_id, libraries, today).where(item.c.show_id.in_(sorted(show_ids))))
     return {row.show_id: EpisodeCounts(row.episodes, row.watched, row.begun) for row in rows}
 
 
-def _counts(user_id: UserId, today: str) -> Select[*tuple[Any, ...]]:
+def _counts(user_id: UserId, libraries: Collection[LibraryId], today: str) -> Select[*tuple[Any, ...]]:
     is_begun = or_(progress.c.watched, progress.c.position_ms > 0)
     return (
         select(
@@ -119,10 +126,10 @@ def _counts(user_id: UserId, today: str) -> Select[*tuple[Any, ...]]:
             func.sum(case((progress.c.watched, 1), else_=0)).label("watched"),
             func.sum(case((is_begun, 1), else_=0)).label("begun"),
         )
-        .select_from(item.outerjoin(progress, _is_mine(user_id)))
+        .select_from(item.outerjoin(progress, _is_of_user(user_id)))
         .where(
             item.c.kind == ItemKind.EPISODE.value,
-            item.c.removed_at.is_(None),
+            is_available_in(libraries),
             func.coalesce(item.c.season_number, 1) != 0,
             func.coalesce(item.c.air_date, "") <= today,
         )
@@ -131,8 +138,8 @@ def _counts(user_id: UserId, today: str) -> Select[*tuple[Any, ...]]:
 
 
 def list_episodes(connection: Connection, user_id: UserId, show_id: ItemId) -> list[Browsed]:
-    """Return all episodes of a show, removed ones included, in no order."""
-    query = select(*item.c, *progress.c).select_from(item.outerjoin(progress, _is_mine(user_id)))
+    """Return all episodes of a show, available or not, in no order."""
+    query = select(*item.c, *progress.c).select_from(item.outerjoin(progress, _is_of_user(user_id)))
     return [_browsed(row) for row in connection.execute(query.where(item.c.show_id == show_id))]
 
 
@@ -141,19 +148,18 @@ def list_items(connection: Connection, user_id: UserId, item_ids: Iterable[ItemI
     wanted = sorted(item_ids)
     if not wanted:
         return {}
-    query = select(*item.c, *progress.c).select_from(item.outerjoin(progress, _is_mine(user_id)))
+    query = select(*item.c, *progress.c).select_from(item.outerjoin(progress, _is_of_user(user_id)))
     found = [_browsed(row) for row in connection.execute(query.where(item.c.id.in_(wanted)))]
     return {each.item.id: each for each in found}
 
 
 def list_added(connection: Connection, libraries: Collection[LibraryId], limit: int) -> list[Added]:
-    """Return what was added last, a show once for all its episodes; newest first, then by id."""
-    card, at = func.coalesce(item.c.show_id, item.c.id), func.max(item.c.added_at)
+    """Return what was added last to these libraries, a show once for all its episodes; newest first, then by id."""
+    card, at = func.coalesce(item.c.show_id, item.c.id), func.max(holding.c.added_at)
     query = (
         select(card, at)
-        .where(
-            item.c.library_id.in_(sorted(libraries)), item.c.removed_at.is_(None), item.c.kind != ItemKind.SHOW.value
-        )
+        .join_from(holding, item, item.c.id == holding.c.item_id)
+        .where(*_is_held_in(libraries), item.c.kind != ItemKind.SHOW.value)
         .group_by(card)
         .order_by(at.desc(), card)
         .limit(limit)
@@ -162,15 +168,21 @@ def list_added(connection: Connection, libraries: Collection[LibraryId], limit: 
 
 
 def list_newest_episodes(
-    connection: Connection, added: Mapping[ItemId, Instant], within_ms: int
+    connection: Connection, libraries: Collection[LibraryId], added: Mapping[ItemId, Instant], within_ms: int
 ) -> dict[ItemId, list[ItemId]]:
-    """Return, by show, the episodes added within this many milliseconds before the newest one."""
+    """Return, by show, the episodes added to these libraries within this many milliseconds before the newest one."""
     if not added:
         return {}
-    query = select(item.c.show_id, item.c.id, item.c.added_at).where(
-        item.c.show_id.in_(sorted(added)),
-        item.c.removed_at.is_(None),
-        item.c.added_at >= min(added.values()) - within_ms,
+    at = func.max(holding.c.added_at)
+    query = (
+        select(item.c.show_id, item.c.id, at)
+        .join(holding, holding.c.item_id == item.c.id)
+        .where(
+            item.c.show_id.in_(sorted(added)),
+            *_is_held_in(libraries),
+            holding.c.added_at >= min(added.values()) - within_ms,
+        )
+        .group_by(item.c.show_id, item.c.id)
     )
     found: dict[ItemId, list[ItemId]] = {}
     for show_id, item_id, added_at in connection.execute(query):
@@ -179,7 +191,11 @@ def list_newest_episodes(
     return found
 
 
-def _is_mine(user_id: UserId) -> ColumnElement[bool]:
+def _is_held_in(libraries: Collection[LibraryId]) -> tuple[ColumnElement[bool], ...]:
+    return holding.c.library_id.in_(sorted(libraries)), holding.c.removed_at.is_(None), holding.c.ended_at.is_(None)
+
+
+def _is_of_user(user_id: UserId) -> ColumnElement[bool]:
     return and_(progress.c.user_id == user_id, progress.c.item_id == item.c.id)
 
 

@@ -6,19 +6,43 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import Tuple
 
-from playhead.domain.catalogue import Item, Library, MediaFile, MediaStream, search_title, sort_title
-from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
-from playhead.storage.schema import external_id, file_item, item, library, media_file
+from playhead.domain.catalogue import (
+    FileFacts,
+    Holding,
+    Item,
+    Library,
+    MediaFile,
+    MediaStream,
+    search_title,
+    sort_title,
+)
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, UserId
+from playhead.storage.engine.upserts import insert_for
+from playhead.storage.schema import alias, external_id, file_item, holding, item, library, media_file
+from playhead.storage.visibility import is_available_in, is_mine
 
 # SQLite allows 32,766 parameters per statement, PostgreSQL 65,535.
 IDS_AT_ONCE = 5_000
 
 
 decode_streams = msgspec.json.Decoder(tuple[MediaStream, ...]).decode
+_decode_files = msgspec.json.Decoder(tuple[FileFacts, ...]).decode
+_decode_pinned = msgspec.json.Decoder(dict[str, Any]).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class _Told(msgspec.Struct):
+    """What a library's files, or its import, say about an item: the column `told` of a holding."""
+
+    title: str = ""
+    year: int | None = None
+
+
+_decode_told = msgspec.json.Decoder(_Told).decode
 
 
 class LibraryNameTakenError(Exception):
@@ -80,30 +104,50 @@ def add_library(connection: Connection, added: Library) -> None:
 def rename_library(connection: Connection, library_id: LibraryId, name: str) -> bool:
     """Rename a library; returns False if it does not exist. Raises LibraryNameTakenError."""
     try:
-        renamed = connection.execute(update(library).where(library.c.id == library_id).values(name=name))
+        renamed = connection.execute(update(library).where(_is_present(library_id)).values(name=name))
     except IntegrityError as error:
         raise LibraryNameTakenError from error
     return renamed.rowcount > 0
 
 
+def remove_library(connection: Connection, library_id: LibraryId, removed_at: Instant) -> bool:
+    """Mark a library, its files and its holdings as removed; returns False if it does not exist.
+
+    All rows stay, so that the same titles and files are recognised when they come back.
+    """
+    removed = connection.execute(update(library).where(_is_present(library_id)).values(removed_at=removed_at))
+    if not removed.rowcount:
+        return False
+    for table in (media_file, holding):
+        there = (table.c.library_id == library_id, table.c.removed_at.is_(None))
+        connection.execute(update(table).where(*there).values(removed_at=removed_at))
+    return True
+
+
 def list_libraries(connection: Connection) -> list[Library]:
-    """Return all libraries by name."""
-    return [_library(row) for row in connection.execute(select(library).order_by(library.c.name))]
+    """Return all libraries by name, without the removed ones."""
+    query = select(library).where(library.c.removed_at.is_(None)).order_by(library.c.name)
+    return [_library(row) for row in connection.execute(query)]
 
 
 def find_library(connection: Connection, library_id: LibraryId) -> Library | None:
-    """Return the library with this id."""
-    row = connection.execute(select(library).where(library.c.id == library_id)).first()
+    """Return the library with this id, unless it is removed."""
+    row = connection.execute(select(library).where(_is_present(library_id))).first()
     return None if row is None else _library(row)
 
 
+def _is_present(library_id: LibraryId) -> ColumnElement[bool]:
+    return (library.c.id == library_id) & library.c.removed_at.is_(None)
+
+
 def count_items(connection: Connection) -> dict[LibraryId, dict[ItemKind, int]]:
-    """Return the number of items of each kind in the libraries, without the removed ones."""
+    """Return the number of items of each kind that the libraries have now."""
     counts: dict[LibraryId, dict[ItemKind, int]] = {}
     query = (
-        select(item.c.library_id, item.c.kind, func.count())
-        .where(item.c.removed_at.is_(None))
-        .group_by(item.c.library_id, item.c.kind)
+        select(holding.c.library_id, item.c.kind, func.count())
+        .join(item, item.c.id == holding.c.item_id)
+        .where(holding.c.removed_at.is_(None), holding.c.ended_at.is_(None))
+        .group_by(holding.c.library_id, item.c.kind)
     )
     for library_id, kind, number in connection.execute(query):
         counts.setdefault(library_id, {})[ItemKind(kind)] = number
@@ -120,6 +164,7 @@ def _library(row: Row[*tuple[Any, ...]]) -> Library:
         row.scanned_at,
         row.scan_report,
         row.scan_until,
+        row.removed_at,
     )
 
 
@@ -130,6 +175,7 @@ def list_items(  # noqa: PLR0913 - the members of a search
     connection: Connection,
     libraries: Collection[LibraryId],
     *,
+    user_id: UserId | None,
     kind: ItemKind | None,
     words: Sequence[str],
     order: ItemOrder,
@@ -137,11 +183,13 @@ def list_items(  # noqa: PLR0913 - the members of a search
     after: ListPosition | None,
     limit: int | None,
 ) -> list[tuple[Item, ListPosition]]:
-    """Return items of these libraries that are not removed, each with its position in the list.
+    """Return items that these libraries have, each once with its position in the list.
 
-    `words` are folded as by `search_title`; each must occur somewhere in the title.
+    With a `user_id` also those that this user has state on and may see, though no library has them. `words` are folded
+    as by `search_title`; each must occur somewhere in the title.
     """
-    query = select(item).where(item.c.library_id.in_(sorted(libraries)), item.c.removed_at.is_(None))
+    listed = is_available_in(libraries)
+    query = select(item).where(listed if user_id is None else or_(listed, is_mine(user_id)))
     if kind is not None:
         query = query.where(item.c.kind == kind.value)
     query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
@@ -169,11 +217,16 @@ def continued(
     return query.order_by(*((key.desc(), item.c.id.desc()) if descending else (key, item.c.id)))
 
 
-def list_episodes(
-    connection: Connection, show_id: ItemId, season_number: int | None, after: EpisodePosition | None, limit: int | None
+def list_episodes(  # noqa: PLR0913 - the members of a search
+    connection: Connection,
+    libraries: Collection[LibraryId],
+    show_id: ItemId,
+    season_number: int | None,
+    after: EpisodePosition | None,
+    limit: int | None,
 ) -> list[tuple[Item, EpisodePosition]]:
-    """Return the episodes of a show that are not removed, by season, number and date, each with its position."""
-    query = select(item).where(item.c.show_id == show_id, item.c.removed_at.is_(None))
+    """Return the episodes of a show that these libraries have, by season, number and date, each with its position."""
+    query = select(item).where(item.c.show_id == show_id, is_available_in(libraries))
     if season_number is not None:
         query = query.where(item.c.season_number == season_number)
     if after is not None:
@@ -195,9 +248,21 @@ def _place(columns: Sequence[ColumnElement[Any]], values: Sequence[object]) -> T
 
 
 def find_item(connection: Connection, item_id: ItemId) -> Item | None:
-    """Return the item with this id, removed or not."""
+    """Return the item that this id means, held by a library or not."""
     items = find_items(connection, select(item).where(item.c.id == item_id))
+    if not items:
+        of_alias = select(item).join(alias, alias.c.item_id == item.c.id).where(alias.c.id == item_id)
+        items = find_items(connection, of_alias)
     return items[0] if items else None
+
+
+def resolve(connection: Connection, ids: Collection[ItemId]) -> dict[ItemId, ItemId]:
+    """Return what those of these ids mean that are aliases."""
+    found: dict[ItemId, ItemId] = {}
+    for some in chunks(sorted(ids)):
+        query = select(alias.c.id, alias.c.item_id).where(alias.c.id.in_(some))
+        found.update((row.id, row.item_id) for row in connection.execute(query))
+    return found
 
 
 def find_items(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Item]:
@@ -220,7 +285,6 @@ def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]])
     """Convert a row of the table; `external_ids` may contain those of other items, too."""
     return Item(
         id=ItemId(row.id),
-        library_id=LibraryId(row.library_id),
         kind=ItemKind(row.kind),
         title=row.title,
         identity=row.identity,
@@ -233,8 +297,11 @@ def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]])
         air_date=None if row.air_date is None else date.fromisoformat(row.air_date),
         runtime_ms=row.runtime_ms,
         credits_ms=row.credits_ms,
-        removed_at=row.removed_at,
         external_ids=external_ids.get(row.id, {}),
+        is_open=row.is_open,
+        owner_id=row.owner_id,
+        files=() if row.files is None else _decode_files(row.files),
+        pinned={} if row.pinned is None else _decode_pinned(row.pinned),
     )
 
 
@@ -242,7 +309,6 @@ def item_row(stored: Item) -> dict[str, object]:
     """Convert an item to the columns of its row."""
     return {
         "id": stored.id,
-        "library_id": stored.library_id,
         "kind": stored.kind.value,
         "show_id": stored.show_id,
         "title": stored.title,
@@ -256,30 +322,94 @@ def item_row(stored: Item) -> dict[str, object]:
         "identity": stored.identity,
         "runtime_ms": stored.runtime_ms,
         "credits_ms": stored.credits_ms,
+        "files": encode_files(stored.files),
+        "pinned": _encode(stored.pinned).decode() if stored.pinned else None,
+        "is_open": stored.is_open,
+        "owner_id": stored.owner_id,
+        "added_at": stored.added_at,
+    }
+
+
+def encode_files(files: Sequence[FileFacts]) -> str | None:
+    """Return the facts of an item's files as its column has them."""
+    return _encode(files).decode() if files else None
+
+
+# Holdings
+
+
+def holdings_of(connection: Connection, item_ids: Collection[ItemId]) -> dict[ItemId, list[Holding]]:
+    """Return the holdings of these items, present, removed and ended ones: the oldest first, then by library."""
+    found: dict[ItemId, list[Holding]] = {item_id: [] for item_id in item_ids}
+    for some in chunks(sorted(found)):
+        for row in connection.execute(select(holding).where(holding.c.item_id.in_(some))):
+            told = _decode_told(row.told)
+            found[row.item_id].append(
+                Holding(row.item_id, row.library_id, row.added_at, row.removed_at, row.ended_at, told.title, told.year)
+            )
+    for each in found.values():
+        each.sort(key=_age)
+    return found
+
+
+def store_holdings(connection: Connection, holdings: Sequence[Holding]) -> None:
+    """Insert holdings, or replace those of the same items and libraries."""
+    if not holdings:
+        return
+    added = insert_for(connection, holding)
+    columns = holding.c
+    changed = {column.name: added.excluded[column.name] for column in columns if not column.primary_key}
+    statement = added.on_conflict_do_update(index_elements=[columns.item_id, columns.library_id], set_=changed)
+    connection.execute(statement, [_holding_row(each) for each in holdings])
+
+
+def _age(held: Holding) -> tuple[Instant, LibraryId]:
+    return held.added_at, held.library_id
+
+
+def _holding_row(stored: Holding) -> dict[str, object]:
+    return {
+        "item_id": stored.item_id,
+        "library_id": stored.library_id,
         "added_at": stored.added_at,
         "removed_at": stored.removed_at,
+        "ended_at": stored.ended_at,
+        "told": _encode(_Told(stored.title, stored.year)).decode(),
     }
 
 
 # Files
 
 
-def list_files(connection: Connection, item_id: ItemId) -> list[MediaFile]:
-    """Return the files of an item that exist and can be played."""
+def list_files(
+    connection: Connection, item_id: ItemId, libraries: Collection[LibraryId]
+) -> list[tuple[LibraryId, MediaFile]]:
+    """Return the files of an item that exist in these libraries and can be played, each with its library."""
     query = (
         select(media_file, file_item.c.part)
         .join(file_item, file_item.c.file_id == media_file.c.id)
-        .where(file_item.c.item_id == item_id, media_file.c.removed_at.is_(None), media_file.c.fault.is_(None))
+        .where(
+            file_item.c.item_id == item_id,
+            media_file.c.library_id.in_(sorted(libraries)),
+            media_file.c.removed_at.is_(None),
+            media_file.c.fault.is_(None),
+        )
     )
-    return [file_of(row) for row in connection.execute(query)]
+    return [(LibraryId(row.library_id), file_of(row)) for row in connection.execute(query)]
 
 
 def find_file(connection: Connection, file_id: FileId) -> tuple[LibraryId, MediaFile] | None:
-    """Return a file that can be played, and its library."""
+    """Return a file that can be played, and its library, unless an admin took its item out of that library."""
     query = (
         select(media_file, file_item.c.part)
         .join(file_item, file_item.c.file_id == media_file.c.id)
-        .where(media_file.c.id == file_id, media_file.c.removed_at.is_(None), media_file.c.fault.is_(None))
+        .join(holding, (holding.c.item_id == file_item.c.item_id) & (holding.c.library_id == media_file.c.library_id))
+        .where(
+            media_file.c.id == file_id,
+            media_file.c.removed_at.is_(None),
+            media_file.c.fault.is_(None),
+            holding.c.ended_at.is_(None),
+        )
         .limit(1)
     )
     row = connection.execute(query).first()

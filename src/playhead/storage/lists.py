@@ -39,7 +39,8 @@ from playhead.storage.catalogue import find_items
 from playhead.storage.engine.database import Prepared
 from playhead.storage.engine.upserts import insert_for
 from playhead.storage.playback import Key
-from playhead.storage.schema import Id, account, item, library_access, list_state, play, progress
+from playhead.storage.schema import Id, account, item, list_state, play, progress
+from playhead.storage.visibility import is_available, is_seen
 
 
 class WatchedRow(NamedTuple):
@@ -67,16 +68,6 @@ class PlayedRow(NamedTuple):
 _ZERO, _ONE, _NEVER = literal_column("0", Integer), literal_column("1", Integer), literal_column("-1", BigInteger)
 
 
-def _is_seen(user: ColumnElement[Any], is_admin: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether the user may see the item of the row."""
-    granted = (
-        select(library_access.c.user_id)
-        .where(library_access.c.user_id == user, library_access.c.library_id == item.c.library_id)
-        .exists()
-    )
-    return or_(is_admin == _ONE, granted)
-
-
 _user = bindparam("user_id", type_=progress.c.user_id.type)
 _show_id = bindparam("show_id", type_=item.c.show_id.type)
 _is_admin = bindparam("is_admin", type_=Integer)
@@ -84,23 +75,22 @@ _since = bindparam("since", type_=progress.c.last_watched_at.type)
 _before = bindparam("before", type_=progress.c.last_watched_at.type)
 
 
-def _viewed(is_seen: ColumnElement[bool]) -> tuple[ColumnElement[Any], ...]:
-    """Return the columns of ItemState in its order, so that rows convert positionally. Flags may be 1 and 0."""
-    return (
-        item.c.id,
-        item.c.show_id,
-        case((and_(item.c.removed_at.is_(None), is_seen), _ONE), else_=_ZERO),
-        func.coalesce(progress.c.position_ms, _ZERO),
-        progress.c.duration_ms,
-        item.c.credits_ms,
-        type_coerce(func.coalesce(progress.c.watched, false()), Integer),
-        type_coerce(func.coalesce(progress.c.armed, true()), Integer),
-        progress.c.last_watched_at,
-        item.c.season_number,
-        item.c.episode_number,
-        item.c.episode_end,
-        item.c.air_date,
-    )
+# The columns of ItemState in its order, so that rows convert positionally. Flags may be 1 and 0.
+_VIEWED = (
+    item.c.id,
+    item.c.show_id,
+    case((is_available(_user, _is_admin), _ONE), else_=_ZERO),
+    func.coalesce(progress.c.position_ms, _ZERO),
+    progress.c.duration_ms,
+    item.c.credits_ms,
+    type_coerce(func.coalesce(progress.c.watched, false()), Integer),
+    type_coerce(func.coalesce(progress.c.armed, true()), Integer),
+    progress.c.last_watched_at,
+    item.c.season_number,
+    item.c.episode_number,
+    item.c.episode_end,
+    item.c.air_date,
+)
 
 
 # The newest row of each show, and the movies that can have a card. The engines differ in how to say 'of the row with
@@ -124,7 +114,7 @@ _active = (
 def _of_cards(active: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     newest = active.subquery("newest")
     return (
-        select(*_viewed(_is_seen(_user, _is_admin)))
+        select(*_VIEWED)
         .select_from(newest)
         .outerjoin(progress, and_(progress.c.user_id == _user, progress.c.item_id == newest.c.item_id))
         .outerjoin(item, item.c.id == newest.c.item_id)
@@ -138,18 +128,10 @@ _RECENT = Prepared(
 
 # The episodes of a show, each with a separate look-up in the user's rows; outer joins make SQLite keep this order.
 _episode = item.alias("episode")
-_show = item.alias("show")
-_sees_show = or_(
-    _is_admin == _ONE,
-    select(library_access.c.user_id)
-    .join_from(_show, library_access, library_access.c.library_id == _show.c.library_id)
-    .where(_show.c.id == _show_id, library_access.c.user_id == _user)
-    .exists(),
-)
 _of_episode = and_(play.c.user_id == _user, play.c.item_id == item.c.id)
 _episodes = (
     select(
-        *_viewed(_sees_show),
+        *_VIEWED,
         select(func.count()).where(_of_episode).scalar_subquery(),
         select(func.max(play.c.watched_at)).where(_of_episode).scalar_subquery(),
     )
@@ -305,7 +287,7 @@ def list_history(
     query = (
         select(play.c.id, play.c.item_id, item.c.show_id, play.c.watched_at, play.c.source)
         .join(item, item.c.id == play.c.item_id)
-        .where(play.c.user_id == user_id, _is_seen(play.c.user_id, _flag(is_admin=is_admin)))
+        .where(play.c.user_id == user_id, is_seen(play.c.user_id, _flag(is_admin=is_admin)))
     )
     if after is not None:
         query = query.where(tuple_(at, play.c.id) < _place(after))
@@ -322,7 +304,7 @@ def list_watched_times(
         .where(
             play.c.user_id == user_id,
             play.c.watched_at >= since,
-            _is_seen(play.c.user_id, _flag(is_admin=is_admin)),
+            is_seen(play.c.user_id, _flag(is_admin=is_admin)),
         )
         .order_by(play.c.watched_at)
     )
@@ -345,7 +327,7 @@ def list_playing(  # noqa: PLR0913 - the members of a query
     """
     query = _watched().where(progress.c.last_watched_at >= since, func.coalesce(progress.c.event, "") != "stop")
     if user_id is not None:
-        query = query.where(progress.c.user_id == user_id, _is_seen(progress.c.user_id, _flag(is_admin=is_admin)))
+        query = query.where(progress.c.user_id == user_id, is_seen(progress.c.user_id, _flag(is_admin=is_admin)))
     key = (progress.c.last_watched_at, progress.c.item_id, progress.c.user_id)
     if after is not None:
         query = query.where(
@@ -368,7 +350,7 @@ def list_changed(  # noqa: PLR0913 - the members of a query
     query = _watched().where(
         progress.c.user_id == user_id,
         progress.c.changed_at >= since,
-        _is_seen(progress.c.user_id, _flag(is_admin=is_admin)),
+        is_seen(progress.c.user_id, _flag(is_admin=is_admin)),
     )
     if watched is not None:
         query = query.where(progress.c.watched.is_(watched))

@@ -3,13 +3,14 @@
 Columns are in the order of `domain.playback.Progress`, so that rows convert positionally.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    ColumnElement,
     Connection,
     Integer,
     Select,
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     delete,
     func,
@@ -29,11 +31,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from playhead.domain.access import Standing
 from playhead.domain.limits import PLAYS_OF_ITEM
-from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
+from playhead.domain.model import Instant, ItemId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
+from playhead.storage.catalogue import resolve
 from playhead.storage.engine.database import ConnectionCache, Prepared, Row, connection_cache
-from playhead.storage.schema import Id, account, item, kept_position, library_access, play, progress
+from playhead.storage.schema import Id, account, holding, item, kept_position, play, progress
+from playhead.storage.visibility import has_state, is_granted, is_held
 
 Key = tuple[UserId, ItemId]
 
@@ -45,7 +50,7 @@ class SaveLookup(NamedTuple):
     """The result of a save's look-up of one user and one item. `kind` is None if there is no such item."""
 
     role: Role
-    granted: bool
+    standing: Standing
     kind: str | None
     facts: ItemFacts
     progress: Progress | None
@@ -54,24 +59,24 @@ class SaveLookup(NamedTuple):
 class ReadLookup(NamedTuple):
     """The result of a read's shorter look-up. `kind` is None if there is no such item."""
 
-    granted: bool
+    standing: Standing
     kind: str | None
     shown: FrozenProgress | None
 
 
 class _CachedItem(NamedTuple):
-    """The cached facts of an item, keyed by its id."""
+    """The cached facts of an item, keyed by its id. Items with the same `sharing` are visible to the same users."""
 
     kind: str
     facts: ItemFacts
-    library_id: LibraryId
+    sharing: str
 
 
 class _CachedViewer(NamedTuple):
-    """A cached role and grant, keyed by user and library. Reads do not look up the role."""
+    """A cached role and standing, keyed by user and sharing. Reads do not look up the role."""
 
     role: Role | None
-    granted: bool
+    standing: Standing
 
 
 _REMEMBERED_MAX = 150_000
@@ -83,14 +88,62 @@ _PROGRESS = tuple(
     for column in progress.c
     if not column.primary_key
 )
-_FACTS = (
-    type_coerce(library_access.c.user_id.is_not(None), Integer),
-    item.c.kind,
-    item.c.runtime_ms,
-    item.c.credits_ms,
-    item.c.library_id,
+# How an item and a user stand to each other, as a number: the conditions after the first that holds are not evaluated.
+_STANDINGS = {
+    4: Standing(is_open=True, is_private=False, is_own=False, is_held=False, is_granted=False, has_state=False),
+    3: Standing(is_open=False, is_private=True, is_own=True, is_held=False, is_granted=False, has_state=False),
+    2: Standing(is_open=False, is_private=False, is_own=False, is_held=False, is_granted=True, has_state=False),
+    1: Standing(is_open=False, is_private=False, is_own=False, is_held=True, is_granted=False, has_state=False),
+    0: Standing(is_open=False, is_private=False, is_own=False, is_held=False, is_granted=False, has_state=False),
+    -1: Standing(is_open=False, is_private=True, is_own=False, is_held=False, is_granted=False, has_state=False),
+}
+_NOWHERE, _FOREIGN = _STANDINGS[0], _STANDINGS[-1]
+_AS_ORPHAN = _NOWHERE._replace(has_state=True)
+
+
+def _number(value: int) -> ColumnElement[int]:
+    return literal_column(str(value), Integer)
+
+
+def _standing_of(user: ColumnElement[Any]) -> ColumnElement[int]:
+    return case(
+        (item.c.owner_id == user, _number(3)),
+        (item.c.owner_id.is_not(None), _number(-1)),
+        (item.c.is_open, _number(4)),
+        (is_granted(user), _number(2)),
+        (is_held(), _number(1)),
+        else_=_number(0),
+    )
+
+
+def _facts_of(
+    user: ColumnElement[Any], sharing: ColumnElement[Any]
+) -> tuple[ColumnElement[Any], ColumnElement[Any], ColumnElement[Any], ColumnElement[Any], ColumnElement[Any]]:
+    return _standing_of(user), item.c.kind, item.c.runtime_ms, item.c.credits_ms, sharing
+
+
+# What decides, with the user, on the standing: the libraries that hold or held an item, and whose it is. It is a key of
+# the connection cache, which PostgreSQL does not have.
+_PLUS, _EMPTY = literal_column("'+'", Text), literal_column("''", Text)
+_held_by = func.group_concat(
+    case((holding.c.removed_at.is_(None), type_coerce(holding.c.library_id, Text) + _PLUS), else_=holding.c.library_id)
 )
-_COLUMNS = (*_FACTS, *_PROGRESS)
+_SHARING = (
+    func.coalesce(type_coerce(item.c.owner_id, Text), type_coerce(item.c.is_open, Text))
+    .op("||")(
+        func.coalesce(
+            select(_held_by).where(holding.c.item_id == item.c.id, holding.c.ended_at.is_(None)).scalar_subquery(),
+            _EMPTY,
+        )
+    )
+    .label("sharing")
+)
+_NOT_SHARED = null().label("sharing")
+
+_reader = bindparam("user_id", type_=progress.c.user_id.type)
+_FACTS_OF_READER = _facts_of(_reader, _SHARING)
+_FACTS = _facts_of(account.c.id, _SHARING)
+_UNCACHED_FACTS = _facts_of(account.c.id, _NOT_SHARED)
 _SHOWN = (
     progress.c.position_ms,
     progress.c.duration_ms,
@@ -104,17 +157,18 @@ _PROGRESS_OF_LOAD = slice(1 + len(_FACTS), 1 + len(_FACTS) + len(_PROGRESS))
 _VERSION_OF_SHOW = len(_FACTS)
 _SHOWN_OF_SHOW = slice(len(_FACTS) + 1, None)
 
+
 # A save looks up the account, too, because a row of a removed user cannot be stored; a read trusts its credential.
-_SHOW = Prepared(
-    select(*_FACTS, progress.c.version, *_SHOWN)
-    .select_from(item)
-    .outerjoin(
-        library_access,
-        and_(library_access.c.user_id == bindparam("user_id"), library_access.c.library_id == item.c.library_id),
+def _show(facts: tuple[ColumnElement[Any], ...]) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*facts, progress.c.version, *_SHOWN)
+        .select_from(item)
+        .outerjoin(progress, and_(progress.c.user_id == _reader, progress.c.item_id == item.c.id))
+        .where(item.c.id == bindparam("item_id"))
     )
-    .outerjoin(progress, and_(progress.c.user_id == bindparam("user_id"), progress.c.item_id == item.c.id))
-    .where(item.c.id == bindparam("item_id"))
-)
+
+
+_SHOW = Prepared(_show(_FACTS_OF_READER), postgresql=_show(_facts_of(_reader, _NOT_SHARED)))
 
 # What remains to be looked up if everything else is cached.
 _OF_KEY = and_(progress.c.user_id == bindparam("user_id"), progress.c.item_id == bindparam("item_id"))
@@ -131,23 +185,15 @@ _of_these_users = account.c.id == func.any(bindparam("user_id", type_=postgresql
 
 # One row per key, stored or not. The join starts at account, so that a distributed engine can route it.
 _LOAD = Prepared(
-    select(account.c.role, *_COLUMNS)
+    select(account.c.role, *_FACTS, *_PROGRESS)
     .select_from(select(null()).subquery("one"))
     .outerjoin(account, account.c.id == bindparam("user_id"))
     .outerjoin(item, item.c.id == bindparam("item_id"))
-    .outerjoin(
-        library_access,
-        and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
-    )
     .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == item.c.id)),
-    together=select(account.c.role, *_COLUMNS, _keys.c.place)
+    together=select(account.c.role, *_UNCACHED_FACTS, *_PROGRESS, _keys.c.place)
     .select_from(_keys)
     .join(account, account.c.id == _keys.c.user_id)
     .outerjoin(item, item.c.id == _keys.c.item_id)
-    .outerjoin(
-        library_access,
-        and_(library_access.c.user_id == account.c.id, library_access.c.library_id == item.c.library_id),
-    )
     .outerjoin(progress, and_(progress.c.user_id == account.c.id, progress.c.item_id == _keys.c.item_id))
     .where(_of_these_users),
 )
@@ -278,29 +324,45 @@ _ADD_KEPT = Prepared(insert(kept_position).values(_values(kept_position)))
 _REMOVE_KEPT = Prepared(delete(kept_position).where(_KEPT_OF_KEY, kept_position.c.id == bindparam("id")))
 
 
+_HAS_STATE = Prepared(
+    select(type_coerce(has_state(_reader), Integer)).select_from(item).where(item.c.id == bindparam("item_id"))
+)
+
+
+def has_state_of(connection: Connection, key: Key) -> bool:
+    """Return whether a user has progress of an item or of an episode of it, or decisions about its card."""
+    return _HAS_STATE.one(connection, key) == (1,)
+
+
 def show(connection: Connection, user_id: UserId, item_id: ItemId) -> ReadLookup:
-    """Look up one item, and the displayed part of its progress, for an existing user."""
+    """Look up the item that an id means, and the displayed part of its progress, for an existing user."""
     memory = connection_cache(connection)
     if memory is not None:
         of_item: _CachedItem | None = memory.get(item_id)
-        viewer: _CachedViewer | None = None if of_item is None else memory.get((user_id, of_item.library_id))
+        viewer: _CachedViewer | None = None if of_item is None else memory.get((user_id, of_item.sharing))
         if of_item is not None and viewer is not None:
-            shown = _SHOW_PROGRESS.one(connection, (user_id, item_id))
-            return ReadLookup(viewer.granted, of_item.kind, None if shown is None else _shown(shown))
+            row = _SHOW_PROGRESS.one(connection, (user_id, item_id))
+            shown = None if row is None else _shown(row)
+            standing = viewer.standing
+            if standing is _NOWHERE:
+                standing = _standing(connection, (user_id, item_id), standing, shown)
+            return ReadLookup(standing, of_item.kind, shown)
     row = _SHOW.one(connection, (user_id, item_id))
     if row is None:
-        return ReadLookup(granted=False, kind=None, shown=None)
+        meant = resolve(connection, [item_id]).get(item_id)
+        return ReadLookup(_FOREIGN, None, None) if meant is None else show(connection, user_id, meant)
     if memory is not None:
         _remember(memory, (user_id, item_id), (None, *row))
-    granted, kind, *_ = row
-    return ReadLookup(granted == 1, kind, None if row[_VERSION_OF_SHOW] is None else _shown(row[_SHOWN_OF_SHOW]))
+    shown = None if row[_VERSION_OF_SHOW] is None else _shown(row[_SHOWN_OF_SHOW])
+    return ReadLookup(_standing(connection, (user_id, item_id), _STANDINGS[row[0]], shown), row[1], shown)
 
 
 def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]:
-    """Look up many keys; results are in their order, None for a user that does not exist."""
+    """Look up many keys; results are in their order, None for a user that does not exist. Aliases are unknown items."""
     memory = connection_cache(connection)
     if memory is None:
-        return [_known(row) for row in _LOAD.look_up(connection, keys)]
+        rows = zip(keys, _LOAD.look_up(connection, keys), strict=True)
+        return [_known(connection, key, row) for key, row in rows]
     recalled = [(key, _cached(memory, key)) for key in keys]
     new = [key for key, facts in recalled if facts is None]
     looked_up = dict(zip(new, _LOAD.look_up(connection, new), strict=True)) if new else {}
@@ -308,9 +370,36 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]
         _remember(memory, key, row)
     rows = iter(_LOAD_PROGRESS.rows(connection, [key for key, facts in recalled if facts is not None]))
     return [
-        _known(looked_up[key]) if facts is None else SaveLookup(*facts, _progress(next(rows)))
+        _known(connection, key, looked_up[key])
+        if facts is None
+        else _completed(connection, key, SaveLookup(*facts, _progress(next(rows))))
         for key, facts in recalled
     ]
+
+
+def load_meant(
+    connection: Connection, keys: Collection[Key]
+) -> tuple[dict[Key, SaveLookup | None], dict[ItemId, ItemId]]:
+    """Look up keys whose items clients have named; also return which of these items are aliases, and of what.
+
+    The look-ups are by the keys meant, in order: two keys that mean one item have one. Only unknown items are looked up
+    among the aliases.
+    """
+    ordered = sorted(keys)  # neighbours are on the same pages
+    known = dict(zip(ordered, load(connection, ordered), strict=True))
+    unknown = {key[1] for key, found in known.items() if found is not None and found.kind is None}
+    meant = resolve(connection, unknown) if unknown else {}
+    if meant:
+        others = sorted({(user_id, meant[item_id]) for user_id, item_id in known if item_id in meant} - known.keys())
+        known |= zip(others, load(connection, others), strict=True)
+    return known, meant
+
+
+def find(connection: Connection, user_id: UserId, item_id: ItemId) -> tuple[Key, SaveLookup | None]:
+    """Look up the item that an id means, for one user; also return its key."""
+    known, meant = load_meant(connection, [(user_id, item_id)])
+    key = (user_id, meant.get(item_id, item_id))
+    return key, known[key]
 
 
 def store(connection: Connection, changed: Sequence[tuple[Key, Progress]]) -> list[Key]:
@@ -385,14 +474,32 @@ def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, s
 _ROLES = {role.value: role for role in Role}
 
 
-def _known(row: Row | None) -> SaveLookup | None:
+def _known(connection: Connection, key: Key, row: Row | None) -> SaveLookup | None:
     if row is None:
         return None
-    role, granted, kind, runtime_ms, credits_ms, _ = row[_ROLE_AND_FACTS_OF_LOAD]
+    role, standing, kind, runtime_ms, credits_ms, _ = row[_ROLE_AND_FACTS_OF_LOAD]
     if role is None:
         return None
     facts = ItemFacts(runtime_ms, credits_ms)
-    return SaveLookup(_ROLES[role], granted == 1, kind, facts, _progress(row[_PROGRESS_OF_LOAD]))
+    if kind is None:
+        return SaveLookup(_ROLES[role], _FOREIGN, None, facts, None)
+    found = SaveLookup(_ROLES[role], _STANDINGS[standing], kind, facts, _progress(row[_PROGRESS_OF_LOAD]))
+    return _completed(connection, key, found)
+
+
+def _completed(connection: Connection, key: Key, found: SaveLookup) -> SaveLookup:
+    """Add whether the user has state, which matters only for items that no library has."""
+    if found.standing is not _NOWHERE:
+        return found
+    return found._replace(standing=_standing(connection, key, _NOWHERE, found.progress))
+
+
+def _standing(connection: Connection, key: Key, standing: Standing, progress: object) -> Standing:
+    if standing is not _NOWHERE:
+        return standing
+    if progress is not None:
+        return _AS_ORPHAN
+    return _AS_ORPHAN if has_state_of(connection, key) else _NOWHERE
 
 
 def _progress(row: Row) -> Progress | None:
@@ -440,31 +547,31 @@ def _shown(row: Row) -> FrozenProgress:
     return FrozenProgress(position_ms, duration_ms, watched == 1, last_watched_at)
 
 
-def _cached(memory: ConnectionCache, key: Key) -> tuple[Role, bool, str, ItemFacts] | None:
+def _cached(memory: ConnectionCache, key: Key) -> tuple[Role, Standing, str, ItemFacts] | None:
     """Return the first members of SaveLookup if they are cached."""
     user_id, item_id = key
     of_item: _CachedItem | None = memory.get(item_id)
     if of_item is None:
         return None
-    kind, facts, library_id = of_item
-    viewer: _CachedViewer | None = memory.get((user_id, library_id))
+    kind, facts, sharing = of_item
+    viewer: _CachedViewer | None = memory.get((user_id, sharing))
     if viewer is None or viewer.role is None:
         return None
-    return viewer.role, viewer.granted, kind, facts
+    return viewer.role, viewer.standing, kind, facts
 
 
 @cache  # there are few, and many users
-def _viewer(role: str | None, granted: bool) -> _CachedViewer:  # noqa: FBT001
-    return _CachedViewer(None if role is None else _ROLES[role], granted)
+def _viewer(role: str | None, standing: int) -> _CachedViewer:
+    return _CachedViewer(None if role is None else _ROLES[role], _STANDINGS[standing])
 
 
 def _remember(memory: ConnectionCache, key: Key, row: Row | None) -> None:
-    """Cache role, grant and item facts of a row, if both user and item exist."""
+    """Cache role, standing and item facts of a row, if both user and item exist."""
     if row is None or row[2] is None:
         return
-    role, granted, kind, runtime_ms, credits_ms, library_id = row[_ROLE_AND_FACTS_OF_LOAD]
+    role, standing, kind, runtime_ms, credits_ms, sharing = row[_ROLE_AND_FACTS_OF_LOAD]
     user_id, item_id = key
     if len(memory) >= _REMEMBERED_MAX:
         memory.clear()
-    memory[item_id] = _CachedItem(kind, ItemFacts(runtime_ms, credits_ms), library_id)
-    memory[user_id, library_id] = _viewer(role, granted == 1)
+    memory[item_id] = _CachedItem(kind, ItemFacts(runtime_ms, credits_ms), sharing)
+    memory[user_id, sharing] = _viewer(role, standing)

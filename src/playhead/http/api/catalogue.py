@@ -12,7 +12,8 @@ from playhead.domain.model import ItemKind, LibraryId, LibraryKind
 from playhead.domain.texts import PATH, WORD
 from playhead.http.api.formats import ProgressAnswer, progress_answer, seconds, time_text
 from playhead.http.route import Call
-from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX, Catalogue, ItemListPage, ItemView, LibraryView, Tracks
+from playhead.services.access import ItemView
+from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX, Catalogue, ItemListPage, LibraryView, Tracks
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner, ScanSummary
 
@@ -104,13 +105,18 @@ class LibrariesAnswer(Struct):
 
 
 class ItemAnswer(Struct, kw_only=True):
-    """An item; the last five members only for an episode. `library` is the library's name."""
+    """An item; the last five members only for an episode.
+
+    `libraries` are the names of the libraries that have or had it and that the caller may see; `library` is the first
+    of them, null if there is none.
+    """
 
     id: UuidText
     kind: ItemKind
     title: str
     year: int | None
-    library: str
+    library: str | None
+    libraries: list[str]
     external_ids: dict[str, str]
     available: bool
     runtime_seconds: int | float | None
@@ -204,7 +210,10 @@ class CatalogueRoutes:
         return library_answer(view, admin=True)
 
     async def list_items(self, call: Call) -> ItemsAnswer:
-        """List the available items that the caller may see."""
+        """List the items of one library, or of all that the caller may see.
+
+        The latter include items that the caller has watched and that no library has now.
+        """
         query = call.query(ItemsQuery)
         page = await self._catalogue.list_items(
             call.viewer,
@@ -219,11 +228,10 @@ class CatalogueRoutes:
 
     async def read_item(self, call: Call) -> ItemDetailAnswer:
         """Show an item, whether available or not, with its files and the caller's progress."""
-        item_id = call.item_id(ItemKind.MOVIE)
-        detail = await self._catalogue.get_item(call.viewer, item_id)
-        kind, state = detail.view.item.kind, None
-        if kind is not ItemKind.SHOW:
-            state = progress_answer(await self._playback.read(call.user.user_id, call.user.role, kind, item_id))
+        detail = await self._catalogue.get_item(call.viewer, call.item_id(ItemKind.MOVIE))
+        item, state = detail.view.item, None
+        if item.kind is not ItemKind.SHOW:
+            state = progress_answer(await self._playback.read(call.user.user_id, call.user.role, item.kind, item.id))
         base = call.scope.get("root_path", "").rstrip("/")
         files = [_file_answer(file, detail.tracks[file.id], base) for file in detail.files]
         return ItemDetailAnswer(**asdict(item_answer(detail.view)), files=files, state=state)
@@ -249,10 +257,11 @@ def item_answer(view: ItemView) -> ItemAnswer:
         kind=item.kind,
         title=item.title,
         year=item.year,
-        library=view.library.name,
+        library=None if view.library is None else view.library.name,
+        libraries=[library.name for library in view.libraries],
         external_ids=dict(item.external_ids),
         available=view.available,
-        runtime_seconds=None if item.runtime_ms is None else seconds(item.runtime_ms),
+        runtime_seconds=None if view.runtime_ms is None else seconds(view.runtime_ms),
     )
     if item.kind is ItemKind.EPISODE:
         answer.show_id = item.show_id

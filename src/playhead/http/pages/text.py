@@ -10,7 +10,7 @@ from babel.dates import format_date, format_skeleton, format_time
 from babel.lists import format_list
 from babel.numbers import format_decimal
 
-from playhead.domain.catalogue import Item, Library, MediaFile, codec_name
+from playhead.domain.catalogue import Item, MediaFile, codec_name
 from playhead.domain.model import Instant, ItemKind, Milliseconds, moment_of
 from playhead.http.pages.messages import translated
 from playhead.http.pages.translations import amount, current, gettext, ngettext
@@ -158,11 +158,6 @@ def file_name(file: MediaFile, label: str | None = None) -> str:
     return name if file.part is None else gettext("%(version)s, part %(part)s", version=name, part=file.part)
 
 
-def has_files(item: Item, libraries: Iterable[Library]) -> bool:
-    """Return whether an item may have files: a library without a folder is the catalogue of another application."""
-    return not any(library.id == item.library_id and library.path is None for library in libraries)
-
-
 def tint(title: str) -> int:
     """Return the number of the colour behind a title, which stands where there is no picture: the same each time."""
     return crc32(title.casefold().encode("utf-8", "replace")) % TINTS
@@ -193,7 +188,6 @@ FILTERS: Final[dict[str, Callable[..., Any]]] = {
     "day_and_month": day_and_month,
     "enumeration": enumeration,
     "file_name": file_name,
-    "has_files": has_files,
     "iso": iso,
     "length": length,
     "message": translated,
