@@ -7,11 +7,11 @@ import pytest
 from playhead.domain.backups import Backup, BackupPlan
 from playhead.domain.health import (
     BackupFacts,
-    FileFacts,
     Finding,
     InstallationFacts,
     Level,
     ServerFacts,
+    SqliteFacts,
     examine_file,
     examine_server,
     worst,
@@ -21,7 +21,7 @@ from playhead.domain.model import Instant
 NOW = Instant(1_762_639_200_000)
 MIB = 1024 * 1024
 HOUR_MS = 3_600_000
-WELL = FileFacts(
+WELL = SqliteFacts(
     head="0002",
     revision="0002",
     newest_at=NOW,
@@ -51,11 +51,11 @@ BACKUPS = BackupFacts(
 
 
 def examined(
-    store: FileFacts | ServerFacts = WELL,
+    store: SqliteFacts | ServerFacts = WELL,
     installation: InstallationFacts = INSTALLATION,
     backups: BackupFacts = BACKUPS,
 ) -> list[Finding]:
-    if isinstance(store, FileFacts):
+    if isinstance(store, SqliteFacts):
         return examine_file(store, installation, backups)
     return examine_server(store, installation)
 
@@ -178,7 +178,7 @@ def test_each_fault_of_a_server_is_reported_with_its_remedy(findings: list[Findi
 
 
 @pytest.mark.parametrize("store", [WELL, SERVED])
-def test_files_that_other_users_can_read_are_reported_with_their_modes(store: FileFacts | ServerFacts):
+def test_files_that_other_users_can_read_are_reported_with_their_modes(store: SqliteFacts | ServerFacts):
     wide = replace(INSTALLATION, wide_paths=("/srv/playhead (0755)", "/srv/playhead/playhead.db (0644)"))
     [finding] = [each for each in examined(store, wide) if each.level is not Level.OK]
     assert finding.level is Level.WARNING

@@ -57,7 +57,7 @@ class StoreFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileFacts(StoreFacts):
+class SqliteFacts(StoreFacts):
     """Facts about an SQLite file, which may be missing, and its file system; sizes in bytes."""
 
     sqlite_version: str
@@ -111,7 +111,7 @@ class BackupFacts:
     fault: str | None = None
 
 
-def examine_file(store: FileFacts, installation: InstallationFacts, backups: BackupFacts) -> list[Finding]:
+def examine_file(store: SqliteFacts, installation: InstallationFacts, backups: BackupFacts) -> list[Finding]:
     """Judge an installation on SQLite, in the order in which a person would look."""
     return [
         _library(store),
@@ -151,7 +151,7 @@ def worst(findings: Iterable[Finding]) -> Level:
     return next((level for level in (Level.BAD, Level.WARNING) if level in levels), Level.OK)
 
 
-def _library(facts: FileFacts) -> Finding:
+def _library(facts: SqliteFacts) -> Finding:
     text = f"SQLite {facts.sqlite_version}"
     if facts.is_sqlite_sound:
         return Finding(Level.OK, text)
@@ -181,7 +181,7 @@ def _permissions(facts: InstallationFacts) -> Iterable[Finding]:
         )
 
 
-def _filesystem(facts: FileFacts) -> Finding:
+def _filesystem(facts: SqliteFacts) -> Finding:
     if facts.is_network:
         return Finding(
             Level.BAD,
@@ -191,7 +191,7 @@ def _filesystem(facts: FileFacts) -> Finding:
     return Finding(Level.OK, f"File system {facts.filesystem or 'unknown'}")
 
 
-def _free_space(facts: FileFacts) -> Finding:
+def _free_space(facts: SqliteFacts) -> Finding:
     text = f"{facts.free_bytes // _MIB} MiB free"
     if facts.free_bytes >= LEAST_FREE_BYTES:
         return Finding(Level.OK, text)
@@ -218,7 +218,7 @@ def _database(facts: StoreFacts, mend: str) -> Finding:
     )
 
 
-def _log(facts: FileFacts) -> Finding:
+def _log(facts: SqliteFacts) -> Finding:
     text = f"Write-ahead log of {facts.log_bytes // _MIB} MiB"
     if facts.log_bytes <= LONGEST_LOG_BYTES:
         return Finding(Level.OK, text)

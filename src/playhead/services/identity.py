@@ -56,8 +56,8 @@ class AccountRules:
     groups: GroupRules = field(default_factory=GroupRules)
 
 
-class Standing(NamedTuple):
-    """The account that an identity signs in to, and what has to change before; None means no change."""
+class SignInPlan(NamedTuple):
+    """The account that an identity signs in to, and what has to change first; None means no change."""
 
     user: User
     linked: LinkedIdentity
@@ -100,7 +100,7 @@ class Identities:
             raise IdentityRefusedError(Refusal.UNKNOWN)
         return await self._database.write(lambda connection: self._settle(connection, identity, now))
 
-    def _standing(self, connection: Connection, identity: Identity, now: Instant) -> Standing | None:
+    def _standing(self, connection: Connection, identity: Identity, now: Instant) -> SignInPlan | None:
         linked = storage.find_identity(connection, identity.issuer, identity.subject)
         user = None if linked is None else accounts_storage.find_user(connection, linked.user_id)
         if linked is None or user is None:
@@ -112,7 +112,7 @@ class Identities:
         if granted == accounts_storage.list_grants(connection, user.id):
             granted = None
         is_due = linked.used_at < day_of(now) or linked.name != identity.name
-        return Standing(user, linked, None if role is user.role else role, granted, is_due)
+        return SignInPlan(user, linked, None if role is user.role else role, granted, is_due)
 
     def _settle(self, connection: Connection, identity: Identity, now: Instant) -> tuple[User, LinkedIdentity]:
         if storage.find_identity(connection, identity.issuer, identity.subject) is None:

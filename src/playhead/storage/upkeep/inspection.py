@@ -9,7 +9,7 @@ import apsw
 from sqlalchemy import Connection, delete, false, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
-from playhead.domain.health import FileFacts, ServerFacts
+from playhead.domain.health import ServerFacts, SqliteFacts
 from playhead.domain.model import Instant
 from playhead.storage.engine import apsw_dbapi
 from playhead.storage.engine.database import StorageRefused
@@ -25,7 +25,7 @@ def touch(connection: Connection) -> None:
     connection.execute(delete(sign_in_failure).where(false()))
 
 
-def inspect_file(path: Path) -> FileFacts:
+def inspect_file(path: Path) -> SqliteFacts:
     """Inspect the database file at `path`, which need not exist. Faults are never raised."""
     folder = next(parent for parent in path.absolute().parents if parent.exists())
     try:
@@ -39,7 +39,7 @@ def inspect_file(path: Path) -> FileFacts:
             content = _read(path)
         except apsw_dbapi.Error as error:
             content = _Content(fault=str(error))
-    return FileFacts(
+    return SqliteFacts(
         **content._asdict(),
         head=HEAD,
         sqlite_version=apsw_dbapi.sqlite_version,
