@@ -21,7 +21,7 @@ from playhead.bootstrap import open_installation
 from playhead.config import Settings
 from playhead.domain.model import Role, instant_of
 from playhead.storage import schema
-from world import LIBRARY
+from world import LIBRARY, insert_items
 
 CLIENTS = 16
 MOVIES = [f"00000000-0000-4000-8000-{number:012}" for number in range(CLIENTS)]
@@ -49,7 +49,7 @@ def stock(settings: Settings, movies: Iterable[str] = MOVIES) -> str:
             "search_title": "",
             "added_at": 1,
         }
-        connection.execute(insert(schema.item), [movie | {"id": each, "identity": each} for each in movies])
+        insert_items(connection, [movie | {"id": each, "identity": each} for each in movies])
 
     async def make() -> str:
         async with open_installation(settings, on_failure=lambda _: None) as installation:

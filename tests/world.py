@@ -1,6 +1,6 @@
 """A running Playhead in process, tested over HTTP, with a clock that the test moves."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,19 +35,26 @@ class World:
     user_ids: dict[str, str]
 
 
-def insert_items(connection: Connection, rows: Iterable[Mapping[str, Any]], library_id: str | None = LIBRARY) -> None:
+def insert_items(connection: Connection, rows: Sequence[Mapping[str, Any]], library_id: str | None = LIBRARY) -> None:
     """Store items that a library has, which may be none; what a row leaves out has a default. Shows come first.
 
     A row may say in `library_id` which library has it, and in `removed_at` since when it has not.
     """
+    columns = dict.fromkeys(name for row in rows for name in row)
+    items: list[dict[str, Any]] = []
+    holdings: list[dict[str, Any]] = []
     for row in rows:
         title = str(row.get("title", "")).lower()
         names = {"title": "", "sort_title": title, "search_title": title, "identity": title}
-        values = names | {"added_at": 0, "is_open": False} | row
-        holder, removed_at = values.pop("library_id", library_id), values.pop("removed_at", None)
-        connection.execute(insert(schema.item), [values])
+        values = columns | names | {"added_at": 0, "is_open": False} | row
+        holder, removed_at = values.pop("library_id", None) or library_id, values.pop("removed_at", None)
+        items.append(values)
         if holder is not None:
-            hold(connection, str(values["id"]), holder, added_at=values["added_at"], removed_at=removed_at)
+            held = {"item_id": values["id"], "library_id": holder, "added_at": values["added_at"], "told": "{}"}
+            holdings.append(held | {"removed_at": removed_at})
+    connection.execute(insert(schema.item), items)
+    if holdings:
+        connection.execute(insert(schema.holding), holdings)
 
 
 def hold(connection: Connection, item_id: str, library_id: str = LIBRARY, **columns: object) -> None:

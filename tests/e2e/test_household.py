@@ -13,16 +13,15 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from household import DURATION_S, Device, Item, Member, live_through
 from playhead.bootstrap import open_installation
 from playhead.config import Settings
 from playhead.domain.model import LibraryId, Milliseconds, Role
 from playhead.domain.playback import ItemFacts
-from playhead.storage import schema
 from server import Server
-from world import EPISODE, LIBRARY, MOVIE, RUNTIME_MS, SHOW, stock_library
+from world import EPISODE, LIBRARY, MOVIE, RUNTIME_MS, SHOW, insert_items, stock_library
 
 pytestmark = pytest.mark.long
 
@@ -61,7 +60,7 @@ def furnish(settings: Settings) -> list[Member]:
             row = common | names | {"id": item_id, "kind": kind}
             if kind == "episode":
                 row |= {"show_id": SHOW, "season_number": 1, "episode_number": number}
-            connection.execute(insert(schema.item).values(row))
+            insert_items(connection, [row])
 
     async def make() -> list[Member]:
         members: list[Member] = []

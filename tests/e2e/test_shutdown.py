@@ -17,7 +17,7 @@ from clips import write_clip
 from playhead.storage import schema
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from server import PATIENCE_S, Server
-from world import LIBRARY, MOVIE, stock_library
+from world import LIBRARY, MOVIE, insert_items, stock_library
 
 CLIENTS = 8
 FILM = "88888888-8888-4888-8888-888888888888"
@@ -54,7 +54,7 @@ def token(server: Server) -> str:
             "search_title": "",
             "added_at": 1,
         }
-        connection.execute(insert(schema.item), [movie | {"id": each, "identity": each} for each in MOVIES])
+        insert_items(connection, [movie | {"id": each, "identity": each} for each in MOVIES])
         connection.execute(insert(schema.file_item).values(file_id=FILM, item_id=MOVIE))
 
     database = SQLiteDatabase(server.data / "playhead.db")

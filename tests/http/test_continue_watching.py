@@ -213,8 +213,7 @@ async def test_an_item_that_lost_its_file_has_no_card_until_it_returns(library: 
     await library.watch("Alien", "Tides 1x01", to=3000)
     await library.remove("Alien", "Tides 1x01", "Tides 1x02", "Tides 1x03", "Tides 2x01")
     assert await library.cards() == []
-    await library.change("Alien", removed_at=None)
-    await library.change("Tides 1x01", removed_at=None)
+    await library.bring_back("Alien", "Tides 1x01")
     assert await library.cards() == [("Tides 1x01", "continue"), ("Alien", "continue")]
 
 
@@ -434,7 +433,7 @@ async def test_an_unplayable_item_can_be_hidden(library: SampleLibrary):
     await library.watch("Alien", to=3000)
     await library.remove("Alien")
     await hide(library, "Alien")
-    await library.change("Alien", removed_at=None)
+    await library.bring_back("Alien")
     assert await library.cards() == []
 
 

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from large_libraries import EPISODES, STATION, episode_id, stock_series
 from pages import LENGTH_S, Seen, Visitor, enter, give_folders, submit, words
@@ -123,7 +123,7 @@ async def test_removing_a_play_does_not_change_watched(visitor: Visitor):
 
 async def test_a_removed_item_says_so_and_cannot_be_played(visitor: Visitor):
     await visitor.report(3000)
-    await write(visitor, update(schema.item).where(schema.item.c.id == MOVIE).values(removed_at=1))
+    await write(visitor, update(schema.holding).where(schema.holding.c.item_id == MOVIE).values(removed_at=1))
     said = await visitor.page(MOVIE_PAGE)
     assert "Its files are missing." in said
     assert "Resume" not in said
@@ -254,8 +254,9 @@ async def test_marking_a_season_leaves_out_what_has_not_aired(visitor: Visitor):
 
 async def test_an_episode_without_its_file_is_shown_to_users_who_have_watched_it(visitor: Visitor):
     await visitor.watch((1, 1))
-    gone = update(schema.item).where(schema.item.c.season_number == 1).values(removed_at=1)
-    await write(visitor, gone.where(schema.item.c.show_id == STATION))
+    first = select(schema.item.c.id).where(schema.item.c.season_number == 1)
+    first = first.where(schema.item.c.show_id == STATION)
+    await write(visitor, update(schema.holding).where(schema.holding.c.item_id.in_(first)).values(removed_at=1))
     said = await visitor.page(f"{SHOW_PAGE}/seasons/1")
     assert "Watch 1-1" in said
     assert "The file is missing" in said

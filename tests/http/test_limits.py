@@ -19,7 +19,7 @@ from playhead.domain.limits import (
     Limit,
 )
 from playhead.storage import schema
-from world import EPISODE, LIBRARY, MOVIE, PASSWORD, SHOW, World
+from world import EPISODE, LIBRARY, MOVIE, PASSWORD, SHOW, World, insert_items
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
@@ -133,7 +133,7 @@ async def test_now_playing_is_paged_and_each_entry_is_listed_once(stocked: World
     title = dict.fromkeys(("title", "sort_title", "search_title", "identity"), "")
     item = title | {"library_id": LIBRARY, "kind": "movie", "added_at": 0}
     rows = [item | {"id": each, "identity": each} for each in ids]
-    await stocked.playhead.installation.database.write(lambda c: c.execute(insert(schema.item), rows))
+    await stocked.playhead.installation.database.write(lambda c: insert_items(c, rows))
     for each in ids:
         body = {"position_seconds": 100, "duration_seconds": 5400}
         await stocked.client.post(f"/api/v1/playback/movie/{each}", json=body, headers=stocked.member)

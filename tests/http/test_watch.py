@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from playhead.storage import schema
-from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, SHOW, World
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, SHOW, World, insert_items
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +61,7 @@ async def put_second_episode(world: World) -> None:
             "episode_number": 2,
             "added_at": 0,
         }
-        connection.execute(insert(schema.item), [episode])
+        insert_items(connection, [episode])
 
     await world.playhead.installation.database.write(store)
 

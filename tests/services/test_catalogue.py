@@ -10,14 +10,14 @@ import pytest
 from sqlalchemy import insert
 
 from fakes import Clock, Ids
-from playhead.domain.catalogue import Item, MediaInfo, MediaStream, identity
+from playhead.domain.catalogue import Holding, Item, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
-from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
+from playhead.domain.scanning import FileLink, FoundFile
 from playhead.errors import Code, PlayheadError
 from playhead.services.access import Viewer
 from playhead.services.catalogue import Catalogue, ItemListPage
 from playhead.services.cursors import SORTS
-from playhead.storage import scanning, schema
+from playhead.storage import catalogue, scanning, schema
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange
 
@@ -48,33 +48,55 @@ class Shop:
         grant = {"user_id": MEMBER.user_id, "library_id": library_id, "granted_at": 0}
         connection.execute(insert(schema.library_access).values(grant))
 
-    async def put(self, *items: Item) -> None:
-        await self.database.write(lambda connection: scanning.store_items(connection, ItemChanges(list(items), [])))
+    async def put(self, library_id: LibraryId | None, *items: Item, removed_at: Instant | None = None) -> None:
+        """Store items that a library has, or none."""
 
-    def item(self, library_id: LibraryId, title: str = "Heat", kind: ItemKind = ItemKind.MOVIE) -> Item:
-        return Item(ItemId(self.ids()), library_id, kind, title, identity(title), self.clock.now)
+        def store(connection: Connection) -> None:
+            connection.execute(insert(schema.item), [catalogue.item_row(item) for item in items])
+            ids = [
+                {"item_id": item.id, "kind": item.kind.value, "source": source, "value": value}
+                for item in items
+                for source, value in item.external_ids.items()
+            ]
+            if ids:
+                connection.execute(insert(schema.external_id), ids)
+            if library_id is not None:
+                held = [Holding(item.id, library_id, item.added_at, removed_at) for item in items]
+                catalogue.store_holdings(connection, held)
+
+        await self.database.write(store)
+
+    def item(self, title: str = "Heat", kind: ItemKind = ItemKind.MOVIE) -> Item:
+        return Item(ItemId(self.ids()), kind, title, identity(title), self.clock.now)
 
     async def films(self, library_id: LibraryId, *titles: str) -> list[Item]:
-        items = [self.item(library_id, title) for title in titles]
-        await self.put(*items)
+        items = [self.item(title) for title in titles]
+        await self.put(library_id, *items)
         return items
 
     async def show(self, library_id: LibraryId, numbers: Sequence[tuple[int, int]]) -> tuple[Item, list[Item]]:
-        show = self.item(library_id, "Dark", ItemKind.SHOW)
+        show = self.item("Dark", ItemKind.SHOW)
         episodes = [
             replace(
-                self.item(library_id, f"Episode {number}", ItemKind.EPISODE),
+                self.item(f"Episode {number}", ItemKind.EPISODE),
                 show_id=show.id,
                 season_number=season,
                 episode_number=number,
             )
             for season, number in numbers
         ]
-        await self.put(show, *episodes)
+        await self.put(library_id, show, *episodes)
         return show, episodes
 
     async def file(
-        self, item: Item, path: str, *, height: int = 1080, codec: str = "h264", part: int | None = None
+        self,
+        library_id: LibraryId,
+        item: Item,
+        path: str,
+        *,
+        height: int = 1080,
+        codec: str = "h264",
+        part: int | None = None,
     ) -> FileId:
         info = MediaInfo(
             Milliseconds(1000), "matroska", (MediaStream("video", codec, width=height * 2, height=height),)
@@ -88,7 +110,7 @@ class Shop:
             links=(FileLink(item.id, part),),
         )
         await self.database.write(
-            lambda connection: scanning.store_files(connection, item.library_id, [change], self.clock.now)
+            lambda connection: scanning.store_files(connection, library_id, [change], self.clock.now)
         )
         return change.id
 
@@ -172,7 +194,7 @@ async def test_a_library_is_found_by_name_and_by_id(shop: Shop) -> None:
 async def test_counts_exclude_removed_items(shop: Shop) -> None:
     library_id = await shop.library()
     await shop.films(library_id, "Heat", "Ronin")
-    await shop.put(replace(shop.item(library_id, "Gone"), removed_at=Instant(1)))
+    await shop.put(library_id, shop.item("Gone"), removed_at=Instant(1))
     assert (await shop.catalogue.get_library(ADMIN, library_id)).counts == {ItemKind.MOVIE: 2}
 
 
@@ -236,13 +258,13 @@ async def test_the_pages_together_are_the_whole_list_in_order(shop: Shop, sort: 
     library_id = await shop.library()
     items = [
         replace(
-            shop.item(library_id, f"Film {number % 4}"),
+            shop.item(f"Film {number % 4}"),
             year=None if number % 3 == 0 else 1990 + number % 3,
             added_at=Instant(number // 2),
         )
         for number in range(11)
     ]
-    await shop.put(*items)
+    await shop.put(library_id, *items)
     keys = {
         "title": lambda item: (item.title, item.id),
         "year": lambda item: (item.year or 0, item.id),
@@ -317,10 +339,11 @@ async def test_an_unknown_order_is_refused(shop: Shop) -> None:
 
 
 async def test_an_item_shows_its_files_with_the_preferred_one_first(shop: Shop) -> None:
-    (film,) = await shop.films(await shop.library(), "Heat")
-    await shop.file(film, "a.mkv", height=2160, codec="hevc")
-    await shop.file(film, "b.mkv", height=720)
-    await shop.file(film, "c.mkv", height=1080)
+    library_id = await shop.library()
+    (film,) = await shop.films(library_id, "Heat")
+    await shop.file(library_id, film, "a.mkv", height=2160, codec="hevc")
+    await shop.file(library_id, film, "b.mkv", height=720)
+    await shop.file(library_id, film, "c.mkv", height=1080)
     detail = await shop.catalogue.get_item(ADMIN, film.id)
     assert [file.path for file in detail.files] == ["c.mkv", "b.mkv", "a.mkv"]
 
@@ -334,10 +357,10 @@ async def test_missing_and_forbidden_items(shop: Shop) -> None:
 
 
 async def test_a_removed_item_can_be_read_and_is_not_available(shop: Shop) -> None:
-    film = replace(shop.item(await shop.library()), removed_at=Instant(1), external_ids={"tmdb": "949"})
-    await shop.put(film)
+    film = replace(shop.item(), external_ids={"tmdb": "949"})
+    await shop.put(await shop.library(), film, removed_at=Instant(1))
     view = (await shop.catalogue.get_item(ADMIN, film.id)).view
-    assert (view.available, view.item, view.library.name) == (False, film, "Films")
+    assert (view.available, view.item, [library.name for library in view.libraries]) == (False, film, ["Films"])
     assert (await shop.catalogue.list_items(ADMIN)).items == []
 
 
@@ -362,7 +385,7 @@ async def test_daily_episodes_are_ordered_by_date(shop: Shop) -> None:
     show, _ = await shop.show(library_id, [])
     days = [date(2024, 2, 1), date(2024, 1, 15)]
     for day in days:
-        await shop.put(replace(shop.item(library_id, str(day), ItemKind.EPISODE), show_id=show.id, air_date=day))
+        await shop.put(library_id, replace(shop.item(str(day), ItemKind.EPISODE), show_id=show.id, air_date=day))
     page = await shop.catalogue.list_episodes(ADMIN, show.id)
     assert [view.item.air_date for view in page.items] == sorted(days)
 
@@ -377,44 +400,54 @@ async def test_only_a_show_has_episodes(shop: Shop) -> None:
 
 
 @pytest.fixture
-async def film(shop: Shop, tmp_path: Path) -> Item:
-    """A film in a folder that the member may see, with a file and a film next to the folder."""
+async def films(shop: Shop, tmp_path: Path) -> LibraryId:
+    """A library with a folder that the member may see, with a file and a film next to the folder."""
     (tmp_path / "films").mkdir()
     (tmp_path / "films/heat.mkv").write_text("heat")
     (tmp_path / "secret.mkv").write_text("secret")
-    (film,) = await shop.films(await shop.library("Films", tmp_path / "films", granted=True), "Heat")
+    return await shop.library("Films", tmp_path / "films", granted=True)
+
+
+@pytest.fixture
+async def film(shop: Shop, films: LibraryId) -> Item:
+    """A film in this library."""
+    (film,) = await shop.films(films, "Heat")
     return film
 
 
-async def test_an_item_is_played_from_its_preferred_file_and_its_first_part(shop: Shop, film: Item) -> None:
-    await shop.file(film, "cd2.mkv", part=2)
-    with_parts = await shop.file(film, "heat.mkv", part=1)
+async def test_an_item_is_played_from_its_preferred_file_and_its_first_part(
+    shop: Shop, films: LibraryId, film: Item
+) -> None:
+    await shop.file(films, film, "cd2.mkv", part=2)
+    with_parts = await shop.file(films, film, "heat.mkv", part=1)
     found = await shop.catalogue.stream_item(MEMBER, ItemKind.MOVIE, film.id)
     assert (found.file.id, found.path.read_text()) == (with_parts, "heat")
     assert (await shop.catalogue.stream_file(MEMBER, with_parts)).path == found.path
 
 
-async def test_an_item_without_a_grant_is_not_played(shop: Shop, film: Item) -> None:
-    file_id = await shop.file(film, "heat.mkv")
+async def test_an_item_without_a_grant_is_not_played(shop: Shop, films: LibraryId, film: Item) -> None:
+    file_id = await shop.file(films, film, "heat.mkv")
     stranger = Viewer(UserId(shop.ids()), Role.MEMBER)
     assert (await refusal(shop.catalogue.stream_item(stranger, ItemKind.MOVIE, film.id))).code is Code.ACCESS_DENIED
     assert (await refusal(shop.catalogue.stream_file(stranger, file_id))).code is Code.ACCESS_DENIED
 
 
 @pytest.mark.parametrize("path", ["../secret.mkv", "link.mkv", "folder/secret.mkv", "gone.mkv", "."])
-async def test_a_file_outside_its_library_is_never_served(shop: Shop, film: Item, tmp_path: Path, path: str) -> None:
+async def test_a_file_outside_its_library_is_never_served(
+    shop: Shop, films: LibraryId, film: Item, tmp_path: Path, path: str
+) -> None:
     (tmp_path / "films/link.mkv").symlink_to(tmp_path / "secret.mkv")
     (tmp_path / "films/folder").symlink_to(tmp_path)
-    await refuses_to_serve(shop, film, path)
+    await refuses_to_serve(shop, films, film, path)
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])  # the other engine cannot even store it
-async def test_an_impossible_path_is_never_served(shop: Shop, film: Item) -> None:
-    await refuses_to_serve(shop, film, "a\0b.mkv")
+async def test_an_impossible_path_is_never_served(shop: Shop, films: LibraryId, film: Item) -> None:
+    await refuses_to_serve(shop, films, film, "a\0b.mkv")
 
 
-async def refuses_to_serve(shop: Shop, film: Item, path: str) -> None:
-    file_id = await shop.file(film, path)
+async def refuses_to_serve(shop: Shop, films: LibraryId, film: Item, path: str) -> None:
+    file_id = await shop.file(films, film, path)
     for request in (
         shop.catalogue.stream_item(ADMIN, ItemKind.MOVIE, film.id),
         shop.catalogue.stream_file(ADMIN, file_id),
@@ -428,8 +461,8 @@ async def test_a_film_without_a_file_and_an_unknown_file(shop: Shop, film: Item)
     assert (await refusal(shop.catalogue.stream_file(ADMIN, FileId(shop.ids())))).message == "File not found"
 
 
-async def test_an_item_of_the_wrong_kind_is_not_played(shop: Shop, film: Item) -> None:
-    show, (episode,) = await shop.show(film.library_id, [(1, 1)])
+async def test_an_item_of_the_wrong_kind_is_not_played(shop: Shop, films: LibraryId, film: Item) -> None:
+    show, (episode,) = await shop.show(films, [(1, 1)])
     for kind, item_id, message in (
         (ItemKind.MOVIE, show.id, "Media item is not a movie"),
         (ItemKind.MOVIE, episode.id, "Media item is not a movie"),

@@ -15,6 +15,7 @@ from playhead.domain.model import Instant, ItemId, LibraryId, Milliseconds, Role
 from playhead.domain.playback import Policy
 from playhead.services.access import Viewer
 from playhead.storage import schema
+from world import insert_items
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +51,9 @@ class Store:
                 self._item(library, granted, "episode", show_id=show, season_number=season, episode_number=number)
 
         def add(connection: Connection) -> None:
-            for table in ("library", "item", "progress", "play", "list_state"):
+            connection.execute(insert(schema.library), self._written["library"])
+            insert_items(connection, self._written["item"])
+            for table in ("progress", "play", "list_state"):
                 if self._written.get(table):
                     connection.execute(insert(schema.metadata.tables[table]), self._written[table])
 

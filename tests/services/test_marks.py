@@ -20,7 +20,7 @@ from playhead.services.undoing import decode, encode
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.upkeep.checking import IntegrityFault, check_file, check_server
-from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, stock_library
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, insert_items, stock_library
 
 pytestmark = pytest.mark.anyio
 
@@ -130,7 +130,7 @@ def long_show(connection: Connection) -> None:
         names = dict.fromkeys(("title", "sort_title", "search_title", "identity"), item_id)
         return names | {"id": item_id, "library_id": LIBRARY, "kind": kind, "added_at": 0} | more
 
-    connection.execute(insert(schema.item), [row(LONG_SHOW, "show")])
+    insert_items(connection, [row(LONG_SHOW, "show")])
     episodes = [
         row(
             f"66666666-6666-4666-8666-{number:012}",
@@ -141,7 +141,7 @@ def long_show(connection: Connection) -> None:
         )
         for number in range(1, 2001)
     ]
-    connection.execute(insert(schema.item), episodes)
+    insert_items(connection, episodes)
 
 
 async def test_a_show_of_2000_episodes_is_one_change(here: Installation):

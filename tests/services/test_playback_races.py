@@ -15,7 +15,7 @@ from playhead.services.events import Events
 from playhead.services.playback import Playback
 from playhead.storage import schema
 from playhead.storage.engine.postgres import PostgresDatabase
-from world import LIBRARY, stock_library
+from world import LIBRARY, insert_items, stock_library
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +39,7 @@ def stock(connection: Connection) -> None:
     stock_library(connection, USER)
     texts = dict.fromkeys(("title", "sort_title", "search_title"), "")
     movie = texts | {"library_id": LIBRARY, "kind": "movie", "added_at": 0}
-    connection.execute(insert(schema.item), [movie | {"id": each, "identity": each} for each in MOVIES])
+    insert_items(connection, [movie | {"id": each, "identity": each} for each in MOVIES])
 
 
 def ask(sql: str) -> Any:  # noqa: ANN401

@@ -13,7 +13,7 @@ from playhead.domain.playback import ItemFacts, Policy, Progress, Report, advanc
 from playhead.storage import playback, schema
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.postgres import PostgresDatabase
-from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, stock_library
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, insert_items, stock_library
 
 ANNA = UserId("55555555-5555-4555-8555-555555555555")
 BEN = UserId("66666666-6666-4666-8666-666666666666")
@@ -105,7 +105,7 @@ def fill(connection: Connection) -> None:
     titles = {"library_id": LIBRARY, "kind": "movie", "title": "", "sort_title": "", "search_title": "", "identity": ""}
     grants = {"library_id": LIBRARY, "granted_at": 0}
     connection.execute(insert(schema.account), [people | {"id": each} for each in ids])
-    connection.execute(insert(schema.item), [titles | {"id": each, "added_at": 0} for each in ids])
+    insert_items(connection, [titles | {"id": each, "added_at": 0} for each in ids])
     connection.execute(insert(schema.library_access), [grants | {"user_id": each} for each in ids])
     playback.store(connection, sorted(((UserId(each), ItemId(MOVIE)), at(10)) for each in ids))
     playback.store(connection, sorted(((ANNA, ItemId(each)), at(10)) for each in ids))

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, insert, update
 
 from player import Player
 from playhead.storage import schema
-from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, SHOW, World
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, SHOW, World, insert_items
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
@@ -27,8 +27,8 @@ async def add_episodes(world: World) -> None:
 
     def add(connection: Connection) -> None:
         for season, number, air_date in ((1, 2, None), (1, 3, "2025-11-08"), (2, 1, None), (0, 1, None)):
-            connection.execute(insert(schema.item).values(row(episode_id(season, number), season, number, air_date)))
-        connection.execute(insert(schema.item).values(row(UNAIRED, 2, 2, "2025-11-09")))
+            insert_items(connection, [row(episode_id(season, number), season, number, air_date)])
+        insert_items(connection, [row(UNAIRED, 2, 2, "2025-11-09")])
 
     def row(item_id: str, season: int, number: int, air_date: str | None) -> dict[str, Any]:
         names = dict.fromkeys(("title", "sort_title", "search_title"), "") | {"identity": item_id}
@@ -45,6 +45,12 @@ async def add_episodes(world: World) -> None:
         }
 
     await world.playhead.installation.database.write(add)
+
+
+async def disappear(world: World, removed_at: int | None) -> None:
+    """Make all files disappear, or with None come back."""
+    holdings = update(schema.holding).values(removed_at=removed_at)
+    await world.playhead.installation.database.write(lambda connection: connection.execute(holdings))
 
 
 def episode(world: World, item_id: str = EPISODE) -> Player:
@@ -440,10 +446,12 @@ async def test_an_item_that_lost_its_files_can_still_be_read_and_marked(stocked:
     for position in (3000, 600):
         await player.report(position)
     before = await player.state(), await player.positions()
-    await stocked.playhead.installation.database.write(lambda c: c.execute(update(schema.item).values(removed_at=1)))
+    await disappear(stocked, 1)
     assert (await player.state(), await player.positions()) == before
     assert (await player.mark())["watched"]
     assert await show(stocked).mark() == {"changed": 1}
-    await stocked.playhead.installation.database.write(lambda c: c.execute(update(schema.item).values(removed_at=None)))
+    await stocked.playhead.installation.database.write(
+        lambda c: c.execute(update(schema.holding).values(removed_at=None))
+    )
     assert (await player.state())["play_count"] == 1
     assert (await player.restore(3000))["position_seconds"] == 3000

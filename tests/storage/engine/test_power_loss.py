@@ -21,7 +21,7 @@ from playhead.services.events import Events
 from playhead.services.playback import Playback
 from playhead.storage import schema
 from playhead.storage.engine.sqlite import LogLimits, SQLiteDatabase
-from world import LIBRARY
+from world import LIBRARY, insert_items
 
 if TYPE_CHECKING:
     from playhead.storage.engine import apsw_dbapi
@@ -59,7 +59,7 @@ def stock(connection: Connection) -> tuple[list[UserId], list[ItemId]]:
     connection.execute(insert(schema.library), [{"id": LIBRARY, "name": "Films", "kind": "movies", "created_at": 0}])
     movie = {"library_id": LIBRARY, "kind": "movie", "title": "t", "sort_title": "t", "search_title": "t"}
     rows = [movie | {"id": each, "identity": each, "added_at": 0} for each in movies]
-    connection.execute(insert(schema.item), rows)
+    insert_items(connection, rows)
     return users, movies
 
 
