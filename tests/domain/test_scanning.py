@@ -3,17 +3,20 @@
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from itertools import count
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import Ids
-from playhead.domain.catalogue import Item, MediaInfo, ParsedName
+from playhead.domain.catalogue import FileFacts, Holding, Item, MediaInfo, ParsedName
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 from playhead.domain.scanning import (
+    ContentElsewhere,
     FileLink,
     FileReading,
     FoundFile,
+    FoundItems,
     KnownFile,
     MissingFiles,
     ScanIndex,
@@ -28,15 +31,26 @@ HOUR = Milliseconds(3_600_000)
 
 
 class Folder:
-    """A library across several scans: its stored items, and the ids that were assigned."""
+    """A library across several scans: the stored items and holdings of all libraries, and the ids that were assigned."""
 
-    def __init__(self) -> None:
-        self.items: dict[ItemId, Item] = {}
-        self._ids = Ids()
-        self.index = ScanIndex(LIBRARY, (), now=NOW, new_id=self._ids)
+    def __init__(self, library: LibraryId = LIBRARY, other: "Folder | None" = None) -> None:
+        self.library = library
+        self.items: dict[ItemId, Item] = {} if other is None else other.items
+        self.holdings: dict[tuple[ItemId, LibraryId], Holding] = {} if other is None else other.holdings
+        self._ids = Ids() if other is None else other._ids
+        self._files = count(1)
+        self.index = self._new_index()
+
+    def _new_index(self) -> ScanIndex:
+        return ScanIndex(self.library, self.stored(), now=NOW, new_id=self._ids)
+
+    def stored(self, *contents: ContentElsewhere) -> FoundItems:
+        """Everything that the store has, as a scan learns it."""
+        ordered = sorted(self.items.values(), key=lambda item: item.kind is ItemKind.EPISODE)
+        return FoundItems(ordered, list(self.holdings.values()), contents)
 
     def scan(self) -> ScanIndex:
-        self.index = ScanIndex(LIBRARY, self.items.values(), now=NOW, new_id=self._ids)
+        self.index = self._new_index()
         return self.index
 
     def finish(self) -> None:
@@ -47,12 +61,17 @@ class Folder:
         changes = self.index.take_changes()
         for item in (*changes.new, *changes.changed):
             self.items[item.id] = item
-        return len(changes.new) + len(changes.changed)
+        for holding in changes.holdings:
+            self.holdings[holding.item_id, holding.library_id] = holding
+        return len(changes.new) + len(changes.changed) + len(changes.holdings)
 
     def place(self, reading: FileReading, before: KnownFile | None = None, *, same: bool = False) -> KnownFile:
         """Place a file, and return it as the next scan will know it."""
-        links = self.index.place(reading, before, same_content=same)
-        return known(links=links, duration_ms=reading.info.duration_ms)
+        file_id = FileId(f"{self.library}-{next(self._files)}") if before is None else before.id
+        links = self.index.place(file_id, reading, before, same_content=same)
+        return known(
+            id=file_id, links=links, duration_ms=reading.info.duration_ms, fingerprint=reading.fingerprint
+        )
 
     def first(self, *readings: FileReading) -> list[KnownFile]:
         """Scan an empty library that receives these files."""
@@ -64,12 +83,19 @@ class Folder:
     def item(self, file: KnownFile) -> Item:
         return self.items[file.links[0].item_id]
 
+    def holding(self, file: KnownFile) -> Holding:
+        return self.holdings[file.links[0].item_id, self.library]
+
     def show(self, file: KnownFile) -> Item:
         return self.items[self.item(file).show_id or ItemId("")]
 
     @property
+    def held(self) -> set[ItemId]:
+        return {each.item_id for each in self.holdings.values() if each.library_id == self.library and each.is_living}
+
+    @property
     def available(self) -> list[str]:
-        return sorted(item.title for item in self.items.values() if item.removed_at is None)
+        return sorted(self.items[item_id].title for item_id in self.held)
 
 
 def known(
@@ -83,24 +109,25 @@ def found(path: str = "a.mkv", size: int = 1, mtime_ns: int = 1, evidence: str =
     return FoundFile(path, size, mtime_ns, evidence)
 
 
+_prints = count(1)
+
+
 def reading(name: ParsedName, *, minutes: float = 60, **members: object) -> FileReading:
+    """A file with content of its own, unless it is given."""
     info = MediaInfo(Milliseconds(round(minutes * 60_000)), "mov", ())
-    return replace(FileReading(name, info, "print", "1080p"), **members)
+    return replace(FileReading(name, info, f"print {next(_prints)}", "1080p"), **members)
 
 
 def movie(title: str = "Heat", year: int | None = 1995, *, minutes: float = 60, **members: object) -> FileReading:
-    nfo = bool(members.pop("from_nfo", False))
-    return reading(
-        replace(ParsedName(ItemKind.MOVIE, title, year), **members),
-        minutes=minutes,
-        from_nfo=nfo,
-    )
+    of_file = {name: members.pop(name) for name in ("from_nfo", "fingerprint", "item_id") if name in members}
+    return reading(replace(ParsedName(ItemKind.MOVIE, title, year), **members), minutes=minutes, **of_file)
 
 
 def episode(number: int | None = 1, *, show: str = "Dark", season: int | None = 1, **members: object) -> FileReading:
-    ids = members.pop("episode_ids", {})
+    names = ("episode_ids", "fingerprint", "minutes", "item_id")
+    of_file = {each: members.pop(each) for each in names if each in members}
     name = ParsedName(ItemKind.EPISODE, show, season_number=season, episode_number=number)
-    return reading(replace(name, **members), episode_ids=ids)
+    return reading(replace(name, **members), **of_file)
 
 
 # Comparing
@@ -214,13 +241,13 @@ def test_a_removed_film_stays_as_removed_and_returns_as_the_same_item() -> None:
     (old,) = folder.first(movie())
     folder.scan()
     folder.finish()
-    assert folder.item(old).removed_at == NOW
+    assert folder.holding(old).removed_at == NOW
     assert [item.title for item in folder.index.removed] == ["Heat"]
     folder.scan()
     new = folder.place(movie())
     folder.finish()
     assert new.links == old.links
-    assert folder.item(new).removed_at is None
+    assert folder.holding(new).removed_at is None
     assert [item.title for item in folder.index.restored] == ["Heat"]
 
 
@@ -308,39 +335,17 @@ def test_a_second_file_does_not_rename_the_item_unless_an_nfo_says_so() -> None:
     assert folder.item(one).title == "heat!"
 
 
-def test_a_removed_film_of_another_library_moves_here_by_its_external_id() -> None:
+def test_a_file_whose_item_this_library_does_not_hold_must_be_placed_again() -> None:
     folder = Folder()
     (old,) = folder.first(movie(external_ids={"tmdb": "949"}))
-    folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
-    folder.scan()
-    new = folder.place(movie("Heat", external_ids={"tmdb": "949"}))
-    folder.finish()
-    assert new.links == old.links
-    assert folder.item(new).library_id == LIBRARY
-    assert folder.available == ["Heat"]
-
-
-def test_a_removed_film_of_another_library_is_not_found_by_its_title() -> None:
-    folder = Folder()
-    (old,) = folder.first(movie())
-    folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
-    folder.scan()
-    assert folder.place(movie()).links != old.links
-    folder.finish()
-    assert folder.item(old).library_id == ELSEWHERE
-
-
-def test_a_file_whose_item_moved_to_another_library_must_be_placed_again() -> None:
-    folder = Folder()
-    (old,) = folder.first(movie(external_ids={"tmdb": "949"}))
-    folder.items = {key: replace(each, library_id=ELSEWHERE, removed_at=NOW) for key, each in folder.items.items()}
+    folder.holdings.clear()
     assert folder.scan().keep(old) is False
     assert folder.scan().keep(replace(old, links=())) is False
     assert folder.index.keep(replace(old, fault="broken")) is True
     new = folder.place(movie(external_ids={"tmdb": "949"}), old, same=True)
     folder.finish()
     assert new.links == old.links
-    assert folder.item(new).library_id == LIBRARY
+    assert folder.available == ["Heat"]
 
 
 def test_a_scan_without_changes_on_disk_changes_nothing() -> None:
@@ -404,7 +409,7 @@ def test_episodes_without_files_follow_a_renamed_show() -> None:
     folder.place(episode(1, show="Darker"), stays, same=True)
     folder.finish()
     assert folder.item(gone).identity == "darker||s1e2"
-    assert folder.item(gone).removed_at == NOW
+    assert folder.holding(gone).removed_at == NOW
     folder.scan()
     assert folder.place(episode(2, show="Darker")).links == gone.links
 
@@ -462,7 +467,7 @@ def test_the_last_number_of_a_file_with_several_episodes_goes_with_the_file() ->
     folder.finish()
     assert single.links[0] == double.links[0]
     assert folder.item(single).episode_end is None
-    assert folder.items[double.links[1].item_id].removed_at == NOW
+    assert folder.holdings[double.links[1].item_id, LIBRARY].removed_at == NOW
 
 
 def test_a_misread_range_of_episodes_makes_only_one_item() -> None:
@@ -555,6 +560,5 @@ def test_no_item_is_ever_lost_and_a_second_scan_changes_nothing(
         index.keep(file)
     index.finish()
     assert folder.store() == 0
-    available = {item.id for item in folder.items.values() if item.removed_at is None}
     linked = {link.item_id for file in files for link in file.links}
-    assert available == linked | {folder.items[item_id].show_id for item_id in linked} - {None}
+    assert folder.held == linked | {folder.items[item_id].show_id for item_id in linked} - {None}

@@ -8,14 +8,19 @@ files that differs only by an added or missing year.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from typing import NamedTuple
 
-from playhead.domain.catalogue import Item, MediaInfo, ParsedName, identity
+from playhead.domain.catalogue import FileFacts, Holding, Item, MediaInfo, ParsedName, identity
+from playhead.domain.matching import Candidate, Clue, as_shown, candidate_of, contradict, match, title_key
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 
 # Part of every file's evidence. Raise it when the parsing of names or NFO files changes: the next scan then reads them
 # again, without opening any video.
 RULES_VERSION = 4
+
+# Part of the evidence of a file that a person has identified.
+IDENTIFIED = " identified "
 
 # More than any real file contains; a name that claims more is misread, and must not create thousands of items.
 _EPISODES_IN_A_FILE_MAX = 50
@@ -70,7 +75,7 @@ class FileReading:
     """What a file's name, NFO files (`from_nfo`: at least partly) and content say.
 
     `episode_ids` are the external ids of the episode; those of the movie or the show are in `name`. `further` has the
-    facts of the other episodes of the file, by their numbers.
+    facts of the other episodes of the file, by their numbers. `item_id` is the item that a person has chosen.
     """
 
     name: ParsedName
@@ -80,6 +85,86 @@ class FileReading:
     from_nfo: bool = False
     episode_ids: Mapping[str, str] = field(default_factory=dict[str, str])
     further: Mapping[int, EpisodeFacts] = field(default_factory=dict[int, EpisodeFacts])
+    item_id: ItemId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedAs:
+    """What a person says a file is. Members that are None stay as its name tells.
+
+    `is_ignored`: it is no film at all. `item_id`: this very item, whatever its name. An episode has numbers or a date.
+    """
+
+    is_ignored: bool = False
+    item_id: ItemId | None = None
+    kind: ItemKind | None = None
+    title: str | None = None
+    year: int | None = None
+    external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
+    season_number: int | None = None
+    episode_number: int | None = None
+    episode_end: int | None = None
+    air_date: date | None = None
+    part: int | None = None
+    edition: str | None = None
+
+
+class Identification(NamedTuple):
+    """What a person says about a file, found by its content, else by its `path` in the library that is scanned."""
+
+    id: str
+    path: str | None
+    fingerprint: str | None
+    told: IdentifiedAs
+
+
+class Identifications:
+    """What persons have said about files."""
+
+    def __init__(self, several: Iterable[Identification] = ()) -> None:
+        self._by_content: dict[str, Identification] = {}
+        self._by_path: dict[str, Identification] = {}
+        for each in several:
+            if each.fingerprint is not None:
+                self._by_content[each.fingerprint] = each
+            if each.path is not None:
+                self._by_path[each.path] = each
+
+    def find(self, path: str, fingerprint: str | None) -> Identification | None:
+        """Return what was said about this content, else about this path. A path outlives the file that stood there."""
+        return self._by_content.get(fingerprint or "") or self._by_path.get(path)
+
+    def mark(self, file: FoundFile, fingerprint: str | None) -> FoundFile:
+        """Return a file with its identification in its evidence, so that it is read again when that changes."""
+        said = self.find(file.path, fingerprint)
+        return file if said is None else replace(file, evidence=f"{file.evidence}{IDENTIFIED}{said.id}")
+
+
+def identified(name: ParsedName | None, told: IdentifiedAs) -> ParsedName | None:
+    """Return what a path says about a video, corrected by a person. None: it cannot be told from both."""
+    kind = told.kind or (ItemKind.EPISODE if told.episode_number is not None or told.air_date else None)
+    if name is None or (kind is not None and kind is not name.kind):
+        if told.title is None:
+            return None
+        name = ParsedName(kind or ItemKind.MOVIE, told.title)
+    if told.title is not None:
+        name = replace(name, title=told.title, year=told.year, external_ids={})
+    if told.episode_number is not None or told.air_date is not None:
+        name = replace(
+            name,
+            season_number=told.season_number,
+            episode_number=told.episode_number,
+            episode_end=told.episode_end,
+            air_date=told.air_date,
+            episode_title=None,
+        )
+    return replace(
+        name,
+        year=name.year if told.year is None else told.year,
+        external_ids=told.external_ids or name.external_ids,
+        part=name.part if told.part is None else told.part,
+        edition=told.edition or name.edition,
+    )
 
 
 class ProbeTask(NamedTuple):
@@ -126,11 +211,11 @@ def compare(found: Iterable[FoundFile], known: Iterable[KnownFile], unread: Iter
 
 
 class MissingFiles:
-    """The missing files, to be recognised by content under another name."""
+    """The files that are missing, or whose path now has other content, to be recognised by content elsewhere."""
 
-    def __init__(self, absent: Iterable[KnownFile]) -> None:
+    def __init__(self, missing: Iterable[KnownFile]) -> None:
         self._by_fingerprint: dict[str, list[KnownFile]] = defaultdict(list)
-        for file in absent:
+        for file in missing:
             if file.fingerprint is not None:
                 self._by_fingerprint[file.fingerprint].append(file)
 
@@ -145,117 +230,198 @@ class MissingFiles:
         return best
 
 
-class _Placed(NamedTuple):
-    """A file of an item. `first` is the item that its players report, `last_number` its last episode's number."""
+class ContentElsewhere(NamedTuple):
+    """A file of another library, which may have been removed, with its items in the order of their numbers."""
 
-    first: ItemId
-    last_number: int | None
-    part: int | None
-    duration_ms: Milliseconds | None
-    credits_ms: Milliseconds | None
+    fingerprint: str
+    item_ids: tuple[ItemId, ...]
+    is_present: bool
+
+
+class FoundItems(NamedTuple):
+    """What the store has about titles: items, their holdings in all libraries, and files of other libraries."""
+
+    items: Sequence[Item] = ()
+    holdings: Sequence[Holding] = ()
+    contents: Sequence[ContentElsewhere] = ()
+
+
+_NOTHING = FoundItems()
 
 
 @dataclass(frozen=True, slots=True)
 class ItemChanges:
-    """Items to store. Shows come before their episodes."""
+    """Items and holdings to store. Shows come before their episodes."""
 
     new: list[Item]
     changed: list[Item]
+    holdings: list[Holding] = field(default_factory=list[Holding])
 
 
-_Key = tuple[str, ...]
+class ItemMerge(NamedTuple):
+    """Two items that turned out to be one: `source` is to be merged into `into`."""
+
+    into: ItemId
+    source: ItemId
+
+
+_Key = tuple[object, ...]
 
 
 class ScanIndex:
-    """The items of one library during a scan.
+    """The items of one library during a scan, and those of others that its files may mean.
 
-    Call `keep` for every unchanged file, then `place` for each of the others, then `finish`. `items` may include
-    removed items of other libraries: a match by external id moves one here. `take_changes` returns the changes to store
-    and may be called any number of times.
+    Call `keep` for every unchanged file; `learn` what the store has about some of the others, and `place` each of
+    these; then `finish`. `take_changes` returns the changes to store and may be called any number of times.
     """
 
     def __init__(
-        self, library_id: LibraryId, items: Iterable[Item], *, now: Instant, new_id: Callable[[], str]
+        self, library_id: LibraryId, own: FoundItems = _NOTHING, *, now: Instant, new_id: Callable[[], str]
     ) -> None:
         self._library_id = library_id
         self._now = now
         self._new_id = new_id
         self._items: dict[ItemId, Item] = {}
+        self._holdings: dict[ItemId, dict[LibraryId, Holding]] = defaultdict(dict)
         self._index: dict[_Key, dict[ItemId, None]] = defaultdict(dict)
-        self._files: dict[ItemId, list[_Placed]] = defaultdict(list)
+        self._keys_of: dict[ItemId, list[_Key]] = {}
+        self._files: dict[ItemId, list[FileFacts]] = defaultdict(list)
         self._files_of_show: dict[ItemId, int] = defaultdict(int)
+        self._present: dict[str, dict[ItemId, None]] = defaultdict(dict)
+        self._elsewhere: dict[str, list[ContentElsewhere]] = defaultdict(list)
         self._stored: dict[ItemId, Item] = {}
+        self._stored_holdings: dict[ItemId, Holding] = {}
         self._touched: dict[ItemId, None] = {}
+        self._merges: dict[frozenset[ItemId], None] = {}
+        self._identified: set[ItemId] = set()
         self.removed: list[Item] = []
         self.restored: list[Item] = []
-        for item in items:
+        self.learn(own)
+
+    @property
+    def merges(self) -> list[ItemMerge]:
+        """The pairs of items that turned out to be one; of each, the older one stays."""
+        pairs: list[ItemMerge] = []
+        for ids in self._merges:
+            into, source = sorted((self._items[item_id] for item_id in ids), key=lambda each: (each.added_at, each.id))
+            pairs.append(ItemMerge(into.id, source.id))
+        return pairs
+
+    @property
+    def shows(self) -> frozenset[ItemId]:
+        """The shows whose episodes are known."""
+        return frozenset(item.id for item in self._items.values() if item.kind is ItemKind.SHOW)
+
+    def title_of(self, item_id: ItemId) -> str | None:
+        """Return the title of an item, with that of its show; None if the item is not known here."""
+        item = self._items.get(item_id)
+        if item is None or item.show_id is None:
+            return None if item is None else item.title
+        return f"{self._items[item.show_id].title}: {item.title}"
+
+    def learn(self, found: FoundItems) -> None:
+        """Add what the store has about titles that files may mean. What is known already stays."""
+        fresh = [item for item in found.items if item.id not in self._items]
+        ids = {item.id for item in fresh}
+        for item in fresh:
+            self._items[item.id] = self._stored[item.id] = item
+        for holding in found.holdings:
+            if holding.item_id in ids:
+                self._holdings[holding.item_id][holding.library_id] = holding
+                if holding.library_id == self._library_id:
+                    self._stored_holdings[holding.item_id] = holding
+        for item in fresh:
             self._put(item)
-            self._stored[item.id] = item
+        for content in found.contents:
+            if content not in self._elsewhere[content.fingerprint]:
+                self._elsewhere[content.fingerprint].append(content)
 
     def keep(self, file: KnownFile) -> bool:
         """Keep a file's item. Returns False if that is no longer in this library: then the file must be placed."""
         if file.fault is not None:
             return True
-        links = [link for link in file.links if self._is_own(link.item_id)]
+        links = [link for link in file.links if self._library_id in self._holdings.get(link.item_id, ())]
         if not links:
             return False
         links.sort(key=lambda link: _order(self._items[link.item_id]))
-        self._settle(links, file.duration_ms, file.credits_ms)
+        if IDENTIFIED in file.evidence:
+            self._identified.update(link.item_id for link in links)
+        self._settle(file.id, links, file.fingerprint, file.duration_ms, file.credits_ms)
         return True
 
-    def place(self, reading: FileReading, before: KnownFile | None, *, same_content: bool) -> tuple[FileLink, ...]:
+    def place(
+        self, file_id: FileId, reading: FileReading, before: KnownFile | None, *, same_content: bool
+    ) -> tuple[FileLink, ...]:
         """Find or create the items of a file and return their links, in order of the episodes.
 
-        `before` is the stored file, under this or another path; `same_content`: only its name changed.
+        `before` is the stored file, under this or another path; `same_content`: only its name changed. A person may
+        have said which item it is.
         """
+        if reading.item_id is not None and reading.item_id in self._items:
+            links = [FileLink(reading.item_id, reading.name.part)]
+            self._settle(file_id, links, reading.fingerprint, reading.info.duration_ms, reading.info.credits_ms)
+            self._identified.add(reading.item_id)
+            return tuple(links)
         priors = [self._items[link.item_id] for link in before.links if link.item_id in self._items] if before else []
-        links = self._place_movie(reading, priors, same_content=same_content)
-        if reading.name.kind is not ItemKind.MOVIE:
-            links = self._place_episodes(reading, priors, same_content=same_content)
-        self._settle(links, reading.info.duration_ms, reading.info.credits_ms)
+        priors.sort(key=_order)
+        content = same_content and self._is_telling(reading)
+        if not priors:
+            priors = self._known_elsewhere(reading)
+            content = same_content = bool(priors)
+        evidence = _Evidence(reading, content, same_content)
+        links = self._place_episodes(evidence, priors)
+        if reading.name.kind is ItemKind.MOVIE:
+            links = self._place_movie(evidence, priors)
+        self._settle(file_id, links, reading.fingerprint, reading.info.duration_ms, reading.info.credits_ms)
         return tuple(links)
 
     def finish(self) -> None:
-        """Mark items without files as removed, and compute runtimes. Afterwards `removed` and `restored` are final."""
-        for item in [item for item in self._items.values() if item.library_id == self._library_id]:
-            available = self._is_settled(item)
-            if available and item.kind is not ItemKind.SHOW:
-                self._change(self._measured(item))
-            elif not available and item.removed_at is None:
-                self._change(replace(item, removed_at=self._now))
+        """Mark holdings without files as removed, and compute runtimes. Then `removed` and `restored` are final."""
+        for item_id, item in list(self._items.items()):
+            holding = self._holdings[item_id].get(self._library_id)
+            if holding is None:
+                continue
+            if self._is_settled(item):
+                if item.kind is not ItemKind.SHOW:
+                    self._change(self._measured(item))
+            elif holding.removed_at is None:
+                self._hold(holding._replace(removed_at=self._now))
+                self._change(self._measured(as_shown(self._items[item_id], self._holdings[item_id].values())))
                 self.removed.append(item)
+        self._find_doubles()
 
     def take_changes(self) -> ItemChanges:
-        """Return the items that are new or changed since the last call."""
+        """Return the items and holdings that are new or changed since the last call."""
         touched = [self._items[item_id] for item_id in self._touched]
         touched.sort(key=lambda item: item.kind is ItemKind.EPISODE)
         new = [item for item in touched if item.id not in self._stored]
         changed = [item for item in touched if self._stored.get(item.id, item) != item]
+        held = [
+            holding
+            for item in touched
+            if (holding := self._holdings[item.id].get(self._library_id)) != self._stored_holdings.get(item.id)
+            and holding is not None
+        ]
         self._stored |= {item.id: item for item in touched}
+        self._stored_holdings |= {holding.item_id: holding for holding in held}
         self._touched.clear()
-        return ItemChanges(new, changed)
+        return ItemChanges(new, changed, held)
 
     # The item of a file
 
-    def _place_movie(self, reading: FileReading, priors: Sequence[Item], *, same_content: bool) -> list[FileLink]:
-        name = reading.name
-        if name.kind is not ItemKind.MOVIE:
-            return []
+    def _place_movie(self, evidence: "_Evidence", priors: Sequence[Item]) -> list[FileLink]:
+        name = evidence.reading.name
         draft = self._draft(ItemKind.MOVIE, name.title, identity(name.title, name.year), name.external_ids)
-        draft = replace(draft, year=name.year)
-        item = self._take(draft, priors, same_content=same_content, certain=reading.from_nfo)
+        item = self._take(replace(draft, year=name.year), priors, evidence)
         return [FileLink(item.id, name.part)]
 
-    def _place_episodes(self, reading: FileReading, priors: Sequence[Item], *, same_content: bool) -> list[FileLink]:
-        name = reading.name
+    def _place_episodes(self, evidence: "_Evidence", priors: Sequence[Item]) -> list[FileLink]:
+        reading, name = evidence.reading, evidence.reading.name
+        if name.kind is ItemKind.MOVIE:
+            return []
         draft = self._draft(ItemKind.SHOW, name.title, identity(name.title, name.year), name.external_ids)
         shows = {item.show_id: self._items[item.show_id] for item in priors if item.show_id is not None}
-        show = self._take(
-            replace(draft, year=name.year),
-            list(shows.values()),
-            same_content=same_content,
-            certain=reading.from_nfo,
-        )
+        show = self._take(replace(draft, year=name.year), list(shows.values()), evidence)
         links: list[FileLink] = []
         for number in _numbers(name):
             facts = reading.further.get(number or 0, EpisodeFacts())
@@ -282,75 +448,131 @@ class ScanIndex:
             )
             # The n-th episode of a file may be the n-th item that it had before, under other numbers.
             prior = priors[len(links) : len(links) + 1]
-            item = self._take(draft, prior, same_content=same_content, certain=reading.from_nfo)
-            links.append(FileLink(item.id, name.part))
+            links.append(FileLink(self._take(draft, prior, evidence).id, name.part))
         return links
 
     def _draft(self, kind: ItemKind, title: str, key: str, external_ids: Mapping[str, str]) -> Item:
-        return Item(ItemId(""), self._library_id, kind, title, key, added_at=self._now, external_ids=dict(external_ids))
+        return Item(ItemId(""), kind, title, key, added_at=self._now, external_ids=dict(external_ids))
 
-    def _take(self, draft: Item, priors: Sequence[Item], *, same_content: bool, certain: bool) -> Item:
-        """Return the item that `draft` describes, created or updated."""
-        found = self._find(draft, priors, same_content=same_content)
+    def _take(self, draft: Item, priors: Sequence[Item], evidence: "_Evidence") -> Item:
+        """Return the item that `draft` describes, created or updated, and held by this library."""
+        found = self._find(draft, priors, evidence)
         if found is None:
             item = replace(draft, id=ItemId(self._new_id()), title=draft.title or _default_title(draft))
+            self._hold(Holding(item.id, self._library_id, self._now, title=item.title, year=item.year))
             self._change(item)
             return item
-        if self._is_settled(found) and not certain:
+        item = found
+        if self._is_settled(found) and not evidence.reading.from_nfo:
             # Another file has named it already; the result must not depend on the order of two files of one item.
             item = replace(found, external_ids={**draft.external_ids, **found.external_ids})
         else:
-            title = draft.title or (found.title if _key(found) == _key(draft) else _default_title(draft))
-            kept: Mapping[str, str] = {} if _contradicts(found, draft) else found.external_ids
-            item = replace(
-                draft,
-                id=found.id,
-                title=title,
-                external_ids={**kept, **draft.external_ids},
-                added_at=found.added_at,
-                removed_at=found.removed_at,
-                episode_end=found.episode_end,
-                runtime_ms=found.runtime_ms,
-                credits_ms=found.credits_ms,
-                air_date=draft.air_date or (found.air_date if _key(found) == _key(draft) else None),
-            )
-        self._change(item)
+            item = self._described(found, draft)
+        self._change(self._completed(item))
+        item = self._items[item.id]
         if item.kind is ItemKind.SHOW and item.identity != found.identity:
             self._rename_episodes(item)
         return item
 
-    def _find(self, draft: Item, priors: Sequence[Item], *, same_content: bool) -> Item | None:
-        by_id = [item for key in _id_keys(draft) for item in self._look(key) if self._may_be_by_id(item, draft)]
-        if by_id:
-            return min(by_id, key=lambda item: (_agreement(item, draft), *_preference(item, draft)))
-        here = [item for item in self._look(_key(draft)) if not _contradicts(item, draft)]
-        if here:
-            return min(here, key=lambda item: _preference(item, draft))
+    def _described(self, found: Item, draft: Item) -> Item:
+        """Return an item as a file describes it; numbers that another library gave it first stay."""
+        same = self._name_key(found) == self._name_key(draft)
+        before = self._holdings[found.id].get(self._library_id)
+        told = found.title if before is None or not before.title else before.title
+        title = draft.title or (told if same else _default_title(draft))
+        self._hold((before or Holding(found.id, self._library_id, self._now))._replace(title=title, year=draft.year))
+        kept: Mapping[str, str] = {} if _contradicts(found, draft) else found.external_ids
+        item = replace(found, external_ids={**kept, **draft.external_ids})
+        if item.kind is ItemKind.EPISODE and not self._is_elsewhere(found):
+            item = replace(
+                item,
+                show_id=draft.show_id,
+                season_number=draft.season_number,
+                episode_number=draft.episode_number,
+                identity=draft.identity,
+                air_date=draft.air_date or (found.air_date if same else None),
+            )
+        return item
+
+    def _completed(self, item: Item) -> Item:
+        """Return an item with what its holdings show. An unheld one is described by whoever finds it first."""
+        return as_shown(item, self._holdings[item.id].values())
+
+    def _find(self, draft: Item, priors: Sequence[Item], evidence: "_Evidence") -> Item | None:
+        for find in (self._find_by_content, self._find_by_id, self._find_by_name, self._find_prior):
+            found = find(draft, priors, evidence)
+            if found is not None:
+                return found
+        return self._find_by_title(draft, evidence)
+
+    def _find_by_content(self, draft: Item, priors: Sequence[Item], evidence: "_Evidence") -> Item | None:
+        if not evidence.is_telling or draft.kind is ItemKind.SHOW:
+            return None
         for item in priors:
-            if (
-                item.kind is draft.kind
-                and not self._is_settled(item)
-                and (same_content or not _contradicts(item, draft))
-            ):
+            numbered = item.kind is ItemKind.MOVIE or not self._is_elsewhere(item) or _key(item) == _key(draft)
+            if item.kind is draft.kind and numbered and not self._is_settled(item) and not _contradicts(item, draft):
                 return item
-        return self._find_by_title(draft)
+        return None
+
+    def _find_by_id(self, draft: Item, _priors: Sequence[Item], _evidence: "_Evidence") -> Item | None:
+        by_id = [item for key in _id_keys(draft) for item in self._look(key) if self._may_be_by_id(item, draft)]
+        return min(by_id, key=lambda item: (_agreement(item, draft), *self._preference(item, draft)), default=None)
+
+    def _find_by_name(self, draft: Item, _priors: Sequence[Item], _evidence: "_Evidence") -> Item | None:
+        here = [
+            item
+            for item in self._look(_key(draft))
+            if not _contradicts(item, draft)
+            and (draft.kind is ItemKind.EPISODE or self._library_id in self._holdings[item.id])
+        ]
+        return min(here, key=lambda item: self._preference(item, draft), default=None)
+
+    def _find_prior(self, draft: Item, priors: Sequence[Item], evidence: "_Evidence") -> Item | None:
+        for item in priors:
+            fits = evidence.same_content or not (_contradicts(item, draft) or self._is_elsewhere(item))
+            if item.kind is draft.kind and fits and not self._is_settled(item):
+                return item
+        return None
 
     def _may_be_by_id(self, item: Item, draft: Item) -> bool:
         # Some programs write the show's id into every episode's NFO; that must not merge all episodes.
         return item.kind is not ItemKind.EPISODE or _key(item) == _key(draft) or not self._is_settled(item)
 
-    def _find_by_title(self, draft: Item) -> Item | None:
+    def _find_by_title(self, draft: Item, evidence: "_Evidence") -> Item | None:
         if draft.kind is ItemKind.EPISODE:
             return None
-        same_title = [
-            item
-            for item in self._look(_title_key(draft))
-            if (item.year is None or draft.year is None)
-            and item.library_id == draft.library_id
-            and not self._is_settled(item)
-            and not _contradicts(item, draft)
-        ]
-        return same_title[0] if len(same_title) == 1 else None
+        duration_ms = evidence.reading.info.duration_ms
+        clue = Clue(
+            draft.kind,
+            external_ids=draft.external_ids,
+            titles=(draft.title,),
+            year=draft.year,
+            runtime_ms=duration_ms,
+            library_id=self._library_id,
+        )
+        near: list[Candidate] = []
+        for item in self._look(("title", draft.kind, title_key(draft.title))):
+            if not self._is_settled(item) and item.owner_id is None:
+                candidate = candidate_of(item, None, list(self._holdings[item.id].values()))
+                if item.kind is ItemKind.SHOW and self._library_id not in candidate.libraries:
+                    candidate = replace(candidate, runtimes_ms=self._lengths(item, draft, evidence.reading))
+                near.append(candidate)
+        found = match(clue, near).item_id
+        return None if found is None else self._items[found]
+
+    def _lengths(self, show: Item, draft: Item, reading: FileReading) -> tuple[Milliseconds, ...]:
+        """Return the lengths of a show's episode with the number of a file.
+
+        If there is none to compare, a show of the same title and year is the same: each library may have some seasons.
+        """
+        name = reading.name
+        number = _numbers(name)[0]
+        season = name.season_number if number is None or name.season_number is not None else 1
+        numbers = identity("", season_number=season, episode_number=number, air_date=name.air_date)
+        episodes = self._look(("key", ItemKind.EPISODE, show.id, numbers.rpartition("|")[2]))
+        if episodes:
+            return candidate_of(episodes[0]).runtimes_ms
+        return (reading.info.duration_ms,) if draft.year is not None and show.year == draft.year else ()
 
     def _rename_episodes(self, show: Item) -> None:
         for episode in self._look(("show", show.id)):
@@ -363,57 +585,168 @@ class ScanIndex:
             )
             self._change(replace(episode, identity=key))
 
-    # The files of an item
+    # Content
 
-    def _is_own(self, item_id: ItemId) -> bool:
-        item = self._items.get(item_id)
-        return item is not None and item.library_id == self._library_id
+    def _is_telling(self, reading: FileReading) -> bool:
+        """Whether the content of a file says what it is: no other file with this content stands under another title."""
+        present = list(self._present.get(reading.fingerprint, ()))
+        for content in self._elsewhere.get(reading.fingerprint, ()):
+            present += content.item_ids[:1] if content.is_present else ()
+        return all(self._is_named_so(self._items[item_id], reading) for item_id in present if item_id in self._items)
+
+    def _is_named_so(self, item: Item, reading: FileReading) -> bool:
+        name = reading.name
+        if item.show_id is None:
+            return title_key(name.title) in {title for title, _ in self._names(item)}
+        numbers = (name.season_number or 1, name.episode_number, name.air_date)
+        same = numbers == (item.season_number or 1, item.episode_number, item.air_date)
+        return same and title_key(name.title) in {title for title, _ in self._names(self._items[item.show_id])}
+
+    def _known_elsewhere(self, reading: FileReading) -> list[Item]:
+        """Return the items of the file with this content in other libraries, if all of them mean the same items."""
+        if not self._is_telling(reading):
+            return []
+        meant = {content.item_ids for content in self._elsewhere.get(reading.fingerprint, ())}
+        items = [self._items[item_id] for ids in meant for item_id in ids if item_id in self._items]
+        return items if len(meant) == 1 else []
+
+    def _find_doubles(self) -> None:
+        """Note the items with files here that turned out to be one: by an external id, or by the same name."""
+        for key, ids in self._index.items():
+            if len(ids) > 1 and key[0] in {"id", "key"}:
+                first, *others = sorted((self._items[item_id] for item_id in ids), key=self._seniority)
+                for other in others:
+                    if self._is_double(key, first, other):
+                        self._merges[frozenset((first.id, other.id))] = None
+
+    def _is_double(self, key: _Key, one: Item, other: Item) -> bool:
+        identified = one.id in self._identified or other.id in self._identified
+        if identified or _contradicts(one, other) or not (self._is_settled(one) or self._is_settled(other)):
+            return False
+        if key[0] == "id":
+            return one.kind is not ItemKind.EPISODE
+        return self._is_settled(one) and self._is_settled(other)
+
+    def _seniority(self, item: Item) -> tuple[bool, int, str]:
+        return not self._is_settled(item), item.added_at, item.id
+
+    # The files of an item
 
     def _is_settled(self, item: Item) -> bool:
         return self._files_of_show[item.id] > 0 if item.kind is ItemKind.SHOW else bool(self._files[item.id])
 
+    def _is_elsewhere(self, item: Item) -> bool:
+        """Whether another library has the item now."""
+        return any(
+            each.removed_at is None for each in self._holdings[item.id].values() if each.library_id != self._library_id
+        )
+
     def _settle(
-        self, links: Sequence[FileLink], duration_ms: Milliseconds | None, credits_ms: Milliseconds | None
+        self,
+        file_id: FileId,
+        links: Sequence[FileLink],
+        fingerprint: str | None,
+        duration_ms: Milliseconds | None,
+        credits_ms: Milliseconds | None,
     ) -> None:
         last = self._items[links[-1].item_id].episode_number
+        if fingerprint is not None:
+            self._present[fingerprint][links[0].item_id] = None
         for link in links:
-            self._files[link.item_id].append(_Placed(links[0].item_id, last, link.part, duration_ms, credits_ms))
-            item = self._measured(self._items[link.item_id])
-            self._restore(item)
+            self._files[link.item_id].append(
+                FileFacts(file_id, self._library_id, duration_ms, credits_ms, link.part, links[0].item_id, last)
+            )
+            item = self._items[link.item_id]
             if item.show_id is not None:
                 self._files_of_show[item.show_id] += 1
                 self._restore(self._items[item.show_id])
+            self._restore(item)
+            self._change(self._measured(self._items[item.id]))
 
     def _restore(self, item: Item) -> None:
-        if item.removed_at is not None:
+        """Make this library hold an item again."""
+        holding = self._holdings[item.id].get(self._library_id)
+        if holding is None:
+            self._hold(Holding(item.id, self._library_id, self._now, title=item.title, year=item.year))
+        elif holding.removed_at is not None:
             self.restored.append(item)
-        self._change(replace(item, removed_at=None))
+            self._hold(holding._replace(removed_at=None))
+        self._change(self._completed(item))
+
+    def _hold(self, holding: Holding) -> None:
+        before = self._holdings[holding.item_id].get(self._library_id)
+        if holding != before:
+            self._holdings[holding.item_id][self._library_id] = holding
+            self._touched[holding.item_id] = None
+            if holding.item_id in self._items:
+                self._put(self._items[holding.item_id])
 
     def _measured(self, item: Item) -> Item:
-        files = [file for file in self._files[item.id] if file.first == item.id]
-        runtime_ms, credits_ms = measure((file.part, file.duration_ms, file.credits_ms) for file in files)
-        ends = [file.last_number for file in files if file.last_number is not None]
+        living = {each.library_id for each in self._holdings[item.id].values() if each.removed_at is None}
+        others = [each for each in item.files if each.library_id != self._library_id and each.library_id in living]
+        files = tuple(sorted((*others, *self._files[item.id]), key=lambda file: file.file_id))
+        if not files:
+            return replace(item, files=())
+        own = [file for file in files if file.first == item.id]
+        runtime_ms, credits_ms = measure((file.part, file.duration_ms, file.credits_ms) for file in own)
+        ends = [file.end for file in own if file.end is not None]
         end = min(ends) if ends and item.episode_number is not None and min(ends) > item.episode_number else None
-        return replace(item, runtime_ms=runtime_ms, credits_ms=credits_ms, episode_end=end)
+        item = replace(item, files=files, runtime_ms=runtime_ms, credits_ms=credits_ms, episode_end=end)
+        return self._completed(item)
 
     # Index
+
+    def _preference(self, item: Item, draft: Item) -> tuple[bool, bool, bool, int, str]:
+        holding = self._holdings[item.id].get(self._library_id)
+        return (
+            self._name_key(item) != self._name_key(draft),
+            holding is None,
+            holding is not None and holding.removed_at is not None,
+            item.added_at,
+            item.id,
+        )
+
+    def _names(self, item: Item) -> set[tuple[str, int | None]]:
+        return {(str(key[2]), None) for key in self._keys_of[item.id] if key[0] == "title"}
+
+    def _name_key(self, item: Item) -> _Key:
+        """Return the key of an item by the name that this library gives it."""
+        holding = self._holdings[item.id].get(self._library_id) if item.id else None
+        if holding is None or item.kind is ItemKind.EPISODE or (holding.title, holding.year) == (item.title, item.year):
+            return _key(item)
+        return "key", item.kind, None, identity(holding.title, holding.year)
 
     def _look(self, key: _Key) -> list[Item]:
         return [self._items[item_id] for item_id in self._index.get(key, ())]
 
     def _change(self, item: Item) -> None:
-        before = self._items.get(item.id)
-        if item != before:
-            if before is not None:
-                for key in _keys(before):
-                    self._index[key].pop(item.id, None)
+        if item != self._items.get(item.id):
             self._put(item)
             self._touched[item.id] = None
 
     def _put(self, item: Item) -> None:
+        for key in self._keys_of.get(item.id, ()):
+            self._index[key].pop(item.id, None)
         self._items[item.id] = item
-        for key in _keys(item):
+        keys = self._keys_of[item.id] = self._keys(item)
+        for key in keys:
             self._index[key][item.id] = None
+
+    def _keys(self, item: Item) -> list[_Key]:
+        keys = [_key(item), *_id_keys(item)]
+        if item.show_id is not None:
+            return [*keys, ("show", item.show_id)]
+        told = self._name_key(item)
+        titles = dict.fromkeys(("title", item.kind, str(key[3]).partition("|")[0]) for key in (keys[0], told))
+        return [*dict.fromkeys((*keys, told)), *titles]
+
+
+class _Evidence(NamedTuple):
+    """What is known of a file: its reading, and whether its content is that of a known file and says what it is."""
+
+    reading: FileReading
+    is_telling: bool
+    same_content: bool
 
 
 def measure(
@@ -462,9 +795,7 @@ def _order(item: Item) -> tuple[int, int, str]:
 
 
 def _contradicts(one: Item, other: Item) -> bool:
-    """Whether external ids distinguish two items: a common source differs, and none agrees."""
-    shared = one.external_ids.keys() & other.external_ids.keys()
-    return bool(shared) and all(one.external_ids[source] != other.external_ids[source] for source in shared)
+    return contradict(one.external_ids, other.external_ids)
 
 
 def _agreement(item: Item, draft: Item) -> int:
@@ -472,31 +803,11 @@ def _agreement(item: Item, draft: Item) -> int:
     return -sum(item.external_ids.get(source) == value for source, value in draft.external_ids.items())
 
 
-def _preference(item: Item, draft: Item) -> tuple[bool, bool, bool, int, str]:
-    return (
-        _key(item) != _key(draft),
-        item.library_id != draft.library_id,
-        item.removed_at is not None,
-        item.added_at,
-        item.id,
-    )
-
-
 def _key(item: Item) -> _Key:
     # Within a show an episode is identified by its numbers, so that a renamed show keeps its episodes.
     name = item.identity.rpartition("|")[2] if item.kind is ItemKind.EPISODE else item.identity
-    return "key", item.kind, item.show_id or item.library_id, name
-
-
-def _title_key(item: Item) -> _Key:
-    return "title", item.kind, item.identity.partition("|")[0]
+    return "key", item.kind, item.show_id, name
 
 
 def _id_keys(item: Item) -> list[_Key]:
     return [("id", item.kind, source, value) for source, value in item.external_ids.items()]
-
-
-def _keys(item: Item) -> list[_Key]:
-    keys = [_key(item), *_id_keys(item)]
-    keys.append(("show", item.show_id) if item.show_id is not None else _title_key(item))
-    return keys

@@ -10,7 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -18,24 +18,31 @@ from typing import NamedTuple
 import msgspec
 
 from playhead.domain.catalogue import Library, MediaInfo, ParsedName, version_label
-from playhead.domain.model import FileId, Instant, LibraryId, LibraryKind
+from playhead.domain.matching import Clue
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
 from playhead.domain.scanning import (
+    IDENTIFIED,
+    FileLink,
     FileReading,
     FolderDiff,
+    Identification,
+    Identifications,
     ItemChanges,
+    ItemMerge,
     KnownFile,
     MissingFiles,
     ProbeTask,
     ScanIndex,
     compare,
+    identified,
 )
 from playhead.domain.texts import shown
 from playhead.errors import PlayheadError, conflict, not_found
 from playhead.media.contents import Unreadable
 from playhead.media.folders import Beside, Skipped, Walk, contained_video, fingerprint, walk
 from playhead.media.names.extras import is_video
-from playhead.media.reading import describe
-from playhead.storage import catalogue, scanning
+from playhead.media.reading import Description, describe
+from playhead.storage import catalogue, matching, scanning
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.scanning import FileChange
 
@@ -78,11 +85,20 @@ class FileMove(NamedTuple):
     after: str
 
 
+class Reassigned(NamedTuple):
+    """A file that belongs to another title now."""
+
+    path: str
+    before: str
+    after: str
+
+
 @dataclass(slots=True)
 class ScanReport:
     """What a scan changed in one library: paths of files, and titles of restored and removed items.
 
     `skipped` lists everything that is not in the catalogue, including files that earlier scans found faulty.
+    `reassigned` lists the known files that another item has now, `merges` the items that turned out to be one.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -93,6 +109,8 @@ class ScanReport:
     skipped: list[Skipped] = field(default_factory=list[Skipped])
     items_removed: list[str] = field(default_factory=list[str])
     items_restored: list[str] = field(default_factory=list[str])
+    reassigned: list[Reassigned] = field(default_factory=list[Reassigned])
+    merges: list[ItemMerge] = field(default_factory=list[ItemMerge])
     unchanged: int = 0
 
 
@@ -272,20 +290,25 @@ class _Scan:
         self._root = Path(library.path or "")
         self._beside: dict[str, Beside] = {}
         self._lost = MissingFiles(())
-        self._index = ScanIndex(library.id, (), now=clock(), new_id=new_id)
+        self._index = ScanIndex(library.id, now=clock(), new_id=new_id)
+        self._identifications = Identifications()
+        self._prints: dict[str, str] = {}
+        self._absent: set[FileId] = set()
         self._moved: set[FileId] = set()
         self._done = 0
 
     async def run(self, *, allow_empty: bool) -> ScanReport:
         found = await self._walk()
-        files, items = await self._database.read_long(
+        files, items, said = await self._database.read_long(
             lambda connection: (
                 scanning.load_files(connection, self._library.id),
                 scanning.load_items(connection, self._library.id),
+                scanning.load_identifications(connection, self._library.id),
             )
         )
+        self._identifications = Identifications(said)
         # Ten thousand files take a second of processor time, which must not block the event loop.
-        comparison = await asyncio.to_thread(compare, found.files, files, found.unread)
+        comparison = await asyncio.to_thread(self._compare, found, files)
         if not found.files and not allow_empty and any(not file.removed for file in comparison.absent):
             known = sum(not file.removed for file in comparison.absent)
             raise conflict(
@@ -295,13 +318,47 @@ class _Scan:
         self._index = await asyncio.to_thread(
             ScanIndex, self._library.id, items, now=self._clock(), new_id=self._new_id
         )
-        self._lost = MissingFiles(comparison.absent)
         self._beside = found.beside
         self._report.skipped += found.skipped
         astray = await self._keep(comparison, found)
+        self._absent = {file.id for file in comparison.absent}
+        self._lost = MissingFiles([*comparison.absent, *await self._replaced(comparison.tasks)])
         await self._look([*astray, *comparison.tasks])
         await self._finish(comparison)
         return self._report
+
+    def _compare(self, found: Walk, known: Sequence[KnownFile]) -> FolderDiff:
+        prints = {file.path: file.fingerprint for file in known}
+        marked = (self._identifications.mark(file, prints.get(file.path)) for file in found.files)
+        return compare(marked, known, found.unread)
+
+    async def _replaced(self, tasks: Sequence[ProbeTask]) -> list[KnownFile]:
+        """Return the known files whose paths have other content now: files may have traded places.
+
+        All are looked at before any is placed, because the one that has the content of another may come first.
+        """
+        changed = [task for task in tasks if task.known is not None and task.open and task.known.fingerprint]
+        if len(changed) + len(self._absent) < 2:  # noqa: PLR2004 - one file trades places with none
+            return []
+        pool = ThreadPoolExecutor(OPEN_AT_ONCE, "playhead-scan")
+        loop = asyncio.get_running_loop()
+        try:
+            prints = await asyncio.gather(*(loop.run_in_executor(pool, self._print, each) for each in changed))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+        self._prints = {task.found.path: value for task, value in zip(changed, prints, strict=True) if value}
+        return [
+            task.known
+            for task, value in zip(changed, prints, strict=True)
+            if task.known is not None and value is not None and value != task.known.fingerprint
+        ]
+
+    def _print(self, task: ProbeTask) -> str | None:
+        try:
+            real = contained_video(self._root, task.found.path)
+            return None if real is None else fingerprint(real)
+        except OSError:
+            return None
 
     async def _walk(self) -> Walk:
         try:
@@ -324,7 +381,11 @@ class _Scan:
         if returned:
             await self._write(lambda connection: scanning.mark_files(connection, returned, None))
         listed = {file.path: file for file in found.files} if astray else {}
-        return [ProbeTask(listed[file.path], file, open=False) for file in astray if file.path in listed]
+        return [
+            ProbeTask(self._identifications.mark(listed[file.path], file.fingerprint), file, open=False)
+            for file in astray
+            if file.path in listed
+        ]
 
     def _keep_all(self, files: Iterable[KnownFile]) -> list[KnownFile]:
         return [file for file in files if not self._index.keep(file)]
@@ -337,11 +398,23 @@ class _Scan:
         try:
             for start in range(0, len(ordered), FILES_AT_ONCE):
                 seen = await self._look_into_some(pool, ordered[start : start + FILES_AT_ONCE], len(ordered))
+                await self._learn(seen)
                 decided = await asyncio.to_thread(self._decide_all, seen)
                 changes, now = self._index.take_changes(), self._clock()
                 await self._write(partial(self._store, changes, decided, now))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _learn(self, seen: Sequence[_ProbedFile]) -> None:
+        """Load what the store has about the titles that these files may mean."""
+        clues: list[Clue] = []
+        for (_, known, _), reading, *_ in seen:
+            if reading is not None:
+                clues += _clues(reading, known, self._library.id)
+        shows = self._index.shows
+        self._index.learn(
+            await self._database.read_long(partial(matching.find_candidates, clues=clues, known_shows=shows))
+        )
 
     async def _look_into_some(
         self, pool: ThreadPoolExecutor, tasks: Sequence[ProbeTask], total: int
@@ -365,31 +438,32 @@ class _Scan:
             described = describe(
                 self._root, path, self._beside.get(path, Beside()), self._library.kind, self._tools.parse
             )
-            if described is None:
-                return _ProbedFile(
-                    task, None, f"its name is not that of {_KINDS[self._library.kind]}, or is that of an extra"
-                )
             real = contained_video(self._root, path)
             if real is None:
                 return _ProbedFile(task, None, "it has gone", passing=True)
             content = None if task.known is None else task.known.fingerprint
             if info is None or content is None:
-                content = fingerprint(real)
-                info = self._tools.probe(real)
+                content = self._prints.get(path) or fingerprint(real)
+            said = self._identifications.find(path, content)
+            name = _name(described, said)
+            if name is None:
+                fault = f"its name is not that of {_KINDS[self._library.kind]}, or is that of an extra"
+                if said is not None and said.told.is_ignored:
+                    fault = "it was marked as no film"
+                return _ProbedFile(task, None, fault)
+            info = info or self._tools.probe(real)
         except OSError as error:
             return _ProbedFile(task, None, f"it cannot be read: {error.strerror or error}", passing=True)
         except Unreadable as error:
             return _ProbedFile(task, None, str(error), error.passing)
-        label = version_label(info, described.name.edition, described.name.stereo)
-        reading = FileReading(
-            described.name,
-            info,
-            content,
-            label,
-            from_nfo=described.from_nfo,
-            episode_ids=described.episode_ids,
-            further=described.further,
-        )
+        reading = FileReading(name, info, content, version_label(info, name.edition, name.stereo))
+        if said is not None:
+            # What a person says counts as certain. The NFO file beside it may tell of another episode.
+            reading = replace(reading, from_nfo=True, item_id=said.told.item_id)
+        elif described is not None:
+            reading = replace(
+                reading, from_nfo=described.from_nfo, episode_ids=described.episode_ids, further=described.further
+            )
         return _ProbedFile(task, reading)
 
     def _decide_all(self, seen: Iterable[_ProbedFile]) -> list[FileChange]:
@@ -397,6 +471,8 @@ class _Scan:
 
     def _decide(self, seen: _ProbedFile) -> FileChange | None:
         (found, known, _), reading = seen.task, seen.reading
+        if reading is not None and IDENTIFIED not in found.evidence:  # only now is its content known
+            found = self._identifications.mark(found, reading.fingerprint)
         if reading is None:
             self._report.skipped.append(Skipped(shown(found.path), seen.fault))
             if seen.passing:
@@ -407,11 +483,18 @@ class _Scan:
             return FileChange(file_id, known is None, found, fault=seen.fault)
         same = known is not None and known.fingerprint == reading.fingerprint
         twin = None if same else self._lost.claim(reading.fingerprint, found.path)
-        links = self._index.place(reading, twin or known, same_content=same or twin is not None)
-        row = known or twin
-        self._note(found.path, known, twin)
+        row = known or (twin if twin is not None and twin.id in self._absent else None)
+        file_id = FileId(self._new_id()) if row is None else row.id
+        before = twin or known
+        titles = self._titles(before.links if before is not None else ())
+        links = self._index.place(file_id, reading, before, same_content=same or twin is not None)
+        self._note(found.path, known, row)
+        if titles and {link.item_id for link in links}.isdisjoint(titles):
+            self._report.reassigned += [
+                Reassigned(found.path, title, self._index.title_of(links[0].item_id)) for title in titles.values()
+            ]
         return FileChange(
-            FileId(self._new_id()) if row is None else row.id,
+            file_id,
             row is None,
             found,
             info=reading.info,
@@ -419,6 +502,10 @@ class _Scan:
             fingerprint=reading.fingerprint,
             links=links,
         )
+
+    def _titles(self, links: Iterable[FileLink]) -> dict[ItemId, str]:
+        """Return the titles of items, as far as this library has them."""
+        return {link.item_id: title for link in links if (title := self._index.title_of(link.item_id)) is not None}
 
     def _note(self, path: str, known: KnownFile | None, twin: KnownFile | None) -> None:
         if known is not None:
@@ -438,6 +525,7 @@ class _Scan:
         report.removed += [file.path for file in gone]
         report.items_removed += [item.title for item in self._index.removed]
         report.items_restored += [item.title for item in self._index.restored]
+        report.merges += self._index.merges
         report.skipped.sort()
         summary = msgspec.json.encode(_summary(report)).decode()
 
@@ -468,6 +556,37 @@ class _Scan:
 
         if not await self._database.write(write):
             raise conflict(f"Another scan of the library {self._library.name} has started since")
+
+
+def _name(described: Description | None, said: Identification | None) -> ParsedName | None:
+    """Return what names and NFO files say of a file, corrected by a person; None if it is no item."""
+    name = None if described is None else described.name
+    if said is None:
+        return name
+    return None if said.told.is_ignored else identified(name, said.told)
+
+
+def _clues(reading: FileReading, known: KnownFile | None, library_id: LibraryId) -> list[Clue]:
+    """Return what a file says about the titles that it belongs to: a movie, or a show and its episodes."""
+    name = reading.name
+    links = () if known is None else known.links
+    whole = ItemKind.MOVIE if name.kind is ItemKind.MOVIE else ItemKind.SHOW
+    clue = Clue(
+        whole,
+        external_ids=name.external_ids,
+        titles=(name.title,),
+        year=name.year,
+        fingerprint=reading.fingerprint,
+        runtime_ms=reading.info.duration_ms,
+        library_id=library_id,
+    )
+    facts = [reading.episode_ids, *(each.external_ids for each in reading.further.values())]
+    ids = [*(link.item_id for link in links), *([] if reading.item_id is None else [reading.item_id])]
+    return [
+        clue,
+        *(Clue(ItemKind.EPISODE, external_ids=each) for each in facts if each),
+        *(Clue(name.kind, id=item_id) for item_id in ids),
+    ]
 
 
 _KINDS = {LibraryKind.MOVIES: "a movie", LibraryKind.SHOWS: "an episode"}

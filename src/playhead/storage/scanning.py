@@ -4,13 +4,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
-from sqlalchemy import Connection, Table, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, or_, select, update
 
 from playhead.domain.catalogue import Item, MediaInfo
 from playhead.domain.model import FileId, Instant, LibraryId
-from playhead.domain.scanning import FileLink, FoundFile, ItemChanges, KnownFile
-from playhead.storage.catalogue import chunks, decode_streams, external_ids_of, find_items, item_row
-from playhead.storage.schema import external_id, file_item, item, library, media_file
+from playhead.domain.scanning import (
+    FileLink,
+    FoundFile,
+    FoundItems,
+    Identification,
+    IdentifiedAs,
+    ItemChanges,
+    KnownFile,
+)
+from playhead.storage.catalogue import chunks, decode_streams, external_ids_of, item_row, store_holdings
+from playhead.storage.matching import load
+from playhead.storage.schema import external_id, file_item, holding, identification, item, library, media_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +82,28 @@ def load_files(connection: Connection, library_id: LibraryId) -> list[KnownFile]
     ]
 
 
-def load_items(connection: Connection, library_id: LibraryId) -> list[Item]:
-    """Return all items of a library, and removed items of other folders that external ids may find again.
+def load_items(connection: Connection, library_id: LibraryId) -> FoundItems:
+    """Return the items that a library holds or held, with all their holdings, and all episodes of its shows."""
+    own = select(holding.c.item_id).where(holding.c.library_id == library_id)
+    return load(connection, connection.scalars(own))
 
-    Items of imported libraries are excluded: their front end manages their ids.
+
+def load_identifications(connection: Connection, library_id: LibraryId) -> list[Identification]:
+    """Return what persons have said about files of this library, and about content wherever it is.
+
+    There are as many as corrections, not as files. For the same content the later one comes last.
     """
-    folders = select(library.c.id).where(library.c.path.is_not(None))
-    named = exists().where(or_(external_id.c.item_id == item.c.id, external_id.c.item_id == item.c.show_id))
-    elsewhere = and_(item.c.removed_at.is_not(None), item.c.library_id.in_(folders), named)
-    return find_items(connection, select(item).where(or_(item.c.library_id == library_id, elsewhere)))
+    query = select(identification).order_by(identification.c.made_at, identification.c.id)
+    own = or_(identification.c.library_id == library_id, identification.c.fingerprint.is_not(None))
+    return [
+        Identification(
+            row.id,
+            row.path if row.library_id == library_id else None,
+            row.fingerprint,
+            msgspec.json.decode(row.told, type=IdentifiedAs),
+        )
+        for row in connection.execute(query.where(own))
+    ]
 
 
 def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileId, MediaInfo]:
@@ -99,12 +121,13 @@ def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileI
 
 
 def store_items(connection: Connection, changes: ItemChanges) -> None:
-    """Insert and update items with their external ids. Shows must come before their episodes."""
+    """Insert and update items with their external ids and holdings. Shows must come before their episodes."""
     if changes.new:
         connection.execute(insert(item), [item_row(new) for new in changes.new])
     if changes.changed:
         _update(connection, item, [item_row(changed) for changed in changes.changed])
     _store_external_ids(connection, [*changes.new, *changes.changed])
+    store_holdings(connection, changes.holdings)
 
 
 def _update(connection: Connection, table: Table, rows: Sequence[dict[str, object]]) -> None:
