@@ -69,9 +69,7 @@ class Folder:
         """Place a file, and return it as the next scan will know it."""
         file_id = FileId(f"{self.library}-{next(self._files)}") if before is None else before.id
         links = self.index.place(file_id, reading, before, same_content=same)
-        return known(
-            id=file_id, links=links, duration_ms=reading.info.duration_ms, fingerprint=reading.fingerprint
-        )
+        return known(id=file_id, links=links, duration_ms=reading.info.duration_ms, fingerprint=reading.fingerprint)
 
     def first(self, *readings: FileReading) -> list[KnownFile]:
         """Scan an empty library that receives these files."""

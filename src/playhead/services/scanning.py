@@ -537,8 +537,9 @@ class _Scan:
 
     async def _store_items(self) -> None:
         changes = self._index.take_changes()
-        for start in range(0, len(changes.changed), FILES_AT_ONCE):
-            some = ItemChanges([], changes.changed[start : start + FILES_AT_ONCE])
+        for start in range(0, max(len(changes.changed), len(changes.holdings)), FILES_AT_ONCE):
+            end = start + FILES_AT_ONCE
+            some = ItemChanges([], changes.changed[start:end], changes.holdings[start:end])
             await self._write(partial(scanning.store_items, changes=some))
 
     def _store(self, changes: ItemChanges, files: Sequence[FileChange], now: Instant, connection: Connection) -> None:
