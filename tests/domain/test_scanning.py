@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakes import Ids
-from playhead.domain.catalogue import FileFacts, Holding, Item, MediaInfo, ParsedName
+from playhead.domain.catalogue import Holding, Item, MediaInfo, ParsedName
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 from playhead.domain.scanning import (
     ContentElsewhere,
@@ -31,18 +31,18 @@ HOUR = Milliseconds(3_600_000)
 
 
 class Folder:
-    """A library across several scans: the stored items and holdings of all libraries, and the ids that were assigned."""
+    """A library across several scans: the items and holdings of all libraries, and the ids that were assigned."""
 
     def __init__(self, library: LibraryId = LIBRARY, other: "Folder | None" = None) -> None:
         self.library = library
         self.items: dict[ItemId, Item] = {} if other is None else other.items
         self.holdings: dict[tuple[ItemId, LibraryId], Holding] = {} if other is None else other.holdings
-        self._ids = Ids() if other is None else other._ids
+        self.new_id: Ids = Ids() if other is None else other.new_id
         self._files = count(1)
         self.index = self._new_index()
 
     def _new_index(self) -> ScanIndex:
-        return ScanIndex(self.library, self.stored(), now=NOW, new_id=self._ids)
+        return ScanIndex(self.library, self.stored(), now=NOW, new_id=self.new_id)
 
     def stored(self, *contents: ContentElsewhere) -> FoundItems:
         """Everything that the store has, as a scan learns it."""
