@@ -66,12 +66,12 @@ def test_rows_are_loaded_in_the_order_of_the_keys_with_none_for_missing_ones(sto
     assert of_nobody is None
     assert of_ben is not None
     assert of_anna is not None
-    assert (of_ben.role, of_ben.granted, of_ben.progress) == (Role.ADMIN, False, at(20))
-    assert (of_anna.role, of_anna.granted, of_anna.progress) == (Role.MEMBER, True, at(10))
+    assert (of_ben.role, of_ben.standing.is_granted, of_ben.progress) == (Role.ADMIN, False, at(20))
+    assert (of_anna.role, of_anna.standing.is_granted, of_anna.progress) == (Role.MEMBER, True, at(10))
     assert episode is not None
     assert (episode.kind, episode.progress) == ("episode", None)
     assert of_nothing is not None
-    assert (of_nothing.kind, of_nothing.granted) == (None, False)
+    assert (of_nothing.kind, of_nothing.standing.is_granted) == (None, False)
 
 
 def test_a_row_is_stored_only_over_the_version_it_was_based_on(stocked: Database):

@@ -202,7 +202,7 @@ def _episodes_of(
     found: dict[ItemId, list[ItemState]] = {show_id: [] for show_id in show_ids}
     if not show_ids:
         return found
-    for row in statement.rows(connection, [(int(is_admin), show_id, user_id) for show_id in show_ids]):
+    for row in statement.rows(connection, [(int(is_admin), user_id, show_id) for show_id in show_ids]):
         found[row[1]].append(ItemState(*row))
     return found
 
