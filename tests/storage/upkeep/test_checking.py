@@ -170,7 +170,18 @@ _OF_MOVIE = f"user_id={ANNA}, item_id={MOVIE}"
         ("UPDATE list_state SET dropped_at = 1", "list_state", _OF_MOVIE, "only shows"),
         (f"UPDATE item SET show_id = '{MOVIE}' WHERE kind = 'episode'", "item", EPISODE, "leads to no show"),
         ("UPDATE item SET show_id = NULL", "item", EPISODE, "an episode has no show"),
-        (f"UPDATE item SET library_id = '{OTHER}' WHERE kind = 'show'", "item", SHOW, "leads to no row of library"),
+        (f"UPDATE holding SET library_id = '{OTHER}' WHERE item_id = '{SHOW}'", "holding", SHOW, "row of library"),
+        (f"INSERT INTO alias VALUES ('{OTHER}', '{PLAY}', 1, 1)", "alias", OTHER, "leads to no row of item"),
+        (
+            f"INSERT INTO alias VALUES ('{OTHER}', '{MOVIE}', 1, 1), ('{PLAY}', '{OTHER}', 1, 1)",
+            "alias",
+            PLAY,
+            "leads to another alias",
+        ),
+        (f"INSERT INTO alias VALUES ('{SHOW}', '{MOVIE}', 1, 1)", "alias", SHOW, "there is an item with this id"),
+        (f"UPDATE item SET owner_id = '{ANNA}' WHERE id = '{MOVIE}'", "holding", MOVIE, "has a private item"),
+        (f"UPDATE item SET owner_id = '{ANNA}', is_open = 1 WHERE id = '{SHOW}'", "item", SHOW, "private item is open"),
+        ("UPDATE library SET removed_at = 1", "holding", MOVIE, "a removed library has an item"),
     ],
 )
 def test_a_violated_rule_is_found_with_its_table_and_key(path: Path, sql: str, table: str, key: str, words: str):

@@ -46,6 +46,8 @@ from playhead.storage.engine.sqlite import Patience, engine_connections
 from playhead.storage.migrations import HEAD
 from playhead.storage.schema import (
     account,
+    alias,
+    holding,
     identity,
     item,
     kept_position,
@@ -300,6 +302,35 @@ def _across_rows(policy: Policy) -> Iterator[_Question]:
         ["id"],
         [("show_id leads to no show", "Scan or import its library again.")],
     )
+    further = alias.alias("further")
+    yield _Question(
+        alias,
+        select(alias.c.id, literal(1)).join(further, further.c.id == alias.c.item_id),
+        ["id"],
+        [("it leads to another alias", _RESTORE)],
+    )
+    yield _Question(
+        alias,
+        select(alias.c.id, literal(1)).join(item, item.c.id == alias.c.id),
+        ["id"],
+        [("there is an item with this id", _RESTORE)],
+    )
+    yield _Question(
+        holding,
+        select(holding.c.item_id, holding.c.library_id, literal(1))
+        .join(item, item.c.id == holding.c.item_id)
+        .where(item.c.owner_id.is_not(None), holding.c.removed_at.is_(None), holding.c.ended_at.is_(None)),
+        ["item_id", "library_id"],
+        [("a library has a private item", _A_SCAN)],
+    )
+    yield _Question(
+        holding,
+        select(holding.c.item_id, holding.c.library_id, literal(1))
+        .join(library, library.c.id == holding.c.library_id)
+        .where(library.c.removed_at.is_not(None), holding.c.removed_at.is_(None)),
+        ["item_id", "library_id"],
+        [("a removed library has an item", _RESTORE)],
+    )
 
 
 def _question(table: Table, faults: Sequence[tuple[str, ColumnElement[bool], str]]) -> _Question:
@@ -331,6 +362,7 @@ _OF_ROWS: dict[str, Sequence[tuple[str, ColumnElement[bool], str]]] = {
         ("an episode has no show", and_(item.c.kind == "episode", item.c.show_id.is_(None)), _A_SCAN),
         ("only episodes have a show", and_(item.c.kind != "episode", item.c.show_id.is_not(None)), _A_SCAN),
         ("runtime_ms is not above 0", item.c.runtime_ms <= 0, _A_SCAN),
+        ("a private item is open", and_(item.c.is_open, item.c.owner_id.is_not(None)), _RESTORE),
     ],
     "media_file": [
         ("size is below 0", media_file.c.size < 0, _A_SCAN),
