@@ -1,75 +1,22 @@
-"""Items identified outside of an installation, and merging two histories."""
-
-from datetime import date
+"""The names of items outside of an installation, and merging two histories."""
 
 import pytest
 
-from playhead.domain.history import ItemName, MatchCandidate, match, merge
+from playhead.domain.history import ItemName, merge
+from playhead.domain.matching import Clue
 from playhead.domain.model import Instant, ItemKind, Milliseconds
 from playhead.domain.playback import Progress
 
 NOW = Instant(9_000)
 
 
-def candidate(item_id: str = "a", **known: object) -> MatchCandidate:
-    facts: dict[str, object] = {
-        "kind": ItemKind.MOVIE,
-        "identity": "film|1999|",
-        "external_ids": {},
-        "show_ids": {},
-        "numbers": (None, None),
-        "is_available": True,
-        "is_seen": True,
-        "library": "Films",
-    }
-    return MatchCandidate(item_id=item_id, **(facts | known))  # pyright: ignore[reportArgumentType]
-
-
-FILM = ItemName(ItemKind.MOVIE, "Film", 1999)
-EPISODE = ItemName(
-    ItemKind.EPISODE, "Ebb", show_title="Show", show_ids={"tvdb": "7"}, season_number=2, episode_number=3
-)
-
-
-def test_a_film_is_found_by_title_and_year():
-    assert match(FILM, [candidate()]) == "a"
-
-
-def test_another_kind_or_year_is_another_item():
-    assert match(FILM, [candidate(kind=ItemKind.SHOW), candidate(identity="film|2000|")]) is None
-
-
-def test_an_external_id_takes_precedence_over_the_title():
-    name = ItemName(ItemKind.MOVIE, "Film", 1999, {"tmdb": "603"})
-    found = [candidate("by title"), candidate("by id", identity="other||", external_ids={"tmdb": "603"})]
-    assert match(name, found) == "by id"
-
-
-def test_a_contradicting_external_id_rules_an_item_out():
-    name = ItemName(ItemKind.MOVIE, "Film", 1999, {"tmdb": "603"})
-    assert match(name, [candidate(external_ids={"tmdb": "604"})]) is None
-
-
-def test_an_episode_is_found_by_the_ids_of_its_show_and_its_numbers():
-    found = candidate(kind=ItemKind.EPISODE, identity="other||s2e3", show_ids={"tvdb": "7"}, numbers=(2, 3))
-    assert match(EPISODE, [found]) == "a"
-    assert match(EPISODE, [found._replace(numbers=(2, 4))]) is None
-
-
-def test_an_episode_of_a_show_with_another_id_is_another_episode():
-    found = candidate(kind=ItemKind.EPISODE, identity=EPISODE.identity, numbers=(2, 3))
-    assert match(EPISODE, [found]) == "a"
-    assert match(EPISODE, [found._replace(show_ids={"tvdb": "8"})]) is None
-
-
-def test_an_episode_without_numbers_is_identified_by_its_date():
-    name = ItemName(ItemKind.EPISODE, "Monday", show_title="News", air_date=date(2024, 1, 15))
-    assert match(name, [candidate(kind=ItemKind.EPISODE, identity="news||2024-01-15")]) == "a"
-
-
-def test_of_several_matches_a_visible_one_with_files_is_preferred():
-    several = [candidate("a", is_seen=False), candidate("b", is_available=False), candidate("c")]
-    assert match(FILM, several) == "c"
+def test_the_clue_of_a_movie_has_its_title_and_that_of_an_episode_its_show():
+    assert ItemName(ItemKind.MOVIE, "Film", 1999, {"tmdb": "603"}).clue == Clue(
+        ItemKind.MOVIE, external_ids={"tmdb": "603"}, titles=("Film",), year=1999
+    )
+    name = ItemName(ItemKind.EPISODE, "Ebb", show_title="Show", show_year=2001, show_ids={"tvdb": "7"}, season_number=2)
+    assert name.clue == Clue(ItemKind.EPISODE, show_ids={"tvdb": "7"}, titles=("Show",), year=2001, season_number=2)
+    assert ItemName(ItemKind.EPISODE, "Ebb").clue.titles == ()
 
 
 def progress(position: int, at: int | None, **more: object) -> Progress:

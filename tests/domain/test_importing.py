@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from fakes import Ids
-from playhead.domain.catalogue import Item, Library
+from playhead.domain.catalogue import FileFacts, Holding, Item, Library
 from playhead.domain.importing import (
     FAULTS_MAX,
     ImportEntry,
@@ -19,7 +19,7 @@ from playhead.domain.importing import (
     plan,
     wanted,
 )
-from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, UserId
 
 FILMS = Library(LibraryId("f0000000-0000-4000-8000-000000000000"), "Films", LibraryKind.MOVIES, None, Instant(0))
 SERIES = Library(LibraryId("50000000-0000-4000-8000-000000000000"), "Series", LibraryKind.SHOWS, None, Instant(0))
@@ -48,12 +48,18 @@ class Store:
 
     def __init__(self) -> None:
         self.items: dict[ItemId, Item] = {}
+        self.holdings: dict[tuple[ItemId, LibraryId], Holding] = {}
+        self.aliases: dict[ItemId, ItemId] = {}
+        self.libraries = [FILMS, SERIES, DISK, OTHER]
         self.now = 0
         self._ids = Ids()
 
     def plan(self, *entries: ImportEntry, in_doubt: bool = False) -> ImportPlan:
         self.now += 1
-        stored = StoredItems([FILMS, SERIES, DISK, OTHER], dict(self.items))
+        holdings: dict[ItemId, list[Holding]] = {}
+        for each in self.holdings.values():
+            holdings.setdefault(each.item_id, []).append(each)
+        stored = StoredItems(self.libraries, dict(self.items), holdings, dict(self.aliases))
         identities = wanted(entries).identities
         return plan(entries, stored, identities, in_doubt=in_doubt, now=Instant(self.now), new_id=self._ids)
 
@@ -62,11 +68,17 @@ class Store:
         planned = self.plan(*entries)
         assert planned.faults == []
         self.items |= {item.id: item for item in (*planned.new, *planned.changed)}
+        self.holdings |= {(each.item_id, each.library_id): each for each in planned.holdings}
+        self.aliases |= planned.aliases
         return planned.added_lines, planned.changed_lines
 
     def only(self) -> Item:
         (item,) = self.items.values()
         return item
+
+    def removed_at(self, item_id: ItemId | None = None) -> Instant | None:
+        (holding,) = [each for each in self.holdings.values() if item_id in (None, each.item_id)]
+        return holding.removed_at
 
     def faults(self, *entries: ImportEntry, in_doubt: bool = False) -> dict[str, list[str]]:
         return details(self.plan(*entries, in_doubt=in_doubt).faults)
@@ -153,18 +165,18 @@ def test_an_unavailable_item_is_marked_removed_and_can_return():
     store = Store()
     store.take(movie())
     assert store.take(movie(available=False)) == (0, 1)
-    removed_at = store.only().removed_at
+    removed_at = store.removed_at()
     assert removed_at is not None
     assert store.take(movie(available=False)) == (0, 0)
-    assert store.only().removed_at == removed_at
+    assert store.removed_at() == removed_at
     assert store.take(movie()) == (0, 1)
-    assert store.only().removed_at is None
+    assert store.removed_at() is None
 
 
 def test_a_new_item_may_be_unavailable():
     store = Store()
     assert store.take(movie(available=False)) == (1, 0)
-    assert store.only().removed_at is not None
+    assert store.removed_at() is not None
 
 
 # Shows and episodes
@@ -208,9 +220,9 @@ def test_a_removed_show_returns_with_an_episode_unless_its_own_line_says_otherwi
     store = Store()
     store.take(show(id=OWN, available=False), episode(available=False))
     store.take(show(id=OWN, available=False), episode())
-    assert store.items[OWN].removed_at is not None
+    assert store.removed_at(OWN) is not None
     store.take(episode())
-    assert store.items[OWN].removed_at is None
+    assert store.removed_at(OWN) is None
 
 
 def test_an_episode_can_move_to_other_numbers_by_its_external_id():
@@ -284,21 +296,98 @@ def test_two_lines_for_the_same_stored_item_are_a_fault_of_the_later():
     assert store.faults(one, late_id) == {"line 8": ["means the same item as line 3"]}
 
 
-def test_an_id_of_another_kind_or_library_is_a_fault():
+def test_an_id_of_another_kind_is_a_fault():
     store = Store()
     store.take(movie(id=OWN))
     assert store.faults(show(5, id=OWN)) == {"line 5: id": ["is the id of another kind of item: movie"]}
-    elsewhere = replace(movie(6, id=OWN), library="Others")
-    assert store.faults(elsewhere) == {"line 6: id": ["is the id of an item of another library"]}
 
 
 @pytest.mark.parametrize("again", [movie(4, id=OTHER_OWN), movie(4, "Dawn", id=OTHER_OWN, external_ids={"tmdb": "1"})])
-def test_an_item_cannot_be_imported_again_under_another_id(again: ImportEntry):
+def test_a_new_id_of_a_known_item_becomes_its_alias(again: ImportEntry):
     store = Store()
     store.take(movie(id=OWN, external_ids={"tmdb": "1"}))
-    assert store.faults(again) == {
-        "line 4: id": [f"the same item is known as {OWN}: use this id, or name that item too"]
-    }
+    assert store.take(again) == (0, 1)
+    assert (store.only().id, store.aliases) == (OWN, {OTHER_OWN: OWN})
+    assert store.take(again) == (0, 0)
+
+
+def test_two_lines_with_ids_of_their_own_and_one_external_id_are_one_item_with_two_ids():
+    store = Store()
+    lines = (movie(1, id=OWN, external_ids={"tmdb": "603"}), movie(2, "X", id=OTHER_OWN, external_ids={"tmdb": "603"}))
+    assert store.take(*lines) == (1, 1)
+    assert (store.only().id, store.only().title, store.aliases) == (OWN, "Harbour Lights", {OTHER_OWN: OWN})
+    assert store.take(*lines) == (0, 0)
+
+
+@pytest.mark.parametrize("ids", [{"tmdb": "603"}, {}])
+def test_a_movie_of_another_library_is_the_same_by_an_external_id_or_by_title_and_year(ids: dict[str, str]):
+    store = Store()
+    line = replace(movie(2, id=OTHER_OWN, external_ids=ids), library="Others")
+    assert store.take(movie(id=OWN, external_ids=ids), line) == (1, 1)
+    assert [(each.item_id, each.library_id) for each in store.holdings.values()] == [(OWN, FILMS.id), (OWN, OTHER.id)]
+    assert store.take(movie(id=OWN, external_ids=ids), line) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        movie(year=None),
+        movie(year=2010),
+        movie(external_ids={"tmdb": "2"}),
+        movie(runtime_ms=1_000_000),
+    ],
+)
+def test_a_title_in_another_library_is_not_enough_if_anything_else_differs(line: ImportEntry):
+    store = Store()
+    store.take(movie(external_ids={"tmdb": "1"}, runtime_ms=5_000_000))
+    assert store.take(replace(line, library="Others")) == (1, 0)
+
+
+def test_another_library_adds_what_is_unknown_and_the_first_one_is_shown():
+    store = Store()
+    store.take(movie(id=OWN, external_ids={"tmdb": "1"}))
+    later = replace(movie(title="Hafenlichter", year=None, external_ids={"tmdb": "1", "imdb": "tt1"}), library="Others")
+    later = replace(later, runtime_ms=Milliseconds(5), credits_ms=Milliseconds(4))
+    assert store.take(later) == (0, 1)
+    item = store.only()
+    assert (item.title, item.year, item.runtime_ms, item.credits_ms) == ("Harbour Lights", 2019, 5, 4)
+    assert item.external_ids == {"tmdb": "1", "imdb": "tt1"}
+    assert store.take(replace(movie(external_ids={"tmdb": "1"}), available=False)) == (0, 1)
+    assert (store.only().title, store.only().year) == ("Hafenlichter", None)
+
+
+def test_lengths_of_files_outweigh_those_of_an_import():
+    store = Store()
+    store.take(movie(id=OWN))
+    file = FileFacts(FileId("f"), DISK.id, Milliseconds(7), None, None, OWN, None)
+    store.items[OWN] = replace(store.only(), runtime_ms=Milliseconds(7), files=(file,))
+    assert store.take(movie(id=OWN, runtime_ms=9, credits_ms=8)) == (0, 0)
+
+
+def test_a_private_item_is_not_found_by_its_title():
+    store = Store()
+    store.take(movie(id=OWN))
+    store.items[OWN] = replace(store.only(), owner_id=UserId("ana"))
+    assert store.take(replace(movie(), library="Others")) == (1, 0)
+
+
+def test_the_ids_of_an_episode_of_another_show_are_ignored():
+    store = Store()
+    store.take(show(), show(2, "Other", id=OWN), episode(3, external_ids={"tvdb": "1"}))
+    assert store.take(episode(4, show=ShowName(id=OWN), external_ids={"tvdb": "1"})) == (1, 0)
+
+
+def test_a_show_of_another_library_is_held_by_the_library_of_its_episode():
+    store = Store()
+    more = Library(LibraryId("60000000-0000-4000-8000-000000000000"), "More", LibraryKind.SHOWS, None, Instant(0))
+    store.libraries.append(more)
+    store.take(show(id=OWN, external_ids={"tvdb": "7"}))
+    second = replace(show(id=OTHER_OWN, title="Gezeiten", external_ids={"tvdb": "7"}), library="More")
+    lines = (second, replace(episode(show=ShowName(id=OTHER_OWN)), library="More"))
+    assert store.take(*lines) == (1, 1)
+    by_title = replace(episode(5, number=2, show=ShowName(title="Gezeiten", year=2021)), library="More")
+    assert store.take(by_title) == (1, 0)
+    assert {item.show_id for item in store.items.values() if item.kind is ItemKind.EPISODE} == {OWN}
 
 
 def test_an_item_with_a_line_of_its_own_is_not_matched_by_another_line():

@@ -67,7 +67,7 @@ async def furnish(installation: Installation, clock: Clock, first_id: int) -> Ho
     ids = {name: ItemId(new_id()) for name in ("Film", "Named", "Show", "S1E1", "S1E2")}
 
     def add(connection: Connection) -> None:
-        common = {"library_id": library, "added_at": 0}
+        common = {"added_at": 0, "is_open": False}
         connection.execute(insert(schema.library), [{"id": library, "name": "All", "kind": "movies", "created_at": 0}])
         for name, kind, identity in (("Film", "movie", "film|1999|"), ("Named", "movie", "other|2001|")):
             row = common | {"id": ids[name], "kind": kind, "title": name, "sort_title": name, "search_title": name}
@@ -78,6 +78,8 @@ async def furnish(installation: Installation, clock: Clock, first_id: int) -> Ho
             row = {"id": ids[f"S1E{number}"], "kind": "episode", "title": "Pilot", "sort_title": "pilot"}
             row |= {"search_title": "pilot", "show_id": ids["Show"], "season_number": 1, "episode_number": number}
             connection.execute(insert(schema.item), [common | row | {"identity": f"show||s1e{number}"}])
+        held = [{"item_id": each, "library_id": library, "added_at": 0, "told": "{}"} for each in ids.values()]
+        connection.execute(insert(schema.holding), held)
         connection.execute(insert(schema.external_id), [{"item_id": ids["Named"], "source": "tmdb", "value": "603"}])
 
     await installation.database.write(add)

@@ -12,7 +12,7 @@ from playhead.domain.importing import FAULTS_MAX, ImportEntry, LineFault, ShowNa
 from playhead.domain.model import ItemId, ItemKind
 from playhead.errors import Code, PlayheadError
 from playhead.services.importing import Importer, ImportReport
-from playhead.storage import schema
+from playhead.storage import catalogue, schema
 from playhead.storage.engine.database import Database
 from playhead.storage.engine.sqlite import SQLiteDatabase
 
@@ -79,7 +79,9 @@ async def test_items_without_a_line_are_not_changed(store: SQLiteDatabase):
     changed = ImportEntry(1, "Films", ItemKind.MOVIE, "Film Two", external_ids={"tmdb": "2", "imdb": "tt2"})
     assert await service.run([changed]) == ImportReport(0, 1, 0)
     rows = await store.read(
-        lambda connection: connection.execute(select(schema.item.c.title, schema.item.c.removed_at)).all()
+        lambda connection: connection.execute(
+            select(schema.item.c.title, schema.holding.c.removed_at).join(schema.holding)
+        ).all()
     )
     assert sorted(rows) == [("Film 1", None), ("Film 3", None), ("Film Two", None)]
     assert await store.read(count) == (3, 4)
@@ -147,13 +149,21 @@ async def test_items_that_another_process_changed_meanwhile_are_read_again(store
     assert await store.read(count) == (3, 3)
 
 
-async def test_an_item_that_another_process_created_meanwhile_under_another_id_is_a_fault(store: SQLiteDatabase):
+async def test_the_id_of_an_item_that_another_process_created_meanwhile_becomes_its_alias(store: SQLiteDatabase):
     service = importer(Overtaken(store, movies(1)))  # pyright: ignore[reportArgumentType]
-    own = ImportEntry(1, "Films", ItemKind.MOVIE, "Film 1", id=ItemId("aaaaaaaa-0000-4000-8000-000000000001"))
-    with pytest.raises(PlayheadError) as refused:
-        await service.run([own])
-    assert list(refused.value.details or {}) == ["line 1: id"]
+    own = ImportEntry(
+        1,
+        "Films",
+        ItemKind.MOVIE,
+        "Film 1",
+        id=ItemId("aaaaaaaa-0000-4000-8000-000000000001"),
+        external_ids={"tmdb": "1"},
+    )
+    assert await service.run([own]) == ImportReport(0, 1, 0)
     assert await store.read(count) == (1, 1)
+    found = await store.read(lambda connection: catalogue.find_item(connection, own_id))
+    assert (found and found.title) == "Film 1"
+    assert await importer(store).run([own]) == ImportReport(0, 0, 1)
 
 
 async def test_thousands_of_lines_are_one_import(store: SQLiteDatabase):

@@ -1,11 +1,10 @@
-"""History import and export: matching named items to the catalogue, and merging two progresses. Pure."""
+"""History import and export: the portable names of items, and merging two progresses. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
 
-from playhead.domain.catalogue import identity
+from playhead.domain.matching import Clue
 from playhead.domain.model import Instant, ItemKind
 from playhead.domain.playback import Progress
 
@@ -29,72 +28,20 @@ class ItemName:
     air_date: date | None = None
 
     @property
-    def identity(self) -> str:
-        """Return the catalogue's key for an item of this title, year and numbers."""
-        if self.kind is not ItemKind.EPISODE:
-            return identity(self.title, self.year)
-        return identity(
-            self.show_title or "",
-            self.show_year,
+    def clue(self) -> Clue:
+        """Return what the name says about the item that is meant."""
+        is_episode = self.kind is ItemKind.EPISODE
+        title = self.show_title if is_episode else self.title
+        return Clue(
+            self.kind,
+            external_ids=self.external_ids,
+            show_ids=self.show_ids,
+            titles=(title,) if title else (),
+            year=self.show_year if is_episode else self.year,
             season_number=self.season_number,
             episode_number=self.episode_number,
             air_date=self.air_date,
         )
-
-
-class MatchCandidate(NamedTuple):
-    """A catalogue item that may match a name.
-
-    `numbers` are season and episode, `show_ids` the external ids of its show; `is_seen`: the user may see it.
-    """
-
-    item_id: str
-    kind: ItemKind
-    identity: str
-    external_ids: Mapping[str, str]
-    show_ids: Mapping[str, str]
-    numbers: tuple[int | None, int | None]
-    is_available: bool
-    is_seen: bool
-    library: str
-
-
-def match(name: ItemName, candidates: list[MatchCandidate]) -> str | None:
-    """Return the id of the item that matches a name, or None.
-
-    The item's own external ids come first, then its show's ids with its numbers, then title, year and numbers unless an
-    external id contradicts. Among equals, items that the user may see come first, then items with files.
-    """
-    found = [(rank, candidate) for candidate in candidates if (rank := _rank(name, candidate)) is not None]
-    if not found:
-        return None
-    return min(
-        found,
-        key=lambda each: (each[0], not each[1].is_seen, not each[1].is_available, each[1].library, each[1].item_id),
-    )[1].item_id
-
-
-def _rank(name: ItemName, candidate: MatchCandidate) -> int | None:
-    if candidate.kind is not name.kind:
-        return None
-    if _shares(name.external_ids, candidate.external_ids):
-        return 0
-    if _contradicts(name.external_ids, candidate.external_ids):
-        return None
-    numbers = (name.season_number, name.episode_number)
-    if numbers[1] is not None and numbers == candidate.numbers and _shares(name.show_ids, candidate.show_ids):
-        return 1
-    if candidate.identity == name.identity and not _contradicts(name.show_ids, candidate.show_ids):
-        return 2
-    return None
-
-
-def _shares(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    return not one.items().isdisjoint(other.items())
-
-
-def _contradicts(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
-    return any(source in other and other[source] != value for source, value in one.items())
 
 
 def merge(stored: Progress | None, imported: Progress, now: Instant) -> Progress:

@@ -14,9 +14,10 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import asdict
 
-from playhead.domain.history import ItemName, match, merge
+from playhead.domain.history import ItemName, merge
 from playhead.domain.limits import DECISIONS_OF_USER, PLAYS_OF_ITEM
 from playhead.domain.lists import ListState
+from playhead.domain.matching import Candidate, NoMatch, match, title_key
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId, canonical_id
 from playhead.domain.playback import MAX_MS, Event, KeptPoint, Policy, Progress
 from playhead.domain.texts import DEVICE, EXTERNAL_ID, SOURCE, TITLE, clean_text
@@ -28,6 +29,9 @@ from playhead.storage.history import ExportedPlay, UserState
 _LINES_AT_ONCE = 500
 LONGEST_LINE = 1_000_000
 """Bytes; no exported line is longer."""
+_NO_MATCH = "matches no item here"
+_AMBIGUOUS = "matches several items here"
+_UNMATCHED = frozenset({_NO_MATCH, _AMBIGUOUS})
 _TOO_MANY_PLAYS = f"would give its item more than {PLAYS_OF_ITEM.most:,} plays"
 _TOO_MANY_DECISIONS = f"would hide, snooze or drop more than {DECISIONS_OF_USER.most:,} movies and shows"
 
@@ -164,17 +168,17 @@ class History:
             found = await self._database.read(partial(_match, user_id, [line for _, line, _ in parsed]))
             imported: dict[ItemId, list[UserState]] = {}
             for (number, line, text), item_id in zip(parsed, found, strict=True):
-                if item_id is None:
-                    reject(Rejected(number, "matches no item here", text))
+                if item_id in _UNMATCHED:
+                    reject(Rejected(number, item_id, text))
                 else:
-                    imported.setdefault(item_id, []).append(_user_state(line))
+                    imported.setdefault(ItemId(item_id), []).append(_user_state(line))
             if imported:
                 moved, full = await self._database.write(partial(self._store, user_id, imported))
                 changed += moved
                 unchanged += len(imported) - moved - len(full)
                 for (number, _, text), item_id in zip(parsed, found, strict=True):
-                    if item_id is not None and item_id in full:
-                        reject(Rejected(number, full[item_id], text))
+                    if item_id in full:
+                        reject(Rejected(number, full[ItemId(item_id)], text))
             progress(some[-1][0])
         return HistoryReport(changed, unchanged)
 
@@ -306,24 +310,27 @@ def _parse(
             yield number, line, text
 
 
-def _match(user_id: UserId, lines: Sequence[_HistoryLine], connection: Connection) -> list[ItemId | None]:
+def _match(user_id: UserId, lines: Sequence[_HistoryLine], connection: Connection) -> list[ItemId | str]:
+    """Return the item of each line, or why there is none."""
     names = [_name(line.item) for line in lines]
-    candidates = storage.find_candidates(connection, user_id, [name for name in names if name is not None])
-    by_key: dict[object, list[storage.MatchCandidate]] = {}
+    candidates = storage.find_candidates(connection, user_id, [name.clue for name in names if name is not None])
+    by_key: dict[object, list[Candidate]] = {}
     for candidate in candidates:
-        for key in {candidate.identity, *candidate.external_ids.items(), *candidate.show_ids.items()}:
+        titles = {title for title, _ in candidate.names}
+        for key in {*titles, *candidate.external_ids.items(), *candidate.show_ids.items()}:
             by_key.setdefault(key, []).append(candidate)
-    there = storage.exist(connection, [line.item.id for line in lines if line.item.id is not None])
-    found: list[ItemId | None] = []
+    ids = [ItemId(canonical_id(line.item.id) or "") for line in lines if line.item.id is not None]
+    there = storage.find_meant(connection, ids)
+    found: list[ItemId | str] = []
     for line, name in zip(lines, names, strict=True):
         if name is None:
-            item_id = canonical_id(line.item.id or "")
-            found.append(ItemId(item_id) if item_id in there else None)
+            found.append(there.get(ItemId(canonical_id(line.item.id or "") or ""), _NO_MATCH))
             continue
-        keys = {name.identity, *name.external_ids.items(), *name.show_ids.items()}
+        clue = name.clue
+        keys = {*map(title_key, clue.titles), *clue.external_ids.items(), *clue.show_ids.items()}
         meant = {each.item_id: each for key in keys for each in by_key.get(key, ())}
-        item_id = match(name, list(meant.values()))
-        found.append(None if item_id is None else ItemId(item_id))
+        result = match(clue, meant.values())
+        found.append(result.item_id or (_AMBIGUOUS if result.reason is NoMatch.AMBIGUOUS else _NO_MATCH))
     return found
 
 

@@ -55,8 +55,8 @@ class Importer:
             needed = await asyncio.to_thread(wanted, entries)
             stored = await self._database.read_long(partial(importing.load, wanted=needed))
             decided = await asyncio.to_thread(self._decide, entries, stored, needed, faults)
-            if decided.new or decided.changed:
-                rows = await asyncio.to_thread(importing.rows_of, decided.new, decided.changed, stored.items)
+            if decided.written:
+                rows = await asyncio.to_thread(importing.rows_of, decided, stored.items, self._clock())
                 decided = await self._database.write(partial(self._store, entries, stored, decided, rows))
         unchanged = len(entries) - decided.added_lines - decided.changed_lines
         return ImportReport(decided.added_lines, decided.changed_lines, unchanged)
@@ -81,15 +81,20 @@ class Importer:
     ) -> ImportPlan:
         """Store the plan, or a new one if another process changed the items meanwhile."""
         needed = wanted(decided.written)
-        needed = needed._replace(ids=[*needed.ids, *(item.id for item in decided.changed)])
+        concerned = [*(item.id for item in decided.changed), *(each.item_id for each in decided.holdings)]
+        needed = needed._replace(ids=list(dict.fromkeys([*needed.ids, *concerned])))
         present = importing.load(connection, needed)
-        same = all(stored.items.get(item_id) == item for item_id, item in present.items.items())
+        same = all(
+            stored.items.get(item_id) == item and stored.holdings.get(item_id) == present.holdings.get(item_id)
+            for item_id, item in present.items.items()
+        )
+        same = same and all(stored.aliases.get(old) == item_id for old, item_id in present.aliases.items())
         there = all(item.id in present.items for item in decided.changed)
         if not (same and there and _libraries(stored) == _libraries(present)):
             needed = wanted(entries)
             present = importing.load(connection, needed)
             decided = self._decide(entries, present, needed)
-            rows = importing.rows_of(decided.new, decided.changed, present.items)
+            rows = importing.rows_of(decided, present.items, self._clock())
         importing.store(connection, rows)
         return decided
 

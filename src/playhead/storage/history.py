@@ -1,27 +1,24 @@
 """Queries behind history export and import: everything of one user, with items by name instead of id."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Table, and_, delete, func, insert, select, tuple_, union
+from sqlalchemy import Connection, Integer, Table, and_, delete, func, insert, literal, select, union
 
-from playhead.domain.history import ItemName, MatchCandidate
+from playhead.domain.catalogue import Holding
+from playhead.domain.history import ItemName
 from playhead.domain.lists import ListState
-from playhead.domain.model import ItemId, ItemKind, UserId
+from playhead.domain.matching import Candidate, Clue, candidate_of
+from playhead.domain.model import ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import KeptPoint, Progress
-from playhead.storage.catalogue import chunks, external_ids_of
+from playhead.storage import matching
+from playhead.storage.accounts import find_user
+from playhead.storage.catalogue import chunks, external_ids_of, resolve
 from playhead.storage.engine.upserts import insert_for
-from playhead.storage.schema import (
-    external_id,
-    item,
-    kept_position,
-    library,
-    library_access,
-    list_state,
-    play,
-    progress,
-)
+from playhead.storage.schema import Id, item, kept_position, list_state, play, progress
+from playhead.storage.visibility import is_seen
 
 
 class ExportedPlay(NamedTuple):
@@ -56,7 +53,6 @@ def list_items(connection: Connection, user_id: UserId) -> list[tuple[ItemId, It
         .select_from(held)
         .outerjoin(item, item.c.id == held.c.item_id)
         .outerjoin(_show, _show.c.id == item.c.show_id)
-        .outerjoin(library, library.c.id == item.c.library_id)
         .order_by(
             item.c.id.is_(None),
             item.c.kind.desc(),
@@ -65,7 +61,6 @@ def list_items(connection: Connection, user_id: UserId) -> list[tuple[ItemId, It
             func.coalesce(item.c.season_number, -1),
             func.coalesce(item.c.episode_number, -1),
             func.coalesce(item.c.air_date, ""),
-            library.c.name,
             item.c.identity,
             held.c.item_id,
         )
@@ -112,55 +107,33 @@ def user_states(connection: Connection, user_id: UserId, item_ids: Sequence[Item
     return found
 
 
-def find_candidates(connection: Connection, user_id: UserId, names: Sequence[ItemName]) -> list[MatchCandidate]:
-    """Return all items that may match one of these names: by an external id of the item or its show, or by identity."""
-    ids: dict[str, None] = {}
-    external = {(source, value) for name in names for source, value in name.external_ids.items()}
-    of_shows = {(source, value) for name in names for source, value in name.show_ids.items()}
-    pair = tuple_(external_id.c.source, external_id.c.value)
-    if external:
-        ids.update(dict.fromkeys(connection.scalars(select(external_id.c.item_id).where(pair.in_(list(external))))))
-    if of_shows:
-        shows = select(external_id.c.item_id).where(pair.in_(list(of_shows)))
-        numbers = {(name.season_number, name.episode_number) for name in names if name.episode_number is not None}
-        if numbers:
-            meant = tuple_(item.c.season_number, item.c.episode_number).in_(list(numbers))
-            ids.update(
-                dict.fromkeys(connection.scalars(select(item.c.id).where(and_(item.c.show_id.in_(shows), meant))))
-            )
-    identities = list({name.identity for name in names})
-    ids.update(dict.fromkeys(connection.scalars(select(item.c.id).where(item.c.identity.in_(identities)))))
-    found: list[MatchCandidate] = []
-    for some in chunks(list(ids)):
-        found += _candidates(connection, user_id, some)
-    return found
-
-
-def _candidates(connection: Connection, user_id: UserId, item_ids: Sequence[str]) -> list[MatchCandidate]:
-    query = (
-        select(item, library.c.name.label("library"), library_access.c.user_id)
-        .join(library, library.c.id == item.c.library_id)
-        .outerjoin(
-            library_access, and_(library_access.c.library_id == library.c.id, library_access.c.user_id == user_id)
-        )
-        .where(item.c.id.in_(item_ids))
-    )
-    rows = connection.execute(query).all()
-    named = external_ids_of(connection, [*{each for row in rows for each in (row.id, row.show_id) if each}])
+def find_candidates(connection: Connection, user_id: UserId, clues: Sequence[Clue]) -> list[Candidate]:
+    """Return all items that these clues may mean, and whether the user sees them."""
+    found = matching.find_candidates(connection, clues)
+    items = {each.id: each for each in found.items}
+    seen = _seen(connection, user_id, list(items))
+    holdings = defaultdict[ItemId, list[Holding]](list)
+    for each in found.holdings:
+        holdings[each.item_id].append(each)
     return [
-        MatchCandidate(
-            row.id,
-            ItemKind(row.kind),
-            row.identity,
-            named.get(row.id, {}),
-            named.get(row.show_id, {}),
-            (row.season_number, row.episode_number),
-            row.removed_at is None,
-            row.user_id is not None,
-            row.library,
+        candidate_of(
+            each,
+            None if each.show_id is None else items.get(each.show_id),
+            holdings[each.id],
+            is_seen=each.id in seen,
         )
-        for row in rows
+        for each in found.items
     ]
+
+
+def _seen(connection: Connection, user_id: UserId, item_ids: Sequence[ItemId]) -> set[str]:
+    user = find_user(connection, user_id)
+    is_admin = literal(int(user is not None and user.role is Role.ADMIN), Integer)
+    seen: set[str] = set()
+    for some in chunks(item_ids):
+        visible = is_seen(literal(user_id, Id), is_admin)
+        seen.update(connection.scalars(select(item.c.id).where(item.c.id.in_(some), visible)))
+    return seen
 
 
 def add(connection: Connection, user_id: UserId, brought: Mapping[ItemId, UserState], most_kept: int) -> int:
@@ -208,9 +181,10 @@ def _add_state(
     return 1
 
 
-def exist(connection: Connection, item_ids: Sequence[str]) -> set[str]:
-    """Return which of these ids exist in the catalogue."""
-    found: set[str] = set()
-    for some in chunks(item_ids):
-        found.update(connection.scalars(select(item.c.id).where(item.c.id.in_(some))))
-    return found
+def find_meant(connection: Connection, item_ids: Sequence[ItemId]) -> dict[ItemId, ItemId]:
+    """Return the items that those of these ids mean which exist in the catalogue."""
+    meant = {item_id: item_id for item_id in item_ids} | resolve(connection, item_ids)
+    there: set[str] = set()
+    for some in chunks(list(meant.values())):
+        there.update(connection.scalars(select(item.c.id).where(item.c.id.in_(some))))
+    return {item_id: final for item_id, final in meant.items() if final in there}

@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Select, bindparam, delete, insert, select, update
 from sqlalchemy.sql.dml import UpdateBase
 
-from playhead.domain.catalogue import Item
-from playhead.domain.importing import LookupKeys, StoredItems
-from playhead.domain.model import ItemId
-from playhead.storage.catalogue import chunks, find_items, item_row, list_libraries
-from playhead.storage.schema import external_id, item
+from playhead.domain.catalogue import Holding, Item
+from playhead.domain.importing import ImportPlan, LookupKeys, StoredItems
+from playhead.domain.model import Instant, ItemId
+from playhead.storage import matching
+from playhead.storage.catalogue import chunks, item_row, list_libraries, resolve, store_holdings
+from playhead.storage.schema import alias, external_id, item
 
 _Rows = list[dict[str, object]]
 
@@ -25,35 +26,45 @@ class ItemRows(NamedTuple):
     changed: _Rows
     renamed: _Rows
     external_ids: _Rows
+    holdings: Sequence[Holding]
+    aliases: _Rows
 
 
 def load(connection: Connection, wanted: LookupKeys) -> StoredItems:
-    """Return all libraries, the items that may match, and all episodes of the shows among them."""
-    ids: dict[str, None] = {}
+    """Return all libraries, the items that may match, with their holdings, and all episodes of the shows among them."""
+    aliases = resolve(connection, wanted.ids)
+    ids = dict.fromkeys(aliases.get(item_id, item_id) for item_id in wanted.ids)
 
-    def find(condition: ColumnElement[bool]) -> None:
-        ids.update(dict.fromkeys(connection.scalars(select(item.c.id).where(condition))))
+    def find(query: Select[tuple[str]]) -> None:
+        ids.update(dict.fromkeys(ItemId(item_id) for item_id in connection.scalars(query)))
 
-    libraries = list_libraries(connection)
-    imported = item.c.library_id.in_([library.id for library in libraries if library.path is None])
-    for some in chunks(wanted.ids):
-        find(item.c.id.in_(some))
-    for some in chunks(list(wanted.identities.values())):
-        find(and_(imported, item.c.identity.in_(some)))
+    for some in chunks(_near(wanted.identities)):
+        find(select(item.c.id).where(item.c.identity.in_(some)))
     for source, values in wanted.external_ids.items():
         for some in chunks(values):
-            named = select(external_id.c.item_id).where(external_id.c.source == source, external_id.c.value.in_(some))
-            find(and_(imported, item.c.id.in_(named)))
-    for some in chunks(list(ids)):
-        find(item.c.show_id.in_(some))
-    found = [
-        each for some in chunks(list(ids)) for each in find_items(connection, select(item).where(item.c.id.in_(some)))
-    ]
-    return StoredItems(libraries, {each.id: each for each in found})
+            of_source = external_id.c.source == source, external_id.c.value.in_(some)
+            find(select(external_id.c.item_id).where(*of_source))
+    # Under the name that a library gave it an item is found only there; its show or title may be told otherwise.
+    found = matching.load(connection, ids)
+    holdings: dict[ItemId, list[Holding]] = {}
+    for each in found.holdings:
+        holdings.setdefault(each.item_id, []).append(each)
+    return StoredItems(list_libraries(connection), {each.id: each for each in found.items}, holdings, aliases)
 
 
-def rows_of(new: Sequence[Item], changed: Sequence[Item], stored: Mapping[ItemId, Item]) -> ItemRows:
-    """Convert items to the argument of `store`; `stored` holds the changed ones as they were. Needs no connection."""
+def _near(identities: Mapping[tuple[str, int | None], str]) -> list[str]:
+    """Return the identities of titles with these years, unknown ones, or years one off."""
+    near: dict[str, None] = {}
+    for (_, year), key in identities.items():
+        title = key.partition("|")[0]
+        years = (year,) if year is None else (year, None, year - 1, year + 1)
+        near |= dict.fromkeys(f"{title}|{'' if each is None else each}|" for each in years)
+    return list(near)
+
+
+def rows_of(plan: ImportPlan, stored: Mapping[ItemId, Item], now: Instant) -> ItemRows:
+    """Convert a plan to the argument of `store`; `stored` holds the items as they were. Needs no connection."""
+    new, changed = plan.new, plan.changed
     renamed = [each for each in changed if each.external_ids != stored[each.id].external_ids]
     return ItemRows(
         [item_row(each) for each in _in_order(new)],
@@ -64,6 +75,9 @@ def rows_of(new: Sequence[Item], changed: Sequence[Item], stored: Mapping[ItemId
             for each in sorted((*new, *renamed), key=lambda each: each.id)
             for source, value in sorted(each.external_ids.items())
         ],
+        plan.holdings,
+        # These ids were never in use, so no rows are left under them.
+        [{"id": old, "item_id": item_id, "made_at": now, "swept_at": now} for old, item_id in plan.aliases.items()],
     )
 
 
@@ -73,11 +87,13 @@ def _in_order(new: Sequence[Item]) -> list[Item]:
 
 
 def store(connection: Connection, rows: ItemRows) -> None:
-    """Insert and update items with their external ids."""
+    """Insert and update items with their external ids, holdings and aliases."""
     _run(connection, insert(item), rows.new)
     _run(connection, update(item).where(item.c.id == bindparam("key")), rows.changed)
     _run(connection, delete(external_id).where(external_id.c.item_id == bindparam("key")), rows.renamed)
     _run(connection, insert(external_id), rows.external_ids)
+    store_holdings(connection, rows.holdings)
+    _run(connection, insert(alias), rows.aliases)
 
 
 def _run(connection: Connection, statement: UpdateBase, rows: _Rows) -> None:
