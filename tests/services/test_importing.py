@@ -151,14 +151,8 @@ async def test_items_that_another_process_changed_meanwhile_are_read_again(store
 
 async def test_the_id_of_an_item_that_another_process_created_meanwhile_becomes_its_alias(store: SQLiteDatabase):
     service = importer(Overtaken(store, movies(1)))  # pyright: ignore[reportArgumentType]
-    own = ImportEntry(
-        1,
-        "Films",
-        ItemKind.MOVIE,
-        "Film 1",
-        id=ItemId("aaaaaaaa-0000-4000-8000-000000000001"),
-        external_ids={"tmdb": "1"},
-    )
+    own_id = ItemId("aaaaaaaa-0000-4000-8000-000000000001")
+    own = ImportEntry(1, "Films", ItemKind.MOVIE, "Film 1", id=own_id, external_ids={"tmdb": "1"})
     assert await service.run([own]) == ImportReport(0, 1, 0)
     assert await store.read(count) == (1, 1)
     found = await store.read(lambda connection: catalogue.find_item(connection, own_id))

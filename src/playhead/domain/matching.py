@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from playhead.domain.catalogue import Holding, Item, identity
 from playhead.domain.model import ItemId, ItemKind, LibraryId, Milliseconds
@@ -184,13 +184,11 @@ def as_shown(item: Item, holdings: Iterable[Holding]) -> Item:
     show follows.
     """
     living = [each for each in holdings if each.is_living and each.title]
-    title, year = item.title, item.year
+    members: dict[str, Any] = {}
     if living:
         oldest = min(living, key=lambda each: (each.added_at, each.library_id))
-        title, year = oldest.title, oldest.year
-    shown = replace(
-        item, title=title, year=year, **{name: item.pinned[name] for name in _PINNABLE & item.pinned.keys()}
-    )
+        members = {"title": oldest.title, "year": oldest.year}
+    shown = replace(item, **members | {name: item.pinned[name] for name in _PINNABLE & item.pinned.keys()})
     if shown.kind is not ItemKind.EPISODE and (shown.title, shown.year) != (item.title, item.year):
         shown = replace(shown, identity=identity(shown.title, shown.year))
     return shown
