@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -220,11 +221,9 @@ clues = st.builds(film, years, external_ids=ids, id=st.sampled_from([None, "a"])
 
 
 @given(clues, candidates, st.randoms())
-def test_the_order_of_the_candidates_makes_no_difference(
-    clue: Clue, several: list[Candidate], random: st.DataObject
-) -> None:
+def test_the_order_of_the_candidates_makes_no_difference(clue: Clue, several: list[Candidate], random: Random) -> None:
     shuffled = list(several)
-    random.shuffle(shuffled)  # pyright: ignore[reportAttributeAccessIssue] - an instance of random.Random
+    random.shuffle(shuffled)
     assert match(clue, several) == match(clue, shuffled)
 
 

@@ -17,6 +17,7 @@ from playhead.domain.scanning import (
     FileReading,
     FoundFile,
     FoundItems,
+    ItemMerge,
     KnownFile,
     MissingFiles,
     ScanIndex,
@@ -497,6 +498,92 @@ def test_one_id_next_to_every_episode_does_not_merge_them() -> None:
     folder.scan()
     again = [folder.place(episode(number, episode_ids={"tvdb": "5"})) for number in (1, 2, 3)]
     assert [file.links for file in again] == [file.links for file in files]
+
+
+# Several libraries
+
+
+def two() -> tuple[Folder, Folder]:
+    first = Folder()
+    return first, Folder(ELSEWHERE, first)
+
+
+def test_a_film_in_two_libraries_is_one_item_if_the_lengths_agree() -> None:
+    here, there = two()
+    (one,) = here.first(movie(minutes=100))
+    (other,) = there.first(movie(minutes=103))
+    (video,) = Folder(LibraryId("third"), here).first(movie(minutes=20))
+    assert other.links == one.links != video.links
+    assert [file.library_id for file in here.item(one).files] == [LIBRARY, ELSEWHERE]
+    assert here.item(one).runtime_ms == 100 * 60_000
+
+
+def test_a_film_in_two_libraries_is_one_item_by_an_external_id_and_shows_what_the_first_tells() -> None:
+    here, there = two()
+    (one,) = here.first(movie(external_ids={"tmdb": "949"}))
+    (other,) = there.first(movie("Hitze", None, minutes=9, external_ids={"tmdb": "949"}))
+    assert other.links == one.links
+    assert (here.item(one).title, there.holding(other).title) == ("Heat", "Hitze")
+
+
+def test_a_file_that_was_in_another_library_is_the_same_item_under_another_title() -> None:
+    here, there = two()
+    (one,) = here.first(movie("Haet", None))
+    here.scan()
+    here.finish()
+    there.scan().learn(there.stored(ContentElsewhere(one.fingerprint or "", (one.links[0].item_id,), is_present=False)))
+    new = there.place(movie("Heat", fingerprint=one.fingerprint))
+    there.finish()
+    assert new.links == one.links
+    assert (there.item(new).title, here.available, there.available) == ("Heat", [], ["Heat"])
+
+
+def test_content_that_stands_under_another_title_elsewhere_says_nothing() -> None:
+    here, there = two()
+    (one,) = here.first(movie("Placeholder"))
+    there.scan().learn(there.stored(ContentElsewhere(one.fingerprint or "", (one.links[0].item_id,), is_present=True)))
+    assert there.place(movie("Heat", fingerprint=one.fingerprint)).links != one.links
+
+
+def test_a_show_in_two_libraries_is_one_if_its_episodes_agree_in_length_or_its_year_is_known() -> None:
+    here, there = two()
+    (one, dated) = here.first(episode(1), episode(1, show="Lost", year=2004))
+    (same,) = there.first(episode(1))
+    assert same.links == one.links
+    (other,) = there.first(episode(2, show="Lost", year=2004))
+    assert there.show(other).id == here.show(dated).id
+    (video,) = Folder(LibraryId("third"), here).first(episode(1, minutes=5))
+    assert video.links != one.links
+
+
+def test_episodes_that_trade_places_follow_their_content() -> None:
+    folder = Folder()
+    one, two = folder.first(episode(1), episode(2))
+    folder.scan()
+    folder.place(episode(2, fingerprint=one.fingerprint), one, same=True)
+    folder.place(episode(1, fingerprint=two.fingerprint), two, same=True)
+    folder.finish()
+    assert (folder.item(one).episode_number, folder.item(two).episode_number) == (2, 1)
+    assert folder.index.merges == []
+
+
+def test_a_rename_that_makes_two_films_one_is_told() -> None:
+    folder = Folder()
+    one, two = folder.first(movie(year=None), movie())
+    folder.scan().keep(two)
+    folder.place(movie(fingerprint=one.fingerprint), one, same=True)
+    folder.finish()
+    ids = sorted((one.links[0].item_id, two.links[0].item_id))
+    assert folder.index.merges == [ItemMerge(ids[0], ids[1])]
+
+
+def test_an_external_id_that_appears_tells_that_two_films_are_one() -> None:
+    folder = Folder()
+    one, two = folder.first(movie("Heat"), movie("Hitze", 1996, external_ids={"tmdb": "949"}))
+    folder.scan().keep(two)
+    folder.place(movie("Heat", external_ids={"tmdb": "949"}), one, same=True)
+    folder.finish()
+    assert {*folder.index.merges[0]} == {one.links[0].item_id, two.links[0].item_id}
 
 
 # Lengths
