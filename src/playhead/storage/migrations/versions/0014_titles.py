@@ -196,12 +196,11 @@ def _fill_files() -> None:
 
 def _links(connection: sa.Connection) -> Iterator[sa.Row[Any]]:
     item = sa.table("item", sa.column("id", ID), *map(sa.column, ("season_number", "episode_number")))
-    query = (
-        sa.select(FILE_ITEM, MEDIA_FILE.c["library_id", "duration_ms", "credits_ms"])
-        .add_columns(item.c.season_number, item.c.episode_number)
+    query: sa.Select[Any] = (
+        sa.select(*FILE_ITEM.c, *MEDIA_FILE.c["library_id", "duration_ms", "credits_ms"], *item.c)
         .join(MEDIA_FILE, MEDIA_FILE.c.id == FILE_ITEM.c.file_id)
         .join(item, item.c.id == FILE_ITEM.c.item_id)
         .where(MEDIA_FILE.c.removed_at.is_(None), MEDIA_FILE.c.fault.is_(None))
         .order_by(FILE_ITEM.c.file_id)
     )
-    return iter(connection.execute(query))
+    return iter(connection.execute(query).all())
