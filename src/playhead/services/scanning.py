@@ -491,7 +491,7 @@ class _Scan:
         self._note(found.path, known, row)
         if titles and {link.item_id for link in links}.isdisjoint(titles):
             self._report.reassigned += [
-                Reassigned(found.path, title, self._index.title_of(links[0].item_id)) for title in titles.values()
+                Reassigned(found.path, title, self._index.title_of(links[0].item_id) or "") for title in titles.values()
             ]
         return FileChange(
             file_id,

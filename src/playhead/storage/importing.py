@@ -35,7 +35,7 @@ def load(connection: Connection, wanted: LookupKeys) -> StoredItems:
     aliases = resolve(connection, wanted.ids)
     ids = dict.fromkeys(aliases.get(item_id, item_id) for item_id in wanted.ids)
 
-    def find(query: Select[tuple[str]]) -> None:
+    def find(query: Select[str]) -> None:
         ids.update(dict.fromkeys(ItemId(item_id) for item_id in connection.scalars(query)))
 
     for some in chunks(_near(wanted.identities)):
