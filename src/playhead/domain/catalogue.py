@@ -113,7 +113,7 @@ class Holding(NamedTuple):
     """A library that has, or had, files of an item, or whose import names it.
 
     `removed_at`: no file is left there; `ended_at`: an admin took the item out of the library. `title` and `year` are
-    what the library's files, or its import, say.
+    what the library's files, or its import, say; `also` the titles and years of items there that it was merged with.
     """
 
     item_id: ItemId
@@ -123,6 +123,7 @@ class Holding(NamedTuple):
     ended_at: Instant | None = None
     title: str = ""
     year: int | None = None
+    also: tuple[tuple[str, int | None], ...] = ()
 
     @property
     def is_living(self) -> bool:

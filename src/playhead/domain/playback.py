@@ -293,6 +293,11 @@ def is_resumable(position: Milliseconds, duration: Milliseconds | None, item: It
     )
 
 
+def is_below_floor(progress: Progress, policy: Policy) -> bool:
+    """Return whether an item is barely begun, or was only marked."""
+    return progress.duration_ms is None or _is_under_floor(progress.position_ms, progress.duration_ms, policy)
+
+
 def point_of(progress: Progress, item: ItemFacts, policy: Policy) -> KeptPoint | None:
     """Return the current position as a kept point, or None if it is not resumable."""
     at, duration = progress.last_watched_at, progress.duration_ms

@@ -480,7 +480,9 @@ class ScanIndex:
         before = self._holdings[found.id].get(self._library_id)
         told = found.title if before is None or not before.title else before.title
         title = draft.title or (told if same else _default_title(draft))
-        self._hold((before or Holding(found.id, self._library_id, self._now))._replace(title=title, year=draft.year))
+        if before is None or (title, draft.year) not in before.also:
+            before = (before or Holding(found.id, self._library_id, self._now))._replace(title=title, year=draft.year)
+        self._hold(before)
         kept: Mapping[str, str] = {} if _contradicts(found, draft) else found.external_ids
         item = replace(found, external_ids={**kept, **draft.external_ids})
         if item.kind is ItemKind.EPISODE and not self._is_elsewhere(found):
@@ -685,14 +687,7 @@ class ScanIndex:
         living = {each.library_id for each in self._holdings[item.id].values() if each.removed_at is None}
         others = [each for each in item.files if each.library_id != self._library_id and each.library_id in living]
         files = tuple(sorted((*others, *self._files[item.id]), key=lambda file: file.file_id))
-        if not files:
-            return replace(item, files=())
-        own = [file for file in files if file.first == item.id]
-        runtime_ms, credits_ms = measure((file.part, file.duration_ms, file.credits_ms) for file in own)
-        ends = [file.end for file in own if file.end is not None]
-        end = min(ends) if ends and item.episode_number is not None and min(ends) > item.episode_number else None
-        item = replace(item, files=files, runtime_ms=runtime_ms, credits_ms=credits_ms, episode_end=end)
-        return self._completed(item)
+        return self._completed(with_files(item, files))
 
     # Index
 
@@ -736,9 +731,11 @@ class ScanIndex:
         keys = [_key(item), *_id_keys(item)]
         if item.show_id is not None:
             return [*keys, ("show", item.show_id)]
-        told = self._name_key(item)
-        titles = dict.fromkeys(("title", item.kind, str(key[3]).partition("|")[0]) for key in (keys[0], told))
-        return [*dict.fromkeys((*keys, told)), *titles]
+        holding = self._holdings[item.id].get(self._library_id)
+        also = () if holding is None else holding.also
+        told = [self._name_key(item), *(("key", item.kind, None, identity(*name)) for name in also)]
+        titles = dict.fromkeys(("title", item.kind, str(key[3]).partition("|")[0]) for key in (keys[0], *told))
+        return [*dict.fromkeys((*keys, *told)), *titles]
 
 
 class _Evidence(NamedTuple):
@@ -747,6 +744,28 @@ class _Evidence(NamedTuple):
     reading: FileReading
     is_telling: bool
     same_content: bool
+
+
+def with_files(item: Item, files: Iterable[FileFacts]) -> Item:
+    """Return an item with these files, and the runtime, credits and last episode that follow from its own.
+
+    Without files the lengths that were known last stay.
+    """
+    present = tuple(sorted(files, key=lambda file: file.file_id))
+    own = [file for file in present if file.first == item.id]
+    if not own:
+        return replace(item, files=present)
+    runtime_ms, credits_ms = measure((file.part, file.duration_ms, file.credits_ms) for file in own)
+    ends = [file.end for file in own if file.end is not None]
+    last = min(ends, default=None)
+    is_longer = last is not None and item.episode_number is not None and last > item.episode_number
+    return replace(
+        item,
+        files=present,
+        runtime_ms=item.runtime_ms if "runtime_ms" in item.pinned else runtime_ms,
+        credits_ms=item.credits_ms if "credits_ms" in item.pinned else credits_ms,
+        episode_end=last if is_longer else None,
+    )
 
 
 def measure(

@@ -35,11 +35,12 @@ _decode_pinned = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class _Told(msgspec.Struct):
+class _Told(msgspec.Struct, omit_defaults=True):
     """What a library's files, or its import, say about an item: the column `told` of a holding."""
 
     title: str = ""
     year: int | None = None
+    also: tuple[tuple[str, int | None], ...] = ()
 
 
 _decode_told = msgspec.json.Decoder(_Told).decode
@@ -345,7 +346,16 @@ def holdings_of(connection: Connection, item_ids: Collection[ItemId]) -> dict[It
         for row in connection.execute(select(holding).where(holding.c.item_id.in_(some))):
             told = _decode_told(row.told)
             found[row.item_id].append(
-                Holding(row.item_id, row.library_id, row.added_at, row.removed_at, row.ended_at, told.title, told.year)
+                Holding(
+                    row.item_id,
+                    row.library_id,
+                    row.added_at,
+                    row.removed_at,
+                    row.ended_at,
+                    told.title,
+                    told.year,
+                    told.also,
+                )
             )
     for each in found.values():
         each.sort(key=_age)
@@ -374,7 +384,7 @@ def _holding_row(stored: Holding) -> dict[str, object]:
         "added_at": stored.added_at,
         "removed_at": stored.removed_at,
         "ended_at": stored.ended_at,
-        "told": _encode(_Told(stored.title, stored.year)).decode(),
+        "told": _encode(_Told(stored.title, stored.year, stored.also)).decode(),
     }
 
 

@@ -1,0 +1,44 @@
+"""The audit log's values: acts of persons, and of scans, on the catalogue. Pure."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from playhead.domain.model import Instant, UserId
+
+
+class Act(StrEnum):
+    """What was done. A merge and a split cannot be undone, because what people watched since belongs to the result."""
+
+    MERGE = "merge"
+    SPLIT = "split"
+    IDENTIFY = "identify"
+    RELEASE = "release"
+    CHANGE_ITEM = "change-item"
+    END_HOLDING = "end-holding"
+    RENAME_LIBRARY = "rename-library"
+    MOVE_LIBRARY = "move-library"
+    REMOVE_LIBRARY = "remove-library"
+
+
+_FINAL = frozenset({Act.MERGE, Act.SPLIT})
+
+
+class AuditEntry(NamedTuple):
+    """One act. `user_id` is None for the command line and for scans; `subject` says in words what was changed.
+
+    `data` holds what undoing needs; with `is_final` it cannot be undone, though others of its kind can.
+    """
+
+    id: str
+    at: Instant
+    user_id: UserId | None
+    act: Act
+    subject: str
+    data: Mapping[str, object]
+    undone_at: Instant | None = None
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether the act can be undone, as far as the entry tells."""
+        return self.undone_at is None and self.act not in _FINAL and not self.data.get("is_final", False)

@@ -1,0 +1,126 @@
+"""Which items are one title: certainly, or possibly, so that a person decides. Pure; no clock, no I/O."""
+
+from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from enum import StrEnum
+from itertools import combinations
+from typing import NamedTuple
+
+from playhead.domain.catalogue import Item
+from playhead.domain.matching import agree, agree_in_length, contradict, name_of
+from playhead.domain.merging import merge_items
+from playhead.domain.model import ItemId, ItemKind, Milliseconds
+
+Lengths = Mapping[Hashable, Milliseconds]
+"""The runtimes of a show's episodes by season and number, or by air date."""
+
+
+class Doubt(StrEnum):
+    """Why two items of one name may be two titles. DECIDED: a person has said what a file of one of them is."""
+
+    YEARS = "years"
+    LENGTHS = "lengths"
+    UNKNOWN_LENGTHS = "unknown-lengths"
+    DECIDED = "decided"
+
+
+class PossiblePair(NamedTuple):
+    """Two items that may be one title, the older first, and why that is not certain."""
+
+    one: Item
+    other: Item
+    doubt: Doubt
+
+
+class Doubles(NamedTuple):
+    """Items that are certainly one title: the younger ids, each with the oldest. And pairs that may be."""
+
+    certain: Mapping[ItemId, ItemId]
+    possible: Sequence[PossiblePair]
+
+
+def find_doubles(titles: Iterable[Item], lengths: Mapping[ItemId, Lengths], decided: Container[ItemId]) -> Doubles:
+    """Find movies and shows that are one title: of one external id, or of one name and year with lengths that agree.
+
+    `lengths` has those of the episodes of shows. A person has `decided` about some items, which are only listed.
+    Private items have no name in common with others. Contradicting external ids tell items apart.
+    """
+    ordered = sorted(titles, key=_age)
+    union = _Union(ordered)
+    for group in _groups(ordered, lambda each: [(each.kind, *pair) for pair in sorted(each.external_ids.items())]):
+        for one, other in union.pairs(group):
+            if agree(one.external_ids, other.external_ids) and one.id not in decided and other.id not in decided:
+                union.join(one, other)
+    named = [each for each in ordered if each.owner_id is None]
+    groups = _groups(named, lambda each: [(each.kind, name_of(each.identity)[0])])
+    for group in groups:
+        for one, other in union.pairs(group):
+            if _doubt(one, other, lengths, decided) is None:
+                union.join(one, other)
+    possible: dict[tuple[ItemId, ItemId], PossiblePair] = {}
+    for group in groups:
+        for one, other in union.pairs(group):
+            doubt = _doubt(one, other, lengths, decided)
+            if doubt is not None and _is_near(one.year, other.year):
+                possible[one.id, other.id] = PossiblePair(one, other, doubt)
+    return Doubles(union.joined, list(possible.values()))
+
+
+class _Union:
+    """Items that are joined one by one. What is known of one of them then counts for all."""
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self._items = {each.id: each for each in items}
+        self._into: dict[ItemId, ItemId] = {}
+
+    @property
+    def joined(self) -> dict[ItemId, ItemId]:
+        return {item_id: self._meant(item_id).id for item_id in self._into}
+
+    def pairs(self, group: Iterable[Item]) -> Iterable[tuple[Item, Item]]:
+        """Return pairs of the items that these mean now, the older first, unless their external ids contradict."""
+        for each, another in combinations(list(group), 2):
+            one, other = sorted((self._meant(each.id), self._meant(another.id)), key=_age)
+            if one.id != other.id and not contradict(one.external_ids, other.external_ids):
+                yield one, other
+
+    def join(self, one: Item, other: Item) -> None:
+        self._into[other.id] = one.id
+        self._items[one.id] = merge_items(one, other)
+
+    def _meant(self, item_id: ItemId) -> Item:
+        while item_id in self._into:
+            item_id = self._into[item_id]
+        return self._items[item_id]
+
+
+def _age(item: Item) -> tuple[int, str]:
+    return item.added_at, item.id
+
+
+def _groups(items: Iterable[Item], keys_of: Callable[[Item], Iterable[Hashable]]) -> list[list[Item]]:
+    """Return the items that have a key in common."""
+    groups: dict[Hashable, list[Item]] = {}
+    for each in items:
+        for key in keys_of(each):
+            groups.setdefault(key, []).append(each)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _is_near(one: int | None, other: int | None) -> bool:
+    return one is None or other is None or abs(one - other) <= 1
+
+
+def _doubt(one: Item, other: Item, lengths: Mapping[ItemId, Lengths], decided: Container[ItemId]) -> Doubt | None:
+    """Return why two items of one name may be two titles; None if they are one."""
+    if one.id in decided or other.id in decided:
+        return Doubt.DECIDED
+    if one.year is None or one.year != other.year:
+        return Doubt.YEARS
+    if one.kind is ItemKind.SHOW:
+        mine, others = lengths.get(one.id, {}), lengths.get(other.id, {})
+        compared = [agree_in_length(mine[key], others[key]) for key in mine.keys() & others.keys()]
+        # Each library may have some seasons of a show, and two shows of one name and year are rare.
+        return None if all(compared) else Doubt.LENGTHS
+    if one.runtime_ms is None or other.runtime_ms is None:
+        return Doubt.UNKNOWN_LENGTHS
+    return None if agree_in_length(one.runtime_ms, other.runtime_ms) else Doubt.LENGTHS
