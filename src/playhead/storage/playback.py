@@ -35,9 +35,8 @@ from playhead.domain.access import Standing
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
-from playhead.storage.catalogue import resolve
 from playhead.storage.engine.database import ConnectionCache, Prepared, Row, connection_cache
-from playhead.storage.schema import Id, account, holding, item, kept_position, play, progress
+from playhead.storage.schema import Id, account, alias, holding, item, kept_position, play, progress
 from playhead.storage.visibility import has_state, is_granted, is_held
 
 Key = tuple[UserId, ItemId]
@@ -216,15 +215,21 @@ def _from_json(table: Table) -> Select[Any]:
     )
 
 
+def _of_items(rows: Select[Any]) -> Select[Any]:
+    """Leave out rows of items that have become aliases since they were loaded: their keys are decided again."""
+    item_id = rows.selected_columns[1]
+    return rows.where(select(literal_column("1")).select_from(item).where(item.c.id == item_id).exists())
+
+
 def _values(table: Table) -> dict[str, BindParameter[Any]]:
     return {column.name: bindparam(column.name) for column in table.c}
 
 
 _STORE = Prepared(
     _upsert(sqlite.insert(progress).values(_values(progress))),
-    together=_upsert(postgresql.insert(progress).from_select(list(progress.c), _from_json(progress))).returning(
-        progress.c.user_id, progress.c.item_id
-    ),
+    together=_upsert(
+        postgresql.insert(progress).from_select(list(progress.c), _of_items(_from_json(progress)))
+    ).returning(progress.c.user_id, progress.c.item_id),
 )
 
 # A batch takes back at most one stored play of an item, so one of the two that are found stays throughout it.
@@ -329,6 +334,20 @@ _HAS_STATE = Prepared(
 )
 
 
+# Look-ups by alias run where others do: within a batch, and on the event loop.
+_MEANT = Prepared(
+    select(alias.c.id, alias.c.item_id).where(alias.c.id == bindparam("id")),
+    together=select(alias.c.id, alias.c.item_id).where(
+        alias.c.id == func.any(bindparam("id", type_=postgresql.ARRAY(Id)))
+    ),
+)
+
+
+def _resolve(connection: Connection, ids: Sequence[ItemId]) -> dict[ItemId, ItemId]:
+    """Return what those of these ids mean that are aliases."""
+    return dict(_MEANT.rows(connection, [(id_,) for id_ in ids]))
+
+
 def has_state_of(connection: Connection, key: Key) -> bool:
     """Return whether a user has progress of an item or of an episode of it, or decisions about its card."""
     return _HAS_STATE.one(connection, key) == (1,)
@@ -349,7 +368,7 @@ def show(connection: Connection, user_id: UserId, item_id: ItemId) -> ReadLookup
             return ReadLookup(standing, of_item.kind, shown)
     row = _SHOW.one(connection, (user_id, item_id))
     if row is None:
-        meant = resolve(connection, [item_id]).get(item_id)
+        meant = _resolve(connection, [item_id]).get(item_id)
         return ReadLookup(_FOREIGN, None, None) if meant is None else show(connection, user_id, meant)
     if memory is not None:
         _remember(memory, (user_id, item_id), (None, *row))
@@ -388,7 +407,7 @@ def load_meant(
     ordered = sorted(keys)  # neighbours are on the same pages
     known = dict(zip(ordered, load(connection, ordered), strict=True))
     unknown = {key[1] for key, found in known.items() if found is not None and found.kind is None}
-    meant = resolve(connection, unknown) if unknown else {}
+    meant = _resolve(connection, sorted(unknown)) if unknown else {}
     if meant:
         others = sorted({(user_id, meant[item_id]) for user_id, item_id in known if item_id in meant} - known.keys())
         known |= zip(others, load(connection, others), strict=True)
