@@ -24,9 +24,11 @@ from playhead.media.decoders import Decoders
 from playhead.media.names import filenames
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork, ArtworkTools
+from playhead.services.auditing import Audit
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
+from playhead.services.correcting import Correcting
 from playhead.services.credentials import Credentials
 from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
@@ -35,8 +37,10 @@ from playhead.services.household import Household
 from playhead.services.identity import AccountRules, Identities, ProxyIdentities, ended_credentials
 from playhead.services.importing import Importer
 from playhead.services.installation import Services
+from playhead.services.libraries import Libraries
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
+from playhead.services.merging import Merging
 from playhead.services.openid import OpenID
 from playhead.services.openid_provider import Provider
 from playhead.services.passkeys import Passkeys, relying_party
@@ -47,6 +51,7 @@ from playhead.services.scanning import Scanner, ScanTools
 from playhead.services.sign_in_steps import SignInSteps
 from playhead.services.sign_ins import SignIns
 from playhead.services.snapshots import Snapshots
+from playhead.services.splitting import Splitting
 from playhead.services.subtitles import Subtitles, SubtitleTools
 from playhead.storage.accounts import REVOCATIONS_CHANNEL
 from playhead.storage.engine.database import Database
@@ -149,8 +154,6 @@ async def open_installation(
         # A scan has the priority of the server, pictures and subtitles a lower one; neither waits for the other.
         decoders, probers = Decoders(), Decoders(niceness=0)
         artwork, subtitles = _make_pictures_and_subtitles(settings, database, decoders)
-        scanner = Scanner(database, clock=clock, new_id=new_id, tools=ScanTools(filenames.parse, probers.probe))
-        importer = Importer(database, clock=clock, new_id=new_id)
         relay = _make_relay(settings)
         events = Events(
             monotonic=time.monotonic,
@@ -165,6 +168,11 @@ async def open_installation(
         playback = Playback(database, events, clock=clock, new_id=new_id, policy=policy)
         lists = Lists(database, clock=clock, policy=policy, publish=events.publish)
         marks = Marks(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
+        merging = Merging(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
+        tools = ScanTools(filenames.parse, probers.probe, merging.merge_found)
+        scanner = Scanner(database, clock=clock, new_id=new_id, tools=tools)
+        correcting = Correcting(database, scan=scanner.start, clock=clock, new_id=new_id, parse=filenames.parse)
+        libraries = Libraries(database, clock=clock, new_id=new_id, publish=events.publish)
         browsing = Browsing(database, clock=clock, policy=policy)
         try:
             yield Installation(
@@ -194,7 +202,12 @@ async def open_installation(
                 artwork=artwork,
                 subtitles=subtitles,
                 scanner=scanner,
-                importer=importer,
+                importer=Importer(database, clock=clock, new_id=new_id),
+                merging=merging,
+                splitting=Splitting(database, clock=clock, new_id=new_id, parse=filenames.parse),
+                correcting=correcting,
+                libraries=libraries,
+                audit=Audit(database, correcting, libraries, clock=clock),
                 playback=playback,
                 history=History(database, clock=clock, policy=policy),
                 marks=marks,
@@ -205,7 +218,7 @@ async def open_installation(
                 backups=backups,
             )
         finally:
-            for service in (backups, events, openid, scanner, artwork, subtitles):
+            for service in (backups, events, openid, correcting, scanner, merging, artwork, subtitles):
                 if service is not None:
                     await service.close()
             await asyncio.gather(*map(asyncio.to_thread, (probers.close, decoders.close)))

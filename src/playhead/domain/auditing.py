@@ -27,7 +27,7 @@ _FINAL = frozenset({Act.MERGE, Act.SPLIT})
 class AuditEntry(NamedTuple):
     """One act. `user_id` is None for the command line and for scans; `subject` says in words what was changed.
 
-    `data` holds what undoing needs; with `is_final` it cannot be undone, though others of its kind can.
+    `data` holds what undoing needs.
     """
 
     id: str
@@ -41,4 +41,4 @@ class AuditEntry(NamedTuple):
     @property
     def can_undo(self) -> bool:
         """Whether the act can be undone, as far as the entry tells."""
-        return self.undone_at is None and self.act not in _FINAL and not self.data.get("is_final", False)
+        return self.undone_at is None and self.act not in _FINAL

@@ -358,9 +358,10 @@ class ScanIndex:
         have said which item it is.
         """
         if reading.item_id is not None and reading.item_id in self._items:
-            links = [FileLink(reading.item_id, reading.name.part)]
+            chosen = self._with_following(self._items[reading.item_id], reading.name)
+            links = [FileLink(item.id, reading.name.part) for item in chosen]
             self._settle(file_id, links, reading.fingerprint, reading.info.duration_ms, reading.info.credits_ms)
-            self._identified.add(reading.item_id)
+            self._identified.update(item.id for item in chosen)
             return tuple(links)
         priors = [self._items[link.item_id] for link in before.links if link.item_id in self._items] if before else []
         priors.sort(key=_order)
@@ -408,6 +409,20 @@ class ScanIndex:
         return ItemChanges(new, changed, held)
 
     # The item of a file
+
+    def _with_following(self, chosen: Item, name: ParsedName) -> list[Item]:
+        """Return the item that a person chose for a file and, if it has several episodes, those that follow it."""
+        if chosen.show_id is None or chosen.episode_number is None:
+            return [chosen]
+        last = chosen.episode_number + len(_numbers(name)) - 1
+        following = [
+            each
+            for each in self._look(("show", chosen.show_id))
+            if each.season_number == chosen.season_number
+            and each.episode_number is not None
+            and chosen.episode_number < each.episode_number <= last
+        ]
+        return [chosen, *sorted(following, key=_order)]
 
     def _place_movie(self, evidence: "_Evidence", priors: Sequence[Item]) -> list[FileLink]:
         name = evidence.reading.name

@@ -30,12 +30,27 @@ from playhead.http.api.batch import BatchAnswer, BatchRequest, BatchRoutes
 from playhead.http.api.catalogue import (
     CatalogueRoutes,
     EpisodesQuery,
+    ItemAnswer,
     ItemDetailAnswer,
     ItemsAnswer,
     ItemsQuery,
     LibrariesAnswer,
     LibraryAnswer,
     LibraryRequest,
+)
+from playhead.http.api.corrections import (
+    AuditAnswer,
+    AuditQuery,
+    ChangedItemMembersAnswer,
+    CorrectionRoutes,
+    IdentityAnswer,
+    IdentityRequest,
+    ItemChange,
+    LibraryChange,
+    MergedAnswer,
+    MergeRequest,
+    RemovalQuery,
+    SplitRequest,
 )
 from playhead.http.api.device_codes import MEDIA_TYPES as DEVICE_CODE_MEDIA_TYPES
 from playhead.http.api.device_codes import (
@@ -228,6 +243,14 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     artwork = ArtworkRoutes(services.artwork)
     subtitles = SubtitleRoutes(services.subtitles)
     importing = ImportRoutes(services.importer)
+    correction = CorrectionRoutes(
+        services.catalogue,
+        services.merging,
+        services.splitting,
+        services.correcting,
+        services.libraries,
+        services.audit,
+    )
     stream = StreamRoutes(services.catalogue)
     event = EventRoutes(services.events)
     service = ServiceRoutes(context.is_ready, describe)
@@ -274,7 +297,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
 
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
-    library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
+    library_admin = LibraryAdminPages(pages, services.catalogue, services.libraries, services.scanner)
     user_admin = UserAdminPages(pages, services.accounts, services.household)
     health = HealthPage(
         pages,
@@ -426,6 +449,36 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         Route("POST", "/api/v1/catalogue/import", importing.run, "Import a catalogue",
               access=Access.ADMIN, request=ImportLine, media_types=(MEDIA_TYPE,), body_required=False,
               answer=ImportAnswer, tag="catalogue", body_max_bytes=None),
+        # Corrections
+        Route("POST", "/api/v1/items/{id}/merge", correction.merge, "Merge another item into this one",
+              access=Access.ADMIN, request=MergeRequest, answer=MergedAnswer,
+              problems=(Code.NOT_FOUND, Code.CONFLICT), tag="corrections"),
+        Route("POST", "/api/v1/items/{id}/split", correction.split, "Make another item of some files",
+              access=Access.ADMIN, request=SplitRequest, answer=ItemAnswer,
+              problems=(Code.NOT_FOUND, Code.CONFLICT), tag="corrections"),
+        Route("PATCH", "/api/v1/items/{id}", correction.change_item, "Correct an item",
+              access=Access.ADMIN, request=ItemChange, answer=ChangedItemMembersAnswer,
+              problems=(Code.NOT_FOUND, Code.CONFLICT), tag="corrections"),
+        Route("GET", "/api/v1/files/{id}/identity", correction.read_identity, "Show what a file is",
+              access=Access.ADMIN, answer=IdentityAnswer, problems=(Code.NOT_FOUND,), tag="corrections"),
+        Route("PUT", "/api/v1/files/{id}/identity", correction.identify, "Say what a file is",
+              access=Access.ADMIN, request=IdentityRequest, answer=IdentityAnswer, problems=(Code.NOT_FOUND,),
+              tag="corrections"),
+        Route("DELETE", "/api/v1/files/{id}/identity", correction.release, "Leave a file to its name again",
+              access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="corrections"),
+        Route("PATCH", "/api/v1/libraries/{id}", correction.change_library, "Rename or move a library",
+              access=Access.ADMIN, request=LibraryChange, answer=LibraryAnswer,
+              problems=(Code.NOT_FOUND, Code.CONFLICT), tag="corrections"),
+        Route("DELETE", "/api/v1/libraries/{id}", correction.remove_library, "Remove a library",
+              access=Access.ADMIN, query=RemovalQuery, status=204, problems=(Code.NOT_FOUND, Code.CONFLICT),
+              tag="corrections"),
+        Route("DELETE", "/api/v1/libraries/{id}/items/{item}", correction.end_holding,
+              "Take an item out of a library",
+              access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND,), tag="corrections"),
+        Route("GET", "/api/v1/audit", correction.list_audit, "List the acts of admins",
+              access=Access.ADMIN, query=AuditQuery, answer=AuditAnswer, tag="corrections"),
+        Route("POST", "/api/v1/audit/{id}/undo", correction.undo, "Undo an act",
+              access=Access.ADMIN, status=204, problems=(Code.NOT_FOUND, Code.CONFLICT), tag="corrections"),
         # Service
         Route("GET", "/livez", service.live, "Check that the process runs",
               access=Access.ANYONE, answer=StatusAnswer, tag="service", hot=True),

@@ -103,8 +103,8 @@ class Catalogue:
         The path is stored absolute, with links resolved. Raises INVALID (`name`, `path`), and CONFLICT for a name that
         is taken and for a folder that contains, or is inside, another library's folder.
         """
-        details = {"name": _library_name_faults(name)}
-        folder = None if path is None else _folder(str(path))
+        details = {"name": library_name_faults(name)}
+        folder = None if path is None else readable_folder(str(path))
         if path is not None and folder is None:
             details["path"] = ["must be an existing folder that can be read"]
         details = {member: faults for member, faults in details.items() if faults}
@@ -128,21 +128,6 @@ class Catalogue:
         except LibraryNameTakenError:
             raise conflict("This name is taken", member="name") from None
         return library
-
-    async def rename_library(self, library_id: LibraryId, name: str) -> None:
-        """Rename a library. Raises NOT_FOUND, INVALID (`name`), CONFLICT for a name that is taken."""
-        faults = _library_name_faults(name)
-        if faults:
-            raise invalid({"name": faults})
-
-        def rename(connection: Connection) -> bool:
-            return catalogue.rename_library(connection, library_id, clean_name(name))
-
-        try:
-            if not await self._database.write(rename):
-                raise not_found("Library not found")
-        except LibraryNameTakenError:
-            raise conflict("This name is taken", member="name") from None
 
     async def list_libraries(self, viewer: Viewer) -> list[LibraryView]:
         """Return the libraries that a viewer may see, by name."""
@@ -259,7 +244,8 @@ class Catalogue:
         return await asyncio.to_thread(_servable, [found])
 
 
-def _library_name_faults(name: str) -> list[str]:
+def library_name_faults(name: str) -> list[str]:
+    """Return what is wrong with the name of a library."""
     faults = name_faults(name)
     if canonical_id(name):
         faults.append("must not look like an id")
@@ -318,7 +304,8 @@ def _list_tracks(detail: ItemDetail) -> dict[FileId, Tracks]:
     return tracks
 
 
-def _folder(path: str) -> Path | None:
+def readable_folder(path: str) -> Path | None:
+    """Return a folder, absolute and with links resolved; None if there is none that can be read."""
     try:
         folder = Path(path).expanduser().resolve(strict=True)
         str(folder).encode()  # a name that is not UTF-8 cannot be stored

@@ -4,9 +4,11 @@ from dataclasses import dataclass
 
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork
+from playhead.services.auditing import Audit
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
+from playhead.services.correcting import Correcting
 from playhead.services.credentials import Credentials
 from playhead.services.device_codes import DeviceCodes
 from playhead.services.events import Events
@@ -14,14 +16,17 @@ from playhead.services.history import History
 from playhead.services.household import Household
 from playhead.services.identity import Identities, ProxyIdentities
 from playhead.services.importing import Importer
+from playhead.services.libraries import Libraries
 from playhead.services.lists import Lists
 from playhead.services.marks import Marks
+from playhead.services.merging import Merging
 from playhead.services.openid import OpenID
 from playhead.services.passkeys import Passkeys
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner
 from playhead.services.sign_ins import SignIns
 from playhead.services.snapshots import Snapshots
+from playhead.services.splitting import Splitting
 from playhead.services.subtitles import Subtitles
 
 
@@ -46,6 +51,11 @@ class Services:
     subtitles: Subtitles
     scanner: Scanner
     importer: Importer
+    merging: Merging
+    splitting: Splitting
+    correcting: Correcting
+    libraries: Libraries
+    audit: Audit
     playback: Playback
     history: History
     marks: Marks

@@ -1,6 +1,6 @@
 """A user's lists: continue watching, next up, history, now playing; and the user's decisions about cards."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 
@@ -26,7 +26,7 @@ from playhead.services.access import ItemView, Sight, Viewer, item_views, requir
 from playhead.services.catalogue import LIMIT_MAX
 from playhead.services.cursors import UNDATED, PlayingCursor, TimeCursor, decode_cursor, encode_cursor
 from playhead.storage import lists as storage
-from playhead.storage import playback
+from playhead.storage import merging, playback
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.lists import PlayedRow, WatchedRow
 from playhead.storage.playback import Key
@@ -78,6 +78,14 @@ class ChangedView(NamedTuple):
     kind: ItemKind
     progress: Progress
     resume_position_ms: Milliseconds
+
+
+class ChangedPage(NamedTuple):
+    """A page of changed state; `merged` are the ids that have become aliases of its items since, by the old id."""
+
+    items: list[ChangedView]
+    next_cursor: str | None
+    merged: Mapping[ItemId, ItemId]
 
 
 class Page(NamedTuple, Generic[T]):
@@ -239,14 +247,14 @@ class Lists:
 
     async def changed(
         self, viewer: Viewer, since: Instant, *, watched: bool | None, cursor: str | None, limit: int
-    ) -> Page[ChangedView]:
+    ) -> ChangedPage:
         """Return all of a user's state that changed at `since` or later, in order of the changes.
 
         Raises INVALID for the cursor.
         """
         after = None if cursor is None else decode_cursor(cursor, TimeCursor)
 
-        def load(connection: Connection) -> Page[ChangedView]:
+        def load(connection: Connection) -> ChangedPage:
             rows = storage.list_changed(
                 connection,
                 viewer.user_id,
@@ -258,9 +266,10 @@ class Lists:
             )
             shown = rows[:limit]
             last = shown[-1] if len(rows) > limit else None
-            return Page(
+            return ChangedPage(
                 [ChangedView(row.item_id, row.kind, row.progress, self._resume_position(row)) for row in shown],
                 None if last is None else encode_cursor(TimeCursor(last.progress.changed_at, last.item_id)),
+                merging.aliases_since(connection, [row.item_id for row in shown], since),
             )
 
         return await self._database.read(load)

@@ -71,7 +71,7 @@ class Merging:
         now = self._clock()
 
         def run(connection: Connection) -> tuple[MergeOutcome, Merged]:
-            into, source = _item(connection, into_id, "id"), _item(connection, source_id, "from")
+            into, source = require_known(connection, into_id, "id"), require_known(connection, source_id, "from")
             _refuse_unlike(into, source)
             refuse_while_scanning(connection, now)
             if contradict(into.external_ids, source.external_ids):  # else its files find the item by name
@@ -81,7 +81,7 @@ class Merging:
                 alone = [file for file in files if file.id in chosen]
                 choose_item(connection, alone, chosen, self._new_id, by, now)
             outcome = storage.merge(connection, self._mover(now), {source.id: into.id}, now)
-            subject = f"{_named(source)} into {_named(into)}"
+            subject = f"{named(source)} into {named(into)}"
             data = {"into": into.id, "from": source.id, "left_over": list(outcome.left_over)}
             auditing.add(connection, AuditEntry(self._new_id(), now, account_of(by), Act.MERGE, subject, data))
             items = [catalogue.find_item(connection, item_id) for item_id in (into.id, *outcome.left_over)]
@@ -144,7 +144,7 @@ class Merging:
             return MergeOutcome({}, (), ())
         outcome = storage.merge(connection, self._mover(now), still, now)
         for goes, stays in still.items():
-            subject = f"{_named(known[goes])} into {_named(known[stays])}"
+            subject = f"{named(known[goes])} into {named(known[stays])}"
             data = {"into": stays, "from": goes}
             auditing.add(connection, AuditEntry(self._new_id(), now, None, Act.MERGE, subject, data))
         return outcome
@@ -175,7 +175,7 @@ class Merging:
             return storage.sweep(connection, self._mover(now), now), storage.any_open(connection)
 
         changed, goes_on = await self._database.write(run)
-        self._tell(changed)
+        tell(self._publish, changed)
         return goes_on
 
     async def _begin(self) -> None:
@@ -202,19 +202,9 @@ class Merging:
 
     def _after(self, outcomes: Sequence[MergeOutcome]) -> None:
         for outcome in outcomes:
-            self._tell(outcome.changed, outcome.aliases)
+            tell(self._publish, outcome.changed, outcome.aliases)
         if self._sweeping is None or self._sweeping.done():
             self._sweeping = asyncio.create_task(self._sweep_all())
-
-    def _tell(self, changed: Collection[Key], aliases: Mapping[ItemId, ItemId] | None = None) -> None:
-        """Let each user's devices fetch what changed again, by the old ids, too."""
-        old: dict[ItemId, list[ItemId]] = {}
-        for goes, stays in (aliases or {}).items():
-            old.setdefault(stays, []).append(goes)
-        of_user: dict[UserId, list[ItemId]] = {}
-        for user_id, item_id in sorted(changed):
-            of_user.setdefault(user_id, []).extend((item_id, *old.get(item_id, ())))
-        self._publish([Change(user_id, Topic.WATCHED, tuple(item_ids)) for user_id, item_ids in of_user.items()])
 
 
 def choose_item(  # noqa: PLR0913 - one row per file
@@ -241,6 +231,17 @@ def choose_item(  # noqa: PLR0913 - one row per file
         identifying.add(connection, [row])
 
 
+def tell(publish: Publish, changed: Collection[Key], aliases: Mapping[ItemId, ItemId] | None = None) -> None:
+    """Let each user's devices fetch what changed again, by the old ids, too."""
+    old: dict[ItemId, list[ItemId]] = {}
+    for goes, stays in (aliases or {}).items():
+        old.setdefault(stays, []).append(goes)
+    of_user: dict[UserId, list[ItemId]] = {}
+    for user_id, item_id in sorted(changed):
+        of_user.setdefault(user_id, []).extend((item_id, *old.get(item_id, ())))
+    publish([Change(user_id, Topic.WATCHED, tuple(item_ids)) for user_id, item_ids in of_user.items()])
+
+
 def account_of(by: Viewer) -> UserId | None:
     """Return the account of an admin; None for the command line."""
     return None if by.user_id == NOBODY else by.user_id
@@ -259,7 +260,8 @@ def refuse_while_scanning(connection: Connection, now: Instant) -> None:
         raise conflict(f"The library {name} is being scanned: try again when the scan has ended")
 
 
-def _item(connection: Connection, item_id: ItemId, member: str) -> Item:
+def require_known(connection: Connection, item_id: ItemId, member: str) -> Item:
+    """Return the item that an id means. Raises NOT_FOUND, with the `member` that names it."""
     found = catalogue.find_item(connection, item_id)
     if found is None:
         raise not_found("Item not found", member=member)
@@ -275,7 +277,8 @@ def _refuse_unlike(into: Item, source: Item) -> None:
         raise conflict("Both are private items, of two users")
 
 
-def _named(item: Item) -> str:
+def named(item: Item) -> str:
+    """Return an item in words, for the audit log."""
     if item.kind is ItemKind.EPISODE and item.episode_number is not None:
         return f"{item.title} (S{item.season_number or 0:02}E{item.episode_number:02})"
     return item.title if item.year is None else f"{item.title} ({item.year})"

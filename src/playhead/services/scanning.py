@@ -7,7 +7,7 @@ catalogue, and the next scan continues from there.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -128,11 +128,19 @@ class ScanSummary(msgspec.Struct):
     failure: str | None = None
 
 
+async def _leave(_: Iterable[ItemMerge]) -> int:
+    return 0
+
+
 class ScanTools(NamedTuple):
-    """The functions that read names and contents of files."""
+    """The functions that read names and contents of files, and that merge the items that turned out to be one.
+
+    Without `merge` a scan only reports them.
+    """
 
     parse: Callable[[PurePosixPath, LibraryKind], ParsedName | None]
     probe: Callable[[Path], MediaInfo]
+    merge: Callable[[Iterable[ItemMerge]], Awaitable[int]] = _leave
 
 
 class Scanner:
@@ -225,15 +233,17 @@ class Scanner:
         scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, note)
         async with self._lease(library.id, scan_id):
             try:
-                return await scan.run(allow_empty=allow_empty)
+                report = await scan.run(allow_empty=allow_empty)
             except Exception as error:
                 reason = error.message if isinstance(error, PlayheadError) else "it failed: see the log"
-                report = msgspec.json.encode(ScanSummary(failure=reason)).decode()
+                summary = msgspec.json.encode(ScanSummary(failure=reason)).decode()
                 with contextlib.suppress(Exception):  # the store itself may be what failed
                     await self._database.write(
-                        lambda connection: scanning.store_report(connection, library.id, report, None)
+                        lambda connection: scanning.store_report(connection, library.id, summary, None)
                     )
                 raise
+        await self._tools.merge(report.merges)
+        return report
 
     @asynccontextmanager
     async def _lease(self, library_id: LibraryId, scan_id: str) -> AsyncGenerator[None]:

@@ -128,13 +128,13 @@ def remove_library(connection: Connection, library_id: LibraryId, removed_at: In
 def list_libraries(connection: Connection) -> list[Library]:
     """Return all libraries by name, without the removed ones."""
     query = select(library).where(library.c.removed_at.is_(None)).order_by(library.c.name)
-    return [_library(row) for row in connection.execute(query)]
+    return [library_of(row) for row in connection.execute(query)]
 
 
 def find_library(connection: Connection, library_id: LibraryId) -> Library | None:
     """Return the library with this id, unless it is removed."""
     row = connection.execute(select(library).where(_is_present(library_id))).first()
-    return None if row is None else _library(row)
+    return None if row is None else library_of(row)
 
 
 def _is_present(library_id: LibraryId) -> ColumnElement[bool]:
@@ -155,7 +155,8 @@ def count_items(connection: Connection) -> dict[LibraryId, dict[ItemKind, int]]:
     return counts
 
 
-def _library(row: Row[*tuple[Any, ...]]) -> Library:
+def library_of(row: Row[*tuple[Any, ...]]) -> Library:
+    """Convert a row of the table."""
     return Library(
         LibraryId(row.id),
         row.name,

@@ -56,13 +56,13 @@ def _lengths(connection: Connection, shows: list[ItemId]) -> dict[ItemId, dict[H
     lengths: dict[ItemId, dict[Hashable, Milliseconds]] = defaultdict(dict)
     columns = item.c["show_id", "season_number", "episode_number", "air_date", "runtime_ms"]
     for some in chunks(sorted(shows)):
-        query = select(columns).where(item.c.show_id.in_(some), item.c.runtime_ms.is_not(None))
-        for show_id, season, number, air_date, runtime_ms in connection.execute(query):
-            key: Hashable = (season, number)
-            if number is None:
-                key = None if air_date is None else date.fromisoformat(air_date)
+        query = select(*columns).where(item.c.show_id.in_(some), item.c.runtime_ms.is_not(None))
+        for row in connection.execute(query):
+            key: Hashable = (row.season_number, row.episode_number)
+            if row.episode_number is None:
+                key = None if row.air_date is None else date.fromisoformat(row.air_date)
             if key is not None:
-                lengths[show_id][key] = runtime_ms
+                lengths[row.show_id][key] = row.runtime_ms
     return lengths
 
 

@@ -40,13 +40,13 @@ _COLUMNS = media_file.c["id", "library_id", "path", "fingerprint", "fault", "rem
 
 def find_file(connection: Connection, file_id: FileId) -> NamedFile | None:
     """Return a file, skipped or removed ones, too."""
-    row = connection.execute(select(_COLUMNS).where(media_file.c.id == file_id)).first()
+    row = connection.execute(select(*_COLUMNS).where(media_file.c.id == file_id)).first()
     return None if row is None else _file(row)
 
 
 def find_file_at(connection: Connection, library_id: LibraryId, path: str) -> NamedFile | None:
     """Return the file of a path in a library's folder."""
-    query = select(_COLUMNS).where(media_file.c.library_id == library_id, media_file.c.path == path)
+    query = select(*_COLUMNS).where(media_file.c.library_id == library_id, media_file.c.path == path)
     row = connection.execute(query).first()
     return None if row is None else _file(row)
 
@@ -56,7 +56,7 @@ def files_of(connection: Connection, item_ids: Collection[ItemId]) -> list[Named
     files: dict[str, NamedFile] = {}
     for some in chunks(sorted(item_ids)):
         query = (
-            select(_COLUMNS)
+            select(*_COLUMNS)
             .join(file_item, file_item.c.file_id == media_file.c.id)
             .join(item, item.c.id == file_item.c.item_id)
             .where(or_(item.c.id.in_(some), item.c.show_id.in_(some)))

@@ -168,6 +168,8 @@ def _facts_of(connection: Connection, item_ids: Collection[ItemId]) -> dict[Item
 
 def _remove(connection: Connection, keys: Iterable[Key]) -> None:
     rows = [{"of_user": user_id, "of_item": item_id} for user_id, item_id in sorted(keys)]
+    if not rows:
+        return
     for table in USER_TABLES:
         of_key = and_(table.c.user_id == bindparam("of_user"), table.c.item_id == bindparam("of_item"))
         connection.execute(delete(table).where(of_key), rows)
@@ -216,7 +218,7 @@ def merge(connection: Connection, mover: StateMover, pairs: Mapping[ItemId, Item
             [each for each in of_show[old] if each.id not in everything],
         )
         everything |= {goes: stays for stays, goes in found.pairs}
-        moved = [_moved(items[episode_id], items[new]) for episode_id in found.left_over]
+        moved = [as_episode_of(items[episode_id], items[new]) for episode_id in found.left_over]
         items |= {each.id: each for each in moved}
         of_show[new] += moved  # the next show that is merged into this one meets these, too
         left_over += found.left_over
@@ -241,7 +243,7 @@ def find_items_by_id(connection: Connection, item_ids: Collection[ItemId]) -> di
     }
 
 
-def _moved(episode: Item, show: Item) -> Item:
+def as_episode_of(episode: Item, show: Item) -> Item:
     """Return an episode as one of another show."""
     key = identity(
         show.title,
@@ -284,14 +286,14 @@ def _replace_rows(connection: Connection, pairs: Mapping[ItemId, ItemId], stayin
     for (item_id, _), each in merged.items():
         of_item[item_id].append(each)
     shown = [as_shown(each, of_item[each.id]) for each in staying.values()]
-    updatefind_items_by_id(connection, shown)
+    update_items(connection, shown)
     _move_links(connection, pairs)
     _move_identifications(connection, pairs)
     gone = [{"gone": old} for old in sorted(pairs, key=lambda old: old in {each.show_id for each in shown})]
     connection.execute(delete(item).where(item.c.id == bindparam("gone")), gone)
 
 
-def updatefind_items_by_id(connection: Connection, items: Sequence[Item]) -> None:
+def update_items(connection: Connection, items: Sequence[Item]) -> None:
     """Store changed items with their external ids."""
     columns = [column.name for column in item.c if column.name != "id"]
     statement = update(item).where(item.c.id == bindparam("key")).values({name: bindparam(name) for name in columns})
@@ -393,10 +395,17 @@ def renew_files(connection: Connection, item_ids: Collection[ItemId]) -> None:
                     )
                 )
     renewed = [with_files(each, facts[each.id]) for each in items.values()]
-    updatefind_items_by_id(connection, [each for each in renewed if each != items[each.id]])
+    update_items(connection, [each for each in renewed if each != items[each.id]])
 
 
 _other = file_item.alias("other")
+
+
+def remove_states(connection: Connection, item_ids: Collection[ItemId]) -> set[UserId]:
+    """Remove what users have of these items; return the users."""
+    keys = _load_states(connection, item_ids, None).keys() if item_ids else set[Key]()
+    _remove(connection, keys)
+    return {user_id for user_id, _ in keys}
 
 
 # The sweep: rows that were written under an old id by transactions that had looked it up before the merge

@@ -218,7 +218,7 @@ def _from_json(table: Table) -> Select[Any]:
 def _of_items(rows: Select[Any]) -> Select[Any]:
     """Leave out rows of items that have become aliases since they were loaded: their keys are decided again."""
     item_id = rows.selected_columns[1]
-    return rows.where(select(literal_column("1")).select_from(item).where(item.c.id == item_id).exists())
+    return rows.where(select(literal_column("1", Integer)).select_from(item).where(item.c.id == item_id).exists())
 
 
 def _values(table: Table) -> dict[str, BindParameter[Any]]:

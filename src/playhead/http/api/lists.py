@@ -142,11 +142,22 @@ class ChangedItemAnswer(Struct):
     changed_at: TimeText
 
 
+class MergedIdAnswer(Struct):
+    """An id that has become an alias: it means the item `merged_into`."""
+
+    id: UuidText
+    merged_into: UuidText
+
+
 class ChangedItemsAnswer(Struct):
-    """A page of all progress, in order of change; `next_cursor` gets the next page and is null at the end."""
+    """A page of all progress, in order of change; `next_cursor` gets the next page and is null at the end.
+
+    `merged` are the ids that have become aliases of these items since the time that was asked for.
+    """
 
     items: list[ChangedItemAnswer]
     next_cursor: str | None
+    merged: list[MergedIdAnswer]
 
 
 class ListRoutes:
@@ -185,14 +196,15 @@ class ListRoutes:
         since = EARLIEST
         if query.changed_since is not None:
             since = max(since, instant_of(check({"changed_since": query.changed_since}, _Since).changed_since))
-        rows, cursor = await self._lists.changed(
+        page = await self._lists.changed(
             call.viewer,
             since,
             watched=None if query.watched is None else query.watched == "true",
             cursor=query.cursor,
             limit=query.limit,
         )
-        return ChangedItemsAnswer([_changed_answer(each) for each in rows], cursor)
+        merged = [MergedIdAnswer(old, new) for old, new in page.merged.items()]
+        return ChangedItemsAnswer([_changed_answer(each) for each in page.items], page.next_cursor, merged)
 
     async def hide(self, call: Call) -> None:
         """Hide a card until the next activity."""

@@ -13,6 +13,7 @@ from playhead.http.pages.page import Pages, Visit, form_faults, read_form, redir
 from playhead.http.pages.translations import deferred, gettext, text_of
 from playhead.services.catalogue import Catalogue
 from playhead.services.folders import look_around
+from playhead.services.libraries import Libraries
 from playhead.services.scanning import Scanner
 
 _KINDS = ((LibraryKind.MOVIES.value, deferred("Movies")), (LibraryKind.SHOWS.value, deferred("Shows")))
@@ -23,9 +24,10 @@ _DONE = {"renamed": deferred("The library has been renamed.")}
 class LibraryAdminPages:
     """The pages of libraries for admins."""
 
-    def __init__(self, pages: Pages, catalogue: Catalogue, scanner: Scanner) -> None:
+    def __init__(self, pages: Pages, catalogue: Catalogue, libraries: Libraries, scanner: Scanner) -> None:
         self._pages = pages
         self._catalogue = catalogue
+        self._libraries = libraries
         self._scanner = scanner
 
     async def show_all(self, visit: Visit) -> Response:
@@ -55,7 +57,7 @@ class LibraryAdminPages:
         library_id = library_id_of(visit.call)
         name = (await read_form(visit.call)).get("name", "")
         try:
-            await self._catalogue.rename_library(library_id, name)
+            await self._libraries.change(visit.call.viewer, library_id, name=name)
         except PlayheadError as error:
             return await self._page(visit, name=name, details=form_faults(error), status=STATUS[error.code])
         return redirect(visit.call, f"/admin/libraries/{library_id}?done=renamed")
