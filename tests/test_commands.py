@@ -102,6 +102,67 @@ def test_how_names_are_read_is_told_as_json_for_paths_from_standard_input(operat
     assert (daily["air_date"], daily["episode_number"], daily["rule"]) == ("2024-01-15", None, "20240115")
 
 
+def test_an_operator_splits_identifies_and_merges(operator: Operator, tmp_path: Path):
+    write_clip(tmp_path / "films" / "Harbour Lights (2019)" / "Harbour Lights (2019) - 2.mp4", seconds=2)
+    operator("scan")
+    [film] = json.loads(operator("items", "--json"))
+    second, first = (line.split()[0] for line in operator("item", "files", film["id"]).splitlines()[1:])
+    made = operator("item", "split", film["id"], second, "--title", "Harbour Nights", "--year", "2020")
+    assert made.startswith("1 files are now Harbour Nights: ")
+    nights = made.split()[-1]
+    identified = operator(
+        "item", "identify", first, "--title", "Harbor Lights", "--year", "2019", "--external-id", "tmdb=7"
+    )
+    assert identified == "Harbour Lights (2019)/Harbour Lights (2019).mp4 is identified\n"
+    assert "identified" in operator("item", "files", film["id"])
+    found = {each["id"]: (each["title"], each["external_ids"]) for each in json.loads(operator("items", "--json"))}
+    assert found == {film["id"]: ("Harbor Lights", {"tmdb": "7"}), nights: ("Harbour Nights", {})}
+    path = "Harbour Lights (2019)/Harbour Lights (2019).mp4"
+    assert operator("item", "identify", path, "--library", "Films", "--release").endswith("is what its name says\n")
+    assert operator("item", "merge", film["id"], nights) == f"Merged into Harbour Lights: {film['id']}\n"
+    assert [each["id"] for each in json.loads(operator("items", "--json"))] == [film["id"]]
+
+
+def test_an_operator_is_told_what_is_wrong_with_a_correction(operator: Operator):
+    [film] = json.loads(operator("items", "--json"))
+    assert "they are one already" in operator("item", "merge", film["id"], film["id"], status=1)
+    assert "x is not an id" in operator("item", "files", "x", status=1)
+    [row] = operator("item", "files", film["id"]).splitlines()[1:]
+    file = row.split()[0]
+    assert "at least one option, or --release" in operator("item", "identify", file, status=1)
+    assert "nothing else" in operator("item", "identify", file, "--ignore", "--title", "x", status=1)
+    assert "SOURCE=VALUE" in operator("item", "identify", file, "--external-id", "tmdb", status=1)
+    assert "File not found" in operator("item", "identify", "x.mkv", "--library", "Films", "--ignore", status=1)
+
+
+def test_an_episode_is_identified_by_its_numbers_or_date(operator: Operator, tmp_path: Path):
+    write_clip(tmp_path / "series" / "lost.mp4")
+    operator("library", "add", "Series", str(tmp_path / "series"), "--kind", "shows")
+    operator("scan", "Series")
+    told = ["--title", "Tidal Station", "--season", "1", "--episode", "2", "--last-episode", "3"]
+    operator("item", "identify", "lost.mp4", "--library", "Series", *told)
+    items = json.loads(operator("items", "--library", "Series", "--json"))
+    assert sorted(str(each.get("episode_number")) for each in items) == ["2", "3", "None"]
+    dated = ["--title", "Tidal Station", "--air-date", "2021-05-01", "--part", "1", "--edition", "Uncut"]
+    operator("item", "identify", "lost.mp4", "--library", "Series", *dated)
+    items = json.loads(operator("items", "--library", "Series", "--json"))
+    assert [each["air_date"] for each in items if each["kind"] == "episode"] == ["2021-05-01"]
+
+
+def test_an_operator_renames_moves_and_removes_a_library(operator: Operator, tmp_path: Path):
+    [film] = json.loads(operator("items", "--json"))
+    assert operator("library", "rename", "Films", "Cinema") == "Renamed library Films: Cinema\n"
+    (tmp_path / "films").rename(tmp_path / "disk2")
+    moved = operator("library", "move", "Cinema", str(tmp_path / "disk2"))
+    assert moved == f"Moved library Cinema: {tmp_path / 'disk2'}\n"
+    assert "1 unchanged" in operator("scan")
+    assert operator("library", "remove", "Cinema", "--titles", "delete") == "Removed library Cinema\n"
+    assert operator("library", "list").splitlines()[1:] == []
+    operator("library", "add", "Again", str(tmp_path / "disk2"), "--kind", "movies")
+    operator("scan")
+    assert [each["id"] for each in json.loads(operator("items", "--json"))] == [film["id"]]
+
+
 def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Path, cluster: Cluster):
     assert "anna" in operator("user", "list")
     operator("user", "password", "anna", "--password-stdin", stdin="lantern-quay-17\n")
@@ -111,6 +172,13 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
     operator("library", "list")
     operator("library", "grant", "Films", "anna")
     operator("library", "revoke", "Films", "anna")
+    film = json.loads(operator("items", "--json"))[0]["id"]
+    file = operator("item", "files", film).splitlines()[1].split()[0]
+    operator("item", "identify", file, "--edition", "Uncut")
+    operator("item", "split", film, file, "--title", "Harbour Nights")
+    operator("item", "merge", film, film, status=1)
+    operator("library", "rename", "Films", "Cinema")
+    operator("library", "move", "Cinema", str(tmp_path / "films"))
     operator("items")
     operator("name", "Amber.mkv", whole=False)
     history = tmp_path / "anna.jsonl"
@@ -118,6 +186,7 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
     assert "0 items changed" in operator("history", "import", str(history), "--user", "anna")
     assert "Nothing is wrong" in operator("db", "check")
     operator("user", "remove", "anna")
+    operator("library", "remove", "Cinema")
     backup = tmp_path / "backup.db"
     if settings.database:
         assert "pg_dump" in operator("db", "backup", str(backup), status=1)

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select
 
 from fakes import Ids
+from playhead.domain.catalogue import TitlesOnRemoval
 from playhead.domain.events import Change
 from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, LibraryKind
 from playhead.domain.playback import Policy
@@ -16,7 +17,7 @@ from playhead.errors import Code, PlayheadError
 from playhead.media.names import filenames
 from playhead.services.auditing import Audit
 from playhead.services.correcting import Correcting
-from playhead.services.libraries import Libraries, TitlesOnRemoval
+from playhead.services.libraries import Libraries
 from playhead.services.merging import Merging
 from playhead.services.splitting import SplitPlan, Splitting
 from playhead.storage import schema

@@ -5,7 +5,7 @@
 
 import typer
 
-from playhead.cli import catalogue, db, history, library, naming, serving, token, user
+from playhead.cli import catalogue, db, history, item, library, naming, serving, token, user
 
 app = typer.Typer(
     name="playhead",
@@ -19,6 +19,7 @@ for command in (serving.serve, serving.health, catalogue.scan, catalogue.items, 
 app.add_typer(user.app, name="user")
 app.add_typer(token.app, name="token")
 app.add_typer(library.app, name="library")
+app.add_typer(item.app, name="item")
 app.add_typer(db.app, name="db")
 app.add_typer(history.app, name="history")
 

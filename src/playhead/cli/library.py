@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from playhead.cli.installation import DatabaseOption, DataOption, operator, run
+from playhead.domain.catalogue import TitlesOnRemoval
 from playhead.domain.model import ItemKind, LibraryKind
 from playhead.terminal import print_table, say
 
 if TYPE_CHECKING:
     from playhead.bootstrap import Installation
+    from playhead.domain.catalogue import Library
 
 app = typer.Typer(help="Folders of movies and shows, and who sees them.", no_args_is_help=True)
 
@@ -26,6 +28,59 @@ def add_library(
     """Add a folder as a library. `playhead scan` then adds its items."""
     added = run(data, database, lambda playhead: playhead.catalogue.add_library(name, kind, path))
     say(f"Added library {added.name}: {added.path}")
+
+
+@app.command("rename")
+def rename(
+    name: str,
+    new_name: Annotated[str, typer.Argument(metavar="NEW_NAME")],
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Rename a library."""
+
+    async def change(playhead: "Installation") -> "Library":
+        found = await playhead.catalogue.find_library(operator(), name)
+        return await playhead.libraries.change(operator(), found.id, name=new_name)
+
+    say(f"Renamed library {name}: {run(data, database, change).name}")
+
+
+@app.command("move")
+def move(
+    name: str,
+    path: Annotated[Path, typer.Argument(exists=False, help="Folder where the files are now.")],
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Give a library another folder. `playhead scan` then finds its files, by their content if need be."""
+
+    async def change(playhead: "Installation") -> "Library":
+        found = await playhead.catalogue.find_library(operator(), name)
+        return await playhead.libraries.change(operator(), found.id, path=str(path))
+
+    changed = run(data, database, change)
+    say(f"Moved library {changed.name}: {changed.path}")
+
+
+@app.command("remove")
+def remove(
+    name: str,
+    titles: Annotated[
+        TitlesOnRemoval,
+        typer.Option(help="Whether to keep or delete what people watched of titles that no library has then."),
+    ] = TitlesOnRemoval.KEEP,
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Remove a library; its files stay on the disk. Adding the folder again, anywhere, finds the same titles."""
+
+    async def change(playhead: "Installation") -> None:
+        found = await playhead.catalogue.find_library(operator(), name)
+        await playhead.libraries.remove(operator(), found.id, titles)
+
+    run(data, database, change)
+    say(f"Removed library {name}")
 
 
 @app.command("list")

@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from enum import StrEnum
 from typing import NamedTuple
 
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, UserId
@@ -148,6 +149,13 @@ class Library:
     scan_report: str | None = None
     scan_until: Instant | None = None
     removed_at: Instant | None = None
+
+
+class TitlesOnRemoval(StrEnum):
+    """What happens to users' state of titles that no library has after a removal."""
+
+    KEEP = "keep"
+    DELETE = "delete"
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,15 @@ class Correcting:
         """Return a file and what is known of its identity. Raises NOT_FOUND."""
         return await self._database.read(lambda connection: self._identity(connection, _file(connection, file_id)))
 
+    async def list_identities(self, item_id: ItemId) -> list[FileIdentity]:
+        """Return the files of an item, or of the episodes of a show, by library and path. Raises NOT_FOUND."""
+
+        def run(connection: Connection) -> list[FileIdentity]:
+            found = require_known(connection, item_id, "id")
+            return [self._identity(connection, file) for file in identifying.files_of(connection, [found.id])]
+
+        return await self._database.read(run)
+
     async def read_identity_at(self, library_id: LibraryId, path: str) -> FileIdentity:
         """Return what is known of the file of a path in a library, as for files that were skipped. Raises NOT_FOUND."""
 

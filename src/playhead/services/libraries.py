@@ -1,13 +1,12 @@
 """Changes of libraries by admins: name, folder, removal. Each is in the audit log and can be undone."""
 
 from collections.abc import Callable, Iterable, Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from playhead.domain.accounts import clean_name
 from playhead.domain.auditing import Act, AuditEntry
-from playhead.domain.catalogue import Library
+from playhead.domain.catalogue import Library, TitlesOnRemoval
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.model import Instant, ItemId, LibraryId, UserId
 from playhead.errors import conflict, not_found, refuse_faults
@@ -22,13 +21,6 @@ from playhead.storage.catalogue import LibraryNameTakenError
 from playhead.storage.engine.database import Connection, Database
 
 _ITEMS_AT_ONCE = 500  # in one transaction: saves wait for it
-
-
-class TitlesOnRemoval(StrEnum):
-    """What happens to users' state of titles that no library has after a removal."""
-
-    KEEP = "keep"
-    DELETE = "delete"
 
 
 class Libraries:

@@ -189,6 +189,10 @@ class Scanner:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    async def wait(self) -> None:
+        """Wait until the scans started here have ended."""
+        await asyncio.gather(*self._running)
+
     def progress_of(self, library_id: LibraryId) -> RunningScan | None:
         """Return the progress of a library's scan; None if none is running in this process."""
         return self._progress.get(library_id)

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import asdict
 
 from playhead.domain.auditing import Act
-from playhead.domain.catalogue import ParsedName
+from playhead.domain.catalogue import ParsedName, TitlesOnRemoval
 from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, Milliseconds, canonical_id
 from playhead.domain.scanning import IdentifiedAs
 from playhead.domain.texts import LABEL, TITLE, clean_text
@@ -29,7 +29,7 @@ from playhead.http.route import Call
 from playhead.services.auditing import Audit, AuditView
 from playhead.services.catalogue import LIMIT_DEFAULT, Catalogue
 from playhead.services.correcting import Correcting, FileIdentity
-from playhead.services.libraries import Libraries, TitlesOnRemoval
+from playhead.services.libraries import Libraries
 from playhead.services.merging import Merging
 from playhead.services.splitting import SplitPlan, Splitting
 
