@@ -19,7 +19,7 @@ from world import LIBRARY, MOVIE, NOWHERE, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-PLACES = ("/admin", "/admin/libraries", "/admin/users", "/admin/playing", "/admin/health")
+PLACES = ("/admin", "/admin/libraries", "/admin/users", "/admin/corrections", "/admin/playing", "/admin/health")
 FORMS = ("/admin/libraries/new", "/admin/users/new")
 
 

@@ -81,6 +81,8 @@ def path_of(route: Route, ids: dict[str, str]) -> str:
     kinds = {
         "/api/v1/tokens/": "token",
         "/api/v1/stream/file/": "file",
+        "/api/v1/files/": "file",
+        "/admin/files/": "file",
         "/libraries/": "library",
         "/admin/libraries/": "library",
         "/admin/users/": "person",

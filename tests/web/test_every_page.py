@@ -98,6 +98,9 @@ def places(demo: DemoServer) -> dict[str, str]:
             client.post(f"/api/v1/playback/{item['kind']}/{item['id']}", json=report)
         show = next(each for each in items if each["kind"] == "show")
         client.put(f"/api/v1/playback/show/{show['id']}/season/1/watched")
+        client.patch(f"/api/v1/items/{show['id']}", json={"year": show["year"]})
+        movie = next(each for each in items if each["kind"] == "movie")
+        (file, *_) = client.get(f"/api/v1/items/{movie['id']}").json()["files"]
     first = {kind: next(each["id"] for each in items if each["kind"] == kind) for kind in ("movie", "show", "episode")}
     return {
         "/libraries/": libraries["Films"],
@@ -110,6 +113,8 @@ def places(demo: DemoServer) -> dict[str, str]:
         "/admin/users/": users["ben"],
         "/household/people/": users["ben"],
         "/admin/libraries/": libraries["Films"],
+        "/admin/items/": first["movie"],
+        "/admin/files/": file["id"],
     }
 
 

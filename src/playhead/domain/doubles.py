@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from playhead.domain.catalogue import Item
-from playhead.domain.matching import agree, agree_in_length, contradict, name_of
+from playhead.domain.matching import agree, agree_in_length, contradict
 from playhead.domain.merging import merge_items
 from playhead.domain.model import ItemId, ItemKind, Milliseconds
 
@@ -51,7 +51,7 @@ def find_doubles(titles: Iterable[Item], lengths: Mapping[ItemId, Lengths], deci
             if agree(one.external_ids, other.external_ids) and one.id not in decided and other.id not in decided:
                 union.join(one, other)
     named = [each for each in ordered if each.owner_id is None]
-    groups = _groups(named, lambda each: [(each.kind, name_of(each.identity)[0])])
+    groups = _groups(named, lambda each: [(each.kind, each.identity.partition("|")[0])])
     for group in groups:
         for one, other in union.pairs(group):
             if _doubt(one, other, lengths, decided) is None:

@@ -102,6 +102,7 @@ from playhead.http.pages.admin_health import Examine, HealthPage
 from playhead.http.pages.admin_libraries import LibraryAdminPages
 from playhead.http.pages.admin_users import UserAdminPages
 from playhead.http.pages.api import APIPages
+from playhead.http.pages.corrections import CorrectionPages
 from playhead.http.pages.entrance import EntrancePages, Ways
 from playhead.http.pages.history import HistoryPages
 from playhead.http.pages.home import HomePage
@@ -298,6 +299,14 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
     library_admin = LibraryAdminPages(pages, services.catalogue, services.libraries, services.scanner)
+    corrections = CorrectionPages(
+        pages,
+        services.catalogue,
+        services.merging,
+        services.splitting,
+        services.correcting,
+        services.audit,
+    )
     user_admin = UserAdminPages(pages, services.accounts, services.household)
     health = HealthPage(
         pages,
@@ -545,6 +554,19 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         admin_page("POST", "/admin/libraries/new", pages.visited(library_admin.add), "Add and scan a library"),
         admin_page("GET", "/admin/libraries/{id}", pages.visited(library_admin.show), "A library and its scan"),
         admin_page("POST", "/admin/libraries/{id}", pages.visited(library_admin.rename), "Rename a library"),
+        admin_page("POST", "/admin/libraries/{id}/move", pages.visited(library_admin.move), "Move a library"),
+        admin_page("GET", "/admin/libraries/{id}/remove", pages.visited(library_admin.show_removal),
+                   "Ask before removing a library"),
+        admin_page("POST", "/admin/libraries/{id}/remove", pages.visited(library_admin.remove), "Remove a library"),
+        admin_page("GET", "/admin/libraries/{id}/files", pages.visited(corrections.review),
+                   "Files that were skipped or guessed"),
+        admin_page("GET", "/admin/corrections", pages.visited(corrections.show_corrections),
+                   "What may be one title, and what was corrected"),
+        admin_page("POST", "/admin/corrections/{id}/undo", pages.visited(corrections.undo), "Undo a correction"),
+        admin_page("GET", "/admin/items/{id}", pages.visited(corrections.show_item), "Correct an item"),
+        admin_page("POST", "/admin/items/{id}", pages.visited(corrections.change_item), "Change, merge, split an item"),
+        admin_page("GET", "/admin/files/{id}", pages.visited(corrections.show_file), "What a file is"),
+        admin_page("POST", "/admin/files/{id}", pages.visited(corrections.change_file), "Say what a file is"),
         admin_page("POST", "/admin/libraries/{id}/scan", pages.visited(library_admin.scan), "Scan a library"),
         admin_page("GET", "/admin/users", pages.visited(user_admin.show_all), "Users"),
         admin_page("GET", "/admin/users/new", pages.visited(user_admin.show_form), "Form for a user"),

@@ -4,7 +4,7 @@ Each is in the audit log with what undoing it needs; `undo` takes it back.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -13,11 +13,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from playhead.domain.auditing import Act, AuditEntry
-from playhead.domain.catalogue import Item, ParsedName, identity
+from playhead.domain.catalogue import Item, Library, ParsedName, identity
 from playhead.domain.matching import as_shown
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId
 from playhead.domain.scanning import IdentifiedAs, with_files
 from playhead.errors import PlayheadError, conflict, invalid, not_found
+from playhead.media.names.filenames import is_guess
 from playhead.services.access import Viewer
 from playhead.services.merging import account_of, named, refuse_while_scanning, require_known
 from playhead.services.splitting import Parse
@@ -26,6 +27,7 @@ from playhead.storage.engine.database import Connection, Database
 from playhead.storage.identifying import NamedFile, StoredIdentification
 
 _RETRY_S = 1.0
+_REVIEWED = 200  # files of each kind in a review
 
 PINNABLE = ("title", "year", "external_ids", "runtime_ms", "credits_ms")
 """The members of an item that an admin can set. Scans and imports then leave them alone."""
@@ -40,6 +42,17 @@ class FileIdentity(NamedTuple):
     told: IdentifiedAs | None
     told_at: Instant | None
     items: Sequence[Item]
+
+
+class Review(NamedTuple):
+    """The files of a library that a person may want to check: those that are skipped, and those that were guessed.
+
+    `is_complete`: there are no more of either.
+    """
+
+    skipped: Sequence[FileIdentity]
+    guessed: Sequence[FileIdentity]
+    is_complete: bool
 
 
 class Correcting:
@@ -90,6 +103,35 @@ class Correcting:
             return [self._identity(connection, file) for file in identifying.files_of(connection, [found.id])]
 
         return await self._database.read(run)
+
+    async def review(self, library_id: LibraryId) -> Review:
+        """Return the files of a library that are skipped, and those of which the name says little. Raises NOT_FOUND."""
+
+        def load(connection: Connection) -> tuple[Library, list[NamedFile]]:
+            library = catalogue.find_library(connection, library_id)
+            if library is None:
+                raise not_found("Library not found")
+            return library, identifying.files_to_review(connection, library_id)
+
+        library, files = await self._database.read_long(load)
+        skipped = [file for file in files if file.fault is not None]
+        guessed = await asyncio.to_thread(self._guessed, library, [file for file in files if file.fault is None])
+        shown = skipped[:_REVIEWED], guessed[:_REVIEWED]
+        identities = await self._database.read(
+            lambda connection: [[self._identity(connection, file) for file in some] for some in shown]
+        )
+        return Review(*identities, is_complete=max(len(skipped), len(guessed)) <= _REVIEWED)
+
+    def _guessed(self, library: Library, files: Iterable[NamedFile]) -> list[NamedFile]:
+        """Return files of which the name says little. Reading a name takes longer than looking one up."""
+        found: list[NamedFile] = []
+        for file in files:
+            read = self._parse(PurePosixPath(file.path), library.kind)
+            if read is not None and is_guess(read):
+                found.append(file)
+                if len(found) > _REVIEWED:
+                    break
+        return found
 
     async def read_identity_at(self, library_id: LibraryId, path: str) -> FileIdentity:
         """Return what is known of the file of a path in a library, as for files that were skipped. Raises NOT_FOUND."""

@@ -272,9 +272,14 @@ def _refuse_unlike(into: Item, source: Item) -> None:
     if into.id == source.id:
         raise invalid({"from": ["must be another item: they are one already"]})
     if into.kind is not source.kind:
-        raise invalid({"from": [f"must be a {into.kind.value}"]})
+        raise invalid({"from": [must_be(into.kind)]})
     if into.owner_id is not None and source.owner_id not in (None, into.owner_id):
         raise conflict("Both are private items, of two users")
+
+
+def must_be(kind: ItemKind) -> str:
+    """Return the fault of an item that is of another kind."""
+    return "must be an episode" if kind is ItemKind.EPISODE else f"must be a {kind.value}"
 
 
 def named(item: Item) -> str:

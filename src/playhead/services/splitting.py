@@ -10,7 +10,7 @@ from playhead.domain.catalogue import Item, ParsedName, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
 from playhead.errors import invalid
 from playhead.services.access import Viewer
-from playhead.services.merging import account_of, choose_item, named, refuse_while_scanning, require_known
+from playhead.services.merging import account_of, choose_item, must_be, named, refuse_while_scanning, require_known
 from playhead.storage import auditing, catalogue, identifying, merging
 from playhead.storage import splitting as storage
 from playhead.storage.engine.database import Connection, Database
@@ -88,7 +88,7 @@ class Splitting:
             if into.id == item.id:
                 raise invalid({"into": ["must be another item"]})
             if into.kind is not item.kind:
-                raise invalid({"into": [f"must be a {item.kind.value}"]})
+                raise invalid({"into": [must_be(item.kind)]})
             return into
         if item.kind is ItemKind.EPISODE:
             raise invalid({"into": ["must name the episode that the files belong to"]})

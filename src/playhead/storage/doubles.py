@@ -9,7 +9,6 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from playhead.domain.catalogue import Item
-from playhead.domain.matching import name_of
 from playhead.domain.model import ItemId, Milliseconds
 from playhead.domain.scanning import IdentifiedAs
 from playhead.storage.catalogue import chunks, find_items
@@ -35,7 +34,7 @@ def load_shared(connection: Connection) -> SharedTitles:
     titles = select(item.c.id, item.c.kind, item.c.identity).where(item.c.kind.in_(("movie", "show")))
     for item_id, kind, key in connection.execute(titles):
         kinds[item_id] = kind
-        by_name[kind, name_of(key)[0]].append(item_id)
+        by_name[kind, key.partition("|")[0]].append(item_id)
     shared = (
         select(external_id.c.source, external_id.c.value)
         .group_by(external_id.c.source, external_id.c.value)

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, and_, delete, insert, or_, select
 from playhead.domain.model import FileId, Instant, ItemId, LibraryId, UserId
 from playhead.domain.scanning import IdentifiedAs
 from playhead.storage.catalogue import chunks
-from playhead.storage.schema import file_item, identification, item, media_file
+from playhead.storage.schema import external_id, file_item, identification, item, media_file
 
 
 class NamedFile(NamedTuple):
@@ -49,6 +49,28 @@ def find_file_at(connection: Connection, library_id: LibraryId, path: str) -> Na
     query = select(*_COLUMNS).where(media_file.c.library_id == library_id, media_file.c.path == path)
     row = connection.execute(query).first()
     return None if row is None else _file(row)
+
+
+def files_to_review(connection: Connection, library_id: LibraryId) -> list[NamedFile]:
+    """Return the present files of a library of which nobody has said what they are, and no id either."""
+    of_id = (
+        select(file_item.c.file_id)
+        .join(item, item.c.id == file_item.c.item_id)
+        .where(
+            file_item.c.file_id == media_file.c.id,
+            or_(external_id.c.item_id == item.c.id, external_id.c.item_id == item.c.show_id),
+        )
+    )
+    said = select(identification.c.id).where(
+        identification.c.library_id == media_file.c.library_id, identification.c.path == media_file.c.path
+    )
+    query = (
+        select(*_COLUMNS)
+        .where(media_file.c.library_id == library_id, media_file.c.removed_at.is_(None))
+        .where(~of_id.exists(), ~said.exists())
+        .order_by(media_file.c.path)
+    )
+    return [_file(row) for row in connection.execute(query)]
 
 
 def files_of(connection: Connection, item_ids: Collection[ItemId]) -> list[NamedFile]:

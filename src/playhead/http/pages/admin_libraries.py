@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from starlette.responses import Response
 
 from playhead.domain.accounts import NAME_LENGTH_MAX
+from playhead.domain.catalogue import TitlesOnRemoval
 from playhead.domain.model import LibraryKind
 from playhead.errors import Code, PlayheadError
 from playhead.http.api.accounts import library_id_of
@@ -18,7 +19,11 @@ from playhead.services.scanning import Scanner
 
 _KINDS = ((LibraryKind.MOVIES.value, deferred("Movies")), (LibraryKind.SHOWS.value, deferred("Shows")))
 
-_DONE = {"renamed": deferred("The library has been renamed.")}
+_DONE = {
+    "renamed": deferred("The library has been renamed."),
+    "moved": deferred("The library has been moved, and is being scanned."),
+    "removed": deferred("The library has been removed."),
+}
 
 
 class LibraryAdminPages:
@@ -34,7 +39,8 @@ class LibraryAdminPages:
         """Show all libraries, with the progress of running scans."""
         views = await self._catalogue.list_libraries(visit.viewer)
         progress = {view.library.id: self._scanner.progress_of(view.library.id) for view in views}
-        return self._pages.render(visit, "admin_libraries.html", views=views, progress=progress)
+        done = text_of(_DONE, visit.call.request.query_params.get("done", ""))
+        return self._pages.render(visit, "admin_libraries.html", views=views, progress=progress, done=done)
 
     async def show(self, visit: Visit) -> Response:
         """Show one library: its scan, what the last one skipped, its name."""
@@ -57,10 +63,43 @@ class LibraryAdminPages:
         library_id = library_id_of(visit.call)
         name = (await read_form(visit.call)).get("name", "")
         try:
-            await self._libraries.change(visit.call.viewer, library_id, name=name)
+            await self._libraries.change(visit.viewer, library_id, name=name)
         except PlayheadError as error:
             return await self._page(visit, name=name, details=form_faults(error), status=STATUS[error.code])
         return redirect(visit.call, f"/admin/libraries/{library_id}?done=renamed")
+
+    async def move(self, visit: Visit) -> Response:
+        """Give a library another folder, and scan it there."""
+        library_id = library_id_of(visit.call)
+        path = (await read_form(visit.call)).get("path", "")
+        try:
+            await self._libraries.change(visit.viewer, library_id, path=path)
+            await self._scanner.start(library_id)
+        except PlayheadError as error:
+            if error.code is Code.CONFLICT and error.member is None:
+                return await self._page(visit, path_told=path, refusal=error.message, status=STATUS[error.code])
+            return await self._page(visit, path_told=path, details=form_faults(error), status=STATUS[error.code])
+        return redirect(visit.call, f"/admin/libraries/{library_id}?done=moved")
+
+    async def show_removal(self, visit: Visit) -> Response:
+        """Ask before removing a library."""
+        return await self._removal(visit)
+
+    async def remove(self, visit: Visit) -> Response:
+        """Remove a library."""
+        form = await read_form(visit.call)
+        titles = TitlesOnRemoval.DELETE if "delete" in form else TitlesOnRemoval.KEEP
+        try:
+            await self._libraries.remove(visit.viewer, library_id_of(visit.call), titles)
+        except PlayheadError as error:
+            if error.code is not Code.CONFLICT:
+                raise
+            return await self._removal(visit, refusal=error.message, status=STATUS[error.code])
+        return redirect(visit.call, "/admin/libraries?done=removed")
+
+    async def _removal(self, visit: Visit, *, refusal: str | None = None, status: int = 200) -> Response:
+        view = await self._catalogue.get_library(visit.viewer, library_id_of(visit.call))
+        return self._pages.render(visit, "admin_library_remove.html", status=status, view=view, refusal=refusal)
 
     async def show_form(self, visit: Visit) -> Response:
         """Show the form for a new library. Its folder buttons submit to this page, with the input so far."""
@@ -102,6 +141,7 @@ class LibraryAdminPages:
         view = await self._catalogue.get_library(visit.viewer, library_id_of(visit.call))
         query = visit.call.request.query_params
         form: dict[str, object] = {"name": view.library.name, "details": {}, "refusal": None}
+        form["path_told"] = view.library.path or ""
         return self._pages.render(
             visit,
             "admin_library.html",

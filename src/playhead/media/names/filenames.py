@@ -33,3 +33,12 @@ def likely_kind(path: str) -> LibraryKind:
     stem = plain(PurePosixPath(path).stem)
     is_episode = numbering.explicit(stem) or numbering.dated(stem, certain=True)
     return LibraryKind.SHOWS if is_episode else LibraryKind.MOVIES
+
+
+# Names without a year, and numbers that may as well be part of a title.
+_GUESSES = frozenset({"Title", "Title, technical words", "02 Title", "[02]", "Title 02", "Part 2", "Title-02"})
+
+
+def is_guess(name: ParsedName) -> bool:
+    """Return whether a name says so little that a person may want to check how it was read."""
+    return not name.external_ids and name.rule.removeprefix("folder: ") in _GUESSES
