@@ -3,9 +3,9 @@
 import asyncio
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 from uuid import UUID
 
 from servers import BenchError
@@ -58,12 +58,22 @@ def add_movies(connection: Connection) -> None:
         insert(schema.library),
         [{"id": library, "name": name, "kind": "movies", "created_at": 0} for library, name in libraries.items()],
     )
-    rows = [
-        {"id": movie, "title": movie, "sort_title": movie, "search_title": movie, "identity": movie}
-        | {"library_id": library, "kind": "movie", "runtime_ms": DURATION_S * 1000, "added_at": 0}
-        for movie, library in [*((movie, LIBRARY) for movie in movies()), (LOCKED_MOVIE, LOCKED_LIBRARY)]
-    ]
+    for library, held in ((LIBRARY, movies()), (LOCKED_LIBRARY, [LOCKED_MOVIE])):
+        add_items(connection, library, [item_row(movie, "movie") for movie in held])
+
+
+def item_row(item_id: str, kind: str) -> dict[str, Any]:
+    """Return the row of an item whose names are all its id."""
+    names = dict.fromkeys(("id", "title", "sort_title", "search_title", "identity"), item_id)
+    runtime = None if kind == "show" else DURATION_S * 1000
+    return names | {"kind": kind, "runtime_ms": runtime, "added_at": 0, "is_open": False}
+
+
+def add_items(connection: Connection, library: LibraryId, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Add items that one library holds."""
     connection.execute(insert(schema.item), rows)
+    held = {"library_id": library, "added_at": 0, "told": "{}"}
+    connection.execute(insert(schema.holding), [held | {"item_id": row["id"]} for row in rows])
 
 
 def fail(reason: str) -> NoReturn:

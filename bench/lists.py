@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from installation import DURATION_S, LIBRARY, add_movies, fail
+from installation import DURATION_S, LIBRARY, add_items, add_movies, fail, item_row
 from plan import Plan
 from report import at_least, at_most, say
 from servers import BenchError, Server, playhead_program, running
@@ -97,26 +97,15 @@ def _add_shows(connection: Connection) -> None:
         insert(schema.library), [{"id": _SHOWS_LIBRARY, "name": "Shows", "kind": "shows", "created_at": 0}]
     )
     shows = [*((_show_id(number), EPISODES_A_SHOW) for number in range(SHOWS)), (_LONG_SHOW, LONG_SHOW_EPISODES)]
-    connection.execute(
-        insert(schema.item),
-        [_item(show, _SHOWS_LIBRARY, "show") for show, _ in shows]
-        + [_item(movie, LIBRARY, "movie") for movie in _movies()],
-    )
+    add_items(connection, _SHOWS_LIBRARY, [item_row(show, "show") for show, _ in shows])
+    add_items(connection, LIBRARY, [item_row(movie, "movie") for movie in _movies()])
     for show, count in shows:
-        connection.execute(
-            insert(schema.item),
-            [
-                _item(_episode_id(show, number), _SHOWS_LIBRARY, "episode")
-                | {"show_id": show, "season_number": number // 20 + 1, "episode_number": number + 1}
-                for number in range(count)
-            ],
-        )
-
-
-def _item(item_id: str, library: LibraryId, kind: str) -> dict[str, Any]:
-    names = dict.fromkeys(("id", "title", "sort_title", "search_title", "identity"), item_id)
-    runtime = None if kind == "show" else DURATION_S * 1000
-    return names | {"library_id": library, "kind": kind, "runtime_ms": runtime, "added_at": 0}
+        episodes = [
+            item_row(_episode_id(show, number), "episode")
+            | {"show_id": show, "season_number": number // 20 + 1, "episode_number": number + 1}
+            for number in range(count)
+        ]
+        add_items(connection, _SHOWS_LIBRARY, episodes)
 
 
 def _movies() -> list[str]:
