@@ -46,7 +46,8 @@ class StoreFacts:
     """Facts about a database on any engine.
 
     `revision` is that of the schema, None before there is one, `head` this program's; `fault` says why the database
-    cannot be read. `newest_at` is the latest time of receipt in it, `library_folders` are the scanned folders.
+    cannot be read. `newest_at` is the latest time of receipt in it, `library_folders` are the folders of libraries
+    that are not removed.
     """
 
     head: str

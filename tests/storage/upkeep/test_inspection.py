@@ -1,20 +1,30 @@
 """What doctor learns about a database from outside: a file, or a server."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 from pathlib import Path
 
+import apsw
 import psycopg
 import pytest
 from sqlalchemy import Connection, insert
 
+from playhead.domain.model import Instant
 from playhead.storage import schema
 from playhead.storage.engine.postgres import PostgresDatabase
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.migrations import HEAD
+from playhead.storage.migrations import postgres as postgres_migrations
+from playhead.storage.migrations.upgrade import Migrations, upgrade
 from playhead.storage.upkeep.inspection import inspect_file, inspect_server
 from postgres import Cluster
 
+BEFORE_TITLES = Migrations(head="0013")  # libraries could not be removed
+OLD_LIBRARY = (
+    "INSERT INTO library (id, name, kind, path, created_at)"
+    " VALUES ('00000000-0000-4000-8000-000000000000', 'Old', 'movies', '/srv/old', 0)"
+)
 NEWEST = 1_762_639_200_000
 
 _numbers = count(1)
@@ -24,9 +34,11 @@ def stock(connection: Connection) -> None:
     account = {"id": "55555555-5555-4555-8555-555555555555", "name": "anna", "role": "member", "password_hash": ""}
     connection.execute(insert(schema.account), [account | {"created_at": NEWEST}])
     library = {"name": "Films", "kind": "movies", "created_at": 0}
-    ids = [f"{number:08}-0000-4000-8000-000000000000" for number in range(2)]
+    ids = [f"{number:08}-0000-4000-8000-000000000000" for number in range(3)]
     connection.execute(insert(schema.library), [library | {"id": ids[0], "path": "/srv/films"}])
     connection.execute(insert(schema.library), [library | {"id": ids[1], "name": "Imported"}])
+    removed = {"id": ids[2], "name": "Removed", "path": "/srv/removed", "removed_at": 5}
+    connection.execute(insert(schema.library), [library | removed])
 
 
 # A file
@@ -42,6 +54,15 @@ def test_schema_newest_time_and_folders_of_a_file_are_read(database_path: Path):
     assert found.log_bytes > 0
     database.close_blocking()
     assert inspect_file(database_path).log_bytes == 0
+
+
+def test_a_file_of_the_version_before_is_read(tmp_path: Path):
+    path = tmp_path / "playhead.db"
+    upgrade(path, now=Instant(0), migrations=BEFORE_TITLES)
+    with closing(apsw.Connection(str(path))) as connection:
+        connection.execute(OLD_LIBRARY)
+    found = inspect_file(path)
+    assert (found.revision, found.library_folders, found.fault) == (BEFORE_TITLES.head, ("/srv/old",), None)
 
 
 def test_a_missing_file_is_not_a_fault(tmp_path: Path):
@@ -88,6 +109,14 @@ def test_version_settings_and_connections_of_a_server_are_read(postgres_url: str
     assert found.clock is not None
     assert found.newest_at == NEWEST
     assert found.library_folders == ("/srv/films",)
+
+
+def test_a_server_of_the_version_before_is_read(url: str):
+    postgres_migrations.upgrade(url, migrations=BEFORE_TITLES)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(OLD_LIBRARY.encode())
+    found = inspect_server(url)
+    assert (found.revision, found.library_folders, found.fault) == (BEFORE_TITLES.head, ("/srv/old",), None)
 
 
 def test_an_empty_database_of_a_server_is_not_a_fault(url: str):

@@ -18,6 +18,7 @@ from playhead.storage.migrations import HEAD
 from playhead.storage.schema import account, library, progress, sign_in_failure
 
 _PATIENCE_MS = 5000
+_REMOVED = "removed_at"  # the column of removed libraries, whose folders nobody needs; older schemas have none
 
 
 def touch(connection: Connection) -> None:
@@ -114,10 +115,13 @@ def _read_server(connection: Connection) -> _Content:
         return _Content(fault="it is not a Playhead database" if tables else None)
     times = (select(func.max(account.c.created_at)), select(func.max(progress.c.last_watched_at)))
     known = [at for each in times if (at := connection.execute(each).scalar()) is not None]
+    folders = select(library.c.path).where(library.c.path.is_not(None))
+    if any(column["name"] == _REMOVED for column in inspect(connection).get_columns("library")):
+        folders = folders.where(library.c.removed_at.is_(None))
     return _Content(
         connection.execute(text("SELECT version_num FROM alembic_version")).scalar(),
         max(known) if known else None,
-        tuple(connection.scalars(select(library.c.path).where(library.c.path.is_not(None)))),
+        tuple(connection.scalars(folders)),
     )
 
 
@@ -133,10 +137,13 @@ def _read(path: Path) -> _Content:
             "SELECT max(created_at) FROM account UNION ALL SELECT max(last_watched_at) FROM progress"
         )
         known = [Instant(at) for (at,) in times if at is not None]
+        folders = "SELECT path FROM library WHERE path IS NOT NULL"
+        if any(name == _REMOVED for (name,) in connection.rows("SELECT name FROM pragma_table_info('library')")):
+            folders += " AND removed_at IS NULL"
         return _Content(
             connection.rows("SELECT version_num FROM alembic_version")[0][0],
             max(known) if known else None,
-            tuple(folder for (folder,) in connection.rows("SELECT path FROM library WHERE path IS NOT NULL")),
+            tuple(folder for (folder,) in connection.rows(folders)),
         )
 
 
