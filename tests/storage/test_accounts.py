@@ -4,9 +4,10 @@ import pytest
 from sqlalchemy import Connection, insert
 
 from playhead.domain.accounts import Token, TokenKind, User
-from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
+from playhead.domain.catalogue import Library
+from playhead.domain.model import Instant, LibraryId, LibraryKind, Role, TokenId, UserId
 from playhead.domain.tokens import TokenKey, TokenScope
-from playhead.storage import accounts, schema
+from playhead.storage import accounts, catalogue, schema
 from playhead.storage.engine.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -147,6 +148,7 @@ async def test_granting_twice_makes_one_grant(database: Database):
 
     def grant(connection: Connection) -> frozenset[LibraryId]:
         add_ana_and_ben(connection)
+        catalogue.add_library(connection, Library(library_id, "Films", LibraryKind.MOVIES, None, Instant(1)))
         accounts.add_grant(connection, BEN.id, library_id, Instant(1))
         accounts.add_grant(connection, BEN.id, library_id, Instant(2))
         return accounts.list_grants(connection, BEN.id)

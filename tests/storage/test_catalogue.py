@@ -5,11 +5,10 @@ from dataclasses import replace
 import pytest
 
 from fakes import Ids
-from playhead.domain.catalogue import Item, Library, MediaInfo, MediaStream, identity
+from playhead.domain.catalogue import Holding, Item, Library, MediaFile, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.storage import catalogue, scanning
-from playhead.storage.engine.database import Connection
 from playhead.storage.engine.sqlite import SQLiteDatabase
 from playhead.storage.scanning import FileChange
 
@@ -38,11 +37,12 @@ class Store:
         return library.id
 
     def item(self, title: str = "Heat", **members: object) -> Item:
-        item = Item(ItemId(self.ids()), self.library_id, ItemKind.MOVIE, title, identity(title), Instant(7))
+        item = Item(ItemId(self.ids()), ItemKind.MOVIE, title, identity(title), Instant(7))
         return replace(item, **members)
 
-    def store(self, *new: Item, changed: tuple[Item, ...] = ()) -> None:
-        changes = ItemChanges(list(new), list(changed))
+    def store(self, *new: Item, changed: tuple[Item, ...] = (), removed_at: Instant | None = None) -> None:
+        held = [Holding(item.id, self.library_id, item.added_at, removed_at, title=item.title) for item in new]
+        changes = ItemChanges(list(new), list(changed), held)
         self.database.write_blocking(lambda connection: scanning.store_items(connection, changes))
 
     def file(self, *items: Item, path: str = "a.mkv") -> FileChange:
@@ -59,6 +59,11 @@ class Store:
 
     def found(self, item: Item) -> Item | None:
         return self.database.read_blocking(lambda connection: catalogue.find_item(connection, item.id))
+
+    def files(self, item: Item) -> list[tuple[LibraryId, MediaFile]]:
+        return self.database.read_blocking(
+            lambda connection: catalogue.list_files(connection, item.id, {self.library_id})
+        )
 
 
 @pytest.fixture
@@ -77,7 +82,6 @@ def test_an_item_is_read_as_it_was_stored(store: Store) -> None:
         episode_end=2,
         runtime_ms=Milliseconds(3_000_000_000),
         credits_ms=Milliseconds(1),
-        removed_at=Instant(3),
     )
     store.store(show, episode)
     assert [store.found(show), store.found(episode)] == [show, episode]
@@ -130,7 +134,7 @@ def test_a_file_that_becomes_faulty_keeps_its_links_and_cannot_be_played(store: 
     store.store_files(FileChange(file.id, is_new=False, found=file.found, fault="broken"))
     (known,) = store.database.read_blocking(lambda c: scanning.load_files(c, store.library_id))
     assert (known.fault, known.links) == ("broken", (FileLink(film.id),))
-    assert store.database.read_blocking(lambda c: catalogue.list_files(c, film.id)) == []
+    assert store.files(film) == []
     assert store.database.read_blocking(lambda c: catalogue.find_file(c, file.id)) is None
     assert store.database.read_blocking(lambda c: scanning.load_infos(c, [file.id])) == {}
 
@@ -141,9 +145,9 @@ def test_a_changed_file_loses_its_old_links(store: Store) -> None:
     file = store.file(heat)
     store.store_files(file)
     store.store_files(replace(file, is_new=False, links=(FileLink(ronin.id, 2),)))
-    assert store.database.read_blocking(lambda c: catalogue.list_files(c, heat.id)) == []
-    (played,) = store.database.read_blocking(lambda c: catalogue.list_files(c, ronin.id))
-    assert played.part == 2
+    assert store.files(heat) == []
+    ((library_id, played),) = store.files(ronin)
+    assert (library_id, played.part) == (store.library_id, 2)
 
 
 def test_a_removed_file_is_not_played_until_it_returns(store: Store) -> None:
@@ -151,29 +155,39 @@ def test_a_removed_file_is_not_played_until_it_returns(store: Store) -> None:
     store.store(film)
     file = store.file(film)
     store.store_files(file)
-
-    def played(connection: Connection) -> int:
-        return len(catalogue.list_files(connection, film.id))
-
     store.database.write_blocking(lambda c: scanning.mark_files(c, [file.id], Instant(1)))
-    assert store.database.read_blocking(played) == 0
+    assert store.files(film) == []
     store.database.write_blocking(lambda c: scanning.mark_files(c, [file.id], None))
-    assert store.database.read_blocking(played) == 1
+    assert len(store.files(film)) == 1
 
 
-def test_a_scan_knows_removed_items_of_other_libraries_that_have_external_ids(store: Store) -> None:
-    show = store.item("Dark", kind=ItemKind.SHOW, external_ids={"tvdb": "1"}, removed_at=Instant(1))
-    episode = store.item("Secrets", kind=ItemKind.EPISODE, show_id=show.id, removed_at=Instant(1))
-    there = store.item("Here", external_ids={"tmdb": "1"})
-    nameless = store.item("Nameless", removed_at=Instant(1))
-    store.store(show, episode, there, nameless)
-    store.library_id = store.add_library("Imported", None)
-    store.store(store.item("Imported", external_ids={"tmdb": "2"}, removed_at=Instant(1)))
-    store.library_id = store.add_library("New")
-    own = store.item("Own")
-    store.store(own)
-    loaded = store.database.read_blocking(lambda c: scanning.load_items(c, store.library_id))
-    assert sorted(item.title for item in loaded) == ["Dark", "Own", "Secrets"]
+def test_only_files_of_the_named_libraries_are_listed(store: Store) -> None:
+    film = store.item()
+    store.store(film)
+    store.store_files(store.file(film))
+    first = store.library_id
+    store.library_id = store.add_library("Attic")
+    assert store.files(film) == []
+    store.store_files(store.file(film, path="b.mkv"))
+    both = store.database.read_blocking(lambda c: catalogue.list_files(c, film.id, {first, store.library_id}))
+    assert {(library_id, file.path) for library_id, file in both} == {(first, "a.mkv"), (store.library_id, "b.mkv")}
+    assert store.database.read_blocking(lambda c: catalogue.list_files(c, film.id, ())) == []
+
+
+def test_a_scan_knows_what_its_library_held_and_the_whole_shows(store: Store) -> None:
+    show = store.item("Dark", kind=ItemKind.SHOW, external_ids={"tvdb": "1"})
+    episode = store.item("Secrets", kind=ItemKind.EPISODE, show_id=show.id)
+    gone = store.item("Gone")
+    store.store(show)
+    store.store(gone, removed_at=Instant(1))
+    own = store.library_id
+    store.library_id = store.add_library("Other")
+    store.store(episode, store.item("Elsewhere", external_ids={"tmdb": "2"}))
+    held = store.database.read_blocking(lambda c: scanning.load_items(c, own))
+    assert sorted(item.title for item in held.items) == ["Dark", "Gone", "Secrets"]
+    removed = {(each.item_id, each.library_id) for each in held.holdings if each.removed_at is not None}
+    assert removed == {(gone.id, own)}
+    assert (episode.id, store.library_id) in {(each.item_id, each.library_id) for each in held.holdings}
 
 
 def test_a_lease_is_held_by_one_renewed_by_its_holder_and_free_after_it_expires(store: Store) -> None:

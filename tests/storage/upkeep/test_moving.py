@@ -48,6 +48,11 @@ def stock(connection: Connection) -> None:
     item_id = connection.scalar(select(schema.item.c.id).limit(1))
     connection.execute(insert(schema.file_item).values(file_id=an_id(1), item_id=item_id))
     connection.execute(insert(schema.external_id).values(item_id=item_id, source="imdb", value="tt1"))
+    connection.execute(insert(schema.alias).values(id=an_id(8), item_id=item_id, made_at=1))
+    pinned = {"library_id": file["library_id"], "path": "ä/b.mkv", "told": "{}", "made_by": ANNA, "made_at": 1}
+    connection.execute(insert(schema.identification).values(pinned | {"id": an_id(9)}))
+    act = {"at": 1, "user_id": ANNA, "act": "merge", "subject": "Ümläut", "data": "{}"}
+    connection.execute(insert(schema.audit).values(act | {"id": an_id(10)}))
     reported = {"user_id": ANNA, "position_ms": 1, "duration_ms": 5_400_000, "version": 1, "changed_at": 1}
     flags = {"watched": True, "armed": False, "completed_marked": False, "last_watched_at": 1}
     connection.execute(
