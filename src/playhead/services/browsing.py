@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from playhead.domain.access import may_administer
-from playhead.domain.catalogue import Item, Library, MediaFile, search_title
+from playhead.domain.catalogue import Item, Library, MediaFile
 from playhead.domain.labels import ordered_versions
 from playhead.domain.lists import (
     EpisodeCounts,
@@ -23,6 +23,7 @@ from playhead.domain.lists import (
 )
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, moment_of
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, completion_percentage, resume_position
+from playhead.domain.searching import parse_search
 from playhead.errors import not_found
 from playhead.services.access import Viewer, require_library, visible_libraries
 from playhead.services.catalogue import visible_item
@@ -32,8 +33,9 @@ from playhead.services.marks import PlayPage, page_of_plays
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
-from playhead.storage.catalogue import ItemOrder, ListPosition
+from playhead.storage.catalogue import ItemOrder, ListPosition, Matching
 from playhead.storage.engine.database import Connection, Database
+from playhead.storage.searching import Matches, find_matches, in_order_of_match
 
 LIBRARY_PAGE_LENGTH = 60
 """Items per page of a library."""
@@ -190,7 +192,7 @@ class Browsing:
     ) -> LibraryPage:
         """Return a page of a library. Also raises INVALID (`sort`, `cursor`).
 
-        `query`: every word of it must occur in the title. `sort` is one of `cursors.SORTS`.
+        `query`: see `parse_search`; exact matches come first. `sort` is one of `cursors.SORTS`.
         """
         place = decode_item_cursor(sort, cursor)
         today = _today(self._clock())
@@ -198,8 +200,9 @@ class Browsing:
         def load(connection: Connection) -> LibraryPage:
             library = require_library(connection, viewer, library_id)
             kind = ItemKind.MOVIE if library.kind is LibraryKind.MOVIES else ItemKind.SHOW
+            matches = find_matches(connection, parse_search(query), [library_id], kind)
             rows = self._rows(
-                connection, viewer, [library_id], kind, watch_filter, query, sort, place, LIBRARY_PAGE_LENGTH + 1
+                connection, viewer, [library_id], kind, watch_filter, matches, sort, place, LIBRARY_PAGE_LENGTH + 1
             )
             shown = [browsed for browsed, _ in rows[:LIBRARY_PAGE_LENGTH]]
             goes_on = len(rows) > len(shown)
@@ -211,18 +214,19 @@ class Browsing:
         return await self._database.read(load)
 
     async def search(self, viewer: Viewer, query: str) -> FoundPage:
-        """Return items with every word of the query in their title, from all libraries that the viewer may see."""
-        today = _today(self._clock())
-        if not search_title(query):
+        """Return what a query finds, see `parse_search`, in all libraries that the viewer may see."""
+        today, search = _today(self._clock()), parse_search(query)
+        if search is None:
             return FoundPage([], [], [], is_cut=False)
 
         def load(connection: Connection) -> FoundPage:
             libraries = [library.id for library in visible_libraries(connection, viewer)]
+            matches = find_matches(connection, search, libraries)
             found = {
                 kind: [
                     browsed
                     for browsed, _ in self._rows(
-                        connection, viewer, libraries, kind, WatchFilter.ALL, query, "title", None, FOUND_MAX + 1
+                        connection, viewer, libraries, kind, WatchFilter.ALL, matches, "title", None, FOUND_MAX + 1
                     )
                 ]
                 for kind in ItemKind
@@ -356,27 +360,33 @@ class Browsing:
         libraries: Sequence[LibraryId],
         kind: ItemKind,
         watch_filter: WatchFilter,
-        query: str,
+        matches: Matches | None,
         sort: str,
         after: ListPosition | None,
         wanted: int,
     ) -> list[tuple[Browsed, ListPosition]]:
         """Return one page of rows. Of items with a position, the rules decide which are in progress."""
         found: list[tuple[Browsed, ListPosition]] = []
-        while True:
-            rows = storage.list_filtered(
+
+        def load(
+            matching: Matching | None, after: ListPosition | None, limit: int | None
+        ) -> list[tuple[Browsed, ListPosition]]:
+            return storage.list_filtered(
                 connection,
                 viewer.user_id,
                 libraries,
                 kind=kind,
                 watch_filter=watch_filter,
-                words=search_title(query).split(),
+                matching=matching,
                 order=ItemOrder(sort.lstrip("-")),
                 descending=sort.startswith("-"),
                 after=after,
-                limit=wanted,
+                limit=limit,
                 today=_today(self._clock()),
             )
+
+        while True:
+            rows = in_order_of_match(matches, after, wanted, load)
             picks = watch_filter is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW
             found += [row for row in rows if not picks or self._seen(row[0]).is_begun]
             if len(rows) < wanted or len(found) >= wanted:

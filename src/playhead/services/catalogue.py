@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from playhead.domain.accounts import clean_name, name_faults
-from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
+from playhead.domain.catalogue import Item, Library, MediaFile, version_preference
 from playhead.domain.labels import ordered_versions
 from playhead.domain.limits import LIBRARIES
 from playhead.domain.model import (
@@ -22,6 +22,7 @@ from playhead.domain.model import (
     LibraryKind,
     canonical_id,
 )
+from playhead.domain.searching import parse_search
 from playhead.errors import conflict, invalid, not_found
 from playhead.media.folders import contained_video, nested
 from playhead.media.tracks import Tracks, list_tracks
@@ -29,8 +30,9 @@ from playhead.services.access import NOT_FOUND, Viewer, require_library, visible
 from playhead.services.cursors import decode_cursor, decode_item_cursor, encode_cursor, encode_item_cursor
 from playhead.services.scanning import ScanSummary
 from playhead.storage import catalogue
-from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition
+from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition, Matching
 from playhead.storage.engine.database import Connection, Database
+from playhead.storage.searching import find_matches, in_order_of_match
 
 LIMIT_MAX = 500
 LIMIT_DEFAULT = 50
@@ -183,12 +185,12 @@ class Catalogue:
     ) -> ItemListPage:
         """Return available items of one library (by id or name) or of all that the viewer may see.
 
-        `query`: every word of it must occur in the title, ignoring case and accents. `sort` is one of
+        `query`: see `parse_search`; exact matches come first. `sort` is one of
         `cursors.SORTS`. `limit` None returns all. Raises INVALID (`sort`, `cursor`), NOT_FOUND and ACCESS_DENIED for
         the library.
         """
         after = decode_item_cursor(sort, cursor)
-        words = search_title(query).split() if query else []
+        search = parse_search(query or "")
 
         def load(connection: Connection) -> tuple[dict[LibraryId, Library], list[tuple[Item, ListPosition]]]:
             found = (
@@ -197,17 +199,23 @@ class Catalogue:
                 else [_library_named(connection, viewer, library)]
             )
             libraries = {each.id: each for each in found}
-            items = catalogue.list_items(
-                connection,
-                libraries.keys(),
-                kind=kind,
-                words=words,
-                order=ItemOrder(sort.lstrip("-")),
-                descending=sort.startswith("-"),
-                after=after,
-                limit=None if limit is None else limit + 1,
-            )
-            return libraries, items
+
+            def items(
+                matching: Matching | None, after: ListPosition | None, limit: int | None
+            ) -> list[tuple[Item, ListPosition]]:
+                return catalogue.list_items(
+                    connection,
+                    libraries.keys(),
+                    kind=kind,
+                    matching=matching,
+                    order=ItemOrder(sort.lstrip("-")),
+                    descending=sort.startswith("-"),
+                    after=after,
+                    limit=limit,
+                )
+
+            matches = find_matches(connection, search, libraries.keys(), kind)
+            return libraries, in_order_of_match(matches, after, None if limit is None else limit + 1, items)
 
         libraries, rows = await self._database.read(load)
         return _page(rows, limit, libraries, partial(encode_item_cursor, sort))

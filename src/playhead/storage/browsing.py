@@ -4,7 +4,7 @@ Decides nothing; callers have checked that the user may see the libraries. A sta
 looks each progress up by its primary key, which starts with the user.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -25,7 +25,7 @@ from playhead.domain.catalogue import Item
 from playhead.domain.lists import EpisodeCounts, WatchFilter
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, UserId
 from playhead.domain.playback import Progress
-from playhead.storage.catalogue import ItemOrder, ListPosition, continued, item_of, searched
+from playhead.storage.catalogue import ItemOrder, ListPosition, Matching, available, continued, item_of
 from playhead.storage.schema import item, progress
 
 # The positions of the progress columns in a row of item and progress: the first one, and those without the key.
@@ -54,17 +54,17 @@ def list_filtered(  # noqa: PLR0913 - the members of a search
     *,
     kind: ItemKind,
     watch_filter: WatchFilter,
-    words: Sequence[str],
+    matching: Matching | None,
     order: ItemOrder,
     descending: bool,
     after: ListPosition | None,
-    limit: int,
+    limit: int | None,
     today: str,
 ) -> list[tuple[Browsed, ListPosition]]:
     """Return items of one kind that are not removed, each with its position in the list.
 
-    For movies in progress this is a superset: all with a position that are not finished. `words` are folded as by
-    `search_title`. `today` is a calendar date: for shows only episodes aired by then count.
+    For movies in progress this is a superset: all with a position that are not finished. `matching` is
+    the condition of a search. `today` is a calendar date: for shows only episodes aired by then count.
     """
     source: FromClause = item.outerjoin(progress, _is_mine(user_id))
     condition: ColumnElement[bool] | None = None
@@ -75,12 +75,10 @@ def list_filtered(  # noqa: PLR0913 - the members of a search
     elif watch_filter is not WatchFilter.ALL:
         condition = _movie_matches(watch_filter)
     query = select(*item.c, *progress.c).select_from(source)
-    query = query.where(
-        item.c.library_id.in_(sorted(libraries)), item.c.kind == kind.value, item.c.removed_at.is_(None)
-    )
+    query = query.where(*available(libraries, matching), item.c.kind == kind.value)
     if condition is not None:
         query = query.where(condition)
-    query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
+    query = continued(query, order, descending=descending, after=after).limit(limit)
     return [(_browsed(row), ListPosition(row[-1], row[0])) for row in connection.execute(query)]
 
 

@@ -33,11 +33,19 @@ class ItemOrder(Enum):
     ADDED = "added"
 
 
+class Matching(NamedTuple):
+    """The condition of a search. `is_narrow`: it lists the ids of the items, which are few."""
+
+    condition: ColumnElement[bool]
+    is_narrow: bool
+
+
 class ListPosition(NamedTuple):
-    """Where a list continues: after the item with this id and sort key."""
+    """Where a list continues: after the item with this id and sort key. `is_similar`: among matches with a typo."""
 
     key: str | int
     id: ItemId
+    is_similar: bool = False
 
 
 class EpisodePosition(NamedTuple):
@@ -131,7 +139,7 @@ def list_items(  # noqa: PLR0913 - the members of a search
     libraries: Collection[LibraryId],
     *,
     kind: ItemKind | None,
-    words: Sequence[str],
+    matching: Matching | None,
     order: ItemOrder,
     descending: bool,
     after: ListPosition | None,
@@ -139,22 +147,26 @@ def list_items(  # noqa: PLR0913 - the members of a search
 ) -> list[tuple[Item, ListPosition]]:
     """Return items of these libraries that are not removed, each with its position in the list.
 
-    `words` are folded as by `search_title`; each must occur somewhere in the title.
+    `matching` is the condition of a search.
     """
-    query = select(item).where(item.c.library_id.in_(sorted(libraries)), item.c.removed_at.is_(None))
+    query = select(item).where(*available(libraries, matching))
     if kind is not None:
         query = query.where(item.c.kind == kind.value)
-    query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
+    query = continued(query, order, descending=descending, after=after).limit(limit)
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])
     return [(item_of(row, ids), ListPosition(row.sort_key, row.id)) for row in rows]
 
 
-def searched(query: Select[*tuple[Any, ...]], words: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    """Restrict a query of items to titles that contain each of these words."""
-    for word in words:
-        query = query.where(item.c.search_title.contains(word, autoescape=True))
-    return query
+def available(libraries: Collection[LibraryId], matching: Matching | None) -> Sequence[ColumnElement[bool]]:
+    """Return the conditions of items of these libraries that are not removed, and that a search selects."""
+    library_id = item.c.library_id
+    if matching is not None and matching.is_narrow:
+        # Without statistics, SQLite takes the index of a library, with all of its items, for narrower than a list of
+        # ids; it searches no index for an expression.
+        library_id = func.coalesce(library_id, library_id)
+    conditions = [library_id.in_(sorted(libraries)), item.c.removed_at.is_(None)]
+    return conditions if matching is None else [*conditions, matching.condition]
 
 
 def continued(
@@ -163,7 +175,7 @@ def continued(
     """Sort a query of items, continue after a position, and add the sort key as its last column, `sort_key`."""
     key = _SORT_KEYS[order]
     if after is not None:
-        place, last = tuple_(key, item.c.id), _place((key, item.c.id), after)
+        place, last = tuple_(key, item.c.id), _place((key, item.c.id), (after.key, after.id))
         query = query.where(place < last if descending else place > last)
     query = query.add_columns(key.label("sort_key"))
     return query.order_by(*((key.desc(), item.c.id.desc()) if descending else (key, item.c.id)))

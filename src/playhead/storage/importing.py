@@ -11,6 +11,7 @@ from playhead.domain.importing import LookupKeys, StoredItems
 from playhead.domain.model import ItemId
 from playhead.storage.catalogue import chunks, find_items, item_row, list_libraries
 from playhead.storage.schema import external_id, item
+from playhead.storage.searching import learn_words
 
 _Rows = list[dict[str, object]]
 
@@ -78,6 +79,7 @@ def store(connection: Connection, rows: ItemRows) -> None:
     _run(connection, update(item).where(item.c.id == bindparam("key")), rows.changed)
     _run(connection, delete(external_id).where(external_id.c.item_id == bindparam("key")), rows.renamed)
     _run(connection, insert(external_id), rows.external_ids)
+    learn_words(connection, (str(row["search_title"]) for row in (*rows.new, *rows.changed)))
 
 
 def _run(connection: Connection, statement: UpdateBase, rows: _Rows) -> None:

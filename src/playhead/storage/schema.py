@@ -81,6 +81,18 @@ item = Table(
     Index("ix_item_library_id_kind_sort_title", "library_id", "kind", "sort_title", "id"),
     Index("ix_item_library_id_identity", "library_id", "identity"),
     Index("ix_item_show_id_season_number_episode_number", "show_id", "season_number", "episode_number"),
+    # Contains all that a search compares. PostgreSQL reads the table, since its indexes take no text of any length.
+    Index("ix_item_search_title_year_kind", "search_title", "year", "kind").ddl_if(dialect="sqlite"),
+    Index("ix_item_air_date", "air_date"),
+    sqlite_with_rowid=False,
+)
+
+# The words of titles by what is typed for them with a typo: each with itself, and without each of its letters.
+spelling = Table(
+    "spelling",
+    metadata,
+    Column("key", Sorted, primary_key=True),
+    Column("word", Sorted, primary_key=True),
     sqlite_with_rowid=False,
 )
 

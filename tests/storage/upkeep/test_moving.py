@@ -48,6 +48,7 @@ def stock(connection: Connection) -> None:
     item_id = connection.scalar(select(schema.item.c.id).limit(1))
     connection.execute(insert(schema.file_item).values(file_id=an_id(1), item_id=item_id))
     connection.execute(insert(schema.external_id).values(item_id=item_id, source="imdb", value="tt1"))
+    connection.execute(insert(schema.spelling).values(key="coper", word="cópper"))
     reported = {"user_id": ANNA, "position_ms": 1, "duration_ms": 5_400_000, "version": 1, "changed_at": 1}
     flags = {"watched": True, "armed": False, "completed_marked": False, "last_watched_at": 1}
     connection.execute(

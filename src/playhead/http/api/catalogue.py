@@ -39,7 +39,7 @@ class LibraryRequest(Struct):
 
 
 class ItemsQuery(Struct):
-    """The items to list. `library` is a name or an id; every word of `query` must occur in the title."""
+    """The items to list. `library` is a name or an id; `query` is what a person types to find some."""
 
     library: Word | None = None
     kind: ItemKind | None = None
