@@ -24,6 +24,7 @@ from playhead.media.decoders import Decoders
 from playhead.media.names import filenames
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork, ArtworkTools
+from playhead.services.auto_scanning import AutoScans
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
@@ -150,6 +151,7 @@ async def open_installation(
         decoders, probers = Decoders(), Decoders(niceness=0)
         artwork, subtitles = _make_pictures_and_subtitles(settings, database, decoders)
         scanner = Scanner(database, clock=clock, new_id=new_id, tools=ScanTools(filenames.parse, probers.probe))
+        auto_scans = AutoScans(database, scanner, settings.rescan_minutes, clock=clock)
         importer = Importer(database, clock=clock, new_id=new_id)
         relay = _make_relay(settings)
         events = Events(
@@ -194,6 +196,7 @@ async def open_installation(
                 artwork=artwork,
                 subtitles=subtitles,
                 scanner=scanner,
+                auto_scans=auto_scans,
                 importer=importer,
                 playback=playback,
                 history=History(database, clock=clock, policy=policy),
@@ -205,7 +208,7 @@ async def open_installation(
                 backups=backups,
             )
         finally:
-            for service in (backups, events, openid, scanner, artwork, subtitles):
+            for service in (backups, events, openid, auto_scans, scanner, artwork, subtitles):
                 if service is not None:
                     await service.close()
             await asyncio.gather(*map(asyncio.to_thread, (probers.close, decoders.close)))

@@ -224,7 +224,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     account = AccountRoutes(services.sign_ins, services.accounts)
     household = HouseholdRoutes(services.household)
     device_code = DeviceCodeRoutes(services.device_codes, services.credentials)
-    catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
+    catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.auto_scans, services.playback)
     artwork = ArtworkRoutes(services.artwork)
     subtitles = SubtitleRoutes(services.subtitles)
     importing = ImportRoutes(services.importer)
@@ -274,7 +274,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
 
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
-    library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner)
+    library_admin = LibraryAdminPages(pages, services.catalogue, services.scanner, services.auto_scans)
     user_admin = UserAdminPages(pages, services.accounts, services.household)
     health = HealthPage(
         pages,

@@ -79,6 +79,11 @@ def walk(root: Path, is_video: Callable[[PurePosixPath], bool]) -> Walk:
     return _Walker(root, is_video).walk()
 
 
+def is_foreign(name: str) -> bool:
+    """Return whether a name is hidden, or that of a folder which a storage system creates."""
+    return name.startswith(".") or name.lower() in _FOREIGN_FOLDERS
+
+
 def name_key(name: str) -> str:
     """Return a key that spellings of one file name share: macOS decomposes accents, and Windows ignores case."""
     return unicodedata.normalize("NFC", name).casefold()
@@ -199,7 +204,7 @@ class _Walker:
             self._result.beside[file.path] = beside
 
     def _sort_in(self, entry: os.DirEntry[str], path: str, listing: _Listing) -> None:
-        if entry.name.startswith(".") or entry.name.lower() in _FOREIGN_FOLDERS:
+        if is_foreign(entry.name):
             return
         is_folder = entry.is_dir(follow_symlinks=False)
         if (ignored := ignored_by(path, listing.ignoring, is_folder=is_folder)) is not None:
@@ -321,7 +326,7 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def _is_shown(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.startswith(".") or entry.name.lower() in _FOREIGN_FOLDERS or not _is_text(entry.name):
+    if is_foreign(entry.name) or not _is_text(entry.name):
         return False
     try:
         return entry.is_dir()

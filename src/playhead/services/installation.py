@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork
+from playhead.services.auto_scanning import AutoScans
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
@@ -45,6 +46,7 @@ class Services:
     artwork: Artwork
     subtitles: Subtitles
     scanner: Scanner
+    auto_scans: AutoScans
     importer: Importer
     playback: Playback
     history: History
