@@ -5,10 +5,12 @@ import logging
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import pytest
 
 from playhead.domain.scan_timing import FAILED_RETRY_MS, QUIET_MS, SETTLED_MS
+from playhead.media.watching import FolderWatch, WatchLostError
 from playhead.services.auto_scanning import AutoScans, AutoScanStatus
 from scanned import ADMIN, ScannedLibrary, remember, remembered
 
@@ -213,3 +215,25 @@ async def test_libraries_that_are_added_or_renamed_are_picked_up(
     unknown = AutoScans(movies.database, movies.scanner, 15, clock=movies.clock)
     assert await status(unknown, movies) == AutoScanStatus(is_watched=False, next_at=None)
     await unknown.close()
+
+
+def refuse_by_limit(root: Path) -> FolderWatch:
+    raise WatchLostError(f"no space left for {root}", is_limit=True)
+
+
+async def test_at_the_limit_of_watches_libraries_are_scanned_by_time_and_the_log_says_so_once(
+    movies: ScannedLibrary, shows: ScannedLibrary, caplog: pytest.LogCaptureFixture
+) -> None:
+    auto = AutoScans(movies.database, movies.scanner, 15, clock=movies.clock, open_watch=refuse_by_limit)
+    movies.film("Heat (1995).mkv")
+    age(movies, "Heat (1995).mkv")
+    await look_until(auto, lambda: _is_planned(auto, shows))
+    movies.clock.advance(QUIET_MS)
+    await look_until(auto, lambda: has_titles(movies, "Heat"))
+    movies.film("Alien (1979).mkv")
+    age(movies, "Alien (1979).mkv")
+    movies.clock.advance(15 * MINUTE_MS)
+    await look_until(auto, lambda: has_titles(movies, "Alien", "Heat"))
+    assert not (await status(auto, movies)).is_watched
+    assert sum("limit is reached" in record.message for record in caplog.records) == 1
+    await auto.close()

@@ -76,13 +76,13 @@ class AutoScans:
         rescan_minutes: int,
         *,
         clock: Callable[[], Instant],
-        look_every_s: float = _LOOK_EVERY_S,
+        open_watch: Callable[[Path], FolderWatch] = FolderWatch,
     ) -> None:
         self._database = database
         self._scanner = scanner
         self._rescan_ms = rescan_minutes * 60_000
         self._clock = clock
-        self._look_every_s = look_every_s
+        self._open_watch = open_watch
         self._libraries: dict[LibraryId, _Kept] = {}
         self._threads = ThreadPoolExecutor(_WATCHES_AT_ONCE, "playhead-watch")
         self._free_scans = asyncio.Semaphore(_SCANS_AT_ONCE)
@@ -137,7 +137,7 @@ class AutoScans:
                 log.warning("Libraries cannot be kept up to date just now: %s", error.message)
             except Exception:
                 log.exception("Libraries cannot be kept up to date just now")
-            await asyncio.sleep(self._look_every_s)
+            await asyncio.sleep(_LOOK_EVERY_S)
 
     def _adopt(self, libraries: list[Library]) -> None:
         """Take on libraries that are new, and give up those that are gone or have moved."""
@@ -169,7 +169,7 @@ class AutoScans:
                 # A clock that was set back must not put off the next attempt.
                 if kept.retry_at is not None and now < kept.retry_at <= now + _REFUSED_RETRY_MS:
                     return
-                kept.watch = await loop.run_in_executor(self._threads, FolderWatch, Path(kept.library.path or ""))
+                kept.watch = await loop.run_in_executor(self._threads, self._open_watch, Path(kept.library.path or ""))
                 # Nobody knows what changed while nobody watched.
                 kept.schedule, kept.fault = kept.schedule.changed(self._clock()), ""
                 return
