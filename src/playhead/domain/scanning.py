@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from playhead.domain.catalogue import Item, MediaInfo, ParsedName, identity
+from playhead.domain.catalogue import EpisodePlace, Item, MediaInfo, ParsedName, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 
 # Part of every file's evidence. Raise it when the parsing of names or NFO files changes: the next scan then reads them
 # again, without opening any video.
-RULES_VERSION = 4
+RULES_VERSION = 5
 
 # More than any real file contains; a name that claims more is misread, and must not create thousands of items.
 _EPISODES_IN_A_FILE_MAX = 50
@@ -63,6 +63,7 @@ class EpisodeFacts(NamedTuple):
 
     title: str | None = None
     external_ids: Mapping[str, str] = {}
+    place: EpisodePlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class FileReading:
     """What a file's name, NFO files (`from_nfo`: at least partly) and content say.
 
     `episode_ids` are the external ids of the episode; those of the movie or the show are in `name`. `further` has the
-    facts of the other episodes of the file, by their numbers.
+    facts of the other episodes of the file, by their numbers. `place` is that of a special.
     """
 
     name: ParsedName
@@ -80,6 +81,7 @@ class FileReading:
     from_nfo: bool = False
     episode_ids: Mapping[str, str] = field(default_factory=dict[str, str])
     further: Mapping[int, EpisodeFacts] = field(default_factory=dict[int, EpisodeFacts])
+    place: EpisodePlace | None = None
 
 
 class ProbeTask(NamedTuple):
@@ -260,7 +262,7 @@ class ScanIndex:
         for number in _numbers(name):
             facts = reading.further.get(number or 0, EpisodeFacts())
             if not links:
-                facts = EpisodeFacts(name.episode_title, reading.episode_ids)
+                facts = EpisodeFacts(name.episode_title, reading.episode_ids, reading.place)
             draft = self._draft(
                 ItemKind.EPISODE,
                 facts.title or "",
@@ -279,6 +281,7 @@ class ScanIndex:
                 season_number=name.season_number if number is None or name.season_number is not None else 1,
                 episode_number=number,
                 air_date=name.air_date,
+                place=facts.place if name.season_number == 0 else None,
             )
             # The n-th episode of a file may be the n-th item that it had before, under other numbers.
             prior = priors[len(links) : len(links) + 1]

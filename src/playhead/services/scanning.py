@@ -413,6 +413,7 @@ class _Scan:
             from_nfo=described.from_nfo,
             episode_ids=described.episode_ids,
             further=described.further,
+            place=described.place,
         )
         return _ProbedFile(task, reading)
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, lit
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import Tuple
 
-from playhead.domain.catalogue import Item, Library, MediaFile, MediaStream, search_title, sort_title
+from playhead.domain.catalogue import EpisodePlace, Item, Library, MediaFile, MediaStream, search_title, sort_title
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.storage.schema import external_id, file_item, item, library, media_file
 
@@ -243,6 +243,7 @@ def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]])
         episode_number=row.episode_number,
         episode_end=row.episode_end,
         air_date=None if row.air_date is None else date.fromisoformat(row.air_date),
+        place=None if row.placed_season is None else EpisodePlace(row.placed_season, row.placed_before),
         runtime_ms=row.runtime_ms,
         credits_ms=row.credits_ms,
         removed_at=row.removed_at,
@@ -265,6 +266,8 @@ def item_row(stored: Item) -> dict[str, object]:
         "episode_number": stored.episode_number,
         "episode_end": stored.episode_end,
         "air_date": None if stored.air_date is None else stored.air_date.isoformat(),
+        "placed_season": None if stored.place is None else stored.place.season,
+        "placed_before": None if stored.place is None else stored.place.before_episode,
         "identity": stored.identity,
         "runtime_ms": stored.runtime_ms,
         "credits_ms": stored.credits_ms,

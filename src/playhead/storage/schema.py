@@ -78,6 +78,9 @@ item = Table(
     Column("credits_ms", BigInteger),  # where the closing credits begin, if known (rule 6)
     Column("added_at", BigInteger, nullable=False),
     Column("removed_at", BigInteger),  # no file is left; the row stays, because users have watched it
+    # The place of a special: before this episode (0: all) of this season; without an episode, behind the season.
+    Column("placed_season", Integer),
+    Column("placed_before", Integer),
     Index("ix_item_library_id_kind_sort_title", "library_id", "kind", "sort_title", "id"),
     Index("ix_item_library_id_identity", "library_id", "identity"),
     Index("ix_item_show_id_season_number_episode_number", "show_id", "season_number", "episode_number"),
