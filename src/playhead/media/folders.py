@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from playhead.domain.scanning import RULES_VERSION, FoundFile
 from playhead.domain.texts import shown
 from playhead.media.ignoring import IgnoreFile, find_ignoring, ignored_by
-from playhead.media.names.extras import VIDEO_EXTENSIONS
+from playhead.media.names.extras import VIDEO_EXTENSIONS, is_extra
 
 # Created by storage systems, never by people; names that begin with a dot are left out, too. In lower case.
 _FOREIGN_FOLDERS: Final = frozenset(
@@ -30,7 +30,10 @@ _UNPACKING: Final = re.compile(r"_(?:unpack|failed)_.*|_unpack|__admin__", re.IG
 
 # A disc that was copied with all its folders is cut into files whose order only its menu knows.
 _DISC_FOLDERS: Final = frozenset({"video_ts", "audio_ts", "bdmv", "hvdvd_ts"})
+# A film's archive; of one in many volumes the first, since `.r00` and `.part02.rar` are parts of it.
+_FURTHER_VOLUME: Final = re.compile(r".*\.part(?!0*1\.)\d+\.rar", re.IGNORECASE)
 _UNSUPPORTED: Final = {
+    **dict.fromkeys((".rar", ".zip", ".7z", ".tar", ".tgz"), "archives are not supported: unpack them"),
     **dict.fromkeys((".iso", ".img", ".nrg", ".mdf", ".daa"), "images of discs are not supported"),
     **dict.fromkeys((".strm", ".disc"), "files that stand for a stream or a disc elsewhere are not supported"),
 }
@@ -227,7 +230,7 @@ class _Walker:
                 listing.videos.append(_Video(path, entry.stat(follow_symlinks=False), None))
             else:
                 self._skip(path, "it is not a regular file")
-        elif (reason := _UNSUPPORTED.get(PurePosixPath(path).suffix.lower())) is not None:
+        elif (reason := _unsupported(PurePosixPath(path))) is not None:
             self._skip(path, reason)
 
     def _sort_in_folder(self, name: str, path: str, listing: _Listing) -> None:
@@ -269,6 +272,12 @@ class _Walker:
     def _unreadable(self, path: str, error: OSError) -> None:
         self._result.unread.append(path)
         self._skip(path, f"it cannot be read: {error.strerror or error}")
+
+
+def _unsupported(path: PurePosixPath) -> str | None:
+    """Return why a file that may hold a film cannot be used; None for other files and for extras, such as samples."""
+    reason = _UNSUPPORTED.get(path.suffix.lower())
+    return None if reason is None or _FURTHER_VOLUME.fullmatch(path.name) or is_extra(path) else reason
 
 
 def _is_text(path: str) -> bool:
