@@ -151,6 +151,23 @@ async def test_an_nfo_with_two_episodes_makes_two_items_with_their_titles(shows:
     assert (second.title, second.episode_number, second.external_ids) == ("Flow", 2, {"tvdb": "12"})
 
 
+async def test_new_items_are_counted_by_kind_apart_from_their_files(
+    movies: ScannedLibrary, shows: ScannedLibrary
+) -> None:
+    movies.film("Heat (1995)/Heat (1995) - 1080p.mkv")
+    movies.film("Heat (1995)/Heat (1995) - 2160p.mkv")
+    movies.film("Ronin (1998).mkv")
+    report = await movies.scan()
+    assert (report.items_added, len(report.added)) == ({ItemKind.MOVIE: 2}, 3)
+    movies.film("Ronin (1998) - 2160p.mkv")
+    report = await movies.scan()
+    assert (report.items_added, len(report.added)) == ({}, 1)
+    shows.film("Lynx/Lynx S01E01-E02.mkv")
+    shows.film("Lynx/Lynx S01E03.mkv")
+    report = await shows.scan()
+    assert (report.items_added, len(report.added)) == ({ItemKind.SHOW: 1, ItemKind.EPISODE: 3}, 2)
+
+
 async def test_a_special_has_the_place_that_its_nfo_gives_it(shows: ScannedLibrary) -> None:
     for name in ("Season 1/Lynx S01E01", "Season 2/Lynx S02E01", "Specials/Lynx S00E01", "Specials/Lynx S00E02"):
         shows.film(f"Lynx/{name}.mkv")

@@ -7,6 +7,7 @@ catalogue, and the next scan continues from there.
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from playhead.domain.catalogue import Library, MediaInfo, ParsedName, version_label
-from playhead.domain.model import FileId, Instant, LibraryId, LibraryKind
+from playhead.domain.model import FileId, Instant, ItemKind, LibraryId, LibraryKind
 from playhead.domain.scanning import (
     FileReading,
     FolderDiff,
@@ -84,6 +85,7 @@ class ScanReport:
     """What a scan changed in one library: paths of files, and titles of restored and removed items.
 
     `skipped` lists everything that is not in the catalogue, including files that earlier scans found faulty.
+    `items_added` counts the new items: two versions of a film are one.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -92,6 +94,7 @@ class ScanReport:
     removed: list[str] = field(default_factory=list[str])
     restored: list[str] = field(default_factory=list[str])
     skipped: list[Skipped] = field(default_factory=list[Skipped])
+    items_added: Counter[ItemKind] = field(default_factory=Counter[ItemKind])
     items_removed: list[str] = field(default_factory=list[str])
     items_restored: list[str] = field(default_factory=list[str])
     unchanged: int = 0
@@ -360,6 +363,7 @@ class _Scan:
                 seen = await self._look_into_some(pool, ordered[start : start + FILES_AT_ONCE], len(ordered))
                 decided = await asyncio.to_thread(self._decide_all, seen)
                 changes, now = self._index.take_changes(), self._clock()
+                self._report.items_added.update(item.kind for item in changes.new)
                 await self._write(partial(self._store, changes, decided, now))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
