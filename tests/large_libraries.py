@@ -6,6 +6,7 @@ from sqlalchemy import Connection, insert
 
 from playhead.domain.catalogue import search_title, sort_title
 from playhead.storage import schema
+from playhead.storage.searching import learn_words
 from world import LIBRARY, RUNTIME_MS
 
 SERIES = "aaaaaaaa-4444-4444-8444-444444444444"
@@ -82,3 +83,4 @@ def _add(connection: Connection, items: list[dict[str, object]]) -> None:
             "added_at": item.get("added_at", 0),
         }
     connection.execute(insert(schema.item), items)
+    learn_words(connection, (str(item["search_title"]) for item in items))

@@ -26,7 +26,7 @@ def episode(text: str) -> EpisodeQuery | None:
     return search.episode
 
 
-@pytest.mark.parametrize("text", ["", "   ", "\t\n"])
+@pytest.mark.parametrize("text", ["", "   ", "\t\n", "\0"])
 def test_a_search_of_spaces_means_nothing(text: str):
     assert parse_search(text) is None
 
@@ -87,7 +87,7 @@ def test_words_beyond_the_most_are_ignored():
 @given(st.text(max_size=100))
 def test_every_text_has_a_meaning(text: str):
     search = parse_search(text)
-    assert (search is None) == (not search_title(text).split())
+    assert (search is None) == (not search_title(text.replace("\0", " ")).split())
     for word in () if search is None else search.words:
         corrections(word, [word, text])
 

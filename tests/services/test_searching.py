@@ -216,6 +216,8 @@ async def test_a_common_word_finds_more_items_than_are_compared_at_once(shelf: T
         "%_\\/'\";--",
         "???",
         "((((((",
+        "\0",
+        "copper\0sky",
         "\ufdfa" * 200,
         "s9999e99999",
         "9999-12-31",

@@ -55,8 +55,8 @@ def parse_search(text: str) -> Search | None:
     `copper sky s07e18`, `copper sky S7 E18` and `copper sky 7x18` may mean an episode by its numbers, `2024-01-15` one
     by its date; all may also be words of a title. Of two such numbers, the first counts.
     """
-    words = tuple(dict.fromkeys(search_title(text).split()))[:WORDS_MAX]
-    return Search(words, _episode(search_title(text).split()[:WORDS_MAX])) if words else None
+    words = search_title(text.replace("\0", " ")).split()[:WORDS_MAX]  # PostgreSQL takes no NUL
+    return Search(_distinct(words), _episode(words)) if words else None
 
 
 def _episode(words: Sequence[str]) -> EpisodeQuery | None:

@@ -75,10 +75,14 @@ def list_filtered(  # noqa: PLR0913 - the members of a search
     elif watch_filter is not WatchFilter.ALL:
         condition = _movie_matches(watch_filter)
     query = select(*item.c, *progress.c).select_from(source)
-    query = query.where(*available(libraries, matching), item.c.kind == kind.value)
+    conditions = [*available(libraries, matching), item.c.kind == kind.value]
     if condition is not None:
-        query = query.where(condition)
-    query = continued(query, order, descending=descending, after=after).limit(limit)
+        conditions.append(condition)
+    elif matching is not None and not matching.is_narrow:
+        # SQLite stops where an index in order has given enough items of several libraries, but not in a join.
+        ids = continued(select(item.c.id).where(*conditions), order, descending=descending, after=after)
+        conditions = [item.c.id.in_(select(ids.limit(limit).subquery().c.id))]
+    query = continued(query.where(*conditions), order, descending=descending, after=after).limit(limit)
     return [(_browsed(row), ListPosition(row[-1], row[0])) for row in connection.execute(query)]
 
 

@@ -149,9 +149,8 @@ def list_items(  # noqa: PLR0913 - the members of a search
 
     `matching` is the condition of a search.
     """
-    query = select(item).where(*available(libraries, matching))
-    if kind is not None:
-        query = query.where(item.c.kind == kind.value)
+    kinds = ItemKind if kind is None else (kind,)  # all are named, because the index in order of title has them
+    query = select(item).where(*available(libraries, matching), item.c.kind.in_([each.value for each in kinds]))
     query = continued(query, order, descending=descending, after=after).limit(limit)
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])

@@ -134,7 +134,9 @@ def _is_episode(wanted: EpisodeQuery, known: _Corrections) -> ColumnElement[bool
 
 def _has_words(titles: FromClause, words: Iterable[str], known: _Corrections) -> ColumnElement[bool]:
     """Every word is a part of the title or the year; or the title has a word of which it is a misspelling."""
-    return and_(true(), *(_has_word(titles, word, known.get(word, ())) for word in words))
+    # A word without corrections is compared sooner, and rules out most titles.
+    in_order = sorted(words, key=lambda word: len(known.get(word, ())))
+    return and_(true(), *(_has_word(titles, word, known.get(word, ())) for word in in_order))
 
 
 def _has_word(titles: FromClause, word: str, corrected: Sequence[str]) -> ColumnElement[bool]:
