@@ -23,6 +23,7 @@ from overload import measure_overload
 from plan import FULL, QUICK, Plan
 from profiling import profile
 from report import print_missed, say
+from scan import measure_scan
 from servers import BenchError
 from streams import measure_streams
 
@@ -57,6 +58,7 @@ def parse_options() -> argparse.Namespace:
     parts.add_argument("--lists", action="store_true", help="continue watching, next up, batches, marking a show")
     parts.add_argument("--postgres", action="store_true", help="the same server on PostgreSQL; 1, 2 and 4 processes")
     parts.add_argument("--household", action="store_true", help="one player on an idle server, on each engine")
+    parts.add_argument("--scan", action="store_true", help="a first and a second scan of 10,000 episodes")
     parts.add_argument("--streams", action="store_true", help="what a thousand streams of live changes cost")
     parts.add_argument("--overload", action="store_true", help="ten times the load that the server bears, and more")
     parts.add_argument("--profile", choices=(SAVE, READ), help="where the server spends one load; needs py-spy")
@@ -84,6 +86,7 @@ def run_parts(options: argparse.Namespace, plan: Plan, folder: Path) -> int:
         "lists": lambda own: measure_lists(own, plan),
         "postgres": lambda own: measure_postgres(own, plan),
         "household": lambda own: measure_household(own, plan),
+        "scan": measure_scan,
         "streams": lambda own: measure_streams(*make_usual(own), plan),
         "overload": lambda own: measure_overload(*make_usual(own), plan),
     }

@@ -6,6 +6,7 @@ from sqlalchemy import Connection, insert
 
 from playhead.domain.catalogue import search_title, sort_title
 from playhead.storage import schema
+from playhead.storage.searching import learn_words
 from world import LIBRARY, RUNTIME_MS, insert_items
 
 SERIES = "aaaaaaaa-4444-4444-8444-444444444444"
@@ -81,3 +82,4 @@ def _add(connection: Connection, items: list[dict[str, object]]) -> None:
             "identity": str(item["id"]),
         }
     insert_items(connection, items)
+    learn_words(connection, (str(item["search_title"]) for item in items))

@@ -46,7 +46,7 @@ def operator(settings: Settings, tmp_path: Path) -> Operator:
     operator("user", "add", "root", "--admin", "--password-stdin", stdin="anchor-rope-42\n")
     operator("user", "add", "anna", "--password-stdin", stdin="anchor-rope-42\n")
     operator("library", "add", "Films", str(tmp_path / "films"), "--kind", "movies")
-    assert "1 added" in operator("scan")
+    assert "Films: 1 movie in 1 file added, 0 changed" in operator("scan")
     return operator
 
 
@@ -60,6 +60,7 @@ def test_an_operator_lists_grants_and_revokes(operator: Operator):
 
 
 def test_an_operator_scans_and_lists_items(operator: Operator):
+    assert "Films: 0 files added" in operator("scan", "Films")
     assert "1 unchanged" in operator("scan", "Films")
     assert "Library not found" in operator("scan", "Nowhere", status=1)
     assert operator("items").splitlines()[1].endswith("movie  Harbour Lights (2019)")

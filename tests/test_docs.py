@@ -119,7 +119,8 @@ def test_a_setting_is_documented_with_variable_flag_and_default(name: str):
     flag, variable, default, _ = settings_rows()[name]
     assert variable == f"`{ENVIRONMENT_PREFIX}{name.upper()}`"
     options = {option for command in commands().values() for option in options_of(command)}
-    assert flag == (f"`--{name}`" if f"--{name}" in options else "")
+    option = f"--{name.replace('_', '-')}"
+    assert flag == (f"`{option}`" if option in options else "")
     value = Settings.model_fields[name].default
     if value not in ("", ()) and Settings.model_fields[name].default_factory is None:
         assert default == f"`{value}`"

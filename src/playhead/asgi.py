@@ -145,6 +145,7 @@ class Playhead:
             self._application = self._build(installation)
             self.sampler.start()
             installation.merging.start()
+            installation.auto_scans.start()
             if installation.backups is not None:
                 installation.backups.start()
             elif self.settings.backup_hours and "backup_hours" in self.settings.model_fields_set:

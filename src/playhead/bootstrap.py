@@ -25,6 +25,7 @@ from playhead.media.names import filenames
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork, ArtworkTools
 from playhead.services.auditing import Audit
+from playhead.services.auto_scanning import AutoScans
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
@@ -169,8 +170,13 @@ async def open_installation(
         lists = Lists(database, clock=clock, policy=policy, publish=events.publish)
         marks = Marks(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
         merging = Merging(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
-        tools = ScanTools(filenames.parse, probers.probe, merging.merge_found)
-        scanner = Scanner(database, clock=clock, new_id=new_id, tools=tools)
+        scanner = Scanner(
+            database,
+            clock=clock,
+            new_id=new_id,
+            tools=ScanTools(filenames.parse, probers.probe, merging.merge_found),
+        )
+        auto_scans = AutoScans(database, scanner, settings.rescan_minutes, clock=clock)
         correcting = Correcting(database, scan=scanner.start, clock=clock, new_id=new_id, parse=filenames.parse)
         libraries = Libraries(database, clock=clock, new_id=new_id, publish=events.publish)
         browsing = Browsing(database, clock=clock, policy=policy)
@@ -202,6 +208,7 @@ async def open_installation(
                 artwork=artwork,
                 subtitles=subtitles,
                 scanner=scanner,
+                auto_scans=auto_scans,
                 importer=Importer(database, clock=clock, new_id=new_id),
                 merging=merging,
                 splitting=Splitting(database, clock=clock, new_id=new_id, parse=filenames.parse),
@@ -218,7 +225,7 @@ async def open_installation(
                 backups=backups,
             )
         finally:
-            for service in (backups, events, openid, correcting, scanner, merging, artwork, subtitles):
+            for service in (backups, events, openid, auto_scans, correcting, scanner, merging, artwork, subtitles):
                 if service is not None:
                     await service.close()
             await asyncio.gather(*map(asyncio.to_thread, (probers.close, decoders.close)))

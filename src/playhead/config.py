@@ -129,6 +129,12 @@ class Settings(BaseSettings):
         default_factory=dict, description="Which libraries, by name, the members of a group see."
     )
 
+    rescan_minutes: Annotated[int, Field(ge=0, le=10_080)] = Field(
+        default=15,
+        description="Minutes between two scans of a library whose file system does not report changes, as on network "
+        "mounts; 0 scans none by time.",
+    )
+
     backup_hours: Annotated[int, Field(ge=0, le=8760)] = Field(
         default=24, description="Hours between two backups that the server makes of its SQLite database; 0 makes none."
     )

@@ -271,6 +271,56 @@ def test_episodes_with_dates_instead_of_numbers_are_ordered_by_date():
     assert after(days[0], first, days[2]) == ("next", "2025-03-02")
 
 
+# Specials that have a place among the regular episodes
+
+
+def special(number: int, season: int, before: int | None = None, **what: object) -> ItemState:
+    return episode(0, number, placed_season=season, placed_before=before, **what)
+
+
+def test_a_special_behind_a_season_follows_its_last_episode():
+    rows = [played(1, 1), played(1, 2, ago=HOUR), special(7, 1), episode(2, 1)]
+    assert after(*rows) == ("next", "s0e7")
+    assert after(*rows, episode(1, 3)) == ("next", "s1e3")
+
+
+def test_a_special_before_an_episode_comes_between_it_and_the_one_before():
+    assert after(played(1, 1), special(7, 1, 2), episode(1, 2)) == ("next", "s0e7")
+    assert after(played(1, 2), special(7, 1, 2), episode(1, 3)) == ("next", "s1e3")
+
+
+def test_a_special_before_a_season_may_be_the_first_of_the_show():
+    assert after(special(7, 1, 0), episode(1, 1), episode(2, 1)) == ("start", "s0e7")
+    assert after(special(7, 2, 0), episode(1, 1), episode(2, 1)) == ("start", "s1e1")
+
+
+def test_specials_at_one_place_are_ordered_by_number():
+    assert after(played(1, 1), special(8, 1), special(7, 1), episode(2, 1)) == ("next", "s0e7")
+
+
+def test_playback_goes_on_behind_a_special_that_has_a_place():
+    seen = played(0, 7, ago=HOUR, placed_season=1)
+    assert after(played(1, 1), episode(1, 2), seen, episode(2, 1)) == ("next", "s2e1")
+    assert behind("s0e7", episode(1, 2), special(7, 1), episode(2, 1)) == "s2e1"
+    assert behind("s1e2", episode(1, 2), special(7, 1), episode(2, 1)) == "s0e7"
+
+
+def test_a_special_that_has_a_place_has_neighbours_there_and_is_marked_with_them():
+    rows = [episode(1, 1), special(7, 1), episode(2, 1), episode(0, 1)]
+    assert {row.item_id: neighbours(rows, row.item_id) for row in rows} == {
+        "s0e1": (None, None),
+        "s1e1": (None, "s0e7"),
+        "s0e7": ("s1e1", "s2e1"),
+        "s2e1": ("s0e7", None),
+    }
+    assert up_to_here("s2e1", *rows) == {"s1e1", "s0e7", "s2e1"}
+    assert up_to_here("s0e7", *rows) == {"s1e1", "s0e7"}
+
+
+def test_only_specials_have_a_place_of_their_own():
+    assert after(played(1, 1), episode(1, 2, placed_season=3), episode(2, 1)) == ("next", "s1e2")
+
+
 # What a player continues with
 
 

@@ -20,7 +20,7 @@ def test_a_newcomers_films_keep_their_progress_through_restart_and_renaming(serv
     added = server.command("library", "add", "Films", str(films), "--kind", "movies")
     assert "Films" in added.stdout
     scanned = server.command("scan")
-    assert "2 added" in scanned.stdout
+    assert "2 movies in 2 files added" in scanned.stdout
     assert "Broken (2020).mkv" in scanned.stderr
     server.command("user", "add", "anna", "--password-stdin", stdin="correct horse\n")
     token = server.command("token", "create", "anna").stdout.strip()

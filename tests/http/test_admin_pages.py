@@ -1,5 +1,6 @@
 """Administration, as a browser without scripts uses it: libraries, users, and what everybody is playing."""
 
+import asyncio
 import re
 import shutil
 from html import unescape
@@ -183,6 +184,15 @@ async def test_a_library_without_a_folder_is_not_scanned_and_a_missing_one_not_f
     for path in (f"/admin/libraries/{NOWHERE}/scan", f"/admin/libraries/{NOWHERE}", "/admin/libraries/x"):
         assert (await submit(stocked.client, path, name="x")).status_code == 404
     assert (await stocked.client.get(f"/admin/libraries/{NOWHERE}")).status_code == 404
+
+
+async def test_pages_show_that_a_library_is_watched_and_when_it_is_scanned_next(world: World, films: Path):
+    library = await world.playhead.installation.catalogue.add_library("Kino", LibraryKind.MOVIES, films)
+    await enter(world, "admin")
+    async with asyncio.timeout(60):
+        while "Watched for changes. Next scan " not in (await world.client.get("/admin/libraries")).text:  # noqa: ASYNC110 - as a browser does
+            await asyncio.sleep(0.05)
+    assert "Watched for changes" in (await world.client.get(f"/admin/libraries/{library.id}")).text
 
 
 async def test_a_scan_is_started_from_the_list_and_leads_back_to_it(world: World, films: Path):

@@ -1,7 +1,9 @@
 """Which item a picture file belongs to, by its name and its folder."""
 
 import os
+import unicodedata
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -30,7 +32,7 @@ def movie(*files: str, in_parts: bool = False) -> Subject:
 @pytest.mark.parametrize(
     "name",
     [
-        *("poster.jpg", "folder.jpg", "cover.jpg", "movie.jpg", "default.jpg"),
+        *("poster.jpg", "folder.jpg", "cover.jpg", "movie.jpg", "default.jpg", "movie-poster.jpg", "keyart.jpg"),
         *("poster.png", "poster.webp", "poster.jpeg", "movie.tbn", "Poster.JPG"),
         *("Heat (1995) - 1080p-poster.jpg", "Heat (1995) - 1080p.jpg", "Heat (1995)-poster.jpg", "Heat (1995).jpg"),
     ],
@@ -42,7 +44,11 @@ def test_the_names_of_a_movies_poster(tmp_path: Path, name: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["fanart.jpg", "backdrop.jpg", "background.jpg", "landscape.jpg", "Heat (1995) - 1080p-fanart.jpg"]
+    "name",
+    [
+        *("fanart.jpg", "backdrop.jpg", "background.jpg", "art.jpg", "landscape.jpg", "thumb.webp", "movie-fanart.jpg"),
+        *("fanart1.jpg", "backdrop-1.jpg", "Heat (1995) - 1080p-fanart.jpg", "Heat (1995)-background.jpg"),
+    ],
 )
 def test_the_names_of_a_movies_still(tmp_path: Path, name: str):
     lay(tmp_path, FILM, f"Heat (1995)/{name}")
@@ -82,6 +88,7 @@ def test_the_names_of_a_shows_poster(tmp_path: Path, name: str):
         (1, "Dark (2017)/Season 1/folder.jpg"),
         (0, "Dark (2017)/season00-poster.jpg"),
         (0, "Dark (2017)/season-specials-poster.jpg"),
+        (1, "Dark (2017)/season-all-poster.jpg"),
     ],
 )
 def test_the_names_of_a_seasons_poster_take_precedence_over_the_shows(tmp_path: Path, season: int, name: str):
@@ -153,3 +160,19 @@ def test_a_file_that_appears_or_disappears_is_noticed_in_a_cached_folder(tmp_pat
 
 def test_a_missing_folder_contains_nothing(tmp_path: Path):
     assert find_images(tmp_path, movie(FILM), POSTER) == []
+
+
+def test_a_picture_of_all_seasons_is_for_those_without_their_own(tmp_path: Path):
+    lay(tmp_path, EPISODE, "Dark (2017)/season-all-poster.jpg", "Dark (2017)/Season 1/poster.jpg")
+    found = find_images(tmp_path, Subject(ItemKind.SHOW, [EPISODE], 1), POSTER)
+    assert found == ["Dark (2017)/Season 1/poster.jpg", "Dark (2017)/season-all-poster.jpg"]
+
+
+@pytest.mark.parametrize(("film", "picture"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
+def test_accents_may_be_composed_or_decomposed(
+    tmp_path: Path, film: Literal["NFC", "NFD"], picture: Literal["NFC", "NFD"]
+):
+    video = unicodedata.normalize(film, "Amélie (2001)/Amélie (2001).mkv")
+    image = f"{video.partition('/')[0]}/{unicodedata.normalize(picture, 'Amélie (2001)-poster.jpg')}"
+    lay(tmp_path, video, image)
+    assert find_images(tmp_path, movie(video), POSTER) == [image]

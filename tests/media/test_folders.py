@@ -212,6 +212,10 @@ def test_folders_that_storage_systems_make_are_passed_over(tmp_path: Path, folde
         ("Film.ISO", "Film.ISO", "discs"),
         ("Film (2001)/VIDEO_TS/VTS_01_1.mkv", "Film (2001)/VIDEO_TS", "discs"),
         ("Film (2001)/BDMV/STREAM/00001.mkv", "Film (2001)/BDMV", "discs"),
+        ("Film.2001/film.RAR", "Film.2001/film.RAR", "archives"),
+        ("Film.2001/film.part01.rar", "Film.2001/film.part01.rar", "archives"),
+        ("Film.2001/film.zip", "Film.2001/film.zip", "archives"),
+        ("Film.2001/film.7z", "Film.2001/film.7z", "archives"),
         ("_UNPACK_Film.2001/a.mkv", "_UNPACK_Film.2001", "unpacked"),
     ],
 )
@@ -221,6 +225,17 @@ def test_what_is_not_supported_is_named_once(tmp_path: Path, path: str, skipped:
     assert found.files == []
     assert [each.path for each in found.skipped] == [skipped]
     assert word in found.skipped[0].reason
+
+
+def test_further_volumes_of_an_archive_and_archives_of_extras_are_not_named(tmp_path: Path) -> None:
+    volumes = ("film.part1.rar", "film.part2.rar", "film.part10.rar", "b.rar", "b.r00", "b.r01")
+    put(
+        tmp_path,
+        *(f"Film.2001/{name}" for name in volumes),
+        "Film.2001/Subs/film.subs.rar",
+        "Film.2001/film.sample.rar",
+    )
+    assert [each.path for each in listed(tmp_path).skipped] == ["Film.2001/b.rar", "Film.2001/film.part1.rar"]
 
 
 def test_links_to_videos_elsewhere_count_and_links_to_anything_else_do_not(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from datetime import date
 
 import pytest
 
+from playhead.domain.catalogue import EpisodePlace
 from playhead.domain.scanning import EpisodeFacts
 from playhead.media.nfo import Nfo, decode_nfo, read_nfo
 
@@ -269,3 +270,38 @@ def test_the_declared_encoding_is_used_unless_it_is_wrong(declared: str, encodin
 def test_what_is_not_what_it_declares_is_read_as_on_windows(declared: str):
     text = f'<?xml version="1.0" encoding="{declared}"?><movie><title>Käse</title></movie>'
     assert read_nfo(decode_nfo(text.encode("cp1252"))).title == "Käse"
+
+
+@pytest.mark.parametrize(
+    ("elements", "place"),
+    [
+        ("<airsafter_season>1</airsafter_season>", EpisodePlace(1)),
+        (
+            "<airsbefore_season>2</airsbefore_season><airsbefore_episode>3</airsbefore_episode>",
+            EpisodePlace(2, 3),
+        ),
+        ("<airsbefore_season>2</airsbefore_season>", EpisodePlace(2, 0)),
+        ("<displayseason>2</displayseason><displayepisode>3</displayepisode>", EpisodePlace(2, 3)),
+        ("<displayseason>1</displayseason><displayepisode>4096</displayepisode>", EpisodePlace(1)),
+        ("<displayafterseason>1</displayafterseason>", EpisodePlace(1)),
+        # As Jellyfin and tinyMediaManager write both, and the latter where it knows of no place.
+        (
+            "<airsafter_season>1</airsafter_season><displayseason>3</displayseason><displayepisode>2</displayepisode>",
+            EpisodePlace(1),
+        ),
+        ("<displayseason>-1</displayseason><displayepisode>-1</displayepisode>", None),
+        ("<airsbefore_season>0</airsbefore_season><airsbefore_episode>0</airsbefore_episode>", None),
+        ("<airsafter_season/><airsbefore_season>soon</airsbefore_season>", None),
+        ("", None),
+    ],
+)
+def test_a_special_may_have_a_place_among_the_regular_episodes(elements: str, place: EpisodePlace | None):
+    assert read_nfo(episode(1, "Between", season=0, more=elements)).place == place
+    assert read_nfo(episode(1, "Between & repaired", season=0, more=elements)).place == place
+
+
+def test_the_second_special_of_a_file_has_a_place_of_its_own():
+    nfo = read_nfo(
+        episode(1, "Ebb", season=0) + episode(2, "Flow", season=0, more="<airsafter_season>1</airsafter_season>")
+    )
+    assert (nfo.place, nfo.further) == (None, {2: EpisodeFacts("Flow", {}, EpisodePlace(1))})

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from playhead.domain.catalogue import ParsedName
+from playhead.domain.catalogue import EpisodePlace, ParsedName
 from playhead.domain.model import ItemKind, LibraryKind
 from playhead.media.folders import Beside
 from playhead.media.reading import Description, describe
@@ -125,6 +125,14 @@ def test_an_nfo_can_identify_what_the_name_does_not(tmp_path: Path) -> None:
     assert (found.name.title, found.name.season_number, found.name.episode_number) == ("Dark", 1, 4)
     write(tmp_path, "a.nfo", "<showtitle>Dark</showtitle>", "episodedetails")
     assert episode(tmp_path, None, Beside(own="a.nfo")) is None
+
+
+def test_only_a_special_has_a_place_among_the_others(tmp_path: Path) -> None:
+    write(tmp_path, "a.nfo", "<airsafter_season>1</airsafter_season>", tag="episodedetails")
+    special = replace(EPISODE, season_number=0)
+    beside = Beside(own="a.nfo")
+    assert episode(tmp_path, special, beside) == Description(special, from_nfo=True, place=EpisodePlace(1))
+    assert episode(tmp_path, EPISODE, beside) == Description(EPISODE)
 
 
 def test_an_episode_needs_a_number_or_a_date(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_the_image_serves_unprivileged_on_a_read_only_root_and_stops_on_request(
     assert container.run("health", "--ready").stdout == "ready\n"
     assert container.run("library", "add", "Films", "/mnt", "--kind", "movies").returncode == 0
     scanned = container.run("scan")
-    assert "1 added" in scanned.stdout, scanned.stderr
+    assert "1 movie in 1 file added" in scanned.stdout, scanned.stderr
     assert [each["title"] for each in json.loads(container.run("items", "--json").stdout)] == ["Harbour Lights"]
     assert container.run("db", "backup", "/data/copy.db").returncode == 0
     assert container.run("db", "restore", "/data/copy.db").returncode == 1

@@ -74,9 +74,11 @@ class Store:
         removed_at = 1 if self._random.random() < 0.15 else None
         air_date = self._random.choice((None, None, "2020-01-01", "2999-01-01"))
         more: dict[str, Any] = {"show_id": None, "season_number": None, "episode_number": None, "air_date": air_date}
-        more |= numbers | {"episode_end": None, "credits_ms": None}
+        more |= numbers | {"episode_end": None, "credits_ms": None, "placed_season": None, "placed_before": None}
         if kind == "episode" and self._random.random() < 0.1:
             more["episode_end"] = more["episode_number"] + 1
+        if more["season_number"] == 0 and self._random.random() < 0.5:
+            more |= {"placed_season": self._random.randrange(1, 3), "placed_before": self._random.choice((None, 0, 3))}
         if self._random.random() < 0.2:
             more["credits_ms"] = LENGTH // 2
         names = dict.fromkeys(("title", "sort_title", "search_title", "identity"), item_id)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from sqlalchemy import func, select
 
-from playhead.domain.catalogue import MediaInfo, ParsedName
+from playhead.domain.catalogue import EpisodePlace, MediaInfo, ParsedName
 from playhead.domain.model import ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.errors import Code, PlayheadError
 from playhead.media.names import filenames
@@ -149,6 +149,46 @@ async def test_an_nfo_with_two_episodes_makes_two_items_with_their_titles(shows:
     first, second = [view.item for view in await shows.items(ItemKind.EPISODE)]
     assert (first.title, first.episode_number, first.episode_end) == ("Ebb", 1, 2)
     assert (second.title, second.episode_number, second.external_ids) == ("Flow", 2, {"tvdb": "12"})
+
+
+async def test_new_items_are_counted_by_kind_apart_from_their_files(
+    movies: ScannedLibrary, shows: ScannedLibrary
+) -> None:
+    movies.film("Heat (1995)/Heat (1995) - 1080p.mkv")
+    movies.film("Heat (1995)/Heat (1995) - 2160p.mkv")
+    movies.film("Ronin (1998).mkv")
+    report = await movies.scan()
+    assert (report.items_added, len(report.added)) == ({ItemKind.MOVIE: 2}, 3)
+    movies.film("Ronin (1998) - 2160p.mkv")
+    report = await movies.scan()
+    assert (report.items_added, len(report.added)) == ({}, 1)
+    shows.film("Lynx/Lynx S01E01-E02.mkv")
+    shows.film("Lynx/Lynx S01E03.mkv")
+    report = await shows.scan()
+    assert (report.items_added, len(report.added)) == ({ItemKind.SHOW: 1, ItemKind.EPISODE: 3}, 2)
+
+
+async def test_a_special_has_the_place_that_its_nfo_gives_it(shows: ScannedLibrary) -> None:
+    for name in ("Season 1/Lynx S01E01", "Season 2/Lynx S02E01", "Specials/Lynx S00E01", "Specials/Lynx S00E02"):
+        shows.film(f"Lynx/{name}.mkv")
+    nfo = "<episodedetails><title>Between</title><season>0</season><episode>1</episode>{}</episodedetails>"
+    shows.nfo("Lynx/Specials/Lynx S00E01.nfo", nfo.format("<airsafter_season>1</airsafter_season>"))
+    await shows.scan()
+    assert await places(shows) == {(0, 1): EpisodePlace(1), (0, 2): None, (1, 1): None, (2, 1): None}
+    shows.nfo(
+        "Lynx/Specials/Lynx S00E01.nfo",
+        nfo.format("<displayseason>2</displayseason><displayepisode>1</displayepisode>"),
+    )
+    await shows.scan()
+    assert (await places(shows))[0, 1] == EpisodePlace(2, 1)
+    shows.nfo("Lynx/Specials/Lynx S00E01.nfo", nfo.format(""))
+    await shows.scan()
+    assert (await places(shows))[0, 1] is None
+
+
+async def places(shows: ScannedLibrary) -> dict[tuple[int | None, int | None], EpisodePlace | None]:
+    items = [view.item for view in await shows.items(ItemKind.EPISODE)]
+    return {(item.season_number, item.episode_number): item.place for item in items}
 
 
 async def test_a_folder_that_is_ignored_from_now_on_loses_nothing(movies: ScannedLibrary) -> None:

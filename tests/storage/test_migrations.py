@@ -75,7 +75,10 @@ def test_migrating_creates_exactly_the_tables_of_the_schema(path: Path, tmp_path
 
 def test_alembic_finds_no_difference_between_the_database_and_the_schema(blocking_database: Database):
     def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), schema.metadata))
+        # Alembic does not know that an index is made on one engine only.
+        of_sqlite = {"ix_item_search_title_year_kind"} if connection.dialect.name == "postgresql" else set[str]()
+        options = {"include_object": lambda _object, name, *_: name not in of_sqlite}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), schema.metadata))
 
     assert blocking_database.read_blocking(differences) == []
 

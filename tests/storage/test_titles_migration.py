@@ -11,7 +11,7 @@ import pytest
 from migrated_store import MigratedStore
 from playhead.storage.migrations.upgrade import Migrations
 
-BEFORE = Migrations(head="0013")
+BEFORE = Migrations(head="0015")
 HOUR = 3_600_000
 MANY = 100_000
 

@@ -1,6 +1,7 @@
 """Home, libraries and item pages in a browser: actions can be undone, and changes elsewhere appear on their own."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -221,6 +222,26 @@ def test_marking_a_show_requires_confirmation(demo: DemoServer, ada: httpx.Clien
     page.locator("summary", has_text="Mark as watched").click()
     button.click()
     expect(page.get_by_text("All watched")).to_be_visible()
+
+
+# Search
+
+
+def test_a_person_finds_a_show_with_a_typo_and_an_episode_by_its_number(
+    ada: httpx.Client, new_browser: Open, shot: Shot
+):
+    episode = named(ada, "Slack Water")
+    page = new_browser("ada")
+    box = page.get_by_role("searchbox")
+    box.fill("tidla station")
+    box.press("Enter")
+    expect(page.locator("#found")).to_contain_text("Tidal Station")
+    shot(page, "search-with-a-typo")
+    number = f"s{episode['season_number']:02}e{episode['episode_number']:02}"
+    box.fill(f"Tidal Station {number}")
+    box.press("Enter")
+    page.locator("#found").get_by_role("link", name="Slack Water").click()
+    expect(page).to_have_url(re.compile(f"/episodes/{episode['id']}$"))
 
 
 # Access

@@ -88,6 +88,17 @@ def _title(item: "Item") -> str:
     return item.title if item.year is None else f"{item.title} ({item.year})"
 
 
+def _added(report: "ScanReport") -> str:
+    """Return how many items and files were added, as '28 movies in 30 files added'."""
+    counts = [_counted(number, kind.value) for kind, number in sorted(report.items_added.items())]
+    files = _counted(len(report.added), "file")
+    return f"{', '.join(counts)} in {files} added" if counts else f"{files} added"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def _print_report(title: str, report: "ScanReport") -> None:
     for word, paths in (("added", report.added), ("changed", report.changed), ("removed", report.removed)):
         for path in paths:
@@ -99,7 +110,7 @@ def _print_report(title: str, report: "ScanReport") -> None:
     for skipped in report.skipped:
         say(f"{'skipped':8} {skipped.path}: {skipped.reason}", err=True)
     say(
-        f"{title}: {len(report.added)} added, {len(report.changed)} changed, {len(report.moved)} moved, "
+        f"{title}: {_added(report)}, {len(report.changed)} changed, {len(report.moved)} moved, "
         f"{len(report.removed)} removed, {len(report.restored)} returned, {len(report.skipped)} skipped, "
         f"{report.unchanged} unchanged"
     )

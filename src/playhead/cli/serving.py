@@ -19,12 +19,18 @@ def serve(  # noqa: PLR0913 - as many as there are flags
         int | None,
         typer.Option(help="Processes that serve the port; several need PostgreSQL. [env: PLAYHEAD_WORKERS; 1]"),
     ] = None,
+    rescan_minutes: Annotated[
+        int | None,
+        typer.Option(help="Minutes between scans of unwatched libraries; 0: none. [env: PLAYHEAD_RESCAN_MINUTES; 15]"),
+    ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Serve the demo library.")] = False,
 ) -> None:
     """Run the server."""
     from playhead.server import run as server
 
-    settings = read_settings(host=host, port=port, data=data, database=database, workers=workers)
+    settings = read_settings(
+        host=host, port=port, data=data, database=database, workers=workers, rescan_minutes=rescan_minutes
+    )
     try:
         code = server.run(settings, demo=demo)
     except (server.CannotServeError, PlayheadError) as error:

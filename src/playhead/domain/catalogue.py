@@ -12,6 +12,16 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 from playhead.domain.texts import LABEL, bounded_key, clean_text
 
 
+class EpisodePlace(NamedTuple):
+    """The place of a special among the regular episodes: before an episode of a season, or behind the whole season.
+
+    Episode 0 is the beginning of the season.
+    """
+
+    season: int
+    before_episode: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ParsedName:
     """What a path says about a video. `kind` is MOVIE or EPISODE; for an episode, `title` and `year` are the show's.
@@ -84,10 +94,10 @@ class Item:
     """A movie, a show or an episode of the catalogue.
 
     There is one per title, whatever libraries hold it (`Holding`). `identity` is the result of `identity()`. An episode
-    has a `show_id`; `episode_end` is set if its shortest file holds further episodes. `runtime_ms` is the length of its
-    shortest file, `credits_ms` the start of the closing credits (rule 6 of the semantics), `files` the facts of all.
-    `added_at` is its first arrival. An open item is known by a public id, held or not; a private one has an `owner_id`.
-    `pinned` holds the members that an admin has set.
+    has a `show_id`; `episode_end` is set if its shortest file holds further episodes; `place` is that of a special.
+    `runtime_ms` is the length of its shortest file, `credits_ms` the start of the closing credits (rule 6 of the
+    semantics), `files` the facts of all. `added_at` is its first arrival. An open item is known by a public id, held or
+    not; a private one has an `owner_id`. `pinned` holds the members that an admin has set.
     """
 
     id: ItemId
@@ -101,6 +111,7 @@ class Item:
     episode_number: int | None = None
     episode_end: int | None = None
     air_date: date | None = None
+    place: EpisodePlace | None = None
     runtime_ms: Milliseconds | None = None
     credits_ms: Milliseconds | None = None
     external_ids: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -12,7 +12,8 @@ class ItemState(NamedTuple):
     """A movie or an episode and one user's state of it; the defaults stand for an item that was never reported.
 
     `available`: a file exists, or a front end keeps one, and the user may see it. `air_date` is an ISO 8601 calendar
-    date. `play_count` counts all plays, `played_at` is the time of the latest dated one.
+    date. `play_count` counts all plays, `played_at` is the time of the latest dated one. `placed_season` and
+    `placed_before` are the place of a special, as in `domain.catalogue.EpisodePlace`.
     """
 
     item_id: ItemId
@@ -28,6 +29,8 @@ class ItemState(NamedTuple):
     episode_number: int | None = None
     episode_end: int | None = None
     air_date: str | None = None
+    placed_season: int | None = None
+    placed_before: int | None = None
     play_count: int = 0
     played_at: Instant | None = None
 
@@ -160,18 +163,18 @@ def next_up(episodes: Sequence[ItemState], policy: Policy, now: Instant) -> Next
     """Return the episode of a show to play next, given its episodes in any order, removed ones included.
 
     If no episode was played more than once, storage may omit episodes that are watched, not begun again, and last
-    played before another regular episode: they can neither be next nor decide which one is.
+    played before another episode in order: they can neither be next nor decide which one is.
 
-    An episode in progress comes first. Otherwise playback goes on after the anchor, the regular episode played last:
+    An episode in progress comes first. Otherwise playback goes on after the anchor, the episode in order played last:
     with the first unwatched episode on a first watching, else with the first one, since none was played after the
-    anchor. Specials (season 0) never follow, because nothing says where they belong.
+    anchor. Regular episodes are in order, and specials (season 0) that have a place; other specials never follow.
     """
     begun = [row for row in episodes if row.position_ms and row.last_watched_at is not None]
     begun = [row for row in begun if _is_in_progress(row, policy)]
     if begun:
         return NextUp(NextKind.CONTINUE, max(begun, key=lambda row: (row.last_watched_at or 0, _place(row))))
 
-    played = [row for row in episodes if row.season_number != 0 and row.play_count]
+    played = [row for row in episodes if _is_in_order(row) and row.play_count]
     candidates = _playable(episodes, now)
     if not played:
         unwatched = [row for row in candidates if not row.watched]
@@ -188,13 +191,13 @@ def following(episodes: Sequence[ItemState], current_id: ItemId, policy: Policy,
     """Return the episode to play after the current one, given all episodes of its show, or None.
 
     On a first watching it is the first unwatched episode after the current one, on a rewatch the first one. After a
-    special it is the show's next up.
+    special without a place it is the show's next up.
     """
     current = next((row for row in episodes if row.item_id == current_id), None)
     if current is None:
         return None
     others = [row for row in episodes if row.item_id != current_id]
-    if current.season_number == 0:
+    if not _is_in_order(current):
         return next_up(others, policy, now).episode
     behind = [row for row in _playable(others, now) if _place(row) > _last_place(current)]
     if not current.play_count:
@@ -203,33 +206,33 @@ def following(episodes: Sequence[ItemState], current_id: ItemId, policy: Policy,
 
 
 def up_to(episodes: Sequence[ItemState], item_id: ItemId, now: Instant) -> list[ItemId]:
-    """Return the regular episodes of a show up to and including one, and the others of its file.
+    """Return the episodes of a show in order up to and including one, and the others of its file.
 
-    Episodes that have not aired are left out. Specials have no place in the order, so a special yields only itself.
+    Episodes that have not aired are left out. A special without a place in the order yields only itself.
     """
     last = next(row for row in episodes if row.item_id == item_id)
-    if last.season_number == 0:
+    if not _is_in_order(last):
         return [item_id]
     end = _last_place(last)
     return [
         row.item_id
         for row in episodes
-        if row.season_number != 0 and _place(row) <= end and (row.item_id == item_id or has_aired(row.air_date, now))
+        if _is_in_order(row) and _place(row) <= end and (row.item_id == item_id or has_aired(row.air_date, now))
     ]
 
 
 def in_order(episodes: Iterable[ItemState]) -> list[ItemState]:
-    """Return episodes in watching order, specials first."""
+    """Return episodes in watching order, specials without a place first."""
     return sorted(episodes, key=lambda row: (_place(row), row.item_id))
 
 
 def neighbours(episodes: Iterable[ItemState], item_id: ItemId) -> tuple[ItemId | None, ItemId | None]:
-    """Return the playable episodes before and after one of a show; specials are a sequence of their own."""
+    """Return the playable episodes before and after one; specials without a place are a sequence of their own."""
     row = in_order(each for each in episodes if each.available or each.item_id == item_id)
     place = next(number for number, each in enumerate(row) if each.item_id == item_id)
-    is_special = row[place].season_number == 0
-    before = [each.item_id for each in row[:place] if (each.season_number == 0) is is_special]
-    after = [each.item_id for each in row[place + 1 :] if (each.season_number == 0) is is_special]
+    sequence = _is_in_order(row[place])
+    before = [each.item_id for each in row[:place] if _is_in_order(each) is sequence]
+    after = [each.item_id for each in row[place + 1 :] if _is_in_order(each) is sequence]
     return (before[-1] if before else None, after[0] if after else None)
 
 
@@ -249,8 +252,8 @@ def is_hidden(hidden_at: Instant | None, active_at: Instant | None) -> bool:
 
 
 def _playable(episodes: Sequence[ItemState], now: Instant) -> list[ItemState]:
-    """Return the regular episodes that have aired and have a file."""
-    return [row for row in episodes if row.season_number != 0 and row.available and has_aired(row.air_date, now)]
+    """Return the episodes in order that have aired and have a file."""
+    return [row for row in episodes if _is_in_order(row) and row.available and has_aired(row.air_date, now)]
 
 
 def _today(now: Instant) -> str:
@@ -273,15 +276,35 @@ def _first(kind: NextKind, rows: Sequence[ItemState]) -> NextUp:
     return NextUp(kind, min(rows, key=_place)) if rows else NextUp(NextKind.DONE, None)
 
 
-def _place(row: ItemState) -> tuple[int, int, str]:
-    """Order by season and episode number; episodes numbered by date form one season, ordered by date."""
+class _OrderKey(NamedTuple):
+    """The place of an episode in the order: by season, number and date; a special before what it is placed before."""
+
+    season: int
+    number: int
+    is_regular: bool = True
+    date: str = ""
+    special: int = 0
+
+
+_BEHIND_SEASON = 1_000_000  # more than any number of an episode
+
+
+def _is_in_order(row: ItemState) -> bool:
+    return row.season_number != 0 or row.placed_season is not None
+
+
+def _place(row: ItemState) -> _OrderKey:
+    """Episodes numbered by date form one season, ordered by date."""
+    if row.season_number == 0 and row.placed_season is not None:
+        before = _BEHIND_SEASON if row.placed_before is None else row.placed_before
+        return _OrderKey(row.placed_season, before, is_regular=False, special=row.episode_number or 0)
     season = 1 if row.season_number is None else row.season_number
     if row.episode_number is None:
-        return season, 0, row.air_date or ""
-    return season, row.episode_number, ""
+        return _OrderKey(season, 0, date=row.air_date or "")
+    return _OrderKey(season, row.episode_number)
 
 
-def _last_place(row: ItemState) -> tuple[int, int, str]:
+def _last_place(row: ItemState) -> _OrderKey:
     """Return the position of the last episode in a row's file, which may hold several."""
-    season, number, date = _place(row)
-    return season, max(number, row.episode_end or 0), date
+    place = _place(row)
+    return place._replace(number=max(place.number, row.episode_end or 0)) if place.is_regular else place

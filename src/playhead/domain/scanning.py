@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import NamedTuple
 
-from playhead.domain.catalogue import FileFacts, Holding, Item, MediaInfo, ParsedName, identity
+from playhead.domain.catalogue import EpisodePlace, FileFacts, Holding, Item, MediaInfo, ParsedName, identity
 from playhead.domain.matching import Candidate, Clue, as_shown, candidate_of, contradict, match, title_key
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 
 # Part of every file's evidence. Raise it when the parsing of names or NFO files changes: the next scan then reads them
 # again, without opening any video.
-RULES_VERSION = 4
+RULES_VERSION = 5
 
 # Part of the evidence of a file that a person has identified.
 IDENTIFIED = " identified "
@@ -68,6 +68,7 @@ class EpisodeFacts(NamedTuple):
 
     title: str | None = None
     external_ids: Mapping[str, str] = {}
+    place: EpisodePlace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,8 @@ class FileReading:
     """What a file's name, NFO files (`from_nfo`: at least partly) and content say.
 
     `episode_ids` are the external ids of the episode; those of the movie or the show are in `name`. `further` has the
-    facts of the other episodes of the file, by their numbers. `item_id` is the item that a person has chosen.
+    facts of the other episodes of the file, by their numbers. `place` is that of a special. `item_id` is the item that
+    a person has chosen.
     """
 
     name: ParsedName
@@ -85,6 +87,7 @@ class FileReading:
     from_nfo: bool = False
     episode_ids: Mapping[str, str] = field(default_factory=dict[str, str])
     further: Mapping[int, EpisodeFacts] = field(default_factory=dict[int, EpisodeFacts])
+    place: EpisodePlace | None = None
     item_id: ItemId | None = None
 
 
@@ -441,7 +444,7 @@ class ScanIndex:
         for number in _numbers(name):
             facts = reading.further.get(number or 0, EpisodeFacts())
             if not links:
-                facts = EpisodeFacts(name.episode_title, reading.episode_ids)
+                facts = EpisodeFacts(name.episode_title, reading.episode_ids, reading.place)
             draft = self._draft(
                 ItemKind.EPISODE,
                 facts.title or "",
@@ -460,6 +463,7 @@ class ScanIndex:
                 season_number=name.season_number if number is None or name.season_number is not None else 1,
                 episode_number=number,
                 air_date=name.air_date,
+                place=facts.place if name.season_number == 0 else None,
             )
             # The n-th episode of a file may be the n-th item that it had before, under other numbers.
             prior = priors[len(links) : len(links) + 1]

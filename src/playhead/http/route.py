@@ -69,7 +69,7 @@ class Access(Enum):
 
 
 class Caching(Enum):
-    """The Cache-Control of a successful response. Errors are never cached."""
+    """The Cache-Control of a successful response. Errors are not cached unless their endpoint says so."""
 
     NO_STORE = "no-store"
     NO_STORE_AS_IS = "no-store, no-transform"  # forbids proxies to compress it, and thus to buffer it
@@ -297,8 +297,10 @@ JSON_HEADERS = ((b"content-type", b"application/json"), *_BARE_HEADERS)
 
 async def _send_response(route: Route, response: Response, scope: Scope, receive: Receive, send: Send) -> int:
     """Send the answer of an endpoint, with the headers that the table specifies."""
-    has_failed = response.status_code >= HTTPStatus.BAD_REQUEST
-    response.headers["cache-control"] = (Caching.NO_STORE if has_failed else route.caching).value
+    if response.status_code < HTTPStatus.BAD_REQUEST:
+        response.headers["cache-control"] = route.caching.value
+    else:
+        response.headers.setdefault("cache-control", Caching.NO_STORE.value)
     response.headers["x-content-type-options"] = "nosniff"
     await response(scope, receive, send)
     return response.status_code

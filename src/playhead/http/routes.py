@@ -240,7 +240,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     account = AccountRoutes(services.sign_ins, services.accounts)
     household = HouseholdRoutes(services.household)
     device_code = DeviceCodeRoutes(services.device_codes, services.credentials)
-    catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.playback)
+    catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.auto_scans, services.playback)
     artwork = ArtworkRoutes(services.artwork)
     subtitles = SubtitleRoutes(services.subtitles)
     importing = ImportRoutes(services.importer)
@@ -251,6 +251,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         services.correcting,
         services.libraries,
         services.audit,
+        services.auto_scans,
     )
     stream = StreamRoutes(services.catalogue)
     event = EventRoutes(services.events)
@@ -298,7 +299,9 @@ def table(services: Services, context: ServerContext) -> list[Route]:
 
     admin_page = partial(page, access=Access.ADMIN)
     admin = AdminPages(pages, services.accounts, services.catalogue, services.lists)
-    library_admin = LibraryAdminPages(pages, services.catalogue, services.libraries, services.scanner)
+    library_admin = LibraryAdminPages(
+        pages, services.catalogue, services.libraries, services.scanner, services.auto_scans
+    )
     corrections = CorrectionPages(
         pages,
         services.catalogue,

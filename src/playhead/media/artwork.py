@@ -13,22 +13,29 @@ from typing import Final, NamedTuple
 
 from playhead.domain.artwork import ArtworkKind
 from playhead.domain.model import ItemKind
+from playhead.media.folders import name_key
 from playhead.media.names.extras import VIDEO_EXTENSIONS, is_extra
 from playhead.media.names.show_folders import episode_folders
 
 _EXTENSIONS: Final = ("jpg", "jpeg", "png", "webp", "tbn")  # of two files with one name, the first
 
 _OF_FOLDER: Final = {
-    ArtworkKind.POSTER: ("poster", "folder", "cover", "movie", "show", "default"),
-    ArtworkKind.STILL: ("fanart", "backdrop", "background", "landscape", "thumb"),
+    ArtworkKind.POSTER: ("poster", "folder", "cover", "movie-poster", "movie", "show", "default", "keyart"),
+    ArtworkKind.STILL: (
+        *("fanart", "backdrop", "background", "movie-fanart", "art", "landscape", "movie-landscape", "thumb"),
+        *("fanart1", "fanart-1", "backdrop1", "backdrop-1"),
+    ),
 }
 # Suffixes of the name of a video, or of its folder. An empty one: the name itself.
 _OF_NAME: Final = {
+    ArtworkKind.POSTER: ("-poster", "-cover", "", "-keyart"),
+    ArtworkKind.STILL: ("-fanart", "-backdrop", "-background", "-landscape", "-thumb"),
+}
+_OF_EPISODE: Final = ("-thumb", "-landscape", "")
+_OF_SEASON: Final = {
     ArtworkKind.POSTER: ("-poster", "-cover", ""),
     ArtworkKind.STILL: ("-fanart", "-backdrop", "-landscape", "-thumb"),
 }
-_OF_EPISODE: Final = ("-thumb", "-landscape", "")
-_OF_SEASON: Final = {ArtworkKind.POSTER: ("-poster", "-cover", ""), ArtworkKind.STILL: ("-fanart", "-landscape")}
 
 # A folder that was changed so recently may change again within the resolution of its timestamp.
 _SETTLED_AFTER_NS: Final = 3_000_000_000
@@ -54,7 +61,7 @@ def find_images(root: Path, subject: Subject, kind: ArtworkKind) -> list[str]:
     An unreadable folder has none. The files are not yet known to be pictures, or to be inside the library.
     """
     names = _of_movie(root, subject, kind) if subject.kind is ItemKind.MOVIE else _of_show(subject, kind)
-    found = (_listing(root, folder).images.get(name.lower()) for folder, name in names)
+    found = (_listing(root, folder).images.get(name_key(name)) for folder, name in names)
     return list(dict.fromkeys(path for path in found if path is not None))
 
 
@@ -92,6 +99,7 @@ def _of_show(subject: Subject, kind: ArtworkKind) -> Iterator[tuple[str, str]]:
                 yield from ((folder, name) for name in _season_names(number, kind))
             if season is not None and season != show:
                 yield from ((season, name) for name in _OF_FOLDER[kind])
+            yield from ((show, "season-all" + ending) for ending in _OF_SEASON[kind])
         yield from ((show, PurePosixPath(show).name + ending) for ending in _OF_NAME[kind])
         yield from ((show, name) for name in _OF_FOLDER[kind])
 
@@ -112,7 +120,7 @@ def _season_names(number: int, kind: ArtworkKind) -> list[str]:
 
 
 class _FolderPictures(NamedTuple):
-    """A folder: paths of its pictures by their name in lower case without the extension, and of its videos."""
+    """A folder: paths of its pictures by the key of their name without the extension, and of its videos."""
 
     images: dict[str, str]
     videos: frozenset[str]
@@ -142,7 +150,7 @@ def _list(root: Path, folder: str) -> _FolderPictures:
     videos: set[str] = set()
     with os.scandir(root / folder) as entries:
         for entry in entries:
-            stem, _, ending = entry.name.lower().rpartition(".")
+            stem, _, ending = name_key(entry.name).rpartition(".")
             path = f"{folder}/{entry.name}" if folder else entry.name
             if f".{ending}" in VIDEO_EXTENSIONS:
                 videos.add(path)

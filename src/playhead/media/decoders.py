@@ -57,7 +57,7 @@ _IDLE_S: Final = 30.0
 _PATIENCE_S: Final = 0.1
 
 # A process that has read this many files is replaced, whatever they have left in its memory.
-_JOBS_MAX: Final = 1_000
+_JOBS_MAX: Final = 5_000
 
 _START_S: Final = 30.0
 _END_S: Final = 2.0

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from playhead.domain.scanning import RULES_VERSION, FoundFile
 from playhead.domain.texts import shown
 from playhead.media.ignoring import IgnoreFile, find_ignoring, ignored_by
-from playhead.media.names.extras import VIDEO_EXTENSIONS
+from playhead.media.names.extras import VIDEO_EXTENSIONS, is_extra
 
 # Created by storage systems, never by people; names that begin with a dot are left out, too. In lower case.
 _FOREIGN_FOLDERS: Final = frozenset(
@@ -30,7 +30,10 @@ _UNPACKING: Final = re.compile(r"_(?:unpack|failed)_.*|_unpack|__admin__", re.IG
 
 # A disc that was copied with all its folders is cut into files whose order only its menu knows.
 _DISC_FOLDERS: Final = frozenset({"video_ts", "audio_ts", "bdmv", "hvdvd_ts"})
+# A film's archive; of one in many volumes the first, since `.r00` and `.part02.rar` are parts of it.
+_FURTHER_VOLUME: Final = re.compile(r".*\.part(?!0*1\.)\d+\.rar", re.IGNORECASE)
 _UNSUPPORTED: Final = {
+    **dict.fromkeys((".rar", ".zip", ".7z", ".tar", ".tgz"), "archives are not supported: unpack them"),
     **dict.fromkeys((".iso", ".img", ".nrg", ".mdf", ".daa"), "images of discs are not supported"),
     **dict.fromkeys((".strm", ".disc"), "files that stand for a stream or a disc elsewhere are not supported"),
 }
@@ -77,6 +80,11 @@ def walk(root: Path, is_video: Callable[[PurePosixPath], bool]) -> Walk:
     the file is inside and is not found by its own path, or is outside and has the name of a video there.
     """
     return _Walker(root, is_video).walk()
+
+
+def is_foreign(name: str) -> bool:
+    """Return whether a name is hidden, or that of a folder which a storage system creates."""
+    return name.startswith(".") or name.lower() in _FOREIGN_FOLDERS
 
 
 def name_key(name: str) -> str:
@@ -199,7 +207,7 @@ class _Walker:
             self._result.beside[file.path] = beside
 
     def _sort_in(self, entry: os.DirEntry[str], path: str, listing: _Listing) -> None:
-        if entry.name.startswith(".") or entry.name.lower() in _FOREIGN_FOLDERS:
+        if is_foreign(entry.name):
             return
         is_folder = entry.is_dir(follow_symlinks=False)
         if (ignored := ignored_by(path, listing.ignoring, is_folder=is_folder)) is not None:
@@ -222,7 +230,7 @@ class _Walker:
                 listing.videos.append(_Video(path, entry.stat(follow_symlinks=False), None))
             else:
                 self._skip(path, "it is not a regular file")
-        elif (reason := _UNSUPPORTED.get(PurePosixPath(path).suffix.lower())) is not None:
+        elif (reason := _unsupported(PurePosixPath(path))) is not None:
             self._skip(path, reason)
 
     def _sort_in_folder(self, name: str, path: str, listing: _Listing) -> None:
@@ -264,6 +272,12 @@ class _Walker:
     def _unreadable(self, path: str, error: OSError) -> None:
         self._result.unread.append(path)
         self._skip(path, f"it cannot be read: {error.strerror or error}")
+
+
+def _unsupported(path: PurePosixPath) -> str | None:
+    """Return why a file that may hold a film cannot be used; None for other files and for extras, such as samples."""
+    reason = _UNSUPPORTED.get(path.suffix.lower())
+    return None if reason is None or _FURTHER_VOLUME.fullmatch(path.name) or is_extra(path) else reason
 
 
 def _is_text(path: str) -> bool:
@@ -321,7 +335,7 @@ def subfolders(folder: Path) -> list[str]:
 
 
 def _is_shown(entry: "os.DirEntry[str]") -> bool:
-    if entry.name.startswith(".") or entry.name.lower() in _FOREIGN_FOLDERS or not _is_text(entry.name):
+    if is_foreign(entry.name) or not _is_text(entry.name):
         return False
     try:
         return entry.is_dir()

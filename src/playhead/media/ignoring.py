@@ -43,6 +43,11 @@ class IgnoreFile:
         return said
 
 
+def is_ignore_file(name: str) -> bool:
+    """Return whether a file of this name tells a scan what to leave out."""
+    return name.lower() in (*_OF_PATTERNS, *_OF_FOLDERS)
+
+
 def find_ignoring(root: Path, folder: str, names: Sequence[str]) -> tuple[str | None, list[IgnoreFile]]:
     """Return the path of the file that leaves out a whole folder, or None, and the files that hold patterns for it.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Final
 
+from playhead.domain.catalogue import EpisodePlace
 from playhead.domain.scanning import EpisodeFacts
 from playhead.domain.texts import TITLE, clean_text, without_steering
 from playhead.media.lenient_xml import read_tree
@@ -26,12 +27,16 @@ _FIELDS: Final = frozenset(
     """
     title originaltitle showtitle year premiered releasedate aired season episode episodenumberend
     uniqueid id imdbid imdb_id tmdbid tmdb_id tvdbid tvdb_id
+    airsafter_season airsbefore_season airsbefore_episode displayseason displayepisode
+    displayafterseason
     """.split()  # noqa: SIM905 - one a line would be a page
 )
 _GROUPS: Final = frozenset({"actor", "set", "fileinfo", "ratings", "art", "plot", "outline", "namedseason", "resume"})
 
 _YEAR: Final = re.compile(r"(?<!\d)\d{4}(?!\d)")
 _DATE: Final = re.compile(r"(?P<year>\d{4})[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?!\d)", re.ASCII)
+# Kodi's number of the episode before which a special is shown: from here on it is behind the season.
+_BEHIND_SEASON: Final = 4096
 _TITLES_OF_EPISODES: Final = re.compile(r"\s+/\s+")
 
 # Kodi also accepts plain text with a link as an NFO ('parsing NFO'), alone or after the XML.
@@ -63,7 +68,7 @@ class Nfo:
     """The content of an NFO; every member may be missing. An episode's NFO has the episode's title, numbers and ids.
 
     `episode_end` and `further` are there for a file with several episodes: the number of the last one, and the facts of
-    all but the first by their numbers.
+    all but the first by their numbers. `place` is that of a special among the regular episodes.
     """
 
     external_ids: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -75,6 +80,7 @@ class Nfo:
     air_date: date | None = None
     episode_end: int | None = None
     further: Mapping[int, EpisodeFacts] = field(default_factory=dict[int, EpisodeFacts])
+    place: EpisodePlace | None = None
 
 
 def decode_nfo(content: bytes) -> str:
@@ -170,6 +176,7 @@ def _item(root: ET.Element) -> Nfo:
         season_number=_number(_text(root, "season")),
         episode_number=episode,
         air_date=_first_date(root, "aired", "premiered"),
+        place=_place(root),
     )
     if episode is None or end is None or not episode < end < episode + _EPISODES_MAX:
         return item
@@ -183,7 +190,7 @@ def _item(root: ET.Element) -> Nfo:
 def _joined(first: Nfo, others: Sequence[Nfo]) -> Nfo:
     """Return the first of several episodes together with those that follow it without a gap."""
     known = {
-        each.episode_number: EpisodeFacts(each.title, each.external_ids)
+        each.episode_number: EpisodeFacts(each.title, each.external_ids, each.place)
         for each in others
         if each.season_number == first.season_number
     }
@@ -210,6 +217,20 @@ def _number(text: str | None) -> int | None:
     if text is None or not re.fullmatch(r"[0-9]{1,5}", text):
         return None
     return int(text)
+
+
+def _place(root: ET.Element) -> EpisodePlace | None:
+    """Return the place that the NFO of a special gives it: TheTVDB's elements, else Kodi's, which mean the same."""
+    for after, season, episode in (
+        ("airsafter_season", "airsbefore_season", "airsbefore_episode"),
+        ("displayafterseason", "displayseason", "displayepisode"),
+    ):
+        if behind := _number(_text(root, after)):
+            return EpisodePlace(behind)
+        if before := _number(_text(root, season)):
+            number = _number(_text(root, episode)) or 0
+            return EpisodePlace(before, number if number < _BEHIND_SEASON else None)
+    return None
 
 
 def _first_date(root: ET.Element, *names: str) -> date | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from playhead.domain.catalogue import ParsedName, identity
+from playhead.domain.catalogue import EpisodePlace, ParsedName, identity
 from playhead.domain.model import ItemKind, LibraryKind
 from playhead.domain.scanning import EpisodeFacts
 from playhead.domain.texts import LABEL, TITLE, clean_text, without_steering
@@ -20,13 +20,14 @@ _NFO_BYTES_MAX = 4 * 1_048_576  # four bytes for each character that read_nfo ta
 class Description:
     """The description of a video; `from_nfo`: at least partly from an NFO file. `episode_ids` are the episode's.
 
-    `further`: what an NFO says of the other episodes of the file, by their numbers.
+    `further`: what an NFO says of the other episodes of the file, by their numbers. `place` is that of a special.
     """
 
     name: ParsedName
     from_nfo: bool = False
     episode_ids: dict[str, str] = field(default_factory=dict[str, str])
     further: Mapping[int, EpisodeFacts] = field(default_factory=dict[int, EpisodeFacts])
+    place: EpisodePlace | None = None
 
 
 def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Parse) -> Description | None:
@@ -94,8 +95,9 @@ def _episode(name: ParsedName | None, own: Nfo, show: Nfo) -> Description | None
     if described.episode_number is None and described.air_date is None:
         return None
     ids = dict(own.external_ids)
-    from_nfo = described != name or bool(ids) or bool(own.further)
-    return Description(described, from_nfo=from_nfo, episode_ids=ids, further=own.further)
+    place = own.place if described.season_number == 0 else None
+    from_nfo = described != name or bool(ids) or bool(own.further) or place is not None
+    return Description(described, from_nfo=from_nfo, episode_ids=ids, further=own.further, place=place)
 
 
 def _same_film(name: ParsedName, siblings: tuple[str, ...], parse: Parse) -> bool:

@@ -100,7 +100,8 @@ def run(settings: Settings, *, demo: bool) -> int:
 def _set_up_process(settings: Settings) -> None:
     process = "[%(process)d]" if settings.workers > 1 else ""
     log_to_stderr(settings.log_level.upper(), f"%(asctime)s %(levelname)s %(name)s{process}: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # its news do not concern an operator of Playhead
+    for library in ("alembic", "watchfiles"):  # their news do not concern an operator of Playhead
+        logging.getLogger(library).setLevel(logging.WARNING)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     gc.set_threshold(COLLECT_AFTER)
 

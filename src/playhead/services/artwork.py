@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from playhead.domain.artwork import ArtworkKind, PixelSize, size_of, usual_kind
 from playhead.domain.catalogue import MediaFile, version_preference
 from playhead.domain.model import ItemId, ItemKind, LibraryId
-from playhead.errors import PlayheadError, invalid, not_found
+from playhead.errors import Code, PlayheadError, invalid
 from playhead.media.artwork import Subject, find_images
 from playhead.media.disk_cache import DiskCache
 from playhead.media.folders import contained, contained_video
@@ -20,7 +20,7 @@ from playhead.services.single_flight import SingleFlight, WorkLimits, attempt, k
 from playhead.storage import artwork, catalogue
 from playhead.storage.engine.database import Connection, Database
 
-__all__ = ["MEDIA_TYPE", "Artwork", "ArtworkTools", "Picture"]
+__all__ = ["MEDIA_TYPE", "Artwork", "ArtworkTools", "NoArtwork", "Picture"]
 
 MEDIA_TYPE: Final = "image/jpeg"
 
@@ -36,6 +36,13 @@ BYTES_MAX = 512 * 1024 * 1024
 _IMAGES_MAX = 3
 _FILMS_MAX = 2
 _EPISODES_LOOKED_AT = 20
+
+
+class NoArtwork(PlayheadError):  # noqa: N818 - a finding, not a failure of the program
+    """The item exists, and no picture can be made of it."""
+
+    def __init__(self) -> None:
+        super().__init__(Code.NOT_FOUND, "Artwork not found")
 
 
 class _Source(NamedTuple):
@@ -93,8 +100,8 @@ class Artwork:
     ) -> Picture:
         """Find the picture of an item or a season; lists folders, makes nothing.
 
-        `kind` None: the usual kind for the item. Raises NOT_FOUND for the item, and if there is neither a picture file
-        nor a video; ACCESS_DENIED; INVALID (`season`) if the item is not a show.
+        `kind` None: the usual kind for the item. Raises NOT_FOUND for the item; NoArtwork if there is neither a picture
+        file nor a video; ACCESS_DENIED; INVALID (`season`) if the item is not a show.
         """
 
         def load(connection: Connection) -> tuple[ItemView, list[tuple[Path, Subject]]]:
@@ -122,7 +129,7 @@ class Artwork:
         wanted = kind or usual_kind(view.item.kind)
         sources = await asyncio.to_thread(_find_all_sources, subjects, wanted) if subjects else []
         if not sources:
-            raise _no_artwork()
+            raise NoArtwork
         size = size_of(wanted, width)
         tag = key_of(_VERSION, view.item.id, season, size, [source.stamp for source in sources])
         return Picture(tag, size, sources)
@@ -130,12 +137,12 @@ class Artwork:
     async def content(self, picture: Picture) -> bytes:
         """Return a picture's JPEG from the cache, or make it; concurrent requests share the work.
 
-        Raises NOT_FOUND if its sources are unusable, which is cached, too, and UNAVAILABLE if too many pictures are
+        Raises NoArtwork if its sources are unusable, which is cached, too, and UNAVAILABLE if too many pictures are
         waiting to be made.
         """
         content = await self._single_flight.get(picture.tag, lambda: self._make(picture))
         if content is None:
-            raise _no_artwork()
+            raise NoArtwork
         return content
 
     async def close(self) -> None:
@@ -177,7 +184,3 @@ def _source(root: Path, path: str, *, is_film: bool) -> _Source | None:
     except OSError:
         return None
     return _Source(real, is_film, f"{os.fsencode(path).hex()} {status.st_size} {status.st_mtime_ns}")
-
-
-def _no_artwork() -> PlayheadError:
-    return not_found("Artwork not found")

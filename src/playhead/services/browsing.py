@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from playhead.domain.access import may_administer
-from playhead.domain.catalogue import Item, Library, MediaFile, search_title
+from playhead.domain.catalogue import Item, Library, MediaFile
 from playhead.domain.lists import (
     EpisodeCounts,
     ItemState,
@@ -22,6 +22,7 @@ from playhead.domain.lists import (
 )
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, moment_of
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, completion_percentage, resume_position
+from playhead.domain.searching import parse_search
 from playhead.errors import not_found
 from playhead.services.access import ItemView, Sight, Viewer, item_views, require_library, sight_of, visible_item
 from playhead.services.catalogue import detail_of
@@ -31,8 +32,9 @@ from playhead.services.marks import PlayPage, page_of_plays
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
-from playhead.storage.catalogue import ItemOrder, ListPosition
+from playhead.storage.catalogue import ItemOrder, ListPosition, Matching
 from playhead.storage.engine.database import Connection, Database
+from playhead.storage.searching import Matches, find_matches, in_order_of_match
 
 LIBRARY_PAGE_LENGTH = 60
 """Items per page of a library."""
@@ -206,7 +208,7 @@ class Browsing:
     ) -> LibraryPage:
         """Return a page of a library. Also raises INVALID (`sort`, `cursor`).
 
-        `query`: every word of it must occur in the title. `sort` is one of `cursors.SORTS`.
+        `query`: see `parse_search`; exact matches come first. `sort` is one of `cursors.SORTS`.
         """
         place = decode_item_cursor(sort, cursor)
         today = _today(self._clock())
@@ -215,8 +217,9 @@ class Browsing:
             library = require_library(connection, viewer, library_id)
             sight = sight_of(connection, viewer)
             kind = ItemKind.MOVIE if library.kind is LibraryKind.MOVIES else ItemKind.SHOW
+            matches = find_matches(connection, parse_search(query), [library_id], kind)
             rows = self._rows(
-                connection, sight, library_id, kind, watch_filter, query, sort, place, LIBRARY_PAGE_LENGTH + 1
+                connection, sight, library_id, kind, watch_filter, matches, sort, place, LIBRARY_PAGE_LENGTH + 1
             )
             shown = [browsed for browsed, _ in rows[:LIBRARY_PAGE_LENGTH]]
             goes_on = len(rows) > len(shown)
@@ -228,21 +231,22 @@ class Browsing:
         return await self._database.read(load)
 
     async def search(self, viewer: Viewer, query: str) -> FoundPage:
-        """Return items with every word of the query in their title, from all libraries that the viewer may see.
+        """Return what a query finds, see `parse_search`, in all libraries that the viewer may see.
 
         What no library has now is found by those who have state on it.
         """
-        today = _today(self._clock())
-        if not search_title(query):
+        today, search = _today(self._clock()), parse_search(query)
+        if search is None:
             return FoundPage([], [], [], is_cut=False)
 
         def load(connection: Connection) -> FoundPage:
             sight = sight_of(connection, viewer)
+            matches = find_matches(connection, search, sight.libraries.keys(), user_id=viewer.user_id)
             found = {
                 kind: [
                     browsed
                     for browsed, _ in self._rows(
-                        connection, sight, None, kind, WatchFilter.ALL, query, "title", None, FOUND_MAX + 1
+                        connection, sight, None, kind, WatchFilter.ALL, matches, "title", None, FOUND_MAX + 1
                     )
                 ]
                 for kind in ItemKind
@@ -377,7 +381,7 @@ class Browsing:
         library_id: LibraryId | None,
         kind: ItemKind,
         watch_filter: WatchFilter,
-        query: str,
+        matches: Matches | None,
         sort: str,
         after: ListPosition | None,
         wanted: int,
@@ -385,8 +389,11 @@ class Browsing:
         """Return one page of rows, of one library or of everything. The rules decide which movies are in progress."""
         found: list[tuple[Browsed, ListPosition]] = []
         visible = sight.libraries.keys()
-        while True:
-            rows = storage.list_filtered(
+
+        def load(
+            matching: Matching | None, after: ListPosition | None, limit: int | None
+        ) -> list[tuple[Browsed, ListPosition]]:
+            return storage.list_filtered(
                 connection,
                 sight.viewer.user_id,
                 visible if library_id is None else [library_id],
@@ -394,13 +401,16 @@ class Browsing:
                 with_mine=library_id is None,
                 kind=kind,
                 watch_filter=watch_filter,
-                words=search_title(query).split(),
+                matching=matching,
                 order=ItemOrder(sort.lstrip("-")),
                 descending=sort.startswith("-"),
                 after=after,
-                limit=wanted,
+                limit=limit,
                 today=_today(self._clock()),
             )
+
+        while True:
+            rows = in_order_of_match(matches, after, wanted, load)
             picks = watch_filter is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW
             found += [row for row in rows if not picks or self._is_begun(row[0])]
             if len(rows) < wanted or len(found) >= wanted:

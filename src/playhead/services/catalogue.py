@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from playhead.domain.accounts import clean_name, name_faults
-from playhead.domain.catalogue import Item, Library, MediaFile, search_title, version_preference
+from playhead.domain.catalogue import Item, Library, MediaFile, version_preference
 from playhead.domain.labels import ordered_versions
 from playhead.domain.limits import LIBRARIES
 from playhead.domain.model import (
@@ -22,6 +22,7 @@ from playhead.domain.model import (
     LibraryKind,
     canonical_id,
 )
+from playhead.domain.searching import parse_search
 from playhead.errors import conflict, invalid, not_found
 from playhead.media.folders import contained_video, nested
 from playhead.media.tracks import Tracks, list_tracks
@@ -38,8 +39,9 @@ from playhead.services.access import (
 from playhead.services.cursors import decode_cursor, decode_item_cursor, encode_cursor, encode_item_cursor
 from playhead.services.scanning import ScanSummary
 from playhead.storage import catalogue
-from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError
+from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition, Matching
 from playhead.storage.engine.database import Connection, Database
+from playhead.storage.searching import find_matches, in_order_of_match
 
 LIMIT_MAX = 500
 LIMIT_DEFAULT = 50
@@ -169,27 +171,35 @@ class Catalogue:
         """Return the items of one library (by id or name), or of all that the viewer may see.
 
         The latter include items on which the viewer has state and that no library has now.
-        `query`: every word of it must occur in the title, ignoring case and accents. `sort` is one of
+        `query`: see `parse_search`; exact matches come first. `sort` is one of
         `cursors.SORTS`. `limit` None returns all. Raises INVALID (`sort`, `cursor`), NOT_FOUND and ACCESS_DENIED for
         the library.
         """
         after = decode_item_cursor(sort, cursor)
-        words = search_title(query).split() if query else []
+        search = parse_search(query or "")
 
         def load(connection: Connection) -> ItemListPage:
             sight = sight_of(connection, viewer)
             libraries = sight.libraries.keys() if library is None else [_library_named(connection, viewer, library).id]
-            rows = catalogue.list_items(
-                connection,
-                libraries,
-                user_id=viewer.user_id if library is None else None,
-                kind=kind,
-                words=words,
-                order=ItemOrder(sort.lstrip("-")),
-                descending=sort.startswith("-"),
-                after=after,
-                limit=None if limit is None else limit + 1,
-            )
+            user_id = viewer.user_id if library is None else None
+
+            def items(
+                matching: Matching | None, after: ListPosition | None, limit: int | None
+            ) -> list[tuple[Item, ListPosition]]:
+                return catalogue.list_items(
+                    connection,
+                    libraries,
+                    user_id=user_id,
+                    kind=kind,
+                    matching=matching,
+                    order=ItemOrder(sort.lstrip("-")),
+                    descending=sort.startswith("-"),
+                    after=after,
+                    limit=limit,
+                )
+
+            matches = find_matches(connection, search, libraries, kind, user_id=user_id)
+            rows = in_order_of_match(matches, after, None if limit is None else limit + 1, items)
             return _page(connection, sight, rows, limit, partial(encode_item_cursor, sort))
 
         return await self._database.read(load)

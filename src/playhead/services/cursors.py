@@ -39,6 +39,7 @@ class _ItemCursor(NamedTuple):
     sort: str
     key: str | int
     id: ItemId
+    is_similar: bool = False
 
 
 C = TypeVar("C", TimeCursor, PlayingCursor, EpisodePosition, _ItemCursor)
@@ -79,7 +80,7 @@ def decode_item_cursor(sort: str, cursor: str | None) -> ListPosition | None:
     by_title = ItemOrder(sort.lstrip("-")) is ItemOrder.TITLE
     if place.sort != sort or isinstance(place.key, str) != by_title:
         raise _bad_cursor()
-    return ListPosition(place.key, place.id)
+    return ListPosition(place.key, place.id, place.is_similar)
 
 
 def _is_possible(name: str, member: object) -> bool:

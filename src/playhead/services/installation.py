@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from playhead.services.accounts import Accounts
 from playhead.services.artwork import Artwork
 from playhead.services.auditing import Audit
+from playhead.services.auto_scanning import AutoScans
 from playhead.services.backups import Backups
 from playhead.services.browsing import Browsing
 from playhead.services.catalogue import Catalogue
@@ -50,6 +51,7 @@ class Services:
     artwork: Artwork
     subtitles: Subtitles
     scanner: Scanner
+    auto_scans: AutoScans
     importer: Importer
     merging: Merging
     splitting: Splitting

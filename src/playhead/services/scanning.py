@@ -7,6 +7,7 @@ catalogue, and the next scan continues from there.
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from playhead.domain.scanning import (
     FileLink,
     FileReading,
     FolderDiff,
+    FoundFile,
     Identification,
     Identifications,
     ItemChanges,
@@ -37,7 +39,7 @@ from playhead.domain.scanning import (
     identified,
 )
 from playhead.domain.texts import shown
-from playhead.errors import PlayheadError, conflict, not_found
+from playhead.errors import Code, PlayheadError, conflict, not_found
 from playhead.media.contents import Unreadable
 from playhead.media.folders import Beside, Skipped, Walk, contained_video, fingerprint, walk
 from playhead.media.names.extras import is_video
@@ -99,6 +101,7 @@ class ScanReport:
 
     `skipped` lists everything that is not in the catalogue, including files that earlier scans found faulty.
     `reassigned` lists the known files that another item has now, `merges` the items that turned out to be one.
+    `items_added` counts the new items: two versions of a film are one.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -107,6 +110,7 @@ class ScanReport:
     removed: list[str] = field(default_factory=list[str])
     restored: list[str] = field(default_factory=list[str])
     skipped: list[Skipped] = field(default_factory=list[Skipped])
+    items_added: Counter[ItemKind] = field(default_factory=Counter[ItemKind])
     items_removed: list[str] = field(default_factory=list[str])
     items_restored: list[str] = field(default_factory=list[str])
     reassigned: list[Reassigned] = field(default_factory=list[Reassigned])
@@ -115,7 +119,10 @@ class ScanReport:
 
 
 class ScanSummary(msgspec.Struct):
-    """The stored part of a report: counts, the first skipped files, and why the scan failed, if it did."""
+    """The stored part of a report: counts, the first skipped files, and why the scan failed, if it did.
+
+    `begun_at` is 0 in reports of earlier versions.
+    """
 
     added: int = 0
     changed: int = 0
@@ -126,6 +133,11 @@ class ScanSummary(msgspec.Struct):
     skipped: int = 0
     skipped_files: list[Skipped] = []
     failure: str | None = None
+    begun_at: int = 0
+
+
+class ScanRunningError(PlayheadError):
+    """The library is being scanned already, by this process or another one."""
 
 
 async def _leave(_: Iterable[ItemMerge]) -> int:
@@ -170,14 +182,16 @@ class Scanner:
         *,
         progress: Callable[[ScanProgress], None] = lambda _: None,
         allow_empty: bool = False,
+        is_settled: Callable[[FoundFile], bool] = lambda _: True,
     ) -> ScanReport:
         """Scan a library and return what changed. A second scan changes nothing more.
 
         Raises NOT_FOUND, and CONFLICT if a scan is already running, or the library has no folder, an unreadable one, or
         one that no longer holds any video: an unmounted disk must not empty a catalogue. `allow_empty` overrides that.
+        A new or changed file that is not settled is skipped as still being copied.
         """
         library, scan_id = await self._begin(library_id)
-        return await self._scan(library, scan_id, progress, allow_empty=allow_empty)
+        return await self._scan(library, scan_id, progress, is_settled, allow_empty=allow_empty)
 
     async def start(self, library_id: LibraryId) -> None:
         """Start a scan in the background; its report is stored with the library.
@@ -215,32 +229,39 @@ class Scanner:
         if not await self._database.write(
             lambda connection: scanning.take_lease(connection, library_id, scan_id, now, until)
         ):
-            raise conflict(f"The library {library.name} is being scanned already")
+            raise ScanRunningError(Code.CONFLICT, f"The library {library.name} is being scanned already")
         return library, scan_id
 
     async def _scan_unattended(self, library: Library, scan_id: str) -> None:
         try:
-            await self._scan(library, scan_id, lambda _: None, allow_empty=False)
+            await self._scan(library, scan_id, lambda _: None, lambda _: True, allow_empty=False)
         except PlayheadError as error:
             log.warning("The scan of %s failed: %s", shown(library.name), shown(error.message))
         except Exception:
             log.exception("The scan of %s failed", shown(library.name))
 
     async def _scan(
-        self, library: Library, scan_id: str, progress: Callable[[ScanProgress], None], *, allow_empty: bool
+        self,
+        library: Library,
+        scan_id: str,
+        progress: Callable[[ScanProgress], None],
+        is_settled: Callable[[FoundFile], bool],
+        *,
+        allow_empty: bool,
     ) -> ScanReport:
         def note(done: ScanProgress) -> None:
             self._progress[library.id] = RunningScan(done.done, done.total, shown(done.path))
             progress(done)
 
         self._progress[library.id] = RunningScan(0, None, "")
-        scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, note)
+        scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, note, is_settled)
+        begun_at = self._clock()
         async with self._lease(library.id, scan_id):
             try:
                 report = await scan.run(allow_empty=allow_empty)
             except Exception as error:
                 reason = error.message if isinstance(error, PlayheadError) else "it failed: see the log"
-                summary = msgspec.json.encode(ScanSummary(failure=reason)).decode()
+                summary = msgspec.json.encode(ScanSummary(failure=reason, begun_at=begun_at)).decode()
                 with contextlib.suppress(Exception):  # the store itself may be what failed
                     await self._database.write(
                         lambda connection: scanning.store_report(connection, library.id, summary, None)
@@ -292,6 +313,7 @@ class _Scan:
         new_id: Callable[[], str],
         tools: ScanTools,
         progress: Callable[[ScanProgress], None],
+        is_settled: Callable[[FoundFile], bool],
     ) -> None:
         self._database = database
         self._library = library
@@ -300,6 +322,8 @@ class _Scan:
         self._new_id = new_id
         self._tools = tools
         self._progress = progress
+        self._is_settled = is_settled
+        self._begun_at = clock()
         self._report = ScanReport()
         self._root = Path(library.path or "")
         self._beside: dict[str, Beside] = {}
@@ -415,6 +439,7 @@ class _Scan:
                 await self._learn(seen)
                 decided = await asyncio.to_thread(self._decide_all, seen)
                 changes, now = self._index.take_changes(), self._clock()
+                self._report.items_added.update(item.kind for item in changes.new)
                 await self._write(partial(self._store, changes, decided, now))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -438,7 +463,10 @@ class _Scan:
 
         async def look(task: ProbeTask) -> _ProbedFile:
             info = infos.get(task.known.id) if task.known is not None else None
-            seen = await asyncio.get_running_loop().run_in_executor(pool, self._look_into, task, info)
+            if task.open and not self._is_settled(task.found):
+                seen = _ProbedFile(task, None, "it is still being copied", passing=True)
+            else:
+                seen = await asyncio.get_running_loop().run_in_executor(pool, self._look_into, task, info)
             self._done += 1
             self._progress(ScanProgress(self._done, total, task.found.path))
             return seen
@@ -476,7 +504,11 @@ class _Scan:
             reading = replace(reading, from_nfo=True, item_id=said.told.item_id)
         elif described is not None:
             reading = replace(
-                reading, from_nfo=described.from_nfo, episode_ids=described.episode_ids, further=described.further
+                reading,
+                from_nfo=described.from_nfo,
+                episode_ids=described.episode_ids,
+                further=described.further,
+                place=described.place,
             )
         return _ProbedFile(task, reading)
 
@@ -541,7 +573,7 @@ class _Scan:
         report.items_restored += [item.title for item in self._index.restored]
         report.merges += self._index.merges
         report.skipped.sort()
-        summary = msgspec.json.encode(_summary(report)).decode()
+        summary = msgspec.json.encode(_summary(report, self._begun_at)).decode()
 
         def end(connection: Connection) -> None:
             scanning.mark_files(connection, ids, now)
@@ -607,7 +639,7 @@ def _clues(reading: FileReading, known: KnownFile | None, library_id: LibraryId)
 _KINDS = {LibraryKind.MOVIES: "a movie", LibraryKind.SHOWS: "an episode"}
 
 
-def _summary(report: ScanReport) -> ScanSummary:
+def _summary(report: ScanReport, begun_at: Instant) -> ScanSummary:
     return ScanSummary(
         added=len(report.added),
         changed=len(report.changed),
@@ -617,4 +649,5 @@ def _summary(report: ScanReport) -> ScanSummary:
         unchanged=report.unchanged,
         skipped=len(report.skipped),
         skipped_files=report.skipped[:SKIPPED_KEPT],
+        begun_at=begun_at,
     )

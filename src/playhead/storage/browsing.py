@@ -4,7 +4,7 @@ Decides nothing; callers pass the libraries that the user may see, or one of the
 library looks each progress up by its primary key, which starts with the user.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -25,9 +25,9 @@ from playhead.domain.catalogue import Item
 from playhead.domain.lists import EpisodeCounts, WatchFilter
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, UserId
 from playhead.domain.playback import Progress
-from playhead.storage.catalogue import ItemOrder, ListPosition, continued, item_of, searched
+from playhead.storage.catalogue import ItemOrder, ListPosition, Matching, continued, item_of, listed
 from playhead.storage.schema import holding, item, progress
-from playhead.storage.visibility import is_available_in, is_mine
+from playhead.storage.visibility import is_available_in
 
 # The positions of the progress columns in a row of item and progress: the first one, and those without the key.
 _START_OF_PROGRESS = len(item.c)
@@ -57,18 +57,18 @@ def list_filtered(  # noqa: PLR0913 - the members of a search
     with_mine: bool = False,
     kind: ItemKind,
     watch_filter: WatchFilter,
-    words: Sequence[str],
+    matching: Matching | None,
     order: ItemOrder,
     descending: bool,
     after: ListPosition | None,
-    limit: int,
+    limit: int | None,
     today: str,
 ) -> list[tuple[Browsed, ListPosition]]:
     """Return items of one kind that these libraries have, each once with its position in the list.
 
     With `with_mine` also those that the user has state on and may see, though no library has them. For shows, the
     episodes in `visible` libraries count that have aired by `today`, a calendar date. For movies in progress this is a
-    superset: all with a position that are not finished. `words` are folded as by `search_title`.
+    superset: all with a position that are not finished. `matching` is the condition of a search.
     """
     source: FromClause = item.outerjoin(progress, _is_of_user(user_id))
     condition: ColumnElement[bool] | None = None
@@ -79,11 +79,14 @@ def list_filtered(  # noqa: PLR0913 - the members of a search
     elif watch_filter is not WatchFilter.ALL:
         condition = _movie_matches(watch_filter)
     query = select(*item.c, *progress.c).select_from(source)
-    listed = is_available_in(libraries)
-    query = query.where(item.c.kind == kind.value, or_(listed, is_mine(user_id)) if with_mine else listed)
+    conditions = [*listed(libraries, user_id if with_mine else None, matching), item.c.kind == kind.value]
     if condition is not None:
-        query = query.where(condition)
-    query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
+        conditions.append(condition)
+    elif matching is not None and not matching.is_narrow:
+        # SQLite stops where an index in order has given enough items of several libraries, but not in a join.
+        ids = continued(select(item.c.id).where(*conditions), order, descending=descending, after=after)
+        conditions = [item.c.id.in_(select(ids.limit(limit).subquery().c.id))]
+    query = continued(query.where(*conditions), order, descending=descending, after=after).limit(limit)
     return [(_browsed(row), ListPosition(row[-1], row[0])) for row in connection.execute(query)]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import Tuple
 
 from playhead.domain.catalogue import (
+    EpisodePlace,
     FileFacts,
     Holding,
     Item,
@@ -58,11 +59,19 @@ class ItemOrder(Enum):
     ADDED = "added"
 
 
+class Matching(NamedTuple):
+    """The condition of a search. `is_narrow`: it lists the ids of the items, which are few."""
+
+    condition: ColumnElement[bool]
+    is_narrow: bool
+
+
 class ListPosition(NamedTuple):
-    """Where a list continues: after the item with this id and sort key."""
+    """Where a list continues: after the item with this id and sort key. `is_similar`: among matches with a typo."""
 
     key: str | int
     id: ItemId
+    is_similar: bool = False
 
 
 class EpisodePosition(NamedTuple):
@@ -179,7 +188,7 @@ def list_items(  # noqa: PLR0913 - the members of a search
     *,
     user_id: UserId | None,
     kind: ItemKind | None,
-    words: Sequence[str],
+    matching: Matching | None,
     order: ItemOrder,
     descending: bool,
     after: ListPosition | None,
@@ -187,24 +196,27 @@ def list_items(  # noqa: PLR0913 - the members of a search
 ) -> list[tuple[Item, ListPosition]]:
     """Return items that these libraries have, each once with its position in the list.
 
-    With a `user_id` also those that this user has state on and may see, though no library has them. `words` are folded
-    as by `search_title`; each must occur somewhere in the title.
+    With a `user_id` also those that this user has state on and may see, though no library has them. `matching` is the
+    condition of a search.
     """
-    listed = is_available_in(libraries)
-    query = select(item).where(listed if user_id is None else or_(listed, is_mine(user_id)))
-    if kind is not None:
-        query = query.where(item.c.kind == kind.value)
-    query = continued(searched(query, words), order, descending=descending, after=after).limit(limit)
+    kinds = ItemKind if kind is None else (kind,)  # all are named, because the index in order of title has them
+    conditions = [*listed(libraries, user_id, matching), item.c.kind.in_([each.value for each in kinds])]
+    query = continued(select(item).where(*conditions), order, descending=descending, after=after).limit(limit)
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])
     return [(item_of(row, ids), ListPosition(row.sort_key, row.id)) for row in rows]
 
 
-def searched(query: Select[*tuple[Any, ...]], words: Sequence[str]) -> Select[*tuple[Any, ...]]:
-    """Restrict a query of items to titles that contain each of these words."""
-    for word in words:
-        query = query.where(item.c.search_title.contains(word, autoescape=True))
-    return query
+def listed(
+    libraries: Collection[LibraryId], user_id: UserId | None, matching: Matching | None
+) -> Sequence[ColumnElement[bool]]:
+    """Return the conditions of items that these libraries have, and that a search selects.
+
+    With a `user_id` also of those that this user has state on and may see, though no library has them.
+    """
+    here = is_available_in(libraries)
+    conditions = [here if user_id is None else or_(here, is_mine(user_id))]
+    return conditions if matching is None else [*conditions, matching.condition]
 
 
 def continued(
@@ -213,7 +225,7 @@ def continued(
     """Sort a query of items, continue after a position, and add the sort key as its last column, `sort_key`."""
     key = _SORT_KEYS[order]
     if after is not None:
-        place, last = tuple_(key, item.c.id), _place((key, item.c.id), after)
+        place, last = tuple_(key, item.c.id), _place((key, item.c.id), (after.key, after.id))
         query = query.where(place < last if descending else place > last)
     query = query.add_columns(key.label("sort_key"))
     return query.order_by(*((key.desc(), item.c.id.desc()) if descending else (key, item.c.id)))
@@ -297,6 +309,7 @@ def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]])
         episode_number=row.episode_number,
         episode_end=row.episode_end,
         air_date=None if row.air_date is None else date.fromisoformat(row.air_date),
+        place=None if row.placed_season is None else EpisodePlace(row.placed_season, row.placed_before),
         runtime_ms=row.runtime_ms,
         credits_ms=row.credits_ms,
         external_ids=external_ids.get(row.id, {}),
@@ -321,6 +334,8 @@ def item_row(stored: Item) -> dict[str, object]:
         "episode_number": stored.episode_number,
         "episode_end": stored.episode_end,
         "air_date": None if stored.air_date is None else stored.air_date.isoformat(),
+        "placed_season": None if stored.place is None else stored.place.season,
+        "placed_before": None if stored.place is None else stored.place.before_episode,
         "identity": stored.identity,
         "runtime_ms": stored.runtime_ms,
         "credits_ms": stored.credits_ms,

@@ -12,6 +12,7 @@ from playhead.domain.model import Instant, ItemId
 from playhead.storage import matching
 from playhead.storage.catalogue import chunks, item_row, list_libraries, resolve, store_holdings
 from playhead.storage.schema import alias, external_id, item
+from playhead.storage.searching import learn_words
 
 _Rows = list[dict[str, object]]
 
@@ -94,6 +95,7 @@ def store(connection: Connection, rows: ItemRows) -> None:
     _run(connection, insert(external_id), rows.external_ids)
     store_holdings(connection, rows.holdings)
     _run(connection, insert(alias), rows.aliases)
+    learn_words(connection, (str(row["search_title"]) for row in (*rows.new, *rows.changed)))
 
 
 def _run(connection: Connection, statement: UpdateBase, rows: _Rows) -> None:

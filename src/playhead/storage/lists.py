@@ -90,6 +90,8 @@ _VIEWED = (
     item.c.episode_number,
     item.c.episode_end,
     item.c.air_date,
+    item.c.placed_season,
+    item.c.placed_before,
 )
 
 
@@ -142,13 +144,16 @@ _episodes = (
 )
 _EPISODES = Prepared(_episodes)
 
-_regular = item.alias("regular")
-_play_of_regular = play.alias("newest_play")
+_ordered = item.alias("ordered")
+_play_of_ordered = play.alias("newest_play")
 _newest_play_at = (
-    select(func.max(_play_of_regular.c.watched_at))
-    .select_from(_regular)
-    .outerjoin(_play_of_regular, and_(_play_of_regular.c.user_id == _user, _play_of_regular.c.item_id == _regular.c.id))
-    .where(_regular.c.show_id == _show_id, _regular.c.season_number.is_distinct_from(_ZERO))
+    select(func.max(_play_of_ordered.c.watched_at))
+    .select_from(_ordered)
+    .outerjoin(_play_of_ordered, and_(_play_of_ordered.c.user_id == _user, _play_of_ordered.c.item_id == _ordered.c.id))
+    .where(
+        _ordered.c.show_id == _show_id,
+        or_(_ordered.c.season_number.is_distinct_from(_ZERO), _ordered.c.placed_season.is_not(None)),
+    )
     .scalar_subquery()
 )
 _OPEN_EPISODES = Prepared(

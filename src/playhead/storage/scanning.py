@@ -20,6 +20,7 @@ from playhead.domain.scanning import (
 from playhead.storage.catalogue import chunks, decode_streams, external_ids_of, item_row, store_holdings
 from playhead.storage.matching import load
 from playhead.storage.schema import external_id, file_item, holding, identification, item, library, media_file
+from playhead.storage.searching import learn_words
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +123,12 @@ def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileI
 
 def store_items(connection: Connection, changes: ItemChanges) -> None:
     """Insert and update items with their external ids and holdings. Shows must come before their episodes."""
-    if changes.new:
-        connection.execute(insert(item), [item_row(new) for new in changes.new])
-    if changes.changed:
-        _update(connection, item, [item_row(changed) for changed in changes.changed])
+    new, changed = ([item_row(each) for each in some] for some in (changes.new, changes.changed))
+    if new:
+        connection.execute(insert(item), new)
+    if changed:
+        _update(connection, item, changed)
+    learn_words(connection, (str(row["search_title"]) for row in (*new, *changed)))
     _store_external_ids(connection, [*changes.new, *changes.changed])
     store_holdings(connection, changes.holdings)
 

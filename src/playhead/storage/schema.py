@@ -87,6 +87,9 @@ item = Table(
     Column("runtime_ms", BigInteger),  # the shortest of its files (rule 6)
     Column("credits_ms", BigInteger),  # where the closing credits begin, if known (rule 6)
     Column("added_at", BigInteger, nullable=False),
+    # The place of a special: before this episode (0: all) of this season; without an episode, behind the season.
+    Column("placed_season", Integer),
+    Column("placed_before", Integer),
     # JSON: library, length, credits and part of each file, so that a save looks up no other table.
     Column("files", Text),
     Column("pinned", Text),  # JSON: the members that an admin has set, which scans and imports leave alone
@@ -95,6 +98,18 @@ item = Table(
     Index("ix_item_kind_sort_title", "kind", "sort_title", "id"),
     Index("ix_item_identity", "identity"),
     Index("ix_item_show_id_season_number_episode_number", "show_id", "season_number", "episode_number"),
+    # Contains all that a search compares. PostgreSQL reads the table, since its indexes take no text of any length.
+    Index("ix_item_search_title_year_kind", "search_title", "year", "kind").ddl_if(dialect="sqlite"),
+    Index("ix_item_air_date", "air_date"),
+    sqlite_with_rowid=False,
+)
+
+# The words of titles by what is typed for them with a typo: each with itself, and without each of its letters.
+spelling = Table(
+    "spelling",
+    metadata,
+    Column("key", Sorted, primary_key=True),
+    Column("word", Sorted, primary_key=True),
     sqlite_with_rowid=False,
 )
 

@@ -136,7 +136,12 @@ async def test_a_missing_picture_and_a_missing_item_are_404(wall: Wall):
     assert problem_of(await wall.get("no-uuid")) == (404, "Media item not found")
     (wall.root / FILM).write_bytes(b"no film")
     for _ in range(2):
-        assert problem_of(await wall.get(MOVIE)) == (404, "Artwork not found")
+        answer = await wall.get(MOVIE)
+        assert problem_of(answer) == (404, "Artwork not found")
+        # Pages of the next ten minutes do not request it again; those of another user do.
+        assert answer.headers["cache-control"] == "private, max-age=600"
+        assert answer.headers["vary"] == "authorization, cookie"
+    assert (await wall.get(NOWHERE)).headers["cache-control"] == "no-store"
     (wall.root / FILM).unlink()
     assert problem_of(await wall.get(MOVIE)) == (404, "Artwork not found")
 

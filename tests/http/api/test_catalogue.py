@@ -185,6 +185,16 @@ async def test_episodes_of_a_show_and_of_a_season(stocked: World) -> None:
     assert (await get(stocked, f"/items/{SHOW}/episodes", season=0))["items"] == []
 
 
+async def test_an_admin_sees_how_a_library_is_kept_up_to_date(world: World, tmp_path: Path) -> None:
+    request = {"name": "Films", "kind": "movies", "path": str(tmp_path)}
+    added = (await world.client.post("/api/v1/libraries", headers=world.admin, json=request)).json()
+    assert {"watched", "next_scan_at"} <= added.keys()
+    async with asyncio.timeout(60):
+        while not (library := (await get(world, "/libraries", world.admin))["items"][0])["watched"]:  # noqa: ASYNC110 - as a client does
+            await asyncio.sleep(0.05)
+    assert library["next_scan_at"] is not None
+
+
 async def test_a_library_is_added_and_scanned(world: World, tmp_path: Path) -> None:
     folder = tmp_path / "films"
     folder.mkdir()

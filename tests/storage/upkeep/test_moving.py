@@ -53,6 +53,7 @@ def stock(connection: Connection) -> None:
     connection.execute(insert(schema.identification).values(pinned | {"id": an_id(9)}))
     act = {"at": 1, "user_id": ANNA, "act": "merge", "subject": "Ümläut", "data": "{}"}
     connection.execute(insert(schema.audit).values(act | {"id": an_id(10)}))
+    connection.execute(insert(schema.spelling).values(key="coper", word="cópper"))
     reported = {"user_id": ANNA, "position_ms": 1, "duration_ms": 5_400_000, "version": 1, "changed_at": 1}
     flags = {"watched": True, "armed": False, "completed_marked": False, "last_watched_at": 1}
     connection.execute(

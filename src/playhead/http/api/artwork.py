@@ -8,10 +8,12 @@ from starlette.responses import Response
 from playhead.domain.artwork import WIDTH_DEFAULT, ArtworkKind
 from playhead.domain.model import ItemKind
 from playhead.http.api.streaming import has_tag
+from playhead.http.errors import problem
 from playhead.http.route import Call
-from playhead.services.artwork import MEDIA_TYPE, Artwork
+from playhead.services.artwork import MEDIA_TYPE, Artwork, NoArtwork
 
-_MAX_AGE_S: Final = 3600
+# A page must not ask again and again for a picture that cannot be made; one that is added appears after ten minutes.
+_MISSING: Final = "private, max-age=600"
 
 
 class ArtworkQuery(Struct):
@@ -32,12 +34,15 @@ class ArtworkRoutes:
         """Send the poster or a still of an item, or of one season of a show: a JPEG of 2:3 or of 16:9."""
         query = call.query(ArtworkQuery)
         item_id = call.item_id(ItemKind.MOVIE)
-        picture = await self._artwork.find(call.viewer, item_id, query.kind, query.width, query.season)
-        headers = {
-            "etag": f'"{picture.tag}"',
-            "vary": "authorization, cookie",  # somebody else may be signed in to the browser by then
-        }
-        if has_tag(call.header(b"if-none-match"), headers["etag"]):
-            return Response(status_code=304, headers=headers)
-        headers["content-type"] = MEDIA_TYPE
-        return Response(await self._artwork.content(picture), headers=headers)
+        headers = {"vary": "authorization, cookie"}  # somebody else may be signed in to the browser by then
+        try:
+            picture = await self._artwork.find(call.viewer, item_id, query.kind, query.width, query.season)
+            headers["etag"] = f'"{picture.tag}"'
+            if has_tag(call.header(b"if-none-match"), headers["etag"]):
+                return Response(status_code=304, headers=headers)
+            content = await self._artwork.content(picture)
+        except NoArtwork as error:
+            status, fields, body = problem(error)
+            told = {name.decode(): value.decode() for name, value in fields}
+            return Response(body, status, {**told, "vary": headers["vary"], "cache-control": _MISSING})
+        return Response(content, headers={**headers, "content-type": MEDIA_TYPE})

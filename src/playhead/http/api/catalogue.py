@@ -13,6 +13,7 @@ from playhead.domain.texts import PATH, WORD
 from playhead.http.api.formats import ProgressAnswer, progress_answer, seconds, time_text
 from playhead.http.route import Call
 from playhead.services.access import ItemView
+from playhead.services.auto_scanning import AutoScans, AutoScanStatus
 from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX, Catalogue, ItemListPage, LibraryView, Tracks
 from playhead.services.playback import Playback
 from playhead.services.scanning import Scanner, ScanSummary
@@ -40,7 +41,7 @@ class LibraryRequest(Struct):
 
 
 class ItemsQuery(Struct):
-    """The items to list. `library` is a name or an id; every word of `query` must occur in the title."""
+    """The items to list. `library` is a name or an id; `query` is what a person types to find some."""
 
     library: Word | None = None
     kind: ItemKind | None = None
@@ -83,7 +84,10 @@ class ScanAnswer(Struct):
 
 
 class LibraryAnswer(Struct):
-    """A library and its item counts. `path` and `last_scan` are shown to admins only."""
+    """A library and its item counts. `path` and the members after it are shown to admins only.
+
+    `watched`: changes in the folder cause a scan. `next_scan_at` is null if no scan is planned.
+    """
 
     id: UuidText
     name: str
@@ -95,6 +99,8 @@ class LibraryAnswer(Struct):
     scanned_at: TimeText | None
     path: str | UnsetType | None = UNSET
     last_scan: ScanAnswer | UnsetType | None = UNSET
+    watched: bool | UnsetType = UNSET
+    next_scan_at: TimeText | UnsetType | None = UNSET
 
 
 class LibrariesAnswer(Struct):
@@ -186,28 +192,32 @@ class ItemDetailAnswer(ItemAnswer, kw_only=True):
 class CatalogueRoutes:
     """The endpoints of libraries and items."""
 
-    def __init__(self, catalogue: Catalogue, scanner: Scanner, playback: Playback) -> None:
+    def __init__(self, catalogue: Catalogue, scanner: Scanner, auto_scans: AutoScans, playback: Playback) -> None:
         self._catalogue = catalogue
+        self._auto_scans = auto_scans
         self._scanner = scanner
         self._playback = playback
 
     async def list_libraries(self, call: Call) -> LibrariesAnswer:
         """List the libraries that the caller may see."""
         views = await self._catalogue.list_libraries(call.viewer)
-        return LibrariesAnswer([library_answer(view, admin=may_administer(call.user.role)) for view in views])
+        is_admin = may_administer(call.user.role)
+        return LibrariesAnswer(
+            [library_answer(view, self._auto_scans.status(view.library) if is_admin else None) for view in views]
+        )
 
     async def add_library(self, call: Call) -> LibraryAnswer:
         """Add a library. It is empty until it is scanned, and only admins see it until it is granted."""
         request = await call.json(LibraryRequest)
         added = await self._catalogue.add_library(request.name, request.kind, request.path)
-        return library_answer(LibraryView(added, {}, scanning=False, report=None), admin=True)
+        return library_answer(LibraryView(added, {}, scanning=False, report=None), self._auto_scans.status(added))
 
     async def scan(self, call: Call) -> LibraryAnswer:
         """Start a scan in the background; the list of libraries shows when it has ended and what it did."""
         library_id = call.path_id(LibraryId, "Library not found")
         await self._scanner.start(library_id)
         view = await self._catalogue.get_library(call.viewer, library_id)
-        return library_answer(view, admin=True)
+        return library_answer(view, self._auto_scans.status(view.library))
 
     async def list_items(self, call: Call) -> ItemsAnswer:
         """List the items of one library, or of all that the caller may see.
@@ -272,8 +282,8 @@ def item_answer(view: ItemView) -> ItemAnswer:
     return answer
 
 
-def library_answer(view: LibraryView, *, admin: bool) -> LibraryAnswer:
-    """Convert a library; for an admin with its folder and the result of the last scan."""
+def library_answer(view: LibraryView, automatic: AutoScanStatus | None) -> LibraryAnswer:
+    """Convert a library; for an admin with its folder, the last scan, and how it is kept up to date (`automatic`)."""
     library = view.library
     answer = LibraryAnswer(
         id=library.id,
@@ -285,9 +295,11 @@ def library_answer(view: LibraryView, *, admin: bool) -> LibraryAnswer:
         scanning=view.scanning,
         scanned_at=None if library.scanned_at is None else time_text(library.scanned_at),
     )
-    if admin:
+    if automatic is not None:
         answer.path = library.path
         answer.last_scan = None if view.report is None else _scan_answer(view.report)
+        answer.watched = automatic.is_watched
+        answer.next_scan_at = None if automatic.next_at is None else time_text(automatic.next_at)
     return answer
 
 

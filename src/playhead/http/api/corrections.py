@@ -27,6 +27,7 @@ from playhead.http.api.formats import time_text
 from playhead.http.api.importing import EpisodeNumberField, ExternalIds, ImportText, Seconds, Title, Uuid, Year
 from playhead.http.route import Call
 from playhead.services.auditing import Audit, AuditView
+from playhead.services.auto_scanning import AutoScans
 from playhead.services.catalogue import LIMIT_DEFAULT, Catalogue
 from playhead.services.correcting import Correcting, FileIdentity
 from playhead.services.libraries import Libraries
@@ -197,6 +198,7 @@ class CorrectionRoutes:
         correcting: Correcting,
         libraries: Libraries,
         audit: Audit,
+        auto_scans: AutoScans,
     ) -> None:
         self._catalogue = catalogue
         self._merging = merging
@@ -204,6 +206,7 @@ class CorrectionRoutes:
         self._correcting = correcting
         self._libraries = libraries
         self._audit = audit
+        self._auto_scans = auto_scans
 
     async def merge(self, call: Call) -> MergedAnswer:
         """Merge another item into this one. The other's id means this one from now on. That cannot be undone."""
@@ -270,7 +273,8 @@ class CorrectionRoutes:
         )
         if request.path is not UNSET:
             self._correcting.rescan({library_id})
-        return library_answer(await self._catalogue.get_library(call.viewer, library_id), admin=True)
+        view = await self._catalogue.get_library(call.viewer, library_id)
+        return library_answer(view, self._auto_scans.status(view.library))
 
     async def remove_library(self, call: Call) -> None:
         """Remove a library. Its titles stay known; adding the folder again, anywhere, finds them."""

@@ -12,6 +12,7 @@ from playhead.http.api.accounts import library_id_of
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, form_faults, read_form, redirect, way_back
 from playhead.http.pages.translations import deferred, gettext, text_of
+from playhead.services.auto_scanning import AutoScans
 from playhead.services.catalogue import Catalogue
 from playhead.services.folders import look_around
 from playhead.services.libraries import Libraries
@@ -29,18 +30,24 @@ _DONE = {
 class LibraryAdminPages:
     """The pages of libraries for admins."""
 
-    def __init__(self, pages: Pages, catalogue: Catalogue, libraries: Libraries, scanner: Scanner) -> None:
+    def __init__(
+        self, pages: Pages, catalogue: Catalogue, libraries: Libraries, scanner: Scanner, auto_scans: AutoScans
+    ) -> None:
         self._pages = pages
         self._catalogue = catalogue
         self._libraries = libraries
         self._scanner = scanner
+        self._auto_scans = auto_scans
 
     async def show_all(self, visit: Visit) -> Response:
         """Show all libraries, with the progress of running scans."""
         views = await self._catalogue.list_libraries(visit.viewer)
         progress = {view.library.id: self._scanner.progress_of(view.library.id) for view in views}
+        automatic = {view.library.id: self._auto_scans.status(view.library) for view in views}
         done = text_of(_DONE, visit.call.request.query_params.get("done", ""))
-        return self._pages.render(visit, "admin_libraries.html", views=views, progress=progress, done=done)
+        return self._pages.render(
+            visit, "admin_libraries.html", views=views, progress=progress, automatic=automatic, done=done
+        )
 
     async def show(self, visit: Visit) -> Response:
         """Show one library: its scan, what the last one skipped, its name."""
@@ -148,6 +155,7 @@ class LibraryAdminPages:
             status=status,
             view=view,
             progress=self._scanner.progress_of(view.library.id),
+            automatic=self._auto_scans.status(view.library),
             added="added" in query,
             done=text_of(_DONE, query.get("done", "")),
             name_length_max=NAME_LENGTH_MAX,

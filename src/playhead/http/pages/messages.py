@@ -104,6 +104,7 @@ MESSAGES: Final = (
     ),
     deferred("The folder %(folder)s cannot be read: %(reason)s"),
     deferred("it failed: see the log"),
+    deferred("it is still being copied"),
     deferred("it is truncated"),
     deferred("it cannot be read"),
     deferred("it is not a regular file"),

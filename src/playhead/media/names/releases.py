@@ -1,14 +1,13 @@
-"""Extracts titles: where the title ends and the technical words begin. The only module that uses guessit."""
+"""Extracts titles: where the title ends and the technical words begin, as guessit and a few own patterns tell."""
 
 import re
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from typing import Any, Final, Literal
+from functools import lru_cache
+from typing import Final
 
 from playhead.media.names.editions import find_edition, take_edition_before_year
+from playhead.media.names.guessing import Kind, guess
 from playhead.media.names.text import tidy, without_group, without_site
-
-Kind = Literal["movie", "episode"]
 
 # guessit's properties that never occur in a title: the first of them ends it.
 _TECHNICAL: Final = frozenset(
@@ -26,6 +25,7 @@ _DOUBTFUL: Final = frozenset(
         "crc32",  # without brackets it may be a camera's date: VID_20200101
     }
 )
+_WANTED: Final = (*sorted(_TECHNICAL), *sorted(_DOUBTFUL), "container")
 # Technical words that guessit does not know.
 _OWN_TECHNICAL: Final = re.compile(
     r"(?<![^\W_])(?:vost(?:fr|a)?|vf[fqi2]|\d{3,4}[x\u0445]\d{3,4}|bt[\s._]?2020|(?:480|540|576|720|1080|1440|2160|4320)[pi]|h?sbs|h?tab|dsr)(?![^\W_])",
@@ -99,31 +99,11 @@ def _is_technical(key: str, raw: str, kind: Kind, *, at_end: bool) -> bool:
     return raw.isupper() if at_end or key.endswith("language") else True
 
 
-@cache
-def _guesser() -> Any:  # noqa: ANN401 - guessit's function, whose options are a dict of anything
-    from guessit import guessit  # noqa: PLC0415 - takes a quarter of a second, for which a start must not wait
-
-    return guessit
-
-
 @lru_cache(maxsize=64)  # an episode's name is asked for its title's end and for the end of the episode's title
 def _spans(name: str, kind: Kind) -> tuple[tuple[int, int, str, str], ...]:
     """Return (start, end, property, text) of all technical words in a name without its extension."""
-    # Only what is asked for: it halves the time, and a contrived range of seasons (S01-S05.S01-S051999) keeps guessit
-    # busy for minutes.
-    wanted = [*_TECHNICAL, *_DOUBTFUL, "container"]
-    options = {"type": kind, "advanced": True, "enforce_list": True, "includes": wanted}
     own = tuple((match.start(), match.end(), "source", match[0]) for match in _OWN_TECHNICAL.finditer(name))
-    try:
-        found: dict[str, list[Any]] = _guesser()(f"{name}.mkv", options)
-    except Exception:  # noqa: BLE001 - guessit wraps whatever went wrong in one class and asks for a bug report
-        return own
-    return own + tuple(
-        (match.start, match.end, key, match.raw)
-        for key, matches in found.items()
-        for match in matches
-        if match.raw and match.end <= len(name)
-    )
+    return own + tuple((start, end, key, name[start:end]) for start, end, key in guess(name, kind, _WANTED))
 
 
 @lru_cache(maxsize=4096)

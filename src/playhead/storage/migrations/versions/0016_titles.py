@@ -12,8 +12,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0014"
-down_revision = "0013"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -58,6 +58,8 @@ ITEM = sa.Table(
     sa.Column("credits_ms", sa.BigInteger()),
     sa.Column("added_at", sa.BigInteger(), nullable=False),
     sa.Column("removed_at", sa.BigInteger()),
+    sa.Column("placed_season", sa.Integer()),
+    sa.Column("placed_before", sa.Integer()),
     sa.ForeignKeyConstraint(["library_id"], ["library.id"], name="fk_item_library_id", ondelete="CASCADE"),
     sa.ForeignKeyConstraint(["show_id"], ["item.id"], name="fk_item_show_id", ondelete="CASCADE"),
     sa.PrimaryKeyConstraint("id", name="pk_item"),
@@ -78,6 +80,10 @@ def upgrade() -> None:
     op.drop_index("ix_item_library_id_identity", "item")
     op.drop_index("ix_item_library_id_kind_sort_title", "item")
     op.drop_index("ix_item_show_id_season_number_episode_number", "item")
+    op.drop_index("ix_item_air_date", "item")
+    is_sqlite = op.get_context().dialect.name == "sqlite"
+    if is_sqlite:
+        op.drop_index("ix_item_search_title_year_kind", "item")
     with op.batch_alter_table("item", copy_from=ITEM, table_kwargs={"sqlite_with_rowid": False}) as batch:
         batch.drop_constraint("fk_item_library_id", type_="foreignkey")
         batch.drop_column("library_id")
@@ -94,6 +100,9 @@ def upgrade() -> None:
     op.create_index(
         "ix_item_show_id_season_number_episode_number", "item", ["show_id", "season_number", "episode_number"]
     )
+    op.create_index("ix_item_air_date", "item", ["air_date"])
+    if is_sqlite:
+        op.create_index("ix_item_search_title_year_kind", "item", ["search_title", "year", "kind"])
     _fill_files()
     with op.batch_alter_table("library", copy_from=LIBRARY) as batch:
         batch.drop_constraint("uq_library_name", type_="unique")
