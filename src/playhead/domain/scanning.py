@@ -512,6 +512,7 @@ class ScanIndex:
                 episode_number=draft.episode_number,
                 identity=draft.identity,
                 air_date=draft.air_date or (found.air_date if same else None),
+                place=draft.place,
             )
         return item
 
