@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sqlalchemy import insert, select
@@ -51,8 +51,10 @@ class ScannedLibrary:
         self.id = LibraryId("")
         self.scanner = self.new_scanner()
 
-    def new_scanner(self, parse: Callable[..., ParsedName | None] = filenames.parse) -> Scanner:
-        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=ScanTools(parse, probe))
+    def new_scanner(
+        self, parse: Callable[..., ParsedName | None] = filenames.parse, **tools: Callable[..., Awaitable[int]]
+    ) -> Scanner:
+        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=ScanTools(parse, probe, **tools))
 
     async def open(self) -> None:
         self.id = (await self.catalogue.add_library(self.kind, self.kind, self.root)).id

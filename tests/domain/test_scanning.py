@@ -22,7 +22,6 @@ from playhead.domain.scanning import (
     MissingFiles,
     ScanIndex,
     compare,
-    measure,
 )
 
 LIBRARY = LibraryId("lib")
@@ -584,28 +583,6 @@ def test_an_external_id_that_appears_tells_that_two_films_are_one() -> None:
     folder.place(movie("Heat", external_ids={"tmdb": "949"}), one, same=True)
     folder.finish()
     assert {*folder.index.merges[0]} == {one.links[0].item_id, two.links[0].item_id}
-
-
-# Lengths
-
-
-def test_an_item_without_known_lengths_has_no_runtime() -> None:
-    assert measure([]) == (None, None)
-    assert measure([(None, None, None)]) == (None, None)
-
-
-def test_credits_are_the_earliest_known_and_those_of_the_last_part() -> None:
-    minute = Milliseconds(60_000)
-    whole = [(None, Milliseconds(100 * minute), Milliseconds(95 * minute)), (None, Milliseconds(101 * minute), None)]
-    parts = [(1, Milliseconds(50 * minute), Milliseconds(9)), (2, Milliseconds(40 * minute), Milliseconds(38 * minute))]
-    assert measure(whole) == (100 * minute, 95 * minute)
-    assert measure(parts) == (90 * minute, 88 * minute)
-    assert measure([*whole, *parts]) == (90 * minute, 88 * minute)
-
-
-def test_of_parts_in_two_versions_the_shorter_of_each_counts() -> None:
-    ms = Milliseconds
-    assert measure([(1, ms(10), None), (1, ms(9), None), (2, ms(5), None), (2, ms(6), None)]) == (14, None)
 
 
 # Invariants

@@ -572,3 +572,23 @@ async def test_the_log_is_paged_newest_first_and_merges_cannot_be_undone(movies_
     assert (await refusal(here.audit.undo(Ids()())))[0] is Code.NOT_FOUND
     await here.write(lambda connection: connection.execute(delete(schema.account)))
     assert [view.user for view in (await here.audit.page(None, 1)).entries] == [None]
+
+
+async def test_a_scan_that_learns_ids_merges_what_they_say_is_one(movies_corrected: Corrections) -> None:
+    here = movies_corrected
+    here.library.film("Copper Sky (1974).mkv")
+    here.library.film("Kupferhimmel (1974).mkv")
+    await here.library.scan()
+    found = {view.item.title: view.item.id for view in await here.library.items()}
+    await here.write(lambda connection: remember(connection, found["Kupferhimmel"]))
+    for title in found:
+        here.library.nfo(f"{title} (1974).nfo", "<movie><uniqueid type='tmdb'>7</uniqueid></movie>")
+    scanner = here.library.new_scanner(merge=here.merging.merge_found)
+    report = await scanner.scan(here.library.id)
+    (stays, goes) = report.merges[0]
+    assert {stays, goes} == set(found.values())
+    assert [(view.item.id, len(view.item.files)) for view in await here.library.items()] == [(stays, 2)]
+    assert await here.database.read(remembered) == [stays]
+    entry = (await here.audit.page(None, 1)).entries[0]
+    assert (entry.entry.act, entry.user) == ("merge", None)
+    assert (await scanner.scan(here.library.id)).merges == []

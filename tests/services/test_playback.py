@@ -160,5 +160,11 @@ async def test_cached_and_uncached_keys_are_looked_up_together(playback: Playbac
     [ana], together = looked_up
     nowhere, ben, nobody = together[1:]
     assert (together[0], nobody) == (ana, None)
-    assert (ana.granted, ana.progress.position_ms, nowhere.kind) == (True, RUNTIME_MS // 2, None)
-    assert (ben.role, ben.granted, ben.kind, ben.facts, ben.progress) == (Role.ADMIN, False, "movie", ana.facts, None)
+    assert (ana.standing.is_granted, ana.progress.position_ms, nowhere.kind) == (True, RUNTIME_MS // 2, None)
+    assert (ben.role, ben.standing.is_granted, ben.kind, ben.facts, ben.progress) == (
+        Role.ADMIN,
+        False,
+        "movie",
+        ana.facts,
+        None,
+    )

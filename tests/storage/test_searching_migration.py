@@ -44,6 +44,7 @@ def test_the_words_of_stored_titles_are_learned_in_batches(store: MigratedStore)
         found = list_items(
             connection,
             [LIBRARY],
+            user_id=None,
             kind=None,
             matching=matches.similar,
             order=ItemOrder.TITLE,

@@ -136,7 +136,7 @@ def test_the_list_of_everything_has_each_item_once_and_what_nobody_has_only_with
             [GRANTED, SECRET],
             user_id=user_id,
             kind=None,
-            words=[],
+            matching=None,
             order=catalogue.ItemOrder.TITLE,
             descending=False,
             after=None,

@@ -25,9 +25,10 @@ WIDE = {"width": 1280, "height": 800}
 
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
-# Without pictures and films, in bytes transferred.
+# Without pictures and films, in bytes transferred. A page that fetches itself again, to stay up to date, counts once.
 WEIGHT = """
 () => [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]
+    .filter(each => each.initiatorType !== 'fetch' || each.name !== location.href)
     .filter(each => !['img', 'css', 'video', 'track'].includes(each.initiatorType))
     .reduce((sum, each) => sum + each.encodedBodySize, 0)
 """

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from playhead.domain.limits import KEPT_POSITIONS_OF_ITEM
 from playhead.domain.model import Instant, Milliseconds
+from playhead.domain.texts import DEVICE
 
 MAX_MS = Milliseconds(10_000_000 * 1000)
 """The longest position or duration that is accepted: ten million seconds, 115 days."""
@@ -55,6 +56,7 @@ class Report(NamedTuple):
     """A player's position within a duration. `observed_at`: when it was reached, if the report was sent later.
 
     `client_now`: the client's clock when it sent the report. `session`: one playback of one file on one device.
+    `file_id`: the file that plays, as the player names it.
     """
 
     position_ms: Milliseconds
@@ -64,10 +66,21 @@ class Report(NamedTuple):
     event: Event | None = None
     session: str | None = None
     device: str | None = None
+    file_id: str | None = None
+
+
+def read_label(text: str | None) -> str | None:
+    """Rule 0: a label that is too long is truncated, an empty one is absent; neither costs a position."""
+    if not text:
+        return None
+    return text.replace("\0", "")[: DEVICE.characters] or None
 
 
 class ItemFacts(NamedTuple):
-    """What the catalogue knows about an item: the length of its shortest file, and where the closing credits begin."""
+    """What is known of an item or of the version that plays: length, and start of the closing credits.
+
+    If it is unknown what plays, the length is that of the shortest version.
+    """
 
     runtime_ms: Milliseconds | None = None
     credits_ms: Milliseconds | None = None

@@ -12,6 +12,7 @@ from datetime import date
 from typing import NamedTuple
 
 from playhead.domain.catalogue import EpisodePlace, FileFacts, Holding, Item, MediaInfo, ParsedName, identity
+from playhead.domain.file_facts import measure
 from playhead.domain.matching import Candidate, Clue, as_shown, candidate_of, contradict, match, title_key
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 
@@ -775,7 +776,7 @@ def with_files(item: Item, files: Iterable[FileFacts]) -> Item:
     own = [file for file in present if file.first == item.id]
     if not own:
         return replace(item, files=present)
-    runtime_ms, credits_ms = measure((file.part, file.duration_ms, file.credits_ms) for file in own)
+    runtime_ms, credits_ms = measure(own)
     ends = [file.end for file in own if file.end is not None]
     last = min(ends, default=None)
     is_longer = last is not None and item.episode_number is not None and last > item.episode_number
@@ -786,34 +787,6 @@ def with_files(item: Item, files: Iterable[FileFacts]) -> Item:
         credits_ms=item.credits_ms if "credits_ms" in item.pinned else credits_ms,
         episode_end=last if is_longer else None,
     )
-
-
-def measure(
-    files: Iterable[tuple[int | None, Milliseconds | None, Milliseconds | None]],
-) -> tuple[Milliseconds | None, Milliseconds | None]:
-    """Return the runtime and the start of credits of an item with these files: (part, duration, start of credits).
-
-    The runtime is that of the shortest version (rule 6 of the semantics). For an item in parts it is the sum of each
-    part's shortest file. The credits are the earliest of any version.
-    """
-    whole: list[tuple[int, int | None]] = []
-    parts: dict[int, tuple[int, int | None]] = {}
-    for part, duration_ms, credits_ms in files:
-        if duration_ms is None:
-            continue
-        if part is None:
-            whole.append((duration_ms, credits_ms))
-        elif part not in parts or duration_ms < parts[part][0]:
-            parts[part] = (duration_ms, credits_ms)
-    if parts:
-        length = sum(duration_ms for duration_ms, _ in parts.values())
-        last_ms, credits_ms = parts[max(parts)]
-        whole.append((length, None if credits_ms is None else length - last_ms + credits_ms))
-    if not whole:
-        return None, None
-    runtime_ms = Milliseconds(min(length for length, _ in whole))
-    starts = [Milliseconds(credits_ms) for _, credits_ms in whole if credits_ms is not None]
-    return runtime_ms, min(starts, default=None)
 
 
 def _numbers(name: ParsedName) -> list[int | None]:

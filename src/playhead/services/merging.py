@@ -28,7 +28,7 @@ from playhead.storage.playback import Key
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 25  # merges in one transaction, during which saves wait
+_AT_ONCE = 5  # merges in one transaction, during which saves wait
 _SWEEP_S = 5.0
 
 

@@ -31,7 +31,6 @@ IDS_AT_ONCE = 5_000
 
 
 decode_streams = msgspec.json.Decoder(tuple[MediaStream, ...]).decode
-_decode_files = msgspec.json.Decoder(tuple[FileFacts, ...]).decode
 _decode_pinned = msgspec.json.Decoder(dict[str, Any]).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -315,7 +314,7 @@ def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]])
         external_ids=external_ids.get(row.id, {}),
         is_open=row.is_open,
         owner_id=row.owner_id,
-        files=() if row.files is None else _decode_files(row.files),
+        files=() if row.files is None else decode_files(row.files),
         pinned={} if row.pinned is None else _decode_pinned(row.pinned),
     )
 
@@ -350,6 +349,10 @@ def item_row(stored: Item) -> dict[str, object]:
 def encode_files(files: Sequence[FileFacts]) -> str | None:
     """Return the facts of an item's files as its column has them."""
     return _encode(files).decode() if files else None
+
+
+decode_files = msgspec.json.Decoder(tuple[FileFacts, ...]).decode
+"""Returns the facts of an item's files from their column."""
 
 
 # Holdings

@@ -3,7 +3,7 @@
 What users have of the merged items is merged by `domain.merging`. Decides nothing else.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -57,6 +57,9 @@ _SETTLED_MS = 60_000
 """How long transactions may write under an id after it became an alias; no transaction of a server lasts longer."""
 
 
+_USERS_AT_ONCE = 1_000
+
+
 class MergeOutcome(NamedTuple):
     """What a merge did: each old id with the item that it now means, and the users' items that changed.
 
@@ -96,7 +99,7 @@ class StateMover:
             key = user_id, pairs[source]
             before = merged.get(key) or targets.get(key) or TitleState(key[1])
             merged[key] = merge_states(before, state, facts.get(key[1], ItemFacts()), self._policy)
-        _remove(connection, [*sources, *(key for key in merged if key in targets)])
+        _remove(connection, sources | {key: targets[key] for key in merged if key in targets})
         self._store(connection, merged)
         return set(merged)
 
@@ -130,15 +133,18 @@ class StateMover:
 def _load_states(
     connection: Connection, item_ids: Collection[ItemId], users: Collection[UserId] | None
 ) -> dict[Key, TitleState]:
-    """Return what users have of these items. Looks them up user by user: no index leads from an item to its users."""
+    """Return what users have of these items; None: all users.
+
+    No index leads from an item to its users, so each is looked up by name: a join would scan all progress on SQLite.
+    """
     rows: dict[Table, dict[Key, list[Any]]] = {table: {} for table in USER_TABLES}
-    for table, found in rows.items():
-        for some in chunks(sorted(item_ids)):
-            query = select(table).join_from(account, table, table.c.user_id == account.c.id)
-            query = query.where(table.c.item_id.in_(some))
-            for few in (None,) if users is None else chunks(sorted(users)):
-                of_users = query if few is None else query.where(account.c.id.in_(few))
-                for row in connection.execute(of_users):
+    asked = sorted(connection.scalars(select(account.c.id)) if users is None else users)
+    for start in range(0, len(asked), _USERS_AT_ONCE):
+        few = asked[start : start + _USERS_AT_ONCE]
+        for table, found in rows.items():
+            for some in chunks(sorted(item_ids)):
+                query = select(table).where(table.c.user_id.in_(few), table.c.item_id.in_(some))
+                for row in connection.execute(query):
                     found.setdefault((row.user_id, row.item_id), []).append(row)
     keys = {key for found in rows.values() for key in found}
     return {key: _state(key, {table: found.get(key, []) for table, found in rows.items()}) for key in keys}
@@ -166,13 +172,23 @@ def _facts_of(connection: Connection, item_ids: Collection[ItemId]) -> dict[Item
     return facts
 
 
-def _remove(connection: Connection, keys: Iterable[Key]) -> None:
-    rows = [{"of_user": user_id, "of_item": item_id} for user_id, item_id in sorted(keys)]
-    if not rows:
-        return
-    for table in USER_TABLES:
-        of_key = and_(table.c.user_id == bindparam("of_user"), table.c.item_id == bindparam("of_item"))
-        connection.execute(delete(table).where(of_key), rows)
+def _remove(connection: Connection, states: Mapping[Key, TitleState]) -> None:
+    """Remove the rows that these states were made of."""
+    has_rows: dict[Table, Callable[[TitleState], bool]] = {
+        progress: lambda state: state.progress is not None,
+        play: lambda state: bool(state.plays),
+        kept_position: lambda state: bool(state.points),
+        list_state: lambda state: state.lists != ListState(),
+    }
+    for table, has in has_rows.items():
+        rows = [
+            {"of_user": user_id, "of_item": item_id}
+            for (user_id, item_id), state in sorted(states.items())
+            if has(state)
+        ]
+        if rows:
+            of_key = and_(table.c.user_id == bindparam("of_user"), table.c.item_id == bindparam("of_item"))
+            connection.execute(delete(table).where(of_key), rows)
 
 
 # Merging items
@@ -403,9 +419,9 @@ _other = file_item.alias("other")
 
 def remove_states(connection: Connection, item_ids: Collection[ItemId]) -> set[UserId]:
     """Remove what users have of these items; return the users."""
-    keys = _load_states(connection, item_ids, None).keys() if item_ids else set[Key]()
-    _remove(connection, keys)
-    return {user_id for user_id, _ in keys}
+    states = _load_states(connection, item_ids, None) if item_ids else {}
+    _remove(connection, states)
+    return {user_id for user_id, _ in states}
 
 
 # The sweep: rows that were written under an old id by transactions that had looked it up before the merge

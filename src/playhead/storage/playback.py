@@ -3,7 +3,7 @@
 Columns are in the order of `domain.playback.Progress`, so that rows convert positionally.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -32,12 +32,15 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.access import Standing
+from playhead.domain.catalogue import FileFacts
+from playhead.domain.file_facts import see_files
 from playhead.domain.limits import PLAYS_OF_ITEM
-from playhead.domain.model import Instant, ItemId, Role, UserId
+from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
+from playhead.storage.catalogue import decode_files
 from playhead.storage.engine.database import ConnectionCache, Prepared, Row, connection_cache
-from playhead.storage.schema import Id, account, alias, holding, item, kept_position, play, progress
-from playhead.storage.visibility import has_state, is_granted, is_held
+from playhead.storage.schema import Id, account, alias, holding, item, kept_position, library_access, play, progress
+from playhead.storage.visibility import ALL_GRANTED, SOME_GRANTED, grants_of, has_state, is_held
 
 Key = tuple[UserId, ItemId]
 
@@ -46,13 +49,17 @@ AUTOMATIC = "automatic"
 
 
 class SaveLookup(NamedTuple):
-    """The result of a save's look-up of one user and one item. `kind` is None if there is no such item."""
+    """The result of a save's look-up of one user and one item. `kind` is None if there is no such item.
+
+    `facts` and `files` are those of `domain.file_facts.SeenFiles`.
+    """
 
     role: Role
     standing: Standing
     kind: str | None
     facts: ItemFacts
     progress: Progress | None
+    files: tuple[FileFacts, ...] | None
 
 
 class ReadLookup(NamedTuple):
@@ -64,18 +71,27 @@ class ReadLookup(NamedTuple):
 
 
 class _CachedItem(NamedTuple):
-    """The cached facts of an item, keyed by its id. Items with the same `sharing` are visible to the same users."""
+    """The cached facts of an item, keyed by its id. Items with the same `sharing` are visible to the same users.
+
+    `facts` and `files` are those for who may see all files of the item.
+    """
 
     kind: str
     facts: ItemFacts
+    files: tuple[FileFacts, ...] | None
+    has_files: bool
     sharing: str
 
 
 class _CachedViewer(NamedTuple):
-    """A cached role and standing, keyed by user and sharing. Reads do not look up the role."""
+    """A cached role and standing, keyed by user and sharing. Reads do not look up the role.
+
+    `sees_files`: all files of such an item.
+    """
 
     role: Role | None
     standing: Standing
+    sees_files: bool
 
 
 _REMEMBERED_MAX = 150_000
@@ -88,10 +104,14 @@ _PROGRESS = tuple(
     if not column.primary_key
 )
 # How an item and a user stand to each other, as a number: the conditions after the first that holds are not evaluated.
+# 5: all libraries that hold or held the item are granted, so that all of its files may be seen; 2: some of them are.
+_ALL_GRANTED, _SOME_GRANTED = 5, 2
+_GRANTED = Standing(is_open=False, is_private=False, is_own=False, is_held=False, is_granted=True, has_state=False)
 _STANDINGS = {
+    _ALL_GRANTED: _GRANTED,
     4: Standing(is_open=True, is_private=False, is_own=False, is_held=False, is_granted=False, has_state=False),
     3: Standing(is_open=False, is_private=True, is_own=True, is_held=False, is_granted=False, has_state=False),
-    2: Standing(is_open=False, is_private=False, is_own=False, is_held=False, is_granted=True, has_state=False),
+    _SOME_GRANTED: _GRANTED,
     1: Standing(is_open=False, is_private=False, is_own=False, is_held=True, is_granted=False, has_state=False),
     0: Standing(is_open=False, is_private=False, is_own=False, is_held=False, is_granted=False, has_state=False),
     -1: Standing(is_open=False, is_private=True, is_own=False, is_held=False, is_granted=False, has_state=False),
@@ -108,17 +128,25 @@ def _standing_of(user: ColumnElement[Any]) -> ColumnElement[int]:
     return case(
         (item.c.owner_id == user, _number(3)),
         (item.c.owner_id.is_not(None), _number(-1)),
-        (item.c.is_open, _number(4)),
-        (is_granted(user), _number(2)),
-        (is_held(), _number(1)),
-        else_=_number(0),
+        else_=case(
+            {ALL_GRANTED: _number(_ALL_GRANTED), SOME_GRANTED: _number(_SOME_GRANTED)},
+            value=grants_of(user),
+            else_=case((item.c.is_open, _number(4)), (is_held(), _number(1)), else_=_number(0)),
+        ),
     )
 
 
 def _facts_of(
     user: ColumnElement[Any], sharing: ColumnElement[Any]
-) -> tuple[ColumnElement[Any], ColumnElement[Any], ColumnElement[Any], ColumnElement[Any], ColumnElement[Any]]:
-    return _standing_of(user), item.c.kind, item.c.runtime_ms, item.c.credits_ms, sharing
+) -> tuple[
+    ColumnElement[Any],
+    ColumnElement[Any],
+    ColumnElement[Any],
+    ColumnElement[Any],
+    ColumnElement[Any],
+    ColumnElement[Any],
+]:
+    return _standing_of(user), item.c.kind, item.c.runtime_ms, item.c.credits_ms, item.c.files, sharing
 
 
 # What decides, with the user, on the standing: the libraries that hold or held an item, and whose it is. It is a key of
@@ -152,6 +180,7 @@ _SHOWN = (
 
 # The positions of the groups of columns in a row of `_LOAD`, after the role, and of `_SHOW`, around the version.
 _ROLE_AND_FACTS_OF_LOAD = slice(1 + len(_FACTS))
+_FILES_OF_LOAD = len(_FACTS) - 1
 _PROGRESS_OF_LOAD = slice(1 + len(_FACTS), 1 + len(_FACTS) + len(_PROGRESS))
 _VERSION_OF_SHOW = len(_FACTS)
 _SHOWN_OF_SHOW = slice(len(_FACTS) + 1, None)
@@ -181,6 +210,15 @@ _keys = (
     .render_derived()
 )
 _of_these_users = account.c.id == func.any(bindparam("user_id", type_=postgresql.ARRAY(Id)))
+
+_LIST_GRANTED = Prepared(
+    select(library_access.c.user_id, library_access.c.library_id).where(
+        library_access.c.user_id == bindparam("user_id")
+    ),
+    together=select(library_access.c.user_id, library_access.c.library_id).where(
+        library_access.c.user_id == func.any(bindparam("user_id", type_=postgresql.ARRAY(Id)))
+    ),
+)
 
 # One row per key, stored or not. The join starts at account, so that a distributed engine can route it.
 _LOAD = Prepared(
@@ -380,19 +418,21 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]
     """Look up many keys; results are in their order, None for a user that does not exist. Aliases are unknown items."""
     memory = connection_cache(connection)
     if memory is None:
-        rows = zip(keys, _LOAD.look_up(connection, keys), strict=True)
-        return [_known(connection, key, row) for key, row in rows]
+        rows = _LOAD.look_up(connection, keys)
+        granted = _granted(connection, zip(keys, rows, strict=True))
+        return [_known(connection, key, row, granted) for key, row in zip(keys, rows, strict=True)]
     recalled = [(key, _cached(memory, key)) for key in keys]
-    new = [key for key, facts in recalled if facts is None]
+    new = [key for key, known in recalled if known is None]
     looked_up = dict(zip(new, _LOAD.look_up(connection, new), strict=True)) if new else {}
     for key, row in looked_up.items():
         _remember(memory, key, row)
-    rows = iter(_LOAD_PROGRESS.rows(connection, [key for key, facts in recalled if facts is not None]))
+    granted = _granted(connection, looked_up.items())
+    rows = iter(_LOAD_PROGRESS.rows(connection, [key for key, known in recalled if known is not None]))
     return [
-        _known(connection, key, looked_up[key])
-        if facts is None
-        else _completed(connection, key, SaveLookup(*facts, _progress(next(rows))))
-        for key, facts in recalled
+        _known(connection, key, looked_up[key], granted)
+        if known is None
+        else _completed(connection, key, SaveLookup(*known[:4], _progress(next(rows)), known[4]))
+        for key, known in recalled
     ]
 
 
@@ -491,19 +531,46 @@ def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, s
 
 
 _ROLES = {role.value: role for role in Role}
+_SEVERAL = "],["  # in the JSON of the files' facts, if there is more than one: ids have no brackets
 
 
-def _known(connection: Connection, key: Key, row: Row | None) -> SaveLookup | None:
+_Granted = Mapping[UserId, Collection[LibraryId]]
+"""The libraries granted to users who may not see all files of one of the items."""
+
+
+def _granted(connection: Connection, rows: Iterable[tuple[Key, Row | None]]) -> _Granted:
+    granted: dict[UserId, set[LibraryId]] = {
+        key[0]: set()
+        for key, row in rows
+        if row is not None and row[_FILES_OF_LOAD] is not None and not _sees_files(row[0], row[1])
+    }
+    if granted:
+        for user_id, library_id in _LIST_GRANTED.rows(connection, [(user_id,) for user_id in sorted(granted)]):
+            granted[user_id].add(library_id)
+    return granted
+
+
+def _sees_files(role: str | None, standing: int) -> bool:
+    """Return whether a user may see all files of an item."""
+    return standing == _ALL_GRANTED or role == Role.ADMIN
+
+
+def _known(connection: Connection, key: Key, row: Row | None, granted: _Granted) -> SaveLookup | None:
     if row is None:
         return None
-    role, standing, kind, runtime_ms, credits_ms, _ = row[_ROLE_AND_FACTS_OF_LOAD]
+    role, standing, kind, runtime_ms, credits_ms, files, _ = row[_ROLE_AND_FACTS_OF_LOAD]
     if role is None:
         return None
     facts = ItemFacts(runtime_ms, credits_ms)
     if kind is None:
-        return SaveLookup(_ROLES[role], _FOREIGN, None, facts, None)
-    found = SaveLookup(_ROLES[role], _STANDINGS[standing], kind, facts, _progress(row[_PROGRESS_OF_LOAD]))
-    return _completed(connection, key, found)
+        return SaveLookup(_ROLES[role], _FOREIGN, None, facts, None, None)
+    seen = None
+    if files is not None and not _sees_files(role, standing):
+        facts, seen = see_files(facts, decode_files(files), granted[key[0]])
+    elif files is not None and _SEVERAL in files:
+        facts, seen = see_files(facts, decode_files(files), None)
+    progress = _progress(row[_PROGRESS_OF_LOAD])
+    return _completed(connection, key, SaveLookup(_ROLES[role], _STANDINGS[standing], kind, facts, progress, seen))
 
 
 def _completed(connection: Connection, key: Key, found: SaveLookup) -> SaveLookup:
@@ -566,31 +633,36 @@ def _shown(row: Row) -> FrozenProgress:
     return FrozenProgress(position_ms, duration_ms, watched == 1, last_watched_at)
 
 
-def _cached(memory: ConnectionCache, key: Key) -> tuple[Role, Standing, str, ItemFacts] | None:
-    """Return the first members of SaveLookup if they are cached."""
+def _cached(
+    memory: ConnectionCache, key: Key
+) -> tuple[Role, Standing, str, ItemFacts, tuple[FileFacts, ...] | None] | None:
+    """Return the members of SaveLookup except the progress if they are cached."""
     user_id, item_id = key
     of_item: _CachedItem | None = memory.get(item_id)
     if of_item is None:
         return None
-    kind, facts, sharing = of_item
+    kind, facts, files, has_files, sharing = of_item
     viewer: _CachedViewer | None = memory.get((user_id, sharing))
-    if viewer is None or viewer.role is None:
+    if viewer is None or viewer.role is None or (has_files and not viewer.sees_files):
         return None
-    return viewer.role, viewer.standing, kind, facts
+    return viewer.role, viewer.standing, kind, facts, files
 
 
 @cache  # there are few, and many users
 def _viewer(role: str | None, standing: int) -> _CachedViewer:
-    return _CachedViewer(None if role is None else _ROLES[role], _STANDINGS[standing])
+    return _CachedViewer(None if role is None else _ROLES[role], _STANDINGS[standing], _sees_files(role, standing))
 
 
 def _remember(memory: ConnectionCache, key: Key, row: Row | None) -> None:
     """Cache role, standing and item facts of a row, if both user and item exist."""
     if row is None or row[2] is None:
         return
-    role, standing, kind, runtime_ms, credits_ms, sharing = row[_ROLE_AND_FACTS_OF_LOAD]
+    role, standing, kind, runtime_ms, credits_ms, files, sharing = row[_ROLE_AND_FACTS_OF_LOAD]
     user_id, item_id = key
     if len(memory) >= _REMEMBERED_MAX:
         memory.clear()
-    memory[item_id] = _CachedItem(kind, ItemFacts(runtime_ms, credits_ms), sharing)
+    facts, several = ItemFacts(runtime_ms, credits_ms), None
+    if files is not None and _SEVERAL in files:
+        facts, several = see_files(facts, decode_files(files), None)
+    memory[item_id] = _CachedItem(kind, facts, several, files is not None, sharing)
     memory[user_id, sharing] = _viewer(role, standing)

@@ -8,7 +8,7 @@ prepared statements.
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Integer, Text, and_, literal, literal_column, not_, or_, select
+from sqlalchemy import ColumnElement, Integer, Text, and_, case, func, literal, literal_column, not_, or_, select
 
 from playhead.domain.model import LibraryId, UserId
 from playhead.storage.schema import Id, holding, item, library_access, list_state, progress
@@ -20,7 +20,7 @@ _own_decision = list_state.alias("own_decision")
 _own_episode = item.alias("own_episode")
 _progress_of_episode = progress.alias("progress_of_episode")
 
-_ONE = literal_column("1", Integer)
+_ZERO, _ONE, _TWO = (literal_column(digit, Integer) for digit in "012")
 _SHOW = literal_column("'show'", Text)
 
 _HOLDS_OR_HELD = and_(_held.c.item_id == item.c.id, _held.c.ended_at.is_(None))
@@ -37,6 +37,19 @@ def is_granted(user: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a library granted to the user has the item, or had it and no admin has ended that."""
     held = select(_ONE).select_from(_held).join(_grant, _OF_HOLDER)
     return held.where(_HOLDS_OR_HELD, _grant.c.user_id == user).exists()
+
+
+ALL_GRANTED, SOME_GRANTED = literal_column("3", Integer), literal_column("2", Integer)
+"""Values of `grants_of`."""
+
+
+def grants_of(user: ColumnElement[Any]) -> ColumnElement[int]:
+    """How many of the libraries that have the item, or had it and no admin has ended that, are granted to the user."""
+    of_one = case((_grant.c.user_id.is_(None), _ZERO), else_=_ONE)
+    held = select(func.min(of_one) + _TWO * func.max(of_one)).select_from(
+        _held.outerjoin(_grant, and_(_OF_HOLDER, _grant.c.user_id == user))
+    )
+    return held.where(_HOLDS_OR_HELD).scalar_subquery()
 
 
 def is_available(user: ColumnElement[Any], is_admin: ColumnElement[Any]) -> ColumnElement[bool]:

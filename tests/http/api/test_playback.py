@@ -5,9 +5,10 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
-from world import EPISODE, MOVIE, NOWHERE, SHOW, World
+from playhead.storage.schema import item
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
 
@@ -200,6 +201,27 @@ async def test_example_7_a_jump_back_and_forth_is_no_second_play(stocked: World)
 async def test_example_17_progress_belongs_to_the_item_not_to_the_file(stocked: World):
     await save(stocked, 3000, file_id="aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa")
     assert (await read(stocked))["position_seconds"] == 3000
+
+
+@pytest.mark.parametrize("name", ["", "x" * 5000, "no such file", "\0"], ids=["empty", "long", "unknown", "NUL"])
+async def test_whatever_a_player_calls_its_file_the_position_is_stored(stocked: World, name: str):
+    await save(stocked, 3000, file_id=name)
+    assert (await read(stocked))["position_seconds"] == 3000
+
+
+async def test_a_report_in_the_time_of_a_part_is_placed_on_the_timeline(stocked: World):
+    def divide(connection: Connection) -> None:
+        parts = [[f"cd{part}", LIBRARY, 2_700_000, None, part, MOVIE, None] for part in (1, 2)]
+        connection.execute(
+            update(item).where(item.c.id == MOVIE).values(files=json.dumps(parts, separators=(",", ":")))
+        )
+
+    await stocked.playhead.installation.database.write(divide)
+    answer = await save(stocked, 300, 2700, file_id="cd2")
+    assert (answer["position_seconds"], answer["duration_seconds"]) == (3000, 5400)
+    report = {"kind": "movie", "id": MOVIE, "position_seconds": 600, "duration_seconds": 2700, "file_id": "cd2"}
+    response = await stocked.client.post("/api/v1/playback/batch", json={"reports": [report]}, headers=stocked.member)
+    assert response.json()["results"][0]["state"]["position_seconds"] == 3300
 
 
 async def plays(world: World) -> int:

@@ -7,21 +7,23 @@ from msgspec import Meta, Struct
 
 from playhead.domain.accounts import Principal
 from playhead.domain.model import Instant, ItemKind, Milliseconds, instant_of
-from playhead.domain.playback import Decision, Event, FrozenProgress, Progress, Report
+from playhead.domain.playback import Decision, Event, FrozenProgress, Progress, Report, read_label
 from playhead.http.api.formats import MAX_SECONDS, ProgressAnswer, Text, Time, progress_answer
 from playhead.http.route import Call, Pending, require_item_id
 from playhead.services.playback import Playback
 
+Label = Annotated[str, Meta(description="Truncated at 200 characters; an empty one is ignored.")]
+
 
 class SaveRequest(Struct):
-    """A report: position and duration, in seconds."""
+    """A report: position and duration, in seconds. `file_id`: the file that plays; an unknown one is ignored."""
 
     position_seconds: Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
     duration_seconds: Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
     event: Literal["start", "progress", "pause", "seek", "stop"] | None = None
     session_id: Text | None = None
     device: Text | None = None
-    file_id: Text | None = None
+    file_id: Label | None = None
     observed_at: Time | None = None
     client_now: Time | None = None
 
@@ -67,6 +69,7 @@ def report_of(request: SaveRequest) -> Report:
         None if request.event is None else Event(request.event),
         request.session_id,
         request.device,
+        file_id=read_label(request.file_id),
     )
 
 

@@ -1,0 +1,184 @@
+"""Which file of its item a report is about, and what follows: runtime, credits, and the place on the timeline. Pure.
+
+A version is one way to play an item from beginning to end: one file, or one file for each part. The item's timeline is
+that of the version; a player that names the file of a part may report in the time of this file.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from playhead.domain.catalogue import FileFacts
+from playhead.domain.model import FileId, LibraryId, Milliseconds
+from playhead.domain.playback import ItemFacts, Report
+
+# Two lengths are those of one cut if they differ by no more than 2 %, one in 50: encodes differ by seconds, players
+# round.
+_ONE_IN = 50
+
+
+class Timeline(NamedTuple):
+    """The timeline of one version: its length, the start of the closing credits, and where each file begins."""
+
+    duration_ms: Milliseconds
+    credits_ms: Milliseconds | None
+    starts: Mapping[FileId, Milliseconds]
+
+
+class SeenFiles(NamedTuple):
+    """What a viewer's reports of an item can rest on.
+
+    `facts` hold if the file that plays is unknown: the shortest runtime, and the credits if the versions are of one
+    length. `files` are those to choose from; None if `facts` hold for every file.
+    """
+
+    facts: ItemFacts
+    files: tuple[FileFacts, ...] | None
+
+
+def is_same_length(one: int, other: int) -> bool:
+    """Return whether two lengths can be those of one cut."""
+    return abs(one - other) * _ONE_IN <= max(one, other)
+
+
+def timelines_of(files: Iterable[FileFacts]) -> dict[FileId, Timeline]:
+    """Return the version that each file belongs to; files whose version has no known length are left out.
+
+    A part goes with the others of its library, the shortest with the shortest, so that two cuts in parts stay apart.
+    """
+    files = tuple(files)
+    known = sorted((file for file in files if file.duration_ms is not None), key=_length_and_id)
+    found = {
+        file.file_id: Timeline(_length(file), file.credits_ms, {file.file_id: Milliseconds(0)})
+        for file in known
+        if file.part is None
+    }
+    parts = sorted({file.part for file in files if file.part is not None})
+    return found | _joined(known, parts) if parts else found
+
+
+def measure(files: Iterable[FileFacts]) -> ItemFacts:
+    """Return the runtime and the credits of an item whatever file plays.
+
+    The runtime is that of the shortest version (rule 6 of the semantics). The credits are the earliest of any version,
+    and None if the versions differ in length: those of a short cut must not finish a longer one.
+    """
+    versions = timelines_of(files).values()
+    if not versions:
+        return ItemFacts()
+    shortest = min(version.duration_ms for version in versions)
+    starts = [version.credits_ms for version in versions if version.credits_ms is not None]
+    return ItemFacts(shortest, min(starts, default=None) if _agree(versions) else None)
+
+
+def see_files(item: ItemFacts, files: Sequence[FileFacts], granted: Collection[LibraryId] | None) -> SeenFiles:
+    """Return what a viewer's reports can rest on, of an item that has these files.
+
+    `item` are the facts stored with the item, `granted` the libraries whose files the viewer may see; None: all.
+    """
+    measured = measure(files)
+    if item.credits_ms is not None and item.credits_ms != measured.credits_ms:
+        files = _with_credits(item.credits_ms, item.runtime_ms, files)
+    seen = tuple(file for file in files if granted is None or file.library_id in granted)
+    if len(seen) < len(files):
+        return SeenFiles(measure(seen), seen if len(seen) > 1 else None)
+    if len(seen) == 1:
+        return SeenFiles(item, None)
+    return SeenFiles(item if _agree(timelines_of(seen).values()) else item._replace(credits_ms=None), seen)
+
+
+def place(report: Report, item: ItemFacts, files: Sequence[FileFacts]) -> tuple[Report, ItemFacts]:
+    """Return the report on the timeline of its item, and the facts of the version that plays; see `SeenFiles`.
+
+    Without a file that the viewer may see, the version whose length is nearest to the reported one is taken to play if
+    it can be that one; the position is then on the timeline already, because it would be the same for any file.
+    """
+    versions = timelines_of(files)
+    version = None if report.file_id is None else versions.get(FileId(report.file_id))
+    if version is not None:
+        file = next(file for file in files if file.file_id == report.file_id)
+        return _on_timeline(report, file, version), ItemFacts(version.duration_ms, version.credits_ms)
+    return report, facts_for(report.duration_ms, item, files)
+
+
+def facts_for(duration_ms: Milliseconds, item: ItemFacts, files: Sequence[FileFacts]) -> ItemFacts:
+    """Return the facts of the version with this length, or those that hold for all versions."""
+    nearest = min(timelines_of(files).values(), key=lambda version: _distance(version, duration_ms), default=None)
+    if nearest is None or not is_same_length(nearest.duration_ms, duration_ms):
+        return item
+    return ItemFacts(nearest.duration_ms, nearest.credits_ms)
+
+
+def _distance(version: Timeline, duration_ms: Milliseconds) -> tuple[int, bool, int]:
+    # Of versions of one length the earliest known credits count.
+    return abs(version.duration_ms - duration_ms), version.credits_ms is None, version.credits_ms or 0
+
+
+def _on_timeline(report: Report, file: FileFacts, version: Timeline) -> Report:
+    total, length = version.duration_ms, _length(file)
+    to_whole = abs(report.duration_ms - total)
+    if is_same_length(report.duration_ms, total) and to_whole <= abs(report.duration_ms - length):
+        return report  # some players, such as the web player, count on through the parts
+    start = version.starts[file.file_id]
+    return report._replace(
+        position_ms=Milliseconds(start + min(report.position_ms, report.duration_ms)),
+        duration_ms=Milliseconds(total - length + report.duration_ms),
+    )
+
+
+def _joined(known: Sequence[FileFacts], parts: Sequence[int]) -> dict[FileId, Timeline]:
+    """Return the versions of files in parts; `known` are in the order of their lengths."""
+    places: dict[tuple[LibraryId | None, int | None], list[FileFacts]] = defaultdict(list)
+    for file in known:
+        places[file.library_id, file.part].append(file)
+        places[None, file.part].append(file)
+    found: dict[FileId, Timeline] = {}
+    for file in known:
+        if file.part is None:
+            continue
+        rank = places[file.library_id, file.part].index(file)
+        choices = [places[file.library_id, part] or places[None, part] for part in parts]
+        if all(choices):
+            found[file.file_id] = _timeline([each[min(rank, len(each) - 1)] for each in choices])
+    return found
+
+
+def _timeline(files: Sequence[FileFacts]) -> Timeline:
+    starts: dict[FileId, Milliseconds] = {}
+    start = 0
+    for file in files:
+        starts[file.file_id] = Milliseconds(start)
+        start += _length(file)
+    last = files[-1]
+    credits_ms = None if last.credits_ms is None else Milliseconds(starts[last.file_id] + last.credits_ms)
+    return Timeline(Milliseconds(start), credits_ms, starts)
+
+
+def _with_credits(
+    credits_ms: Milliseconds, runtime_ms: Milliseconds | None, files: Sequence[FileFacts]
+) -> tuple[FileFacts, ...]:
+    """Give the files of versions as long as the item the credits that an admin has set for it."""
+    versions = timelines_of(files)
+    found: list[FileFacts] = []
+    for file in files:
+        version = versions.get(file.file_id)
+        if version is not None and runtime_ms is not None and is_same_length(version.duration_ms, runtime_ms):
+            start = version.starts[file.file_id]
+            ends_it = start + _length(file) == version.duration_ms
+            found.append(file._replace(credits_ms=Milliseconds(max(0, credits_ms - start)) if ends_it else None))
+        else:
+            found.append(file)
+    return tuple(found)
+
+
+def _agree(versions: Collection[Timeline]) -> bool:
+    lengths = [version.duration_ms for version in versions]
+    return not lengths or is_same_length(min(lengths), max(lengths))
+
+
+def _length(file: FileFacts) -> Milliseconds:
+    return Milliseconds(file.duration_ms or 0)
+
+
+def _length_and_id(file: FileFacts) -> tuple[int, FileId]:
+    return _length(file), file.file_id
