@@ -161,7 +161,8 @@ def _newest_points(points: Iterable[StoredPoint]) -> frozenset[StoredPoint]:
 
 
 def _rank_of_point(stored: StoredPoint) -> tuple[object, ...]:
-    return stored.id is None, stored.id or "", stored.point.duration_ms, stored.point.device or ""
+    device = stored.point.device
+    return stored.id is None, stored.id or "", stored.point.duration_ms, device is not None, device or ""
 
 
 # --- Items ---------------------------------------------------------------------------------------------------------
