@@ -13,8 +13,8 @@ from playhead.domain.matching import (
     Candidate,
     Clue,
     Match,
+    MatchRule,
     NoMatch,
-    Rule,
     agree_in_length,
     as_shown,
     candidate_of,
@@ -58,73 +58,78 @@ FOUND = [
         "the caller's own id, whatever else is said",
         film(id=ItemId("a"), external_ids=TMDB),
         [movie(title="X")],
-        Rule.OWN_ID,
+        MatchRule.OWN_ID,
     ),
-    ("its content", film(), [movie(title="X", has_content=True), movie("b")], Rule.CONTENT),
-    ("an external id", film(external_ids=TMDB), [movie(title="X", external_ids=TMDB), movie("b")], Rule.EXTERNAL_ID),
+    ("its content", film(), [movie(title="X", has_content=True), movie("b")], MatchRule.CONTENT),
+    (
+        "an external id",
+        film(external_ids=TMDB),
+        [movie(title="X", external_ids=TMDB), movie("b")],
+        MatchRule.EXTERNAL_ID,
+    ),
     (
         "an external id that agrees though another differs",
         film(external_ids={"tmdb": "1", "imdb": "tt1"}),
         [movie(external_ids={"tmdb": "1", "imdb": "tt2"})],
-        Rule.EXTERNAL_ID,
+        MatchRule.EXTERNAL_ID,
     ),
     (
         "an external id although the viewer may not see it",
         film(external_ids=TMDB),
         [movie(external_ids=TMDB, is_seen=False)],
-        Rule.EXTERNAL_ID,
+        MatchRule.EXTERNAL_ID,
     ),
-    ("title and year", film(), [movie(), movie("b", year=1996), movie("c", title="Cold")], Rule.TITLE),
-    ("the title if a year is unknown", film(), [movie(year=None), movie("b", year=2001)], Rule.TITLE),
-    ("the title if its own year is unknown", film(None), [movie()], Rule.TITLE),
-    ("a year that is one off", film(), [movie(year=1994), movie("b", year=1999)], Rule.TITLE),
+    ("title and year", film(), [movie(), movie("b", year=1996), movie("c", title="Cold")], MatchRule.TITLE),
+    ("the title if a year is unknown", film(), [movie(year=None), movie("b", year=2001)], MatchRule.TITLE),
+    ("the title if its own year is unknown", film(None), [movie()], MatchRule.TITLE),
+    ("a year that is one off", film(), [movie(year=1994), movie("b", year=1999)], MatchRule.TITLE),
     (
         "the title that is not excluded by an id",
         film(external_ids=TMDB),
         [movie(), movie("b", external_ids={"tmdb": "2"})],
-        Rule.TITLE,
+        MatchRule.TITLE,
     ),
-    ("a title in its own library, whatever the length", FILE, [movie(libraries=frozenset({HERE}))], Rule.TITLE),
+    ("a title in its own library, whatever the length", FILE, [movie(libraries=frozenset({HERE}))], MatchRule.TITLE),
     (
         "a title in another library with a length that agrees",
         FILE,
         [movie(libraries=frozenset({THERE}), runtimes_ms=(Milliseconds(1), Milliseconds(104 * MINUTE)))],
-        Rule.TITLE,
+        MatchRule.TITLE,
     ),
-    ("a title and year that no library has", FILE, [movie()], Rule.TITLE),
+    ("a title and year that no library has", FILE, [movie()], MatchRule.TITLE),
     (
         "an episode's own id",
         part(external_ids={"tvdb": "9"}),
         [episode(number=5, external_ids={"tvdb": "9"})],
-        Rule.EXTERNAL_ID,
+        MatchRule.EXTERNAL_ID,
     ),
     (
         "an episode's own id under another show without ids, with its numbers",
         part(titles=("Dunkel",), external_ids={"tvdb": "9"}),
         [episode(external_ids={"tvdb": "9"})],
-        Rule.EXTERNAL_ID,
+        MatchRule.EXTERNAL_ID,
     ),
     (
         "an episode's own id whose show agrees",
         part(number=4, show_ids=TVDB, external_ids={"tvdb": "9"}),
         [episode(show_ids=TVDB, external_ids={"tvdb": "9"})],
-        Rule.EXTERNAL_ID,
+        MatchRule.EXTERNAL_ID,
     ),
     (
         "the show's id and numbers",
         part(titles=(), show_ids=TVDB),
         [episode(show_ids=TVDB, is_seen=False)],
-        Rule.NUMBERS,
+        MatchRule.NUMBERS,
     ),
-    ("the show's title and numbers", part(), [episode(), episode("b", number=3)], Rule.NUMBERS),
-    ("an absolute number", part(None, None, absolute_number=2), [episode(), episode("b", season=2)], Rule.NUMBERS),
-    ("an air date", part(None, None, air_date=DAY), [episode(None, None, None, air_date=DAY)], Rule.NUMBERS),
-    ("an air date where the numbers are unknown", part(9, 9, air_date=DAY), [episode(air_date=DAY)], Rule.NUMBERS),
+    ("the show's title and numbers", part(), [episode(), episode("b", number=3)], MatchRule.NUMBERS),
+    ("an absolute number", part(None, None, absolute_number=2), [episode(), episode("b", season=2)], MatchRule.NUMBERS),
+    ("an air date", part(None, None, air_date=DAY), [episode(None, None, None, air_date=DAY)], MatchRule.NUMBERS),
+    ("an air date where the numbers are unknown", part(9, 9, air_date=DAY), [episode(air_date=DAY)], MatchRule.NUMBERS),
 ]
 
 
 @pytest.mark.parametrize(("clue", "candidates", "rule"), [row[1:] for row in FOUND], ids=[row[0] for row in FOUND])
-def test_the_first_candidate_is_found_by(clue: Clue, candidates: list[Candidate], rule: Rule) -> None:
+def test_the_first_candidate_is_found_by(clue: Clue, candidates: list[Candidate], rule: MatchRule) -> None:
     first = replace(candidates[0], item_id=ItemId("a"))
     assert match(clue, [first, *candidates[1:]]) == Match(ItemId("a"), rule)
 
@@ -230,7 +235,7 @@ def test_the_order_of_the_candidates_makes_no_difference(clue: Clue, several: li
 @given(clues, candidates)
 def test_of_two_alike_candidates_none_is_found(clue: Clue, several: list[Candidate]) -> None:
     found = match(clue, several)
-    if found.rule not in {None, Rule.OWN_ID}:
+    if found.rule not in {None, MatchRule.OWN_ID}:
         (chosen,) = [each for each in several if each.item_id == found.item_id]
         assert (
             match(clue, [*several, replace(chosen, item_id=ItemId("twin"))]).item_id != found.item_id

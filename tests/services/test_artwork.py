@@ -12,7 +12,7 @@ from sqlalchemy import Connection, insert, update
 
 from fakes import Clock, Ids, settle
 from playhead.domain.artwork import ArtworkKind, PixelSize
-from playhead.domain.catalogue import Item, MediaInfo, MediaStream, identity
+from playhead.domain.catalogue import Holding, Item, MediaInfo, MediaStream, identity
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, Role, UserId
 from playhead.domain.scanning import FileLink, FoundFile, ItemChanges
 from playhead.errors import Code, PlayheadError
@@ -84,11 +84,12 @@ class Gallery:
         return file
 
     def item(self, title: str, kind: ItemKind = ItemKind.MOVIE) -> Item:
-        return Item(ItemId(self.ids()), self.library_id, kind, title, identity(title), Instant(0))
+        return Item(ItemId(self.ids()), kind, title, identity(title), Instant(0))
 
     async def put(self, item: Item, *paths: str) -> ItemId:
         """Put an item with its files, which are created, too, into the catalogue."""
-        await self.database.write(lambda connection: scanning.store_items(connection, ItemChanges([item], [])))
+        changes = ItemChanges([item], [], [Holding(item.id, self.library_id, item.added_at, title=item.title)])
+        await self.database.write(lambda connection: scanning.store_items(connection, changes))
         for path in paths:
             self.lay(path)
             change = FileChange(
@@ -218,7 +219,8 @@ async def test_an_item_without_file_or_folder_has_no_artwork(gallery: Gallery):
     def store(connection: Connection) -> None:
         library = {"id": gallery.ids(), "name": "Imported", "kind": "movies", "created_at": 0}
         connection.execute(insert(schema.library), [library])
-        connection.execute(update(schema.item).values(library_id=library["id"]))
+        for table in (schema.holding, schema.media_file):
+            connection.execute(update(table).values(library_id=library["id"]))
 
     await gallery.database.write(store)
     assert await refusal(gallery.find(movie)) == NO_ARTWORK

@@ -18,7 +18,7 @@ _RUNTIME_TOLERANCE = 0.05
 _RUNTIME_TOLERANCE_MS = 120_000
 
 
-class Rule(StrEnum):
+class MatchRule(StrEnum):
     """The evidence by which an item was found, strongest first."""
 
     OWN_ID = "own-id"
@@ -87,7 +87,7 @@ class Match(NamedTuple):
     """The item that a clue means and the rule that found it; or why none was found."""
 
     item_id: ItemId | None
-    rule: Rule | None = None
+    rule: MatchRule | None = None
     reason: NoMatch | None = None
 
 
@@ -105,20 +105,20 @@ def match(clue: Clue, candidates: Iterable[Candidate]) -> Match:
     if own is not None:
         if own.kind is not clue.kind:
             return Match(None, reason=NoMatch.OTHER_KIND)
-        return Match(own.item_id, Rule.OWN_ID)
+        return Match(own.item_id, MatchRule.OWN_ID)
     possible = [
         each for each in everything if each.kind is clue.kind and not contradict(each.external_ids, clue.external_ids)
     ]
     by_content = [each for each in possible if each.has_content]
     if len(by_content) == 1:
-        return Match(by_content[0].item_id, Rule.CONTENT)
+        return Match(by_content[0].item_id, MatchRule.CONTENT)
     by_id = [each for each in possible if agree(each.external_ids, clue.external_ids)]
     by_id = [each for each in by_id if not _is_of_other_show(clue, each)]
     if by_id:
-        return _only(by_id, Rule.EXTERNAL_ID)
+        return _only(by_id, MatchRule.EXTERNAL_ID)
     if clue.kind is ItemKind.EPISODE:
         return _find_episode(clue, possible)
-    return _nearest(clue, possible, Rule.TITLE)
+    return _nearest(clue, possible, MatchRule.TITLE)
 
 
 def contradict(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
@@ -197,7 +197,7 @@ def as_shown(item: Item, holdings: Iterable[Holding]) -> Item:
 _PINNABLE = frozenset({"title", "year", "external_ids", "runtime_ms", "credits_ms"})
 
 
-def _only(found: Sequence[Candidate], rule: Rule) -> Match:
+def _only(found: Sequence[Candidate], rule: MatchRule) -> Match:
     return Match(found[0].item_id, rule) if len(found) == 1 else _AMBIGUOUS
 
 
@@ -217,8 +217,8 @@ def _find_episode(clue: Clue, possible: Sequence[Candidate]) -> Match:
     for fits in (_numbered, _absolute, _aired):
         found = [each for each in of_show if fits(clue, each)]
         if found:
-            return _only(found, Rule.NUMBERS)
-        result = _nearest(clue, [each for each in others if fits(clue, each)], Rule.NUMBERS)
+            return _only(found, MatchRule.NUMBERS)
+        result = _nearest(clue, [each for each in others if fits(clue, each)], MatchRule.NUMBERS)
         if result != _NOT_FOUND:
             return result
     return _NOT_FOUND
@@ -241,7 +241,7 @@ def _aired(clue: Clue, candidate: Candidate) -> bool:
     return clue.air_date is not None and clue.air_date == candidate.air_date
 
 
-def _nearest(clue: Clue, candidates: Sequence[Candidate], rule: Rule) -> Match:
+def _nearest(clue: Clue, candidates: Sequence[Candidate], rule: MatchRule) -> Match:
     """Return the candidate with the title of the clue whose year is equal, else unknown on one side, else one off."""
     titles = {title_key(title) for title in clue.titles}
     named = [

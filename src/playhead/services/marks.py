@@ -11,6 +11,7 @@ from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.lists import has_aired, is_hidden, up_to
 from playhead.domain.marks import MarkDecision, UndoStep, mark_watched, restore, take_back, unwatch
+from playhead.domain.merging import Play
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
 from playhead.domain.playback import KeptPoint, Policy, Progress, resume_position
 from playhead.errors import conflict, not_found
@@ -20,7 +21,7 @@ from playhead.services.cursors import UNDATED, TimeCursor, decode_cursor, encode
 from playhead.storage import lists, playback
 from playhead.storage import marks as storage
 from playhead.storage.engine.database import Connection, Database
-from playhead.storage.marks import MARKED, Play, PlayCount
+from playhead.storage.marks import MARKED, PlayCount
 from playhead.storage.playback import Key, SaveLookup
 
 

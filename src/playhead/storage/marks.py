@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from sqlalchemy import BigInteger, ColumnElement, Connection, Table, delete, func, literal, select, tuple_
 
+from playhead.domain.merging import Play
 from playhead.domain.model import Instant, ItemId
 from playhead.domain.playback import KeptPoint
 from playhead.storage.playback import Key
@@ -11,14 +12,6 @@ from playhead.storage.schema import Id, item, kept_position, list_state, play, p
 
 MARKED = "marked"
 """The source of a play that was added by hand."""
-
-
-class Play(NamedTuple):
-    """One completed viewing. `watched_at` is None if unknown; `source` is what added it."""
-
-    id: str
-    watched_at: Instant | None
-    source: str
 
 
 class PlayCount(NamedTuple):

@@ -96,7 +96,8 @@ class CorrectionPages:
     async def change_item(self, visit: Visit) -> Response:
         """Change, merge or split an item, or take it out of a library; `do` says which."""
         form = await read_form(visit.call, _FILES_MAX)
-        act = {"change": self._change, "merge": self._merge, "split": self._split, "end": self._end}.get(form["do"])
+        acts = {"change": self._change, "merge": self._merge, "split": self._split, "end": self._end}
+        act = acts.get(form.get("do", ""))
         if act is None:
             raise not_found("Act not found")
         try:
