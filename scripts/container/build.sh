@@ -13,11 +13,10 @@ fetch_uv() {
     /opt/uv/bin/pip install --quiet --no-cache-dir uv==0.13.9
 }
 
-# Extras of uvicorn that this server does not use: reloading, WebSockets, settings in YAML.
+# Extras of uvicorn that this server does not use: WebSockets, settings in YAML.
 sync() {
     "$UV" sync --frozen --quiet --no-dev --no-editable --python "$(command -v python3)" \
-        --no-install-package watchfiles --no-install-package websockets \
-        --no-install-package pyyaml "$@"
+        --no-install-package websockets --no-install-package pyyaml "$@"
 }
 
 # Tests of the packages, dialects of other databases, tools beside SQLite, and debugging symbols. What was linked to libraries of its own (NAME.libs) is left as it is: its
@@ -33,7 +32,7 @@ trim() {
     # rich asks for a lexer only to show source code.
     find "$site/pygments/lexers" -name '*.py*' ! -name '__init__*' ! -name '_mapping*' ! -name 'special*' -delete
     if command -v strip >/dev/null 2>&1; then
-        for package in apsw httptools msgspec pydantic_core sqlalchemy uvloop; do
+        for package in apsw httptools msgspec pydantic_core sqlalchemy uvloop watchfiles; do
             [ ! -e "$site/$package.libs" ] || continue
             find "$site/$package" -name '*.so' -exec strip --strip-unneeded {} +
         done

@@ -165,7 +165,7 @@ def test_an_ignored_puid_is_reported(image: Image, data: Path, media: Path):
     os.chown(data, 1000, 1000)
     started = image.start(["user", "list"], data, media, environment={"PUID": "99"})
     _, errors = started.process.communicate(timeout=60)
-    assert started.process.returncode == 0
+    assert started.process.returncode == 0, errors
     assert b"PUID is 99, but the container runs as 1000" in errors
 
 

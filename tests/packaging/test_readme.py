@@ -112,7 +112,7 @@ def test_ones_own_films_are_served_by_the_commands_of_the_readme(
     [start, fill, save] = blocks()
     ended.append(newcomer.serve(start))
     filled = newcomer.run(fill)
-    assert "1 added" in filled
+    assert "1 movie in 1 file added" in filled
     assert "Harbour Lights (2019)" in filled
     shown = newcomer.run(". ~/playhead/bin/activate\n" + save)
     answers = [json.loads(found) for found in re.findall(r"\{.*?\}", shown)]
