@@ -606,6 +606,7 @@ def _progress(row: Row) -> Progress | None:
         completed_duration_ms,
         completed_at,
         completed_marked,
+        file_id,
     ) = row
     if version is None:
         return None
@@ -625,6 +626,7 @@ def _progress(row: Row) -> Progress | None:
         completed_duration_ms,
         completed_at,
         completed_marked == 1,
+        file_id,
     )
 
 
