@@ -1,6 +1,7 @@
 """Splitting, identifying and changing items and libraries on both engines, and scans that must not undo it."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,27 @@ from sqlalchemy import Connection, delete, insert, select
 from fakes import Ids
 from playhead.domain.catalogue import TitlesOnRemoval
 from playhead.domain.events import Change
-from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, LibraryKind
-from playhead.domain.playback import Policy
+from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, UserId
+from playhead.domain.playback import Policy, Report
 from playhead.domain.scanning import IdentifiedAs
 from playhead.errors import Code, PlayheadError
 from playhead.media.names import filenames
 from playhead.services.auditing import Audit
 from playhead.services.correcting import Correcting
+from playhead.services.events import Events
 from playhead.services.libraries import Libraries
 from playhead.services.merging import Merging
+from playhead.services.playback import Playback
 from playhead.services.splitting import SplitPlan, Splitting
 from playhead.storage import schema
 from playhead.storage.catalogue import find_item, holdings_of
 from scanned import ADMIN, ScannedLibrary, remember, remembered
 
 pytestmark = pytest.mark.anyio
+
+
+async def nobody(_: Collection[str]) -> frozenset[str]:
+    return frozenset()
 
 
 class Told(list[Change]):
@@ -42,7 +49,7 @@ class Corrections:
         self.told = Told()
         self.scans: list[LibraryId] = []
         self.merging = Merging(self.database, policy=Policy(), publish=self.told, **tools)
-        self.splitting = Splitting(self.database, parse=filenames.parse, **tools)
+        self.splitting = Splitting(self.database, policy=Policy(), parse=filenames.parse, publish=self.told, **tools)
         self.correcting = Correcting(self.database, scan=self._scan, parse=filenames.parse, **tools)
         self.libraries = Libraries(self.database, publish=self.told, **tools)
         self.audit = Audit(self.database, self.correcting, self.libraries, clock=library.clock)
@@ -180,6 +187,39 @@ async def test_a_split_film_is_named_as_its_file_is(movies_corrected: Correction
     made = await here.splitting.split(ADMIN, merged.id, SplitPlan([file]))
     assert (made.title, made.year) == ("Cooper Sky", 1975)
     assert made.id != one.item.id, "an id that became an alias stays one"
+
+
+async def test_state_moves_along_for_users_who_played_one_of_the_files(movies_corrected: Corrections) -> None:
+    here = movies_corrected
+    here.library.film("Summer (2019)/Summer (2019) - first.mkv")
+    here.library.film("Summer (2019)/Summer (2019) - second.mkv")
+    await here.library.scan()
+    film = (await here.library.items())[0].item
+    first, second = [await here.file_at(f"Summer (2019)/Summer (2019) - {each}.mkv") for each in ("first", "second")]
+    playback = Playback(
+        here.database,
+        Events(monotonic=asyncio.get_running_loop().time, ended_tokens=nobody),
+        clock=here.library.clock,
+        new_id=here.library.ids,
+        policy=Policy(),
+    )
+    users = {file: UserId(here.library.ids()) for file in (first, second, None)}
+
+    def add(connection: Connection) -> None:
+        for user_id in users.values():
+            account = {"id": user_id, "name": "", "role": "admin", "password_hash": "", "created_at": 0}
+            connection.execute(insert(schema.account), [account])
+
+    await here.write(add)
+    for file, user_id in users.items():
+        report = Report(Milliseconds(60 * 60_000), Milliseconds(90 * 60_000), file_id=file)
+        await playback.save(user_id, ItemKind.MOVIE, film.id, report)
+    await playback.close()
+    made = await here.splitting.split(ADMIN, film.id, SplitPlan([second], title="Winter", with_state=True))
+    rows = select(schema.progress.c.user_id, schema.progress.c.item_id)
+    found = await here.database.read(lambda connection: {(row[0], row[1]) for row in connection.execute(rows)})
+    assert found == {(users[first], film.id), (users[second], made.id), (users[None], film.id)}
+    assert [(change.user_id, set(change.item_ids)) for change in here.told] == [(users[second], {film.id, made.id})]
 
 
 async def test_files_can_be_given_to_an_item_that_exists(movies_corrected: Corrections) -> None:

@@ -133,6 +133,21 @@ def test_a_batch_is_loaded_by_its_users_and_keys_only(server: PostgresDatabase):
     assert "Seq Scan" not in plan
 
 
+def test_storing_a_batch_looks_each_item_up_by_id(server: PostgresDatabase):
+    server.write_blocking(fill)
+
+    def store_and_explain(connection: Connection) -> str:
+        playback.store(connection, sorted((key, at(10)) for key in KEYS[:1]))
+        [[name]] = connection.execute(
+            text("SELECT name FROM pg_prepared_statements WHERE statement LIKE 'INSERT INTO progress%'")
+        )
+        return "\n".join(connection.execute(text(f"EXPLAIN EXECUTE \"{name}\"('[]')")).scalars())
+
+    plan = server.write_blocking(store_and_explain)
+    assert re.search(r"Index (Only )?Scan (using|on) pk_item\b", plan), plan
+    assert "Seq Scan" not in plan
+
+
 def add_plays(*times: int, key: playback.Key = KEYS[0]) -> Callable[[Connection], None]:
     rows = [(*key, str(UUID(int=number + 1)), Instant(at), "marked") for number, at in enumerate(times)]
     return lambda connection: playback.add_plays(connection, rows)

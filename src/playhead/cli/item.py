@@ -63,6 +63,10 @@ def split(  # noqa: PLR0913 - the members of a split
     into: Annotated[str | None, typer.Option(help="Id of the item that they are, instead of a new one.")] = None,
     title: Annotated[str | None, typer.Option(help="Title of the new item. [default: the first file's]")] = None,
     year: Annotated[int | None, typer.Option(help="Year of the new item.")] = None,
+    with_state: Annotated[
+        bool,
+        typer.Option("--with-state", help="Move what people have of the item if they played one of the files last."),
+    ] = False,
     data: DataOption = None,
     database: DatabaseOption = None,
 ) -> None:
@@ -70,7 +74,9 @@ def split(  # noqa: PLR0913 - the members of a split
     from playhead.services.splitting import SplitPlan
 
     async def split_off(playhead: "Installation") -> "Item":
-        plan = SplitPlan([FileId(_id(each)) for each in files], None if into is None else _id(into), title, year)
+        plan = SplitPlan(
+            [FileId(_id(each)) for each in files], None if into is None else _id(into), title, year, with_state
+        )
         return await playhead.splitting.split(operator(), _id(item), plan)
 
     made = run(data, database, split_off)

@@ -97,6 +97,8 @@ class Progress(NamedTuple):
     `completed_session` completed the item automatically, reporting `completed_duration_ms`. `completed_at` is the time
     of the play that this added, and `completed_marked` says whether it set `watched`. Rule 8 takes these two back and
     keeps session and duration, by which it recognises the same completion if it arrives again.
+
+    `file_id` is the file that the last report named: a split of the item can take the state along.
     """
 
     position_ms: Milliseconds
@@ -114,6 +116,7 @@ class Progress(NamedTuple):
     completed_duration_ms: Milliseconds | None = None
     completed_at: Instant | None = None
     completed_marked: bool = False
+    file_id: str | None = None
 
 
 class FrozenProgress(NamedTuple):
@@ -230,6 +233,7 @@ def advance(  # noqa: PLR0913 - a decision names everything that it rests on
         report.event,
         before.unwatched_at,
         *completion,
+        report.file_id,
     )
     if at == before.last_watched_at and _is_the_same(before, progress):
         progress = before
@@ -386,6 +390,7 @@ def _with_player(before: Progress, report: Report, at: Instant, now: Instant) ->
         session=report.session,
         device=report.device,
         event=report.event,
+        file_id=report.file_id,
     )
     return before if _is_the_same(before, progress) else progress
 

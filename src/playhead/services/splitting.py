@@ -7,14 +7,25 @@ from typing import NamedTuple
 
 from playhead.domain.auditing import Act, AuditEntry
 from playhead.domain.catalogue import Item, ParsedName, identity
+from playhead.domain.events import Publish
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
+from playhead.domain.playback import Policy
 from playhead.errors import invalid
 from playhead.services.access import Viewer
-from playhead.services.merging import account_of, choose_item, must_be, named, refuse_while_scanning, require_known
+from playhead.services.merging import (
+    account_of,
+    choose_item,
+    must_be,
+    named,
+    refuse_while_scanning,
+    require_known,
+    tell,
+)
 from playhead.storage import auditing, catalogue, identifying, merging
 from playhead.storage import splitting as storage
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.identifying import NamedFile
+from playhead.storage.playback import Key
 
 Parse = Callable[[PurePosixPath, LibraryKind], ParsedName | None]
 """Reads a path relative to a library's folder."""
@@ -23,13 +34,15 @@ Parse = Callable[[PurePosixPath, LibraryKind], ParsedName | None]
 class SplitPlan(NamedTuple):
     """What an admin wants: these files of an item become another, `into_id` or a new one.
 
-    A new movie or show is named `title` and `year`, else as its first file is.
+    A new movie or show is named `title` and `year`, else as its first file is. `with_state`: what users have of an item
+    moves along if their last report of it named one of the files.
     """
 
     file_ids: Sequence[FileId]
     into_id: ItemId | None = None
     title: str | None = None
     year: int | None = None
+    with_state: bool = False
 
 
 class _Moves(NamedTuple):
@@ -43,18 +56,22 @@ class _Moves(NamedTuple):
 class Splitting:
     """Splits items. `clock` returns the time, `new_id` a random UUID; `parse` reads the names of files."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a service is made of
         self,
         database: Database,
         *,
         clock: Callable[[], Instant],
         new_id: Callable[[], str],
+        policy: Policy,
         parse: Parse,
+        publish: Publish,
     ) -> None:
         self._database = database
         self._clock = clock
         self._new_id = new_id
+        self._policy = policy
         self._parse = parse
+        self._publish = publish
 
     async def split(self, by: Viewer, item_id: ItemId, plan: SplitPlan) -> Item:
         """Make another item of some of an item's files, and return it. That lasts: later scans leave them there.
@@ -64,7 +81,7 @@ class Splitting:
         """
         now = self._clock()
 
-        def run(connection: Connection) -> Item:
+        def run(connection: Connection) -> tuple[Item, set[Key]]:
             refuse_while_scanning(connection, now)
             merging.lock_saves(connection)
             item = require_known(connection, item_id, "id")
@@ -72,12 +89,15 @@ class Splitting:
             into = self._target(connection, item, plan, files, now)
             moves = self._moves(connection, item, into, files, links, now)
             self._carry_out(connection, moves, by, now)
+            changed = self._move_states(connection, moves, plan.file_ids, now) if plan.with_state else set[Key]()
             subject = f"{len(files)} files of {named(item)} to {named(into)}"
             data = {"from": item.id, "into": into.id, "file_ids": list(plan.file_ids)}
             auditing.add(connection, AuditEntry(self._new_id(), now, account_of(by), Act.SPLIT, subject, data))
-            return require_known(connection, into.id, "into")
+            return require_known(connection, into.id, "into"), changed
 
-        return await self._database.write(run)
+        into, changed = await self._database.write(run)
+        tell(self._publish, changed)
+        return into
 
     def _target(
         self, connection: Connection, item: Item, plan: SplitPlan, files: Sequence[NamedFile], now: Instant
@@ -158,6 +178,17 @@ class Splitting:
         first = {file.id: _first(moves.links[file.id], targets) for file in moves.files}
         choose_item(connection, moves.files, first, self._new_id, by, now)
         merging.renew_files(connection, {*moves.pairs, *moves.pairs.values()})
+
+    def _move_states(
+        self, connection: Connection, moves: _Moves, file_ids: Collection[FileId], now: Instant
+    ) -> set[Key]:
+        """Move the state of users who played the files; return the keys on both sides, which devices fetch again."""
+        mover = merging.StateMover(self._policy, self._new_id, now)
+        changed: set[Key] = set()
+        for item_id, users in storage.users_who_played(connection, moves.pairs, file_ids).items():
+            moved = mover.move(connection, {item_id: moves.pairs[item_id]}, users)
+            changed |= moved | {(user_id, item_id) for user_id, _ in moved}
+        return changed
 
 
 def _chosen(

@@ -254,9 +254,13 @@ def _from_json(table: Table) -> Select[Any]:
 
 
 def _of_items(rows: Select[Any]) -> Select[Any]:
-    """Leave out rows of items that have become aliases since they were loaded: their keys are decided again."""
+    """Leave out rows of items that have become aliases since they were loaded: their keys are decided again.
+
+    A scalar subquery is one look-up by id for each row; EXISTS would become a join, which PostgreSQL plans by hashing
+    the whole catalogue.
+    """
     item_id = rows.selected_columns[1]
-    return rows.where(select(literal_column("1", Integer)).select_from(item).where(item.c.id == item_id).exists())
+    return rows.where(select(item.c.id).where(item.c.id == item_id).scalar_subquery().is_not(None))
 
 
 def _values(table: Table) -> dict[str, BindParameter[Any]]:
@@ -606,6 +610,7 @@ def _progress(row: Row) -> Progress | None:
         completed_duration_ms,
         completed_at,
         completed_marked,
+        file_id,
     ) = row
     if version is None:
         return None
@@ -625,6 +630,7 @@ def _progress(row: Row) -> Progress | None:
         completed_duration_ms,
         completed_at,
         completed_marked == 1,
+        file_id,
     )
 
 

@@ -471,6 +471,7 @@ progress = Table(
     Column("completed_duration_ms", BigInteger),
     Column("completed_at", BigInteger),
     Column("completed_marked", Boolean, nullable=False),
+    Column("file_id", Text),  # the file that plays, as the last report named it
     ForeignKeyConstraint(["user_id"], ["account.id"], ondelete="CASCADE"),
     sqlite_with_rowid=False,
 )

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Sequence
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from playhead.domain.catalogue import Holding, Item
-from playhead.domain.model import Instant, ItemId, LibraryId
+from playhead.domain.model import FileId, Instant, ItemId, LibraryId, UserId
 from playhead.storage.catalogue import chunks, holdings_of, item_row, store_holdings
-from playhead.storage.schema import external_id, file_item, holding, item, library, media_file
+from playhead.storage.schema import account, external_id, file_item, holding, item, library, media_file, progress
 
 
 def add_items(connection: Connection, items: Sequence[Item]) -> None:
@@ -103,6 +103,23 @@ def _set_ended(
         mine = (holding.c.item_id == bindparam("of_item")) & (holding.c.library_id == library_id)
         was = holding.c.ended_at.is_(None) if before is None else holding.c.ended_at == before
         connection.execute(update(holding).where(mine, was).values(ended_at=after), rows)
+
+
+def users_who_played(
+    connection: Connection, item_ids: Collection[ItemId], file_ids: Collection[FileId]
+) -> dict[ItemId, set[UserId]]:
+    """Return, for each of these items, the users whose last report of it named one of these files."""
+    users = sorted(connection.scalars(select(account.c.id)))
+    found: dict[ItemId, set[UserId]] = {}
+    for few in chunks(users):
+        for some in chunks(sorted(item_ids)):
+            query = select(progress.c.item_id, progress.c.user_id, progress.c.file_id).where(
+                progress.c.user_id.in_(few), progress.c.item_id.in_(some)
+            )
+            for row in connection.execute(query):
+                if row.file_id in file_ids:
+                    found.setdefault(row.item_id, set()).add(row.user_id)
+    return found
 
 
 def episodes_of(connection: Connection, show_id: ItemId) -> list[ItemId]:

@@ -77,8 +77,12 @@ async def test_a_split_answers_with_the_item_that_has_the_files(doubled: World) 
     status, made = await call(doubled, "POST", f"/items/{MOVIE}/split", body)
     assert (status, made["title"], made["year"], made["available"]) == (200, "Harbour Nights", 2020, True)
     assert [file["id"] for file in (await call(doubled, "GET", f"/items/{made['id']}"))[1]["files"]] == [FILE]
-    back = {"file_ids": [FILE], "into": MOVIE}
+    report = {"position_seconds": 1200, "duration_seconds": 5400, "file_id": FILE}
+    assert (await call(doubled, "POST", f"/playback/movie/{made['id']}", report, as_admin=False))[0] == 200
+    back = {"file_ids": [FILE], "into": MOVIE, "with_state": True}
     assert (await call(doubled, "POST", f"/items/{made['id']}/split", back))[1]["id"] == MOVIE
+    moved = (await call(doubled, "GET", f"/playback/movie/{MOVIE}", as_admin=False))[1]
+    assert moved["position_seconds"] == 1200
     assert await faults(doubled, "POST", f"/items/{MOVIE}/split", {"file_ids": ["x"]}) == {
         "file_ids": ["must be a UUID"]
     }

@@ -49,13 +49,14 @@ class MergeRequest(Struct):
 class SplitRequest(Struct):
     """The files that become another item: `into`, or a new one of this `title` and `year`, else as the first is named.
 
-    What users have of the item stays with it.
+    What users have of the item stays with it; `with_state` moves it along if their last report named one of the files.
     """
 
     file_ids: Annotated[list[Uuid], Meta(min_length=1, max_length=_FILES_MAX)]
     into: Uuid | None = None
     title: Title | None = None
     year: Year | None = None
+    with_state: bool = False
 
 
 class IdentityRequest(Struct, kw_only=True):
@@ -225,6 +226,7 @@ class CorrectionRoutes:
             None if request.into is None else ItemId(_uuid(request.into, "into")),
             None if request.title is None else _clean_title(request.title),
             request.year,
+            request.with_state,
         )
         into = await self._splitting.split(call.viewer, call.item_id(ItemKind.MOVIE), plan)
         return await self._item(call, into.id)

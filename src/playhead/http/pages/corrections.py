@@ -132,7 +132,7 @@ class CorrectionPages:
     async def _split(self, visit: Visit, form: Mapping[str, str]) -> str:
         files = [FileId(name.removeprefix("file-")) for name in form if name.startswith("file-")]
         title = clean_text(form.get("new_title", ""), TITLE) or None
-        plan = SplitPlan(files, title=title, year=_whole("new_year", form, _YEAR_MAX))
+        plan = SplitPlan(files, title=title, year=_whole("new_year", form, _YEAR_MAX), with_state="with_state" in form)
         made = await self._splitting.split(visit.viewer, _item_id(visit), plan)
         return f"/admin/items/{made.id}?done=split"
 

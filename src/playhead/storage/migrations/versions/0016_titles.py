@@ -76,6 +76,7 @@ FILE_ITEM = sa.table("file_item", *(sa.column(name, ID) for name in ("file_id", 
 def upgrade() -> None:
     """Make the tables, and fill them from the items that exist."""
     _create_tables()
+    op.add_column("progress", sa.Column("file_id", sa.Text()))
     _fill_holdings()
     op.drop_index("ix_item_library_id_identity", "item")
     op.drop_index("ix_item_library_id_kind_sort_title", "item")
