@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from playhead.domain.scan_timing import FAILED_RETRY_MS, QUIET_MS, SETTLED_MS
+from playhead.domain.auto_scanning import FAILED_RETRY_MS, QUIET_MS, SETTLED_MS
 from playhead.media.watching import FolderWatch, WatchLostError
 from playhead.services.auto_scanning import AutoScans, AutoScanStatus
 from scanned import ADMIN, ScannedLibrary, remember, remembered
