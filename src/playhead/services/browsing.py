@@ -4,6 +4,7 @@ A page is one snapshot, with a number of statements that does not depend on its 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from playhead.domain.access import may_administer
@@ -33,7 +34,7 @@ from playhead.services.marks import PlayPage, page_of_plays
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
-from playhead.storage.catalogue import ItemOrder, ListPosition, Matching
+from playhead.storage.catalogue import ItemOrder, ListPosition
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.searching import Matches, find_matches, in_order_of_match
 
@@ -367,24 +368,17 @@ class Browsing:
     ) -> list[tuple[Browsed, ListPosition]]:
         """Return one page of rows. Of items with a position, the rules decide which are in progress."""
         found: list[tuple[Browsed, ListPosition]] = []
-
-        def load(
-            matching: Matching | None, after: ListPosition | None, limit: int | None
-        ) -> list[tuple[Browsed, ListPosition]]:
-            return storage.list_filtered(
-                connection,
-                viewer.user_id,
-                libraries,
-                kind=kind,
-                watch_filter=watch_filter,
-                matching=matching,
-                order=ItemOrder(sort.lstrip("-")),
-                descending=sort.startswith("-"),
-                after=after,
-                limit=limit,
-                today=_today(self._clock()),
-            )
-
+        load = partial(
+            storage.list_filtered,
+            connection,
+            viewer.user_id,
+            libraries,
+            kind=kind,
+            watch_filter=watch_filter,
+            order=ItemOrder(sort.lstrip("-")),
+            descending=sort.startswith("-"),
+            today=_today(self._clock()),
+        )
         while True:
             rows = in_order_of_match(matches, after, wanted, load)
             picks = watch_filter is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW

@@ -30,7 +30,7 @@ from playhead.services.access import NOT_FOUND, Viewer, require_library, visible
 from playhead.services.cursors import decode_cursor, decode_item_cursor, encode_cursor, encode_item_cursor
 from playhead.services.scanning import ScanSummary
 from playhead.storage import catalogue
-from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition, Matching
+from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.searching import find_matches, in_order_of_match
 
@@ -199,21 +199,14 @@ class Catalogue:
                 else [_library_named(connection, viewer, library)]
             )
             libraries = {each.id: each for each in found}
-
-            def items(
-                matching: Matching | None, after: ListPosition | None, limit: int | None
-            ) -> list[tuple[Item, ListPosition]]:
-                return catalogue.list_items(
-                    connection,
-                    libraries.keys(),
-                    kind=kind,
-                    matching=matching,
-                    order=ItemOrder(sort.lstrip("-")),
-                    descending=sort.startswith("-"),
-                    after=after,
-                    limit=limit,
-                )
-
+            items = partial(
+                catalogue.list_items,
+                connection,
+                libraries.keys(),
+                kind=kind,
+                order=ItemOrder(sort.lstrip("-")),
+                descending=sort.startswith("-"),
+            )
             matches = find_matches(connection, search, libraries.keys(), kind)
             return libraries, in_order_of_match(matches, after, None if limit is None else limit + 1, items)
 
