@@ -61,7 +61,7 @@ class FolderWatch:
             self.reports_all = reports_changes(self._root)
         except (OSError, RuntimeError) as error:
             raise WatchLostError(_reason(error)) from error
-        # The shortest times that it takes: `poll` returns at once.
+        # Minimal timeouts, so that `poll` returns immediately.
         self._changes = watch(
             self._root,
             watch_filter=None,

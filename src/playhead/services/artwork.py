@@ -20,7 +20,7 @@ from playhead.services.single_flight import SingleFlight, WorkLimits, attempt, k
 from playhead.storage import artwork, catalogue
 from playhead.storage.engine.database import Connection, Database
 
-__all__ = ["MEDIA_TYPE", "Artwork", "ArtworkTools", "NoArtwork", "Picture"]
+__all__ = ["MEDIA_TYPE", "Artwork", "ArtworkMissingError", "ArtworkTools", "Picture"]
 
 MEDIA_TYPE: Final = "image/jpeg"
 
@@ -38,7 +38,7 @@ _FILMS_MAX = 2
 _EPISODES_LOOKED_AT = 20
 
 
-class NoArtwork(PlayheadError):  # noqa: N818 - a finding, not a failure of the program
+class ArtworkMissingError(PlayheadError):
     """The item exists, and no picture can be made of it."""
 
     def __init__(self) -> None:
@@ -100,8 +100,8 @@ class Artwork:
     ) -> Picture:
         """Find the picture of an item or a season; lists folders, makes nothing.
 
-        `kind` None: the usual kind for the item. Raises NOT_FOUND for the item; NoArtwork if there is neither a picture
-        file nor a video; ACCESS_DENIED; INVALID (`season`) if the item is not a show.
+        `kind` None: the usual kind for the item. Raises NOT_FOUND for the item; ArtworkMissingError if there
+        is neither a picture file nor a video; ACCESS_DENIED; INVALID (`season`) if the item is not a show.
         """
 
         def load(connection: Connection) -> tuple[ItemView, list[tuple[Path, Subject]]]:
@@ -129,7 +129,7 @@ class Artwork:
         wanted = kind or usual_kind(view.item.kind)
         sources = await asyncio.to_thread(_find_all_sources, subjects, wanted) if subjects else []
         if not sources:
-            raise NoArtwork
+            raise ArtworkMissingError
         size = size_of(wanted, width)
         tag = key_of(_VERSION, view.item.id, season, size, [source.stamp for source in sources])
         return Picture(tag, size, sources)
@@ -137,12 +137,12 @@ class Artwork:
     async def content(self, picture: Picture) -> bytes:
         """Return a picture's JPEG from the cache, or make it; concurrent requests share the work.
 
-        Raises NoArtwork if its sources are unusable, which is cached, too, and UNAVAILABLE if too many pictures are
-        waiting to be made.
+        Raises ArtworkMissingError if its sources are unusable, which is cached, too, and UNAVAILABLE if too many
+        pictures are waiting to be made.
         """
         content = await self._single_flight.get(picture.tag, lambda: self._make(picture))
         if content is None:
-            raise NoArtwork
+            raise ArtworkMissingError
         return content
 
     async def close(self) -> None:

@@ -1,6 +1,6 @@
 """Automatic scans: watches the folders of all libraries, and scans one when it changed or, by time, may have.
 
-`domain/scan_timing.py` decides when; a scan itself is `scanning.py`'s.
+`domain/auto_scanning.py` decides when; a scan itself is `scanning.py`'s.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from typing import Final
 
 import msgspec
 
+from playhead.domain.auto_scanning import ScanSchedule, Settling
 from playhead.domain.catalogue import Library
 from playhead.domain.model import Instant, LibraryId
-from playhead.domain.scan_timing import ScanSchedule, Settling
 from playhead.domain.texts import shown
 from playhead.errors import PlayheadError
 from playhead.media.watching import FolderWatch, WatchLostError
@@ -157,8 +157,9 @@ class AutoScans:
                 # Nor does anybody know what changed before this process began.
                 self._libraries[library.id] = _Kept(library, ScanSchedule().changed(now))
             else:
+                if library.scan_report != kept.library.scan_report:
+                    kept.schedule = kept.schedule.scanned_elsewhere(Instant(_begun_at(library)))
                 kept.library = library
-                kept.schedule = kept.schedule.scanned_elsewhere(Instant(_begun_at(library)))
 
     # Watching
 

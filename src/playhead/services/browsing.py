@@ -4,6 +4,7 @@ A page is one snapshot, with a number of statements that does not depend on its 
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from playhead.domain.access import may_administer
@@ -32,7 +33,7 @@ from playhead.services.marks import PlayPage, page_of_plays
 from playhead.storage import browsing as storage
 from playhead.storage import catalogue, lists, marks
 from playhead.storage.browsing import Browsed
-from playhead.storage.catalogue import ItemOrder, ListPosition, Matching
+from playhead.storage.catalogue import ItemOrder, ListPosition
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.searching import Matches, find_matches, in_order_of_match
 
@@ -389,26 +390,19 @@ class Browsing:
         """Return one page of rows, of one library or of everything. The rules decide which movies are in progress."""
         found: list[tuple[Browsed, ListPosition]] = []
         visible = sight.libraries.keys()
-
-        def load(
-            matching: Matching | None, after: ListPosition | None, limit: int | None
-        ) -> list[tuple[Browsed, ListPosition]]:
-            return storage.list_filtered(
-                connection,
-                sight.viewer.user_id,
-                visible if library_id is None else [library_id],
-                visible=visible,
-                with_mine=library_id is None,
-                kind=kind,
-                watch_filter=watch_filter,
-                matching=matching,
-                order=ItemOrder(sort.lstrip("-")),
-                descending=sort.startswith("-"),
-                after=after,
-                limit=limit,
-                today=_today(self._clock()),
-            )
-
+        load = partial(
+            storage.list_filtered,
+            connection,
+            sight.viewer.user_id,
+            visible if library_id is None else [library_id],
+            visible=visible,
+            with_mine=library_id is None,
+            kind=kind,
+            watch_filter=watch_filter,
+            order=ItemOrder(sort.lstrip("-")),
+            descending=sort.startswith("-"),
+            today=_today(self._clock()),
+        )
         while True:
             rows = in_order_of_match(matches, after, wanted, load)
             picks = watch_filter is WatchFilter.IN_PROGRESS and kind is not ItemKind.SHOW

@@ -39,7 +39,7 @@ from playhead.services.access import (
 from playhead.services.cursors import decode_cursor, decode_item_cursor, encode_cursor, encode_item_cursor
 from playhead.services.scanning import ScanSummary
 from playhead.storage import catalogue
-from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError, ListPosition, Matching
+from playhead.storage.catalogue import EpisodePosition, ItemOrder, LibraryNameTakenError
 from playhead.storage.engine.database import Connection, Database
 from playhead.storage.searching import find_matches, in_order_of_match
 
@@ -182,22 +182,15 @@ class Catalogue:
             sight = sight_of(connection, viewer)
             libraries = sight.libraries.keys() if library is None else [_library_named(connection, viewer, library).id]
             user_id = viewer.user_id if library is None else None
-
-            def items(
-                matching: Matching | None, after: ListPosition | None, limit: int | None
-            ) -> list[tuple[Item, ListPosition]]:
-                return catalogue.list_items(
-                    connection,
-                    libraries,
-                    user_id=user_id,
-                    kind=kind,
-                    matching=matching,
-                    order=ItemOrder(sort.lstrip("-")),
-                    descending=sort.startswith("-"),
-                    after=after,
-                    limit=limit,
-                )
-
+            items = partial(
+                catalogue.list_items,
+                connection,
+                libraries,
+                user_id=user_id,
+                kind=kind,
+                order=ItemOrder(sort.lstrip("-")),
+                descending=sort.startswith("-"),
+            )
             matches = find_matches(connection, search, libraries, kind, user_id=user_id)
             rows = in_order_of_match(matches, after, None if limit is None else limit + 1, items)
             return _page(connection, sight, rows, limit, partial(encode_item_cursor, sort))

@@ -255,13 +255,12 @@ class Scanner:
 
         self._progress[library.id] = RunningScan(0, None, "")
         scan = _Scan(self._database, library, scan_id, self._clock, self._new_id, self._tools, note, is_settled)
-        begun_at = self._clock()
         async with self._lease(library.id, scan_id):
             try:
                 report = await scan.run(allow_empty=allow_empty)
             except Exception as error:
                 reason = error.message if isinstance(error, PlayheadError) else "it failed: see the log"
-                summary = msgspec.json.encode(ScanSummary(failure=reason, begun_at=begun_at)).decode()
+                summary = msgspec.json.encode(ScanSummary(failure=reason, begun_at=scan.begun_at)).decode()
                 with contextlib.suppress(Exception):  # the store itself may be what failed
                     await self._database.write(
                         lambda connection: scanning.store_report(connection, library.id, summary, None)
@@ -323,7 +322,7 @@ class _Scan:
         self._tools = tools
         self._progress = progress
         self._is_settled = is_settled
-        self._begun_at = clock()
+        self.begun_at = clock()
         self._report = ScanReport()
         self._root = Path(library.path or "")
         self._beside: dict[str, Beside] = {}
@@ -573,7 +572,7 @@ class _Scan:
         report.items_restored += [item.title for item in self._index.restored]
         report.merges += self._index.merges
         report.skipped.sort()
-        summary = msgspec.json.encode(_summary(report, self._begun_at)).decode()
+        summary = msgspec.json.encode(_summary(report, self.begun_at)).decode()
 
         def end(connection: Connection) -> None:
             scanning.mark_files(connection, ids, now)

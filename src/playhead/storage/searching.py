@@ -75,19 +75,19 @@ def in_order_of_match(
     matches: Matches | None,
     after: ListPosition | None,
     limit: int | None,
-    load: Callable[[Matching | None, ListPosition | None, int | None], list[tuple[R, ListPosition]]],
+    load: Callable[..., list[tuple[R, ListPosition]]],
 ) -> list[tuple[R, ListPosition]]:
-    """Return one page of a list: exact matches first, then similar ones. `load` returns those of a condition.
+    """Return one page of a list: exact matches first, then similar ones, whose positions say so.
 
-    The positions of similar matches say so.
+    `load` takes `matching`, `after` and `limit`, as `catalogue.list_items` does.
     """
     if matches is None:
-        return load(None, after, limit)
+        return load(matching=None, after=after, limit=limit)
     rows: list[tuple[R, ListPosition]] = []
     if after is None or not after.is_similar:
-        rows, after = load(matches.exact, after, limit), None
+        rows, after = load(matching=matches.exact, after=after, limit=limit), None
     if matches.similar is not None and (limit is None or len(rows) < limit):
-        further = load(matches.similar, after, None if limit is None else limit - len(rows))
+        further = load(matching=matches.similar, after=after, limit=None if limit is None else limit - len(rows))
         rows += [(row, position._replace(is_similar=True)) for row, position in further]
     return rows
 
@@ -179,7 +179,7 @@ def learn_words(connection: Connection, search_titles: Iterable[str]) -> None:
     for some in chunks(words):
         own = select(spelling.c.word).where(spelling.c.key.in_(some), spelling.c.key == spelling.c.word)
         known.update(connection.scalars(own))
-    # In the same order in every process, or two that learn the same words at once would wait for each other.
+    # Sorted, so that two processes that insert the same words concurrently cannot deadlock.
     rows = sorted((key, word) for word in words if word not in known for key in spelling_keys(word))
     if rows:
         statement = insert_for(connection, spelling).on_conflict_do_nothing()

@@ -10,7 +10,7 @@ from playhead.domain.model import ItemKind
 from playhead.http.api.streaming import has_tag
 from playhead.http.errors import problem
 from playhead.http.route import Call
-from playhead.services.artwork import MEDIA_TYPE, Artwork, NoArtwork
+from playhead.services.artwork import MEDIA_TYPE, Artwork, ArtworkMissingError
 
 # A page must not ask again and again for a picture that cannot be made; one that is added appears after ten minutes.
 _MISSING: Final = "private, max-age=600"
@@ -41,7 +41,7 @@ class ArtworkRoutes:
             if has_tag(call.header(b"if-none-match"), headers["etag"]):
                 return Response(status_code=304, headers=headers)
             content = await self._artwork.content(picture)
-        except NoArtwork as error:
+        except ArtworkMissingError as error:
             status, fields, body = problem(error)
             told = {name.decode(): value.decode() for name, value in fields}
             return Response(body, status, {**told, "vary": headers["vary"], "cache-control": _MISSING})

@@ -2,8 +2,7 @@
 
 import pytest
 
-from playhead.domain.model import Instant
-from playhead.domain.scan_timing import (
+from playhead.domain.auto_scanning import (
     FAILED_RETRY_MS,
     LONGEST_WAIT_MS,
     QUIET_MS,
@@ -11,6 +10,7 @@ from playhead.domain.scan_timing import (
     ScanSchedule,
     Settling,
 )
+from playhead.domain.model import Instant
 from playhead.domain.scanning import FoundFile
 
 NOW = Instant(1_762_639_200_000)

@@ -16,10 +16,10 @@ LONGEST_WAIT_MS: Final = 5 * 60_000
 SETTLED_MS: Final = 30_000
 """How long size and time of a file must have been the same for its copy to count as complete."""
 
-_LONG_AGO: Final = Instant(0)
-
 FAILED_RETRY_MS: Final = 15 * 60_000
-"""When a scan that failed is tried again, as by a database that was away; a folder that returns is noticed at once."""
+"""The delay before a failed scan is retried, such as after a database outage. A returning folder is noticed sooner."""
+
+_LONG_AGO: Final = Instant(0)
 
 # After a scan the library rests for ten times its duration: automatic scans take a tenth of the time at most.
 _REST_FACTOR: Final = 10
