@@ -12,6 +12,7 @@ import pytest
 from playhead.domain.auto_scanning import FAILED_RETRY_MS, QUIET_MS, SETTLED_MS
 from playhead.media.watching import FolderWatch, WatchLostError
 from playhead.services.auto_scanning import AutoScans, AutoScanStatus
+from playhead.services.libraries import Libraries
 from scanned import ADMIN, ScannedLibrary, remember, remembered
 
 pytestmark = pytest.mark.anyio
@@ -176,15 +177,17 @@ async def test_shows_deleted_during_a_scan_lose_nobodys_progress(auto: AutoScans
     movies.film("Heat (1995).mkv")
     age(movies, "Heat (1995).mkv")
     await scanned_at_start(auto, movies)
-    kept = (await movies.items())[0].item.id
-    await movies.database.write(lambda connection: remember(connection, kept))
+    kept = (await movies.items())[0].item
+    await movies.database.write(lambda connection: remember(connection, kept.id))
     scan = asyncio.create_task(movies.scan())
     for folder in list(movies.root.iterdir()):
         if folder.is_dir():
             await asyncio.to_thread(shutil.rmtree, folder)
     await scan
-    await look_until(auto, lambda: _comes_back(auto, movies, "Heat"))
-    assert await movies.database.read(remembered) == [kept]
+    # Who has watched it still finds it, as one that is not there.
+    await look_until(auto, lambda: _comes_back(auto, movies, kept.title, "Heat"))
+    assert [view.available for view in await movies.items()] == [False, True]
+    assert await movies.database.read(remembered) == [kept.id]
 
 
 async def test_closing_in_the_midst_of_a_scan_leaves_a_catalogue_that_the_next_process_completes(
@@ -209,7 +212,8 @@ async def test_libraries_that_are_added_or_renamed_are_picked_up(
 ) -> None:
     await look_until(auto, lambda: _is_watched(auto, movies))
     await look_until(auto, lambda: _is_watched(auto, shows))
-    await movies.catalogue.rename_library(movies.id, "Films")
+    libraries = Libraries(movies.database, clock=movies.clock, new_id=movies.ids, publish=lambda _: None)
+    await libraries.change(ADMIN, movies.id, name="Films")
     await auto.look()
     assert (await status(auto, movies)).is_watched
     unknown = AutoScans(movies.database, movies.scanner, 15, clock=movies.clock)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from fakes import Clock, Ids
-from playhead.domain.catalogue import Item, identity
+from playhead.domain.catalogue import Holding, Item, identity
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Role, UserId
 from playhead.domain.playback import Policy
 from playhead.domain.scanning import ItemChanges
@@ -43,6 +43,7 @@ class Titles:
 
     def __init__(self, database: Database) -> None:
         self.database, self.clock, self.ids = database, Clock(), Ids()
+        self.holdings: dict[ItemId, Holding] = {}
         self.catalogue = Catalogue(database, clock=self.clock, new_id=self.ids)
         self.browsing = Browsing(database, clock=self.clock, policy=Policy())
 
@@ -50,10 +51,14 @@ class Titles:
         return (await self.catalogue.add_library(name, kind, None)).id
 
     def item(self, library: LibraryId, title: str, year: int | None, kind: ItemKind = ItemKind.MOVIE) -> Item:
-        return Item(ItemId(self.ids()), library, kind, title, identity(title, year), Instant(0), year)
+        item = Item(ItemId(self.ids()), kind, title, identity(title, year), Instant(0), year)
+        self.holdings[item.id] = Holding(item.id, library, item.added_at, title=title, year=year)
+        return item
 
     async def put(self, *items: Item) -> None:
-        await self.database.write(lambda connection: scanning.store_items(connection, ItemChanges(list(items), [])))
+        """Store items, each held by its library."""
+        changes = ItemChanges(list(items), [], [self.holdings[item.id] for item in items])
+        await self.database.write(lambda connection: scanning.store_items(connection, changes))
 
     async def find(self, query: str, *, limit: int = 50, sort: str = "title", viewer: Viewer = ADMIN) -> list[str]:
         """Return the titles of all pages."""

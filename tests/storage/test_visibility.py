@@ -123,6 +123,7 @@ def test_an_item_is_available_in_the_libraries_that_have_it(stocked: Database):
             if (GRANTED in libraries and case.granted == "living") or (SECRET in libraries and case.secret == "living")
         }
         assert chosen(stocked, visibility.is_available_in(libraries)) == expected
+        assert chosen(stocked, visibility.is_among_those_of(libraries)) == expected
     granted = {item_id for item_id, case in CASES.items() if case.granted == "living"}
     held = {item_id for item_id, case in CASES.items() if case.standing.is_held}
     assert chosen(stocked, visibility.is_available(user(ANNA), literal(0))) == granted

@@ -24,7 +24,7 @@ from playhead.domain.catalogue import (
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, UserId
 from playhead.storage.engine.upserts import insert_for
 from playhead.storage.schema import alias, external_id, file_item, holding, item, library, media_file
-from playhead.storage.visibility import is_available_in, is_mine
+from playhead.storage.visibility import is_among_those_of, is_available_in, is_mine
 
 # SQLite allows 32,766 parameters per statement, PostgreSQL 65,535.
 IDS_AT_ONCE = 5_000
@@ -198,23 +198,37 @@ def list_items(  # noqa: PLR0913 - the members of a search
     With a `user_id` also those that this user has state on and may see, though no library has them. `matching` is the
     condition of a search.
     """
-    kinds = ItemKind if kind is None else (kind,)  # all are named, because the index in order of title has them
-    conditions = [*listed(libraries, user_id, matching), item.c.kind.in_([each.value for each in kinds])]
-    query = continued(select(item).where(*conditions), order, descending=descending, after=after).limit(limit)
+    query = select(item).where(*listed(libraries, user_id, matching, kind, order))
+    query = continued(query, order, descending=descending, after=after).limit(limit)
     rows = connection.execute(query).all()
     ids = external_ids_of(connection, [row.id for row in rows])
     return [(item_of(row, ids), ListPosition(row.sort_key, row.id)) for row in rows]
 
 
 def listed(
-    libraries: Collection[LibraryId], user_id: UserId | None, matching: Matching | None
+    libraries: Collection[LibraryId],
+    user_id: UserId | None,
+    matching: Matching | None,
+    kind: ItemKind | None,
+    order: ItemOrder,
 ) -> Sequence[ColumnElement[bool]]:
-    """Return the conditions of items that these libraries have, and that a search selects.
+    """Return the conditions of items of one kind, or of all, that these libraries have, and that a search selects.
 
-    With a `user_id` also of those that this user has state on and may see, though no library has them.
+    With a `user_id` also of those that this user has state on and may see, though no library has them. The conditions
+    are written for a list in this order, because SQLite has no statistics: it takes an index of kinds for narrower than
+    a library or a list of ids.
     """
-    here = is_available_in(libraries)
+    is_narrow = matching is not None and matching.is_narrow
+    is_everywhere = user_id is not None
+    # The index of kinds and titles gives the beginning of a list, but all of it for kinds that a library has not.
+    is_walk = not is_narrow and order is ItemOrder.TITLE and (is_everywhere or kind is not None)
+    of_kind = item.c.kind if is_walk else func.coalesce(item.c.kind, item.c.kind)
+    here = is_available_in(libraries) if is_narrow or is_everywhere or is_walk else is_among_those_of(libraries)
     conditions = [here if user_id is None else or_(here, is_mine(user_id))]
+    if kind is not None:
+        conditions.append(of_kind == kind.value)
+    elif is_walk:
+        conditions.append(of_kind.in_([each.value for each in ItemKind]))
     return conditions if matching is None else [*conditions, matching.condition]
 
 

@@ -123,7 +123,8 @@ holding = Table(
     Column("removed_at", BigInteger),  # no file is left in this library
     Column("ended_at", BigInteger),  # an admin took it out of this library: who sees it by this library no longer does
     Column("told", Text, nullable=False),  # JSON: the title and year that this library's files or import give
-    Index("ix_holding_library_id_item_id", "library_id", "item_id"),
+    # Contains all that lists of a library ask.
+    Index("ix_holding_library_id_item_id", "library_id", "item_id", "removed_at", "ended_at"),
     sqlite_with_rowid=False,
 )
 

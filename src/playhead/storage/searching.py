@@ -20,7 +20,7 @@ from playhead.domain.searching import (
     takes_typos,
     year_of,
 )
-from playhead.storage.catalogue import ListPosition, Matching, chunks, listed
+from playhead.storage.catalogue import ItemOrder, ListPosition, Matching, chunks, listed
 from playhead.storage.engine.upserts import insert_for
 from playhead.storage.schema import item, spelling
 
@@ -60,7 +60,8 @@ def find_matches(
     if found is None:
         return Matches(Matching(or_(*conditions), is_narrow=False))
     exact = _listed(found)
-    if _count(connection, listed(libraries, user_id, exact), kind) >= EXACT_ENOUGH:
+    seen = listed(libraries, user_id, exact, kind, ItemOrder.TITLE)
+    if _count(connection, seen) >= EXACT_ENOUGH:
         return Matches(exact)
     known = _corrections(connection, search)
     similar = _ids(connection, _conditions(search, known)) if known else None
@@ -103,11 +104,9 @@ def _ids(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> s
     return found
 
 
-def _count(connection: Connection, conditions: Sequence[ColumnElement[bool]], kind: ItemKind | None) -> int:
-    """Return the number of items that can be seen, EXACT_ENOUGH at most."""
+def _count(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> int:
+    """Return the number of items that meet these conditions, EXACT_ENOUGH at most."""
     query = select(item.c.id).where(*conditions).limit(EXACT_ENOUGH)
-    if kind is not None:
-        query = query.where(item.c.kind == kind.value)
     return len(connection.execute(query).all())
 
 

@@ -59,8 +59,14 @@ def is_available(user: ColumnElement[Any], is_admin: ColumnElement[Any]) -> Colu
 
 
 def is_available_in(libraries: Collection[LibraryId]) -> ColumnElement[bool]:
-    """Whether one of these libraries has the item now. Not for prepared statements."""
+    """Whether one of these libraries has the item now, looked up item by item. Not for prepared statements."""
     return select(_ONE).where(_HOLDS, _held.c.library_id.in_(sorted(libraries))).exists()
+
+
+def is_among_those_of(libraries: Collection[LibraryId]) -> ColumnElement[bool]:
+    """The same, for a statement that may begin with all items of these libraries. Not for prepared statements."""
+    is_living = and_(_held.c.removed_at.is_(None), _held.c.ended_at.is_(None))
+    return item.c.id.in_(select(_held.c.item_id).where(is_living, _held.c.library_id.in_(sorted(libraries))))
 
 
 def has_state(user: ColumnElement[Any]) -> ColumnElement[bool]:

@@ -165,6 +165,17 @@ def test_commits_are_synchronous_whatever_the_database_is_configured_to(database
     assert database.write_blocking(ask("SHOW synchronous_commit")) == "on"
 
 
+def test_no_query_is_compiled_whatever_the_database_is_configured_to(database: PostgresDatabase, url: str):
+    run(url, "ALTER DATABASE notes SET jit = on")
+    try:
+        fresh = PostgresDatabase(url)
+        for ask_one in (fresh.read_blocking, fresh.write_blocking, database.read_blocking):
+            assert ask_one(ask("SHOW jit")) == "off"
+        fresh.close_blocking()
+    finally:
+        run(url, "ALTER DATABASE notes RESET jit")
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
     [("lock_timeout", "4s"), ("idle_in_transaction_session_timeout", "8s")],

@@ -141,6 +141,8 @@ def _connect(url: URL, limits: Limits) -> PsycopgConnection:
         "lock_timeout": f"{limits.lock_s * 1000:.0f}ms",
         "idle_in_transaction_session_timeout": f"{limits.idle_s * 1000:.0f}ms",
         "synchronous_commit": "on",  # what is answered is durable, whatever the server's default is
+        # Compiling the conditions of a list took 340 ms for a query of 20 ms.
+        "jit": "off",
     }
     connection = PsycopgConnection.connect(
         url.set(drivername="postgresql").render_as_string(hide_password=False),

@@ -183,7 +183,7 @@ def _fill_holdings() -> None:
         "INSERT INTO holding (item_id, library_id, added_at, removed_at, told) "  # noqa: S608 - a text of ours
         f"SELECT id, library_id, added_at, removed_at, {made} FROM item ORDER BY id"
     )
-    op.create_index("ix_holding_library_id_item_id", "holding", ["library_id", "item_id"])
+    op.create_index("ix_holding_library_id_item_id", "holding", ["library_id", "item_id", "removed_at", "ended_at"])
 
 
 def _fill_files() -> None:
