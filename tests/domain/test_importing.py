@@ -225,6 +225,13 @@ def test_a_removed_show_returns_with_an_episode_unless_its_own_line_says_otherwi
     assert store.removed_at(OWN) is None
 
 
+def test_an_episode_that_is_not_available_leaves_its_show_removed():
+    store = Store()
+    store.take(show(id=OWN, available=False), episode(available=False))
+    store.take(episode(title="Flow", available=False))
+    assert store.removed_at(OWN) is not None
+
+
 def test_an_episode_can_move_to_other_numbers_by_its_external_id():
     store = Store()
     store.take(show(), episode(external_ids={"tvdb": "1"}))

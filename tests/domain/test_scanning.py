@@ -12,6 +12,7 @@ from fakes import Ids
 from playhead.domain.catalogue import Holding, Item, MediaInfo, ParsedName
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 from playhead.domain.scanning import (
+    IDENTIFIED,
     ContentElsewhere,
     FileLink,
     FileReading,
@@ -583,6 +584,123 @@ def test_an_external_id_that_appears_tells_that_two_films_are_one() -> None:
     folder.place(movie("Heat", external_ids={"tmdb": "949"}), one, same=True)
     folder.finish()
     assert {*folder.index.merges[0]} == {one.links[0].item_id, two.links[0].item_id}
+
+
+def test_content_that_stands_under_other_numbers_elsewhere_says_nothing() -> None:
+    here, there = two()
+    (one,) = here.first(episode(1, year=2017))
+    content = ContentElsewhere(one.fingerprint or "", (one.links[0].item_id,), is_present=True)
+    there.scan().learn(there.stored(content))
+    same = there.place(episode(1, show="Dark!", year=2017, fingerprint=one.fingerprint))
+    other = there.place(episode(2, year=2017, fingerprint=one.fingerprint))
+    elsewhere = there.place(episode(1, show="Lost", year=2004, fingerprint=one.fingerprint))
+    assert same.links == one.links
+    assert len({one.links, other.links, elsewhere.links}) == 3
+
+
+def test_what_the_store_says_twice_about_a_file_counts_once() -> None:
+    here, there = two()
+    (one,) = here.first(movie("Haet", None))
+    here.scan()
+    here.finish()
+    content = ContentElsewhere(one.fingerprint or "", (one.links[0].item_id,), is_present=False)
+    there.scan()
+    for _ in range(2):
+        there.index.learn(there.stored(content))
+    assert there.place(movie("Heat", fingerprint=one.fingerprint)).links == one.links
+
+
+# Titles
+
+
+def test_an_episode_is_called_after_its_show_and_an_unknown_item_is_not_called_anything() -> None:
+    folder = Folder()
+    film, part = folder.first(movie(), episode(1, episode_title="Secrets"))
+    titles = [folder.index.title_of(file.links[0].item_id) for file in (film, part)]
+    assert titles == ["Heat", "Dark: Secrets"]
+    assert folder.index.title_of(ItemId("unknown")) is None
+
+
+def test_only_shows_are_listed_as_those_whose_episodes_are_known() -> None:
+    folder = Folder()
+    _, part = folder.first(movie(), episode(1))
+    assert folder.index.shows == {folder.show(part).id}
+
+
+def test_a_name_that_a_merged_item_had_finds_the_item_and_does_not_rename_it() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie("Heat"))
+    folder.holdings[old.links[0].item_id, LIBRARY] = folder.holding(old)._replace(also=(("Hitze", 1996),))
+    folder.scan()
+    new = folder.place(movie("Hitze", 1996))
+    folder.finish()
+    assert new.links == old.links
+    assert folder.item(new).title == "Heat"
+
+
+def test_a_file_whose_content_is_not_known_keeps_its_item() -> None:
+    folder = Folder()
+    (old,) = folder.first(movie())
+    assert folder.scan().keep(replace(old, fingerprint=None))
+    folder.finish()
+    assert folder.available == ["Heat"]
+
+
+# What a person said
+
+
+def test_a_file_belongs_to_the_item_that_a_person_chose_whatever_its_name() -> None:
+    here, there = two()
+    (one,) = here.first(movie("Heat"))
+    there.scan()
+    chosen = there.place(movie("Ronin", 1998, item_id=one.links[0].item_id, part=2))
+    there.finish()
+    assert chosen.links == (FileLink(one.links[0].item_id, 2),)
+    assert (there.item(chosen).title, there.available) == ("Heat", ["Heat"])
+
+
+def test_a_chosen_item_that_no_longer_exists_leaves_the_file_to_its_name() -> None:
+    folder = Folder()
+    folder.scan()
+    file = folder.place(movie("Heat", item_id=ItemId("gone")))
+    folder.finish()
+    assert folder.item(file).title == "Heat"
+
+
+def test_a_file_of_several_episodes_fills_the_chosen_one_and_those_that_follow() -> None:
+    folder = Folder()
+    *files, special = folder.first(*(episode(number) for number in (4, 2, 3, 1)), episode(3, season=0))
+    third, second = files[2], files[1]
+    folder.scan()
+    for file in (*files, special):
+        folder.index.keep(file)
+    double = folder.place(episode(7, episode_end=8, item_id=second.links[0].item_id))
+    folder.finish()
+    assert double.links == (*second.links, *third.links)
+    assert folder.item(second).title == "Episode 2"
+
+
+def test_a_chosen_episode_of_a_daily_show_has_none_that_follow() -> None:
+    folder = Folder()
+    daily, _ = folder.first(
+        episode(None, season=None, air_date=date(2024, 1, 15)), episode(None, season=None, air_date=date(2024, 1, 16))
+    )
+    folder.scan()
+    assert folder.place(episode(7, episode_end=8, item_id=daily.links[0].item_id)).links == daily.links
+
+
+def test_films_that_a_person_told_apart_are_not_one_though_their_names_are_equal() -> None:
+    folder = Folder()
+    one, two = folder.first(movie("Haet"), movie("Heat"))
+    folder.scan().keep(two)
+    renamed = folder.place(movie("Heat", fingerprint=one.fingerprint), one, same=True)
+    assert renamed.links == one.links
+    folder.finish()
+    assert len(folder.index.merges) == 1
+    folder.scan().keep(replace(two, evidence=f"1{IDENTIFIED}some-id"))
+    folder.index.keep(renamed)
+    folder.finish()
+    assert folder.index.merges == []
 
 
 # Invariants
