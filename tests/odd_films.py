@@ -73,6 +73,10 @@ def write_films(folder: Path) -> None:
     write_reel(folder / "Quiet House (2016)/Quiet House (2016) - 720p.mp4", **surround)
     stereo = {"seconds": 30, "height": 360, "video": "libx264", "audio": "aac"}
     write_reel(folder / "Quiet House (2016)/Quiet House (2016) - 360p.mp4", **stereo)
+    # So long that playing on for a while does not finish them.
+    for cut, seconds in (("- Theatrical", 900), ("{edition-Extended}", 1080)):
+        path = folder / f"Two Cuts (2014)/Two Cuts (2014) {cut}.mp4"
+        write_reel(path, seconds=seconds, height=90, video="libx264", audio="aac")
     break_reel(torn, 0.5)
     for language, line in (("de", "Guten Abend"), ("en", "Good evening")):
         text = f"1\n00:00:00,500 --> 00:00:29,000\n{line}\n"

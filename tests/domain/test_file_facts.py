@@ -4,7 +4,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from playhead.domain.catalogue import FileFacts
-from playhead.domain.file_facts import facts_for, is_same_length, measure, place, see_files, timelines_of
+from playhead.domain.file_facts import (
+    LeftAt,
+    facts_for,
+    is_same_length,
+    measure,
+    place,
+    see_files,
+    starts_in,
+    timelines_of,
+)
 from playhead.domain.model import FileId, Instant, ItemId, LibraryId, Milliseconds
 from playhead.domain.playback import Decision, ItemFacts, Policy, Progress, Report, advance, read_label
 
@@ -239,6 +248,62 @@ def test_credits_that_an_admin_has_set_are_those_of_the_last_part():
     assert in_seconds(decided(report(1, 60, "cd1"), *PARTS, item=unmeasured)[1]) == (120, 115)
 
 
+# Where files start
+
+
+def starts(position: float, of: float, *files: FileFacts) -> dict[str, float | None]:
+    left = LeftAt(Milliseconds(round(position * S)), Milliseconds(round(of * S)))
+    found = starts_in(files, left if position else None, Policy())
+    return {name: None if each is None else each / S for name, each in found.items()}
+
+
+def test_a_version_of_the_same_length_starts_where_the_other_was_left():
+    assert starts(5300, 6000, file("a", 6000), file("b", 6060), file("c", 5950)) == {"a": 5300, "b": 5300, "c": 5300}
+
+
+def test_a_shorter_version_starts_the_floor_before_it_would_be_completed():
+    assert starts(500, 600, file("short", 540)) == {"short": 459}
+    assert starts(480, 600, file("short", 540)) == {"short": 459}
+    assert starts(300, 600, file("short", 540)) == {"short": 300}
+    assert starts(9000, 9900, file("short", 7200)) == {"short": 6360}
+    assert starts(9000, 9900, file("short", 7200, 6000)) == {"short": 5880}
+    assert starts(80, 100, file("short", 60)) == {"short": 51}
+
+
+def test_a_version_of_almost_the_same_length_does_not_start_where_it_is_completed():
+    assert starts(5390, 6000, file("a", 5950)) == {"a": 5235}
+    assert starts(5000, 6000, file("a", 6000, 4900)) == {"a": 4780}
+
+
+def test_a_version_with_credits_at_its_beginning_starts_there():
+    assert starts(500, 600, file("a", 540, 1)) == {"a": 0}
+
+
+def test_the_part_in_which_the_film_resumes_has_the_position_in_its_own_time():
+    assert starts(90, 120, *PARTS) == {"cd1": None, "cd2": 30}
+    assert starts(60, 120, *PARTS) == {"cd1": None, "cd2": 0}
+    assert starts(59, 120, *PARTS, file("whole", 120)) == {"cd1": 59, "cd2": None, "whole": 59}
+
+
+def test_what_is_not_resumed_starts_with_its_first_part():
+    assert starts(0, 120, *PARTS, file("whole", 120)) == {"cd1": 0, "cd2": None, "whole": 0}
+
+
+def test_a_file_of_unknown_length_starts_at_the_position():
+    assert starts(90, 120, file("a", None), file("cd1", None, part=1)) == {"a": 90, "cd1": None}
+
+
+@given(st.integers(1, 5400), st.integers(1, 5400), st.integers(1, 9900), st.none() | st.integers(0, 9900))
+def test_no_start_completes(position: int, of: int, length: int, credits: int | None):  # noqa: A002
+    version = file("a", length, credits)
+    start = starts(position, of, version)["a"]
+    assert start is not None
+    item = ItemFacts(version.duration_ms, version.credits_ms)
+    if credits != 0:  # a film that is nothing but credits is completed by any report
+        told = report(start, length)
+        assert not advance(None, told, item, Policy(), Instant(1_800_000_000_000)).progress.watched
+
+
 # Always
 
 
@@ -253,6 +318,9 @@ def test_facts_are_found_for_what_was_stored():
     assert seen.files is not None
     assert facts_for(Milliseconds(7200 * S), seen.facts, seen.files).credits_ms == 6900 * S
     assert facts_for(Milliseconds(9900 * S), seen.facts, seen.files).credits_ms is None
+    item = ItemFacts(Milliseconds(1), Milliseconds(2))
+    assert facts_for(None, item, seen.files) == item
+    assert facts_for(Milliseconds(7200 * S), item, None) == item
 
 
 def test_a_label_is_cut_and_an_empty_one_is_absent():

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, update
 
 from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, RUNTIME_MS, SHOW, World, insert_items
@@ -66,6 +66,11 @@ async def put_second_episode(world: World) -> None:
     await world.playhead.installation.database.write(store)
 
 
+async def change_film(world: World, **columns: object) -> None:
+    change = update(schema.item).where(schema.item.c.id == MOVIE).values(columns)
+    await world.playhead.installation.database.write(lambda connection: connection.execute(change) and None)
+
+
 async def open_page(world: World, path: str = f"movie/{MOVIE}", **query: str) -> httpx.Response:
     answer = await world.client.get(f"/watch/{path}", params=query, headers=world.member)
     assert answer.status_code == 200, answer.text
@@ -99,7 +104,7 @@ async def test_it_resumes_at_the_position_with_or_without_scripts(stocked: World
     data = data_of(page)
     assert (data["kind"], data["id"]) == ("movie", MOVIE)
     assert f'data-user="{stocked.user_ids["member"]}"' in page.text
-    assert (data["start"], data["resumes"]) == (1250.5, True)
+    assert (data["start"], data["left"]) == (1250.5, {"position": 1250.5, "of": 5400})
     assert source_of(page) == f"/api/v1/stream/file/{LARGE}#t=1250.5"
 
 
@@ -109,7 +114,7 @@ async def test_unstarted_and_finished_items_start_at_the_beginning(stocked: Worl
         if position is not None:
             await save(stocked, position)
         page = await open_page(stocked)
-        assert (data_of(page)["start"], data_of(page)["resumes"]) == (0, False)
+        assert (data_of(page)["start"], data_of(page)["left"]) == (0, None)
         assert source_of(page) == f"/api/v1/stream/file/{LARGE}"
 
 
@@ -119,11 +124,42 @@ async def test_the_address_can_choose_the_second_and_the_file(stocked: World):
     await save(stocked, 1250)
     page = await open_page(stocked, t="60", file=SMALL)
     data = data_of(page)
-    assert (data["start"], data["resumes"], data["chosen"], data["explicit"]) == (60, False, 1, True)
+    assert (data["start"], data["left"], data["chosen"], data["explicit"]) == (60, None, 1, True)
     assert source_of(page) == f"/api/v1/stream/file/{SMALL}#t=60"
     assert (data_of(await open_page(stocked, t="0"))["start"]) == 0
     gone = data_of(await open_page(stocked, file=NOWHERE))
     assert (gone["start"], gone["chosen"]) == (1250, 0)
+
+
+async def test_each_version_starts_where_it_is_not_completed(stocked: World):
+    await put(stocked, MOVIE, LARGE, duration_ms=600_000)
+    await put(stocked, MOVIE, SMALL, label="360p H.264", height=360, duration_ms=540_000)
+    await put(stocked, MOVIE, FIRST_PART, label="240p H.264", height=240, duration_ms=None)
+    await change_film(stocked, runtime_ms=540_000)
+    await save(stocked, 500, 600)
+    page = await open_page(stocked, file=SMALL)
+    data = data_of(page)
+    assert [(each["start"], each["completed"], each["latest"]) for each in data["versions"]] == [
+        (500, 540, 510),
+        (459, 486, 459),
+        (500, None, None),
+    ]
+    assert (data["start"], data["left"]) == (459, {"position": 500, "of": 600})
+    assert source_of(page) == f"/api/v1/stream/file/{SMALL}#t=459"
+
+
+async def test_a_second_in_the_address_that_completes_the_version_becomes_an_earlier_one(stocked: World):
+    await put(stocked, MOVIE, SMALL, duration_ms=540_000)
+    for asked, start in (("485", 485), ("486", 459), ("7000", 459)):
+        assert data_of(await open_page(stocked, t=asked))["start"] == start
+
+
+async def test_a_version_with_credits_starts_before_them(stocked: World):
+    await put(stocked, MOVIE, SMALL, duration_ms=600_000)
+    facts = f'[["{SMALL}","{LIBRARY}",600000,400000,null,"{MOVIE}",null]]'
+    await change_film(stocked, files=facts, runtime_ms=600_000, credits_ms=400_000)
+    (version,) = data_of(await open_page(stocked, t="450"))["versions"]
+    assert (version["start"], version["completed"], version["latest"]) == (370, 400, 370)
 
 
 @pytest.mark.parametrize("t", ["-1", "x", "nan", "inf", "1e12"])
@@ -150,9 +186,11 @@ async def test_versions_come_with_the_types_to_ask_a_browser_about(stocked: Worl
     await put(stocked, MOVIE, LARGE, container="matroska", path="a.mkv", video_codec="hevc", audio_codec="eac3")
     await put(stocked, MOVIE, SMALL, path="a.mov", label="360p H.264", height=360, audio_codec=None)
     versions = data_of(await open_page(stocked))["versions"]
+    untouched = {"start": 0, "completed": 4860, "latest": 4740}
     assert versions == [
         {
             "label": "360p H.264",
+            **untouched,
             "parts": [
                 {
                     "id": SMALL,
@@ -165,6 +203,7 @@ async def test_versions_come_with_the_types_to_ask_a_browser_about(stocked: Worl
         },
         {
             "label": "1080p H.264",
+            **untouched,
             "parts": [
                 {
                     "id": LARGE,

@@ -218,3 +218,44 @@ def test_a_film_in_parts_has_one_timeline(screen: Page, cinema: DemoServer, ada:
     watch(screen, cinema, f"movie/{film['id']}")
     assert position_of(screen) == pytest.approx(5, abs=3)
     expect(screen.locator("[data-notice=resumed]")).to_contain_text("Resumed at 0:2")
+
+
+def test_a_shorter_cut_resumes_where_it_is_not_finished(
+    screen: Page, cinema: DemoServer, ada: httpx.Client, shot: Shot
+):
+    film = film_named(ada, "Two Cuts")
+    short, long = (file["id"] for file in sorted(film["files"], key=lambda file: file["duration_seconds"]))
+    route = f"/api/v1/playback/movie/{film['id']}"
+    left = {"position_seconds": 900, "duration_seconds": 1080, "file_id": long}
+    assert ada.post(route, json=left).status_code == 200
+    starts = {file["id"]: file["resume_position_seconds"] for file in ada.get(f"{route}/state").json()["files"]}
+    assert starts == {short: pytest.approx(765, abs=1), long: 900}
+    sent: list[dict[str, Any]] = []
+    screen.on(
+        "request",
+        lambda one: sent.append(one.post_data_json) if one.method == "POST" and "playback" in one.url else None,
+    )
+
+    def is_saved(second: float) -> bool:
+        return ada.get(f"{route}/state").json()["position_seconds"] == pytest.approx(second, abs=5)
+
+    watch(screen, cinema, f"movie/{film['id']}?file={short}")
+    screen.keyboard.press("k")
+    notice = screen.locator("[data-notice=resumed]")
+    expect(notice).to_contain_text("Resumed at 12:4")
+    shot(screen, "watch-shorter-cut")
+    notice.get_by_role("button", name="At the same share, 12:30").click()
+    eventually(lambda: is_saved(750))
+    settle(screen)
+    assert sent[0]["event"] == "start"
+    assert sent[0]["position_seconds"] == pytest.approx(765, abs=5)
+    assert {report["file_id"] for report in sent} == {short}
+    # In the longer one the same position is another scene, too.
+    screen.click("#settings")
+    screen.locator(f"#versions input[value='{long}']").check()
+    expect(notice.get_by_role("button", name="At the same share, 15:0")).to_be_visible()
+    notice.get_by_role("button", name="Start from the beginning").click()
+    screen.wait_for_function("() => video.duration > 1000 && video.currentTime < 5", polling=50)
+    # What was never played to its end is not watched.
+    state = ada.get(f"{route}/state").json()
+    assert (state["watched"], state["play_count"]) == (False, 0)

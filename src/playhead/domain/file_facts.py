@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from playhead.domain.catalogue import FileFacts
 from playhead.domain.model import FileId, LibraryId, Milliseconds
-from playhead.domain.playback import ItemFacts, Report
+from playhead.domain.playback import ItemFacts, Policy, Report
 
 # Two lengths are those of one cut if they differ by no more than 2 %, one in 50: encodes differ by seconds, players
 # round.
@@ -23,6 +23,13 @@ class Timeline(NamedTuple):
     duration_ms: Milliseconds
     credits_ms: Milliseconds | None
     starts: Mapping[FileId, Milliseconds]
+
+
+class LeftAt(NamedTuple):
+    """The position at which an item resumes, above 0, and the duration with which it was reported."""
+
+    position_ms: Milliseconds
+    duration_ms: Milliseconds
 
 
 class SeenFiles(NamedTuple):
@@ -76,15 +83,21 @@ def see_files(item: ItemFacts, files: Sequence[FileFacts], granted: Collection[L
 
     `item` are the facts stored with the item, `granted` the libraries whose files the viewer may see; None: all.
     """
-    measured = measure(files)
-    if item.credits_ms is not None and item.credits_ms != measured.credits_ms:
-        files = _with_credits(item.credits_ms, item.runtime_ms, files)
-    seen = tuple(file for file in files if granted is None or file.library_id in granted)
+    seen = visible_files(item, files, granted)
     if len(seen) < len(files):
         return SeenFiles(measure(seen), seen if len(seen) > 1 else None)
     if len(seen) == 1:
         return SeenFiles(item, None)
     return SeenFiles(item if _agree(timelines_of(seen).values()) else item._replace(credits_ms=None), seen)
+
+
+def visible_files(
+    item: ItemFacts, files: Sequence[FileFacts], granted: Collection[LibraryId] | None
+) -> tuple[FileFacts, ...]:
+    """Return the files that a viewer may see, with the credits that an admin has set for the item."""
+    if item.credits_ms is not None and item.credits_ms != measure(files).credits_ms:
+        files = _with_credits(item.credits_ms, item.runtime_ms, files)
+    return tuple(file for file in files if granted is None or file.library_id in granted)
 
 
 def place(report: Report, item: ItemFacts, files: Sequence[FileFacts]) -> tuple[Report, ItemFacts]:
@@ -101,12 +114,58 @@ def place(report: Report, item: ItemFacts, files: Sequence[FileFacts]) -> tuple[
     return report, facts_for(report.duration_ms, item, files)
 
 
-def facts_for(duration_ms: Milliseconds, item: ItemFacts, files: Sequence[FileFacts]) -> ItemFacts:
-    """Return the facts of the version with this length, or those that hold for all versions."""
+def facts_for(duration_ms: Milliseconds | None, item: ItemFacts, files: Sequence[FileFacts] | None) -> ItemFacts:
+    """Return the facts of the version with this length, or those that hold for all versions; see `SeenFiles`."""
+    if files is None or duration_ms is None:
+        return item
     nearest = min(timelines_of(files).values(), key=lambda version: _distance(version, duration_ms), default=None)
     if nearest is None or not is_same_length(nearest.duration_ms, duration_ms):
         return item
     return ItemFacts(nearest.duration_ms, nearest.credits_ms)
+
+
+def completed_at(timeline: Timeline, policy: Policy) -> Milliseconds:
+    """Return the position from which on a version is completed (rule 6)."""
+    by_percent = -(-timeline.duration_ms * policy.watched_percent // 100)
+    return Milliseconds(by_percent if timeline.credits_ms is None else min(by_percent, timeline.credits_ms))
+
+
+def latest_start(timeline: Timeline, policy: Policy) -> Milliseconds:
+    """Return the latest position at which a version may start: the floor before the point that completes it."""
+    floor = min(policy.floor_ms, timeline.duration_ms * policy.floor_percent // 100)
+    return Milliseconds(max(0, completed_at(timeline, policy) - floor))
+
+
+def start_in(timeline: Timeline, left: LeftAt, policy: Policy) -> Milliseconds:
+    """Return where a version starts that resumes at a position which may have been reached in another one.
+
+    That is the position itself, but no later than `latest_start`: whoever opens a shorter version has not finished it.
+    In a version of the length that was reported, the position stays if it can be resumed at.
+    """
+    position, duration = left
+    if is_same_length(timeline.duration_ms, duration) and position < completed_at(timeline, policy):
+        return position
+    return Milliseconds(min(position, latest_start(timeline, policy)))
+
+
+def starts_in(files: Sequence[FileFacts], left: LeftAt | None, policy: Policy) -> dict[FileId, Milliseconds | None]:
+    """Return for each file where it starts when the item is resumed, in the file's own time; without `left` at 0.
+
+    None for a part that is not where the item resumes. A file of unknown length starts at the position itself.
+    """
+    timelines = timelines_of(files)
+    starts: dict[FileId, Milliseconds | None] = {}
+    for file in files:
+        timeline = timelines.get(file.file_id)
+        position = Milliseconds(0) if left is None else left.position_ms
+        if timeline is None:
+            starts[file.file_id] = position if file.part is None else None
+            continue
+        if left is not None:
+            position = start_in(timeline, left, policy)
+        start, part = max((start, part) for part, start in timeline.starts.items() if start <= position)
+        starts[file.file_id] = Milliseconds(position - start) if part == file.file_id else None
+    return starts
 
 
 def _distance(version: Timeline, duration_ms: Milliseconds) -> tuple[int, bool, int]:

@@ -240,7 +240,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     account = AccountRoutes(services.sign_ins, services.accounts)
     household = HouseholdRoutes(services.household)
     device_code = DeviceCodeRoutes(services.device_codes, services.credentials)
-    catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.auto_scans, services.playback)
+    catalogue = CatalogueRoutes(services.catalogue, services.scanner, services.auto_scans, services.marks)
     artwork = ArtworkRoutes(services.artwork)
     subtitles = SubtitleRoutes(services.subtitles)
     importing = ImportRoutes(services.importer)
@@ -283,7 +283,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     )
     passkey = PasskeyPages(pages, services.accounts, services.passkeys)
     passkey_settings = PasskeySettings(sign_in_settings, services.passkeys)
-    watch = WatchPages(pages, services.snapshots)
+    watch = WatchPages(pages, services.snapshots, services.marks)
 
     def page(method: str, path: str, endpoint: Endpoint, summary: str, access: Access = Access.MEMBER) -> Route:
         return Route(

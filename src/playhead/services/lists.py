@@ -6,6 +6,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from playhead.domain.access import may_administer
 from playhead.domain.events import Change, Publish, Topic
+from playhead.domain.file_facts import facts_for
 from playhead.domain.limits import DECISIONS_OF_USER
 from playhead.domain.lists import (
     Card,
@@ -20,7 +21,7 @@ from playhead.domain.lists import (
     next_up,
 )
 from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
-from playhead.domain.playback import ItemFacts, Policy, Progress, resume_position
+from playhead.domain.playback import Policy, Progress, resume_position
 from playhead.errors import access_denied, invalid
 from playhead.services.access import ItemView, Sight, Viewer, item_views, require_item, sight_of
 from playhead.services.catalogue import LIMIT_MAX
@@ -326,10 +327,12 @@ class Lists:
         known = playback.load(connection, [(sight.viewer.user_id, row.item_id) for row in rows])
         found: dict[ItemId, WatchedView] = {}
         for row, each in zip(rows, known, strict=True):
-            progress = None if each is None else each.progress
-            resume_ms = Milliseconds(0)
-            if progress is not None:
-                resume_ms = resume_position(progress, ItemFacts(None, row.credits_ms), self._policy)
+            progress, resume_ms = None, Milliseconds(0)
+            if each is not None and each.progress is not None:
+                progress = each.progress
+                resume_ms = resume_position(
+                    progress, facts_for(progress.duration_ms, each.facts, each.files), self._policy
+                )
             found[row.item_id] = WatchedView(*views[row.item_id], progress, resume_ms)
         return found
 

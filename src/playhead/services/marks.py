@@ -3,17 +3,19 @@
 Each is one transaction and one published change, however many episodes it touches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import NamedTuple
 
+from playhead.domain.catalogue import FileFacts, Version
 from playhead.domain.events import Change, Publish, Topic
+from playhead.domain.file_facts import LeftAt, Timeline, completed_at, facts_for, latest_start, start_in, starts_in
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.lists import has_aired, is_hidden, up_to
 from playhead.domain.marks import MarkDecision, UndoStep, mark_watched, restore, take_back, unwatch
 from playhead.domain.merging import Play
-from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Milliseconds, UserId
-from playhead.domain.playback import KeptPoint, Policy, Progress, resume_position
+from playhead.domain.model import LATEST, FileId, Instant, ItemId, ItemKind, Milliseconds, UserId
+from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress, resume_position
 from playhead.errors import conflict, not_found
 from playhead.services.access import require_item
 from playhead.services.catalogue import LIMIT_MAX
@@ -24,17 +26,35 @@ from playhead.storage.engine.database import Connection, Database
 from playhead.storage.marks import MARKED, PlayCount
 from playhead.storage.playback import Key, SaveLookup
 
+Starts = Mapping[FileId, Milliseconds | None]
+"""Where each file starts, see `domain.file_facts.starts_in`."""
+
 
 class WatchState(NamedTuple):
     """The whole state of one item for one user; `progress` is None if nothing is saved.
 
-    `hidden`: off continue watching until the next activity. An episode's card is its show's.
+    `hidden`: off continue watching until the next activity. An episode's card is its show's. `files` are those that the
+    user may see, `starts` where each starts when the item is resumed.
     """
 
     progress: Progress | None
     resume_position_ms: Milliseconds
     plays: PlayCount
     hidden: bool
+    files: tuple[FileFacts, ...]
+    starts: Starts
+
+
+class VersionStart(NamedTuple):
+    """Where a version starts when the item is resumed, on the version's timeline.
+
+    `completed_ms`: the position from which on it is completed; `latest_ms`: the latest at which it may start. They are
+    None if its length is unknown.
+    """
+
+    start_ms: Milliseconds
+    completed_ms: Milliseconds | None
+    latest_ms: Milliseconds | None
 
 
 class PlayPage(NamedTuple):
@@ -114,6 +134,25 @@ class Marks:
         """Return what `read` and `list_points` return, as one transaction sees it."""
         return self._state(connection, *_require(connection, *key, kind)), storage.list_points(connection, key)
 
+    def start_of(self, version: Version, state: WatchState, at: Milliseconds | None = None) -> VersionStart:
+        """Return where a version starts; `at` is a position that was asked for instead of the stored one."""
+        position = state.resume_position_ms if at is None else at
+        duration = version.duration_ms
+        if duration is None:
+            return VersionStart(position, None, None)
+        credits_of = {file.file_id: file.credits_ms for file in state.files}
+        last = version.files[-1]
+        credits_ms = credits_of.get(last.id)
+        if credits_ms is not None:
+            credits_ms = Milliseconds(duration - (last.duration_ms or 0) + credits_ms)
+        timeline = Timeline(duration, credits_ms, {})
+        reported = duration if at is not None or state.progress is None else state.progress.duration_ms or duration
+        return VersionStart(
+            start_in(timeline, LeftAt(position, reported), self._policy) if position else position,
+            completed_at(timeline, self._policy),
+            latest_start(timeline, self._policy),
+        )
+
     # One item
 
     async def mark(self, user_id: UserId, kind: ItemKind, item_id: ItemId, mark: Mark | None) -> WatchState:
@@ -140,7 +179,7 @@ class Marks:
             if point is None:
                 raise not_found("Position not found")
             self._change(
-                connection, [key], lambda known: restore(known.progress, point, known.facts, self._policy, now)
+                connection, [key], lambda known: restore(known.progress, point, _facts(known), self._policy, now)
             )
             return self._state(connection, *_require(connection, *key, kind)), key[1]
 
@@ -257,9 +296,9 @@ class Marks:
 
     def _marked(self, known: SaveLookup, mark: Mark | None, now: Instant) -> MarkDecision | None:
         if mark is None:
-            return unwatch(known.progress, known.facts, self._policy, now)
+            return unwatch(known.progress, _facts(known), self._policy, now)
         watched_at, new_play = mark
-        return mark_watched(known.progress, known.facts, self._policy, now, watched_at, new_play=new_play)
+        return mark_watched(known.progress, _facts(known), self._policy, now, watched_at, new_play=new_play)
 
     def _change(
         self, connection: Connection, keys: Sequence[Key], decide: Callable[[SaveLookup], MarkDecision | None]
@@ -297,13 +336,18 @@ class Marks:
         return changed
 
     def _state(self, connection: Connection, key: Key, known: SaveLookup) -> WatchState:
-        progress = known.progress
-        resume = Milliseconds(0) if progress is None else resume_position(progress, known.facts, self._policy)
+        progress, left = known.progress, None
+        if progress is not None and progress.duration_ms is not None:
+            resume_ms = resume_position(progress, _facts(known), self._policy)
+            left = LeftAt(resume_ms, progress.duration_ms) if resume_ms else None
+        files = playback.list_files(connection, key, known.role)
         return WatchState(
             progress,
-            resume,
+            Milliseconds(0) if left is None else left.position_ms,
             storage.count_plays(connection, key),
             hidden=is_hidden(*storage.find_hidden(connection, key)),
+            files=files,
+            starts=starts_in(files, left, self._policy),
         )
 
 
@@ -321,6 +365,11 @@ def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: Ite
     """Look up the item that an id means, with its key."""
     key, known = playback.find(connection, user_id, item_id)
     return key, require_item(known, kind)
+
+
+def _facts(known: SaveLookup) -> ItemFacts:
+    """Return the facts of the version that was reported."""
+    return facts_for(None if known.progress is None else known.progress.duration_ms, known.facts, known.files)
 
 
 def _changed_meanwhile() -> Exception:

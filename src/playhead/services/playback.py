@@ -263,8 +263,7 @@ class _BatchState:
         """
         spans: dict[tuple[UserId, ItemId, Instant, Instant], None] = {}
         repeated = _repeated([save.key for save in saves]) if len(self._known) < len(saves) else frozenset[Key]()
-        for save in saves:
-            key, _, _, received_at, first = save
+        for key, _, report, received_at, first in saves:
             known = self._known[key]
             if known is None:
                 continue
@@ -272,7 +271,11 @@ class _BatchState:
             progress = known.progress
             if progress is not None and not progress.armed and key not in repeated and first is None:
                 continue
-            report, facts = _placed(save, known)
+            facts = known.facts
+            if first is not None:
+                facts = first.facts
+            elif known.files is not None:
+                report, facts = place(report, facts, known.files)  # noqa: PLW2901 - the report on its timeline
             span = viewing_span(report, facts, self._policy, received_at)
             if span is not None:
                 spans[*key, *span] = None
@@ -288,15 +291,17 @@ class _BatchState:
         return plays, {key: PLAYS_OF_ITEM.most - number for key, number in counts.items()}
 
     def decide(self, save: Save) -> Decision | Exception:
-        key, kind, _, received_at, first = save
+        key, kind, report, received_at, first = save
         known = self._known[key]
         refused = refusal(known, kind)
         if refused is not None or known is None:
             return refused or not_authenticated()
         previous = self._progress.get(key, known.progress)
-        report, facts = _placed(save, known)
+        facts = known.facts
         if first is not None:
-            previous = in_whole_file(previous, first.decision)
+            previous, facts = in_whole_file(previous, first.decision), first.facts
+        elif known.files is not None:
+            report, facts = place(report, facts, known.files)
         plays = None if self._room.get(key, 1) <= 0 else self._plays.get(key, ())
         decision = advance(previous, report, facts, self._policy, received_at, plays)
         if kind is ItemKind.EPISODE and concerns_whole_file(previous, decision):
@@ -354,15 +359,6 @@ class _BatchState:
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
         self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
-
-
-def _placed(save: Save, known: SaveLookup) -> tuple[Report, ItemFacts]:
-    """Return a report on the timeline of its item, and the facts by which it is decided."""
-    if save.first is not None:
-        return save.report, save.first.facts
-    if known.files is None:
-        return save.report, known.facts
-    return place(save.report, known.facts, known.files)
 
 
 def _as_meant(saves: Sequence[Save], meant: Mapping[ItemId, ItemId]) -> Sequence[Save]:

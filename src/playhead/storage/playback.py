@@ -33,7 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.access import Standing
 from playhead.domain.catalogue import FileFacts
-from playhead.domain.file_facts import see_files
+from playhead.domain.file_facts import see_files, visible_files
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
@@ -58,8 +58,8 @@ class SaveLookup(NamedTuple):
     standing: Standing
     kind: str | None
     facts: ItemFacts
-    progress: Progress | None
     files: tuple[FileFacts, ...] | None
+    progress: Progress | None
 
 
 class ReadLookup(NamedTuple):
@@ -435,7 +435,7 @@ def load(connection: Connection, keys: Sequence[Key]) -> list[SaveLookup | None]
     return [
         _known(connection, key, looked_up[key], granted)
         if known is None
-        else _completed(connection, key, SaveLookup(*known[:4], _progress(next(rows)), known[4]))
+        else _completed(connection, key, SaveLookup(*known, _progress(next(rows))))
         for key, known in recalled
     ]
 
@@ -534,6 +534,19 @@ def keep_points(connection: Connection, points: Sequence[tuple[UserId, ItemId, s
         _REMOVE_KEPT.run(connection, too_old)
 
 
+def list_files(connection: Connection, key: Key, role: Role) -> tuple[FileFacts, ...]:
+    """Return all files of an item that a user may see."""
+    user_id, item_id = key
+    query = select(item.c.runtime_ms, item.c.credits_ms, item.c.files).where(item.c.id == item_id)
+    row = connection.execute(query).one_or_none()
+    if row is None or row.files is None:
+        return ()
+    granted = None
+    if role is not Role.ADMIN:
+        granted = {library_id for _, library_id in _LIST_GRANTED.rows(connection, [(user_id,)])}
+    return visible_files(ItemFacts(row.runtime_ms, row.credits_ms), decode_files(row.files), granted)
+
+
 _ROLES = {role.value: role for role in Role}
 _SEVERAL = "],["  # in the JSON of the files' facts, if there is more than one: ids have no brackets
 
@@ -574,7 +587,7 @@ def _known(connection: Connection, key: Key, row: Row | None, granted: _Granted)
     elif files is not None and _SEVERAL in files:
         facts, seen = see_files(facts, decode_files(files), None)
     progress = _progress(row[_PROGRESS_OF_LOAD])
-    return _completed(connection, key, SaveLookup(_ROLES[role], _STANDINGS[standing], kind, facts, progress, seen))
+    return _completed(connection, key, SaveLookup(_ROLES[role], _STANDINGS[standing], kind, facts, seen, progress))
 
 
 def _completed(connection: Connection, key: Key, found: SaveLookup) -> SaveLookup:

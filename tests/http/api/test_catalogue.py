@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection, insert, update
 
+from player import Player
 from playhead.storage import schema
 from world import EPISODE, LIBRARY, MOVIE, NOWHERE, SHOW, World
 
@@ -148,8 +149,11 @@ async def test_an_item_lists_its_files(stocked: World) -> None:
         }
         connection.execute(insert(schema.media_file), [file | {"label": "2160p HEVC", "evidence": "1", "added_at": 0}])
         connection.execute(insert(schema.file_item), [{"file_id": file_id, "item_id": MOVIE}])
+        facts = f'[["{file_id}","{LIBRARY}",5400500,null,null,"{MOVIE}",null]]'
+        connection.execute(update(schema.item).where(schema.item.c.id == MOVIE).values(files=facts))
 
     await stocked.playhead.installation.database.write(add)
+    await Player(stocked).report(3000)
     assert (await get(stocked, f"/items/{MOVIE}"))["files"] == [
         {
             "id": file_id,
@@ -160,6 +164,7 @@ async def test_an_item_lists_its_files(stocked: World) -> None:
             **dict.fromkeys(("container", "video_codec", "audio_codec", "width", "height")),
             "audio": [],
             "subtitles": [],
+            "resume_position_seconds": 3000,
         }
     ]
 

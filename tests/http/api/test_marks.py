@@ -1,5 +1,6 @@
 """Watch state over HTTP: the whole state, marks, plays, kept points, forgetting; for items, shows and seasons."""
 
+import json
 from typing import Any
 
 import pytest
@@ -78,6 +79,7 @@ async def test_the_state_of_an_untouched_item_is_complete_with_version_0(stocked
         "device": None,
         "hidden": False,
         "version": 0,
+        "files": [],
     }
 
 
@@ -98,7 +100,52 @@ async def test_the_state_says_who_is_playing_and_where_to_resume(stocked: World)
         "device": "Phone",
         "hidden": False,
         "version": 2,
+        "files": [],
     }
+
+
+async def put_files(world: World, *files: tuple[str, int, int | None], **columns: object) -> None:
+    """Give the film these files: id, seconds, part."""
+    facts = [[name, LIBRARY, length * 1000, None, part, MOVIE, None] for name, length, part in files]
+    text = json.dumps(facts, separators=(",", ":"))
+    change = update(schema.item).where(schema.item.c.id == MOVIE).values(files=text, **columns)
+    await world.playhead.installation.database.write(lambda connection: connection.execute(change) and None)
+
+
+async def starts(world: World, headers: dict[str, str] | None = None) -> dict[str, float | None]:
+    state = await Player(world, headers=headers).state()
+    return {file["id"]: file["resume_position_seconds"] for file in state["files"]}
+
+
+async def test_the_state_says_where_each_version_resumes(stocked: World):
+    await put_files(stocked, ("long", 600, None), ("short", 540, None), runtime_ms=540_000)
+    player = Player(stocked)
+    assert await starts(stocked) == {"long": 0, "short": 0}
+    await player.report(500, 600, file_id="long")
+    assert await starts(stocked) == {"long": 500, "short": 459}
+    await player.report(595, 600, file_id="long")
+    assert await starts(stocked) == {"long": 0, "short": 0}
+    assert await starts(stocked, stocked.admin) == {"long": 0, "short": 0}
+
+
+async def test_the_state_says_in_which_part_a_film_resumes(stocked: World):
+    await put_files(stocked, ("cd1", 60, 1), ("cd2", 60, 2), runtime_ms=120_000)
+    await Player(stocked).report(30, 60, file_id="cd2")
+    state = await Player(stocked).state()
+    assert state["resume_position_seconds"] == 90
+    assert state["files"] == [
+        {"id": "cd1", "part": 1, "resume_position_seconds": None},
+        {"id": "cd2", "part": 2, "resume_position_seconds": 30},
+    ]
+
+
+async def test_a_film_left_in_its_credits_is_finished_in_that_cut_only(stocked: World):
+    await put_files(stocked, ("long", 9900, None), ("short", 7200, None), runtime_ms=7200_000, credits_ms=6000_000)
+    player = Player(stocked)
+    await player.report(6100, 7200)
+    assert (await player.state())["resume_position_seconds"] == 0
+    await player.report(6100, 9900)
+    assert (await player.state())["resume_position_seconds"] == 6100
 
 
 async def test_a_finished_film_resumes_at_its_beginning(stocked: World):

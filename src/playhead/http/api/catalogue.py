@@ -8,14 +8,14 @@ from msgspec.structs import asdict
 from playhead.domain.access import may_administer
 from playhead.domain.accounts import NAME_LENGTH_MAX, NAME_PATTERN
 from playhead.domain.catalogue import MediaFile
-from playhead.domain.model import ItemKind, LibraryId, LibraryKind
+from playhead.domain.model import ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.domain.texts import PATH, WORD
 from playhead.http.api.formats import ProgressAnswer, progress_answer, seconds, time_text
 from playhead.http.route import Call
 from playhead.services.access import ItemView
 from playhead.services.auto_scanning import AutoScans, AutoScanStatus
 from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX, Catalogue, ItemListPage, LibraryView, Tracks
-from playhead.services.playback import Playback
+from playhead.services.marks import Marks, Starts
 from playhead.services.scanning import Scanner, ScanSummary
 
 # The service validates names and words the faults; the schema only states the limits.
@@ -165,7 +165,8 @@ class SubtitleAnswer(Struct):
 class FileAnswer(Struct):
     """A file of an item. `size` is in bytes; `part` counts from 1 if the item is split into several files.
 
-    Container and codecs are FFmpeg's names. Unknown values are null.
+    Container and codecs are FFmpeg's names. Unknown values are null. `resume_position_seconds` is where the file
+    starts when the caller resumes, in its own time; null for parts that are not played first.
     """
 
     id: UuidText
@@ -180,6 +181,7 @@ class FileAnswer(Struct):
     height: int | None
     audio: list[SoundAnswer]
     subtitles: list[SubtitleAnswer]
+    resume_position_seconds: int | float | None
 
 
 class ItemDetailAnswer(ItemAnswer, kw_only=True):
@@ -192,11 +194,11 @@ class ItemDetailAnswer(ItemAnswer, kw_only=True):
 class CatalogueRoutes:
     """The endpoints of libraries and items."""
 
-    def __init__(self, catalogue: Catalogue, scanner: Scanner, auto_scans: AutoScans, playback: Playback) -> None:
+    def __init__(self, catalogue: Catalogue, scanner: Scanner, auto_scans: AutoScans, marks: Marks) -> None:
         self._catalogue = catalogue
         self._auto_scans = auto_scans
         self._scanner = scanner
-        self._playback = playback
+        self._marks = marks
 
     async def list_libraries(self, call: Call) -> LibrariesAnswer:
         """List the libraries that the caller may see."""
@@ -240,10 +242,12 @@ class CatalogueRoutes:
         """Show an item, whether available or not, with its files and the caller's progress."""
         detail = await self._catalogue.get_item(call.viewer, call.item_id(ItemKind.MOVIE))
         item, state = detail.view.item, None
+        starts: Starts = {}
         if item.kind is not ItemKind.SHOW:
-            state = progress_answer(await self._playback.read(call.user.user_id, call.user.role, item.kind, item.id))
+            watched = await self._marks.read(call.user.user_id, item.kind, item.id)
+            state, starts = progress_answer(watched.progress), watched.starts
         base = call.scope.get("root_path", "").rstrip("/")
-        files = [_file_answer(file, detail.tracks[file.id], base) for file in detail.files]
+        files = [_file_answer(file, detail.tracks[file.id], base, starts.get(file.id)) for file in detail.files]
         return ItemDetailAnswer(**asdict(item_answer(detail.view)), files=files, state=state)
 
     async def list_episodes(self, call: Call) -> ItemsAnswer:
@@ -307,8 +311,8 @@ def _page_answer(page: ItemListPage) -> ItemsAnswer:
     return ItemsAnswer([item_answer(view) for view in page.items], page.next_cursor)
 
 
-def _file_answer(file: MediaFile, tracks: Tracks, base: str) -> FileAnswer:
-    """Convert a file; `base` is the path under which Playhead is mounted."""
+def _file_answer(file: MediaFile, tracks: Tracks, base: str, start_ms: Milliseconds | None) -> FileAnswer:
+    """Convert a file; `base` is the path under which Playhead is mounted, `start_ms` where it resumes."""
     return FileAnswer(
         id=file.id,
         label=file.label,
@@ -336,6 +340,7 @@ def _file_answer(file: MediaFile, tracks: Tracks, base: str) -> FileAnswer:
             )
             for index, track in enumerate(tracks.subtitles)
         ],
+        resume_position_seconds=None if start_ms is None else seconds(start_ms),
     )
 
 

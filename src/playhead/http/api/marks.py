@@ -4,7 +4,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from playhead.domain.model import EARLIEST, ItemKind, instant_of
+from playhead.domain.catalogue import FileFacts
+from playhead.domain.model import EARLIEST, ItemKind, Milliseconds, instant_of
 from playhead.http.api.catalogue import Cursor, Limit
 from playhead.http.api.formats import Time, progress_answer, seconds, time_text
 from playhead.http.bodies import decode
@@ -26,11 +27,20 @@ class WatchedRequest(Struct):
     new_play: bool = False
 
 
+class FileStartAnswer(Struct):
+    """Where a file starts when the item is resumed, in its own time; null for parts that are not played first."""
+
+    id: UuidText
+    part: int | None
+    resume_position_seconds: int | float | None
+
+
 class StateAnswer(Struct):
     """The caller's whole state of an item. If nothing is saved, `version` is 0.
 
     `session` and `device` are the active ones, of the last report that named them. `last_played_at` is the time of the
     latest dated play. `hidden`: off continue watching until the next activity; an episode's card is its show's.
+    `files`: those that the caller may see.
     """
 
     position_seconds: int | float
@@ -45,6 +55,7 @@ class StateAnswer(Struct):
     device: str | None
     hidden: bool
     version: int
+    files: list[FileStartAnswer]
 
 
 class ChangedAnswer(Struct):
@@ -180,6 +191,10 @@ async def _mark(call: Call) -> Mark:
     return Mark(at, new_play=request.new_play)
 
 
+def _file_start(file: FileFacts, start_ms: Milliseconds | None) -> FileStartAnswer:
+    return FileStartAnswer(file.file_id, file.part, None if start_ms is None else seconds(start_ms))
+
+
 def _state_answer(state: WatchState) -> StateAnswer:
     shown = progress_answer(state.progress)
     progress, plays = state.progress, state.plays
@@ -196,4 +211,5 @@ def _state_answer(state: WatchState) -> StateAnswer:
         None if progress is None else progress.device,
         state.hidden,
         0 if progress is None else progress.version,
+        [_file_start(file, state.starts[file.file_id]) for file in state.files],
     )

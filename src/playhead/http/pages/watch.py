@@ -15,6 +15,7 @@ from playhead.http.api.formats import MAX_SECONDS, seconds
 from playhead.http.api.streaming import FILE_NOT_FOUND, media_type_of
 from playhead.http.pages.page import Pages, base
 from playhead.http.route import Call
+from playhead.services.marks import Marks, WatchState
 from playhead.services.snapshots import Snapshots
 
 # RFC 6381 codec strings by FFmpeg's names; where profile and level are part of them, those of most films. They are only
@@ -60,14 +61,32 @@ class PartData(Struct):
 
 
 class VersionData(Struct):
-    """A version as the player's scripts know it: its parts are played one after another."""
+    """A version as the player's scripts know it: its parts are played one after another.
+
+    It starts at `start`. From `completed` on it counts as watched, so that nothing but the viewer moves it beyond
+    `latest`; both are null if its length is unknown.
+    """
 
     label: str
     parts: list[PartData]
+    start: float
+    completed: float | None
+    latest: float | None
+
+
+class LeftData(Struct):
+    """A position, and the duration that it was reported with, in seconds."""
+
+    position: float
+    of: float
 
 
 class WatchData(Struct):
-    """The page's data for the player's scripts. `poster` is the item that has it; `explicit`: a file was chosen."""
+    """The page's data for the player's scripts. `poster` is the item that has it; `explicit`: a file was chosen.
+
+    `left` is the position at which the item resumes, and `of` the duration with which it was reported; null if it
+    starts at the beginning, or at a given second.
+    """
 
     kind: str
     id: str
@@ -75,10 +94,9 @@ class WatchData(Struct):
     show: str | None
     poster: str
     start: float
-    resumes: bool
+    left: LeftData | None
     chosen: int
     explicit: bool
-    credits: float | None
     versions: list[VersionData]
 
 
@@ -92,9 +110,10 @@ class _Place(NamedTuple):
 class WatchPages:
     """The pages that play movies and episodes."""
 
-    def __init__(self, pages: Pages, snapshots: Snapshots) -> None:
+    def __init__(self, pages: Pages, snapshots: Snapshots, marks: Marks) -> None:
         self._pages = pages
         self._snapshots = snapshots
+        self._marks = marks
 
     async def movie(self, call: Call) -> Response:
         """Show the player of a movie."""
@@ -114,8 +133,10 @@ class WatchPages:
             file_id: _subtitles(base(call), file_id, tracks.subtitles) for file_id, tracks in detail.tracks.items()
         }
         query = call.query(WatchQuery)
-        start_ms = state.resume_position_ms if query.t is None else Milliseconds(round(query.t * 1000))
+        at = None if query.t is None else Milliseconds(round(query.t * 1000))
+        starts = [self._marks.start_of(version, state, at) for version in found]
         chosen = _chosen(found, query.file)
+        start_ms = starts[chosen].start_ms
         place = _place(found[chosen], start_ms)
         data = WatchData(
             item.kind,
@@ -124,13 +145,18 @@ class WatchPages:
             None if show is None else show.title,
             (show or item).id,
             start_ms / 1000,
-            resumes=query.t is None and start_ms > 0,
+            left=_left_data(state) if at is None else None,
             chosen=chosen,
             explicit=query.file is not None,
-            credits=None if item.credits_ms is None else item.credits_ms / 1000,
             versions=[
-                VersionData(version.label, [_part_data(file, subtitles[file.id]) for file in version.files])
-                for version in found
+                VersionData(
+                    version.label,
+                    [_part_data(file, subtitles[file.id]) for file in version.files],
+                    start.start_ms / 1000,
+                    None if start.completed_ms is None else start.completed_ms / 1000,
+                    None if start.latest_ms is None else start.latest_ms / 1000,
+                )
+                for version, start in zip(found, starts, strict=True)
             ],
         )
         return self._pages.render(
@@ -156,6 +182,12 @@ def _chosen(found: list[Version], file_id: str | None) -> int:
     """Return the index of the version that contains a file; a missing file falls back to the best one."""
     held = (number for number, version in enumerate(found) for file in version.files if file.id == file_id)
     return next(held, 0)
+
+
+def _left_data(state: WatchState) -> LeftData | None:
+    if state.progress is None or state.progress.duration_ms is None or not state.resume_position_ms:
+        return None
+    return LeftData(state.resume_position_ms / 1000, state.progress.duration_ms / 1000)
 
 
 def _place(version: Version, position_ms: int) -> _Place:

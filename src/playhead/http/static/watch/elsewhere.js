@@ -11,7 +11,7 @@ export function followOthers({ film, notices, reporter, about, signal }) {
   let ignored = null; // the session whose notice was dismissed
 
   const onClose = () => { ignored = there.session; };
-  const jump = [gettext("Jump there"), () => film.seek(there.position)];
+  const jump = [gettext("Jump there"), () => film.resume(there.position)];
   const keepHere = [gettext("Save from here"), () => reporter.takeOver()];
 
   const settle = () => {

@@ -128,6 +128,12 @@ export class Film extends EventTarget {
     this.#say("time");
   }
 
+  // Seek to where this film was left, perhaps in another version; what completes this one is not where it was left.
+  resume(position) {
+    const { completed, latest } = this.version;
+    this.seek(completed === null || position < completed ? position : latest);
+  }
+
   #open(number, at, play, sought = false) {
     const video = this.#video;
     const played = this.#opening ? this.#opening.goesOn : !video.paused || video.ended;

@@ -10,12 +10,11 @@ import { Next } from "./next.js";
 import { Notices } from "./notices.js";
 import { Reporter, newSession } from "./reporting.js";
 import { Sender } from "./sending.js";
-import { clock } from "./text.js";
 import { Tracks } from "./tracks.js";
 import { Versions } from "./versions.js";
 import { gettext, ngettext } from "../words.js";
 
-const RESUMED_MS = 8000;
+const SAID_MS = 8000;
 
 function build() {
   const ending = new AbortController();
@@ -41,11 +40,7 @@ function build() {
   sender.addEventListener("change", () => showConnection(find("connection"), sender, notices), { signal });
   sender.flush();
 
-  new Versions({ film, video, data, notices, find, signal }).begin(data.start);
-  if (data.resumes) {
-    const choices = [[gettext("Start from the beginning"), () => film.seek(0)]];
-    notices.show("resumed", gettext("Resumed at %(position)s", { position: clock(data.start) }), { choices, forMs: RESUMED_MS });
-  }
+  new Versions({ film, video, data, notices, find, signal }).begin();
 }
 
 function showConnection(line, sender, notices) {
@@ -68,7 +63,7 @@ async function goOn(address, { ending, reporter, notices }) {
     const answer = await fetch(address, { headers: { accept: "text/html" }, cache: "no-store" });
     page = new DOMParser().parseFromString(await answer.text(), "text/html");
   } catch {
-    notices.show("next", gettext("The next episode cannot be reached right now."), { forMs: RESUMED_MS });
+    notices.show("next", gettext("The next episode cannot be reached right now."), { forMs: SAID_MS });
     return;
   }
   const fresh = page.getElementById("player");

@@ -17,7 +17,7 @@ export class Menu {
     this.#room.addEventListener("click", ({ target }) => {
       const point = target.closest("[data-position]");
       if (!point) return;
-      film.seek(Number(point.dataset.position));
+      film.resume(Number(point.dataset.position));
       this.close();
     }, { signal });
     const device = find("device");

@@ -1,10 +1,14 @@
 // The versions of a film: which of them this browser plays, switching at the same position, and what cannot be played.
 import { base } from "../page.js";
+import { clock } from "./text.js";
 import { gettext } from "../words.js";
 
 const PLAYS = "plays";
 const SILENT = "silent";
 const FAILS = "fails";
+
+const RESUMED_MS = 8000;
+const SAME_LENGTH = 0.02; // as in the server's rules: encodes of one cut differ by no more
 
 const alternatives = new Intl.ListFormat(document.documentElement.lang || "en", { type: "disjunction" });
 
@@ -17,6 +21,17 @@ export function verdict(version, video) {
   return version.parts.every((part) => can(part.sound)) ? PLAYS : SILENT;
 }
 
+// The length of a version in seconds; null if it is unknown.
+function lengthOf(version) {
+  return version.parts.reduce((sum, { seconds }) => (sum === null || seconds === null ? null : sum + seconds), 0);
+}
+
+// Whether a version is another cut than one of this length.
+function differs(version, length) {
+  const own = lengthOf(version);
+  return own !== null && length > 0 && Math.abs(own - length) > SAME_LENGTH * Math.max(own, length);
+}
+
 export class Versions {
   #film;
   #notices;
@@ -26,12 +41,14 @@ export class Versions {
   #signal;
   #retry = 0;
   #retryMs = 1000;
+  #left;
   current;
 
   constructor({ film, video, data, notices, find, signal }) {
     this.#film = film;
     this.#notices = notices;
     this.#versions = data.versions;
+    this.#left = data.left;
     this.#verdicts = data.versions.map((version) => verdict(version, video));
     this.#find = find;
     this.#signal = signal;
@@ -50,23 +67,46 @@ export class Versions {
   }
 
   // Start with the current version.
-  begin(position) {
+  begin() {
+    const version = this.#versions[this.current];
     if (this.#verdicts[this.current] === FAILS) {
-      this.#film.hold(this.#versions[this.current], position);
+      this.#film.hold(version, version.start);
       this.#refuse();
     } else {
-      this.#film.load(this.#versions[this.current], position, true);
+      this.#film.load(version, version.start, true);
       this.#warn();
     }
+    if (this.#left) this.#sayResumed(version, version.start, this.#left);
   }
 
-  // Continue with another version, at the same position.
+  // Continue with another version: at the same position, or where a shorter one may start.
   choose(number, play = !this.#film.paused) {
     this.#find("fault").hidden = true;
     this.current = number;
     this.#radios()[number].checked = true;
-    this.#film.load(this.#versions[number], this.#film.position, play);
+    const version = this.#versions[number];
+    const resumes = this.#film.isHeld && this.#left !== null;
+    const left = resumes ? this.#left : { position: this.#film.position, of: this.#film.duration };
+    const isOther = differs(version, left.of);
+    const moved = isOther ? Math.min(left.position, version.latest) : left.position;
+    const start = resumes ? version.start : moved;
+    this.#film.load(version, start, play);
     this.#warn();
+    this.#notices.hide("resumed");
+    if (isOther && left.position > 0) this.#sayResumed(version, start, left);
+  }
+
+  // `left` is where the film was, and how long it was there. A position in another cut is another scene: then the
+  // choice stays until it is made.
+  #sayResumed(version, start, left) {
+    const choices = [[gettext("Start from the beginning"), () => this.#film.seek(0)]];
+    const isOther = differs(version, left.of);
+    if (isOther) {
+      const share = Math.min((left.position / left.of) * lengthOf(version), version.latest);
+      choices.unshift([gettext("At the same share, %(position)s", { position: clock(share) }), () => this.#film.seek(share)]);
+    }
+    const text = gettext("Resumed at %(position)s", { position: clock(start) });
+    this.#notices.show("resumed", text, { choices, forMs: isOther ? 0 : RESUMED_MS });
   }
 
   #radios() {
