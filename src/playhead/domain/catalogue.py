@@ -255,6 +255,18 @@ def identity(
     return f"{bounded_key(_comparable(title, signs=True))}|{'' if year is None else year}|{numbers}"
 
 
+def as_episode_of(episode: Item, show: Item) -> Item:
+    """Return an episode as one of this show: its identity contains the title of the show."""
+    key = identity(
+        show.title,
+        show.year,
+        season_number=episode.season_number,
+        episode_number=episode.episode_number,
+        air_date=episode.air_date,
+    )
+    return replace(episode, show_id=show.id, identity=key)
+
+
 def sort_title(title: str) -> str:
     """Return a key for ORDER BY: without leading English article and accents, numbers padded with zeros.
 

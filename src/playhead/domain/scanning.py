@@ -11,7 +11,16 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import NamedTuple
 
-from playhead.domain.catalogue import EpisodePlace, FileFacts, Holding, Item, MediaInfo, ParsedName, identity
+from playhead.domain.catalogue import (
+    EpisodePlace,
+    FileFacts,
+    Holding,
+    Item,
+    MediaInfo,
+    ParsedName,
+    as_episode_of,
+    identity,
+)
 from playhead.domain.file_facts import measure
 from playhead.domain.matching import Candidate, Clue, as_shown, candidate_of, contradict, match, title_key
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
@@ -599,14 +608,7 @@ class ScanIndex:
 
     def _rename_episodes(self, show: Item) -> None:
         for episode in self._look(("show", show.id)):
-            key = identity(
-                show.title,
-                show.year,
-                season_number=episode.season_number,
-                episode_number=episode.episode_number,
-                air_date=episode.air_date,
-            )
-            self._change(replace(episode, identity=key))
+            self._change(as_episode_of(episode, show))
 
     # Content
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from playhead.domain.auditing import Act, AuditEntry
-from playhead.domain.catalogue import Item, Library, ParsedName, identity
+from playhead.domain.catalogue import Item, Library, ParsedName, as_episode_of, identity
 from playhead.domain.matching import as_shown
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId
 from playhead.domain.scanning import IdentifiedAs, with_files
@@ -233,7 +233,7 @@ class Correcting:
         merging.update_items(connection, [changed])
         if changed.kind is ItemKind.SHOW and changed.identity != item.identity:
             episodes = merging.find_items_by_id(connection, splitting.episodes_of(connection, item.id))
-            merging.update_items(connection, [merging.as_episode_of(each, changed) for each in episodes.values()])
+            merging.update_items(connection, [as_episode_of(each, changed) for each in episodes.values()])
         return changed
 
     async def end_holding(self, by: Viewer, library_id: LibraryId, item_id: ItemId) -> None:

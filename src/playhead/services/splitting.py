@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from playhead.domain.auditing import Act, AuditEntry
-from playhead.domain.catalogue import Item, ParsedName, identity
+from playhead.domain.catalogue import Item, ParsedName, as_episode_of, identity
 from playhead.domain.events import Publish
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
 from playhead.domain.playback import Policy
@@ -152,7 +152,7 @@ class Splitting:
         added: list[Item] = []
         for episode in sorted(mine.values(), key=lambda each: each.id):
             if _number(episode) not in by_number:
-                moved = merging.as_episode_of(episode, into)
+                moved = as_episode_of(episode, into)
                 new = replace(moved, id=ItemId(self._new_id()), added_at=now, external_ids={}, files=(), pinned={})
                 added.append(new)
                 by_number[_number(episode)] = new.id

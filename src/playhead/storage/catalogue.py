@@ -308,6 +308,17 @@ def external_ids_of(connection: Connection, item_ids: Sequence[str]) -> dict[str
     return found
 
 
+def add_external_ids(connection: Connection, items: Iterable[Item]) -> None:
+    """Store the external ids of items that have none stored."""
+    rows = [
+        {"item_id": each.id, "source": source, "value": value}
+        for each in items
+        for source, value in sorted(each.external_ids.items())
+    ]
+    if rows:
+        connection.execute(insert(external_id), rows)
+
+
 def item_of(row: Row[*tuple[Any, ...]], external_ids: dict[str, dict[str, str]]) -> Item:
     """Convert a row of the table; `external_ids` may contain those of other items, too."""
     return Item(

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, text, update
 
-from playhead.domain.catalogue import FileFacts, Holding, Item, identity
+from playhead.domain.catalogue import FileFacts, Holding, Item, as_episode_of
 from playhead.domain.lists import ListState
 from playhead.domain.matching import as_shown
 from playhead.domain.merging import (
@@ -28,6 +28,7 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress
 from playhead.domain.scanning import IdentifiedAs, with_files
 from playhead.storage.catalogue import (
+    add_external_ids,
     chunks,
     find_items,
     holdings_of,
@@ -259,18 +260,6 @@ def find_items_by_id(connection: Connection, item_ids: Collection[ItemId]) -> di
     }
 
 
-def as_episode_of(episode: Item, show: Item) -> Item:
-    """Return an episode as one of another show."""
-    key = identity(
-        show.title,
-        show.year,
-        season_number=episode.season_number,
-        episode_number=episode.episode_number,
-        air_date=episode.air_date,
-    )
-    return replace(episode, show_id=show.id, identity=key)
-
-
 def _final(pairs: Mapping[ItemId, ItemId], item_id: ItemId) -> ItemId:
     while item_id in pairs:
         item_id = pairs[item_id]
@@ -320,13 +309,7 @@ def update_items(connection: Connection, items: Sequence[Item]) -> None:
     connection.execute(
         delete(external_id).where(external_id.c.item_id == bindparam("key")), [{"key": each.id} for each in items]
     )
-    ids = [
-        {"item_id": each.id, "source": source, "value": value}
-        for each in items
-        for source, value in sorted(each.external_ids.items())
-    ]
-    if ids:
-        connection.execute(insert(external_id), ids)
+    add_external_ids(connection, items)
 
 
 def _move_links(connection: Connection, pairs: Mapping[ItemId, ItemId]) -> None:

@@ -17,7 +17,14 @@ from playhead.domain.scanning import (
     ItemChanges,
     KnownFile,
 )
-from playhead.storage.catalogue import chunks, decode_streams, external_ids_of, item_row, store_holdings
+from playhead.storage.catalogue import (
+    add_external_ids,
+    chunks,
+    decode_streams,
+    external_ids_of,
+    item_row,
+    store_holdings,
+)
 from playhead.storage.matching import load
 from playhead.storage.schema import external_id, file_item, holding, identification, item, library, media_file
 from playhead.storage.searching import learn_words
@@ -146,13 +153,7 @@ def _store_external_ids(connection: Connection, items: Sequence[Item]) -> None:
             delete(external_id).where(external_id.c.item_id == bindparam("key")),
             [{"key": each.id} for each in different],
         )
-    rows = [
-        {"item_id": each.id, "source": source, "value": value}
-        for each in different
-        for source, value in sorted(each.external_ids.items())
-    ]
-    if rows:
-        connection.execute(insert(external_id), rows)
+    add_external_ids(connection, different)
 
 
 def store_files(connection: Connection, library_id: LibraryId, files: Sequence[FileChange], now: Instant) -> None:

@@ -6,8 +6,8 @@ from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from playhead.domain.catalogue import Holding, Item
 from playhead.domain.model import FileId, Instant, ItemId, LibraryId, UserId
-from playhead.storage.catalogue import chunks, holdings_of, item_row, store_holdings
-from playhead.storage.schema import account, external_id, file_item, holding, item, library, media_file, progress
+from playhead.storage.catalogue import add_external_ids, chunks, holdings_of, item_row, store_holdings
+from playhead.storage.schema import account, file_item, holding, item, library, media_file, progress
 
 
 def add_items(connection: Connection, items: Sequence[Item]) -> None:
@@ -15,13 +15,7 @@ def add_items(connection: Connection, items: Sequence[Item]) -> None:
     if not items:
         return
     connection.execute(insert(item), [item_row(each) for each in items])
-    ids = [
-        {"item_id": each.id, "source": source, "value": value}
-        for each in items
-        for source, value in sorted(each.external_ids.items())
-    ]
-    if ids:
-        connection.execute(insert(external_id), ids)
+    add_external_ids(connection, items)
 
 
 def hold(connection: Connection, items: Iterable[Item], library_ids: Collection[LibraryId], now: Instant) -> None:
