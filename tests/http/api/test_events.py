@@ -103,8 +103,11 @@ async def test_of_several_saves_within_a_round_the_last_counts(stocked: World):
     async with listen(stocked) as device:
         for position in range(100, 120):
             await save(stocked, position_seconds=position)
-        heard = [await device.event(), await device.event()]
-        assert heard[-1][1]["progress"]["position_seconds"] == 119
+        heard = [(await device.event())[1]["progress"]["position_seconds"]]
+        while heard[-1] != 119:
+            heard.append((await device.event())[1]["progress"]["position_seconds"])
+    assert len(heard) < 20
+    assert heard == sorted(heard)
 
 
 async def test_a_reconnecting_stream_is_told_to_refetch_and_a_new_one_is_not(stocked: World):
