@@ -148,6 +148,18 @@ async def test_each_version_starts_where_it_is_not_completed(stocked: World):
     assert source_of(page) == f"/api/v1/stream/file/{SMALL}#t=459"
 
 
+async def test_playback_resumes_in_the_cut_in_progress(stocked: World):
+    await put(stocked, MOVIE, LARGE, duration_ms=600_000)
+    await put(stocked, MOVIE, SMALL, label="360p H.264", height=360, duration_ms=540_000)
+    await put(stocked, MOVIE, FIRST_PART, label="240p H.264", height=240, duration_ms=545_000)
+    await change_film(stocked, runtime_ms=540_000)
+    for position, duration, chosen in ((300, 540, 1), (300, 600, 0), (300, 700, 0), (10, 540, 0), (520, 540, 0)):
+        await save(stocked, position, duration)
+        assert data_of(await open_page(stocked))["chosen"] == chosen
+    await save(stocked, 300, 540)
+    assert data_of(await open_page(stocked, file=LARGE))["chosen"] == 0
+
+
 async def test_a_second_in_the_address_that_completes_the_version_becomes_an_earlier_one(stocked: World):
     await put(stocked, MOVIE, SMALL, duration_ms=540_000)
     for asked, start in (("485", 485), ("486", 459), ("7000", 459)):

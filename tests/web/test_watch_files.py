@@ -256,6 +256,11 @@ def test_a_shorter_cut_resumes_where_it_is_not_finished(
     expect(notice.get_by_role("button", name="At the same share, 15:0")).to_be_visible()
     notice.get_by_role("button", name="Start from the beginning").click()
     screen.wait_for_function("() => video.duration > 1000 && video.currentTime < 5", polling=50)
+    # It is opened again in the cut in progress, which is not the one that is the default.
+    assert ada.post(route, json={"position_seconds": 600, "duration_seconds": 900, "file_id": short}).status_code == 200
+    watch(screen, cinema, f"movie/{film['id']}")
+    assert screen.evaluate("() => video.duration") == pytest.approx(900, abs=1)
+    screen.goto("about:blank")
     # What was never played to its end is not watched.
     state = ada.get(f"{route}/state").json()
     assert (state["watched"], state["play_count"]) == (False, 0)

@@ -1,6 +1,7 @@
 """The player page: title, resume position, sources, and the next episode."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
@@ -8,6 +9,7 @@ from msgspec import Meta, Struct
 from starlette.responses import Response
 
 from playhead.domain.catalogue import MediaFile, Version, versions
+from playhead.domain.file_facts import is_same_length
 from playhead.domain.model import FileId, ItemKind, Milliseconds
 from playhead.domain.tracks import SubtitleTrack
 from playhead.errors import not_found
@@ -135,7 +137,7 @@ class WatchPages:
         query = call.query(WatchQuery)
         at = None if query.t is None else Milliseconds(round(query.t * 1000))
         starts = [self._marks.start_of(version, state, at) for version in found]
-        chosen = _chosen(found, query.file)
+        chosen = _chosen(found, query.file, state)
         start_ms = starts[chosen].start_ms
         place = _place(found[chosen], start_ms)
         data = WatchData(
@@ -178,10 +180,19 @@ class WatchPages:
         )
 
 
-def _chosen(found: list[Version], file_id: str | None) -> int:
-    """Return the index of the version that contains a file; a missing file falls back to the best one."""
+def _chosen(found: list[Version], file_id: str | None, state: WatchState) -> int:
+    """Return the index of the version with this file, else of the best one of the cut in progress, else of any."""
     held = (number for number, version in enumerate(found) for file in version.files if file.id == file_id)
-    return next(held, 0)
+    left = state.progress if state.resume_position_ms else None
+    reported_ms = None if left is None else left.duration_ms
+    same = (
+        number
+        for number, version in enumerate(found)
+        if reported_ms is not None
+        and version.duration_ms is not None
+        and is_same_length(version.duration_ms, reported_ms)
+    )
+    return next(chain(held, same), 0)
 
 
 def _left_data(state: WatchState) -> LeftData | None:

@@ -8,6 +8,7 @@ const SILENT = "silent";
 const FAILS = "fails";
 
 const RESUMED_MS = 8000;
+const CHOICE_MS = 60_000; // time to see which scene it is
 const SAME_LENGTH = 0.02; // as in the server's rules: encodes of one cut differ by no more
 
 const alternatives = new Intl.ListFormat(document.documentElement.lang || "en", { type: "disjunction" });
@@ -32,6 +33,11 @@ function differs(version, length) {
   return own !== null && length > 0 && Math.abs(own - length) > SAME_LENGTH * Math.max(own, length);
 }
 
+// Whether a version counts as watched at a position.
+function isFinished(version, position) {
+  return version.completed !== null && position >= version.completed;
+}
+
 export class Versions {
   #film;
   #notices;
@@ -53,9 +59,8 @@ export class Versions {
     this.#find = find;
     this.#signal = signal;
     // Unless a file was chosen, the server's default gives way to a version that this browser claims to play.
-    const best = [PLAYS, SILENT].map((wanted) => this.#verdicts.indexOf(wanted)).find((number) => number >= 0);
     const isGood = data.explicit || this.#verdicts[data.chosen] === PLAYS;
-    this.current = isGood ? data.chosen : (best ?? data.chosen);
+    this.current = isGood ? data.chosen : this.#best(data.chosen);
     film.addEventListener("fault", ({ detail }) => this.#explain(detail), { signal });
     film.addEventListener("ready", () => {
       this.#retryMs = 1000;
@@ -64,6 +69,16 @@ export class Versions {
     addEventListener("online", () => this.#retry && this.#again(), { signal });
     signal.addEventListener("abort", () => clearTimeout(this.#retry));
     this.#list();
+  }
+
+  // The first version that this browser plays at all, best with sound, and best of the same length as the default one.
+  #best(chosen) {
+    const length = lengthOf(this.#versions[chosen]) ?? 0;
+    const found = [PLAYS, SILENT].flatMap((wanted) => {
+      const numbers = [...this.#versions.keys()].filter((number) => this.#verdicts[number] === wanted);
+      return [...numbers.filter((number) => !differs(this.#versions[number], length)), ...numbers];
+    });
+    return found[0] ?? chosen;
   }
 
   // Start with the current version.
@@ -79,16 +94,18 @@ export class Versions {
     if (this.#left) this.#sayResumed(version, version.start, this.#left);
   }
 
-  // Continue with another version: at the same position, or where a shorter one may start.
+  // Continue with another version: at the same position, or where one may start that would be finished there.
   choose(number, play = !this.#film.paused) {
     this.#find("fault").hidden = true;
     this.current = number;
     this.#radios()[number].checked = true;
+    const before = this.#film.version;
     const version = this.#versions[number];
     const resumes = this.#film.isHeld && this.#left !== null;
     const left = resumes ? this.#left : { position: this.#film.position, of: this.#film.duration };
     const isOther = differs(version, left.of);
-    const moved = isOther ? Math.min(left.position, version.latest) : left.position;
+    const finishes = !isFinished(before, left.position) && isFinished(version, left.position);
+    const moved = isOther || finishes ? Math.min(left.position, version.latest) : left.position;
     const start = resumes ? version.start : moved;
     this.#film.load(version, start, play);
     this.#warn();
@@ -96,17 +113,17 @@ export class Versions {
     if (isOther && left.position > 0) this.#sayResumed(version, start, left);
   }
 
-  // `left` is where the film was, and how long it was there. A position in another cut is another scene: then the
-  // choice stays until it is made.
+  // `left` is where the film was, and how long it was there. A position in another cut is another scene.
   #sayResumed(version, start, left) {
     const choices = [[gettext("Start from the beginning"), () => this.#film.seek(0)]];
     const isOther = differs(version, left.of);
     if (isOther) {
       const share = Math.min((left.position / left.of) * lengthOf(version), version.latest);
-      choices.unshift([gettext("At the same share, %(position)s", { position: clock(share) }), () => this.#film.seek(share)]);
+      const choice = [gettext("At the same share, %(position)s", { position: clock(share) }), () => this.#film.seek(share)];
+      if (clock(share) !== clock(start)) choices.unshift(choice);
     }
     const text = gettext("Resumed at %(position)s", { position: clock(start) });
-    this.#notices.show("resumed", text, { choices, forMs: isOther ? 0 : RESUMED_MS });
+    this.#notices.show("resumed", text, { choices, forMs: isOther ? CHOICE_MS : RESUMED_MS });
   }
 
   #radios() {
