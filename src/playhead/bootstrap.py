@@ -141,14 +141,6 @@ async def open_installation(
             password_roles=[Role.ADMIN] if settings.local_sign_in == "admins" else [*Role],
         )
         identities = Identities(database, _account_rules(settings), clock=clock, new_id=new_id)
-        device_codes = DeviceCodes(
-            database,
-            clock=clock,
-            monotonic=time.monotonic,
-            new_id=new_id,
-            new_device_code=new_secret,
-            new_user_code=new_user_code,
-        )
         steps = SignInSteps(database, clock=clock, new_secret=new_secret)
         openid = _make_openid(settings, database, credentials, identities, steps, clock)
         catalogue = Catalogue(database, clock=clock, new_id=new_id)
@@ -170,11 +162,14 @@ async def open_installation(
         lists = Lists(database, clock=clock, policy=policy, publish=events.publish)
         marks = Marks(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
         merging = Merging(database, clock=clock, new_id=new_id, policy=policy, publish=events.publish)
+        splitting = Splitting(
+            database, clock=clock, new_id=new_id, policy=policy, parse=filenames.parse, publish=events.publish
+        )
         scanner = Scanner(
             database,
             clock=clock,
             new_id=new_id,
-            tools=ScanTools(filenames.parse, probers.probe, merging.merge_found),
+            tools=ScanTools(filenames.parse, probers.probe, merging.merge_found, splitting),
         )
         auto_scans = AutoScans(database, scanner, settings.rescan_minutes, clock=clock)
         correcting = Correcting(database, scan=scanner.start, clock=clock, new_id=new_id, parse=filenames.parse)
@@ -188,7 +183,14 @@ async def open_installation(
                 accounts=Accounts(database, credentials, passwords, clock=clock, new_id=new_id),
                 identities=identities,
                 proxy_identities=ProxyIdentities(database, identities, clock=clock, monotonic=time.monotonic),
-                device_codes=device_codes,
+                device_codes=DeviceCodes(
+                    database,
+                    clock=clock,
+                    monotonic=time.monotonic,
+                    new_id=new_id,
+                    new_device_code=new_secret,
+                    new_user_code=new_user_code,
+                ),
                 openid=openid,
                 household=Household(
                     database, credentials, passwords, clock=clock, new_id=new_id, new_secret=new_secret
@@ -211,14 +213,7 @@ async def open_installation(
                 auto_scans=auto_scans,
                 importer=Importer(database, clock=clock, new_id=new_id),
                 merging=merging,
-                splitting=Splitting(
-                    database,
-                    clock=clock,
-                    new_id=new_id,
-                    policy=policy,
-                    parse=filenames.parse,
-                    publish=events.publish,
-                ),
+                splitting=splitting,
                 correcting=correcting,
                 libraries=libraries,
                 audit=Audit(database, correcting, libraries, clock=clock),

@@ -16,6 +16,9 @@ from playhead.domain.playback import ItemFacts, Policy, Report
 # round.
 _ONE_IN = 50
 
+# Players round the length of the file that plays to seconds.
+_ROUNDING_MS = 1000
+
 
 class Timeline(NamedTuple):
     """The timeline of one version: its length, the start of the closing credits, and where each file begins."""
@@ -166,6 +169,24 @@ def starts_in(files: Sequence[FileFacts], left: LeftAt | None, policy: Policy) -
         start, part = max((start, part) for part, start in timeline.starts.items() if start <= position)
         starts[file.file_id] = Milliseconds(position - start) if part == file.file_id else None
     return starts
+
+
+def played_file(file_id: str | None, duration_ms: Milliseconds | None, files: Sequence[FileFacts]) -> FileId | None:
+    """Return which of an item's files a report was about: the one that it named, else the one of its length.
+
+    None if no file has this length, or several have: then nothing tells.
+    """
+    if any(file.file_id == file_id for file in files):
+        return FileId(str(file_id))
+    if len(files) == 1:
+        return files[0].file_id
+    if duration_ms is None:
+        return None
+    nearest = sorted((_distance(version, duration_ms)[0], each) for each, version in timelines_of(files).items())
+    if not nearest or nearest[0][0] * _ONE_IN > duration_ms:
+        return None
+    is_clear = len(nearest) == 1 or nearest[1][0] - nearest[0][0] > _ROUNDING_MS
+    return nearest[0][1] if is_clear else None
 
 
 def _distance(version: Timeline, duration_ms: Milliseconds) -> tuple[int, bool, int]:

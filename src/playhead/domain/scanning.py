@@ -278,6 +278,18 @@ class ItemMerge(NamedTuple):
     source: ItemId
 
 
+class Departure(NamedTuple):
+    """A file that is of another title than it was taken to be: of `into`, no longer of `source`.
+
+    `files` are those that `source` had before the scan.
+    """
+
+    file_id: FileId
+    source: ItemId
+    into: ItemId
+    files: tuple[FileFacts, ...]
+
+
 _Key = tuple[object, ...]
 
 
@@ -307,6 +319,9 @@ class ScanIndex:
         self._touched: dict[ItemId, None] = {}
         self._merges: dict[frozenset[ItemId], None] = {}
         self._identified: set[ItemId] = set()
+        self._known: dict[ItemId, Item] = {}  # as the scan found them
+        self._left: dict[ItemId, set[ItemId]] = defaultdict(set)  # shows by those that their episodes left
+        self._departures: list[Departure] = []
         self.removed: list[Item] = []
         self.restored: list[Item] = []
         self.learn(own)
@@ -325,19 +340,36 @@ class ScanIndex:
         """The shows whose episodes are known."""
         return frozenset(item.id for item in self._items.values() if item.kind is ItemKind.SHOW)
 
-    def title_of(self, item_id: ItemId) -> str | None:
-        """Return the title of an item, with that of its show; None if the item is not known here."""
-        item = self._items.get(item_id)
-        if item is None or item.show_id is None:
-            return None if item is None else item.title
-        return f"{self._items[item.show_id].title}: {item.title}"
+    def title_of(self, item_id: ItemId, *, before: bool = False, whole: bool = False) -> str | None:
+        """Return the title of an item, with that of its show; None if the item is not known here.
+
+        `before`: the title that it had when the scan began; `whole`: that of its show alone.
+        """
+        known = self._as_known if before else self._items.get
+        item = known(item_id)
+        show = None if item is None or item.show_id is None else known(item.show_id)
+        if item is None or show is None:
+            return None if item is None else _with_year(item)
+        return _with_year(show) if whole else f"{_with_year(show)}: {item.title}"
+
+    def _as_known(self, item_id: ItemId) -> Item | None:
+        return self._known.get(item_id) or self._items.get(item_id)
+
+    def whole_of(self, file: KnownFile) -> ItemId | None:
+        """Return the movie or show to which a file belongs; None if that is not known here."""
+        item = next((self._items[link.item_id] for link in file.links if link.item_id in self._items), None)
+        return None if item is None else item.show_id or item.id
+
+    def is_named(self, whole_id: ItemId, name: ParsedName) -> bool:
+        """Return whether a movie or show still has the title that a file's name tells."""
+        return title_key(name.title) in {title for title, _ in self._names(self._items[whole_id])}
 
     def learn(self, found: FoundItems) -> None:
         """Add what the store has about titles that files may mean. What is known already stays."""
         fresh = [item for item in found.items if item.id not in self._items]
         ids = {item.id for item in fresh}
         for item in fresh:
-            self._items[item.id] = self._stored[item.id] = item
+            self._items[item.id] = self._stored[item.id] = self._known[item.id] = item
         for holding in found.holdings:
             if holding.item_id in ids:
                 self._holdings[holding.item_id][holding.library_id] = holding
@@ -379,6 +411,7 @@ class ScanIndex:
         priors = [self._items[link.item_id] for link in before.links if link.item_id in self._items] if before else []
         priors.sort(key=_order)
         content = same_content and self._is_telling(reading)
+        known = priors if content else []
         if not priors:
             priors = self._known_elsewhere(reading)
             content = same_content = bool(priors)
@@ -387,7 +420,22 @@ class ScanIndex:
         if reading.name.kind is ItemKind.MOVIE:
             links = self._place_movie(evidence, priors)
         self._settle(file_id, links, reading.fingerprint, reading.info.duration_ms, reading.info.credits_ms)
+        if before is not None:
+            self._note_departures(before.id, known, links)
         return tuple(links)
+
+    def _note_departures(self, file_id: FileId, priors: Sequence[Item], links: Sequence[FileLink]) -> None:
+        """Note the items that a file has left for others, though its content is what it was."""
+        now = {link.item_id for link in links}
+        for prior, link in zip(priors, links, strict=False):
+            if prior.id not in now and prior.kind is self._items[link.item_id].kind:
+                files = self._known[prior.id].files if prior.id in self._known else ()
+                self._departures.append(Departure(file_id, prior.id, link.item_id, files))
+
+    def take_departures(self) -> list[Departure]:
+        """Return the departures of files since the last call."""
+        taken, self._departures = self._departures, []
+        return taken
 
     def finish(self) -> None:
         """Mark holdings without files as removed, and compute runtimes. Then `removed` and `restored` are final."""
@@ -515,6 +563,8 @@ class ScanIndex:
         kept: Mapping[str, str] = {} if _contradicts(found, draft) else found.external_ids
         item = replace(found, external_ids={**kept, **draft.external_ids})
         if item.kind is ItemKind.EPISODE and not self._is_elsewhere(found):
+            if found.show_id is not None and found.show_id != draft.show_id:
+                self._left[found.show_id].add(ItemId(draft.show_id or ""))
             item = replace(
                 item,
                 show_id=draft.show_id,
@@ -643,6 +693,13 @@ class ScanIndex:
                 for other in others:
                     if self._is_double(key, first, other):
                         self._merges[frozenset((first.id, other.id))] = None
+        for left, shows in self._left.items():
+            if len(shows) == 1 and self._is_abandoned(self._items[left]):
+                self._merges[frozenset((left, *shows))] = None
+
+    def _is_abandoned(self, show: Item) -> bool:
+        """Whether all episodes of a show have become those of another one: it was a part of that."""
+        return not (self._look(("show", show.id)) or self._is_elsewhere(show) or show.id in self._identified)
 
     def _is_double(self, key: _Key, one: Item, other: Item) -> bool:
         identified = one.id in self._identified or other.id in self._identified
@@ -802,6 +859,10 @@ def _default_title(draft: Item) -> str:
     if draft.episode_number is not None:
         return f"Episode {draft.episode_number}"
     return draft.air_date.isoformat() if draft.air_date is not None else "Untitled"
+
+
+def _with_year(item: Item) -> str:
+    return item.title if item.year is None else f"{item.title} ({item.year})"
 
 
 def _order(item: Item) -> tuple[int, int, str]:

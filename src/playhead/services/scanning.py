@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,6 +23,7 @@ from playhead.domain.matching import Clue
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
 from playhead.domain.scanning import (
     IDENTIFIED,
+    Departure,
     FileLink,
     FileReading,
     FolderDiff,
@@ -43,12 +44,16 @@ from playhead.errors import Code, PlayheadError, conflict, not_found
 from playhead.media.contents import Unreadable
 from playhead.media.folders import Beside, Skipped, Walk, contained_video, fingerprint, walk
 from playhead.media.names.extras import is_video
-from playhead.media.reading import Description, describe
+from playhead.media.reading import Description, describe, read_name
+from playhead.services.splitting import Splitting
 from playhead.storage import catalogue, matching, scanning
 from playhead.storage.engine.database import Connection, Database
+from playhead.storage.playback import Key
 from playhead.storage.scanning import FileChange
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # Files stored per transaction: a few milliseconds, which a save may have to wait.
 FILES_AT_ONCE = 50
@@ -60,8 +65,8 @@ OPEN_AT_ONCE = 4
 LEASE_MS = 15_000
 _RENEWAL_S = 4.0
 
-# The most entries in a stored report; the counts include all.
-SKIPPED_KEPT = 200
+# The most entries of each kind in a stored report; the counts include all.
+ENTRIES_KEPT = 200
 
 
 class ScanProgress(NamedTuple):
@@ -88,11 +93,18 @@ class FileMove(NamedTuple):
 
 
 class Reassigned(NamedTuple):
-    """A file that belongs to another title now."""
+    """A known file that is of another title now."""
 
     path: str
     before: str
     after: str
+
+
+class MergedTitle(NamedTuple):
+    """A title that turned out to be another one."""
+
+    title: str
+    into: str
 
 
 @dataclass(slots=True)
@@ -100,8 +112,8 @@ class ScanReport:
     """What a scan changed in one library: paths of files, and titles of restored and removed items.
 
     `skipped` lists everything that is not in the catalogue, including files that earlier scans found faulty.
-    `reassigned` lists the known files that another item has now, `merges` the items that turned out to be one.
-    `items_added` counts the new items: two versions of a film are one.
+    `reassigned` lists the known files that are of another title now, `merges` the items that turned out to be one, and
+    `merged` their titles. `items_added` counts the new items: two versions of a film are one.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -115,11 +127,12 @@ class ScanReport:
     items_restored: list[str] = field(default_factory=list[str])
     reassigned: list[Reassigned] = field(default_factory=list[Reassigned])
     merges: list[ItemMerge] = field(default_factory=list[ItemMerge])
+    merged: list[MergedTitle] = field(default_factory=list[MergedTitle])
     unchanged: int = 0
 
 
 class ScanSummary(msgspec.Struct):
-    """The stored part of a report: counts, the first skipped files, and why the scan failed, if it did.
+    """The stored part of a report: counts, the first files and titles, and why the scan failed, if it did.
 
     `begun_at` is 0 in reports of earlier versions.
     """
@@ -132,6 +145,10 @@ class ScanSummary(msgspec.Struct):
     unchanged: int = 0
     skipped: int = 0
     skipped_files: list[Skipped] = []
+    reassigned: int = 0
+    reassigned_files: list[Reassigned] = []
+    merged: int = 0
+    merged_titles: list[MergedTitle] = []
     failure: str | None = None
     begun_at: int = 0
 
@@ -147,12 +164,13 @@ async def _leave(_: Iterable[ItemMerge]) -> int:
 class ScanTools(NamedTuple):
     """The functions that read names and contents of files, and that merge the items that turned out to be one.
 
-    Without `merge` a scan only reports them.
+    Without `merge` a scan only reports them. `splitting` moves users' state along with files of another title.
     """
 
     parse: Callable[[PurePosixPath, LibraryKind], ParsedName | None]
     probe: Callable[[Path], MediaInfo]
     merge: Callable[[Iterable[ItemMerge]], Awaitable[int]] = _leave
+    splitting: Splitting | None = None
 
 
 class Scanner:
@@ -428,8 +446,10 @@ class _Scan:
         return [file for file in files if not self._index.keep(file)]
 
     async def _look(self, tasks: Sequence[ProbeTask]) -> None:
-        # Files at their old path come first: an item whose file is still there is not taken for a renamed one.
-        ordered = sorted(tasks, key=lambda task: task.known is None)
+        # Files at their old path come first: an item whose file is still there is not taken for a renamed one. Of
+        # titles that were taken for one, that of its name keeps the item.
+        named = await asyncio.to_thread(self._still_named, tasks)
+        ordered = sorted(tasks, key=lambda task: (task.known is None, task.found.path not in named))
         self._progress(ScanProgress(0, len(ordered)))
         pool = ThreadPoolExecutor(OPEN_AT_ONCE, "playhead-scan")
         try:
@@ -439,9 +459,28 @@ class _Scan:
                 decided = await asyncio.to_thread(self._decide_all, seen)
                 changes, now = self._index.take_changes(), self._clock()
                 self._report.items_added.update(item.kind for item in changes.new)
-                await self._write(partial(self._store, changes, decided, now))
+                departures = self._index.take_departures()
+                moved = await self._write(partial(self._store, changes, decided, departures, now))
+                if self._tools.splitting is not None:
+                    self._tools.splitting.tell(moved)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+    def _still_named(self, tasks: Sequence[ProbeTask]) -> set[str]:
+        """Return the paths of files whose names still tell their title, of titles with files in several folders."""
+        of_whole: dict[ItemId, list[str]] = {}
+        for task in tasks:
+            whole_id = None if task.known is None or task.open else self._index.whole_of(task.known)
+            if whole_id is not None:
+                of_whole.setdefault(whole_id, []).append(task.found.path)
+        named: set[str] = set()
+        for whole_id, paths in of_whole.items():
+            if len({path.partition("/")[0] for path in paths}) > 1:
+                for path in paths:
+                    name = read_name(path, self._library.kind, self._tools.parse)
+                    if name is not None and self._index.is_named(whole_id, name):
+                        named.add(path)
+        return named
 
     async def _learn(self, seen: Sequence[_ProbedFile]) -> None:
         """Load what the store has about the titles that these files may mean."""
@@ -531,13 +570,10 @@ class _Scan:
         row = known or (twin if twin is not None and twin.id in self._absent else None)
         file_id = FileId(self._new_id()) if row is None else row.id
         before = twin or known
-        titles = self._titles(before.links if before is not None else ())
         links = self._index.place(file_id, reading, before, same_content=same or twin is not None)
         self._note(found.path, known, row)
-        if titles and {link.item_id for link in links}.isdisjoint(titles):
-            self._report.reassigned += [
-                Reassigned(found.path, title, self._index.title_of(links[0].item_id) or "") for title in titles.values()
-            ]
+        if before is not None:
+            self._note_title(found.path, before.links, links)
         return FileChange(
             file_id,
             row is None,
@@ -548,9 +584,14 @@ class _Scan:
             links=links,
         )
 
-    def _titles(self, links: Iterable[FileLink]) -> dict[ItemId, str]:
-        """Return the titles of items, as far as this library has them."""
-        return {link.item_id: title for link in links if (title := self._index.title_of(link.item_id)) is not None}
+    def _note_title(self, path: str, before: Iterable[FileLink], after: Iterable[FileLink]) -> None:
+        """Report a file that another item has now, or that of a movie or show which has another title now."""
+        old, new = ({link.item_id for link in links} for links in (before, after))
+        title_of = partial(self._index.title_of, whole=not old.isdisjoint(new))
+        was = sorted({title for item_id in old if (title := title_of(item_id, before=True)) is not None})
+        now = sorted({title for item_id in new if (title := title_of(item_id)) is not None})
+        if was and now and (old.isdisjoint(new) or was != now):
+            self._report.reassigned.append(Reassigned(shown(path), ", ".join(was), ", ".join(now)))
 
     def _note(self, path: str, known: KnownFile | None, twin: KnownFile | None) -> None:
         if known is not None:
@@ -566,11 +607,14 @@ class _Scan:
         ids, now = [file.id for file in gone], self._clock()
         await asyncio.to_thread(self._index.finish)
         await self._store_items()
-        report = self._report
+        report, title_of = self._report, self._index.title_of
         report.removed += [file.path for file in gone]
         report.items_removed += [item.title for item in self._index.removed]
         report.items_restored += [item.title for item in self._index.restored]
         report.merges += self._index.merges
+        report.merged += [
+            MergedTitle(title_of(source, before=True) or "", title_of(into) or "") for into, source in report.merges
+        ]
         report.skipped.sort()
         summary = msgspec.json.encode(_summary(report, self.begun_at)).decode()
 
@@ -587,21 +631,32 @@ class _Scan:
             some = ItemChanges([], changes.changed[start:end], changes.holdings[start:end])
             await self._write(partial(scanning.store_items, changes=some))
 
-    def _store(self, changes: ItemChanges, files: Sequence[FileChange], now: Instant, connection: Connection) -> None:
+    def _store(
+        self,
+        changes: ItemChanges,
+        files: Sequence[FileChange],
+        departures: Sequence[Departure],
+        now: Instant,
+        connection: Connection,
+    ) -> set[Key]:
+        """Store what was decided of some files; return the users' items of which the state has moved."""
         scanning.store_items(connection, changes)
         scanning.store_files(connection, self._library.id, files, now)
+        splitting = self._tools.splitting
+        return set() if splitting is None else splitting.carry(connection, departures)
 
-    async def _write(self, fn: Callable[[Connection], None]) -> None:
+    async def _write(self, fn: Callable[[Connection], T]) -> T:
         until = Instant(self._clock() + LEASE_MS)
 
-        def write(connection: Connection) -> bool:
+        def write(connection: Connection) -> tuple[T] | None:
             if not scanning.renew_lease(connection, self._library.id, self._scan_id, until):
-                return False
-            fn(connection)
-            return True
+                return None
+            return (fn(connection),)
 
-        if not await self._database.write(write):
+        written = await self._database.write(write)
+        if written is None:
             raise conflict(f"Another scan of the library {self._library.name} has started since")
+        return written[0]
 
 
 def _name(described: Description | None, said: Identification | None) -> ParsedName | None:
@@ -647,6 +702,10 @@ def _summary(report: ScanReport, begun_at: Instant) -> ScanSummary:
         restored=len(report.restored),
         unchanged=report.unchanged,
         skipped=len(report.skipped),
-        skipped_files=report.skipped[:SKIPPED_KEPT],
+        skipped_files=report.skipped[:ENTRIES_KEPT],
+        reassigned=len(report.reassigned),
+        reassigned_files=report.reassigned[:ENTRIES_KEPT],
+        merged=len(report.merged),
+        merged_titles=report.merged[:ENTRIES_KEPT],
         begun_at=begun_at,
     )

@@ -8,8 +8,10 @@ from typing import NamedTuple
 from playhead.domain.auditing import Act, AuditEntry
 from playhead.domain.catalogue import Item, ParsedName, as_episode_of, identity
 from playhead.domain.events import Publish
-from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
+from playhead.domain.file_facts import played_file
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, UserId
 from playhead.domain.playback import Policy
+from playhead.domain.scanning import Departure
 from playhead.errors import invalid
 from playhead.services.access import Viewer
 from playhead.services.merging import (
@@ -99,6 +101,30 @@ class Splitting:
         tell(self._publish, changed)
         return into
 
+    def carry(self, connection: Connection, departures: Sequence[Departure]) -> set[Key]:
+        """Move state along with files that a scan found to be of other titles; return the keys on both sides.
+
+        It is that of the users whose last report was about the file. Tell them when the transaction has committed.
+        """
+        if not departures:
+            return set()
+        merging.lock_saves(connection)
+        mover = merging.StateMover(self._policy, self._new_id, self._clock())
+        reports = storage.last_reports(connection, {each.source for each in departures})
+        changed: set[Key] = set()
+        for departure in departures:
+            users = {
+                each.user_id
+                for each in reports.get(departure.source, ())
+                if played_file(each.file_id, each.duration_ms, departure.files) == departure.file_id
+            }
+            changed |= _move(connection, mover, departure.source, departure.into, users)
+        return changed
+
+    def tell(self, changed: Collection[Key]) -> None:
+        """Let users' devices fetch again what has been carried."""
+        tell(self._publish, changed)
+
     def _target(
         self, connection: Connection, item: Item, plan: SplitPlan, files: Sequence[NamedFile], now: Instant
     ) -> Item:
@@ -185,10 +211,18 @@ class Splitting:
         """Move the state of users who played the files; return the keys on both sides, which devices fetch again."""
         mover = merging.StateMover(self._policy, self._new_id, now)
         changed: set[Key] = set()
-        for item_id, users in storage.users_who_played(connection, moves.pairs, file_ids).items():
-            moved = mover.move(connection, {item_id: moves.pairs[item_id]}, users)
-            changed |= moved | {(user_id, item_id) for user_id, _ in moved}
+        for item_id, reports in storage.last_reports(connection, moves.pairs).items():
+            users = {each.user_id for each in reports if each.file_id in file_ids}
+            changed |= _move(connection, mover, item_id, moves.pairs[item_id], users)
         return changed
+
+
+def _move(
+    connection: Connection, mover: merging.StateMover, source: ItemId, into: ItemId, users: Collection[UserId]
+) -> set[Key]:
+    """Move the state of users; return the keys on both sides."""
+    moved = mover.move(connection, {source: into}, users) if users else set[Key]()
+    return moved | {(user_id, source) for user_id, _ in moved}
 
 
 def _chosen(

@@ -1,11 +1,12 @@
 """Queries of splits and of holdings that persons end. Decides nothing."""
 
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from playhead.domain.catalogue import Holding, Item
-from playhead.domain.model import FileId, Instant, ItemId, LibraryId, UserId
+from playhead.domain.model import Instant, ItemId, LibraryId, Milliseconds, UserId
 from playhead.storage.catalogue import add_external_ids, chunks, holdings_of, item_row, store_holdings
 from playhead.storage.schema import account, file_item, holding, item, library, media_file, progress
 
@@ -99,20 +100,26 @@ def _set_ended(
         connection.execute(update(holding).where(mine, was).values(ended_at=after), rows)
 
 
-def users_who_played(
-    connection: Connection, item_ids: Collection[ItemId], file_ids: Collection[FileId]
-) -> dict[ItemId, set[UserId]]:
-    """Return, for each of these items, the users whose last report of it named one of these files."""
-    users = sorted(connection.scalars(select(account.c.id)))
-    found: dict[ItemId, set[UserId]] = {}
+class LastReport(NamedTuple):
+    """What a user's last report of an item said of the file that played. Both are None if the item was only marked."""
+
+    user_id: UserId
+    file_id: str | None
+    duration_ms: Milliseconds | None
+
+
+def last_reports(connection: Connection, item_ids: Collection[ItemId]) -> dict[ItemId, list[LastReport]]:
+    """Return all users' last reports of these items. Items of which nobody has any progress are left out."""
+    users = sorted(connection.scalars(select(account.c.id))) if item_ids else []
+    found: dict[ItemId, list[LastReport]] = {}
     for few in chunks(users):
         for some in chunks(sorted(item_ids)):
-            query = select(progress.c.item_id, progress.c.user_id, progress.c.file_id).where(
+            query = select(progress.c.item_id, progress.c.user_id, progress.c.file_id, progress.c.duration_ms).where(
                 progress.c.user_id.in_(few), progress.c.item_id.in_(some)
             )
             for row in connection.execute(query):
-                if row.file_id in file_ids:
-                    found.setdefault(row.item_id, set()).add(row.user_id)
+                report = LastReport(row.user_id, row.file_id, row.duration_ms)
+                found.setdefault(row.item_id, []).append(report)
     return found
 
 
