@@ -10,6 +10,7 @@ from playhead.domain.file_facts import (
     is_same_length,
     measure,
     place,
+    played_file,
     see_files,
     starts_in,
     timelines_of,
@@ -305,6 +306,24 @@ def test_no_start_completes(position: int, of: int, length: int, credits: int | 
 
 
 # Always
+
+
+def test_the_file_that_was_played_is_the_one_named_or_the_one_of_its_length():
+    one, two = file("one", 5400), file("two", 7200)
+    assert played_file("two", ms(5400), [one, two]) == "two"
+    assert played_file("gone", ms(5400), [one, two]) == "one"
+    assert played_file(None, ms(7150), [one, two]) == "two"
+    assert played_file(None, None, [one]) == "one"
+
+
+def test_what_was_played_is_unknown_if_no_file_or_several_have_its_length():
+    one, two = file("one", 5400), file("two", 5401)
+    assert played_file(None, ms(5400), [one, two]) is None
+    assert played_file(None, ms(6000), [one, two]) is None
+    assert played_file(None, None, [one, two]) is None
+    assert played_file(None, ms(5400), [file("one", None), file("two", None)]) is None
+    assert played_file(None, ms(5400), [one, file("two", 5405)]) == "one"
+    assert played_file(None, ms(5400), [file("cd1", 2700, part=1), file("cd2", 2700, part=2)]) is None
 
 
 def test_lengths_are_the_same_within_two_percent():

@@ -14,6 +14,7 @@ from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, 
 from playhead.domain.scanning import (
     IDENTIFIED,
     ContentElsewhere,
+    Departure,
     FileLink,
     FileReading,
     FoundFile,
@@ -699,6 +700,91 @@ def test_films_that_a_person_told_apart_are_not_one_though_their_names_are_equal
     assert len(folder.index.merges) == 1
     folder.scan().keep(replace(two, evidence=f"1{IDENTIFIED}some-id"))
     folder.index.keep(renamed)
+
+
+# Titles that earlier rules took for one, or for several
+
+
+def test_a_file_that_leaves_an_item_is_told_with_the_files_that_it_left() -> None:
+    folder = Folder()
+    one, two = folder.first(movie("Trilogy", None), movie("Trilogy", None))
+    files = folder.item(one).files
+    folder.scan()
+    folder.place(movie("Heat", 1995), one, same=True)
+    new = folder.place(movie("Ronin", 1998, fingerprint=two.fingerprint), two, same=True)
+    left = folder.index.take_departures()
+    assert left == [Departure(two.id, one.links[0].item_id, new.links[0].item_id, files)]
+    assert len(files) == 2
+    assert folder.index.take_departures() == []
+
+
+def test_a_file_whose_content_tells_nothing_leaves_no_item() -> None:
+    folder = Folder()
+    one, two = folder.first(movie("Heat", fingerprint="stub"), movie("Ronin", 1998, fingerprint="stub"))
+    folder.scan().keep(two)
+    folder.place(movie("Spy", 2015, fingerprint="stub"), one, same=True)
+    assert folder.index.take_departures() == []
+
+
+def test_a_file_of_an_item_that_is_not_known_here_leaves_nothing() -> None:
+    folder = Folder()
+    folder.scan()
+    stranger = known(links=[FileLink(ItemId("unknown"))])
+    folder.place(movie(), stranger, same=True)
+    assert folder.index.take_departures() == []
+    assert folder.index.whole_of(stranger) is None
+
+
+def test_a_file_that_a_person_has_given_to_another_item_leaves_none() -> None:
+    folder = Folder()
+    one, two = folder.first(movie("Heat"), movie("Ronin", 1998))
+    folder.scan().keep(two)
+    folder.place(movie("Heat", item_id=two.links[0].item_id), one, same=True)
+    assert folder.index.take_departures() == []
+
+
+def test_a_show_is_named_as_its_title_tells_and_its_titles_are_those_before_and_now() -> None:
+    folder = Folder()
+    (old,) = folder.first(episode(1, year=2017))
+    index = folder.scan()
+    show_id, item_id = folder.show(old).id, old.links[0].item_id
+    assert index.whole_of(old) == show_id
+    assert index.is_named(show_id, episode(2, show="DARK").name)
+    assert not index.is_named(show_id, episode(2, show="Darker").name)
+    folder.place(episode(1, show="Darker"), old, same=True)
+    assert index.title_of(item_id) == "Darker: Episode 1"
+    assert index.title_of(item_id, whole=True) == "Darker"
+    assert index.title_of(item_id, before=True) == "Dark (2017): Episode 1"
+    assert index.title_of(item_id, before=True, whole=True) == "Dark (2017)"
+    assert index.title_of(ItemId("unknown"), before=True) is None
+
+
+def test_shows_of_one_episode_each_are_one_if_all_go_to_one() -> None:
+    folder = Folder()
+    one, two = folder.first(episode(34, show="221208 Quiz"), episode(35, show="221215 Quiz"))
+    shows = [folder.show(each).id for each in (one, two)]
+    folder.scan()
+    after = [
+        folder.place(episode(number, show="Quiz", fingerprint=each.fingerprint), each, same=True)
+        for number, each in ((34, one), (35, two))
+    ]
+    folder.finish()
+    assert [each.links for each in after] == [one.links, two.links]
+    assert folder.index.merges == [ItemMerge(*shows)]
+
+
+def test_a_show_is_no_part_of_two_others_nor_of_one_with_other_ids() -> None:
+    folder = Folder()
+    first, second = folder.first(episode(1, show="Kausi 1"), episode(2, show="Kausi 1"))
+    folder.scan().keep(folder.place(episode(1, show="Saari")))
+    for number, file, show in ((1, first, "Virta"), (2, second, "Meri")):
+        folder.place(episode(number, show=show, fingerprint=file.fingerprint), file, same=True)
+    folder.finish()
+    assert folder.index.merges == []
+    ids = [{"tvdb": "1"}, {"tvdb": "2"}]
+    one, other = folder.first(*(episode(1, show=show, external_ids=each) for show, each in zip("AB", ids, strict=True)))
+    folder.scan().keep(other)
+    folder.place(episode(2, show="B", external_ids=ids[1], fingerprint=one.fingerprint), one, same=True)
     folder.finish()
     assert folder.index.merges == []
 

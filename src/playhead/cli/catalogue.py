@@ -107,10 +107,20 @@ def _print_report(title: str, report: "ScanReport") -> None:
         say(f"{'returned':8} {path}")
     for move in report.moved:
         say(f"{'moved':8} {move.before} → {move.after}")
+    for file in report.reassigned:
+        say(f"{'title':8} {file.path}: {file.before} → {file.after}")
+    for merged in report.merged:
+        say(f"{'merged':8} {merged.title} → {merged.into}")
     for skipped in report.skipped:
         say(f"{'skipped':8} {skipped.path}: {skipped.reason}", err=True)
     say(
         f"{title}: {_added(report)}, {len(report.changed)} changed, {len(report.moved)} moved, "
         f"{len(report.removed)} removed, {len(report.restored)} returned, {len(report.skipped)} skipped, "
-        f"{report.unchanged} unchanged"
+        f"{report.unchanged} unchanged{_retitled(report)}"
     )
+
+
+def _retitled(report: "ScanReport") -> str:
+    """Return how many files and titles turned out to be others, which is rare."""
+    parts = ((len(report.reassigned), "of another title"), (len(report.merged), "merged"))
+    return "".join(f", {number} {what}" for number, what in parts if number)

@@ -694,12 +694,13 @@ class ScanIndex:
                     if self._is_double(key, first, other):
                         self._merges[frozenset((first.id, other.id))] = None
         for left, shows in self._left.items():
-            if len(shows) == 1 and self._is_abandoned(self._items[left]):
+            if len(shows) == 1 and self._is_abandoned(self._items[left], self._items[next(iter(shows))]):
                 self._merges[frozenset((left, *shows))] = None
 
-    def _is_abandoned(self, show: Item) -> bool:
-        """Whether all episodes of a show have become those of another one: it was a part of that."""
-        return not (self._look(("show", show.id)) or self._is_elsewhere(show) or show.id in self._identified)
+    def _is_abandoned(self, show: Item, other: Item) -> bool:
+        """Whether all episodes of a show have become those of another one: then it was a part of that."""
+        has_any = self._look(("show", show.id)) or self._is_elsewhere(show)
+        return not (has_any or show.id in self._identified or _contradicts(show, other))
 
     def _is_double(self, key: _Key, one: Item, other: Item) -> bool:
         identified = one.id in self._identified or other.id in self._identified

@@ -66,8 +66,23 @@ class SkippedAnswer(Struct):
     reason: str
 
 
+class ReassignedAnswer(Struct):
+    """A known file that is of another title now."""
+
+    path: str
+    before: str
+    after: str
+
+
+class MergedTitleAnswer(Struct):
+    """A title that turned out to be another one."""
+
+    title: str
+    into: str
+
+
 class ScanAnswer(Struct):
-    """The result of the last scan, in numbers of files, and the first of the skipped files.
+    """The result of the last scan, in numbers of files and titles, with the first of those skipped or moved.
 
     `failure` says why the scan failed, and is null if it succeeded.
     """
@@ -80,6 +95,10 @@ class ScanAnswer(Struct):
     unchanged: int
     skipped: int
     skipped_files: list[SkippedAnswer]
+    reassigned: int
+    reassigned_files: list[ReassignedAnswer]
+    merged: int
+    merged_titles: list[MergedTitleAnswer]
     failure: str | None
 
 
@@ -354,5 +373,9 @@ def _scan_answer(summary: ScanSummary) -> ScanAnswer:
         unchanged=summary.unchanged,
         skipped=summary.skipped,
         skipped_files=[SkippedAnswer(path, reason) for path, reason in summary.skipped_files],
+        reassigned=summary.reassigned,
+        reassigned_files=[ReassignedAnswer(*each) for each in summary.reassigned_files],
+        merged=summary.merged,
+        merged_titles=[MergedTitleAnswer(*each) for each in summary.merged_titles],
         failure=summary.failure,
     )
