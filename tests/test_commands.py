@@ -64,6 +64,17 @@ def test_an_operator_scans_and_lists_items(operator: Operator):
     assert "1 unchanged" in operator("scan", "Films")
     assert "Library not found" in operator("scan", "Nowhere", status=1)
     assert operator("items").splitlines()[1].endswith("movie  Harbour Lights (2019)")
+
+
+def test_a_scan_prints_which_files_and_titles_turn_out_to_be_others(operator: Operator, tmp_path: Path):
+    films = tmp_path / "films"
+    write_clip(films / "Beacon (2021).mp4", seconds=5)
+    operator("scan")
+    (films / "Beacon (2021).mp4").rename(films / "Harbour Lights (2019).mp4")
+    printed = operator("scan")
+    assert "title    Harbour Lights (2019).mp4: Beacon (2021) → Harbour Lights (2019)" in printed
+    assert "merged   Beacon (2021) → Harbour Lights (2019)" in printed
+    assert printed.endswith("1 unchanged, 1 of another title, 1 merged\n")
     [film] = json.loads(operator("items", "--library", "Films", "--json"))
     assert film["title"] == "Harbour Lights"
 

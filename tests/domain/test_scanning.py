@@ -618,7 +618,7 @@ def test_an_episode_is_called_after_its_show_and_an_unknown_item_is_not_called_a
     folder = Folder()
     film, part = folder.first(movie(), episode(1, episode_title="Secrets"))
     titles = [folder.index.title_of(file.links[0].item_id) for file in (film, part)]
-    assert titles == ["Heat", "Dark: Secrets"]
+    assert titles == ["Heat (1995)", "Dark: Secrets"]
     assert folder.index.title_of(ItemId("unknown")) is None
 
 

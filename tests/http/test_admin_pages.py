@@ -1,21 +1,23 @@
 """Administration, as a browser without scripts uses it: libraries, users, and what everybody is playing."""
 
 import asyncio
+import json
 import re
 import shutil
 from html import unescape
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, update
 
 from clips import write_clip
 from pages import Seen, enter, submit
 from playhead.domain.accounts import User
-from playhead.domain.model import LibraryId, LibraryKind, UserId
+from playhead.domain.model import Instant, LibraryId, LibraryKind, UserId
 from playhead.http.route import Access
 from playhead.services.access import Viewer
 from playhead.services.catalogue import LibraryView
-from playhead.storage import scanning
+from playhead.storage import scanning, schema
 from world import LIBRARY, MOVIE, NOWHERE, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -114,6 +116,25 @@ async def test_a_library_is_added_with_a_chosen_folder_and_its_scan_is_shown(wor
     listed = text_of((await world.client.get("/admin/libraries")).text)
     assert "Kino 1 movie" in listed
     assert str(films) in listed
+
+
+async def test_a_library_shows_which_files_and_titles_its_last_scan_found_to_be_others(stocked: World):
+    report = {
+        "reassigned": 2,
+        "reassigned_files": [("Trilogy/<Two>.mkv", "Trilogy", "Two (2004)")],
+        "merged": 1,
+        "merged_titles": [("Alien EXTENDED (1979)", "Alien (1979)")],
+    }
+
+    def store(connection: Connection) -> None:
+        connection.execute(update(schema.library).values(path="/srv/films"))
+        scanning.store_report(connection, LibraryId(LIBRARY), json.dumps(report), Instant(1))
+
+    await stocked.playhead.installation.database.write(store)
+    await enter(stocked, "admin")
+    page = text_of((await stocked.client.get(f"/admin/libraries/{LIBRARY}")).text)
+    assert "2 files of other titles, 1 title merged" in page
+    assert "The first 2: File Before Now Trilogy/<Two>.mkv Trilogy Two (2004) Merged Alien EXTENDED" in page
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,10 @@ async def test_a_library_is_added_and_scanned(world: World, tmp_path: Path) -> N
         "restored": 0,
         "unchanged": 0,
         "skipped": 1,
+        "reassigned": 0,
+        "reassigned_files": [],
+        "merged": 0,
+        "merged_titles": [],
         "failure": None,
     }
 
