@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, Connection, insert, select, update
 
 from fakes import Clock
 from playhead.asgi import Playhead
+from playhead.domain.catalogue import identity
 from playhead.storage import schema
 
 PASSWORD = "correct horse battery"
@@ -38,7 +39,8 @@ class World:
 def insert_items(connection: Connection, rows: Sequence[Mapping[str, Any]], library_id: str | None = LIBRARY) -> None:
     """Store items that a library has, which may be none; what a row leaves out has a default. Shows come first.
 
-    A row may say in `library_id` which library has it, and in `removed_at` since when it has not.
+    A row may say in `library_id` which library has it, and in `removed_at` since when it has not. Its `identity` may be
+    a title alone: what is stored has the form of every identity.
     """
     columns = dict.fromkeys(name for row in rows for name in row)
     items: list[dict[str, Any]] = []
@@ -47,6 +49,8 @@ def insert_items(connection: Connection, rows: Sequence[Mapping[str, Any]], libr
         title = str(row.get("title", "")).lower()
         names = {"title": "", "sort_title": title, "search_title": title, "identity": title}
         values = columns | names | {"added_at": 0, "is_open": False} | row
+        if "|" not in str(values["identity"]):
+            values["identity"] = identity(str(values["identity"]), values.get("year"))
         holder, removed_at = values.pop("library_id", None) or library_id, values.pop("removed_at", None)
         items.append(values)
         if holder is not None:

@@ -40,8 +40,8 @@ def row(item: str, library: str, title: str, **values: object) -> dict[str, obje
 def put_items(store: MigratedStore, *rows: dict[str, object]) -> None:
     store.run(
         "INSERT INTO item (id, library_id, kind, title, sort_title, search_title, identity, added_at, removed_at, year,"
-        " show_id, season_number, episode_number) VALUES (:id, :library, :kind, :title, :title, :title, :title, :added,"
-        " :removed, :year, :show, :season, :episode)",
+        " show_id, season_number, episode_number) VALUES (:id, :library, :kind, :title, :title, :title, :title || '||',"
+        " :added, :removed, :year, :show, :season, :episode)",
         *rows,
     )
 
