@@ -84,6 +84,20 @@ def test_what_was_learned_from_one_pair_counts_for_the_next() -> None:
     assert certain(one, other, third) == {"b": "a"}
 
 
+def test_a_film_with_ids_of_two_others_is_only_listed_with_both() -> None:
+    heat = film("a", "Heat", external_ids={"tmdb": "7"})
+    ronin = film("b", "Ronin", external_ids={"imdb": "tt8"})
+    torn = film("c", "Heat", external_ids={"tmdb": "7", "imdb": "tt8"})
+    assert not certain(heat, ronin, torn)
+    assert doubts(heat, ronin, torn) == [("a", "c", Doubt.IDS), ("b", "c", Doubt.IDS)]
+
+
+def test_ids_of_two_films_that_are_one_by_their_name_mean_that_one() -> None:
+    one, other = film("a", external_ids={"tmdb": "7"}), film("b", external_ids={"imdb": "tt8"})
+    third = film("c", "Kupferhimmel", None, external_ids={"tmdb": "7", "imdb": "tt8"})
+    assert certain(one, other, third) == {"b": "a", "c": "a"}
+
+
 def test_a_decision_of_a_person_is_not_overruled() -> None:
     one, other = film("a", external_ids={"tmdb": "7"}), film("b", external_ids={"tmdb": "7"})
     assert not certain(one, other, decided=frozenset("b"))

@@ -143,6 +143,15 @@ def test_of_several_candidates_a_line_finds_the_same_one_each_time(available: bo
     assert store.take(movie(available=available)) == (0, 0)
 
 
+def test_ids_that_mean_two_movies_find_neither_and_the_same_line_finds_its_own_again():
+    store = Store()
+    store.take(movie(1, "A", external_ids={"tmdb": "1"}), movie(2, "B", external_ids={"imdb": "tt2"}))
+    both = movie(title="C", external_ids={"tmdb": "1", "imdb": "tt2"})
+    assert store.take(both) == (1, 0)
+    assert store.take(both) == (0, 0)
+    assert sorted(item.title for item in store.items.values()) == ["A", "B", "C"]
+
+
 def test_two_items_can_swap_titles_when_strong_names_say_so():
     store = Store()
     one, two = {"tmdb": "1"}, {"tmdb": "2"}

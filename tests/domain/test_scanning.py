@@ -41,6 +41,7 @@ class Folder:
         self.holdings: dict[tuple[ItemId, LibraryId], Holding] = {} if other is None else other.holdings
         self.new_id: Ids = Ids() if other is None else other.new_id
         self._files = count(1)
+        self.meant: tuple[ItemId, ...] = ()
         self.index = self._new_index()
 
     def _new_index(self) -> ScanIndex:
@@ -70,7 +71,7 @@ class Folder:
     def place(self, reading: FileReading, before: KnownFile | None = None, *, same: bool = False) -> KnownFile:
         """Place a file, and return it as the next scan will know it."""
         file_id = FileId(f"{self.library}-{next(self._files)}") if before is None else before.id
-        links = self.index.place(file_id, reading, before, same_content=same)
+        links, self.meant = self.index.place(file_id, reading, before, same_content=same)
         return known(id=file_id, links=links, duration_ms=reading.info.duration_ms, fingerprint=reading.fingerprint)
 
     def first(self, *readings: FileReading) -> list[KnownFile]:
@@ -297,14 +298,75 @@ def test_another_film_at_the_same_path_is_another_item() -> None:
     assert folder.available == ["Ronin"]
 
 
-def test_of_several_items_the_one_with_most_matching_external_ids_is_chosen() -> None:
+def test_of_items_with_one_external_id_the_one_with_all_ids_is_chosen() -> None:
     folder = Folder()
     first, second = folder.first(
-        movie("A", 1, external_ids={"tmdb": "1"}), movie("B", 2, external_ids={"imdb": "tt2", "tvdb": "3"})
+        movie("A", 1, external_ids={"tmdb": "1", "imdb": "tt1"}), movie("B", 2, external_ids={"tmdb": "2"})
+    )
+    folder.items[second.links[0].item_id] = replace(folder.item(second), external_ids={"tmdb": "1", "tvdb": "3"})
+    folder.scan()
+    new = folder.place(movie("C", 3, external_ids={"tmdb": "1", "tvdb": "3"}))
+    assert new.links == second.links != first.links
+    assert folder.meant == ()
+
+
+def test_external_ids_that_mean_two_films_find_neither() -> None:
+    folder = Folder()
+    heat, ronin = folder.first(
+        movie("Heat", external_ids={"tmdb": "1"}), movie("Ronin", 1998, external_ids={"imdb": "tt2", "tvdb": "3"})
     )
     folder.scan()
-    new = folder.place(movie("C", 3, external_ids={"tmdb": "1", "imdb": "tt2", "tvdb": "3"}))
-    assert new.links == second.links != first.links
+    folder.index.keep(ronin)
+    folder.index.keep(heat)
+    new = folder.place(movie("Alien", 1979, external_ids={"tmdb": "1", "imdb": "tt2", "tvdb": "3"}))
+    folder.finish()
+    assert folder.meant == (heat.links[0].item_id, ronin.links[0].item_id)
+    assert len({heat.links, ronin.links, new.links}) == 3
+    assert (folder.item(new).title, folder.item(new).external_ids) == ("Alien", {})
+    assert folder.index.merges == []
+
+
+def test_a_file_whose_ids_mean_two_films_is_found_by_its_name_and_its_content() -> None:
+    folder = Folder()
+    heat, ronin = folder.first(movie("Heat", external_ids={"tmdb": "1"}), movie("Ronin", external_ids={"imdb": "tt2"}))
+    both = {"tmdb": "1", "imdb": "tt2"}
+    folder.scan().keep(heat)
+    folder.index.keep(ronin)
+    version = folder.place(movie("Heat", external_ids=both, from_nfo=True))
+    folder.finish()
+    assert version.links == heat.links
+    folder.scan().keep(heat)
+    renamed = folder.place(movie("Hitze", 1996, external_ids=both, fingerprint=ronin.fingerprint), ronin, same=True)
+    folder.finish()
+    assert renamed.links == ronin.links
+    assert [folder.item(file).external_ids for file in (heat, ronin)] == [{"tmdb": "1"}, {"imdb": "tt2"}]
+    assert folder.index.merges == []
+
+
+def test_ids_of_a_show_that_mean_two_shows_leave_it_to_its_name() -> None:
+    folder = Folder()
+    dark, lost = folder.first(
+        episode(1, external_ids={"tvdb": "7"}), episode(1, show="Lost", external_ids={"tmdb": "9"})
+    )
+    folder.scan().keep(dark)
+    folder.index.keep(lost)
+    new = folder.place(episode(2, external_ids={"tvdb": "7", "tmdb": "9"}))
+    folder.finish()
+    assert set(folder.meant) == {folder.show(dark).id, folder.show(lost).id}
+    assert folder.show(new).id == folder.show(dark).id
+
+
+def test_an_item_that_has_ids_of_two_others_is_merged_with_neither() -> None:
+    folder = Folder()
+    heat, ronin, torn = folder.first(
+        movie("Heat", external_ids={"tmdb": "1"}), movie("Ronin", 1998, external_ids={"imdb": "tt2"}), movie("Heat 2")
+    )
+    folder.items[torn.links[0].item_id] = replace(folder.item(torn), external_ids={"tmdb": "1", "imdb": "tt2"})
+    folder.scan()
+    for file in (heat, ronin, torn):
+        folder.index.keep(file)
+    folder.finish()
+    assert folder.index.merges == []
 
 
 def test_an_upgrade_that_adds_the_year_is_the_same_item_once_the_old_file_is_gone() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from clips import write_clip
 from pages import enter, submit
-from playhead.domain.model import LibraryKind
+from playhead.domain.model import LibraryId, LibraryKind
 from world import NOWHERE, World
 
 pytestmark = pytest.mark.anyio
@@ -204,6 +204,19 @@ async def test_skipped_and_guessed_files_are_listed_with_the_reason(films: World
     assert "xvid-cs.mp4 Read as “xvid-cs” by the rule “Title”" in page
     assert "Copper Sky (1974).mp4" not in page
     await page_of(films, f"/admin/libraries/{NOWHERE}/files", 404)
+
+
+async def test_a_file_whose_ids_mean_two_titles_is_listed_with_both(films: World, tmp_path: Path) -> None:
+    (library,) = await libraries(films)
+    folder, scanner = tmp_path / "films", films.playhead.installation.scanner
+    write_clip(folder / "Tin Roof (1990) {tmdb-7}.mp4", seconds=3)
+    write_clip(folder / "Salt Road (1981) {imdb-tt0000008}.mp4", seconds=4)
+    await scanner.scan(LibraryId(library))
+    write_clip(folder / "Harbour (2001) {tmdb-7} {imdb-tt0000008}.mp4", seconds=5)
+    await scanner.scan(LibraryId(library))
+    page = text_of(await page_of(films, f"/admin/libraries/{library}/files"))
+    titles = r"(Tin Roof, Salt Road|Salt Road, Tin Roof)"
+    assert re.search(rf"Harbour \(2001\).*\.mp4 Its ids mean several titles: {titles}", page), page
 
 
 async def test_what_may_be_the_same_is_listed_and_merged(films: World) -> None:

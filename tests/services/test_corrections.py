@@ -362,6 +362,52 @@ async def test_a_file_can_be_said_to_be_an_item(movies_corrected: Corrections) -
     assert known.told == IdentifiedAs(item_id=summer.id)
 
 
+NFO = "<movie><uniqueid type='tmdb'>{}</uniqueid><uniqueid type='imdb'>{}</uniqueid></movie>"
+
+
+async def torn(here: Corrections) -> tuple[ItemId, ItemId]:
+    """Add two films, and a third one whose ids are those of both; return the first two."""
+    here.library.film("Copper Sky (1974) {tmdb-7}.mkv")
+    here.library.film("Salt Road (1981) {imdb-tt0000008}.mkv")
+    await here.library.scan()
+    copper, salt = [view.item.id for view in await here.library.items()]
+    here.library.film("Tin Roof (1990).mkv")
+    here.library.nfo("Tin Roof (1990).nfo", NFO.format(7, "tt0000008"))
+    return copper, salt
+
+
+async def test_a_film_whose_ids_mean_two_films_is_neither_and_is_listed_for_an_admin(
+    movies_corrected: Corrections,
+) -> None:
+    here = movies_corrected
+    copper, salt = await torn(here)
+    report = await here.library.scan()
+    assert report.unclear == [("Tin Roof (1990).mkv", report.unclear[0].titles)]
+    assert set(report.unclear[0].titles) == {"Copper Sky", "Salt Road"}
+    assert await here.titles() == {"Copper Sky (1974)": 1, "Salt Road (1981)": 1, "Tin Roof (1990)": 1}
+    assert (await here.item(copper)).external_ids == {"tmdb": "7"}
+    (guessed,) = (await here.correcting.review(here.library.id)).guessed
+    assert {each.id for each in guessed.meant} == {copper, salt}
+    assert await here.merging.merge_certain() == 0
+    await here.correcting.identify(ADMIN, [guessed.file.id], IdentifiedAs(item_id=salt))
+    await here.correcting.rescanned()
+    assert await here.titles() == {"Copper Sky (1974)": 1, "Salt Road (1981)": 2}
+    assert (await here.correcting.review(here.library.id)).guessed == []
+
+
+async def test_ids_that_mean_two_films_are_no_longer_listed_when_these_are_merged(
+    movies_corrected: Corrections,
+) -> None:
+    here = movies_corrected
+    copper, salt = await torn(here)
+    await here.library.scan()
+    await here.merging.merge(ADMIN, copper, salt)
+    assert (await here.correcting.review(here.library.id)).guessed == []
+    await here.scan_again()
+    assert await here.merging.merge_certain() == 1
+    assert [view.item.id for view in await here.library.items()] == [copper]
+
+
 async def test_an_unknown_file_is_not_found(movies_corrected: Corrections) -> None:
     here = movies_corrected
     nowhere = FileId(here.library.ids())

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from playhead.domain.catalogue import Item
-from playhead.domain.matching import agree, agree_in_length, contradict
+from playhead.domain.matching import agree, agree_in_length, contradict, mean_several
 from playhead.domain.merging import merge_items
 from playhead.domain.model import ItemId, ItemKind, Milliseconds
 
@@ -15,8 +15,12 @@ Lengths = Mapping[Hashable, Milliseconds]
 
 
 class Doubt(StrEnum):
-    """Why two items of one name may be two titles. DECIDED: a person has said what a file of one of them is."""
+    """Why two items of one name or id may be two titles.
 
+    DECIDED: a person has said what a file of one of them is. IDS: one of them has ids of several titles.
+    """
+
+    IDS = "ids"
     YEARS = "years"
     LENGTHS = "lengths"
     UNKNOWN_LENGTHS = "unknown-lengths"
@@ -41,27 +45,29 @@ class Doubles(NamedTuple):
 def find_doubles(titles: Iterable[Item], lengths: Mapping[ItemId, Lengths], decided: Container[ItemId]) -> Doubles:
     """Find movies and shows that are one title: of one external id, or of one name and year with lengths that agree.
 
+    One that has external ids of several titles is only listed.
     `lengths` has those of the episodes of shows. A person has `decided` about some items, which are only listed.
     Private items have no name in common with others. Contradicting external ids tell items apart.
     """
     ordered = sorted(titles, key=_age)
     union = _Union(ordered)
-    for group in _groups(ordered, lambda each: [(each.kind, *pair) for pair in sorted(each.external_ids.items())]):
-        for one, other in union.pairs(group):
-            if agree(one.external_ids, other.external_ids) and one.id not in decided and other.id not in decided:
-                union.join(one, other)
+    of_ids = _groups(ordered, lambda each: [(each.kind, *pair) for pair in sorted(each.external_ids.items())])
+    unclear = _join_by_ids(union, of_ids, decided)
     named = [each for each in ordered if each.owner_id is None]
     groups = _groups(named, lambda each: [(each.kind, each.identity.partition("|")[0])])
-    for group in groups:
-        for one, other in union.pairs(group):
-            if _doubt(one, other, lengths, decided) is None:
-                union.join(one, other)
-    possible: dict[tuple[ItemId, ItemId], PossiblePair] = {}
-    for group in groups:
-        for one, other in union.pairs(group):
-            doubt = _doubt(one, other, lengths, decided)
-            if doubt is not None and _is_near(one.year, other.year):
-                possible[one.id, other.id] = PossiblePair(one, other, doubt)
+    for one, other in union.pairs(groups):
+        if _doubt(one, other, lengths, decided, unclear) is None:
+            union.join(one, other)
+    unclear = _join_by_ids(union, of_ids, decided)  # the titles that its ids meant may be one by now
+    possible = {
+        (one.id, other.id): PossiblePair(one, other, Doubt.IDS)
+        for one, other in union.pairs(of_ids)
+        if not unclear.isdisjoint((one.id, other.id))
+    }
+    for one, other in union.pairs(groups):
+        doubt = _doubt(one, other, lengths, decided, unclear)
+        if doubt is not None and _is_near(one.year, other.year):
+            possible[one.id, other.id] = PossiblePair(one, other, doubt)
     return Doubles(union.joined, list(possible.values()))
 
 
@@ -76,12 +82,16 @@ class _Union:
     def joined(self) -> dict[ItemId, ItemId]:
         return {item_id: self._meant(item_id).id for item_id in self._into}
 
-    def pairs(self, group: Iterable[Item]) -> Iterable[tuple[Item, Item]]:
-        """Return pairs of the items that these mean now, the older first, unless their external ids contradict."""
-        for each, another in combinations(list(group), 2):
+    def pairs(self, groups: Iterable[Sequence[Item]]) -> Iterable[tuple[Item, Item]]:
+        """Return pairs of what the items of a group mean now, the older first, unless their external ids contradict."""
+        for each, another in (pair for group in groups for pair in combinations(group, 2)):
             one, other = sorted((self._meant(each.id), self._meant(another.id)), key=_age)
             if one.id != other.id and not contradict(one.external_ids, other.external_ids):
                 yield one, other
+
+    def meant(self, group: Iterable[Item]) -> set[ItemId]:
+        """Return the items that these mean now."""
+        return {self._meant(each.id).id for each in group}
 
     def join(self, one: Item, other: Item) -> None:
         self._into[other.id] = one.id
@@ -106,12 +116,34 @@ def _groups(items: Iterable[Item], keys_of: Callable[[Item], Iterable[Hashable]]
     return [group for group in groups.values() if len(group) > 1]
 
 
+def _join_by_ids(union: _Union, groups: Sequence[Sequence[Item]], decided: Container[ItemId]) -> set[ItemId]:
+    """Join the items of each group, which share an id; return those left out because their ids mean several titles."""
+    others: dict[ItemId, list[set[ItemId]]] = {}
+    for meant in map(union.meant, groups):
+        for each in meant:
+            others.setdefault(each, []).append(meant - {each})
+    unclear = {each for each, several in others.items() if mean_several(several)}
+    for one, other in union.pairs(groups):
+        is_clear = unclear.isdisjoint((one.id, other.id)) and agree(one.external_ids, other.external_ids)
+        if is_clear and one.id not in decided and other.id not in decided:
+            union.join(one, other)
+    return unclear
+
+
 def _is_near(one: int | None, other: int | None) -> bool:
     return one is None or other is None or abs(one - other) <= 1
 
 
-def _doubt(one: Item, other: Item, lengths: Mapping[ItemId, Lengths], decided: Container[ItemId]) -> Doubt | None:
+def _doubt(
+    one: Item,
+    other: Item,
+    lengths: Mapping[ItemId, Lengths],
+    decided: Container[ItemId],
+    unclear: Container[ItemId],
+) -> Doubt | None:
     """Return why two items of one name may be two titles; None if they are one."""
+    if one.id in unclear or other.id in unclear:
+        return Doubt.IDS
     if one.id in decided or other.id in decided:
         return Doubt.DECIDED
     if one.year is None or one.year != other.year:

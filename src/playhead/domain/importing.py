@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from playhead.domain.accounts import clean_name
 from playhead.domain.catalogue import Holding, Item, Library, identity
-from playhead.domain.matching import Clue, agree_in_length, as_shown, candidate_of, match
+from playhead.domain.matching import Clue, agree_in_length, as_shown, candidate_of, match, mean_several
 from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, canonical_id
 
 # Nobody would read more; the next attempt shows the rest.
@@ -394,13 +394,13 @@ class _Planner:
         return None if own is None else self._stored.get(self._aliases.get(own, own))
 
     def _find_by_external_ids(self, line: _ImportLine) -> Item | None:
-        candidates = {
-            item.id: item
-            for key in line.id_keys
-            for item in self._by_id.get(key, ())
-            # Ids of an episode that belong to another show than the one named are wrong.
-            if item.show_id == line.show_id
-        }
+        # Ids of an episode that belong to another show than the one named are wrong.
+        by_ids = [
+            {item.id: item for item in self._by_id.get(key, ()) if item.show_id == line.show_id} for key in line.id_keys
+        ]
+        if mean_several(by_ids):
+            return None
+        candidates = {item_id: item for found in by_ids for item_id, item in found.items()}
         mine = line.entry.external_ids.items()
         return min(
             candidates.values(),

@@ -4,7 +4,7 @@ The caller's own id comes first; then the content of the file; an external id; t
 air date; title and year. What fits several items finds none of them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
@@ -130,6 +130,12 @@ def contradict(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 def agree(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Return whether two items have an external id in common."""
     return not one.items().isdisjoint(other.items())
+
+
+def mean_several(found: Iterable[Collection[ItemId]]) -> bool:
+    """Return whether external ids mean several titles: no item is among those with each id that any item has."""
+    known = [frozenset(each) for each in found if each]
+    return bool(known) and not known[0].intersection(*known)
 
 
 def agree_in_length(one: Milliseconds, other: Milliseconds) -> bool:

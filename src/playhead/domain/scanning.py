@@ -2,7 +2,7 @@
 
 Tidying up a folder must not lose progress, so a file is matched with a known item wherever possible: one with the same
 external id; else the same title, year and numbers; else the item of the same file under another name; else one without
-files that differs only by an added or missing year.
+files that differs only by an added or missing year. External ids of which each means another item say nothing.
 """
 
 from collections import defaultdict
@@ -22,7 +22,7 @@ from playhead.domain.catalogue import (
     identity,
 )
 from playhead.domain.file_facts import measure
-from playhead.domain.matching import Candidate, Clue, as_shown, candidate_of, contradict, match, title_key
+from playhead.domain.matching import Candidate, Clue, as_shown, candidate_of, contradict, match, mean_several, title_key
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, Milliseconds
 
 # Part of every file's evidence. Raise it when the parsing of names or NFO files changes: the next scan then reads them
@@ -71,6 +71,16 @@ class KnownFile:
     fault: str | None = None
     removed: bool = False
     links: tuple[FileLink, ...] = ()
+
+
+class Placement(NamedTuple):
+    """The items of a file, in the order of its episodes.
+
+    `meant` are the items that its external ids mean, if these disagree: then the ids count for nothing.
+    """
+
+    links: tuple[FileLink, ...]
+    meant: tuple[ItemId, ...] = ()
 
 
 class EpisodeFacts(NamedTuple):
@@ -322,6 +332,7 @@ class ScanIndex:
         self._known: dict[ItemId, Item] = {}  # as the scan found them
         self._left: dict[ItemId, set[ItemId]] = defaultdict(set)  # shows by those that their episodes left
         self._departures: list[Departure] = []
+        self._meant: dict[ItemId, None] = {}
         self.removed: list[Item] = []
         self.restored: list[Item] = []
         self.learn(own)
@@ -396,8 +407,8 @@ class ScanIndex:
 
     def place(
         self, file_id: FileId, reading: FileReading, before: KnownFile | None, *, same_content: bool
-    ) -> tuple[FileLink, ...]:
-        """Find or create the items of a file and return their links, in order of the episodes.
+    ) -> Placement:
+        """Find or create the items of a file.
 
         `before` is the stored file, under this or another path; `same_content`: only its name changed. A person may
         have said which item it is.
@@ -407,7 +418,7 @@ class ScanIndex:
             links = [FileLink(item.id, reading.name.part) for item in chosen]
             self._settle(file_id, links, reading.fingerprint, reading.info.duration_ms, reading.info.credits_ms)
             self._identified.update(item.id for item in chosen)
-            return tuple(links)
+            return Placement(tuple(links))
         priors = [self._items[link.item_id] for link in before.links if link.item_id in self._items] if before else []
         priors.sort(key=_order)
         content = same_content and self._is_telling(reading)
@@ -416,13 +427,14 @@ class ScanIndex:
             priors = self._known_elsewhere(reading)
             content = same_content = bool(priors)
         evidence = _Evidence(reading, content, same_content)
+        self._meant.clear()
         links = self._place_episodes(evidence, priors)
         if reading.name.kind is ItemKind.MOVIE:
             links = self._place_movie(evidence, priors)
         self._settle(file_id, links, reading.fingerprint, reading.info.duration_ms, reading.info.credits_ms)
         if before is not None:
             self._note_departures(before.id, known, links)
-        return tuple(links)
+        return Placement(tuple(links), tuple(self._meant))
 
     def _note_departures(self, file_id: FileId, priors: Sequence[Item], links: Sequence[FileLink]) -> None:
         """Note the items that a file has left for others, though its content is what it was."""
@@ -533,6 +545,10 @@ class ScanIndex:
 
     def _take(self, draft: Item, priors: Sequence[Item], evidence: "_Evidence") -> Item:
         """Return the item that `draft` describes, created or updated, and held by this library."""
+        by_ids = self._by_ids(draft)
+        if mean_several(by_ids):
+            self._meant |= dict.fromkeys(sorted({item_id for found in by_ids for item_id in found}))
+            draft = replace(draft, external_ids={})
         found = self._find(draft, priors, evidence)
         if found is None:
             item = replace(draft, id=ItemId(self._new_id()), title=draft.title or _default_title(draft))
@@ -597,8 +613,14 @@ class ScanIndex:
         return None
 
     def _find_by_id(self, draft: Item, _priors: Sequence[Item], _evidence: "_Evidence") -> Item | None:
-        by_id = [item for key in _id_keys(draft) for item in self._look(key) if self._may_be_by_id(item, draft)]
-        return min(by_id, key=lambda item: (_agreement(item, draft), *self._preference(item, draft)), default=None)
+        by_ids = self._by_ids(draft)
+        found = [self._items[item_id] for item_id in by_ids[0].intersection(*by_ids)] if by_ids else []
+        return min(found, key=lambda item: self._preference(item, draft), default=None)
+
+    def _by_ids(self, draft: Item) -> list[set[ItemId]]:
+        """Return the items with each external id of a draft; ids that no item has are left out."""
+        found = [{item.id for item in self._look(key) if self._may_be_by_id(item, draft)} for key in _id_keys(draft)]
+        return [each for each in found if each]
 
     def _find_by_name(self, draft: Item, _priors: Sequence[Item], _evidence: "_Evidence") -> Item | None:
         here = [
@@ -703,12 +725,18 @@ class ScanIndex:
         return not (has_any or show.id in self._identified or _contradicts(show, other))
 
     def _is_double(self, key: _Key, one: Item, other: Item) -> bool:
-        identified = one.id in self._identified or other.id in self._identified
-        if identified or _contradicts(one, other) or not (self._is_settled(one) or self._is_settled(other)):
+        ids = {one.id, other.id}
+        if not ids.isdisjoint(self._identified) or self._is_unclear(one) or self._is_unclear(other):
+            return False
+        if _contradicts(one, other) or not (self._is_settled(one) or self._is_settled(other)):
             return False
         if key[0] == "id":
             return one.kind is not ItemKind.EPISODE
         return self._is_settled(one) and self._is_settled(other)
+
+    def _is_unclear(self, item: Item) -> bool:
+        """Whether an item has external ids of several others: then it may be none of them."""
+        return mean_several(self._index[key].keys() - {item.id} for key in _id_keys(item))
 
     def _seniority(self, item: Item) -> tuple[bool, int, str]:
         return not self._is_settled(item), item.added_at, item.id
@@ -872,11 +900,6 @@ def _order(item: Item) -> tuple[int, int, str]:
 
 def _contradicts(one: Item, other: Item) -> bool:
     return contradict(one.external_ids, other.external_ids)
-
-
-def _agreement(item: Item, draft: Item) -> int:
-    """Sort key: of several items found by external ids, the one with most matches comes first."""
-    return -sum(item.external_ids.get(source) == value for source, value in draft.external_ids.items())
 
 
 def _key(item: Item) -> _Key:

@@ -34,7 +34,7 @@ PINNABLE = ("title", "year", "external_ids", "runtime_ms", "credits_ms")
 
 
 class FileIdentity(NamedTuple):
-    """A file, how its name is read, and what a person said about it."""
+    """A file, how its name is read, and what a person said about it. `meant`: what its ids mean, if several items."""
 
     file: NamedFile
     library: str
@@ -42,10 +42,13 @@ class FileIdentity(NamedTuple):
     told: IdentifiedAs | None
     told_at: Instant | None
     items: Sequence[Item]
+    meant: Sequence[Item] = ()
 
 
 class Review(NamedTuple):
     """The files of a library that a person may want to check: those that are skipped, and those that were guessed.
+
+    A file is guessed if its name says little, or if its external ids mean several items.
 
     `is_complete`: there are no more of either.
     """
@@ -105,7 +108,7 @@ class Correcting:
         return await self._database.read(run)
 
     async def review(self, library_id: LibraryId) -> Review:
-        """Return the files of a library that are skipped, and those of which the name says little. Raises NOT_FOUND."""
+        """Return the files of a library that are skipped, and those that were guessed. Raises NOT_FOUND."""
 
         def load(connection: Connection) -> tuple[Library, list[NamedFile]]:
             library = catalogue.find_library(connection, library_id)
@@ -123,11 +126,11 @@ class Correcting:
         return Review(*identities, is_complete=max(len(skipped), len(guessed)) <= _REVIEWED)
 
     def _guessed(self, library: Library, files: Iterable[NamedFile]) -> list[NamedFile]:
-        """Return files of which the name says little. Reading a name takes longer than looking one up."""
+        """Return files of which name or ids do not say enough. Reading a name takes longer than looking one up."""
         found: list[NamedFile] = []
         for file in files:
-            read = self._parse(PurePosixPath(file.path), library.kind)
-            if read is not None and is_guess(read):
+            read = None if file.meant else self._parse(PurePosixPath(file.path), library.kind)
+            if file.meant or (read is not None and is_guess(read)):
                 found.append(file)
                 if len(found) > _REVIEWED:
                     break
@@ -195,6 +198,7 @@ class Correcting:
         stored = identifying.find(connection, file)
         links = identifying.links_of(connection, [file.id])[file.id]
         items = merging.find_items_by_id(connection, links)
+        meant = merging.find_items_by_id(connection, file.meant)
         return FileIdentity(
             file,
             "" if library is None else library.name,
@@ -202,6 +206,7 @@ class Correcting:
             None if stored is None else identifying.decode(stored.told),
             None if stored is None else stored.made_at,
             [items[each] for each in sorted(items)],
+            [meant[each] for each in sorted(meant)],
         )
 
     # Items

@@ -107,13 +107,21 @@ class MergedTitle(NamedTuple):
     into: str
 
 
+class Unclear(NamedTuple):
+    """A file whose external ids mean several titles, so that they count for nothing."""
+
+    path: str
+    titles: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class ScanReport:
     """What a scan changed in one library: paths of files, and titles of restored and removed items.
 
     `skipped` lists everything that is not in the catalogue, including files that earlier scans found faulty.
-    `reassigned` lists the known files that are of another title now, `merges` the items that turned out to be one, and
-    `merged` their titles. `items_added` counts the new items: two versions of a film are one.
+    `reassigned` lists the known files that are of another title now, `merges` the items that turned out to be one,
+    `merged` their titles, and `unclear` the files that were read and whose external ids disagree. `items_added` counts
+    the new items: two versions of a film are one.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -128,6 +136,7 @@ class ScanReport:
     reassigned: list[Reassigned] = field(default_factory=list[Reassigned])
     merges: list[ItemMerge] = field(default_factory=list[ItemMerge])
     merged: list[MergedTitle] = field(default_factory=list[MergedTitle])
+    unclear: list[Unclear] = field(default_factory=list[Unclear])
     unchanged: int = 0
 
 
@@ -570,10 +579,13 @@ class _Scan:
         row = known or (twin if twin is not None and twin.id in self._absent else None)
         file_id = FileId(self._new_id()) if row is None else row.id
         before = twin or known
-        links = self._index.place(file_id, reading, before, same_content=same or twin is not None)
+        links, meant = self._index.place(file_id, reading, before, same_content=same or twin is not None)
         self._note(found.path, known, row)
         if before is not None:
             self._note_title(found.path, before.links, links)
+        if meant:
+            titles_meant = tuple(self._index.title_of(item_id) or "" for item_id in meant)
+            self._report.unclear.append(Unclear(shown(found.path), titles_meant))
         return FileChange(
             file_id,
             row is None,
@@ -582,6 +594,7 @@ class _Scan:
             label=reading.label,
             fingerprint=reading.fingerprint,
             links=links,
+            meant=meant,
         )
 
     def _note_title(self, path: str, before: Iterable[FileLink], after: Iterable[FileLink]) -> None:

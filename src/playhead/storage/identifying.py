@@ -8,12 +8,15 @@ from sqlalchemy import Connection, Row, and_, delete, insert, or_, select
 
 from playhead.domain.model import FileId, Instant, ItemId, LibraryId, UserId
 from playhead.domain.scanning import IdentifiedAs
-from playhead.storage.catalogue import chunks
+from playhead.storage.catalogue import chunks, resolve
 from playhead.storage.schema import external_id, file_item, identification, item, media_file
 
 
 class NamedFile(NamedTuple):
-    """A file, where it is or was, and why it is skipped, if it is."""
+    """A file, where it is or was, and why it is skipped, if it is.
+
+    `meant` are the items that its external ids mean, if these disagree.
+    """
 
     id: FileId
     library_id: LibraryId
@@ -21,6 +24,7 @@ class NamedFile(NamedTuple):
     fingerprint: str | None
     fault: str | None
     is_present: bool
+    meant: tuple[ItemId, ...] = ()
 
 
 class StoredIdentification(NamedTuple):
@@ -35,7 +39,7 @@ class StoredIdentification(NamedTuple):
     made_at: Instant
 
 
-_COLUMNS = media_file.c["id", "library_id", "path", "fingerprint", "fault", "removed_at"]
+_COLUMNS = media_file.c["id", "library_id", "path", "fingerprint", "fault", "removed_at", "meant"]
 
 
 def find_file(connection: Connection, file_id: FileId) -> NamedFile | None:
@@ -52,7 +56,10 @@ def find_file_at(connection: Connection, library_id: LibraryId, path: str) -> Na
 
 
 def files_to_review(connection: Connection, library_id: LibraryId) -> list[NamedFile]:
-    """Return the present files of a library of which nobody has said what they are, and no id either."""
+    """Return the present files of a library of which nobody has said what they are, and no id either.
+
+    Ids that mean several items do not say it.
+    """
     of_id = (
         select(file_item.c.file_id)
         .join(item, item.c.id == file_item.c.item_id)
@@ -65,12 +72,19 @@ def files_to_review(connection: Connection, library_id: LibraryId) -> list[Named
         identification.c.library_id == media_file.c.library_id, identification.c.path == media_file.c.path
     )
     query = (
-        select(*_COLUMNS)
+        select(*_COLUMNS, of_id.exists().label("has_id"))
         .where(media_file.c.library_id == library_id, media_file.c.removed_at.is_(None))
-        .where(~of_id.exists(), ~said.exists())
+        .where(or_(~of_id.exists(), media_file.c.meant.is_not(None)), ~said.exists())
         .order_by(media_file.c.path)
     )
-    return [_file(row) for row in connection.execute(query)]
+    found = [(_file(row), row.has_id) for row in connection.execute(query)]
+    merged = resolve(connection, {item_id for file, _ in found for item_id in file.meant})
+    files: list[NamedFile] = []
+    for file, has_id in found:
+        meant = tuple(dict.fromkeys(merged.get(item_id, item_id) for item_id in file.meant))
+        if len(meant) > 1 or not has_id:
+            files.append(file._replace(meant=meant if len(meant) > 1 else ()))
+    return files
 
 
 def files_of(connection: Connection, item_ids: Collection[ItemId]) -> list[NamedFile]:
@@ -149,5 +163,11 @@ def _is_at(file: NamedFile) -> Any:  # noqa: ANN401 - a condition of Core
 
 def _file(row: Row[Any]) -> NamedFile:
     return NamedFile(
-        FileId(row.id), LibraryId(row.library_id), row.path, row.fingerprint, row.fault, row.removed_at is None
+        FileId(row.id),
+        LibraryId(row.library_id),
+        row.path,
+        row.fingerprint,
+        row.fault,
+        row.removed_at is None,
+        () if row.meant is None else msgspec.json.decode(row.meant, type=tuple[ItemId, ...]),
     )

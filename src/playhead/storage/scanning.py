@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, or_, select, update
 
 from playhead.domain.catalogue import Item, MediaInfo
-from playhead.domain.model import FileId, Instant, LibraryId
+from playhead.domain.model import FileId, Instant, ItemId, LibraryId
 from playhead.domain.scanning import (
     FileLink,
     FoundFile,
@@ -32,7 +32,7 @@ from playhead.storage.searching import learn_words
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file to store. One with a `fault` has nothing else and keeps its links."""
+    """A file to store. One with a `fault` has nothing else and keeps its links. `meant`: see `Placement`."""
 
     id: FileId
     is_new: bool
@@ -42,6 +42,7 @@ class FileChange:
     label: str = ""
     fingerprint: str | None = None
     links: tuple[FileLink, ...] = ()
+    meant: tuple[ItemId, ...] = ()
 
 
 # Known files and items
@@ -199,6 +200,7 @@ def _file_row(file: FileChange) -> dict[str, object]:
         "streams": None if info is None else msgspec.json.encode(streams).decode(),
         "credits_ms": info and info.credits_ms,
         "fault": file.fault,
+        "meant": msgspec.json.encode(file.meant).decode() if file.meant else None,
         "removed_at": None,
     }
 

@@ -172,6 +172,7 @@ media_file = Table(
     Column("fault", Text),  # why it is skipped; it is opened again only when it changes
     Column("added_at", BigInteger, nullable=False),
     Column("removed_at", BigInteger),
+    Column("meant", Text),  # JSON: the items that its external ids mean, if these disagree
     UniqueConstraint("library_id", "path"),
     Index("ix_media_file_fingerprint", "fingerprint"),
 )

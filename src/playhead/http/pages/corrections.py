@@ -48,6 +48,7 @@ _DOUBTS = {
     Doubt.YEARS: deferred("The years differ, or one is unknown."),
     Doubt.LENGTHS: deferred("The lengths differ."),
     Doubt.UNKNOWN_LENGTHS: deferred("The lengths cannot be compared."),
+    Doubt.IDS: deferred("One of them has ids of several titles."),
     Doubt.DECIDED: deferred("An admin has said what a file of one of them is."),
 }
 _MEMBERS = {

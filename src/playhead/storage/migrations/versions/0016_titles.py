@@ -77,6 +77,7 @@ def upgrade() -> None:
     """Make the tables, and fill them from the items that exist."""
     _create_tables()
     op.add_column("progress", sa.Column("file_id", sa.Text()))
+    op.add_column("media_file", sa.Column("meant", sa.Text()))
     _fill_holdings()
     op.drop_index("ix_item_library_id_identity", "item")
     op.drop_index("ix_item_library_id_kind_sort_title", "item")
