@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from playhead.domain.access import Standing, may_see, may_see_item
 from playhead.domain.catalogue import Holding, Item, Library
+from playhead.domain.file_facts import see_files
 from playhead.domain.model import ItemId, ItemKind, LibraryId, Milliseconds, Role, UserId
-from playhead.domain.playback import FrozenProgress
+from playhead.domain.playback import FrozenProgress, ItemFacts
 from playhead.errors import PlayheadError, access_denied, not_authenticated, not_found
 from playhead.storage import accounts, catalogue, playback
 from playhead.storage.engine.database import Connection
@@ -41,15 +42,15 @@ class ItemView:
     """An item as one viewer sees it.
 
     `libraries` are those that the viewer may see and that have or had it, the one that had it first before the others.
-    `available`: one of them has it now; `has_files`: it has files there, not only an import. `is_elsewhere`: only
-    libraries that the viewer may not see have or had it, so that nothing that its files say may be shown.
+    `available`: one of them has it now; `has_files`: it has files there, not only an import. `facts` are the item's
+    length and credits as far as the viewer may know them: of the files in these libraries.
     """
 
     item: Item
     libraries: tuple[Library, ...]
     available: bool
     has_files: bool
-    is_elsewhere: bool
+    facts: ItemFacts
 
     @property
     def library(self) -> Library | None:
@@ -58,8 +59,8 @@ class ItemView:
 
     @property
     def runtime_ms(self) -> Milliseconds | None:
-        """The length of its shortest file, if the viewer may know it."""
-        return None if self.is_elsewhere else self.item.runtime_ms
+        """The length of the shortest file that the viewer may see."""
+        return self.facts.runtime_ms
 
 
 def sight_of(connection: Connection, viewer: Viewer) -> Sight:
@@ -104,10 +105,19 @@ def _view(sight: Sight, item: Item, holdings: Sequence[Holding]) -> ItemView:
         tuple(sight.libraries[held.library_id] for held in mine),
         available=bool(living),
         has_files=any(library.path is not None for library in living),
-        is_elsewhere=bool(lasting)
-        and sight.viewer.role is not Role.ADMIN
-        and all(held.library_id not in sight.granted for held in lasting),
+        facts=_facts(sight, item, lasting),
     )
+
+
+def _facts(sight: Sight, item: Item, lasting: Sequence[Holding]) -> ItemFacts:
+    facts = ItemFacts(item.runtime_ms, item.credits_ms)
+    if sight.viewer.role is Role.ADMIN:
+        return facts
+    if lasting and all(held.library_id not in sight.granted for held in lasting):
+        return ItemFacts()
+    if all(file.library_id in sight.granted for file in item.files):  # nearly always: measuring takes longer
+        return facts
+    return see_files(facts, item.files, sight.granted).facts
 
 
 def visible_item(connection: Connection, sight: Sight, item_id: ItemId, kind: ItemKind | None) -> ItemView:

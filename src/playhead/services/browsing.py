@@ -418,7 +418,7 @@ class Browsing:
     def _seen(self, view: ItemView, progress: Progress | None, show: Item | None = None) -> ItemWithState:
         if progress is None:
             return ItemWithState(view, show, None, Milliseconds(0), is_begun=False)
-        facts = _facts(view.item)
+        facts = view.facts
         return ItemWithState(
             view,
             show,

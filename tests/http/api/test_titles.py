@@ -7,7 +7,10 @@ import pytest
 from sqlalchemy import Connection, delete, insert, select, update
 
 from listener import Listener
+from playhead.domain.catalogue import FileFacts
+from playhead.domain.model import FileId, ItemId, LibraryId, Milliseconds
 from playhead.storage import schema
+from playhead.storage.catalogue import encode_files
 from world import EPISODE, LIBRARY, MOVIE, RUNTIME_MS, SHOW, World, hold, insert_items
 
 pytestmark = [pytest.mark.anyio, pytest.mark.both_engines]
@@ -233,6 +236,31 @@ async def test_each_viewer_sees_only_libraries_and_files_of_their_own(shared: Wo
         assert of_list["libraries"] == [library]
         assert (await call(shared, "GET", f"/stream/file/{hidden}", headers))[0] == 403
         assert (await call(shared, "GET", f"/stream/file/{hidden}/subtitles/0", headers))[0] == 403
+
+
+async def test_the_length_of_a_film_is_that_of_the_files_that_one_may_see(shared: World) -> None:
+    short_ms, long_ms = Milliseconds(RUNTIME_MS - 600_000), Milliseconds(RUNTIME_MS)
+    facts = [
+        FileFacts(FileId(FILE), LibraryId(LIBRARY), long_ms, None, None, ItemId(MOVIE), None),
+        FileFacts(FileId(FILE_IN_ATTIC), LibraryId(ATTIC), short_ms, None, None, ItemId(MOVIE), None),
+    ]
+
+    def store(connection: Connection) -> None:
+        changed = update(schema.item).where(schema.item.c.id == MOVIE)
+        connection.execute(changed.values(runtime_ms=short_ms, files=encode_files(facts)))
+
+    await write(shared, store)
+    await grant(shared, ATTIC, "stranger")
+    for headers, length_ms in ((shared.member, long_ms), (shared.stranger, short_ms), (shared.admin, short_ms)):
+        assert (await get(shared, f"/items/{MOVIE}", headers))["runtime_seconds"] == length_ms / 1000
+        (of_list,) = [each for each in (await get(shared, "/items", headers))["items"] if each["id"] == MOVIE]
+        assert of_list["runtime_seconds"] == length_ms / 1000
+    # The member still sees the title, because the removed library was granted, and no file of it.
+    assert (await call(shared, "DELETE", f"/libraries/{LIBRARY}", shared.admin))[0] == 204
+    facts.pop(0)
+    await write(shared, store)
+    assert (await get(shared, f"/items/{MOVIE}"))["runtime_seconds"] is None
+    assert (await get(shared, f"/items/{MOVIE}", shared.stranger))["runtime_seconds"] == short_ms / 1000
 
 
 async def test_a_film_that_only_another_library_has_is_not_seen_by_its_id(shared: World) -> None:
