@@ -63,6 +63,8 @@ def test_then_by_container_and_length():
     [
         (("Coral - 1080p.mkv", "Coral.3D.HSBS.mkv", "Coral.3D.HTAB.mkv"), ["", "3D HSBS", "3D HTAB"]),
         (("F/F.WEB-GRP.mkv", "F/F.BluRay-GRP.mkv"), ["WEB", "BluRay"]),
+        (("F.WEB-DL.mkv", "F.WEB Rip.mkv"), ["DL", "Rip"]),
+        (("F [WEB-DL].mkv", "F [BluRay].mkv", "F - DVD - TV.mkv"), ["WEB-DL", "BluRay", "DVD TV"]),
         (("HD/Film.mkv", "SD/Film.mkv"), ["HD", "SD"]),
         (("Film/Film.mkv", "Film 4K/Film.mkv"), ["", "4K"]),
         (("Film.mkv", "film.fixed.mkv"), ["", "fixed"]),

@@ -133,7 +133,7 @@ async def test_a_library_shows_which_files_and_titles_its_last_scan_found_to_be_
     await stocked.playhead.installation.database.write(store)
     await enter(stocked, "admin")
     page = text_of((await stocked.client.get(f"/admin/libraries/{LIBRARY}")).text)
-    assert "2 files of other titles, 1 title merged" in page
+    assert "2 files have another title now, 1 title merged" in page
     assert "The first 2: File Before Now Trilogy/<Two>.mkv Trilogy Two (2004) Merged Alien EXTENDED" in page
 
 

@@ -35,6 +35,7 @@ async def films(world: World, tmp_path: Path) -> World:
     write_clip(folder / "Copper Sky (1974).mp4")
     write_clip(folder / "xvid-cs.mp4", seconds=2)
     (folder / "Broken (2020).mp4").write_bytes(b"no film")
+    (folder / "Winter (2001).iso").write_bytes(b"a disc")
     installation = world.playhead.installation
     library = await installation.catalogue.add_library("Films", LibraryKind.MOVIES, folder)
     await installation.scanner.scan(library.id)
@@ -83,6 +84,8 @@ async def test_a_wrong_title_is_corrected_and_left_to_files_again(films: World) 
     page = text_of(await page_of(films, done.headers["location"]))
     assert "Kupferhimmel 1975 The title has been changed." in page
     assert "Set by an admin: ids, title and year." in page
+    log = text_of(await page_of(films, "/admin/corrections"))
+    assert "Changed: Copper Sky (1974) → Kupferhimmel (1975)" in log
     await submit(films.client, here, do="change", title="", year="", tmdb="7")
     assert "Copper Sky 1974" in text_of(await page_of(films, here))
     refused = await submit(films.client, here, do="change", title="Copper", year="x")
@@ -164,6 +167,25 @@ async def test_a_file_is_identified_ignored_and_released(films: World) -> None:
     assert len(await items(films)) == 2
 
 
+async def test_the_page_of_a_library_counts_new_titles_and_files_that_have_another_one(
+    films: World, tmp_path: Path
+) -> None:
+    (library,) = await libraries(films)
+    here = f"/admin/libraries/{library}"
+    assert "Scanned today at 22:00: 2 movies in 2 files added, 2 files skipped" in text_of(await page_of(films, here))
+    write_clip(tmp_path / "films" / "Copper Sky (1974) - 2.mp4", seconds=3)
+    write_clip(tmp_path / "films" / "Winter (2001).mp4", seconds=4)
+    write_clip(tmp_path / "films" / "Winter (2001) - 2.mp4", seconds=5)
+    await films.playhead.installation.scanner.scan(LibraryId(library))
+    assert "1 movie in 3 files added" in text_of(await page_of(films, here))
+    item_id = (await items(films))["Copper Sky"]
+    files = (await films.client.get(f"/api/v1/items/{item_id}", headers=films.admin)).json()["files"]
+    (second,) = [each["id"] for each in files if each["duration_seconds"] == 3]
+    await submit(films.client, f"/admin/files/{second}", do="identify", title="Copper Moon", year="1978")
+    await rescanned(films)
+    assert "1 file changed, 1 file has another title now" in text_of(await page_of(films, here))
+
+
 @pytest.mark.parametrize(
     ("fields", "member"),
     [
@@ -202,6 +224,9 @@ async def test_skipped_and_guessed_files_are_listed_with_the_reason(films: World
     page = text_of(await page_of(films, f"{here}/files"))
     assert re.search(r"Skipped Broken \(2020\)\.mp4 [A-Z][^.]+\. This is…", page), page
     assert "xvid-cs.mp4 Read as “xvid-cs” by the rule “Title”" in page
+    assert "Left out" in page
+    assert "Winter (2001).iso Images of discs are not supported. Guessed" in page
+    assert page.count("Broken (2020).mp4") == 1
     assert "Copper Sky (1974).mp4" not in page
     await page_of(films, f"/admin/libraries/{NOWHERE}/files", 404)
 

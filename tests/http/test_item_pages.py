@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from large_libraries import EPISODES, STATION, episode_id, stock_series
 from pages import LENGTH_S, Seen, Visitor, enter, give_folders, submit, words
@@ -119,6 +119,17 @@ async def test_removing_a_play_does_not_change_watched(visitor: Visitor):
     assert (state["play_count"], state["watched"]) == (0, True)
     gone = await submit(visitor.world.client, MOVIE_PAGE, do="remove-play", play=play[1])
     assert gone.status_code == 404
+
+
+async def test_a_title_that_no_library_of_the_user_has_says_so_and_cannot_be_played(visitor: Visitor):
+    await visitor.report(3000)
+    await write(visitor, delete(schema.holding).where(schema.holding.c.item_id.in_([MOVIE, SHOW])))
+    await write(visitor, update(schema.item).where(schema.item.c.id == SHOW).values(is_open=True))
+    for path in (MOVIE_PAGE, f"/shows/{SHOW}"):
+        said = await visitor.page(path)
+        assert "None of your libraries has it. Your progress is kept." in said
+        assert "files are missing" not in said
+        assert "/watch/" not in (await visitor.world.client.get(path)).text
 
 
 async def test_a_removed_item_says_so_and_cannot_be_played(visitor: Visitor):

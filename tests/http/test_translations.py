@@ -1,13 +1,16 @@
 """The languages of pages: which one answers a request, and that translations are complete."""
 
+import ast
 import json
 import re
 from collections.abc import Iterator
 from html import unescape
+from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog, Message
 
+import playhead
 import update_translations
 from pages import enter, submit, words
 from playhead.domain.accounts import name_faults
@@ -120,6 +123,36 @@ def test_a_message_with_a_longer_match_is_not_translated_by_the_shorter_one():
         speak("de")
         german = gettext(row, **{name: f"<{name}>" for name in re.findall(r"%\((\w+)\)s", row)})
         assert translated(filled) == german
+
+
+# Modules that say why a file is skipped, and how such a reason begins.
+SKIPPING = ("media/probe.py", "media/decoders.py", "media/folders.py", "services/scanning.py")
+REASON = re.compile(r"(?:it|its|the|a|no|reading|archives|images|files|discs|links) [a-z]\S* \S")
+
+
+def reasons(module: str) -> set[str]:
+    """Return the texts of a module that read like the reason why a file is skipped, with `X` for each variable."""
+    tree = ast.parse((Path(playhead.__file__).parent / module).read_text())
+    texts: set[str] = set()
+    within: set[int] = set()
+    for node in ast.walk(tree):  # a formatted text comes before its parts
+        if isinstance(node, ast.JoinedStr):
+            within |= {id(part) for part in node.values}
+            texts.add("".join(str(part.value) if isinstance(part, ast.Constant) else "X" for part in node.values))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in within:
+            texts.add(node.value)
+    return {text for text in texts if REASON.match(text) and "\n" not in text}
+
+
+def test_every_reason_why_a_file_is_skipped_is_translated():
+    found = set().union(*map(reasons, SKIPPING)) - {
+        "it does not start",  # of a worker, for the log
+        "it says what no worker says",
+    }
+    assert "it is empty" in found
+    speak("de")
+    filled = [re.sub(r"that of X", "that of an episode", reason) for reason in found]
+    assert [reason for reason in filled if translated(reason) == reason] == []
 
 
 # Language negotiation

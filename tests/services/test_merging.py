@@ -236,7 +236,7 @@ async def test_the_same_play_id_at_two_moments_stays_two_plays(home: Home) -> No
 async def test_a_merge_is_in_the_audit_log_and_cannot_be_merged_again(home: Home) -> None:
     await home.merging.merge(ADMIN, ONE, OTHER)
     entry = (await home.rows(schema.audit))[0]
-    assert (entry.user_id, entry.act, entry.subject) == (BEN, "merge", "Copper Sky (1974) into Copper Sky (1974)")
+    assert (entry.user_id, entry.act, entry.subject) == (BEN, "merge", "Copper Sky (1974) → Copper Sky (1974)")
     refused = await code_of(home.merging.merge(ADMIN, ONE, OTHER))
     assert refused == (Code.INVALID, {"from": ["must be another item: they are one already"]})
 

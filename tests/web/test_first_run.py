@@ -74,7 +74,7 @@ def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, pa
     # The page follows the scan without a reload.
     page.evaluate("window.stayed = true")
     expect(page.get_by_text(f"{FILMS} movies")).to_be_visible(timeout=60_000)
-    expect(page.get_by_text(f"{FILMS} files added, 1 file skipped")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text(f"{FILMS} movies in {FILMS} files added, 1 file skipped")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("cell", name="Broken (2003).mkv")).to_be_visible()
     assert page.evaluate("window.stayed") is True
     shot(page, "first-run-3-scanned")
@@ -117,7 +117,7 @@ def test_everything_works_without_scripts(server: Server, browser: Browser, film
 
     def is_scanned() -> bool:
         page.reload()
-        return page.get_by_text(f"{FILMS} files added, 1 file skipped").is_visible()
+        return page.get_by_text(f"{FILMS} movies in {FILMS} files added, 1 file skipped").is_visible()
 
     eventually(is_scanned, within_s=60)
     context.close()

@@ -92,7 +92,7 @@ def _added(report: "ScanReport") -> str:
     """Return how many items and files were added, as '28 movies in 30 files added'."""
     counts = [_counted(number, kind.value) for kind, number in sorted(report.items_added.items())]
     files = _counted(len(report.added), "file")
-    return f"{', '.join(counts)} in {files} added" if counts else f"{files} added"
+    return f"{', '.join(counts)} in {files} added" if counts and report.added else f"{files} added"
 
 
 def _counted(number: int, noun: str) -> str:

@@ -25,9 +25,9 @@ _FINAL = frozenset({Act.MERGE, Act.SPLIT})
 
 
 class AuditEntry(NamedTuple):
-    """One act. `user_id` is None for the command line and for scans; `subject` says in words what was changed.
+    """One act. `user_id` is None for the command line and for scans; `data` holds what undoing needs.
 
-    `data` holds what undoing needs.
+    `subject` names what was changed, and behind an arrow what it became: pages show it as it is, in any language.
     """
 
     id: str

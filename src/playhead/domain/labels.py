@@ -4,6 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from playhead.domain.catalogue import MediaFile, codec_name, version_preference
@@ -73,8 +74,15 @@ def _differences(same: Sequence[MediaFile]) -> list[str]:
     end = next((at - 1 for at in rest if len({words[-at] for words in folded}) > 1), shortest - begin)
     known = {word.casefold() for word in same[0].label.split()}
     return [
-        " ".join(word for word in words[begin : len(words) - end] if word.casefold() not in known) for words in paths
+        _joined([word for word in words[begin : len(words) - end] if word.casefold() not in known], file.path)
+        for words, file in zip(paths, same, strict=True)
     ]
+
+
+def _joined(words: Sequence[str], path: str) -> str:
+    """Join words of a path by the hyphens that it has between them (`WEB-DL`), else by spaces."""
+    text = "".join(f"{'-' if f'{last}-{word}' in path else ' '}{word}" for last, word in pairwise(("", *words)))
+    return text[1:]
 
 
 def _words(path: str) -> list[str]:

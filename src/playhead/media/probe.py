@@ -12,7 +12,7 @@ from typing import Final
 import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import ExitError
+from av.error import ExitError, InvalidDataError
 from av.stream import Disposition
 from av.stream import Stream as AvStream
 from av.video.stream import VideoStream
@@ -91,6 +91,8 @@ def cause_of(error: Exception) -> tuple[str, bool]:
     """Return why FFmpeg failed, as a reason for people, and whether it is temporary: opening the film timed out."""
     if isinstance(error, ExitError):
         return "reading it takes too long", True
+    if isinstance(error, InvalidDataError):
+        return "it is damaged, or not what its name says", False
     return getattr(error, "strerror", None) or "it cannot be read", False
 
 

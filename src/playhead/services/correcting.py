@@ -227,7 +227,8 @@ class Correcting:
             pinned = {name: value for name, value in pinned.items() if value is not None}
             after = self._store_pins(connection, before, pinned)
             data = {"item_id": before.id, "before": _pin_data(before), "after": _pin_data(after)}
-            self._note(connection, by, Act.CHANGE_ITEM, named(before), data)
+            names = dict.fromkeys((named(before), named(after)))  # one if only ids or lengths are changed
+            self._note(connection, by, Act.CHANGE_ITEM, " → ".join(names), data)
             return after
 
         return await self._database.write(run)
@@ -362,7 +363,7 @@ def _changed_rows(
 
 
 def _paths(files: Sequence[NamedFile]) -> str:
-    more = "" if len(files) == 1 else f" and {len(files) - 1} more"
+    more = "" if len(files) == 1 else f" (+{len(files) - 1})"
     return f"{files[0].path}{more}"
 
 

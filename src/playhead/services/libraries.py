@@ -64,7 +64,7 @@ class Libraries:
     def _rename(self, connection: Connection, by: Viewer, before: Library, name: str) -> None:
         catalogue.rename_library(connection, before.id, name)
         data = {"library_id": before.id, "before": before.name, "after": name}
-        self._note(connection, by, Act.RENAME_LIBRARY, f"{before.name} to {name}", data)
+        self._note(connection, by, Act.RENAME_LIBRARY, f"{before.name} → {name}", data)
 
     def _move(self, connection: Connection, by: Viewer, before: Library, folder: Path) -> None:
         if before.path is None:
@@ -73,7 +73,7 @@ class Libraries:
         _refuse_nested(folder, (each for each in catalogue.list_libraries(connection) if each.id != before.id))
         storage.move(connection, before.id, str(folder))
         data = {"library_id": before.id, "before": before.path, "after": str(folder)}
-        self._note(connection, by, Act.MOVE_LIBRARY, f"{before.name}: {before.path} to {folder}", data)
+        self._note(connection, by, Act.MOVE_LIBRARY, f"{before.name}: {before.path} → {folder}", data)
 
     async def remove(self, by: Viewer, library_id: LibraryId, titles: TitlesOnRemoval) -> None:
         """Remove a library. Its titles stay known, so that the same folder finds them again, wherever it is added.

@@ -81,7 +81,7 @@ class Merging:
                 alone = [file for file in files if file.id in chosen]
                 choose_item(connection, alone, chosen, self._new_id, by, now)
             outcome = storage.merge(connection, self._mover(now), {source.id: into.id}, now)
-            subject = f"{named(source)} into {named(into)}"
+            subject = f"{named(source)} → {named(into)}"
             data = {"into": into.id, "from": source.id, "left_over": list(outcome.left_over)}
             auditing.add(connection, AuditEntry(self._new_id(), now, account_of(by), Act.MERGE, subject, data))
             items = [catalogue.find_item(connection, item_id) for item_id in (into.id, *outcome.left_over)]
@@ -144,7 +144,7 @@ class Merging:
             return MergeOutcome({}, (), ())
         outcome = storage.merge(connection, self._mover(now), still, now)
         for goes, stays in still.items():
-            subject = f"{named(known[goes])} into {named(known[stays])}"
+            subject = f"{named(known[goes])} → {named(known[stays])}"
             data = {"into": stays, "from": goes}
             auditing.add(connection, AuditEntry(self._new_id(), now, None, Act.MERGE, subject, data))
         return outcome

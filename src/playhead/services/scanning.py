@@ -143,7 +143,7 @@ class ScanReport:
 class ScanSummary(msgspec.Struct):
     """The stored part of a report: counts, the first files and titles, and why the scan failed, if it did.
 
-    `begun_at` is 0 in reports of earlier versions.
+    Counts are of files, but for `items_added` and `merged`. `begun_at` is 0 in reports of earlier versions.
     """
 
     added: int = 0
@@ -160,6 +160,7 @@ class ScanSummary(msgspec.Struct):
     merged_titles: list[MergedTitle] = []
     failure: str | None = None
     begun_at: int = 0
+    items_added: dict[ItemKind, int] = {}
 
 
 class ScanRunningError(PlayheadError):
@@ -721,4 +722,5 @@ def _summary(report: ScanReport, begun_at: Instant) -> ScanSummary:
         merged=len(report.merged),
         merged_titles=report.merged[:ENTRIES_KEPT],
         begun_at=begun_at,
+        items_added=dict(sorted(report.items_added.items())),
     )

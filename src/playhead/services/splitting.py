@@ -92,7 +92,7 @@ class Splitting:
             moves = self._moves(connection, item, into, files, links, now)
             self._carry_out(connection, moves, by, now)
             changed = self._move_states(connection, moves, plan.file_ids, now) if plan.with_state else set[Key]()
-            subject = f"{len(files)} files of {named(item)} to {named(into)}"
+            subject = f"{named(item)} → {named(into)}"
             data = {"from": item.id, "into": into.id, "file_ids": list(plan.file_ids)}
             auditing.add(connection, AuditEntry(self._new_id(), now, account_of(by), Act.SPLIT, subject, data))
             return require_known(connection, into.id, "into"), changed

@@ -228,6 +228,7 @@ async def test_a_library_is_added_and_scanned(world: World, tmp_path: Path) -> N
     assert skipped["reason"]
     assert after["last_scan"] == {
         "added": 0,
+        "items_added": {},
         "changed": 0,
         "moved": 0,
         "removed": 0,

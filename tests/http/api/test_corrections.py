@@ -162,7 +162,7 @@ async def test_a_library_is_renamed_and_removed_and_both_undone(doubled: World) 
     _, log = await call(doubled, "GET", "/audit")
     assert [(each["act"], each["subject"], each["user"], each["can_undo"]) for each in log["items"]] == [
         ("remove-library", "Cinema", "admin", True),
-        ("rename-library", "Films to Cinema", "admin", True),
+        ("rename-library", "Films → Cinema", "admin", True),
     ]
     for entry in log["items"]:
         assert (await call(doubled, "POST", f"/audit/{entry['id']}/undo"))[0] == 204

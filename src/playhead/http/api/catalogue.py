@@ -84,10 +84,11 @@ class MergedTitleAnswer(Struct):
 class ScanAnswer(Struct):
     """The result of the last scan, in numbers of files and titles, with the first of those skipped or moved.
 
-    `failure` says why the scan failed, and is null if it succeeded.
+    `items_added` counts new items by their kind. `failure` says why the scan failed, and is null if it succeeded.
     """
 
     added: int
+    items_added: dict[ItemKind, int]
     changed: int
     moved: int
     removed: int
@@ -366,6 +367,7 @@ def _file_answer(file: MediaFile, tracks: Tracks, base: str, start_ms: Milliseco
 def _scan_answer(summary: ScanSummary) -> ScanAnswer:
     return ScanAnswer(
         added=summary.added,
+        items_added=summary.items_added,
         changed=summary.changed,
         moved=summary.moved,
         removed=summary.removed,

@@ -9,7 +9,7 @@ from playhead.domain.auditing import Act
 from playhead.domain.doubles import Doubt, PossiblePair
 from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, canonical_id
 from playhead.domain.scanning import IdentifiedAs, identified
-from playhead.domain.texts import EXTERNAL_ID, LABEL, TITLE, WORD, clean_text
+from playhead.domain.texts import EXTERNAL_ID, LABEL, TITLE, WORD, clean_text, shown
 from playhead.errors import Code, PlayheadError, not_found, refuse_faults
 from playhead.http.errors import STATUS
 from playhead.http.pages.page import Pages, Visit, read_form, redirect
@@ -230,11 +230,16 @@ class CorrectionPages:
     async def review(self, visit: Visit) -> Response:
         """Show the files of a library that were skipped or guessed, and why."""
         library_id = visit.call.path_id(LibraryId, "Library not found")
+        view = await self._catalogue.get_library(visit.viewer, library_id)
+        review = await self._correcting.review(library_id)
+        listed = {shown(each.file.path) for each in review.skipped}
+        reported = () if view.report is None else view.report.skipped_files
         return self._pages.render(
             visit,
             "admin_review.html",
-            view=await self._catalogue.get_library(visit.viewer, library_id),
-            review=await self._correcting.review(library_id),
+            view=view,
+            review=review,
+            left_out=[file for file in reported if file.path not in listed],
         )
 
     # The log
