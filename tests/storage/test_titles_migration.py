@@ -149,6 +149,20 @@ def test_the_name_of_a_removed_library_is_free_and_that_of_a_present_one_is_not(
         store.run(another, {"id": ident(5), "name": "Films"})
 
 
+def test_the_upgrade_says_how_far_it_is(store: MigratedStore, caplog: pytest.LogCaptureFixture):
+    put_libraries(store)
+    put_items(store, row(FILM, FILMS, "Film"))
+    file = ident(20)
+    put_files(store, {"id": file, "library": FILMS, "path": "film.mkv", "duration": HOUR})
+    put_links(store, (file, FILM, None))
+    with caplog.at_level("INFO", "playhead.storage.migrations"):
+        store.upgrade(Migrations())
+    said = [each.message for each in caplog.records if each.name == "playhead.storage.migrations"]
+    assert f"from schema {BEFORE.head} to {Migrations().head}" in said[0]
+    assert "Titles: the files of 1 of 1 items are known" in said
+    assert said[-1] == f"The database has been upgraded to schema {Migrations().head}"
+
+
 @pytest.mark.long
 def test_a_hundred_thousand_items_are_migrated_with_everything_that_belongs_to_them(store: MigratedStore):
     put_libraries(store)

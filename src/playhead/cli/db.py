@@ -1,5 +1,6 @@
 """`playhead db …`: the database."""
 
+import logging
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +20,7 @@ app = typer.Typer(help="The database.", no_args_is_help=True)
 @app.command("upgrade")
 def upgrade(data: DataOption = None, database: DatabaseOption = None) -> None:
     """Upgrade the database to this program's schema; every start does so, too."""
+    logging.getLogger("playhead.storage.migrations").setLevel(logging.INFO)
 
     async def nothing(_: "Installation") -> None:
         """Opening the installation has upgraded it."""

@@ -5,7 +5,7 @@ from sqlalchemy.exc import DBAPIError
 
 from playhead.storage.engine.database import StorageRefused
 from playhead.storage.engine.postgres import described, make_engine, reason
-from playhead.storage.migrations.upgrade import Migrations, Upgrade, migrate, require_known
+from playhead.storage.migrations.upgrade import Migrations, Upgrade, log, migrate, require_known
 
 # A migration holds this advisory lock until its transaction ends. The number only has to be unused otherwise.
 _MIGRATING = 7_329_004_411
@@ -41,8 +41,11 @@ def upgrade(url: str, *, migrations: Migrations | None = None) -> Upgrade:
             if before != migrations.head:
                 if before is not None:
                     require_known(described(url), before, migrations)
+                    log.info("Upgrading the database from schema %s to %s", before, migrations.head)
                 connection.execute(text(f"SET LOCAL lock_timeout = '{_IN_THE_WAY_S}s'"))
                 migrate(connection, migrations)
+        if before not in {None, migrations.head}:
+            log.info("The database has been upgraded to schema %s", migrations.head)
         return Upgrade(before, migrations.head, None)
     except DBAPIError as error:
         raise StorageRefused(f"The database {described(url)} cannot be used: {reason(error)}") from error

@@ -3,6 +3,7 @@
 Loads Alembic only if there is something to migrate, because a server must start quickly.
 """
 
+import logging
 import os
 import re
 from contextlib import closing
@@ -20,6 +21,9 @@ from playhead.storage.engine.sqlite import Patience, engine_connections, open_wr
 from playhead.storage.engine.sqlite_requirements import require_local_folder, require_sound_library
 from playhead.storage.migrations import HEAD
 from playhead.storage.upkeep.copying import copy_database
+
+log = logging.getLogger("playhead.storage.migrations")
+"""What an upgrade does, and in a long one how far it is: the server's log, and `playhead db upgrade`, show it."""
 
 KEPT_BACKUPS = 3
 
@@ -101,13 +105,17 @@ def _upgrade(path: Path, now: Instant, migrations: Migrations) -> Upgrade:
             backup = None
             if before is not None:
                 require_known(path, before, migrations)
+                log.info("Copying the database before it is upgraded from schema %s to %s", before, migrations.head)
                 backup = _back_up(path, before, now)
+                log.info("Copied it to %s; upgrading", backup)
             migrate(connection, migrations)
             broken = writer.rows("PRAGMA foreign_key_check")
             if broken:
                 raise StorageRefused(
                     f"Upgrading {path} would break references in {sorted({row[0] for row in broken})}."
                 )
+        if before is not None:
+            log.info("The database has been upgraded to schema %s", migrations.head)
         return Upgrade(before, migrations.head, backup)
 
 

@@ -5,6 +5,7 @@ merged afterwards, by the server, one by one, because that needs the rules of th
 """
 
 import json
+import logging
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
@@ -21,6 +22,8 @@ ID = sa.String(36).with_variant(sa.UUID(as_uuid=False), "postgresql")
 SORTED = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 ROWS_AT_ONCE = 5_000
+
+log = logging.getLogger("playhead.storage.migrations")
 
 # As the migrations before left them.
 LIBRARY = sa.Table(
@@ -202,7 +205,9 @@ def _fill_files() -> None:
         {"id": item_id, "files": json.dumps(files, separators=(",", ":"))} for item_id, files in of_items.items()
     ]
     for start in range(0, len(changes), ROWS_AT_ONCE):
-        connection.execute(statement, changes[start : start + ROWS_AT_ONCE])
+        some = changes[start : start + ROWS_AT_ONCE]
+        connection.execute(statement, some)
+        log.info("Titles: the files of %s of %s items are known", start + len(some), len(changes))
 
 
 def _links(connection: sa.Connection) -> Iterator[sa.Row[Any]]:
