@@ -51,6 +51,25 @@ def test_an_identification_is_found_by_content_before_path() -> None:
     assert both.find("b.mkv", None) is None
 
 
+def test_an_identification_follows_its_file_and_stays_for_what_replaces_it() -> None:
+    said = Identification("1", "a.mkv", "print", HEAT)
+    several = Identifications([said, Identification("2", "taken.mkv", "another", HEAT)])
+    assert several.follow(said, {"b.mkv": "print"}).path == "b.mkv"
+    assert several.follow(said, {"a.mkv": "print", "b.mkv": "print"}) == said
+    assert several.follow(said, {"taken.mkv": "print"}) == said
+    assert several.follow(said, {"a.mkv": "new"}) == said._replace(fingerprint="new")
+    assert several.follow(said, {"a.mkv": "new", "b.mkv": "print"}) == said._replace(path="b.mkv")
+    assert several.follow(said, {"a.mkv": None}) == said
+
+
+def test_an_identification_of_another_library_follows_only_if_that_is_removed() -> None:
+    said = Identification("1", None, "print", HEAT)
+    assert Identifications([said]).follow(said, {"b.mkv": "print"}) == said
+    free = said._replace(is_free=True)
+    assert Identifications([free]).follow(free, {"b.mkv": "print"}).path == "b.mkv"
+    assert Identifications([free]).follow(free, {"b.mkv": "new"}) == free
+
+
 def test_an_identified_file_is_read_again_when_that_changes() -> None:
     file = FoundFile("a.mkv", 1, 1, "5")
     marked = {

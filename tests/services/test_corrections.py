@@ -408,6 +408,87 @@ async def test_ids_that_mean_two_films_are_no_longer_listed_when_these_are_merge
     assert [view.item.id for view in await here.library.items()] == [copper]
 
 
+async def test_what_a_file_is_goes_along_through_renames_and_replacements(movies_corrected: Corrections) -> None:
+    here = movies_corrected
+    root = here.library.root
+    here.library.film("xvid-cs.mkv")
+    await here.library.scan()
+    file = await here.file_at("xvid-cs.mkv")
+    await here.correcting.identify(ADMIN, [file], IdentifiedAs(title="Copper Sky", year=1974))
+    await here.correcting.rescanned()
+    (root / "xvid-cs.mkv").rename(root / "Blue Moon (2011).mkv")
+    await here.library.scan()
+    here.library.film("Blue Moon (2011).mkv", text="a better copy")
+    await here.library.scan()
+    assert await here.titles() == {"Copper Sky (1974)": 1}
+    (root / "Blue Moon (2011).mkv").rename(root / "Red Sun (2012).mkv")
+    await here.library.scan()
+    assert await here.titles() == {"Copper Sky (1974)": 1}
+    here.library.film("Blue Moon (2011).mkv")  # another file, under a name that the first one had
+    await here.library.scan()
+    assert await here.titles() == {"Blue Moon (2011)": 1, "Copper Sky (1974)": 1}
+    assert (await here.library.scan()).unchanged == 2
+    await here.correcting.release(ADMIN, file)
+    await here.correcting.rescanned()
+    assert await here.titles() == {"Blue Moon (2011)": 1, "Red Sun (2012)": 1}
+
+
+async def test_two_identified_files_that_trade_places_keep_what_they_are(movies_corrected: Corrections) -> None:
+    here = movies_corrected
+    root = here.library.root
+    for name, title in (("a.mkv", "Copper Sky"), ("b.mkv", "Red Sun")):
+        here.library.film(name, minutes=80 if name == "a.mkv" else 90)
+        await here.library.scan()
+        await here.correcting.identify(ADMIN, [await here.file_at(name)], IdentifiedAs(title=title))
+        await here.correcting.rescanned()
+    for before, after in (("a.mkv", "c"), ("b.mkv", "a.mkv"), ("c", "b.mkv")):
+        (root / before).rename(root / after)
+    for _ in range(2):
+        await here.library.scan()
+        found = {view.item.title: view.item.runtime_ms for view in await here.library.items()}
+        assert found == {"Copper Sky": 80 * 60_000, "Red Sun": 90 * 60_000}
+
+
+async def test_an_ignored_file_stays_ignored_when_it_is_renamed_and_can_be_released(
+    movies_corrected: Corrections,
+) -> None:
+    here = movies_corrected
+    root = here.library.root
+    here.library.film("Summer (2019).mkv")
+    await here.library.scan()
+    await here.correcting.identify(ADMIN, [await here.file_at("Summer (2019).mkv")], IdentifiedAs(is_ignored=True))
+    await here.correcting.rescanned()
+    (root / "Summer (2019).mkv").rename(root / "Winter (2019).mkv")
+    await here.library.scan()
+    assert await here.titles() == {}
+    assert (await here.library.scan()).changed == []
+    await here.correcting.release(ADMIN, await here.file_at("Winter (2019).mkv"))
+    await here.correcting.rescanned()
+    assert await here.titles() == {"Winter (2019)": 1}
+
+
+async def test_what_a_file_is_goes_along_to_the_library_that_follows_a_removed_one(
+    movies_corrected: Corrections, tmp_path: Path
+) -> None:
+    here = movies_corrected
+    here.library.film("xvid-cs.mkv")
+    await here.library.scan()
+    await here.correcting.identify(ADMIN, [await here.file_at("xvid-cs.mkv")], IdentifiedAs(title="Copper Sky"))
+    await here.correcting.rescanned()
+    await here.libraries.remove(ADMIN, here.library.id, TitlesOnRemoval.KEEP)
+    disk = tmp_path / "another disk"
+    disk.mkdir()
+    (here.library.root / "xvid-cs.mkv").rename(disk / "xvid-cs.mkv")
+    here.library.root = disk
+    here.library.id = (await here.library.catalogue.add_library("again", LibraryKind.MOVIES, disk)).id
+    await here.library.scan()
+    here.library.film("xvid-cs.mkv", text="a better copy")
+    await here.library.scan()
+    assert [(view.item.title, len(view.item.files)) for view in await here.library.items() if view.available] == [
+        ("Copper Sky", 1)
+    ]
+
+
 async def test_an_unknown_file_is_not_found(movies_corrected: Corrections) -> None:
     here = movies_corrected
     nowhere = FileId(here.library.ids())

@@ -133,12 +133,16 @@ class IdentifiedAs:
 
 
 class Identification(NamedTuple):
-    """What a person says about a file, found by its content, else by its `path` in the library that is scanned."""
+    """What a person says about a file, found by its content, else by its `path` in the library that is scanned.
+
+    `is_free`: the library in which it was said is removed, so that one with this content may have it.
+    """
 
     id: str
     path: str | None
     fingerprint: str | None
     told: IdentifiedAs
+    is_free: bool = False
 
 
 class Identifications:
@@ -156,6 +160,21 @@ class Identifications:
     def find(self, path: str, fingerprint: str | None) -> Identification | None:
         """Return what was said about this content, else about this path. A path outlives the file that stood there."""
         return self._by_content.get(fingerprint or "") or self._by_path.get(path)
+
+    def follow(self, said: Identification, seen: Mapping[str, str | None]) -> Identification:
+        """Return what was said, of the place and the content that the file has now.
+
+        `seen` are the paths of this library to which it applies, with their content. A file that was renamed takes it
+        along, and one that replaced it leaves it at its path; so a file may be renamed, replaced, and renamed again.
+        """
+        same = sorted(path for path, content in seen.items() if content is not None and content == said.fingerprint)
+        if not same:
+            replaced = said.path is not None and seen.get(said.path) is not None
+            return said._replace(fingerprint=seen[said.path or ""]) if replaced else said
+        if said.path in same or (said.path is None and not said.is_free):
+            return said
+        free = [path for path in same if path not in self._by_path]
+        return said._replace(path=free[0]) if free else said
 
     def mark(self, file: FoundFile, fingerprint: str | None) -> FoundFile:
         """Return a file with its identification in its evidence, so that it is read again when that changes."""

@@ -320,12 +320,17 @@ class Scanner:
 
 
 class _ProbedFile(NamedTuple):
-    """A probed file: what it is, or why it is skipped. `passing`: a later attempt may succeed."""
+    """A probed file: what it is, or why it is skipped. `passing`: a later attempt may succeed.
+
+    `said` is what a person said about it, and `content` its fingerprint, as far as that was read.
+    """
 
     task: ProbeTask
     reading: FileReading | None
     fault: str = ""
     passing: bool = False
+    said: Identification | None = None
+    content: str | None = None
 
 
 class _Scan:
@@ -361,6 +366,7 @@ class _Scan:
         self._absent: set[FileId] = set()
         self._moved: set[FileId] = set()
         self._done = 0
+        self._said: dict[str, tuple[Identification, dict[str, str | None]]] = {}
 
     async def run(self, *, allow_empty: bool) -> ScanReport:
         found = await self._walk()
@@ -453,6 +459,9 @@ class _Scan:
         ]
 
     def _keep_all(self, files: Iterable[KnownFile]) -> list[KnownFile]:
+        for file in files:
+            if IDENTIFIED in file.evidence:
+                self._note_said(self._identifications.find(file.path, file.fingerprint), file.path, file.fingerprint)
         return [file for file in files if not self._index.keep(file)]
 
     async def _look(self, tasks: Sequence[ProbeTask]) -> None:
@@ -540,7 +549,7 @@ class _Scan:
                 fault = f"its name is not that of {_KINDS[self._library.kind]}, or is that of an extra"
                 if said is not None and said.told.is_ignored:
                     fault = "it was marked as no film"
-                return _ProbedFile(task, None, fault)
+                return _ProbedFile(task, None, fault, said=said, content=content)
             info = info or self._tools.probe(real)
         except OSError as error:
             return _ProbedFile(task, None, f"it cannot be read: {error.strerror or error}", passing=True)
@@ -558,15 +567,16 @@ class _Scan:
                 further=described.further,
                 place=described.place,
             )
-        return _ProbedFile(task, reading)
+        return _ProbedFile(task, reading, said=said, content=content)
 
     def _decide_all(self, seen: Iterable[_ProbedFile]) -> list[FileChange]:
         return [file for file in map(self._decide, seen) if file is not None]
 
     def _decide(self, seen: _ProbedFile) -> FileChange | None:
         (found, known, _), reading = seen.task, seen.reading
-        if reading is not None and IDENTIFIED not in found.evidence:  # only now is its content known
-            found = self._identifications.mark(found, reading.fingerprint)
+        if IDENTIFIED not in found.evidence:  # only now is its content known
+            found = self._identifications.mark(found, seen.content)
+        self._note_said(seen.said, found.path, seen.content)
         if reading is None:
             self._report.skipped.append(Skipped(shown(found.path), seen.fault))
             if seen.passing:
@@ -574,7 +584,7 @@ class _Scan:
                     self._index.keep(known)
                 return None
             file_id = FileId(self._new_id()) if known is None else known.id
-            return FileChange(file_id, known is None, found, fault=seen.fault)
+            return FileChange(file_id, known is None, found, fault=seen.fault, fingerprint=seen.content)
         same = known is not None and known.fingerprint == reading.fingerprint
         twin = None if same else self._lost.claim(reading.fingerprint, found.path)
         row = known or (twin if twin is not None and twin.id in self._absent else None)
@@ -597,6 +607,11 @@ class _Scan:
             links=links,
             meant=meant,
         )
+
+    def _note_said(self, said: Identification | None, path: str, content: str | None) -> None:
+        """Note a file about which a person said something."""
+        if said is not None:
+            self._said.setdefault(said.id, (said, {}))[1][path] = content
 
     def _note_title(self, path: str, before: Iterable[FileLink], after: Iterable[FileLink]) -> None:
         """Report a file that another item has now, or that of a movie or show which has another title now."""
@@ -632,8 +647,12 @@ class _Scan:
         report.skipped.sort()
         summary = msgspec.json.encode(_summary(report, self.begun_at)).decode()
 
+        followed = [(said, self._identifications.follow(said, seen)) for said, seen in self._said.values()]
+        changed = [after for before, after in followed if after != before]
+
         def end(connection: Connection) -> None:
             scanning.mark_files(connection, ids, now)
+            scanning.store_identifications(connection, self._library.id, changed)
             scanning.store_report(connection, self._library.id, summary, now)
 
         await self._write(end)

@@ -32,7 +32,10 @@ from playhead.storage.searching import learn_words
 
 @dataclass(frozen=True, slots=True)
 class FileChange:
-    """A file to store. One with a `fault` has nothing else and keeps its links. `meant`: see `Placement`."""
+    """A file to store. `meant`: see `Placement`.
+
+    One with a `fault` has nothing else but a fingerprint, if that was read, and keeps its links.
+    """
 
     id: FileId
     is_new: bool
@@ -102,7 +105,11 @@ def load_identifications(connection: Connection, library_id: LibraryId) -> list[
 
     There are as many as corrections, not as files. For the same content the later one comes last.
     """
-    query = select(identification).order_by(identification.c.made_at, identification.c.id)
+    query = (
+        select(identification, library.c.removed_at)
+        .join(library, library.c.id == identification.c.library_id)
+        .order_by(identification.c.made_at, identification.c.id)
+    )
     own = or_(identification.c.library_id == library_id, identification.c.fingerprint.is_not(None))
     return [
         Identification(
@@ -110,9 +117,19 @@ def load_identifications(connection: Connection, library_id: LibraryId) -> list[
             row.path if row.library_id == library_id else None,
             row.fingerprint,
             msgspec.json.decode(row.told, type=IdentifiedAs),
+            is_free=row.removed_at is not None,
         )
         for row in connection.execute(query.where(own))
     ]
+
+
+def store_identifications(connection: Connection, library_id: LibraryId, several: Sequence[Identification]) -> None:
+    """Store where and what the files are now about which persons said something; those removed meanwhile stay so."""
+    rows = [{"key": each.id, "in": library_id, "at": each.path, "content": each.fingerprint} for each in several]
+    if rows:
+        statement = update(identification).where(identification.c.id == bindparam("key"))
+        values = {"library_id": bindparam("in"), "path": bindparam("at"), "fingerprint": bindparam("content")}
+        connection.execute(statement.values(values), rows)
 
 
 def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileId, MediaInfo]:
