@@ -383,7 +383,7 @@ async def test_a_film_whose_ids_mean_two_films_is_neither_and_is_listed_for_an_a
     copper, salt = await torn(here)
     report = await here.library.scan()
     assert report.unclear == [("Tin Roof (1990).mkv", report.unclear[0].titles)]
-    assert set(report.unclear[0].titles) == {"Copper Sky", "Salt Road"}
+    assert set(report.unclear[0].titles) == {"Copper Sky (1974)", "Salt Road (1981)"}
     assert await here.titles() == {"Copper Sky (1974)": 1, "Salt Road (1981)": 1, "Tin Roof (1990)": 1}
     assert (await here.item(copper)).external_ids == {"tmdb": "7"}
     (guessed,) = (await here.correcting.review(here.library.id)).guessed

@@ -127,9 +127,12 @@ def store_identifications(connection: Connection, library_id: LibraryId, several
     """Store where and what the files are now about which persons said something; those removed meanwhile stay so."""
     rows = [{"key": each.id, "in": library_id, "at": each.path, "content": each.fingerprint} for each in several]
     if rows:
-        statement = update(identification).where(identification.c.id == bindparam("key"))
-        values = {"library_id": bindparam("in"), "path": bindparam("at"), "fingerprint": bindparam("content")}
-        connection.execute(statement.values(values), rows)
+        connection.execute(
+            update(identification)
+            .where(identification.c.id == bindparam("key"))
+            .values(library_id=bindparam("in"), path=bindparam("at"), fingerprint=bindparam("content")),
+            rows,
+        )
 
 
 def load_infos(connection: Connection, file_ids: Sequence[FileId]) -> dict[FileId, MediaInfo]:
