@@ -55,7 +55,7 @@ def decided(
     told: Report, *files: FileFacts, granted: frozenset[LibraryId] | None = None, item: ItemFacts | None = None
 ) -> tuple[Report, ItemFacts]:
     seen = see_files(measure(files) if item is None else item, files, granted)
-    return (told, seen.facts) if seen.files is None else place(told, seen.facts, seen.files)
+    return (told, seen.facts) if seen.playable is None else place(told, seen.facts, seen.playable)
 
 
 def in_seconds(found: ItemFacts) -> tuple[float | None, ...]:
@@ -334,11 +334,11 @@ def test_lengths_are_the_same_within_two_percent():
 
 def test_facts_are_found_for_what_was_stored():
     seen = see_files(ItemFacts(), (file("a", 7200, 6900), file("b", 9900)), None)
-    assert seen.files is not None
-    assert facts_for(Milliseconds(7200 * S), seen.facts, seen.files).credits_ms == 6900 * S
-    assert facts_for(Milliseconds(9900 * S), seen.facts, seen.files).credits_ms is None
+    assert seen.playable is not None
+    assert facts_for(Milliseconds(7200 * S), seen.facts, seen.playable).credits_ms == 6900 * S
+    assert facts_for(Milliseconds(9900 * S), seen.facts, seen.playable).credits_ms is None
     item = ItemFacts(Milliseconds(1), Milliseconds(2))
-    assert facts_for(None, item, seen.files) == item
+    assert facts_for(None, item, seen.playable) == item
     assert facts_for(Milliseconds(7200 * S), item, None) == item
 
 

@@ -35,15 +35,36 @@ class LeftAt(NamedTuple):
     duration_ms: Milliseconds
 
 
+class FilePlace(NamedTuple):
+    """The place of a file on the timeline of its version, the length of that timeline, and the version's facts."""
+
+    start_ms: Milliseconds
+    length_ms: Milliseconds
+    total_ms: Milliseconds
+    facts: ItemFacts
+
+
+class Playable(NamedTuple):
+    """What may play of an item: its files, their places by id, and the lengths and facts of the versions.
+
+    Made once for many reports. `places` are those of files whose version has a known length; of `versions` that are
+    equally long, those with the earliest credits come first.
+    """
+
+    files: tuple[FileFacts, ...]
+    places: Mapping[FileId, FilePlace]
+    versions: tuple[tuple[Milliseconds, ItemFacts], ...]
+
+
 class SeenFiles(NamedTuple):
     """What a viewer's reports of an item can rest on.
 
     `facts` hold if the file that plays is unknown: the shortest runtime, and the credits if the versions are of one
-    length. `files` are those to choose from; None if `facts` hold for every file.
+    length. `playable` are the files to choose from; None if the viewer may see all, and `facts` hold for each.
     """
 
     facts: ItemFacts
-    files: tuple[FileFacts, ...] | None
+    playable: Playable | None
 
 
 def is_same_length(one: int, other: int) -> bool:
@@ -76,9 +97,9 @@ def measure(files: Iterable[FileFacts]) -> ItemFacts:
     versions = timelines_of(files).values()
     if not versions:
         return ItemFacts()
-    shortest = min(version.duration_ms for version in versions)
+    lengths = [version.duration_ms for version in versions]
     starts = [version.credits_ms for version in versions if version.credits_ms is not None]
-    return ItemFacts(shortest, min(starts, default=None) if _agree(versions) else None)
+    return ItemFacts(min(lengths), min(starts, default=None) if _agree(lengths) else None)
 
 
 def see_files(item: ItemFacts, files: Sequence[FileFacts], granted: Collection[LibraryId] | None) -> SeenFiles:
@@ -88,10 +109,12 @@ def see_files(item: ItemFacts, files: Sequence[FileFacts], granted: Collection[L
     """
     seen = visible_files(item, files, granted)
     if len(seen) < len(files):
-        return SeenFiles(measure(seen), seen if len(seen) > 1 else None)
+        return SeenFiles(measure(seen), _playable(seen))
     if len(seen) == 1:
         return SeenFiles(item, None)
-    return SeenFiles(item if _agree(timelines_of(seen).values()) else item._replace(credits_ms=None), seen)
+    playable = _playable(seen)
+    lengths = [length for length, _ in playable.versions]
+    return SeenFiles(item if _agree(lengths) else item._replace(credits_ms=None), playable)
 
 
 def visible_files(
@@ -103,28 +126,24 @@ def visible_files(
     return tuple(file for file in files if granted is None or file.library_id in granted)
 
 
-def place(report: Report, item: ItemFacts, files: Sequence[FileFacts]) -> tuple[Report, ItemFacts]:
+def place(report: Report, item: ItemFacts, playable: Playable) -> tuple[Report, ItemFacts]:
     """Return the report on the timeline of its item, and the facts of the version that plays; see `SeenFiles`.
 
     Without a file that the viewer may see, the version whose length is nearest to the reported one is taken to play if
     it can be that one; the position is then on the timeline already, because it would be the same for any file.
     """
-    versions = timelines_of(files)
-    version = None if report.file_id is None else versions.get(FileId(report.file_id))
-    if version is not None:
-        file = next(file for file in files if file.file_id == report.file_id)
-        return _on_timeline(report, file, version), ItemFacts(version.duration_ms, version.credits_ms)
-    return report, facts_for(report.duration_ms, item, files)
+    named = None if report.file_id is None else playable.places.get(FileId(report.file_id))
+    if named is not None:
+        return _on_timeline(report, named), named.facts
+    return report, facts_for(report.duration_ms, item, playable)
 
 
-def facts_for(duration_ms: Milliseconds | None, item: ItemFacts, files: Sequence[FileFacts] | None) -> ItemFacts:
+def facts_for(duration_ms: Milliseconds | None, item: ItemFacts, playable: Playable | None) -> ItemFacts:
     """Return the facts of the version with this length, or those that hold for all versions; see `SeenFiles`."""
-    if files is None or duration_ms is None:
+    if playable is None or duration_ms is None or not playable.versions:
         return item
-    nearest = min(timelines_of(files).values(), key=lambda version: _distance(version, duration_ms), default=None)
-    if nearest is None or not is_same_length(nearest.duration_ms, duration_ms):
-        return item
-    return ItemFacts(nearest.duration_ms, nearest.credits_ms)
+    length_ms, facts = min(playable.versions, key=lambda version: abs(version[0] - duration_ms))
+    return facts if is_same_length(length_ms, duration_ms) else item
 
 
 def completed_at(timeline: Timeline, policy: Policy) -> Milliseconds:
@@ -182,24 +201,37 @@ def played_file(file_id: str | None, duration_ms: Milliseconds | None, files: Se
         return files[0].file_id
     if duration_ms is None:
         return None
-    nearest = sorted((_distance(version, duration_ms)[0], each) for each, version in timelines_of(files).items())
+    nearest = sorted((abs(version.duration_ms - duration_ms), each) for each, version in timelines_of(files).items())
     if not nearest or nearest[0][0] * _ONE_IN > duration_ms:
         return None
     is_clear = len(nearest) == 1 or nearest[1][0] - nearest[0][0] > _ROUNDING_MS
     return nearest[0][1] if is_clear else None
 
 
-def _distance(version: Timeline, duration_ms: Milliseconds) -> tuple[int, bool, int]:
-    # Of versions of one length the earliest known credits count.
-    return abs(version.duration_ms - duration_ms), version.credits_ms is None, version.credits_ms or 0
+def _playable(files: tuple[FileFacts, ...]) -> Playable:
+    timelines = timelines_of(files)
+    facts = {file_id: ItemFacts(version.duration_ms, version.credits_ms) for file_id, version in timelines.items()}
+    places = {
+        file.file_id: FilePlace(version.starts[file.file_id], _length(file), version.duration_ms, facts[file.file_id])
+        for file in files
+        if (version := timelines.get(file.file_id)) is not None
+    }
+    versions = {(place.total_ms, place.facts) for place in places.values()}
+    return Playable(files, places, tuple(sorted(versions, key=_credits_first)))
 
 
-def _on_timeline(report: Report, file: FileFacts, version: Timeline) -> Report:
-    total, length = version.duration_ms, _length(file)
+def _credits_first(version: tuple[Milliseconds, ItemFacts]) -> tuple[bool, int, int]:
+    length_ms, facts = version
+    return facts.credits_ms is None, facts.credits_ms or 0, length_ms
+
+
+def _on_timeline(report: Report, file: FilePlace) -> Report:
+    start, length, total, _ = file
+    if length == total:
+        return report
     to_whole = abs(report.duration_ms - total)
     if is_same_length(report.duration_ms, total) and to_whole <= abs(report.duration_ms - length):
         return report  # some players, such as the web player, count on through the parts
-    start = version.starts[file.file_id]
     return report._replace(
         position_ms=Milliseconds(start + min(report.position_ms, report.duration_ms)),
         duration_ms=Milliseconds(total - length + report.duration_ms),
@@ -251,8 +283,7 @@ def _with_credits(
     return tuple(found)
 
 
-def _agree(versions: Collection[Timeline]) -> bool:
-    lengths = [version.duration_ms for version in versions]
+def _agree(lengths: Collection[Milliseconds]) -> bool:
     return not lengths or is_same_length(min(lengths), max(lengths))
 
 

@@ -331,7 +331,7 @@ class Lists:
             if each is not None and each.progress is not None:
                 progress = each.progress
                 resume_ms = resume_position(
-                    progress, facts_for(progress.duration_ms, each.facts, each.files), self._policy
+                    progress, facts_for(progress.duration_ms, each.facts, each.playable), self._policy
                 )
             found[row.item_id] = WatchedView(*views[row.item_id], progress, resume_ms)
         return found

@@ -369,7 +369,7 @@ def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: Ite
 
 def _facts(known: SaveLookup) -> ItemFacts:
     """Return the facts of the version that was reported."""
-    return facts_for(None if known.progress is None else known.progress.duration_ms, known.facts, known.files)
+    return facts_for(None if known.progress is None else known.progress.duration_ms, known.facts, known.playable)
 
 
 def _changed_meanwhile() -> Exception:

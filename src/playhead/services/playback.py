@@ -274,8 +274,8 @@ class _BatchState:
             facts = known.facts
             if first is not None:
                 facts = first.facts
-            elif known.files is not None:
-                report, facts = place(report, facts, known.files)  # noqa: PLW2901 - the report on its timeline
+            elif known.playable is not None:
+                report, facts = place(report, facts, known.playable)  # noqa: PLW2901 - the report on its timeline
             span = viewing_span(report, facts, self._policy, received_at)
             if span is not None:
                 spans[*key, *span] = None
@@ -300,8 +300,8 @@ class _BatchState:
         facts = known.facts
         if first is not None:
             previous, facts = in_whole_file(previous, first.decision), first.facts
-        elif known.files is not None:
-            report, facts = place(report, facts, known.files)
+        elif known.playable is not None:
+            report, facts = place(report, facts, known.playable)
         plays = None if self._room.get(key, 1) <= 0 else self._plays.get(key, ())
         decision = advance(previous, report, facts, self._policy, received_at, plays)
         if kind is ItemKind.EPISODE and concerns_whole_file(previous, decision):

@@ -33,7 +33,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from playhead.domain.access import Standing
 from playhead.domain.catalogue import FileFacts
-from playhead.domain.file_facts import see_files, visible_files
+from playhead.domain.file_facts import Playable, see_files, visible_files
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
@@ -51,14 +51,14 @@ AUTOMATIC = "automatic"
 class SaveLookup(NamedTuple):
     """The result of a save's look-up of one user and one item. `kind` is None if there is no such item.
 
-    `facts` and `files` are those of `domain.file_facts.SeenFiles`.
+    `facts` and `playable` are those of `domain.file_facts.SeenFiles`.
     """
 
     role: Role
     standing: Standing
     kind: str | None
     facts: ItemFacts
-    files: tuple[FileFacts, ...] | None
+    playable: Playable | None
     progress: Progress | None
 
 
@@ -73,12 +73,12 @@ class ReadLookup(NamedTuple):
 class _CachedItem(NamedTuple):
     """The cached facts of an item, keyed by its id. Items with the same `sharing` are visible to the same users.
 
-    `facts` and `files` are those for who may see all files of the item.
+    `facts` and `playable` are those for who may see all files of the item.
     """
 
     kind: str
     facts: ItemFacts
-    files: tuple[FileFacts, ...] | None
+    playable: Playable | None
     has_files: bool
     sharing: str
 
@@ -95,7 +95,10 @@ class _CachedViewer(NamedTuple):
 
 
 _REMEMBERED_MAX = 150_000
-"""The most cached items and users per connection, more than cached tokens. A fifth of a kilobyte each."""
+"""The most cached items and users per connection, more than cached tokens.
+
+A fifth of a kilobyte each, and a kilobyte more for an item with several files.
+"""
 
 # The columns of Progress, in its order; flags as they come, because they are made booleans below for all engines.
 _PROGRESS = tuple(
@@ -581,13 +584,13 @@ def _known(connection: Connection, key: Key, row: Row | None, granted: _Granted)
     facts = ItemFacts(runtime_ms, credits_ms)
     if kind is None:
         return SaveLookup(_ROLES[role], _FOREIGN, None, facts, None, None)
-    seen = None
+    playable = None
     if files is not None and not _sees_files(role, standing):
-        facts, seen = see_files(facts, decode_files(files), granted[key[0]])
+        facts, playable = see_files(facts, decode_files(files), granted[key[0]])
     elif files is not None and _SEVERAL in files:
-        facts, seen = see_files(facts, decode_files(files), None)
+        facts, playable = see_files(facts, decode_files(files), None)
     progress = _progress(row[_PROGRESS_OF_LOAD])
-    return _completed(connection, key, SaveLookup(_ROLES[role], _STANDINGS[standing], kind, facts, seen, progress))
+    return _completed(connection, key, SaveLookup(_ROLES[role], _STANDINGS[standing], kind, facts, playable, progress))
 
 
 def _completed(connection: Connection, key: Key, found: SaveLookup) -> SaveLookup:
@@ -652,19 +655,17 @@ def _shown(row: Row) -> FrozenProgress:
     return FrozenProgress(position_ms, duration_ms, watched == 1, last_watched_at)
 
 
-def _cached(
-    memory: ConnectionCache, key: Key
-) -> tuple[Role, Standing, str, ItemFacts, tuple[FileFacts, ...] | None] | None:
+def _cached(memory: ConnectionCache, key: Key) -> tuple[Role, Standing, str, ItemFacts, Playable | None] | None:
     """Return the members of SaveLookup except the progress if they are cached."""
     user_id, item_id = key
     of_item: _CachedItem | None = memory.get(item_id)
     if of_item is None:
         return None
-    kind, facts, files, has_files, sharing = of_item
+    kind, facts, playable, has_files, sharing = of_item
     viewer: _CachedViewer | None = memory.get((user_id, sharing))
     if viewer is None or viewer.role is None or (has_files and not viewer.sees_files):
         return None
-    return viewer.role, viewer.standing, kind, facts, files
+    return viewer.role, viewer.standing, kind, facts, playable
 
 
 @cache  # there are few, and many users
@@ -680,8 +681,9 @@ def _remember(memory: ConnectionCache, key: Key, row: Row | None) -> None:
     user_id, item_id = key
     if len(memory) >= _REMEMBERED_MAX:
         memory.clear()
-    facts, several = ItemFacts(runtime_ms, credits_ms), None
-    if files is not None and _SEVERAL in files:
-        facts, several = see_files(facts, decode_files(files), None)
-    memory[item_id] = _CachedItem(kind, facts, several, files is not None, sharing)
+    if item_id not in memory:
+        facts, playable = ItemFacts(runtime_ms, credits_ms), None
+        if files is not None and _SEVERAL in files:
+            facts, playable = see_files(facts, decode_files(files), None)
+        memory[item_id] = _CachedItem(kind, facts, playable, files is not None, sharing)
     memory[user_id, sharing] = _viewer(role, standing)
