@@ -93,7 +93,7 @@ class Line:
         return cls(*await asyncio.open_connection(address.hostname, address.port), token)
 
     async def ask(self, method: str, path: str, body: bytes = b"") -> tuple[int, Any]:
-        """Return status and body. Raises OSError or EOFError if there is no answer."""
+        """Return status and body, None if it is empty. Raises OSError or EOFError if there is no answer."""
         head = f"{method} {path} HTTP/1.1\r\n{self._head}"
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -102,7 +102,8 @@ class Line:
             answer = await self._reader.readuntil(b"\r\n\r\n")
             self.is_ending = b"\r\nconnection: close\r\n" in answer.lower()
             length = int(answer.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
-            return int(answer.split()[1]), msgspec.json.decode(await self._reader.readexactly(length))
+            body = await self._reader.readexactly(length)
+            return int(answer.split()[1]), msgspec.json.decode(body) if body else None
 
     def close(self) -> None:
         self._writer.close()

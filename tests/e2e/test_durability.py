@@ -62,6 +62,7 @@ def test_a_database_killed_under_load_loses_nothing_and_saving_resumes_on_its_ow
 
     for _ in range(40 if soak else 3):
         ledger.save_during(durable_server.url, after_a_while(random, die_and_return))
+        assert ledger.others == [], durable_server.printed()
         ledger.compare(durable_server.url)
     ledger.compare_plays(durable_server.query(ALL_PLAYS))
     assert durable_server.stop() == 0

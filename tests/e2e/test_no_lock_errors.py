@@ -45,8 +45,8 @@ def stock_history(connection: Connection) -> None:
     connection.execute(insert(schema.login), [{"name": user, "user_id": user} for user in users])
     watched = {"position_ms": 60_000, "duration_ms": 600_000, "last_watched_at": 1, "version": 1, "changed_at": 1}
     watched |= {"watched": False, "armed": True, "completed_marked": False}
-    rows = select(schema.account.c.id, schema.item.c.id, *map(literal, watched.values()))
-    rows = rows.join_from(schema.account, schema.item, schema.item.c.library_id == LIBRARY)
+    rows = select(schema.account.c.id, schema.holding.c.item_id, *map(literal, watched.values()))
+    rows = rows.join_from(schema.account, schema.holding, schema.holding.c.library_id == LIBRARY)
     rows = rows.where(schema.account.c.id.in_(users))
     connection.execute(insert(schema.progress).from_select(["user_id", "item_id", *watched], rows))
 
