@@ -15,6 +15,7 @@ from playhead.media.names import filenames
 from playhead.services.access import Viewer
 from playhead.services.catalogue import Catalogue, ItemDetail, ItemView
 from playhead.services.scanning import Scanner, ScanReport, ScanTools
+from playhead.services.splitting import Splitting
 from playhead.storage import schema
 from playhead.storage.engine.database import Connection, Database
 
@@ -52,9 +53,13 @@ class ScannedLibrary:
         self.scanner = self.new_scanner()
 
     def new_scanner(
-        self, parse: Callable[..., ParsedName | None] = filenames.parse, **tools: Callable[..., Awaitable[int]]
+        self,
+        parse: Callable[..., ParsedName | None] = filenames.parse,
+        splitting: Splitting | None = None,
+        **more: Callable[..., Awaitable[int]],
     ) -> Scanner:
-        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=ScanTools(parse, probe, **tools))
+        tools = ScanTools(parse, probe, splitting=splitting, **more)
+        return Scanner(self.database, clock=self.clock, new_id=self.ids, tools=tools)
 
     async def open(self) -> None:
         self.id = (await self.catalogue.add_library(self.kind, self.kind, self.root)).id
@@ -91,15 +96,22 @@ class ScannedLibrary:
 
 def remember(connection: Connection, item: ItemId) -> None:
     """Store a user's progress of an item."""
-    connection.execute(
-        insert(schema.account).values(id=ADMIN.user_id, name="a", role="admin", password_hash="", created_at=0)
-    )
+    remember_at(connection, item, 1, None)
+
+
+def remember_at(connection: Connection, item: ItemId, position_ms: int, file_id: str | None) -> None:
+    """Store a user's position in an item, and the file that was played."""
+    if connection.execute(select(schema.account.c.id)).first() is None:
+        connection.execute(
+            insert(schema.account).values(id=ADMIN.user_id, name="a", role="admin", password_hash="", created_at=0)
+        )
     connection.execute(
         insert(schema.progress).values(
             user_id=ADMIN.user_id,
             item_id=item,
-            position_ms=1,
-            duration_ms=2,
+            position_ms=position_ms,
+            file_id=file_id,
+            duration_ms=3_000_000,
             watched=False,
             armed=True,
             last_watched_at=3,

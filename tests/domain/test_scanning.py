@@ -780,6 +780,66 @@ def test_a_file_that_leaves_an_item_is_told_with_the_files_that_it_left() -> Non
     assert folder.index.take_departures() == []
 
 
+def both() -> tuple[Folder, list[KnownFile]]:
+    """A show of three episodes in two libraries, whose files differ, and the files of the first one."""
+    here, there = two()
+    files = here.first(*(episode(number, year=2017) for number in (1, 2, 3)))
+    there.first(*(episode(number, year=2017) for number in (1, 2, 3)))
+    here.scan()
+    return here, files
+
+
+def again(number: int, file: KnownFile) -> FileReading:
+    return episode(number, year=2017, fingerprint=file.fingerprint)
+
+
+def moved(departures: list[Departure]) -> list[tuple[ItemId, ItemId]]:
+    return [(each.source, each.into) for each in departures]
+
+
+def test_episodes_that_another_library_has_keep_their_numbers_and_files_that_trade_places_leave_them() -> None:
+    folder, (one, two, three) = both()
+    first, second, third = (file.links[0].item_id for file in (one, two, three))
+    folder.index.keep(three)
+    assert folder.place(again(2, one), one, same=True).links == two.links
+    assert folder.index.take_departures() == []
+    assert folder.place(again(1, two), two, same=True).links == one.links
+    assert moved(folder.index.take_departures()) == [(first, second), (second, first)]
+    folder.finish()
+    assert [folder.items[item_id].episode_number for item_id in (first, second, third)] == [1, 2, 3]
+
+
+def test_an_episode_that_another_library_has_is_left_for_a_new_one_of_the_new_number() -> None:
+    folder, (one, two, three) = both()
+    for file in (one, two):
+        folder.index.keep(file)
+    new = folder.place(again(12, three), three, same=True)
+    folder.finish()
+    assert folder.item(new).episode_number == 12
+    assert folder.item(three).episode_number == 3
+    assert moved(folder.index.take_departures()) == [(three.links[0].item_id, new.links[0].item_id)]
+
+
+def test_where_numbers_shift_no_file_arrives_at_an_item_before_its_own_has_left() -> None:
+    folder, (one, two, three) = both()
+    first, second, third = (file.links[0].item_id for file in (one, two, three))
+    folder.place(again(2, one), one, same=True)
+    folder.place(again(3, two), two, same=True)
+    assert folder.index.take_departures() == []
+    new = folder.place(again(4, three), three, same=True).links[0].item_id
+    assert moved(folder.index.take_departures()) == [(first, second), (second, third), (third, new)]
+
+
+def test_files_that_arrive_where_another_one_has_gone_are_told_at_the_end() -> None:
+    folder, (one, two, three) = both()
+    folder.index.keep(three)
+    folder.place(again(2, one), one, same=True)
+    assert folder.index.take_departures() == []
+    left = folder.index.take_departures(at_end=True)
+    assert moved(left) == [(one.links[0].item_id, two.links[0].item_id)]
+    assert folder.index.take_departures(at_end=True) == []
+
+
 def test_a_file_whose_content_tells_nothing_leaves_no_item() -> None:
     folder = Folder()
     one, two = folder.first(movie("Heat", fingerprint="stub"), movie("Ronin", 1998, fingerprint="stub"))

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
@@ -13,7 +13,9 @@ import pytest
 from sqlalchemy import func, select
 
 from playhead.domain.catalogue import EpisodePlace, MediaInfo, ParsedName
+from playhead.domain.events import Change
 from playhead.domain.model import ItemKind, LibraryId, LibraryKind, Milliseconds
+from playhead.domain.playback import Policy
 from playhead.errors import Code, PlayheadError
 from playhead.media.names import filenames
 from playhead.services.scanning import (
@@ -25,9 +27,10 @@ from playhead.services.scanning import (
     ScanReport,
     ScanTools,
 )
+from playhead.services.splitting import Splitting
 from playhead.storage import scanning, schema
 from playhead.storage.engine.database import Connection, Database
-from scanned import ADMIN, ScannedLibrary, remember, remembered
+from scanned import ADMIN, ScannedLibrary, remember, remember_at, remembered
 
 pytestmark = pytest.mark.anyio
 
@@ -311,6 +314,52 @@ async def test_a_renamed_show_keeps_all_its_episodes(shows: ScannedLibrary) -> N
     assert (after.id, after.title, after.year) == (show.id, "Dark", 2017)
     assert await shows.episodes() == before
     assert len(report.moved) == 5
+
+
+class Told(list[Change]):
+    def __call__(self, changes: Iterable[Change]) -> None:
+        self.extend(changes)
+
+
+async def test_where_another_library_has_the_show_progress_goes_with_files_to_their_new_numbers(
+    shows: ScannedLibrary, database: Database, tmp_path: Path
+) -> None:
+    others = ScannedLibrary(database, tmp_path / "others", LibraryKind.SHOWS, shows.ids)
+    others.id = (await shows.catalogue.add_library("others", LibraryKind.SHOWS, others.root)).id
+    for number in (1, 2, 3):
+        shows.film(f"Dark (2017)/Dark S01E0{number}.mkv", 50)
+        others.film(f"Dark (2017)/Dark S01E0{number}.mkv", 52)
+    await shows.scan()
+    await others.scan()
+    before = await shows.episodes()
+    assert len(before) == 3
+
+    def play(connection: Connection) -> None:
+        for (_, number), item_id in before.items():
+            query = select(schema.media_file.c.id).where(
+                schema.media_file.c.library_id == shows.id, schema.media_file.c.path.contains(f"E0{number}")
+            )
+            remember_at(connection, item_id, (number or 0) * 60_000, connection.execute(query).scalar_one())
+
+    await database.write(play)
+    folder = shows.root / "Dark (2017)"
+    first, second, third = (folder / f"Dark S01E0{number}.mkv" for number in (1, 2, 3))
+    first.rename(folder / "aside")
+    second.rename(first)
+    (folder / "aside").rename(second)
+    third.rename(folder / "Dark S01E04.mkv")
+    told = Told()
+    splitting = Splitting(
+        database, clock=shows.clock, new_id=shows.ids, policy=Policy(), parse=filenames.parse, publish=told
+    )
+    report = await shows.new_scanner(splitting=splitting).scan(shows.id)
+    after = await shows.episodes()
+    assert {numbers: after[numbers] for numbers in before} == before
+    positions = select(schema.progress.c.item_id, schema.progress.c.position_ms)
+    stored = dict(await database.read(lambda connection: connection.execute(positions).all()))
+    assert stored == {after[1, 1]: 120_000, after[1, 2]: 60_000, after[1, 4]: 180_000}
+    assert {item_id for change in told for item_id in change.item_ids} == {*before.values(), *after.values()}
+    assert len(report.reassigned) == 3
 
 
 async def test_a_removed_film_is_marked_and_returns_as_itself(movies: ScannedLibrary) -> None:

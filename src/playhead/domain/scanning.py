@@ -351,6 +351,7 @@ class ScanIndex:
         self._known: dict[ItemId, Item] = {}  # as the scan found them
         self._left: dict[ItemId, set[ItemId]] = defaultdict(set)  # shows by those that their episodes left
         self._departures: list[Departure] = []
+        self._decided: set[FileId] = set()  # known files of which the content is kept or placed
         self._meant: dict[ItemId, None] = {}
         self.removed: list[Item] = []
         self.restored: list[Item] = []
@@ -421,6 +422,7 @@ class ScanIndex:
         links.sort(key=lambda link: _order(self._items[link.item_id]))
         if IDENTIFIED in file.evidence:
             self._identified.update(link.item_id for link in links)
+        self._decided.add(file.id)
         self._settle(file.id, links, file.fingerprint, file.duration_ms, file.credits_ms)
         return True
 
@@ -452,6 +454,7 @@ class ScanIndex:
             links = self._place_movie(evidence, priors)
         self._settle(file_id, links, reading.fingerprint, reading.info.duration_ms, reading.info.credits_ms)
         if before is not None:
+            self._decided.add(before.id)
             self._note_departures(before.id, known, links)
         return Placement(tuple(links), tuple(self._meant))
 
@@ -463,10 +466,28 @@ class ScanIndex:
                 files = self._known[prior.id].files if prior.id in self._known else ()
                 self._departures.append(Departure(file_id, prior.id, link.item_id, files))
 
-    def take_departures(self) -> list[Departure]:
-        """Return the departures of files since the last call."""
-        taken, self._departures = self._departures, []
+    def take_departures(self, *, at_end: bool = False) -> list[Departure]:
+        """Return the departures of files since the last call, without those to an item that files may yet leave.
+
+        Where numbers shift, what is known of an item goes on before that of another one arrives. `at_end`: all of them.
+        """
+        if at_end:
+            taken, self._departures = self._departures, []
+            return taken
+        arrivals: dict[ItemId, list[Departure]] = defaultdict(list)
+        for each in self._departures:
+            arrivals[each.into].append(each)
+        full = [item_id for item_id in arrivals if not self._is_decided(item_id)]
+        while full:
+            full += {each.source for each in arrivals.pop(full.pop(), ())}
+        taken = [each for each in self._departures if each.into in arrivals]
+        self._departures = [each for each in self._departures if each.into not in arrivals]
         return taken
+
+    def _is_decided(self, item_id: ItemId) -> bool:
+        """Whether all files that this library had of an item are kept or placed."""
+        files = self._known[item_id].files if item_id in self._known else ()
+        return all(file.file_id in self._decided for file in files if file.library_id == self._library_id)
 
     def finish(self) -> None:
         """Mark holdings without files as removed, and compute runtimes. Then `removed` and `restored` are final."""
@@ -626,8 +647,8 @@ class ScanIndex:
         if not evidence.is_telling or draft.kind is ItemKind.SHOW:
             return None
         for item in priors:
-            numbered = item.kind is ItemKind.MOVIE or not self._is_elsewhere(item) or _key(item) == _key(draft)
-            if item.kind is draft.kind and numbered and not self._is_settled(item) and not _contradicts(item, draft):
+            fits = self._may_be_renumbered(item, draft) and not _contradicts(item, draft)
+            if item.kind is draft.kind and fits and not self._is_settled(item):
                 return item
         return None
 
@@ -653,9 +674,17 @@ class ScanIndex:
     def _find_prior(self, draft: Item, priors: Sequence[Item], evidence: "_Evidence") -> Item | None:
         for item in priors:
             fits = evidence.same_content or not (_contradicts(item, draft) or self._is_elsewhere(item))
+            fits = fits and self._may_be_renumbered(item, draft)
             if item.kind is draft.kind and fits and not self._is_settled(item):
                 return item
         return None
+
+    def _may_be_renumbered(self, item: Item, draft: Item) -> bool:
+        """Whether an item may have the numbers of a draft: an episode keeps those under which another library has it.
+
+        Then what users have of it goes with the file, to the item of its new numbers.
+        """
+        return item.kind is not ItemKind.EPISODE or not self._is_elsewhere(item) or _key(item) == _key(draft)
 
     def _may_be_by_id(self, item: Item, draft: Item) -> bool:
         # Some programs write the show's id into every episode's NFO; that must not merge all episodes.

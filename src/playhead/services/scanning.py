@@ -480,8 +480,7 @@ class _Scan:
                 self._report.items_added.update(item.kind for item in changes.new)
                 departures = self._index.take_departures()
                 moved = await self._write(partial(self._store, changes, decided, departures, now))
-                if self._tools.splitting is not None:
-                    self._tools.splitting.tell(moved)
+                self._tell(moved)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -645,17 +644,19 @@ class _Scan:
             MergedTitle(title_of(source, before=True) or "", title_of(into) or "") for into, source in report.merges
         ]
         report.skipped.sort()
+        departures = self._index.take_departures(at_end=True)
         summary = msgspec.json.encode(_summary(report, self.begun_at)).decode()
 
         followed = [(said, self._identifications.follow(said, seen)) for said, seen in self._said.values()]
         changed = [after for before, after in followed if after != before]
 
-        def end(connection: Connection) -> None:
+        def end(connection: Connection) -> set[Key]:
             scanning.mark_files(connection, ids, now)
             scanning.store_identifications(connection, self._library.id, changed)
             scanning.store_report(connection, self._library.id, summary, now)
+            return self._carry(connection, departures)
 
-        await self._write(end)
+        self._tell(await self._write(end))
 
     async def _store_items(self) -> None:
         changes = self._index.take_changes()
@@ -675,8 +676,15 @@ class _Scan:
         """Store what was decided of some files; return the users' items of which the state has moved."""
         scanning.store_items(connection, changes)
         scanning.store_files(connection, self._library.id, files, now)
+        return self._carry(connection, departures)
+
+    def _carry(self, connection: Connection, departures: Sequence[Departure]) -> set[Key]:
         splitting = self._tools.splitting
         return set() if splitting is None else splitting.carry(connection, departures)
+
+    def _tell(self, moved: set[Key]) -> None:
+        if self._tools.splitting is not None:
+            self._tools.splitting.tell(moved)
 
     async def _write(self, fn: Callable[[Connection], T]) -> T:
         until = Instant(self._clock() + LEASE_MS)

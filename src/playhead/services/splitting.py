@@ -9,7 +9,7 @@ from playhead.domain.auditing import Act, AuditEntry
 from playhead.domain.catalogue import Item, ParsedName, as_episode_of, identity
 from playhead.domain.events import Publish
 from playhead.domain.file_facts import played_file
-from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind, UserId
+from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
 from playhead.domain.playback import Policy
 from playhead.domain.scanning import Departure
 from playhead.errors import invalid
@@ -104,22 +104,22 @@ class Splitting:
     def carry(self, connection: Connection, departures: Sequence[Departure]) -> set[Key]:
         """Move state along with files that a scan found to be of other titles; return the keys on both sides.
 
-        It is that of the users whose last report was about the file. Tell them when the transaction has committed.
+        It is the state of the users whose last report was about the file. All moves at once, because files may trade
+        places. Tell the users when the transaction has committed.
         """
         if not departures:
             return set()
         merging.lock_saves(connection)
         mover = merging.StateMover(self._policy, self._new_id, self._clock())
         reports = storage.last_reports(connection, {each.source for each in departures})
-        changed: set[Key] = set()
-        for departure in departures:
-            users = {
-                each.user_id
-                for each in reports.get(departure.source, ())
-                if played_file(each.file_id, each.duration_ms, departure.files) == departure.file_id
-            }
-            changed |= _move(connection, mover, departure.source, departure.into, users)
-        return changed
+        moves = {
+            (each.user_id, departure.source): departure.into
+            for departure in departures
+            for each in reports.get(departure.source, ())
+            if played_file(each.file_id, each.duration_ms, departure.files) == departure.file_id
+        }
+        moved = mover.move_some(connection, moves)
+        return moved | {key for key, into in moves.items() if (key[0], into) in moved}
 
     def tell(self, changed: Collection[Key]) -> None:
         """Let users' devices fetch again what has been carried."""
@@ -213,16 +213,9 @@ class Splitting:
         changed: set[Key] = set()
         for item_id, reports in storage.last_reports(connection, moves.pairs).items():
             users = {each.user_id for each in reports if each.file_id in file_ids}
-            changed |= _move(connection, mover, item_id, moves.pairs[item_id], users)
+            moved = mover.move(connection, {item_id: moves.pairs[item_id]}, users) if users else set[Key]()
+            changed |= moved | {(user_id, item_id) for user_id, _ in moved}
         return changed
-
-
-def _move(
-    connection: Connection, mover: merging.StateMover, source: ItemId, into: ItemId, users: Collection[UserId]
-) -> set[Key]:
-    """Move the state of users; return the keys on both sides."""
-    moved = mover.move(connection, {source: into}, users) if users else set[Key]()
-    return moved | {(user_id, source) for user_id, _ in moved}
 
 
 def _chosen(

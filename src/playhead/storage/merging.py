@@ -90,17 +90,32 @@ class StateMover:
         """
         if not pairs:
             return set()
-        sources = _load_states(connection, pairs.keys(), users)
+        return self._move(connection, _load_states(connection, pairs.keys(), users), lambda key: pairs[key[1]])
+
+    def move_some(self, connection: Connection, moves: Mapping[Key, ItemId]) -> set[Key]:
+        """Move the state of these users' items, all at once: two items may trade theirs. Returns as `move`."""
+        states = _load_states(connection, {key[1] for key in moves}, {key[0] for key in moves}) if moves else {}
+        return self._move(connection, {key: state for key, state in states.items() if key in moves}, moves.__getitem__)
+
+    def _move(
+        self, connection: Connection, sources: Mapping[Key, TitleState], into: Callable[[Key], ItemId]
+    ) -> set[Key]:
         if not sources:
             return set()
-        targets = _load_states(connection, {pairs[item_id] for _, item_id in sources}, {key[0] for key in sources})
-        facts = _facts_of(connection, {pairs[item_id] for _, item_id in sources})
+        targets = {(key[0], into(key)) for key in sources}
+        item_ids = {item_id for _, item_id in targets}
+        stay = {
+            key: state
+            for key, state in _load_states(connection, item_ids, {key[0] for key in sources}).items()
+            if key in targets and key not in sources
+        }
+        facts = _facts_of(connection, item_ids)
         merged: dict[Key, TitleState] = {}
-        for (user_id, source), state in sources.items():
-            key = user_id, pairs[source]
-            before = merged.get(key) or targets.get(key) or TitleState(key[1])
+        for source, state in sources.items():
+            key = source[0], into(source)
+            before = merged.get(key) or stay.get(key) or TitleState(key[1])
             merged[key] = merge_states(before, state, facts.get(key[1], ItemFacts()), self._policy)
-        _remove(connection, sources | {key: targets[key] for key in merged if key in targets})
+        _remove(connection, {**sources, **stay})
         self._store(connection, merged)
         return set(merged)
 
