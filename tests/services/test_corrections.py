@@ -176,6 +176,26 @@ async def test_a_split_makes_another_film_which_scans_leave_alone(movies_correct
     assert await here.titles() == {"Summer (2019)": 1, "Summer at the lake": 1}
 
 
+async def test_a_split_takes_apart_what_was_merged_also_when_its_files_are_released(
+    movies_corrected: Corrections,
+) -> None:
+    here = movies_corrected
+    here.library.scanner = here.library.new_scanner(merge=here.merging.merge_found)
+    for title in ("Amber (2001)", "Birch (2002)", "Birch (2002) - 4K"):
+        here.library.film(f"{title}.mkv")
+    await here.library.scan()
+    amber, birch = [view.item for view in await here.library.items()]
+    await here.merging.merge(ADMIN, amber.id, birch.id)
+    both = [await here.file_at("Birch (2002).mkv"), await here.file_at("Birch (2002) - 4K.mkv")]
+    await here.splitting.split(ADMIN, amber.id, SplitPlan(both))
+    for file in both:
+        await here.correcting.release(ADMIN, file)
+    await here.correcting.rescanned()
+    for _ in range(2):
+        assert await here.titles() == {"Amber (2001)": 1, "Birch (2002)": 2}
+        await here.scan_again()
+
+
 async def test_a_split_film_is_named_as_its_file_is(movies_corrected: Corrections) -> None:
     here = movies_corrected
     here.library.film("Copper Sky (1974).mkv")

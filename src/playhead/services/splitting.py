@@ -1,6 +1,6 @@
 """Splitting items: chosen files become another item, new or present."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -91,6 +91,7 @@ class Splitting:
             into = self._target(connection, item, plan, files, now)
             moves = self._moves(connection, item, into, files, links, now)
             self._carry_out(connection, moves, by, now)
+            self._leave_names(connection, item, into, files)
             changed = self._move_states(connection, moves, plan.file_ids, now) if plan.with_state else set[Key]()
             subject = f"{named(item)} → {named(into)}"
             data = {"from": item.id, "into": into.id, "file_ids": list(plan.file_ids)}
@@ -204,6 +205,25 @@ class Splitting:
         first = {file.id: _first(moves.links[file.id], targets) for file in moves.files}
         choose_item(connection, moves.files, first, self._new_id, by, now)
         merging.renew_files(connection, {*moves.pairs, *moves.pairs.values()})
+
+    def _leave_names(self, connection: Connection, item: Item, into: Item, files: Sequence[NamedFile]) -> None:
+        """Take from an item the names of titles that it was merged with, if only files that have left it have them."""
+        if item.kind is ItemKind.EPISODE:
+            return
+        staying = [file for file in identifying.files_of(connection, [item.id]) if file not in files]
+        left = {identity(into.title, into.year), *self._names(connection, files)}
+        left -= self._names(connection, staying)
+        changed = [
+            each._replace(also=kept)
+            for each in catalogue.holdings_of(connection, [item.id])[item.id]
+            if (kept := tuple(name for name in each.also if identity(*name) not in left)) != each.also
+        ]
+        catalogue.store_holdings(connection, changed)
+
+    def _names(self, connection: Connection, files: Iterable[NamedFile]) -> set[str]:
+        """Return the identities of the movies or shows that the names of files tell."""
+        read = (self._read(connection, file) for file in files)
+        return {identity(name.title, name.year) for name in read if name is not None}
 
     def _move_states(
         self, connection: Connection, moves: _Moves, file_ids: Collection[FileId], now: Instant
