@@ -82,6 +82,8 @@ def test_a_last_episode_that_cannot_be_is_none(end: str):
         ("<id>tt0133093</id>", {"imdb": "tt0133093"}),
         ("<id>603</id>", {}),
         ("<uniqueid>603</uniqueid>", {}),
+        ('<uniqueid default="true">tt0133093</uniqueid>', {"imdb": "tt0133093"}),
+        ('<uniqueid type="unknown"> tt0133093 </uniqueid>', {"imdb": "tt0133093"}),
         ('<uniqueid type="tmdb">603</uniqueid><tmdbid>604</tmdbid>', {"tmdb": "603"}),
         ('<uniqueid type="TheMovieDB">603</uniqueid>', {"tmdb": "603"}),
         ('<id moviedb="themoviedb">603</id>', {"tmdb": "603"}),

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from playhead.domain.catalogue import EpisodePlace, ParsedName
 from playhead.domain.model import ItemKind, LibraryKind
 from playhead.media.folders import Beside
-from playhead.media.reading import Description, describe
+from playhead.media.reading import Description, NfoFiles, describe
 
 
 class Names:
@@ -31,12 +31,12 @@ def film(
 ) -> Description | None:
     known = {"a.mkv": name} if name else {}
     return describe(
-        root, "a.mkv", beside, LibraryKind.MOVIES, Names(known | {f"{key}.mkv": names[key] for key in names})
+        NfoFiles(root), "a.mkv", beside, LibraryKind.MOVIES, Names(known | {f"{key}.mkv": names[key] for key in names})
     )
 
 
 def episode(root: Path, name: ParsedName | None = EPISODE, beside: Beside = NOTHING) -> Description | None:
-    return describe(root, "a.mkv", beside, LibraryKind.SHOWS, Names({"a.mkv": name} if name else {}))
+    return describe(NfoFiles(root), "a.mkv", beside, LibraryKind.SHOWS, Names({"a.mkv": name} if name else {}))
 
 
 def write(root: Path, name: str, body: str, tag: str = "movie", encoding: str = "utf-8") -> None:
@@ -150,3 +150,16 @@ def test_parts_of_a_name_are_clean_and_within_the_limits(tmp_path: Path) -> None
     named = episode(tmp_path, replace(EPISODE, episode_title="Two\nlines" + "y" * 600))
     assert named is not None
     assert named.name.episode_title == ("Two lines" + "y" * 600)[:500]
+
+
+def test_the_nfo_of_a_show_is_read_once_for_all_of_its_episodes_in_one_scan(tmp_path: Path) -> None:
+    names = Names({f"{number}.mkv": replace(EPISODE, episode_number=number, episode_end=None) for number in (1, 2)})
+    titles: list[str] = []
+    write(tmp_path, "tvshow.nfo", "<title>Lynx</title>", "tvshow")
+    for nfos in (scan := NfoFiles(tmp_path), scan, NfoFiles(tmp_path)):
+        for path in ("1.mkv", "2.mkv"):
+            found = describe(nfos, path, Beside(show="tvshow.nfo"), LibraryKind.SHOWS, names)
+            assert found is not None
+            titles.append(found.name.title)
+        write(tmp_path, "tvshow.nfo", "<title>Otter</title>", "tvshow")
+    assert titles == ["Lynx"] * 4 + ["Otter"] * 2

@@ -258,15 +258,19 @@ def _linked(text: str) -> dict[str, str]:
 
 def _external_ids(root: ET.Element) -> dict[str, str]:
     """Newest spelling first: `uniqueid` of Kodi 17 and later, then the elements that other programs write."""
-    named = [(each.get("type") or "", each.text or "") for each in root.findall("uniqueid")]
+    named = [_typed(each.get("type") or "", each.text or "") for each in root.findall("uniqueid")]
     for source in ("tmdb", "imdb", "tvdb"):
         named += [(source, root.findtext(f"{source}id") or ""), (source, root.findtext(f"{source}_id") or "")]
     for plain in root.findall("id"):
-        value = plain.text or ""
         # `id` is IMDb's in one program's files, TheTVDB's or TMDB's in another's: only the first is recognisable.
-        named.append(("imdb" if value.strip().startswith("tt") else plain.get("moviedb") or "", value))
+        named.append(_typed(plain.get("moviedb") or "", plain.text or ""))
         named += plain.items()  # <id TMDB="603">
     return _known(named)
+
+
+def _typed(source: str, value: str) -> tuple[str, str]:
+    """Return an id with its source: some files do not name it, but IMDb's ids are recognisable."""
+    return ("imdb" if value.strip().startswith("tt") else source, value)
 
 
 def _known(named: Iterable[tuple[str, str]]) -> dict[str, str]:

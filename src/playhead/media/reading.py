@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from playhead.domain.catalogue import EpisodePlace, ParsedName, identity
 from playhead.domain.model import ItemKind, LibraryKind
@@ -13,7 +15,8 @@ from playhead.media.nfo import Nfo, decode_nfo, read_nfo
 
 Parse = Callable[[PurePosixPath, LibraryKind], ParsedName | None]
 
-_NFO_BYTES_MAX = 4 * 1_048_576  # four bytes for each character that read_nfo takes
+_NFO_BYTES_MAX: Final = 4 * 1_048_576  # four bytes for each character that read_nfo takes
+_SHARED_KEPT: Final = 64  # videos of a folder are read together, by a few threads
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,18 +33,41 @@ class Description:
     place: EpisodePlace | None = None
 
 
-def describe(root: Path, path: str, beside: Beside, kind: LibraryKind, parse: Parse) -> Description | None:
+class NfoFiles:
+    """The NFO files of a library, for one scan, from any thread. Unreadable ones are empty.
+
+    One that describes several videos is read once, because every episode of a show asks for it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.read_shared = lru_cache(_SHARED_KEPT)(self.read)
+
+    def read(self, path: str | None) -> Nfo:
+        """Read a file by its path in the library; None is an empty one."""
+        real = None if path is None else contained(self._root, path)
+        if real is None:
+            return Nfo()
+        try:
+            with real.open("rb") as file:
+                content = file.read(_NFO_BYTES_MAX)
+        except OSError:
+            return Nfo()
+        return read_nfo(decode_nfo(content))
+
+
+def describe(nfos: NfoFiles, path: str, beside: Beside, kind: LibraryKind, parse: Parse) -> Description | None:
     """Describe a video, or return None if nothing does. An NFO overrides names, member by member.
 
-    A movie.nfo applies to all videos of its folder whose names state the same film. Unreadable NFO files are ignored.
+    A movie.nfo applies to all videos of its folder whose names state the same film.
     """
     name = read_name(path, kind, parse)
-    own = _read(root, beside.own)
+    own = nfos.read(beside.own)
     if kind is LibraryKind.SHOWS:
-        return _episode(name, own, _read(root, beside.show))
+        return _episode(name, own, nfos.read_shared(beside.show))
     if name is None:
         return None
-    movie = _read(root, beside.movie)
+    movie = nfos.read_shared(beside.movie)
     if movie != Nfo() and not _same_film(name, beside.siblings, parse):
         movie = Nfo()
     described = replace(
@@ -104,15 +130,3 @@ def _same_film(name: ParsedName, siblings: tuple[str, ...], parse: Parse) -> boo
     others = (read_name(path, LibraryKind.MOVIES, parse) for path in siblings)
     key = identity(name.title, name.year)
     return all(other is None or identity(other.title, other.year) == key for other in others)
-
-
-def _read(root: Path, path: str | None) -> Nfo:
-    real = None if path is None else contained(root, path)
-    if real is None:
-        return Nfo()
-    try:
-        with real.open("rb") as file:
-            content = file.read(_NFO_BYTES_MAX)
-    except OSError:
-        return Nfo()
-    return read_nfo(decode_nfo(content))

@@ -44,7 +44,7 @@ from playhead.errors import Code, PlayheadError, conflict, not_found
 from playhead.media.contents import Unreadable
 from playhead.media.folders import Beside, Skipped, Walk, contained_video, fingerprint, walk
 from playhead.media.names.extras import is_video
-from playhead.media.reading import Description, describe, read_name
+from playhead.media.reading import Description, NfoFiles, describe, read_name
 from playhead.services.splitting import Splitting
 from playhead.storage import catalogue, matching, scanning
 from playhead.storage.engine.database import Connection, Database
@@ -358,6 +358,7 @@ class _Scan:
         self.begun_at = clock()
         self._report = ScanReport()
         self._root = Path(library.path or "")
+        self._nfos = NfoFiles(self._root)
         self._beside: dict[str, Beside] = {}
         self._lost = MissingFiles(())
         self._index = ScanIndex(library.id, now=clock(), new_id=new_id)
@@ -434,6 +435,7 @@ class _Scan:
     async def _walk(self) -> Walk:
         try:
             self._root = await asyncio.to_thread(self._root.resolve, strict=True)
+            self._nfos = NfoFiles(self._root)
             return await asyncio.to_thread(walk, self._root, is_video)
         except (OSError, RuntimeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "its links go in a circle"
@@ -534,7 +536,7 @@ class _Scan:
         path = task.found.path
         try:
             described = describe(
-                self._root, path, self._beside.get(path, Beside()), self._library.kind, self._tools.parse
+                self._nfos, path, self._beside.get(path, Beside()), self._library.kind, self._tools.parse
             )
             real = contained_video(self._root, path)
             if real is None:
