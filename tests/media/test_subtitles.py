@@ -131,6 +131,14 @@ def test_what_lies_in_a_folder_of_subtitles_of_a_single_film_is_its_own(tmp_path
     assert languages(tmp_path, FILM) == [None, "de"]
 
 
+def test_a_folder_called_like_the_release_of_a_single_film_holds_its_subtitles(tmp_path: Path):
+    lay(tmp_path, FILM, "Heat (1995)/Subs/Heat.1995.1080p-GRP/2_English.srt")
+    lay(tmp_path, "Heat (1995)/Subs/Ronin.1998.1080p-GRP/3_French.srt")
+    assert languages(tmp_path, FILM) == ["en"]
+    lay(tmp_path, "Heat (1995)/Ronin (1998).mkv")
+    assert languages(tmp_path, FILM) == []
+
+
 def test_a_folder_called_like_an_episode_holds_its_subtitles(tmp_path: Path):
     season = "Lynx.S01.1080p-GRP"
     for number in (1, 2):

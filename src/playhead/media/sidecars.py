@@ -125,9 +125,12 @@ class _SubtitledVideo:
         return _track(file, PurePosixPath(file).stem) if not is_others and self._is_only() else None
 
     def owns_folder(self, name: str) -> bool:
-        """Return whether a subfolder of a subtitle folder is named after this video or its episode."""
-        numbers = explicit(name)
-        return name_key(name) == self._stem or (numbers is not None and _same_episodes(numbers, self._numbers))
+        """Return whether a subfolder of a subtitle folder is named after this video, its episode, or the only film."""
+        if name_key(name) == self._stem:
+            return True
+        if (numbers := explicit(name)) is not None:
+            return _same_episodes(numbers, self._numbers)
+        return self._is_only() and len({_film(self._path), _film(f"{name}.mkv")}) == 1
 
     def _of_film(self, file: str, stem: str, key: str) -> SubtitleTrack | None:
         """Return a file that is named after the film, or after a language only."""
@@ -190,8 +193,13 @@ def _hold_one_film(videos: Sequence[str]) -> bool:
         explicit(path.stem) or not re.search(r"[^\W\d_]", path.stem) for path in paths
     ):
         return False
-    names = [parse(path, LibraryKind.MOVIES) for path in paths]
-    return len({None if name is None else identity(name.title, name.year) for name in names}) == 1
+    return len({_film(str(path)) for path in paths}) == 1
+
+
+def _film(path: str) -> str | None:
+    """Return the identity of the film that a path names."""
+    name = parse(PurePosixPath(path), LibraryKind.MOVIES)
+    return None if name is None else identity(name.title, name.year)
 
 
 def _is_known(text: str) -> bool:
