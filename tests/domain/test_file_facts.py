@@ -7,6 +7,7 @@ from playhead.domain.catalogue import FileFacts
 from playhead.domain.file_facts import (
     LeftAt,
     facts_for,
+    files_meant,
     is_same_length,
     measure,
     place,
@@ -225,6 +226,42 @@ def test_without_a_file_a_report_is_on_the_timeline_already():
 def test_a_part_whose_place_is_unknown_is_ignored():
     parts = file("cd1", None, part=1), file("cd2", 60, part=2)
     assert placed(report(30, 60, "cd2"), *parts) == (30, 60)
+
+
+# Files with several episodes
+
+
+def of_episodes(name: str, seconds: float, first: str, end: int | None) -> FileFacts:
+    return file(name, seconds)._replace(first=ItemId(first), end=end)
+
+
+def meant(told: Report, *files: FileFacts, item: str = "one", number: int | None = 1) -> list[str]:
+    return [*files_meant(told, ItemId(item), number, files)]
+
+
+def test_a_file_of_one_episode_is_about_this_episode_alone():
+    assert meant(report(1, 60), of_episodes("a", 60, "one", 1)) == []
+    assert meant(report(1, 60), of_episodes("a", 60, "one", None), number=None) == []
+
+
+def test_a_file_of_several_episodes_is_about_each_of_them():
+    both = of_episodes("both", 90, "one", 2)
+    assert meant(report(1, 60), both) == ["both"]
+    assert meant(report(1, 60), both, item="two", number=2) == ["both"]
+
+
+def test_the_named_file_or_the_one_of_the_reported_length_decides_whether_it_is_about_several_episodes():
+    files = of_episodes("one", 45, "one", 1), of_episodes("both", 90, "one", 2)
+    assert meant(report(1, 45, "both"), *files) == ["both"]
+    assert meant(report(1, 90, "one"), *files) == []
+    assert meant(report(1, 90), *files) == ["both"]
+    assert meant(report(1, 45), *files) == []
+
+
+def test_a_report_that_fits_no_file_is_about_several_episodes_if_all_files_are():
+    both, three = of_episodes("both", 90, "one", 2), of_episodes("three", 135, "one", 3)
+    assert meant(report(1, 60), both, three) == ["both", "three"]
+    assert meant(report(1, 60), both, three, of_episodes("one", 45, "one", 1)) == []
 
 
 # What an admin has set

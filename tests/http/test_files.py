@@ -42,7 +42,7 @@ class Folder:
     def __init__(self, world: World, root: Path, library_id: LibraryId) -> None:
         self.world = world
         self.root = root
-        self._library_id = library_id
+        self.library_id = library_id
         self._scanner = Scanner(
             world.playhead.installation.database,
             clock=world.clock,
@@ -58,7 +58,7 @@ class Folder:
 
     async def scan(self) -> None:
         self.world.clock.advance(1000)
-        await self._scanner.scan(self._library_id)
+        await self._scanner.scan(self.library_id)
 
     async def movie(self) -> Player:
         (item_id,) = await self._ids("movie")
@@ -79,16 +79,16 @@ class Folder:
         return {item["id"]: item["id"] for item in items}
 
 
-MakeFolder = Callable[[LibraryKind], Awaitable[Folder]]
+MakeFolder = Callable[..., Awaitable[Folder]]
 
 
 @pytest.fixture
 def make_folder(world: World, tmp_path: Path) -> MakeFolder:
-    async def make(kind: LibraryKind) -> Folder:
-        root = tmp_path / kind
+    async def make(kind: LibraryKind, name: str | None = None) -> Folder:
+        root = tmp_path / (name or kind)
         root.mkdir()
         installation = world.playhead.installation
-        library = await installation.catalogue.add_library(kind, kind, root)
+        library = await installation.catalogue.add_library(root.name, kind, root)
         await installation.accounts.grant(library.id, world.user_ids["member"])
         return Folder(world, root, library.id)
 
@@ -194,6 +194,85 @@ async def test_an_episode_with_a_recent_play_of_its_own_gets_no_second_one(shows
     shows.world.clock.advance(10 * MINUTE_MS)
     await (await shows.episode(FIRST)).report(5000)
     assert [len(plays) for plays in await plays_of(shows, FIRST, SECOND)] == [1, 1]
+
+
+async def watched_episodes(folder: Folder) -> list[int]:
+    return [each[1] for each in (FIRST, SECOND, THIRD) if (await (await folder.episode(each)).state())["watched"]]
+
+
+async def test_completing_any_episode_of_a_file_completes_all_at_the_same_time(shows: Folder):
+    second = await shows.episode(SECOND)
+    await second.report(2700)
+    assert (await second.state())["position_seconds"] == 2700
+    assert (await (await shows.episode(FIRST)).state())["version"] == 0
+    shows.world.clock.advance(HOUR_MS)
+    for position in (4900, 5400):
+        await second.report(position)
+    one, two = await plays_of(shows, FIRST, SECOND)
+    assert one == two == ["2025-11-08T23:00:01Z"]
+    await (await shows.episode(FIRST)).report(5400)
+    assert [len(plays) for plays in await plays_of(shows, FIRST, SECOND)] == [1, 1]
+    assert await watched_episodes(shows) == [1, 2]
+
+
+async def test_taking_back_a_completion_of_the_last_episode_takes_back_those_of_the_others(shows: Folder):
+    database = shows.world.playhead.installation.database
+    await database.write(lambda connection: connection.execute(update(schema.item).values(runtime_ms=None)))
+    second = await shows.episode(SECOND)
+    await second.report(28, 30, session_id="A")
+    assert await watched_episodes(shows) == [1, 2]
+    await second.report(60, 300, session_id="A")
+    assert await watched_episodes(shows) == []
+
+
+async def own_file(folder: Folder, episode: tuple[int, int], minutes: int) -> str:
+    """Give an episode a file of its own, too; return the id of that file."""
+    folder.put(f"Tidal Station/Season 1/Tidal Station S01E0{episode[1]}.mkv", minutes)
+    await folder.scan()
+    return (await files_of(folder, episode))[minutes]
+
+
+async def files_of(folder: Folder, episode: tuple[int, int]) -> dict[int, str]:
+    """Return the ids of an episode's files by their minutes."""
+    player = await folder.episode(episode)
+    item = (await folder.world.client.get(f"/api/v1/items/{player.item_id}", headers=folder.world.member)).json()
+    return {file["duration_seconds"] // 60: file["id"] for file in item["files"]}
+
+
+@pytest.mark.parametrize("episode", [FIRST, SECOND])
+async def test_the_file_that_is_named_decides_which_episodes_are_completed(shows: Folder, episode: tuple[int, int]):
+    single = await own_file(shows, episode, 88)
+    both = (await files_of(shows, episode))[90]
+    player = await shows.episode(episode)
+    await player.report(5300, 5400, file_id=single)
+    assert await watched_episodes(shows) == [episode[1]]
+    await player.unwatch()
+    shows.world.clock.advance(DAY_MS)
+    for position in (600, 5200):
+        await player.report(position, 5280, file_id=both)
+    assert await watched_episodes(shows) == [1, 2]
+
+
+@pytest.mark.parametrize("episode", [FIRST, SECOND])
+@pytest.mark.parametrize(("seconds", "completed"), [(2700, 1), (5400, 2), (3600, 1)])
+async def test_without_a_name_the_length_decides_which_episodes_are_completed(
+    shows: Folder, episode: tuple[int, int], seconds: int, completed: int
+):
+    await own_file(shows, episode, 45)
+    await (await shows.episode(episode)).report(seconds, seconds)
+    assert len(await watched_episodes(shows)) == completed
+
+
+async def test_a_file_that_may_not_be_seen_completes_nothing(shows: Folder, make_folder: MakeFolder):
+    both = (await files_of(shows, FIRST))[90]
+    more = await make_folder(LibraryKind.SHOWS, "more")
+    more.put("Tidal Station/Season 1/Tidal Station S01E01.mkv", 45)
+    await more.scan()
+    accounts, member = shows.world.playhead.installation.accounts, shows.world.user_ids["member"]
+    await accounts.revoke(shows.library_id, member)
+    await (await shows.episode(FIRST)).report(5400, file_id=both)
+    await accounts.grant(shows.library_id, member)
+    assert await watched_episodes(shows) == [1]
 
 
 async def test_a_mark_by_hand_applies_only_to_the_named_episode(shows: Folder):

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from playhead.domain.catalogue import FileFacts
-from playhead.domain.model import FileId, LibraryId, Milliseconds
+from playhead.domain.model import FileId, ItemId, LibraryId, Milliseconds
 from playhead.domain.playback import ItemFacts, Policy, Report
 
 # Two lengths are those of one cut if they differ by no more than 2 %, one in 50: encodes differ by seconds, players
@@ -206,6 +206,18 @@ def played_file(file_id: str | None, duration_ms: Milliseconds | None, files: Se
         return None
     is_clear = len(nearest) == 1 or nearest[1][0] - nearest[0][0] > _ROUNDING_MS
     return nearest[0][1] if is_clear else None
+
+
+def files_meant(report: Report, item_id: ItemId, number: int | None, files: Sequence[FileFacts]) -> list[FileId]:
+    """Return the files with several episodes that a report of one of these may be about, by the rule of `played_file`.
+
+    Empty if it may be about a file of this episode alone; `number` is the episode's.
+    """
+    played = played_file(report.file_id, report.duration_ms, files)
+    meant = [file for file in files if played in (None, file.file_id)]
+    if any(file.first == item_id and file.end in (None, number) for file in meant):
+        return []
+    return [file.file_id for file in meant]
 
 
 def _playable(files: tuple[FileFacts, ...]) -> Playable:

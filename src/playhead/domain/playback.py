@@ -264,10 +264,10 @@ def viewing_span(report: Report, item: ItemFacts, policy: Policy, now: Instant) 
 
 
 def concerns_whole_file(previous: Progress | None, decision: Decision) -> bool:
-    """Return whether a decision about a file's first episode, to which players report, concerns its other episodes too.
+    """Return whether a decision about an episode concerns the other episodes of the file that plays, too.
 
     It does if the report completed the episode or took its completion back. The other episodes then get the same
-    report, and its effect on one of them counts only if the same is true there. `previous` is the first episode's
+    report, and its effect on one of them counts only if the same is true there. `previous` is the named episode's
     progress before the report.
     """
     was_watched = previous is not None and previous.watched
@@ -277,8 +277,8 @@ def concerns_whole_file(previous: Progress | None, decision: Decision) -> bool:
 def in_whole_file(previous: Progress | None, decision: Decision) -> Progress | None:
     """Return the progress on which a report acts that is passed on to another episode of its file.
 
-    If the report added a play to the first episode, it adds one to the others: they count as armed like the first,
-    because only the first one's reports show where a viewing begins.
+    If the report added a play to the episode that it names, it adds one to the others: they count as armed like it,
+    because only the reports of that one show where a viewing begins.
     """
     if previous is None or decision.play_at is None:
         return previous

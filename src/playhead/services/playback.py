@@ -5,8 +5,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from playhead.domain.catalogue import FileFacts
 from playhead.domain.events import Change, Topic
-from playhead.domain.file_facts import place
+from playhead.domain.file_facts import files_meant, place
 from playhead.domain.limits import PLAYS_OF_ITEM
 from playhead.domain.model import Instant, ItemId, ItemKind, Role, UserId
 from playhead.domain.playback import (
@@ -36,16 +37,20 @@ _OF_ONE_REPORT = (Code.NOT_FOUND, Code.ACCESS_DENIED)
 
 
 class FirstEpisode(NamedTuple):
-    """The state of a file's first episode, and the effect of a report on it, which is applied to the others."""
+    """The episode that a report names: its facts, the effect of the report, which is applied to others, and its files.
+
+    `files` are those that the user may see; None: all.
+    """
 
     facts: ItemFacts
     decision: Decision
+    files: tuple[FileFacts, ...] | None
 
 
 class Save(NamedTuple):
     """A report in the queue. `kind` is the kind that the client expects of the item.
 
-    `first` is set if the report is passed on to another episode of the file.
+    `first` is set if the report is passed on to another episode of the file than the one that it names.
     """
 
     key: Key
@@ -225,14 +230,11 @@ class Playback:
         stored: _Stored,
         meant: dict[ItemId, ItemId],
     ) -> None:
-        """Pass reports that apply to all episodes of their file on to those after the first."""
-        following: dict[ItemId, list[ItemId]] = {}
-        for first_id, item_id in storage.list_following(connection, sorted({save.key[1] for save, _ in firsts})):
-            following.setdefault(first_id, []).append(item_id)
+        """Pass reports that apply to all episodes of their file on to the others."""
         saves = [
             save._replace(key=(save.key[0], item_id), first=first)
             for save, first in firsts
-            for item_id in following.get(save.key[1], ())
+            for item_id in sorted(_others(connection, save, first.files))
         ]
         if saves:
             self._store(connection, saves, stored, meant)
@@ -306,7 +308,8 @@ class _BatchState:
         decision = advance(previous, report, facts, self._policy, received_at, plays)
         if kind is ItemKind.EPISODE and concerns_whole_file(previous, decision):
             if first is None:
-                self.firsts.append((save._replace(report=report), FirstEpisode(facts, decision)))
+                files = None if known.playable is None else known.playable.files
+                self.firsts.append((save._replace(report=report), FirstEpisode(facts, decision, files)))
         elif first is not None:
             return decision
         return self._take(key, known.progress, previous, decision)
@@ -359,6 +362,16 @@ class _BatchState:
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
         self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
+
+
+def _others(connection: Connection, save: Save, seen: Sequence[FileFacts] | None) -> set[ItemId]:
+    """Return the other episodes of the file that plays, which is one of those that the user may see; None: of all."""
+    item_id = save.key[1]
+    number, files = storage.find_files(connection, item_id)
+    if not files:
+        return storage.list_following(connection, item_id)
+    meant = files_meant(save.report, item_id, number, files if seen is None else seen)
+    return storage.list_in_files(connection, meant) - {item_id} if meant else set()
 
 
 def _as_meant(saves: Sequence[Save], meant: Mapping[ItemId, ItemId]) -> Sequence[Save]:

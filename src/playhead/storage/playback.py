@@ -3,6 +3,7 @@
 Columns are in the order of `domain.playback.Progress`, so that rows convert positionally.
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
@@ -35,11 +36,22 @@ from playhead.domain.access import Standing
 from playhead.domain.catalogue import FileFacts
 from playhead.domain.file_facts import Playable, see_files, visible_files
 from playhead.domain.limits import PLAYS_OF_ITEM
-from playhead.domain.model import Instant, ItemId, LibraryId, Role, UserId
+from playhead.domain.model import FileId, Instant, ItemId, LibraryId, Role, UserId
 from playhead.domain.playback import FrozenProgress, ItemFacts, KeptPoint, Progress
 from playhead.storage.catalogue import decode_files
 from playhead.storage.engine.database import ConnectionCache, Prepared, Row, connection_cache
-from playhead.storage.schema import Id, account, alias, holding, item, kept_position, library_access, play, progress
+from playhead.storage.schema import (
+    Id,
+    account,
+    alias,
+    file_item,
+    holding,
+    item,
+    kept_position,
+    library_access,
+    play,
+    progress,
+)
 from playhead.storage.visibility import ALL_GRANTED, SOME_GRANTED, grants_of, has_state, is_held
 
 Key = tuple[UserId, ItemId]
@@ -353,7 +365,7 @@ _TAKE_BACK_PLAYS = Prepared(
 
 _FIRST = item.alias()
 _LIST_FOLLOWING = Prepared(
-    select(_FIRST.c.id, item.c.id)
+    select(item.c.id)
     .select_from(_FIRST)
     .join(item, item.c.show_id == _FIRST.c.show_id)
     .where(
@@ -363,6 +375,9 @@ _LIST_FOLLOWING = Prepared(
         item.c.episode_number <= _FIRST.c.episode_end,
     )
 )
+
+_EPISODE_AND_FILES = Prepared(select(item.c.episode_number, item.c.files).where(item.c.id == bindparam("item_id")))
+_IN_FILE = Prepared(select(file_item.c.item_id).where(file_item.c.file_id == bindparam("file_id")))
 
 _KEPT_OF_KEY = and_(kept_position.c.user_id == bindparam("user_id"), kept_position.c.item_id == bindparam("item_id"))
 _LIST_KEPT = Prepared(
@@ -501,9 +516,21 @@ def count_plays(connection: Connection, keys: Sequence[Key]) -> dict[Key, int]:
     return {(user_id, item_id): number for user_id, item_id, number in _COUNT_PLAYS.rows(connection, keys)}
 
 
-def list_following(connection: Connection, item_ids: Sequence[ItemId]) -> list[tuple[ItemId, ItemId]]:
-    """Return pairs of an episode and another one after it in the same file, for those of the given episodes."""
-    return [(first, following) for first, following in _LIST_FOLLOWING.rows(connection, [(id_,) for id_ in item_ids])]
+def find_files(connection: Connection, item_id: ItemId) -> tuple[int | None, tuple[FileFacts, ...]]:
+    """Return the number of an episode, and its files, whoever may see them."""
+    row = _EPISODE_AND_FILES.one(connection, (item_id,))
+    return (None, ()) if row is None else (row[0], () if row[1] is None else decode_files(row[1]))
+
+
+def list_in_files(connection: Connection, file_ids: Sequence[FileId]) -> set[ItemId]:
+    """Return the items that each of these different files contains."""
+    times = Counter(item_id for (item_id,) in _IN_FILE.rows(connection, [(file_id,) for file_id in file_ids]))
+    return {item_id for item_id, number in times.items() if number == len(file_ids)}
+
+
+def list_following(connection: Connection, item_id: ItemId) -> set[ItemId]:
+    """Return the episodes after one that it says to contain, which a front end that keeps the files has told."""
+    return {following for (following,) in _LIST_FOLLOWING.rows(connection, [(item_id,)])}
 
 
 def add_plays(connection: Connection, plays: Sequence[tuple[UserId, ItemId, str, Instant | None, str]]) -> None:
