@@ -53,6 +53,7 @@ from playhead.services.sign_in_steps import SignInSteps
 from playhead.services.sign_ins import SignIns
 from playhead.services.snapshots import Snapshots
 from playhead.services.splitting import Splitting
+from playhead.services.statistics import Statistics
 from playhead.services.subtitles import Subtitles, SubtitleTools
 from playhead.storage.accounts import REVOCATIONS_CHANNEL
 from playhead.storage.engine.database import Database
@@ -221,6 +222,7 @@ async def open_installation(
                 history=History(database, clock=clock, policy=policy),
                 marks=marks,
                 lists=lists,
+                statistics=Statistics(database, clock=clock),
                 browsing=browsing,
                 snapshots=Snapshots(database, browsing, lists, marks),
                 events=events,

@@ -90,6 +90,7 @@ from playhead.http.api.marks import (
 )
 from playhead.http.api.playback import PlaybackRoutes, SaveRequest, read_noop, save_noop
 from playhead.http.api.service import ServiceRoutes, StatusAnswer
+from playhead.http.api.statistics import StatisticsAnswer, StatisticsQuery, StatisticsRoutes
 from playhead.http.api.streaming import MEDIA_TYPES, StreamRoutes
 from playhead.http.api.subtitles import SubtitleRoutes
 from playhead.http.metrics import MEDIA_TYPE as METRICS_MEDIA_TYPE
@@ -153,6 +154,7 @@ _WATCHING = frozenset(
         "DELETE /api/v1/items/{id}/snoozed",
         "GET /api/v1/shows/{id}/next-up",
         "GET /api/v1/history",
+        "GET /api/v1/statistics",
         "GET /api/v1/now-playing",
         "GET /api/v1/events",
         "DELETE /api/v1/sessions/current",
@@ -232,6 +234,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     episode_mark = MarkRoutes(services.marks, ItemKind.EPISODE)
     show_mark = ShowMarkRoutes(services.marks)
     lists = ListRoutes(services.lists)
+    statistics = StatisticsRoutes(services.statistics)
     rows: list[Route] = []
 
     def describe() -> dict[str, Any]:
@@ -369,6 +372,8 @@ def table(services: Services, context: ServerContext) -> list[Route]:
               answer=NextUpAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", "/api/v1/history", lists.history, "List plays, newest first",
               query=HistoryQuery, answer=HistoryAnswer, tag="watch state"),
+        Route("GET", "/api/v1/statistics", statistics.read, "Count plays",
+              query=StatisticsQuery, answer=StatisticsAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", "/api/v1/now-playing", lists.now_playing, "List what is playing now",
               query=PlayingQuery, answer=PlayingListAnswer, problems=(Code.ACCESS_DENIED,), tag="watch state",
               need=ScopeNeed.READ_PROGRESS),

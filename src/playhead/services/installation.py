@@ -28,6 +28,7 @@ from playhead.services.scanning import Scanner
 from playhead.services.sign_ins import SignIns
 from playhead.services.snapshots import Snapshots
 from playhead.services.splitting import Splitting
+from playhead.services.statistics import Statistics
 from playhead.services.subtitles import Subtitles
 
 
@@ -62,6 +63,7 @@ class Services:
     history: History
     marks: Marks
     lists: Lists
+    statistics: Statistics
     browsing: Browsing
     snapshots: Snapshots
     events: Events

@@ -33,6 +33,11 @@ def is_held() -> ColumnElement[bool]:
     return select(_ONE).where(_HOLDS).exists()
 
 
+def is_lasting() -> ColumnElement[bool]:
+    """Whether some library has the item, or had it and no admin has ended that."""
+    return select(_ONE).where(_HOLDS_OR_HELD).exists()
+
+
 def is_granted(user: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a library granted to the user has the item, or had it and no admin has ended that."""
     held = select(_ONE).select_from(_held).join(_grant, _OF_HOLDER)

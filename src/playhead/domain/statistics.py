@@ -1,0 +1,283 @@
+"""What statistics say about a user's plays: numbers, groups, streaks, and a year in review. Pure.
+
+The hours of a play are the runtime of its item: reports tell how far somebody came, not how long they watched. A mark
+tells that something was watched, not that it was watched then: it has no hours.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, tzinfo
+from enum import StrEnum
+from typing import NamedTuple
+
+from playhead.domain.model import LATEST, Instant, ItemId, Milliseconds
+from playhead.domain.periods import HOURS_OF_DAY, Period, local_hours
+
+DAYS_OF_WEEK = 7
+MONTHS_OF_YEAR = 12
+_YEARS_OF_DECADE = 10
+_MOST_RANKED = 10
+_UNDATED = Instant(-1)
+_NO_LENGTH = Milliseconds(0)
+
+
+class By(StrEnum):
+    """What plays are grouped by."""
+
+    YEAR = "year"
+    MONTH = "month"
+    WEEK = "week"
+    DAY = "day"
+    WEEKDAY = "weekday"
+    HOUR = "hour"
+    SHOW = "show"
+    LIBRARY = "library"
+    DEVICE = "device"
+    DECADE = "decade"
+
+
+class PlayedItem(NamedTuple):
+    """What statistics ask about an item.
+
+    `length_ms` is 0 if unknown. `first_at` is the time of the user's first play, None if a play has an unknown time.
+    `year` is that of the movie or of the show.
+    """
+
+    id: ItemId
+    show_id: ItemId | None
+    length_ms: Milliseconds
+    first_at: Instant | None
+    year: int | None = None
+
+
+class Viewing(NamedTuple):
+    """A play with its item. `watched_at` is None if unknown; `device` is as the player named it.
+
+    `length_ms` is 0 for a mark. `is_rewatch`: the item has an earlier play.
+    """
+
+    watched_at: Instant | None
+    item: PlayedItem
+    length_ms: Milliseconds
+    is_rewatch: bool
+    device: str | None = None
+
+
+class Tally(NamedTuple):
+    """Numbers of plays: how many, how long, of how many items, and how many of them are rewatches."""
+
+    plays: int
+    length_ms: Milliseconds
+    items: int
+    rewatches: int
+
+
+class Group(NamedTuple):
+    """The plays that have something in common. `key` is None if they lack it: an undated play has no month."""
+
+    key: str | None
+    tally: Tally
+
+
+class Streak(NamedTuple):
+    """Days in a row with a play, from `first` to `last`, both included."""
+
+    first: date
+    last: date
+
+    @property
+    def days(self) -> int:
+        """The number of days."""
+        return (self.last - self.first).days + 1
+
+
+class Streaks(NamedTuple):
+    """The longest streak, of several the latest; and the current one, whose last day is today or yesterday."""
+
+    longest: Streak | None
+    current: Streak | None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A year of plays, for a picture of it, by the clock of the user's time zone.
+
+    `months` are the lengths of the twelve months, `hours` the number of plays by weekday, Monday first, and hour.
+    `shows` are those with the most hours first; `rewatched` are the items with several plays in the year and their
+    numbers, most first. `days` is the number of days with a play, `busiest` the one with the most hours.
+    """
+
+    tally: Tally
+    movies: int
+    episodes: int
+    months: Sequence[Milliseconds]
+    hours: Sequence[Sequence[int]]
+    shows: Sequence[tuple[ItemId, Tally]]
+    rewatched: Sequence[tuple[ItemId, int]]
+    longest: Streak | None
+    days: int
+    busiest: tuple[date, Milliseconds] | None
+
+
+def find_viewings(
+    plays: Iterable[tuple[ItemId, Instant | None, bool, str | None]],
+    items: Mapping[ItemId, PlayedItem],
+    period: Period,
+) -> list[Viewing]:
+    """Return the plays of a period, of these items only; one of an unknown time belongs only to an unbounded period.
+
+    `plays` are tuples of the item, the time, whether it is a mark, and the device.
+    """
+    first = _UNDATED if period == Period() else period.first or Instant(0)
+    end = Instant(LATEST + 1) if period.end is None else period.end
+    found: list[Viewing] = []
+    counted: set[ItemId] = set()
+    for item_id, watched_at, is_marked, device in plays:
+        item = items.get(item_id)
+        if item is None or not first <= (_UNDATED if watched_at is None else watched_at) < end:
+            continue
+        is_rewatch = watched_at != item.first_at or item_id in counted
+        if not is_rewatch:
+            counted.add(item_id)  # of several plays of an unknown time, one is the first
+        found.append(Viewing(watched_at, item, _NO_LENGTH if is_marked else item.length_ms, is_rewatch, device))
+    return found
+
+
+def tally(viewings: Sequence[Viewing]) -> Tally:
+    """Count plays."""
+    return Tally(
+        len(viewings),
+        Milliseconds(sum([each.length_ms for each in viewings])),
+        len({each.item.id for each in viewings}),
+        sum([each.is_rewatch for each in viewings]),
+    )
+
+
+def group(viewings: Sequence[Viewing], by: By, zone: tzinfo, libraries: Mapping[ItemId, Sequence[str]]) -> list[Group]:
+    """Group plays by what they have in common; groups of times are in their order, others by their hours.
+
+    `libraries` are the ids of those that have each item: a play counts for all of them, so the sum over libraries may
+    exceed the total. Otherwise each play is in one group. The group without a key comes last.
+    """
+    groups = defaultdict[str | None, list[Viewing]](list)
+    if by in _OF_TIME:
+        for key, viewing in zip(_names_of_times(viewings, by, zone), viewings, strict=True):
+            groups[key].append(viewing)
+    else:
+        for viewing in viewings:
+            for key in _keys(viewing, by, libraries):
+                groups[key].append(viewing)
+    found = [Group(key, tally(group)) for key, group in groups.items()]
+    is_chronological = by in _OF_TIME or by is By.DECADE
+    return sorted(
+        found,
+        key=lambda each: (each.key is None, (0, 0) if is_chronological else _rank(each.tally), each.key or ""),
+    )
+
+
+def _rank(of: Tally) -> tuple[int, int]:
+    return -of.length_ms, -of.plays
+
+
+def _names_of_times(viewings: Sequence[Viewing], by: By, zone: tzinfo) -> list[str | None]:
+    hours = local_hours([each.watched_at or Instant(0) for each in viewings], zone)
+    units = [hour % HOURS_OF_DAY for hour in hours] if by is By.HOUR else [hour // HOURS_OF_DAY for hour in hours]
+    names = {unit: _OF_TIME[by](unit) for unit in {*units}}
+    return [None if each.watched_at is None else names[unit] for each, unit in zip(viewings, units, strict=True)]
+
+
+def _keys(viewing: Viewing, by: By, libraries: Mapping[ItemId, Sequence[str]]) -> Sequence[str | None]:
+    item = viewing.item
+    if by is By.LIBRARY:
+        return libraries.get(item.id) or (None,)
+    if by is By.SHOW:
+        return (item.show_id,)
+    if by is By.DEVICE:
+        return (viewing.device,)
+    return (None if item.year is None else str(item.year - item.year % _YEARS_OF_DECADE),)
+
+
+def _week(day: int) -> str:
+    year, week, _ = date.fromordinal(day).isocalendar()
+    return f"{year:04}-W{week:02}"
+
+
+# By the number of the hour of a day, or of the day as an ordinal.
+_OF_TIME: Mapping[By, Callable[[int], str]] = {
+    By.YEAR: lambda day: f"{date.fromordinal(day).year:04}",
+    By.MONTH: lambda day: date.fromordinal(day).isoformat()[:7],
+    By.WEEK: _week,
+    By.DAY: lambda day: date.fromordinal(day).isoformat(),
+    By.WEEKDAY: lambda day: str(date.fromordinal(day).isoweekday()),
+    By.HOUR: lambda hour: f"{hour:02}",
+}
+
+
+def streaks(viewings: Iterable[Viewing], zone: tzinfo, now: Instant) -> Streaks:
+    """Return the streaks of plays whose time is known."""
+    (today,) = (hour // HOURS_OF_DAY for hour in local_hours([now], zone))
+    times = [each.watched_at for each in viewings if each.watched_at is not None]
+    found = _runs({hour // HOURS_OF_DAY for hour in local_hours(times, zone)})
+    current = next((each for each in found if each[1] in {today - 1, today}), None)
+    return Streaks(_longest(found), None if current is None else _streak(*current))
+
+
+def _runs(days: Iterable[int]) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    for day in sorted(days):
+        if found and day == found[-1][1] + 1:
+            found[-1] = (found[-1][0], day)
+        else:
+            found.append((day, day))
+    return found
+
+
+def _longest(runs: Iterable[tuple[int, int]]) -> Streak | None:
+    found = max(runs, key=lambda run: (run[1] - run[0], run[0]), default=None)
+    return None if found is None else _streak(*found)
+
+
+def _streak(first: int, last: int) -> Streak:
+    return Streak(date.fromordinal(first), date.fromordinal(last))
+
+
+def years(viewings: Iterable[Viewing], zone: tzinfo) -> list[int]:
+    """Return the years with a play, latest first."""
+    times = [each.watched_at for each in viewings if each.watched_at is not None]
+    days = {hour // HOURS_OF_DAY for hour in local_hours(times, zone)}
+    return sorted({date.fromordinal(day).year for day in days}, reverse=True)
+
+
+def review(viewings: Iterable[Viewing], zone: tzinfo) -> Review:
+    """Sum up a year of plays; those of an unknown time are left out."""
+    dated = [each for each in viewings if each.watched_at is not None]
+    local = local_hours([each.watched_at or Instant(0) for each in dated], zone)
+    lengths = defaultdict[int, int](int)
+    shows = defaultdict[ItemId, list[Viewing]](list)
+    for viewing, hour in zip(dated, local, strict=True):
+        lengths[hour // HOURS_OF_DAY] += viewing.length_ms
+        if viewing.item.show_id is not None:
+            shows[viewing.item.show_id].append(viewing)
+    months = [0] * MONTHS_OF_YEAR
+    for day, length in lengths.items():
+        months[date.fromordinal(day).month - 1] += length
+    hours = [[0] * HOURS_OF_DAY for _ in range(DAYS_OF_WEEK)]
+    for hour, number in Counter(local).items():
+        hours[date.fromordinal(hour // HOURS_OF_DAY).weekday()][hour % HOURS_OF_DAY] += number
+    episodes = sum(map(len, shows.values()))
+    ranked = sorted(((show_id, tally(each)) for show_id, each in shows.items()), key=lambda each: _rank(each[1]))
+    plays = Counter(each.item.id for each in dated).most_common(_MOST_RANKED)
+    busiest = max(lengths, key=lambda day: (lengths[day], day), default=None)
+    return Review(
+        tally(dated),
+        len(dated) - episodes,
+        episodes,
+        [Milliseconds(length) for length in months],
+        hours,
+        ranked[:_MOST_RANKED],
+        [(item_id, number) for item_id, number in plays if number > 1],
+        _longest(_runs(lengths)),
+        len(lengths),
+        None if busiest is None else (date.fromordinal(busiest), Milliseconds(lengths[busiest])),
+    )
