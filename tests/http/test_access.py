@@ -84,6 +84,7 @@ OWN = {
     "/api/v1/playback",
     "/api/v1/continue-watching",
     "/api/v1/history",
+    "/api/v1/statistics",
     "/api/v1/now-playing",
     "/api/v1/sessions/current",
     "/api/v1/me",
