@@ -371,7 +371,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         Route("GET", "/api/v1/shows/{id}/next-up", lists.next_up, "Read the next episode of a show",
               answer=NextUpAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", "/api/v1/history", lists.history, "List plays, newest first",
-              query=HistoryQuery, answer=HistoryAnswer, tag="watch state"),
+              query=HistoryQuery, answer=HistoryAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", "/api/v1/statistics", statistics.read, "Count plays",
               query=StatisticsQuery, answer=StatisticsAnswer, problems=_ITEM, tag="watch state"),
         Route("GET", "/api/v1/now-playing", lists.now_playing, "List what is playing now",

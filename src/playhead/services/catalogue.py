@@ -153,7 +153,7 @@ class Catalogue:
 
     async def find_library(self, viewer: Viewer, name_or_id: str) -> Library:
         """Return a library by its id or name. Raises NOT_FOUND, ACCESS_DENIED."""
-        return await self._database.read(lambda connection: _library_named(connection, viewer, name_or_id))
+        return await self._database.read(lambda connection: library_named(connection, viewer, name_or_id))
 
     # Items
 
@@ -180,7 +180,7 @@ class Catalogue:
 
         def load(connection: Connection) -> ItemListPage:
             sight = sight_of(connection, viewer)
-            libraries = sight.libraries.keys() if library is None else [_library_named(connection, viewer, library).id]
+            libraries = sight.libraries.keys() if library is None else [library_named(connection, viewer, library).id]
             user_id = viewer.user_id if library is None else None
             items = partial(
                 catalogue.list_items,
@@ -255,7 +255,8 @@ def library_name_faults(name: str) -> list[str]:
     return faults
 
 
-def _library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> Library:
+def library_named(connection: Connection, viewer: Viewer, name_or_id: str) -> Library:
+    """Return a library by its id or name. Raises NOT_FOUND, ACCESS_DENIED."""
     wanted = canonical_id(name_or_id) or clean_name(name_or_id)
     for library in catalogue.list_libraries(connection):
         if wanted in (library.id, library.name):

@@ -24,12 +24,13 @@ from playhead.domain.model import LATEST, Instant, ItemId, ItemKind, Millisecond
 from playhead.domain.playback import Policy, Progress, resume_position
 from playhead.errors import access_denied, invalid
 from playhead.services.access import ItemView, Sight, Viewer, item_views, require_item, sight_of
-from playhead.services.catalogue import LIMIT_MAX
+from playhead.services.catalogue import LIMIT_MAX, library_named
 from playhead.services.cursors import UNDATED, PlayingCursor, TimeCursor, decode_cursor, encode_cursor
+from playhead.services.periods import Moment, require_period, zone_of
 from playhead.storage import lists as storage
 from playhead.storage import merging, playback
 from playhead.storage.engine.database import Connection, Database
-from playhead.storage.lists import PlayedRow, WatchedRow
+from playhead.storage.lists import PlayedRow, PlayFilter, WatchedRow
 from playhead.storage.playback import Key
 
 # How far back to look first: most users have been active with more than a page of cards since.
@@ -62,6 +63,22 @@ class PlayedView(NamedTuple):
     play: PlayedRow
     view: ItemView
     show: ItemView | None
+
+
+class HistoryFilter(NamedTuple):
+    """Which plays of the history to list, and in what order; None does not restrict them.
+
+    `item_id` is a movie, an episode, or a show, which means its episodes. `library` is a name or an id. `first` and
+    `last` are days of the user's time zone, both included, or times.
+    """
+
+    item_id: ItemId | None = None
+    show_id: ItemId | None = None
+    kind: ItemKind | None = None
+    library: str | None = None
+    first: Moment | None = None
+    last: Moment | None = None
+    oldest_first: bool = False
 
 
 class PlayingView(NamedTuple):
@@ -171,13 +188,25 @@ class Lists:
             return None
         return self._watched(connection, sight, [row])[row.item_id]
 
-    async def history(self, viewer: Viewer, cursor: str | None, limit: int) -> Page[PlayedView]:
-        """Return plays, newest first, undated ones last. Raises INVALID for the cursor."""
+    async def history(
+        self, viewer: Viewer, cursor: str | None, limit: int, wanted: HistoryFilter | None = None
+    ) -> Page[PlayedView]:
+        """Return plays, newest first unless `wanted` reverses it; undated ones count as the oldest.
+
+        Raises INVALID for the cursor and the period; NOT_FOUND, ACCESS_DENIED for the item, the show and the library.
+        """
         after = None if cursor is None else decode_cursor(cursor, TimeCursor)
+        query = wanted or HistoryFilter()
 
         def load(connection: Connection) -> Page[PlayedView]:
             plays = storage.list_history(
-                connection, viewer.user_id, is_admin=may_administer(viewer.role), after=after, limit=limit + 1
+                connection,
+                viewer.user_id,
+                is_admin=may_administer(viewer.role),
+                wanted=_play_filter(connection, viewer, query),
+                oldest_first=query.oldest_first,
+                after=after,
+                limit=limit + 1,
             )
             shown = plays[:limit]
             sight = sight_of(connection, viewer)
@@ -338,6 +367,15 @@ class Lists:
 
     def _resume_position(self, row: WatchedRow) -> Milliseconds:
         return resume_position(row.progress, row.facts, self._policy)
+
+
+def _play_filter(connection: Connection, viewer: Viewer, wanted: HistoryFilter) -> PlayFilter:
+    user_id = viewer.user_id
+    period = require_period(wanted.first, wanted.last, zone_of(connection, user_id))
+    item_id = None if wanted.item_id is None else _require(connection, user_id, wanted.item_id, None)
+    show_id = None if wanted.show_id is None else _require(connection, user_id, wanted.show_id, ItemKind.SHOW)
+    library = None if wanted.library is None else library_named(connection, viewer, wanted.library)
+    return PlayFilter(period, item_id, show_id, wanted.kind, None if library is None else library.id)
 
 
 def _require(connection: Connection, user_id: UserId, item_id: ItemId, kind: ItemKind | None) -> ItemId:

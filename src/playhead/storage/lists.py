@@ -4,7 +4,7 @@ Every query starts at the user's rows, which are adjacent in the primary key, an
 not depend on the size of the library. Items that the user may not see are omitted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -33,14 +33,15 @@ from sqlalchemy.dialects import postgresql
 
 from playhead.domain.catalogue import Item
 from playhead.domain.lists import ItemState, ListState
-from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
+from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, Milliseconds, UserId
+from playhead.domain.periods import Period
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
 from playhead.storage.engine.database import Prepared
 from playhead.storage.engine.upserts import insert_for
 from playhead.storage.playback import Key
 from playhead.storage.schema import Id, account, item, list_state, play, progress
-from playhead.storage.visibility import is_available, is_seen
+from playhead.storage.visibility import is_available, is_lasting_in, is_seen
 
 
 class WatchedRow(NamedTuple):
@@ -52,6 +53,16 @@ class WatchedRow(NamedTuple):
     kind: ItemKind
     facts: ItemFacts
     progress: Progress
+
+
+class PlayFilter(NamedTuple):
+    """Which plays of a history to list; None does not restrict them. `item_id` may be a show: then its episodes."""
+
+    period: Period = Period()
+    item_id: ItemId | None = None
+    show_id: ItemId | None = None
+    kind: ItemKind | None = None
+    library_id: LibraryId | None = None
 
 
 class PlayedRow(NamedTuple):
@@ -281,22 +292,53 @@ def card_of(connection: Connection, item_id: ItemId) -> ItemId:
 # History, now playing, and all progress
 
 
-def list_history(
-    connection: Connection, user_id: UserId, *, is_admin: bool, after: tuple[int, str] | None, limit: int
+def list_history(  # noqa: PLR0913 - the members of a query
+    connection: Connection,
+    user_id: UserId,
+    *,
+    is_admin: bool,
+    wanted: PlayFilter,
+    oldest_first: bool,
+    after: tuple[int, str] | None,
+    limit: int,
 ) -> list[PlayedRow]:
-    """Return plays of visible items, newest first, then by id; undated ones come last.
+    """Return plays of visible items, newest first, then by id; undated ones count as the oldest.
 
     `after` is the time (-1 for none) and id of the last play of the previous page.
     """
     at = func.coalesce(play.c.watched_at, _NEVER)
+    key = (at, play.c.id)
     query = (
         select(play.c.id, play.c.item_id, item.c.show_id, play.c.watched_at, play.c.source)
         .join(item, item.c.id == play.c.item_id)
-        .where(play.c.user_id == user_id, is_seen(play.c.user_id, _flag(is_admin=is_admin)))
+        .where(
+            play.c.user_id == user_id,
+            *_conditions(wanted),
+            is_seen(play.c.user_id, _flag(is_admin=is_admin)),
+        )
+        .order_by(*(column if oldest_first else column.desc() for column in key))
+        .limit(limit)
     )
     if after is not None:
-        query = query.where(tuple_(at, play.c.id) < _place(after))
-    return [PlayedRow(*row) for row in connection.execute(query.order_by(at.desc(), play.c.id.desc()).limit(limit))]
+        place, last = tuple_(*key), _place(after)
+        query = query.where(place > last if oldest_first else place < last)
+    return [PlayedRow(*row) for row in connection.execute(query)]
+
+
+def _conditions(wanted: PlayFilter) -> Iterator[ColumnElement[bool]]:
+    first, end = wanted.period
+    if first is not None:
+        yield play.c.watched_at >= first
+    if end is not None:
+        yield play.c.watched_at < end
+    if wanted.item_id is not None:
+        yield or_(item.c.id == wanted.item_id, item.c.show_id == wanted.item_id)
+    if wanted.show_id is not None:
+        yield item.c.show_id == wanted.show_id
+    if wanted.kind is not None:
+        yield item.c.kind == wanted.kind.value
+    if wanted.library_id is not None:
+        yield is_lasting_in(wanted.library_id)
 
 
 def list_watched_times(

@@ -38,6 +38,11 @@ def is_lasting() -> ColumnElement[bool]:
     return select(_ONE).where(_HOLDS_OR_HELD).exists()
 
 
+def is_lasting_in(library_id: LibraryId) -> ColumnElement[bool]:
+    """Whether this library has the item, or had it and no admin has ended that. Not for prepared statements."""
+    return select(_ONE).where(_HOLDS_OR_HELD, _held.c.library_id == library_id).exists()
+
+
 def is_granted(user: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether a library granted to the user has the item, or had it and no admin has ended that."""
     held = select(_ONE).select_from(_held).join(_grant, _OF_HOLDER)

@@ -2,18 +2,18 @@
 
 from typing import Annotated, Literal
 
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType, field
 from msgspec.structs import asdict
 
 from playhead.domain.lists import NextKind
 from playhead.domain.model import EARLIEST, ItemKind, instant_of
-from playhead.http.api.catalogue import Cursor, ItemAnswer, Limit, item_answer
-from playhead.http.api.formats import Time, progress_answer, seconds, time_text
+from playhead.http.api.catalogue import Cursor, ItemAnswer, Limit, Word, item_answer
+from playhead.http.api.formats import MomentText, Time, moments_of, progress_answer, seconds, time_text
 from playhead.http.api.marks import TimeText, UuidText
 from playhead.http.bodies import check
-from playhead.http.route import Call
+from playhead.http.route import Call, require_item_id
 from playhead.services.catalogue import LIMIT_DEFAULT, LIMIT_MAX
-from playhead.services.lists import CardView, ChangedView, Lists, PlayedView, PlayingView, WatchedView
+from playhead.services.lists import CardView, ChangedView, HistoryFilter, Lists, PlayedView, PlayingView, WatchedView
 
 CARDS_MAX = 200
 
@@ -25,8 +25,18 @@ class CardsQuery(Struct):
 
 
 class HistoryQuery(Struct):
-    """The page of the history to return."""
+    """The plays to list. `item` may be a show, which means its episodes; `library` is a name or an id.
 
+    They are from a day or time on, until a day, which is included, or a time. Days are those of the caller's time zone.
+    """
+
+    item: UuidText | None = None
+    show: UuidText | None = None
+    kind: Literal["movie", "episode"] | None = None
+    library: Word | None = None
+    from_: MomentText | None = field(default=None, name="from")
+    until: MomentText | None = None
+    order: Literal["newest", "oldest"] = "newest"
     cursor: Cursor | None = None
     limit: Limit = LIMIT_DEFAULT
 
@@ -177,9 +187,19 @@ class ListRoutes:
         return NextUpAnswer(following.kind, None if view is None else _watched_answer(view))
 
     async def history(self, call: Call) -> HistoryAnswer:
-        """List plays, newest first; undated ones come last."""
+        """List plays, newest first or oldest first; undated ones count as the oldest."""
         query = call.query(HistoryQuery)
-        plays, cursor = await self._lists.history(call.viewer, query.cursor, query.limit)
+        first, last = moments_of(from_=query.from_, until=query.until)
+        wanted = HistoryFilter(
+            item_id=None if query.item is None else require_item_id(query.item, ItemKind.MOVIE),
+            show_id=None if query.show is None else require_item_id(query.show, ItemKind.SHOW),
+            kind=None if query.kind is None else ItemKind(query.kind),
+            library=query.library,
+            first=first,
+            last=last,
+            oldest_first=query.order == "oldest",
+        )
+        plays, cursor = await self._lists.history(call.viewer, query.cursor, query.limit, wanted)
         return HistoryAnswer([_play_answer(each) for each in plays], cursor)
 
     async def now_playing(self, call: Call) -> PlayingListAnswer:
