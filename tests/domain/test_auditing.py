@@ -7,7 +7,7 @@ from playhead.domain.model import Instant
 
 
 @pytest.mark.parametrize("act", Act)
-def test_all_acts_but_merges_and_splits_can_be_undone_once(act: Act) -> None:
+def test_all_acts_but_merges_splits_and_tokens_can_be_undone_once(act: Act) -> None:
     entry = AuditEntry("1", Instant(5), None, act, "Heat", {})
-    assert entry.can_undo == (act not in {Act.MERGE, Act.SPLIT})
+    assert entry.can_undo == (act not in {Act.MERGE, Act.SPLIT, Act.CREATE_TOKEN})
     assert not entry._replace(undone_at=Instant(6)).can_undo

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, update
 from clips import write_clip
 from pages import Seen, enter, submit
 from playhead.domain.accounts import User
-from playhead.domain.model import Instant, LibraryId, LibraryKind, UserId
+from playhead.domain.model import Instant, LibraryId, LibraryKind, Role, UserId
 from playhead.http.route import Access
 from playhead.services.access import Viewer
 from playhead.services.catalogue import LibraryView
@@ -478,3 +478,33 @@ async def test_disks_are_not_examined_on_every_refresh_of_the_page(stocked: Worl
     assert str(folder) not in (await stocked.client.get("/admin/health")).text
     stocked.clock.advance(50_000)
     assert str(folder) in (await stocked.client.get("/admin/health")).text
+
+
+# API tokens of users
+
+
+async def test_an_admin_makes_a_token_for_a_user_who_finds_it_in_their_settings(world: World):
+    await enter(world, "admin")
+    path = f"/admin/users/{world.user_ids['member']}"
+    page = (await submit(world.client, f"{path}/tokens", token_name="Living room")).text
+    secret = Seen(page).fields["secret"]["value"]
+    assert secret
+    assert secret not in (await world.client.get(path)).text
+    assert "API token created: Living room (member)" in text_of((await world.client.get("/admin/corrections")).text)
+    assert await status_of(world, {"authorization": f"Bearer {secret}"}) == 200
+    await enter(world)
+    assert "Living room" in text_of((await world.client.get("/settings")).text)
+
+
+async def test_a_token_without_a_name_is_refused_beside_its_field(world: World):
+    await enter(world, "admin")
+    answer = await submit(world.client, f"/admin/users/{world.user_ids['member']}/tokens", token_name=" ")
+    assert (answer.status_code, faulty(answer.text)) == (422, {"token_name"})
+
+
+async def test_no_token_is_offered_for_a_child_or_for_oneself(world: World):
+    await enter(world, "admin")
+    made = await world.playhead.installation.accounts.create_user("kim", PASSWORD, Role.CHILD)
+    for user_id in (made.id, world.user_ids["admin"]):
+        assert "token_name" not in (await world.client.get(f"/admin/users/{user_id}")).text
+    assert (await submit(world.client, f"/admin/users/{made.id}/tokens", token_name="x")).status_code == 409

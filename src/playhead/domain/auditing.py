@@ -1,4 +1,4 @@
-"""The audit log's values: acts of persons, and of scans, on the catalogue. Pure."""
+"""The audit log's values: acts of persons, and of scans, on the catalogue and for other users. Pure."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,7 +8,10 @@ from playhead.domain.model import Instant, UserId
 
 
 class Act(StrEnum):
-    """What was done. A merge and a split cannot be undone, because what people watched since belongs to the result."""
+    """What was done. A merge and a split cannot be undone, because what people watched since belongs to the result.
+
+    Nor can the creation of a token for another user: the token may have been used, and is revoked instead.
+    """
 
     MERGE = "merge"
     SPLIT = "split"
@@ -19,9 +22,10 @@ class Act(StrEnum):
     RENAME_LIBRARY = "rename-library"
     MOVE_LIBRARY = "move-library"
     REMOVE_LIBRARY = "remove-library"
+    CREATE_TOKEN = "create-token"
 
 
-_FINAL = frozenset({Act.MERGE, Act.SPLIT})
+_FINAL = frozenset({Act.MERGE, Act.SPLIT, Act.CREATE_TOKEN})
 
 
 class AuditEntry(NamedTuple):

@@ -22,6 +22,7 @@ from playhead.domain.accounts import (
     login_key,
     name_faults,
 )
+from playhead.domain.auditing import Act, AuditEntry
 from playhead.domain.limits import TOKENS_OF_USER
 from playhead.domain.model import Instant, LibraryId, Role, TokenId, UserId
 from playhead.domain.tokens import TokenScope, is_token, token_hash, token_key
@@ -29,6 +30,7 @@ from playhead.errors import conflict, invalid, not_found, refuse_faults
 from playhead.services.credentials import Credentials, Ended, SignedIn, find_user
 from playhead.services.passwords import Passwords
 from playhead.storage import accounts as storage
+from playhead.storage import auditing
 from playhead.storage.engine.database import Connection, Database
 
 
@@ -235,9 +237,17 @@ class Accounts:
     # API tokens
 
     async def create_token(
-        self, user_id: UserId, name: str, *, scope: TokenScope = TokenScope.ALL, expires_at: Instant | None = None
+        self,
+        user_id: UserId,
+        name: str,
+        *,
+        scope: TokenScope = TokenScope.ALL,
+        expires_at: Instant | None = None,
+        by: UserId | None = None,
     ) -> NewToken:
         """Create an API token, which lasts until `expires_at` or its revocation.
+
+        `by` is the admin who creates it for the user, which the audit log records.
 
         Raises INVALID for `name` and `expires_at`, NOT_FOUND for the user, CONFLICT for a child, LIMIT_REACHED.
         """
@@ -247,11 +257,17 @@ class Accounts:
         token = replace(token, scope=scope, expires_at=expires_at)
 
         def create(connection: Connection) -> None:
-            if not may_keep_account(find_user(connection, user_id).role):
+            user = find_user(connection, user_id)
+            if not may_keep_account(user.role):
                 raise conflict("A child has no API tokens")
             if storage.count_tokens(connection, user_id, TokenKind.API) >= TOKENS_OF_USER.most:
                 raise TOKENS_OF_USER.refusal()
             storage.add_token(connection, token_hash(secret), token)
+            if by is not None:
+                data = {"user_id": user_id, "token_id": token.id, "scope": scope.value}
+                subject = f"{token.name} ({user.name})"
+                entry = AuditEntry(self._new_id(), self._clock(), by, Act.CREATE_TOKEN, subject, data)
+                auditing.add(connection, entry)
 
         await self._database.write(create)
         return NewToken(secret, token)

@@ -1,4 +1,4 @@
-"""The audit log: what admins did to the catalogue, and taking it back."""
+"""The audit log: what admins did to the catalogue and for other users, and taking it back."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -14,6 +14,8 @@ from playhead.storage import lists
 from playhead.storage.catalogue import LibraryNameTakenError
 from playhead.storage.engine.database import Connection, Database
 
+_NOT_UNDONE = "A merge or a split cannot be undone: split the item, or merge the two, instead"
+_NOT_RETURNED = "A token cannot be taken back: revoke it instead"
 _OF_LIBRARIES = frozenset({Act.RENAME_LIBRARY, Act.MOVE_LIBRARY, Act.REMOVE_LIBRARY})
 
 
@@ -57,7 +59,7 @@ class Audit:
         return await self._database.read(load)
 
     async def undo(self, entry_id: str) -> None:
-        """Undo an act. Raises NOT_FOUND, and CONFLICT for a merge, a split, and what has changed since."""
+        """Undo an act. Raises NOT_FOUND, and CONFLICT for a merge, a split, a token, and what has changed since."""
 
         def run(connection: Connection) -> tuple[AuditEntry, set[LibraryId]]:
             entry = storage.find(connection, entry_id)
@@ -66,7 +68,7 @@ class Audit:
             if entry.undone_at is not None:
                 raise conflict("It is undone already")
             if not entry.can_undo:
-                raise conflict("A merge or a split cannot be undone: split the item, or merge the two, instead")
+                raise conflict(_NOT_RETURNED if entry.act is Act.CREATE_TOKEN else _NOT_UNDONE)
             undo = self._libraries.undo if entry.act in _OF_LIBRARIES else self._correcting.undo
             libraries = undo(connection, entry)
             storage.mark_undone(connection, entry.id, self._clock())

@@ -142,6 +142,59 @@ async def test_a_token_is_shown_once_and_listed_without_its_secret(world: World)
     assert (await world.client.get(f"{path}/{made['id']}", headers=world.member)).json() == made
 
 
+async def test_an_admin_makes_a_token_of_another_user_who_sees_and_revokes_it(world: World):
+    user_id = await id_of(world, "member")
+    body = {"name": " Living room ", "scope": "report"}
+    answer = await world.client.post(f"/api/v1/users/{user_id}/tokens", headers=world.admin, json=body)
+    assert answer.status_code == 201
+    made = answer.json()
+    secret = bearer(made.pop("token"))
+    assert made.items() >= {"name": "Living room", "scope": "report", "expires_at": None}.items()
+    path = f"/api/v1/tokens/{made['id']}"
+    assert (await world.client.get(path, headers=world.member)).json() == made
+    assert (await world.client.get(path, headers=world.admin)).status_code == 404
+    assert (await world.client.get(f"/api/v1/playback/movie/{NOBODY}", headers=secret)).status_code == 404
+    assert (await world.client.delete(path, headers=world.member)).status_code == 204
+    assert (await world.client.get(f"/api/v1/playback/movie/{NOBODY}", headers=secret)).status_code == 401
+
+
+async def test_the_audit_log_records_who_made_a_token_for_whom(world: World):
+    user_id = await id_of(world, "member")
+    body = {"name": "Living room"}
+    made = await world.client.post(f"/api/v1/users/{user_id}/tokens", headers=world.admin, json=body)
+    (entry,) = (await world.client.get("/api/v1/audit", headers=world.admin)).json()["items"]
+    assert (entry["act"], entry["subject"], entry["user"], entry["can_undo"]) == (
+        "create-token",
+        "Living room (member)",
+        "admin",
+        False,
+    )
+    assert made.json()["token"] not in str(entry)
+    undone = await world.client.post(f"/api/v1/audit/{entry['id']}/undo", headers=world.admin)
+    assert problem_of(undone) == (409, "A token cannot be taken back: revoke it instead")
+
+
+async def test_ones_own_tokens_are_not_audited(world: World):
+    await world.client.post("/api/v1/tokens", headers=world.admin, json={"name": "phone"})
+    assert (await world.client.get("/api/v1/audit", headers=world.admin)).json()["items"] == []
+
+
+async def test_only_an_admin_makes_tokens_of_others_and_only_for_users_who_may_have_them(world: World):
+    body = {"username": "kim", "password": PASSWORD, "role": "child"}
+    child = (await world.client.post("/api/v1/users", json=body, headers=world.admin)).json()["id"]
+    refused = [
+        (world.member, await id_of(world, "member"), {"name": "x"}, (403, "Access denied")),
+        (world.admin, child, {"name": "x"}, (409, "A child has no API tokens")),
+        (world.admin, NOBODY, {"name": "x"}, (404, "User not found")),
+        (world.admin, "x", {"name": "x"}, (404, "User not found")),
+        (world.admin, await id_of(world, "member"), {"name": " "}, (422, "Invalid data")),
+    ]
+    for headers, user_id, token, expected in refused:
+        answer = await world.client.post(f"/api/v1/users/{user_id}/tokens", json=token, headers=headers)
+        assert problem_of(answer) == expected
+    assert (await world.client.get("/api/v1/audit", headers=world.admin)).json()["items"] == []
+
+
 async def test_a_revoked_token_is_invalid_immediately(world: World):
     made = (await world.client.post("/api/v1/tokens", headers=world.member, json={"name": "phone"})).json()
     path, headers = f"/api/v1/tokens/{made['id'].upper()}", bearer(made["token"])

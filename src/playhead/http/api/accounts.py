@@ -179,10 +179,17 @@ class AccountRoutes:
 
     async def create_token(self, call: Call) -> NewTokenAnswer:
         """Create an API token for the caller. It is shown only once."""
+        return await self._create_token(call, call.user.user_id)
+
+    async def create_token_of(self, call: Call) -> NewTokenAnswer:
+        """Create an API token for a user, who sees it among their own and can revoke it. It is shown only once."""
+        return await self._create_token(call, user_id_of(call, "id"), by=call.user.user_id)
+
+    async def _create_token(self, call: Call, user_id: UserId, by: UserId | None = None) -> NewTokenAnswer:
         request = await call.json(TokenRequest)
         expires_at = None if request.expires_at is None else instant_of(request.expires_at)
         secret, token = await self._accounts.create_token(
-            call.user.user_id, request.name, scope=request.scope, expires_at=expires_at
+            user_id, request.name, scope=request.scope, expires_at=expires_at, by=by
         )
         return NewTokenAnswer(*_token_members(token), secret)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from starlette.responses import Response
 
-from playhead.domain.access import may_lack_password
+from playhead.domain.access import may_keep_account, may_lack_password
 from playhead.domain.accounts import NAME_LENGTH_MAX, User
 from playhead.domain.household import PIN_LENGTH_MAX, PIN_LENGTH_MIN
 from playhead.domain.model import LibraryId, Role
@@ -100,6 +100,18 @@ class UserAdminPages:
         ended = f"sessions={changed.ended.sessions}&tokens={changed.ended.tokens}"
         return redirect(visit.call, f"/admin/users/{user_id}?done=password&{ended}")
 
+    async def create_token(self, visit: Visit) -> Response:
+        """Create an API token for a user and show it, only once."""
+        user_id, name = user_id_of(visit.call, "id"), (await read_form(visit.call)).get("token_name", "")
+        try:
+            secret, _ = await self._accounts.create_token(user_id, name, by=visit.user.user_id)
+        except PlayheadError as error:
+            if error.code is not Code.INVALID:
+                raise
+            details = {"token_name": [*(error.details or {}).get("name", ())]}
+            return await self._page(visit, details=details, status=STATUS[error.code], token_name=name)
+        return await self._page(visit, secret=secret)
+
     async def set_pin(self, visit: Visit) -> Response:
         """Set or remove a user's PIN for remembered devices."""
         user_id = user_id_of(visit.call, "id")
@@ -173,7 +185,13 @@ class UserAdminPages:
     async def _page(self, visit: Visit, *, status: int = 200, **values: object) -> Response:
         user = await self._accounts.find_user(user_id_of(visit.call, "id"))
         done = text_of(_DONE, visit.call.request.query_params.get("done", ""))
-        form: dict[str, object] = {"username": user.name, "details": {}, "done": done}
+        form: dict[str, object] = {
+            "username": user.name,
+            "token_name": "",
+            "secret": None,
+            "details": {},
+            "done": done,
+        }
         return self._render(
             visit,
             "admin_user.html",
@@ -182,6 +200,7 @@ class UserAdminPages:
             is_self=_is_self(visit, user),
             role=user.role.value,
             granted=await self._accounts.list_grants(user.id),
+            may_have_tokens=may_keep_account(user.role),
             **(form | values),
         )
 

@@ -43,6 +43,7 @@ _ACTS = {
     Act.RENAME_LIBRARY: deferred("Library renamed"),
     Act.MOVE_LIBRARY: deferred("Library moved"),
     Act.REMOVE_LIBRARY: deferred("Library removed"),
+    Act.CREATE_TOKEN: deferred("API token created"),
 }
 _DOUBTS = {
     Doubt.YEARS: deferred("The years differ, or one is unknown."),
