@@ -35,6 +35,12 @@ def test_proxies_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch):
     assert load_settings().trusted_proxies == ("127.0.0.1", "10.0.0.0/8")
 
 
+def test_allowed_origins_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PLAYHEAD_ALLOWED_ORIGINS", "https://player.example.org, app://local,http://[::1]:8080,*")
+    wanted = ("https://player.example.org", "app://local", "http://[::1]:8080", "*")
+    assert load_settings().allowed_origins == wanted
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -44,6 +50,12 @@ def test_proxies_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch):
         ("DATABASE", "mysql://there", "database: "),
         ("DATABASE", "postgresql://", "postgresql://"),
         ("TRUSTED_PROXIES", "somewhere", "trusted_proxies: "),
+        ("ALLOWED_ORIGINS", "https://player.example.org/", "allowed_origins"),
+        ("ALLOWED_ORIGINS", "https://Player.example.org", "allowed_origins"),
+        ("ALLOWED_ORIGINS", "player.example.org", "allowed_origins"),
+        ("ALLOWED_ORIGINS", "null", "allowed_origins"),
+        ("ALLOWED_ORIGINS", "https://player.example.org:443", "the port that its scheme implies"),
+        ("ALLOWED_ORIGINS", "http://[::1]:80", "the port that its scheme implies"),
         ("PROT", "80", "unknown setting PLAYHEAD_PROT"),
         ("CONFIG", "/nowhere.toml", "/nowhere.toml"),
     ],

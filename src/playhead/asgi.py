@@ -21,6 +21,7 @@ from playhead.domain.model import Instant
 from playhead.errors import PlayheadError
 from playhead.http.application import Application
 from playhead.http.auth import Authentication
+from playhead.http.cross_origin import CrossOrigin
 from playhead.http.fast_path import WholeRequest
 from playhead.http.forwarding import Proxies
 from playhead.http.metrics import MetricsCollector, RequestStats, WorkerLabel
@@ -279,6 +280,7 @@ class Playhead:
             traffic,
             known_principal=installation.credentials.known_principal,
             base_path=self.settings.base_path,
+            cross_origin=CrossOrigin(self.settings.allowed_origins),
         )
 
     def _identity_header(self, installation: Installation) -> IdentityHeader | None:

@@ -26,6 +26,16 @@ HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]*$", max_length=100)]
 
 WebAddress = Annotated[str, Field(pattern=r"^(https?://[^\s/?#]+[^\s]*)?$", max_length=2000)]
 
+# As browsers send it: lower case, without a path and without the port that the scheme implies. Not `null`, which is the
+# origin of every sandboxed page.
+Origin = Annotated[
+    str,
+    Field(
+        pattern=r"^(\*|[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?)$",
+        max_length=300,
+    ),
+]
+
 
 def default_data_folder() -> Path:
     """Return the default data folder, by the XDG Base Directory Specification."""
@@ -74,6 +84,11 @@ class Settings(BaseSettings):
         default="",
         description="Path under which a proxy serves Playhead, such as `/playhead`; whether or not the proxy strips it "
         "from requests.",
+    )
+    allowed_origins: Annotated[tuple[Origin, ...], NoDecode] = Field(
+        default=(),
+        description="Origins of other sites whose pages may use the API with a token, such as "
+        "`https://player.example.org`; separated by commas. `*` allows all. None by default.",
     )
 
     remote_user_header: HeaderName = Field(
@@ -146,10 +161,19 @@ class Settings(BaseSettings):
         description="Folder of these backups; a relative path starts in the data folder. Any other folder must exist.",
     )
 
-    @field_validator("trusted_proxies", "admin_groups", "member_groups", mode="before")
+    @field_validator("trusted_proxies", "allowed_origins", "admin_groups", "member_groups", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_as_browsers_send_them(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            scheme, _, rest = origin.partition("://")
+            if rest.endswith({"https": ":443", "http": ":80"}.get(scheme, "://")):
+                raise ValueError(f"{origin} must not name the port that its scheme implies: browsers leave it out")
+        return value
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -22,7 +22,7 @@ class Act(StrEnum):
     RENAME_LIBRARY = "rename-library"
     MOVE_LIBRARY = "move-library"
     REMOVE_LIBRARY = "remove-library"
-    CREATE_TOKEN = "create-token"
+    CREATE_TOKEN = "create-token"  # noqa: S105 - the name of an act
 
 
 _FINAL = frozenset({Act.MERGE, Act.SPLIT, Act.CREATE_TOKEN})

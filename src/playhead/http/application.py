@@ -14,6 +14,7 @@ from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, not_found, unavailable
 from playhead.http.auth import Authentication, header
 from playhead.http.connection import connection_of
+from playhead.http.cross_origin import CrossOrigin
 from playhead.http.errors import NO_SNIFFING, STATUS, Headers, send_internal_error, send_problem
 from playhead.http.fast_path import FastPath, KnownPrincipal
 from playhead.http.metrics import NO_ROUTE, RequestStats
@@ -28,6 +29,7 @@ class Application:
     `base_path` is the path at which a proxy serves it; under a mount the mount's path counts. `known_principal`
     resolves some credentials without waiting, for the fast path (`http/fast_path.py`). `traffic` counts responses. At
     most `most_under_way` requests of bounded routes are answered concurrently; further ones get 503 (backpressure).
+    `cross_origin` says which other origins' pages may use the API.
     """
 
     def __init__(  # noqa: PLR0913 - what it joins
@@ -39,10 +41,14 @@ class Application:
         *,
         known_principal: KnownPrincipal = lambda _token: None,
         base_path: str = "",
+        cross_origin: CrossOrigin | None = None,
         most_under_way: int = 256,
     ) -> None:
         self.table = table
-        self.answer_fast = FastPath(table, known_principal, traffic, base_path=base_path)
+        self._cross_origin = cross_origin or None
+        self.answer_fast = FastPath(
+            table, known_principal, traffic, base_path=base_path, leaves_origins=self._cross_origin is not None
+        )
         self._base_path = base_path
         self._authentication = authentication
         self._traffic = traffic
@@ -66,6 +72,12 @@ class Application:
         """Answer one request."""
         if self._base_path and not scope.get("root_path"):
             scope = _below(self._base_path, scope)
+        if self._cross_origin is not None:
+            status = await self._cross_origin.answer_preflight(scope, send)
+            if status is not None:
+                self._answers[NO_ROUTE, NO_ROUTE, status] += 1
+                return
+            send = self._cross_origin.allowing(scope, send)
         found = self._hot_routes.match(scope)
         if found is not None:
             route, parameters = found
@@ -96,6 +108,8 @@ class Application:
             await self(scope, receive, send)
             return
         self._traffic.refused["connections"] += 1
+        if self._cross_origin is not None:
+            send = self._cross_origin.allowing(scope, send)
         await self._refuse(send, unavailable())
 
     def count_refusal(self, status: int) -> None:

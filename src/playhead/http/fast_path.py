@@ -36,7 +36,7 @@ class WholeRequest(Protocol):
 
     @property
     def named(self) -> Mapping[bytes, bytes]:
-        """At least `authorization` and `content-type`, if present."""
+        """At least `authorization`, `content-type` and `origin`, if present."""
         ...
 
     @property
@@ -49,12 +49,20 @@ class FastPath:
     """Answers the rows of the table that have a `HotEndpoint`, for clients with a cached bearer token.
 
     Everything else is left to `respond`, including unknown tokens and defects. Endpoints, bodies and errors are shared
-    with it, so refusals have the same bytes.
+    with it, so refusals have the same bytes. With `leaves_origins` so are requests that a browser sent from a page of
+    some origin: the application decides whether the page may read the answer.
     """
 
     def __init__(
-        self, table: Sequence[Route], known_principal: KnownPrincipal, stats: RequestStats, *, base_path: str
+        self,
+        table: Sequence[Route],
+        known_principal: KnownPrincipal,
+        stats: RequestStats,
+        *,
+        base_path: str,
+        leaves_origins: bool,
     ) -> None:
+        self._leaves_origins = leaves_origins
         self._known_principal = known_principal
         self._answers = stats.answers
         self._rows: dict[tuple[bytes, bytes], tuple[Route, HotEndpoint]] = {}
@@ -72,6 +80,8 @@ class FastPath:
         parameter = target[cut:]
         if row is None or not parameter.replace(b"-", b"").isalnum():
             return None  # another path, or one with a query or an escape
+        if self._leaves_origins and b"origin" in request.named:
+            return None
         token = bearer_credential(request.named.get(b"authorization", b""))
         principal = None if token is None else self._known_principal(token)
         if principal is None:
