@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from playhead.domain.model import Instant, ItemId, Milliseconds, instant_of
 from playhead.domain.periods import Period
 from playhead.domain.statistics import (
-    By,
-    Group,
+    Grouping,
+    PlayGroup,
     PlayedItem,
     Streak,
     Streaks,
@@ -42,7 +42,7 @@ def viewing(
     return Viewing(None if when is None else at(when), item, length, again, device)
 
 
-def keys(groups: list[Group]) -> list[tuple[str | None, int]]:
+def keys(groups: list[PlayGroup]) -> list[tuple[str | None, int]]:
     return [(each.key, each.tally.plays) for each in groups]
 
 
@@ -112,15 +112,15 @@ def test_plays_hours_items_and_rewatches_are_counted():
 @pytest.mark.parametrize(
     ("by", "expected"),
     [
-        (By.YEAR, [("2025", 1), ("2026", 2), (None, 1)]),
-        (By.MONTH, [("2025-12", 1), ("2026-01", 2), (None, 1)]),
-        (By.WEEK, [("2025-W52", 1), ("2026-W01", 2), (None, 1)]),
-        (By.DAY, [("2025-12-28", 1), ("2026-01-01", 2), (None, 1)]),
-        (By.WEEKDAY, [("4", 2), ("7", 1), (None, 1)]),
-        (By.HOUR, [("00", 1), ("03", 1), ("22", 1), (None, 1)]),
+        (Grouping.YEAR, [("2025", 1), ("2026", 2), (None, 1)]),
+        (Grouping.MONTH, [("2025-12", 1), ("2026-01", 2), (None, 1)]),
+        (Grouping.WEEK, [("2025-W52", 1), ("2026-W01", 2), (None, 1)]),
+        (Grouping.DAY, [("2025-12-28", 1), ("2026-01-01", 2), (None, 1)]),
+        (Grouping.WEEKDAY, [("4", 2), ("7", 1), (None, 1)]),
+        (Grouping.HOUR, [("00", 1), ("03", 1), ("22", 1), (None, 1)]),
     ],
 )
-def test_groups_of_times_are_in_order_and_in_the_time_zone(by: By, expected: list[tuple[str | None, int]]):
+def test_groups_of_times_are_in_order_and_in_the_time_zone(by: Grouping, expected: list[tuple[str | None, int]]):
     viewings = [
         viewing(PILOT, None),
         viewing(PILOT, "2026-01-01T02:30"),
@@ -136,23 +136,23 @@ def test_shows_are_sorted_by_hours_and_movies_have_none():
         viewing(FINALE, None),
         viewing(ALIEN, None),
     ]
-    assert keys(group(viewings, By.SHOW, UTC, {})) == [("tides", 2), ("sparks", 3), (None, 1)]
+    assert keys(group(viewings, Grouping.SHOW, UTC, {})) == [("tides", 2), ("sparks", 3), (None, 1)]
 
 
 def test_of_equal_hours_the_group_with_more_plays_comes_first_then_the_lower_key():
     viewings = [viewing(ALIEN, None, marked=True, device=device) for device in ("TV", "B", "A", "TV")]
-    assert keys(group(viewings, By.DEVICE, UTC, {})) == [("TV", 2), ("A", 1), ("B", 1)]
+    assert keys(group(viewings, Grouping.DEVICE, UTC, {})) == [("TV", 2), ("A", 1), ("B", 1)]
 
 
 def test_a_play_counts_for_every_library_that_has_its_item():
     libraries = {ALIEN.id: ["films", "classics"], PILOT.id: []}
     viewings = [viewing(ALIEN, None), viewing(PILOT, None), viewing(SHORT, None)]
-    assert keys(group(viewings, By.LIBRARY, UTC, libraries)) == [("classics", 1), ("films", 1), (None, 2)]
+    assert keys(group(viewings, Grouping.LIBRARY, UTC, libraries)) == [("classics", 1), ("films", 1), (None, 2)]
 
 
 def test_decades_are_in_order():
     viewings = [viewing(item, None) for item in (PILOT, SHORT, ALIEN, FINALE)]
-    assert keys(group(viewings, By.DECADE, UTC, {})) == [("1970", 1), ("2020", 2), (None, 1)]
+    assert keys(group(viewings, Grouping.DECADE, UTC, {})) == [("1970", 1), ("2020", 2), (None, 1)]
 
 
 @given(
@@ -160,9 +160,9 @@ def test_decades_are_in_order():
         st.tuples(st.sampled_from([ALIEN, PILOT, FINALE, SHORT]), st.none() | st.integers(0, 2_000_000_000_000)),
         max_size=30,
     ),
-    st.sampled_from([by for by in By if by is not By.LIBRARY]),
+    st.sampled_from([by for by in Grouping if by is not Grouping.LIBRARY]),
 )
-def test_groups_add_up_to_the_total(played: list[tuple[PlayedItem, int | None]], by: By):
+def test_groups_add_up_to_the_total(played: list[tuple[PlayedItem, int | None]], by: Grouping):
     viewings = [
         Viewing(None if time is None else Instant(time), item, item.length_ms, is_rewatch=False)
         for item, time in played

@@ -54,6 +54,7 @@ OWN = {
     "/search",
     "/undo",
     "/history",
+    "/statistics",
     "/history/{id}/remove",
     "/activate",
     "/household",

@@ -22,7 +22,7 @@ _UNDATED = Instant(-1)
 _NO_LENGTH = Milliseconds(0)
 
 
-class By(StrEnum):
+class Grouping(StrEnum):
     """What plays are grouped by."""
 
     YEAR = "year"
@@ -73,7 +73,7 @@ class Tally(NamedTuple):
     rewatches: int
 
 
-class Group(NamedTuple):
+class PlayGroup(NamedTuple):
     """The plays that have something in common. `key` is None if they lack it: an undated play has no month."""
 
     key: str | None
@@ -100,7 +100,7 @@ class Streaks(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
+class YearReview:
     """A year of plays, for a picture of it, by the clock of the user's time zone.
 
     `months` are the lengths of the twelve months, `hours` the number of plays by weekday, Monday first, and hour.
@@ -154,8 +154,10 @@ def tally(viewings: Sequence[Viewing]) -> Tally:
     )
 
 
-def group(viewings: Sequence[Viewing], by: By, zone: tzinfo, libraries: Mapping[ItemId, Sequence[str]]) -> list[Group]:
-    """Group plays by what they have in common; groups of times are in their order, others by their hours.
+def group(
+    viewings: Sequence[Viewing], by: Grouping, zone: tzinfo, libraries: Mapping[ItemId, Sequence[str]]
+) -> list[PlayGroup]:
+    """PlayGroup plays by what they have in common; groups of times are in their order, others by their hours.
 
     `libraries` are the ids of those that have each item: a play counts for all of them, so the sum over libraries may
     exceed the total. Otherwise each play is in one group. The group without a key comes last.
@@ -168,8 +170,8 @@ def group(viewings: Sequence[Viewing], by: By, zone: tzinfo, libraries: Mapping[
         for viewing in viewings:
             for key in _keys(viewing, by, libraries):
                 groups[key].append(viewing)
-    found = [Group(key, tally(group)) for key, group in groups.items()]
-    is_chronological = by in _OF_TIME or by is By.DECADE
+    found = [PlayGroup(key, tally(group)) for key, group in groups.items()]
+    is_chronological = by in _OF_TIME or by is Grouping.DECADE
     return sorted(
         found,
         key=lambda each: (each.key is None, (0, 0) if is_chronological else _rank(each.tally), each.key or ""),
@@ -180,20 +182,20 @@ def _rank(of: Tally) -> tuple[int, int]:
     return -of.length_ms, -of.plays
 
 
-def _names_of_times(viewings: Sequence[Viewing], by: By, zone: tzinfo) -> list[str | None]:
+def _names_of_times(viewings: Sequence[Viewing], by: Grouping, zone: tzinfo) -> list[str | None]:
     hours = local_hours([each.watched_at or Instant(0) for each in viewings], zone)
-    units = [hour % HOURS_OF_DAY for hour in hours] if by is By.HOUR else [hour // HOURS_OF_DAY for hour in hours]
+    units = [hour % HOURS_OF_DAY for hour in hours] if by is Grouping.HOUR else [hour // HOURS_OF_DAY for hour in hours]
     names = {unit: _OF_TIME[by](unit) for unit in {*units}}
     return [None if each.watched_at is None else names[unit] for each, unit in zip(viewings, units, strict=True)]
 
 
-def _keys(viewing: Viewing, by: By, libraries: Mapping[ItemId, Sequence[str]]) -> Sequence[str | None]:
+def _keys(viewing: Viewing, by: Grouping, libraries: Mapping[ItemId, Sequence[str]]) -> Sequence[str | None]:
     item = viewing.item
-    if by is By.LIBRARY:
+    if by is Grouping.LIBRARY:
         return libraries.get(item.id) or (None,)
-    if by is By.SHOW:
+    if by is Grouping.SHOW:
         return (item.show_id,)
-    if by is By.DEVICE:
+    if by is Grouping.DEVICE:
         return (viewing.device,)
     return (None if item.year is None else str(item.year - item.year % _YEARS_OF_DECADE),)
 
@@ -204,13 +206,13 @@ def _week(day: int) -> str:
 
 
 # By the number of the hour of a day, or of the day as an ordinal.
-_OF_TIME: Mapping[By, Callable[[int], str]] = {
-    By.YEAR: lambda day: f"{date.fromordinal(day).year:04}",
-    By.MONTH: lambda day: date.fromordinal(day).isoformat()[:7],
-    By.WEEK: _week,
-    By.DAY: lambda day: date.fromordinal(day).isoformat(),
-    By.WEEKDAY: lambda day: str(date.fromordinal(day).isoweekday()),
-    By.HOUR: lambda hour: f"{hour:02}",
+_OF_TIME: Mapping[Grouping, Callable[[int], str]] = {
+    Grouping.YEAR: lambda day: f"{date.fromordinal(day).year:04}",
+    Grouping.MONTH: lambda day: date.fromordinal(day).isoformat()[:7],
+    Grouping.WEEK: _week,
+    Grouping.DAY: lambda day: date.fromordinal(day).isoformat(),
+    Grouping.WEEKDAY: lambda day: str(date.fromordinal(day).isoweekday()),
+    Grouping.HOUR: lambda hour: f"{hour:02}",
 }
 
 
@@ -249,7 +251,7 @@ def years(viewings: Iterable[Viewing], zone: tzinfo) -> list[int]:
     return sorted({date.fromordinal(day).year for day in days}, reverse=True)
 
 
-def review(viewings: Iterable[Viewing], zone: tzinfo) -> Review:
+def review(viewings: Iterable[Viewing], zone: tzinfo) -> YearReview:
     """Sum up a year of plays; those of an unknown time are left out."""
     dated = [each for each in viewings if each.watched_at is not None]
     local = local_hours([each.watched_at or Instant(0) for each in dated], zone)
@@ -269,7 +271,7 @@ def review(viewings: Iterable[Viewing], zone: tzinfo) -> Review:
     ranked = sorted(((show_id, tally(each)) for show_id, each in shows.items()), key=lambda each: _rank(each[1]))
     plays = Counter(each.item.id for each in dated).most_common(_MOST_RANKED)
     busiest = max(lengths, key=lambda day: (lengths[day], day), default=None)
-    return Review(
+    return YearReview(
         tally(dated),
         len(dated) - episodes,
         episodes,

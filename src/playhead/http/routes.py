@@ -116,6 +116,7 @@ from playhead.http.pages.passkey_settings import PasskeySettings
 from playhead.http.pages.passkeys import PasskeyPages
 from playhead.http.pages.settings import SettingsPages
 from playhead.http.pages.sign_in_settings import SignInSettings
+from playhead.http.pages.statistics import StatisticsPages
 from playhead.http.pages.television import TelevisionPages
 from playhead.http.pages.watch import WatchPages
 from playhead.http.proxies import IdentityHeader
@@ -172,6 +173,7 @@ _WATCHING = frozenset(
         "POST /api/v1/noop",
         "GET /",
         "GET /history",
+        "GET /statistics",
         "POST /history/{id}/remove",
         "GET /watch/movie/{id}",
         "GET /watch/episode/{id}",
@@ -277,6 +279,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     television = TelevisionPages(pages, services.device_codes, services.credentials, services.accounts)
     home = HomePage(pages, services.snapshots)
     history = HistoryPages(pages, services.lists, services.marks)
+    statistics_pages = StatisticsPages(pages, services.statistics)
     library_pages = LibraryPages(pages, services.browsing)
     item = ItemPages(pages, services.browsing)
     act = ActPages(pages, services.marks, services.lists)
@@ -517,6 +520,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         page("GET", "/", home.show, "Home"),
         page("GET", "/history", pages.visited(history.show), "What was watched"),
         page("POST", "/history/{id}/remove", pages.visited(history.remove_play), "Remove a play"),
+        page("GET", "/statistics", pages.visited(statistics_pages.show), "A year in review"),
         page("GET", "/watch/movie/{id}", watch.movie, "Player of a movie"),
         page("GET", "/watch/episode/{id}", watch.episode, "Player of an episode"),
         page("GET", "/libraries/{id}", pages.visited(library_pages.show), "What is in a library"),

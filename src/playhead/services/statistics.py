@@ -10,10 +10,10 @@ from playhead.domain.access import may_administer
 from playhead.domain.model import Instant, ItemId, UserId, moment_of
 from playhead.domain.periods import Period, period_of
 from playhead.domain.statistics import (
-    By,
-    Group,
+    Grouping,
+    PlayGroup,
     PlayedItem,
-    Review,
+    YearReview,
     Streaks,
     Tally,
     find_viewings,
@@ -42,7 +42,7 @@ class Summary(NamedTuple):
     zone: ZoneInfo
     tally: Tally
     streaks: Streaks
-    groups: Sequence[Group] | None
+    groups: Sequence[PlayGroup] | None
     names: Mapping[str, str]
 
 
@@ -55,7 +55,7 @@ class YearInReview(NamedTuple):
     user: str
     year: int
     years: Sequence[int]
-    review: Review
+    review: YearReview
     items: Mapping[ItemId, ItemView]
 
 
@@ -67,7 +67,7 @@ class Statistics:
         self._clock = clock
 
     async def summarise(
-        self, viewer: Viewer, user_id: UserId, first: Moment | None, last: Moment | None, by: By | None
+        self, viewer: Viewer, user_id: UserId, first: Moment | None, last: Moment | None, by: Grouping | None
     ) -> Summary:
         """Return the statistics of a user between two days of their time zone, or two times.
 
@@ -127,10 +127,12 @@ def _items(connection: Connection, viewer: Viewer, user_id: UserId) -> Mapping[I
     return storage.list_items(connection, user_id, is_admin=may_administer(viewer.role))
 
 
-def _holders(connection: Connection, sight: Sight, user_id: UserId, by: By | None) -> Mapping[ItemId, Sequence[str]]:
+def _holders(
+    connection: Connection, sight: Sight, user_id: UserId, by: Grouping | None
+) -> Mapping[ItemId, Sequence[str]]:
     """Return for each played item the libraries that have or had it and that the viewer may see, if they are needed."""
     found = defaultdict[ItemId, list[str]](list)
-    if by is not By.LIBRARY:
+    if by is not Grouping.LIBRARY:
         return found
     for item_id, library_id in storage.list_holders(connection, user_id):
         if library_id in sight.libraries:
@@ -138,7 +140,7 @@ def _holders(connection: Connection, sight: Sight, user_id: UserId, by: By | Non
     return found
 
 
-def _names(connection: Connection, sight: Sight, by: By | None, groups: Sequence[Group]) -> Mapping[str, str]:
-    if by is By.SHOW:
+def _names(connection: Connection, sight: Sight, by: Grouping | None, groups: Sequence[PlayGroup]) -> Mapping[str, str]:
+    if by is Grouping.SHOW:
         return storage.titles_of(connection, [each.key for each in groups if each.key is not None])
-    return {library.id: library.name for library in sight.libraries.values()} if by is By.LIBRARY else {}
+    return {library.id: library.name for library in sight.libraries.values()} if by is Grouping.LIBRARY else {}

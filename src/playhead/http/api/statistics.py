@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from playhead.domain.model import Milliseconds, UserId
-from playhead.domain.statistics import By, Streak, Tally
+from playhead.domain.statistics import Grouping, Streak, Tally
 from playhead.http.api.catalogue import TimeText, UuidText
 from playhead.http.api.formats import MomentText, moments_of, time_text
 from playhead.http.route import Call, require_id
@@ -24,7 +24,7 @@ class StatisticsQuery(Struct):
 
     from_: MomentText | None = field(default=None, name="from")
     until: MomentText | None = None
-    by: By | None = None
+    by: Grouping | None = None
     user: UuidText | None = None
 
 
@@ -78,7 +78,7 @@ class StatisticsAnswer(Struct):
     time_zone: str
     total: TallyAnswer
     streaks: StreaksAnswer
-    by: By | None
+    by: Grouping | None
     groups: list[GroupAnswer] | None
 
 
