@@ -9,8 +9,8 @@ from playhead.domain.model import Instant, ItemId, Milliseconds, instant_of
 from playhead.domain.periods import Period
 from playhead.domain.statistics import (
     Grouping,
-    PlayGroup,
     PlayedItem,
+    PlayGroup,
     Streak,
     Streaks,
     Tally,

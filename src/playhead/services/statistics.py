@@ -11,11 +11,11 @@ from playhead.domain.model import Instant, ItemId, UserId, moment_of
 from playhead.domain.periods import Period, period_of
 from playhead.domain.statistics import (
     Grouping,
-    PlayGroup,
     PlayedItem,
-    YearReview,
+    PlayGroup,
     Streaks,
     Tally,
+    YearReview,
     find_viewings,
     group,
     review,
