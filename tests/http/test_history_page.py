@@ -7,7 +7,7 @@ import pytest
 
 from playhead.domain.model import Milliseconds
 from playhead.http.pages.history import picture_of
-from world import EPISODE, MOVIE, PASSWORD, World
+from world import EPISODE, LIBRARY, MOVIE, NOWHERE, PASSWORD, SHOW, World
 
 pytestmark = pytest.mark.anyio
 
@@ -134,3 +134,81 @@ def test_the_picture_has_a_square_for_each_day_shaded_by_its_hours():
     assert year.summary == (f"12.5 h on 4 days in the last 12 months; most on {first.day} {first:%B} {first.year}: 6 h")
     assert len(year.months) in {11, 12}
     assert max(x for x, _, _ in year.labelled) + 12 <= year.width
+
+
+# Filters
+
+
+async def two_kinds(world: World) -> None:
+    await watch(world)
+    world.clock.advance(24 * HOUR)
+    await watch(world, "episode", EPISODE)
+    await enter(world)
+
+
+def titles(html: str) -> list[str]:
+    return re.findall(r'<span class="name">(.*?)</span>', html)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["Tidal Station", "Harbour Lights"]),
+        ("kind=movie", ["Harbour Lights"]),
+        ("kind=&library=&from=&until=&order=", ["Tidal Station", "Harbour Lights"]),
+        (f"library={LIBRARY}&kind=episode", ["Tidal Station"]),
+        ("from=2025-11-09", ["Tidal Station"]),
+        ("until=2025-11-08", ["Harbour Lights"]),
+        ("order=oldest", ["Harbour Lights", "Tidal Station"]),
+        (f"item={SHOW}", ["Tidal Station"]),
+        (f"item={MOVIE}", ["Harbour Lights"]),
+        ("kind=nonsense", ["Tidal Station", "Harbour Lights"]),
+    ],
+)
+async def test_the_history_can_be_filtered(stocked: World, query: str, expected: list[str]):
+    await two_kinds(stocked)
+    page = (await stocked.client.get(f"/history?{query}")).text
+    assert titles(page) == expected
+    assert ('class="year"' in page) == (not query or query.startswith("kind=&"))
+
+
+async def test_a_filtered_history_names_its_item_and_offers_everything(stocked: World):
+    await two_kinds(stocked)
+    assert "<h1>History of Tidal Station</h1>" in (await stocked.client.get(f"/history?item={SHOW}")).text
+    page = (await stocked.client.get(f"/history?item={EPISODE}")).text
+    assert "<h1>History of Ebb</h1>" in page
+    assert '<a class="button plain" href="/history">Show all</a>' in page
+
+
+async def test_a_filter_without_plays_says_so(stocked: World):
+    await two_kinds(stocked)
+    page = (await stocked.client.get("/history?from=2020-01-01&until=2020-12-31")).text
+    assert "Nothing matches the filter" in page
+    assert 'value="2020-12-31"' in page
+
+
+@pytest.mark.parametrize("query", ["from=x", "from=2025-11-09&until=2025-11-08"])
+async def test_faulty_days_are_shown_beside_their_field(stocked: World, query: str):
+    await enter(stocked)
+    answer = await stocked.client.get(f"/history?{query}")
+    assert (answer.status_code, "aria-invalid" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("query", [f"item={NOWHERE}", "item=x", "library=Nowhere"])
+async def test_a_filter_by_what_does_not_exist_is_a_404(stocked: World, query: str):
+    await enter(stocked)
+    assert (await stocked.client.get(f"/history?{query}")).status_code == 404
+
+
+async def test_pages_of_a_filtered_history_keep_the_filter(stocked: World):
+    for _ in range(60):
+        mark = {"new_play": True}
+        await stocked.client.put(f"/api/v1/playback/movie/{MOVIE}/watched", json=mark, headers=stocked.member)
+        stocked.clock.advance(HOUR)
+    await watch(stocked, "episode", EPISODE)
+    await enter(stocked)
+    first = (await stocked.client.get("/history?kind=movie&order=oldest")).text
+    following = re.search(r'href="(/history\?kind=movie&amp;order=oldest&amp;cursor=[^"]*)">Later<', first)
+    assert following
+    second = (await stocked.client.get(following[1].replace("&amp;", "&"))).text
+    assert (len(titles(first)), len(titles(second))) == (50, 10)

@@ -5,20 +5,24 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import groupby
 from typing import NamedTuple
+from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from starlette.responses import JSONResponse, Response
 
-from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, instant_of, moment_of
+from playhead.domain.catalogue import Item
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
 from playhead.errors import Code, PlayheadError, not_found
+from playhead.http.api.formats import moments_of
 from playhead.http.pages.page import Pages, Visit, read_form, redirect, wants_json, way_back
 from playhead.http.pages.text import date_of, month_name, weekday_name
 from playhead.http.pages.translations import amount, gettext, ngettext
-from playhead.http.route import require_id
-from playhead.services.lists import Lists, PlayedView
+from playhead.http.route import require_id, require_item_id
+from playhead.services.lists import HistoryFilter, Lists, PlayedView
 from playhead.services.marks import Marks
 
 _PLAYS_SHOWN = 50
+_FILTERS = ("item", "kind", "library", "from", "until", "order")
 
 _WEEKS = 53
 _WEEKDAYS = 7
@@ -70,24 +74,49 @@ class HistoryPages:
         self._marks = marks
 
     async def show(self, visit: Visit) -> Response:
-        """Show a page of the history; the first one includes the last 12 months."""
-        cursor = visit.call.request.query_params.get("cursor")
+        """Show a page of the history; the first one includes the last 12 months, unless it is filtered."""
+        parameters = visit.call.request.query_params
+        cursor = parameters.get("cursor")
+        chosen = {name: parameters[name] for name in _FILTERS if parameters.get(name)}
         try:
-            plays, following = await self._lists.history(visit.viewer, cursor, _PLAYS_SHOWN)
+            plays, following = await self._lists.history(visit.viewer, cursor, _PLAYS_SHOWN, _filter_of(chosen))
         except PlayheadError as error:
             if error.code is not Code.INVALID:
                 raise
-            return redirect(visit.call, "/history")
-        today = _day_of(self._pages.clock(), visit.zone)
+            details = error.details or {}
+            if not details.keys() <= {"from", "until"}:
+                return redirect(visit.call, "/history")
+            return self._render(visit, chosen, days=[], year=None, following=None, details=details, status=422)
         year = None
-        if cursor is None:
+        if cursor is None and not chosen:
+            today = _day_of(self._pages.clock(), visit.zone)
             first = _first_day(today)
             watched = await self._lists.watched_days(
                 visit.viewer, lambda at: _day_of(at, visit.zone), _beginning_of(first, visit.zone)
             )
             year = picture_of(watched, first, today)
         days = [Day(on, list(group)) for on, group in groupby(plays, lambda each: _day(each, visit.zone))]
-        return self._pages.render(visit, "history.html", days=days, today=today, year=year, following=following)
+        return self._render(
+            visit, chosen, days=days, year=year, following=following, details={}, item=_item_of(plays, chosen)
+        )
+
+    def _render(self, visit: Visit, chosen: Mapping[str, str], *, status: int = 200, **values: object) -> Response:
+        return self._pages.render(
+            visit,
+            "history.html",
+            status=status,
+            today=_day_of(self._pages.clock(), visit.zone),
+            chosen=chosen,
+            query=urlencode(chosen),
+            kinds=[
+                ("", gettext("Movies and episodes")),
+                ("movie", gettext("Movies")),
+                ("episode", gettext("Episodes")),
+            ],
+            orders=[("", gettext("Newest first")), ("oldest", gettext("Oldest first"))],
+            of_libraries=[("", gettext("All libraries")), *((each.id, each.name) for each in visit.libraries)],
+            **({"item": None} | values),
+        )
 
     async def remove_play(self, visit: Visit) -> Response:
         """Remove a play from the history. Succeeds if it is gone already."""
@@ -105,6 +134,29 @@ class HistoryPages:
         if wants_json(visit.call):
             return JSONResponse({})
         return redirect(visit.call, way_back(form.get("back"), "/history"))
+
+
+def _filter_of(chosen: Mapping[str, str]) -> HistoryFilter:
+    """Return the filter that a form asks for. Raises INVALID, NOT_FOUND."""
+    first, last = moments_of(from_=chosen.get("from"), until=chosen.get("until"))
+    item, kind = chosen.get("item"), chosen.get("kind")
+    return HistoryFilter(
+        item_id=None if item is None else require_item_id(item, ItemKind.MOVIE),
+        kind=ItemKind(kind) if kind in {ItemKind.MOVIE, ItemKind.EPISODE} else None,
+        library=chosen.get("library"),
+        first=first,
+        last=last,
+        oldest_first=chosen.get("order") == "oldest",
+    )
+
+
+def _item_of(plays: Sequence[PlayedView], chosen: Mapping[str, str]) -> Item | None:
+    """Return the item to which the plays are restricted: a show's id means its episodes."""
+    if "item" not in chosen or not plays:
+        return None
+    first = plays[0]
+    is_show = first.show is not None and canonical_id(chosen["item"]) == first.show.item.id
+    return first.show.item if first.show is not None and is_show else first.view.item
 
 
 def picture_of(watched: Mapping[date, Milliseconds], first: date, today: date) -> Year:

@@ -132,7 +132,7 @@ def bars_of(months: Sequence[Milliseconds]) -> Sequence[Bar]:
     bars: list[Bar] = []
     for number, length in enumerate(months):
         height = max(2, round(_BARS_HIGH * length / most)) if length else 0
-        hours = amount(round(length / _HOUR_MS)) if length >= _HOUR_MS / 2 else ""
+        hours = amount(round(length / _HOUR_MS, 0 if length >= 10 * _HOUR_MS else 1)) if length else ""
         x = _BAR_STEP * number + (_BAR_STEP - _BAR_WIDTH) // 2
         bars.append(Bar(x, _BARS_TOP + _BARS_HIGH - height, height, name_of_month(number + 1), hours))
     return bars
