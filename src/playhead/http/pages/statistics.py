@@ -156,12 +156,13 @@ def week_of(hours: Sequence[Sequence[int]]) -> WeekPicture:
         for hour, count in enumerate(counts):
             shade = -(-count * _SHADES // most) if count else 0
             paths[shade] += f"M{_LEFT + _STEP * hour} {_TOP + _STEP * row}h12v12h-12z"
+    time = f"{-hour_of_most:02}:00"
     summary = ngettext(
         "Most often on %(weekday)s after %(hour)s: %(num)s play",
         "Most often on %(weekday)s after %(hour)s: %(num)s plays",
         most,
         weekday=weekday(_day_of_week(-row_of_most)),
-        hour=f"{-hour_of_most:02}:00",
+        hour=time,
     )
     return WeekPicture(
         paths,
