@@ -1,4 +1,4 @@
-"""What watch state costs a heavy user: continue watching, next up, batches of reports, marking a whole show."""
+"""What watch state costs a heavy user: continue watching, next up, statistics, batches of reports, marking a show."""
 
 import asyncio
 import http.client
@@ -8,6 +8,7 @@ import statistics
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,9 +28,11 @@ from playhead.terminal import progress_bar
 MOST_CONTINUE_WATCHING_MS = 15
 MOST_NEXT_UP_MS = 10
 MOST_MARK_SHOW_MS = 300
+MOST_STATISTICS_MS = 50
 LEAST_BATCHED_REPORTS = 10_000
 
 PROGRESS_ROWS = 20_000
+PLAYS = 20_000
 LONG_SHOW_EPISODES = 2000
 EPISODES_A_SHOW = 90
 SHOWS = 100
@@ -61,11 +64,17 @@ def measure_lists(folder: Path, plan: Plan) -> None:
             raise BenchError(f"next up in the middle of a show answers {next_up}")
         watching_ms = _median_ms(plan.asks, lambda: client.ask("GET", "/api/v1/continue-watching?limit=20"))
         next_up_ms = _median_ms(plan.asks, lambda: client.ask("GET", f"/api/v1/shows/{_LONG_SHOW}/next-up"))
+        year = f"/api/v1/statistics?from={datetime.now(UTC).date() - timedelta(365)}&by=month"
+        counted = client.ask("GET", year)["total"]
+        if counted["plays"] != PLAYS:
+            raise BenchError(f"statistics of {PLAYS:,} plays count {counted}")
+        statistics_ms = _median_ms(plan.asks, lambda: client.ask("GET", year))
         marking_ms = _measure_marking(client, max(3, plan.asks // 10))
         reports = _measure_batches(server, token, plan.rounds * _BATCH_SECONDS_A_ROUND)
     say("One user, one connection, medians; batches over four connections")
     at_most(f"continue watching with {PROGRESS_ROWS:,} rows of progress", watching_ms, MOST_CONTINUE_WATCHING_MS, "ms")
     at_most(f"next up in a show of {LONG_SHOW_EPISODES:,} episodes", next_up_ms, MOST_NEXT_UP_MS, "ms")
+    at_most(f"statistics of a year with {PLAYS:,} plays, by month", statistics_ms, MOST_STATISTICS_MS, "ms")
     at_most(f"marking a show of {LONG_SHOW_EPISODES:,} episodes", marking_ms, MOST_MARK_SHOW_MS, "ms")
     at_least(f"reports in batches of {_BATCH}", reports, LEAST_BATCHED_REPORTS, "a second")
 
@@ -88,6 +97,12 @@ async def _make(data: Path) -> str:
 
                 await playhead.database.write(add)
                 show(first + len(chunk), len(rows))
+        again = _plays_again(rows)
+
+        def add_again(connection: Connection) -> None:
+            connection.execute(insert(schema.play), again)
+
+        await playhead.database.write(add_again)
         return (await playhead.accounts.create_token(user.id, "bench")).secret
 
 
@@ -140,6 +155,15 @@ def _progress_rows(user: UserId, now_ms: int) -> list[dict[str, Any]]:
     for number in range(LONG_SHOW_EPISODES // 2):
         add(_episode_id(_LONG_SHOW, number), watched=True)
     return rows
+
+
+def _plays_again(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return second plays of some watched items, a day before the first, so that there are PLAYS of them."""
+    plays = [_play(row) for row in rows if row["watched"]]
+    return [
+        play | {"id": str(UUID(int=2**73 + number)), "watched_at": play["watched_at"] - _DAY_MS}
+        for number, play in enumerate(plays[: PLAYS - len(plays)])
+    ]
 
 
 def _play(row: dict[str, Any]) -> dict[str, Any]:

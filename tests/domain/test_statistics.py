@@ -9,37 +9,43 @@ from playhead.domain.model import Instant, ItemId, Milliseconds, instant_of
 from playhead.domain.periods import Period
 from playhead.domain.statistics import (
     Grouping,
-    PlayedItem,
     PlayGroup,
     Streak,
     Streaks,
     Tally,
     Viewing,
-    find_viewings,
     group,
     review,
     streaks,
     tally,
+    within,
     years,
 )
 
 HOUR = Milliseconds(3_600_000)
 BERLIN = ZoneInfo("Europe/Berlin")
-ALIEN = PlayedItem(ItemId("alien"), None, Milliseconds(2 * HOUR), None, 1979)
-PILOT = PlayedItem(ItemId("pilot"), ItemId("tides"), HOUR, None, 2021)
-FINALE = PlayedItem(ItemId("finale"), ItemId("tides"), HOUR, None, 2021)
-SHORT = PlayedItem(ItemId("short"), ItemId("sparks"), Milliseconds(HOUR // 2), None)
+
+
+def item(name: str, hours: float, show: str | None = None, year: int | None = None) -> Viewing:
+    """An item, as a play that its other plays are made of."""
+    show_id = None if show is None else ItemId(show)
+    return Viewing(None, ItemId(name), Milliseconds(int(hours * HOUR)), show_id, year, None)
+
+
+ALIEN = item("alien", 2, year=1979)
+PILOT = item("pilot", 1, "tides", 2021)
+FINALE = item("finale", 1, "tides", 2021)
+SHORT = item("short", 0.5, "sparks")
 
 
 def at(text: str) -> Instant:
     return instant_of(datetime.fromisoformat(text).replace(tzinfo=UTC))
 
 
-def viewing(
-    item: PlayedItem, when: str | None, *, again: bool = False, marked: bool = False, device: str | None = None
-) -> Viewing:
-    length = Milliseconds(0) if marked else item.length_ms
-    return Viewing(None if when is None else at(when), item, length, again, device)
+def viewing(of: Viewing, when: str | None, *, again: bool = False, marked: bool = False) -> Viewing:
+    time = None if when is None else at(when)
+    length = Milliseconds(0) if marked else of.length_ms
+    return of._replace(watched_at=time, first_at=Instant(0) if again else time, length_ms=length)
 
 
 def keys(groups: list[PlayGroup]) -> list[tuple[str | None, int]]:
@@ -49,48 +55,37 @@ def keys(groups: list[PlayGroup]) -> list[tuple[str | None, int]]:
 # Which plays
 
 
-def plays_of(*times: int | None) -> list[tuple[ItemId, Instant | None, bool, str | None]]:
-    return [(ALIEN.id, None if time is None else Instant(time), False, None) for time in times]
+def times(viewings: list[Viewing]) -> list[int | None]:
+    return [each.watched_at for each in viewings]
 
 
-def found(items: list[PlayedItem], period: Period, *times: int | None) -> list[tuple[int | None, bool]]:
-    viewings = find_viewings(plays_of(*times), {each.id: each for each in items}, period)
-    return [(each.watched_at, each.is_rewatch) for each in viewings]
+@pytest.mark.parametrize(
+    ("period", "expected"),
+    [
+        (Period(), [4, 5, 6, 7]),
+        (Period(Instant(5), Instant(7)), [5, 6]),
+        (Period(end=Instant(5)), [4]),
+        (Period(Instant(7)), [7]),
+    ],
+)
+def test_a_period_includes_its_beginning_and_not_its_end(period: Period, expected: list[int]):
+    viewings = [ALIEN._replace(watched_at=None if time is None else Instant(time)) for time in (4, 5, None, 6, 7)]
+    assert times(within(viewings, period)) == expected
 
 
-def first_at(time: int | None) -> list[PlayedItem]:
-    return [ALIEN._replace(first_at=None if time is None else Instant(time))]
-
-
-def test_every_play_but_the_earliest_of_an_item_is_a_rewatch():
-    assert found(first_at(5), Period(), 9, 5, 7) == [(9, True), (5, False), (7, True)]
-
-
-def test_a_play_of_an_unknown_time_is_earlier_than_the_others_and_one_of_several_is_the_first():
-    assert found(first_at(None), Period(), 9, None, None) == [(9, True), (None, False), (None, True)]
-
-
-def test_what_is_a_rewatch_does_not_depend_on_the_period():
-    assert found(first_at(5), Period(Instant(6)), 5, 7) == [(7, True)]
-
-
-def test_a_period_includes_its_beginning_and_not_its_end():
-    assert found(first_at(4), Period(Instant(5), Instant(7)), 4, 5, 6, 7) == [(5, True), (6, True)]
-
-
-@pytest.mark.parametrize("period", [Period(first=Instant(0)), Period(end=Instant(100))])
-def test_plays_of_an_unknown_time_belong_to_no_bounded_period(period: Period):
-    assert found(first_at(None), period, None, 5) == [(5, True)]
-
-
-def test_plays_of_items_that_are_not_given_are_left_out():
-    assert found([PILOT], Period(), 5) == []
-
-
-def test_a_mark_has_no_hours():
-    plays = [(ALIEN.id, Instant(5), is_marked, "TV") for is_marked in (False, True)]
-    viewings = find_viewings(plays, {ALIEN.id: first_at(5)[0]}, Period())
-    assert [(each.length_ms, each.device) for each in viewings] == [(2 * HOUR, "TV"), (0, "TV")]
+@pytest.mark.parametrize(
+    ("watched_at", "first_at", "is_rewatch"), [(5, 5, False), (7, 5, True), (7, None, True), (None, None, False)]
+)
+def test_every_play_but_the_earliest_of_an_item_is_a_rewatch(
+    watched_at: int | None,
+    first_at: int | None,
+    is_rewatch: bool,  # noqa: FBT001
+):
+    play = ALIEN._replace(
+        watched_at=None if watched_at is None else Instant(watched_at),
+        first_at=None if first_at is None else Instant(first_at),
+    )
+    assert tally([play]).rewatches == is_rewatch
 
 
 # Numbers
@@ -140,18 +135,19 @@ def test_shows_are_sorted_by_hours_and_movies_have_none():
 
 
 def test_of_equal_hours_the_group_with_more_plays_comes_first_then_the_lower_key():
-    viewings = [viewing(ALIEN, None, marked=True, device=device) for device in ("TV", "B", "A", "TV")]
-    assert keys(group(viewings, Grouping.DEVICE, UTC, {})) == [("TV", 2), ("A", 1), ("B", 1)]
+    shows = [PILOT._replace(show_id=ItemId(name)) for name in ("tides", "b", "a", "tides")]
+    viewings = [viewing(each, None, marked=True) for each in shows]
+    assert keys(group(viewings, Grouping.SHOW, UTC, {})) == [("tides", 2), ("a", 1), ("b", 1)]
 
 
 def test_a_play_counts_for_every_library_that_has_its_item():
-    libraries = {ALIEN.id: ["films", "classics"], PILOT.id: []}
+    libraries = {ALIEN.item_id: ["films", "classics"], PILOT.item_id: []}
     viewings = [viewing(ALIEN, None), viewing(PILOT, None), viewing(SHORT, None)]
     assert keys(group(viewings, Grouping.LIBRARY, UTC, libraries)) == [("classics", 1), ("films", 1), (None, 2)]
 
 
 def test_decades_are_in_order():
-    viewings = [viewing(item, None) for item in (PILOT, SHORT, ALIEN, FINALE)]
+    viewings = [viewing(each, None) for each in (PILOT, SHORT, ALIEN, FINALE)]
     assert keys(group(viewings, Grouping.DECADE, UTC, {})) == [("1970", 1), ("2020", 2), (None, 1)]
 
 
@@ -162,11 +158,8 @@ def test_decades_are_in_order():
     ),
     st.sampled_from([by for by in Grouping if by is not Grouping.LIBRARY]),
 )
-def test_groups_add_up_to_the_total(played: list[tuple[PlayedItem, int | None]], by: Grouping):
-    viewings = [
-        Viewing(None if time is None else Instant(time), item, item.length_ms, is_rewatch=False)
-        for item, time in played
-    ]
+def test_groups_add_up_to_the_total(played: list[tuple[Viewing, int | None]], by: Grouping):
+    viewings = [each._replace(watched_at=None if time is None else Instant(time)) for each, time in played]
     groups = group(viewings, by, BERLIN, {})
     assert sum(each.tally.plays for each in groups) == len(viewings)
     assert sum(each.tally.length_ms for each in groups) == tally(viewings).length_ms
@@ -251,7 +244,7 @@ def test_a_review_of_nothing_is_empty():
 
 def test_a_review_ranks_ten_shows_and_ten_rewatched_items():
     viewings = [
-        viewing(PILOT._replace(id=ItemId(f"{number:02}"), show_id=ItemId(f"show {number:02}")), "2026-01-01T20:00")
+        viewing(PILOT._replace(item_id=ItemId(f"{number:02}"), show_id=ItemId(f"show {number:02}")), "2026-01-01T20:00")
         for number in range(12)
         for _ in range(2 + number)
     ]

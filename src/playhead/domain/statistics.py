@@ -18,8 +18,6 @@ DAYS_OF_WEEK = 7
 MONTHS_OF_YEAR = 12
 _YEARS_OF_DECADE = 10
 _MOST_RANKED = 10
-_UNDATED = Instant(-1)
-_NO_LENGTH = Milliseconds(0)
 
 
 class Grouping(StrEnum):
@@ -33,35 +31,24 @@ class Grouping(StrEnum):
     HOUR = "hour"
     SHOW = "show"
     LIBRARY = "library"
-    DEVICE = "device"
     DECADE = "decade"
 
 
-class PlayedItem(NamedTuple):
-    """What statistics ask about an item.
-
-    `length_ms` is 0 if unknown. `first_at` is the time of the user's first play, None if a play has an unknown time.
-    `year` is that of the movie or of the show.
-    """
-
-    id: ItemId
-    show_id: ItemId | None
-    length_ms: Milliseconds
-    first_at: Instant | None
-    year: int | None = None
-
-
 class Viewing(NamedTuple):
-    """A play with its item. `watched_at` is None if unknown; `device` is as the player named it.
+    """A play, with what statistics ask about its item. `watched_at` is None if unknown.
 
-    `length_ms` is 0 for a mark. `is_rewatch`: the item has an earlier play.
+    `length_ms` is the runtime of the item, 0 if unknown and for a mark. `year` is that of the movie, of the broadcast,
+    or of the show. `first_at` is the time of the item's earliest play, None if a
+    play has an unknown time, which counts as earlier than any other. A play at another time is a rewatch; so of several
+    at an unknown time none is.
     """
 
     watched_at: Instant | None
-    item: PlayedItem
+    item_id: ItemId
     length_ms: Milliseconds
-    is_rewatch: bool
-    device: str | None = None
+    show_id: ItemId | None
+    year: int | None
+    first_at: Instant | None
 
 
 class Tally(NamedTuple):
@@ -120,28 +107,11 @@ class YearReview:
     busiest: tuple[date, Milliseconds] | None
 
 
-def find_viewings(
-    plays: Iterable[tuple[ItemId, Instant | None, bool, str | None]],
-    items: Mapping[ItemId, PlayedItem],
-    period: Period,
-) -> list[Viewing]:
-    """Return the plays of a period, of these items only; one of an unknown time belongs only to an unbounded period.
-
-    `plays` are tuples of the item, the time, whether it is a mark, and the device.
-    """
-    first = _UNDATED if period == Period() else period.first or Instant(0)
+def within(viewings: Iterable[Viewing], period: Period) -> list[Viewing]:
+    """Return the plays of a period that are at a known time."""
+    first = period.first or Instant(0)
     end = Instant(LATEST + 1) if period.end is None else period.end
-    found: list[Viewing] = []
-    counted: set[ItemId] = set()
-    for item_id, watched_at, is_marked, device in plays:
-        item = items.get(item_id)
-        if item is None or not first <= (_UNDATED if watched_at is None else watched_at) < end:
-            continue
-        is_rewatch = watched_at != item.first_at or item_id in counted
-        if not is_rewatch:
-            counted.add(item_id)  # of several plays of an unknown time, one is the first
-        found.append(Viewing(watched_at, item, _NO_LENGTH if is_marked else item.length_ms, is_rewatch, device))
-    return found
+    return [each for each in viewings if each.watched_at is not None and first <= each.watched_at < end]
 
 
 def tally(viewings: Sequence[Viewing]) -> Tally:
@@ -149,8 +119,8 @@ def tally(viewings: Sequence[Viewing]) -> Tally:
     return Tally(
         len(viewings),
         Milliseconds(sum([each.length_ms for each in viewings])),
-        len({each.item.id for each in viewings}),
-        sum([each.is_rewatch for each in viewings]),
+        len({each.item_id for each in viewings}),
+        sum([each.watched_at != each.first_at for each in viewings]),
     )
 
 
@@ -190,14 +160,11 @@ def _names_of_times(viewings: Sequence[Viewing], by: Grouping, zone: tzinfo) -> 
 
 
 def _keys(viewing: Viewing, by: Grouping, libraries: Mapping[ItemId, Sequence[str]]) -> Sequence[str | None]:
-    item = viewing.item
     if by is Grouping.LIBRARY:
-        return libraries.get(item.id) or (None,)
+        return libraries.get(viewing.item_id) or (None,)
     if by is Grouping.SHOW:
-        return (item.show_id,)
-    if by is Grouping.DEVICE:
-        return (viewing.device,)
-    return (None if item.year is None else str(item.year - item.year % _YEARS_OF_DECADE),)
+        return (viewing.show_id,)
+    return (None if viewing.year is None else str(viewing.year - viewing.year % _YEARS_OF_DECADE),)
 
 
 def _week(day: int) -> str:
@@ -259,8 +226,8 @@ def review(viewings: Iterable[Viewing], zone: tzinfo) -> YearReview:
     shows = defaultdict[ItemId, list[Viewing]](list)
     for viewing, hour in zip(dated, local, strict=True):
         lengths[hour // HOURS_OF_DAY] += viewing.length_ms
-        if viewing.item.show_id is not None:
-            shows[viewing.item.show_id].append(viewing)
+        if viewing.show_id is not None:
+            shows[viewing.show_id].append(viewing)
     months = [0] * MONTHS_OF_YEAR
     for day, length in lengths.items():
         months[date.fromordinal(day).month - 1] += length
@@ -269,7 +236,7 @@ def review(viewings: Iterable[Viewing], zone: tzinfo) -> YearReview:
         hours[date.fromordinal(hour // HOURS_OF_DAY).weekday()][hour % HOURS_OF_DAY] += number
     episodes = sum(map(len, shows.values()))
     ranked = sorted(((show_id, tally(each)) for show_id, each in shows.items()), key=lambda each: _rank(each[1]))
-    plays = Counter(each.item.id for each in dated).most_common(_MOST_RANKED)
+    plays = Counter(each.item_id for each in dated).most_common(_MOST_RANKED)
     busiest = max(lengths, key=lambda day: (lengths[day], day), default=None)
     return YearReview(
         tally(dated),

@@ -11,16 +11,15 @@ from playhead.domain.model import Instant, ItemId, UserId, moment_of
 from playhead.domain.periods import Period, period_of
 from playhead.domain.statistics import (
     Grouping,
-    PlayedItem,
     PlayGroup,
     Streaks,
     Tally,
     YearReview,
-    find_viewings,
     group,
     review,
     streaks,
     tally,
+    within,
     years,
 )
 from playhead.errors import access_denied
@@ -80,8 +79,13 @@ class Statistics:
             find_user(connection, user_id)
             zone = zone_of(connection, user_id)
             period = require_period(first, last, zone)
-            plays = storage.list_plays(connection, user_id)
-            viewings = find_viewings(plays, _items(connection, viewer, user_id), period)
+            viewings = storage.list_viewings(
+                connection,
+                user_id,
+                period,
+                is_admin=may_administer(viewer.role),
+                with_years=by is Grouping.DECADE,
+            )
             sight = sight_of(connection, viewer)
             holders = _holders(connection, sight, user_id, by)
             groups = None if by is None else group(viewings, by, zone, holders)
@@ -101,15 +105,14 @@ class Statistics:
         def load(connection: Connection) -> YearInReview:
             user = find_user(connection, user_id)
             zone = zone_of(connection, user_id)
-            plays = storage.list_plays(connection, user_id)
-            items = _items(connection, viewer, user_id)
-            known = years(find_viewings(plays, items, Period()), zone)
+            viewings = storage.list_viewings(connection, user_id, Period(), is_admin=may_administer(viewer.role))
+            known = years(viewings, zone)
             shown = year or next(iter(known), moment_of(now).astimezone(zone).year)
             period = period_of(date(shown, 1, 1), date(shown, 12, 31), zone)
-            found = review(find_viewings(plays, items, period), zone)
-            named = {show_id for show_id, _ in found.shows}
-            for item_id, _ in found.rewatched:
-                named.update(id_ for id_ in (item_id, items[item_id].show_id) if id_ is not None)
+            found = review(within(viewings, period), zone)
+            again = {item_id for item_id, _ in found.rewatched}
+            shows = {each.show_id for each in viewings if each.item_id in again and each.show_id is not None}
+            named = again.union(shows, (show_id for show_id, _ in found.shows))
             views = item_views(
                 connection, sight_of(connection, viewer), lists.items_of(connection, sorted(named)).values()
             )
@@ -121,10 +124,6 @@ class Statistics:
 def _require_allowed(viewer: Viewer, user_id: UserId) -> None:
     if user_id != viewer.user_id and not may_administer(viewer.role):
         raise access_denied()
-
-
-def _items(connection: Connection, viewer: Viewer, user_id: UserId) -> Mapping[ItemId, PlayedItem]:
-    return storage.list_items(connection, user_id, is_admin=may_administer(viewer.role))
 
 
 def _holders(

@@ -2,13 +2,13 @@
 
 import typing
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
     Text,
+    and_,
     bindparam,
     case,
     cast,
@@ -17,67 +17,58 @@ from sqlalchemy import (
     not_,
     or_,
     select,
-    type_coerce,
 )
 
-from playhead.domain.model import Instant, ItemId, LibraryId, UserId
-from playhead.domain.statistics import PlayedItem
+from playhead.domain.model import LATEST, ItemId, LibraryId, UserId
+from playhead.domain.periods import Period
+from playhead.domain.statistics import Viewing
 from playhead.storage.catalogue import chunks
 from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import holding, item, play
 from playhead.storage.visibility import is_granted, is_lasting, is_seen
 
-
-class PlayRow(NamedTuple):
-    """A play of a user. `is_marked` is 1 for one that was added by hand, otherwise 0."""
-
-    item_id: ItemId
-    watched_at: Instant | None
-    is_marked: bool
-    device: str | None
-
-
 _ZERO, _ONE = literal_column("0", Integer), literal_column("1", Integer)
 _MARKED = literal_column("'marked'", Text)
 _user = bindparam("user_id", type_=play.c.user_id.type)
 _is_admin = bindparam("is_admin", type_=Integer)
+_with_years = bindparam("with_years", type_=Integer)
 
-_PLAYS = Prepared(
-    select(
-        play.c.item_id,
-        play.c.watched_at,
-        case((play.c.source == _MARKED, _ONE), else_=_ZERO),
-        literal_column("null", Text),
-    ).where(play.c.user_id == _user)
-)
-
-_UNDATED = literal_column("-1", BigInteger)
-_first_at = func.min(func.coalesce(play.c.watched_at, _UNDATED))
-_played = (
-    select(play.c.item_id, func.nullif(_first_at, _UNDATED).label("first_at"))
-    .where(play.c.user_id == _user)
-    .group_by(play.c.item_id)
-    .subquery("played")
-)
 # Nothing that files say may be shown where only libraries have the item that the user may not see.
 _may_know_files = or_(_is_admin == _ONE, is_granted(_user), not_(is_lasting()))
+_length = case((and_(play.c.source != _MARKED, _may_know_files), item.c.runtime_ms))
 # `substr` of the first four characters of an ISO 8601 date.
 _year_of_broadcast = cast(func.substr(item.c.air_date, _ONE, literal_column("4", Integer)), Integer)
 _show = item.alias("show")
 _year_of_show = select(_show.c.year).where(_show.c.id == item.c.show_id).scalar_subquery()
-_ITEMS = Prepared(
+_every = (
     select(
-        item.c.id,
+        play.c.watched_at,
+        play.c.item_id,
+        func.coalesce(_length, _ZERO),
         item.c.show_id,
-        type_coerce(func.coalesce(case((_may_know_files, item.c.runtime_ms)), _ZERO), Integer),
-        _played.c.first_at,
-        func.coalesce(item.c.year, _year_of_broadcast, _year_of_show),
+        case((_with_years == _ONE, func.coalesce(item.c.year, _year_of_broadcast, _year_of_show))),
+        play.c.watched_at.label("first_at"),
     )
-    .select_from(_played)
-    .join(item, item.c.id == _played.c.item_id)
-    .where(is_seen(_user, _is_admin))
+    .join_from(play, item, item.c.id == play.c.item_id)
+    .where(play.c.user_id == _user, is_seen(_user, _is_admin))
+)
+_VIEWINGS = Prepared(_every)
+_VIEWINGS_WITHIN = Prepared(
+    _every.where(
+        play.c.watched_at >= bindparam("first", type_=BigInteger),
+        play.c.watched_at < bindparam("end", type_=BigInteger),
+    )
 )
 
+# Of the items with several plays only, which are few.
+_UNDATED = literal_column("-1", BigInteger)
+_FIRSTS = Prepared(
+    select(play.c.item_id, func.nullif(func.min(func.coalesce(play.c.watched_at, _UNDATED)), _UNDATED))
+    .where(play.c.user_id == _user)
+    .group_by(play.c.item_id)
+    .having(func.count() > _ONE)
+)
+_played = select(play.c.item_id).where(play.c.user_id == _user).distinct().subquery("played")
 _HOLDERS = Prepared(
     select(holding.c.item_id, holding.c.library_id)
     .select_from(_played)
@@ -86,14 +77,27 @@ _HOLDERS = Prepared(
 )
 
 
-def list_plays(connection: Connection, user_id: UserId) -> list[PlayRow]:
-    """Return all plays of a user, in no particular order."""
-    return typing.cast("list[PlayRow]", _PLAYS.rows(connection, [(user_id,)]))
+def list_viewings(
+    connection: Connection, user_id: UserId, period: Period, *, is_admin: bool, with_years: bool = False
+) -> list[Viewing]:
+    """Return the plays of a user in a period, in no particular order; `year` is None without `with_years`.
+
+    Those of items that the user may not see only with `is_admin`; those at an unknown time only in an unbounded period.
+    """
+    firsts = dict(_FIRSTS.rows(connection, [(user_id,)]))
+    values = (int(is_admin), user_id, int(with_years))
+    if period == Period():
+        rows = _VIEWINGS.rows(connection, [values])
+    else:
+        rows = _VIEWINGS_WITHIN.rows(connection, [(*values, period.first or 0, _end_of(period))])
+    return [
+        each._replace(first_at=firsts[each.item_id]) if each.item_id in firsts else each
+        for each in map(Viewing._make, rows)
+    ]
 
 
-def list_items(connection: Connection, user_id: UserId, *, is_admin: bool) -> dict[ItemId, PlayedItem]:
-    """Return the items that a user has played; those that the user may not see only with `is_admin`."""
-    return {row[0]: PlayedItem._make(row) for row in _ITEMS.rows(connection, [(int(is_admin), user_id)])}
+def _end_of(period: Period) -> int:
+    return LATEST + 1 if period.end is None else period.end
 
 
 def list_holders(connection: Connection, user_id: UserId) -> list[tuple[ItemId, LibraryId]]:

@@ -59,7 +59,7 @@ class GroupAnswer(TallyAnswer, kw_only=True):
     """The plays with something in common. `key` is null for those that lack it, such as the show of a movie.
 
     Its form depends on the grouping: 2026, 2026-01, 2026-W05, 2026-01-31, 1 (Monday) to 7, 00 to 23, the id of a show
-    or of a library, the name of a device, 1990. `name` is the title of the show or the name of the library, else null.
+    or of a library, 1990. `name` is the title of the show or the name of the library, else null.
     """
 
     key: str | None
@@ -69,8 +69,8 @@ class GroupAnswer(TallyAnswer, kw_only=True):
 class StatisticsAnswer(Struct):
     """Statistics of a user's plays. `from` and `until`, which is excluded, are null if not given.
 
-    `groups` is null unless the request asks for a grouping. Times are in their order, years and decades too; shows,
-    libraries and devices are sorted by their hours.
+    `groups` is null unless the request asks for a grouping. Times are in their order, years and decades too; shows
+    and libraries are sorted by their hours.
     """
 
     from_: TimeText | None = field(name="from")
