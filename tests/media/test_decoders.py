@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -195,6 +196,41 @@ def test_other_formats_and_headers_without_a_size_are_refused(decoders: Decoders
     (tmp_path / "poster.jpg").write_bytes(content.encode("latin1"))
     with pytest.raises(Unusable):
         decoders.picture_of_image(tmp_path / "poster.jpg", SIZE)
+    assert len(decoders.pids) == 1
+
+
+@pytest.fixture
+def listener() -> Iterator[socket.socket]:
+    """A server that nobody may connect to."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(0)
+        yield listening
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4.0,\n{url}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{url}'\n",
+        '<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"><BaseURL>{url}</BaseURL></MPD>',
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nt=0 0\na=control:{url}\nm=video 9 RTP/AVP 96\n",
+        "[Reference]\nRef1={url}?MSWMExt=.asf\n",
+        "{url}\n",
+    ],
+    ids=["HLS", "concat", "DASH", "SDP", "ASX", "link"],
+)
+def test_a_text_called_a_film_opens_no_address(decoders: Decoders, tmp_path: Path, listener: socket.socket, text: str):
+    for name in ("film.mkv", "film.ts", "film.m3u8", "http:film.mp4"):
+        path = tmp_path / name
+        path.write_text(text.format(url=f"http://127.0.0.1:{listener.getsockname()[1]}/film.ts"))
+        with pytest.raises(Unreadable):
+            decoders.probe(path)
+        with pytest.raises(Unusable):
+            decoders.picture_of_film(path, SIZE)
+        with pytest.raises(Unusable):
+            decoders.webvtt_of_film(path, 0)
+    with pytest.raises(BlockingIOError):
+        listener.accept()
     assert len(decoders.pids) == 1
 
 

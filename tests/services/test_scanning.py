@@ -17,6 +17,8 @@ from playhead.domain.events import Change
 from playhead.domain.model import ItemKind, LibraryId, LibraryKind, Milliseconds
 from playhead.domain.playback import Policy
 from playhead.errors import Code, PlayheadError
+from playhead.media.decoders import Decoders
+from playhead.media.jobs import BUDGETS, Budget, ProbeFilm
 from playhead.media.names import filenames
 from playhead.services.scanning import (
     FILES_AT_ONCE,
@@ -169,6 +171,29 @@ async def test_new_items_are_counted_by_kind_apart_from_their_files(
     shows.film("Lynx/Lynx S01E03.mkv")
     report = await shows.scan()
     assert (report.items_added, len(report.added)) == ({ItemKind.SHOW: 1, ItemKind.EPISODE: 3}, 2)
+
+
+async def test_a_file_that_crashes_or_hangs_its_decoder_costs_the_others_nothing(movies: ScannedLibrary) -> None:
+    # Ten times what the others take on a busy machine: this is how long the test waits for the one that hangs.
+    budgets = {**BUDGETS, ProbeFilm: Budget(wall_s=8, cpu_s=30)}
+    decoders = Decoders(budgets=budgets, command=[sys.executable, "-P", "-m", "fragile_worker"])
+    tools = ScanTools(filenames.parse, decoders.probe)
+    scanner = Scanner(movies.database, clock=movies.clock, new_id=movies.ids, tools=tools)
+    for name in ("crash (2001)", "hang (2002)", *(f"Film {number} ({1990 + number})" for number in range(9))):
+        movies.film(f"{name}.mkv")
+    report = await scanner.scan(movies.id)
+    assert [(each.path, each.reason) for each in report.skipped] == [
+        ("crash (2001).mkv", "the decoder crashed on it (SIGSEGV)"),
+        ("hang (2002).mkv", "reading it takes too long"),
+    ]
+    assert await movies.titles() == [f"Film {number}" for number in range(9)]
+    # One that crashed is left alone until it changes; one that was slow is tried again.
+    movies.clock.advance(1000)
+    (movies.root / "hang (2002).mkv").unlink()
+    report = await scanner.scan(movies.id)
+    assert [each.path for each in report.skipped] == ["crash (2001).mkv"]
+    assert decoders.pids != []
+    decoders.close()
 
 
 async def test_a_special_has_the_place_that_its_nfo_gives_it(shows: ScannedLibrary) -> None:
