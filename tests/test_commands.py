@@ -129,6 +129,7 @@ def test_an_operator_splits_identifies_and_merges(operator: Operator, tmp_path: 
     assert "identified" in operator("item", "files", film["id"])
     found = {each["id"]: (each["title"], each["external_ids"]) for each in json.loads(operator("items", "--json"))}
     assert found == {film["id"]: ("Harbor Lights", {"tmdb": "7"}), nights: ("Harbour Nights", {})}
+    assert operator("item", "tell-apart", film["id"], nights) == "They are kept apart\n"
     path = "Harbour Lights (2019)/Harbour Lights (2019).mp4"
     assert operator("item", "identify", path, "--library", "Films", "--release").endswith("is what its name says\n")
     assert operator("item", "merge", film["id"], nights) == f"Merged into Harbour Lights: {film['id']}\n"
@@ -189,6 +190,7 @@ def test_every_command_runs(operator: Operator, settings: Settings, tmp_path: Pa
     operator("item", "identify", file, "--edition", "Uncut")
     operator("item", "split", film, file, "--title", "Harbour Nights")
     operator("item", "merge", film, film, status=1)
+    operator("item", "tell-apart", film, film, status=1)
     operator("library", "rename", "Films", "Cinema")
     operator("library", "move", "Cinema", str(tmp_path / "films"))
     operator("items")

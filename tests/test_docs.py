@@ -169,7 +169,7 @@ def documented_commands() -> dict[str, tuple[str, str]]:
     found = {}
     for heading, body in sections(text_of("docs/commands.md")).items():
         if heading.startswith("playhead "):
-            words = re.match(r"playhead( [a-z]+)+", heading)
+            words = re.match(r"playhead( [a-z-]+)+", heading)
             assert words is not None
             found[words[0]] = (heading, body)
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from playhead.domain.catalogue import Item, identity
-from playhead.domain.doubles import Doubt, Lengths, find_doubles
+from playhead.domain.doubles import Doubt, Lengths, find_doubles, keep_apart
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, UserId
 
 MINUTE = 60_000
@@ -96,6 +96,30 @@ def test_ids_of_two_films_that_are_one_by_their_name_mean_that_one() -> None:
     one, other = film("a", external_ids={"tmdb": "7"}), film("b", external_ids={"imdb": "tt8"})
     third = film("c", "Kupferhimmel", None, external_ids={"tmdb": "7", "imdb": "tt8"})
     assert certain(one, other, third) == {"b": "a", "c": "a"}
+
+
+def test_films_that_a_person_told_apart_are_neither_merged_nor_listed() -> None:
+    one, other = film("a", external_ids={"tmdb": "7"}), film("b", external_ids={"tmdb": "7"})
+    apart = [frozenset({one.id, other.id})]
+    found = find_doubles([one, other, film("c", year=1975)], {}, (), apart)
+    assert found.certain == {}
+    assert {(pair.one.id, pair.other.id) for pair in found.possible} == {("a", "c"), ("b", "c")}
+
+
+def test_a_third_film_makes_no_two_one_that_a_person_told_apart() -> None:
+    first, second, third = (film(id_, external_ids={"tmdb": "7"}) for id_ in "abc")
+    for pair in ({first.id, second.id}, {second.id, third.id}, {first.id, third.id}):
+        found = find_doubles([first, second, third], {}, (), [frozenset(pair)])
+        assert len(found.certain) == 1
+        assert frozenset(*found.certain.items()) != pair
+        assert found.possible == []
+
+
+def test_merges_that_make_two_films_one_which_a_person_told_apart_are_left_out() -> None:
+    a, b, c, d = (ItemId(each) for each in "abcd")
+    apart = [frozenset({b, c})]
+    assert keep_apart({b: a, c: a, d: a}, apart) == {b: a, d: a}
+    assert keep_apart({c: b, d: a}, apart) == {d: a}
 
 
 def test_a_decision_of_a_person_is_not_overruled() -> None:

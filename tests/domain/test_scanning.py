@@ -752,7 +752,19 @@ def test_a_chosen_episode_of_a_daily_show_has_none_that_follow() -> None:
     assert folder.place(episode(7, episode_end=8, item_id=daily.links[0].item_id)).links == daily.links
 
 
-def test_films_that_a_person_told_apart_are_not_one_though_their_names_are_equal() -> None:
+def test_items_that_a_person_told_apart_are_not_one_whatever_a_scan_finds() -> None:
+    folder = Folder()
+    one, two = folder.first(movie("Heat"), movie("Hitze", 1996, external_ids={"tmdb": "949"}))
+    pair = frozenset({one.links[0].item_id, two.links[0].item_id})
+    for apart, merges in ((frozenset({pair}), 0), (frozenset[frozenset[ItemId]](), 1)):
+        index = ScanIndex(LIBRARY, folder.stored()._replace(apart=apart), now=NOW, new_id=folder.new_id)
+        index.keep(two)
+        index.place(one.id, movie("Heat", external_ids={"tmdb": "949"}), one, same_content=True)
+        index.finish()
+        assert len(index.merges) == merges
+
+
+def test_files_that_a_person_identified_are_not_one_though_their_names_are_equal() -> None:
     folder = Folder()
     one, two = folder.first(movie("Haet"), movie("Heat"))
     folder.scan().keep(two)

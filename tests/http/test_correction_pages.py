@@ -244,11 +244,32 @@ async def test_a_file_whose_ids_mean_two_titles_is_listed_with_both(films: World
     assert re.search(rf"Harbour \(2001\).*\.mp4 Its ids mean several titles: {titles}", page), page
 
 
-async def test_what_may_be_the_same_is_listed_and_merged(films: World) -> None:
+async def import_nearly_the_same(films: World) -> None:
     lines = '{"library": "Imported", "kind": "movie", "title": "Copper Sky", "year": 1975}'
     await films.client.post("/api/v1/libraries", json={"name": "Imported", "kind": "movies"}, headers=films.admin)
     headers = films.admin | {"content-type": "application/x-ndjson"}
     await films.client.post("/api/v1/catalogue/import", content=lines, headers=headers)
+
+
+async def test_what_is_different_is_not_listed_again_until_that_is_undone(films: World) -> None:
+    await import_nearly_the_same(films)
+    page = await page_of(films, "/admin/corrections")
+    ((one, other),) = re.findall(
+        r'action="(/admin/items/[^"]+)">\s*<input type="hidden" name="other" value="([^"]+)"', page
+    )
+    assert (await submit(films.client, one, do="apart", other="x")).status_code == 404
+    done = await submit(films.client, one, do="apart", other=other)
+    page = await page_of(films, done.headers["location"])
+    assert "They are kept apart, and not listed again." in page
+    assert "Possibly the same" not in page
+    assert re.search(r"Told apart: Copper Sky \(197\d\) ≠ Copper Sky \(197\d\)", text_of(page))
+    (undo,) = re.findall(r'action="(/admin/corrections/[^"]+/undo)"', page)
+    await submit(films.client, undo)
+    assert "Possibly the same" in await page_of(films, "/admin/corrections")
+
+
+async def test_what_may_be_the_same_is_listed_and_merged(films: World) -> None:
+    await import_nearly_the_same(films)
     page = await page_of(films, "/admin/corrections")
     assert "1 pair of entries may be one title." in page
     assert "The years differ, or one is unknown." in page

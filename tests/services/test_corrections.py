@@ -761,6 +761,23 @@ async def test_the_log_is_paged_newest_first_and_merges_cannot_be_undone(movies_
     assert [view.user for view in (await here.audit.page(None, 1)).entries] == [None]
 
 
+async def test_items_told_apart_stay_two_through_scans_until_that_is_undone(movies_corrected: Corrections) -> None:
+    here = movies_corrected
+    here.library.film("Copper Sky (1974).mkv")
+    here.library.film("Kupferhimmel (1974).mkv")
+    await here.library.scan()
+    one, other = [view.item.id for view in await here.library.items()]
+    await here.merging.tell_apart(ADMIN, one, other)
+    for title in ("Copper Sky", "Kupferhimmel"):
+        here.library.nfo(f"{title} (1974).nfo", "<movie><uniqueid type='tmdb'>7</uniqueid></movie>")
+    scanner = here.library.new_scanner(merge=here.merging.merge_found)
+    assert (await scanner.scan(here.library.id)).merges == []
+    assert len(await here.library.items()) == 2
+    await here.undo()
+    assert await here.merging.merge_certain() == 1
+    assert (await refusal(here.audit.undo((await here.audit.page(None, 2)).entries[-1].entry.id)))[0] is Code.CONFLICT
+
+
 async def test_a_scan_that_learns_ids_merges_what_they_say_is_one(movies_corrected: Corrections) -> None:
     here = movies_corrected
     here.library.film("Copper Sky (1974).mkv")

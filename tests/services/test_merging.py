@@ -285,6 +285,35 @@ async def test_what_is_certain_is_merged_and_the_rest_listed(home: Home) -> None
     assert [(pair.one.id, pair.other.id) for pair in await home.merging.list_possible()] == [(ONE, id_of(4))]
 
 
+async def test_items_that_an_admin_told_apart_are_neither_merged_nor_listed(home: Home) -> None:
+    added = [film(id_of(4), "Copper Sky", 1975, runtime_ms=LENGTH, added_at=4)]
+    await home.database.write(lambda connection: insert_items(connection, added, HOUSE))
+    await home.merging.tell_apart(ADMIN, OTHER, ONE)
+    await home.merging.tell_apart(ADMIN, ONE, OTHER)
+    await home.merging.tell_apart(ADMIN, ONE, id_of(4))
+    assert [(row.act, row.user_id) for row in await home.rows(schema.audit)] == [("tell-apart", ADMIN.user_id)] * 2
+    assert await home.merging.merge_certain() == 0
+    assert await home.merging.merge_found([(ONE, OTHER)]) == 0
+    assert [(pair.one.id, pair.other.id) for pair in await home.merging.list_possible()] == [(OTHER, id_of(4))]
+
+
+async def test_what_was_told_of_an_item_holds_for_the_one_that_it_becomes(home: Home) -> None:
+    await home.merging.tell_apart(ADMIN, ONE, OTHER)
+    await home.merging.merge(ADMIN, THIRD, ONE)
+    assert await home.merging.merge_found([(THIRD, OTHER)]) == 0
+    await home.merging.merge(ADMIN, THIRD, OTHER)
+    assert {row.item_id for row in await home.rows(schema.alias)} == {THIRD}
+    assert await home.merging.merge_certain() == 0
+
+
+async def test_what_cannot_be_told_apart_is_refused(home: Home) -> None:
+    assert await code_of(home.merging.tell_apart(ADMIN, ONE, ONE)) == (
+        Code.INVALID,
+        {"other": ["must be another item: they are one already"]},
+    )
+    assert await code_of(home.merging.tell_apart(ADMIN, ONE, id_of(90))) == (Code.NOT_FOUND, "other")
+
+
 async def test_pairs_that_a_scan_found_are_merged_if_they_still_are_two(home: Home) -> None:
     pairs = [(ONE, OTHER), (OTHER, THIRD), (ONE, id_of(90)), (ONE, ONE)]
     assert await home.merging.merge_found(pairs) == 2

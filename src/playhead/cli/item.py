@@ -56,6 +56,22 @@ def merge(
         say(f"left over: {episode.title}: {episode.id}")
 
 
+@app.command("tell-apart")
+def tell_apart(
+    one: Annotated[str, typer.Argument(metavar="ONE", help="Id of an item.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="Id of another item.")],
+    data: DataOption = None,
+    database: DatabaseOption = None,
+) -> None:
+    """Say that two items are two titles, so that no scan merges them. The log undoes it."""
+
+    async def store(playhead: "Installation") -> None:
+        await playhead.merging.tell_apart(operator(), _id(one), _id(other))
+
+    run(data, database, store)
+    say("They are kept apart")
+
+
 @app.command("split")
 def split(  # noqa: PLR0913 - the members of a split
     item: Annotated[str, typer.Argument(metavar="ITEM", help="Id of the item.")],

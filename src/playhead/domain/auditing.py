@@ -14,6 +14,7 @@ class Act(StrEnum):
     """
 
     MERGE = "merge"
+    TELL_APART = "tell-apart"
     SPLIT = "split"
     IDENTIFY = "identify"
     RELEASE = "release"

@@ -1,6 +1,6 @@
 """Which items are one title: certainly, or possibly, so that a person decides. Pure; no clock, no I/O."""
 
-from collections.abc import Callable, Container, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Hashable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from itertools import combinations
 from typing import NamedTuple
@@ -12,6 +12,9 @@ from playhead.domain.model import ItemId, ItemKind, Milliseconds
 
 Lengths = Mapping[Hashable, Milliseconds]
 """The runtimes of a show's episodes by season and number, or by air date."""
+
+Apart = Collection[frozenset[ItemId]]
+"""Pairs of items that are two titles, as a person said."""
 
 
 class Doubt(StrEnum):
@@ -42,15 +45,18 @@ class Doubles(NamedTuple):
     possible: Sequence[PossiblePair]
 
 
-def find_doubles(titles: Iterable[Item], lengths: Mapping[ItemId, Lengths], decided: Container[ItemId]) -> Doubles:
+def find_doubles(
+    titles: Iterable[Item], lengths: Mapping[ItemId, Lengths], decided: Container[ItemId], apart: Apart = ()
+) -> Doubles:
     """Find movies and shows that are one title: of one external id, or of one name and year with lengths that agree.
 
-    One that has external ids of several titles is only listed.
-    `lengths` has those of the episodes of shows. A person has `decided` about some items, which are only listed.
-    Private items have no name in common with others. Contradicting external ids tell items apart.
+    One that has external ids of several titles is only listed. `lengths` has those of the episodes of shows. A person
+    has `decided` about some items, which are only listed. Items that a person has told `apart` are neither merged nor
+    listed, nor are those that become one with them. Private items have no name in common with others. Contradicting
+    external ids tell items apart.
     """
     ordered = sorted(titles, key=_age)
-    union = _Union(ordered)
+    union = _Union(ordered, apart)
     of_ids = _groups(ordered, lambda each: [(each.kind, *pair) for pair in sorted(each.external_ids.items())])
     unclear = _join_by_ids(union, of_ids, decided)
     named = [each for each in ordered if each.owner_id is None]
@@ -71,11 +77,27 @@ def find_doubles(titles: Iterable[Item], lengths: Mapping[ItemId, Lengths], deci
     return Doubles(union.joined, list(possible.values()))
 
 
+def keep_apart(pairs: Mapping[ItemId, ItemId], apart: Apart) -> dict[ItemId, ItemId]:
+    """Return those merges, each of an item into another, that make no two items one that a person has told apart."""
+    groups: dict[ItemId, set[ItemId]] = {}
+    kept: dict[ItemId, ItemId] = {}
+    for goes, stays in pairs.items():
+        group = groups.setdefault(stays, {stays})
+        if not any(frozenset((goes, each)) in apart for each in group):
+            group.add(goes)
+            kept[goes] = stays
+    return kept
+
+
 class _Union:
     """Items that are joined one by one. What is known of one of them then counts for all."""
 
-    def __init__(self, items: Iterable[Item]) -> None:
+    def __init__(self, items: Iterable[Item], apart: Apart) -> None:
         self._items = {each.id: each for each in items}
+        self._apart: dict[ItemId, set[ItemId]] = {}
+        for pair in apart:
+            for each in pair:
+                self._apart.setdefault(each, set()).update(pair - {each})
         self._into: dict[ItemId, ItemId] = {}
 
     @property
@@ -83,10 +105,14 @@ class _Union:
         return {item_id: self._meant(item_id).id for item_id in self._into}
 
     def pairs(self, groups: Iterable[Sequence[Item]]) -> Iterable[tuple[Item, Item]]:
-        """Return pairs of what the items of a group mean now, the older first, unless their external ids contradict."""
+        """Return pairs of what the items of a group mean now, the older first.
+
+        Not those told apart, by a person or by external ids that contradict.
+        """
         for each, another in (pair for group in groups for pair in combinations(group, 2)):
             one, other = sorted((self._meant(each.id), self._meant(another.id)), key=_age)
-            if one.id != other.id and not contradict(one.external_ids, other.external_ids):
+            told = other.id in self._apart.get(one.id, ())
+            if one.id != other.id and not told and not contradict(one.external_ids, other.external_ids):
                 yield one, other
 
     def meant(self, group: Iterable[Item]) -> set[ItemId]:
@@ -95,6 +121,9 @@ class _Union:
 
     def join(self, one: Item, other: Item) -> None:
         self._into[other.id] = one.id
+        for each in self._apart.pop(other.id, ()):
+            self._apart[each].add(one.id)
+            self._apart.setdefault(one.id, set()).add(each)
         self._items[one.id] = merge_items(one, other)
 
     def _meant(self, item_id: ItemId) -> Item:

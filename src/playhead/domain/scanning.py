@@ -281,11 +281,15 @@ class ContentElsewhere(NamedTuple):
 
 
 class FoundItems(NamedTuple):
-    """What the store has about titles: items, their holdings in all libraries, and files of other libraries."""
+    """What the store has about titles: items, their holdings in all libraries, and files of other libraries.
+
+    `apart`: pairs of items that are two titles, as a person said.
+    """
 
     items: Sequence[Item] = ()
     holdings: Sequence[Holding] = ()
     contents: Sequence[ContentElsewhere] = ()
+    apart: frozenset[frozenset[ItemId]] = frozenset()
 
 
 _NOTHING = FoundItems()
@@ -351,6 +355,7 @@ class ScanIndex:
         self._known: dict[ItemId, Item] = {}  # as the scan found them
         self._left: dict[ItemId, set[ItemId]] = defaultdict(set)  # shows by those that their episodes left
         self._departures: list[Departure] = []
+        self._apart = own.apart
         self._decided: set[FileId] = set()  # known files of which the content is kept or placed
         self._meant: dict[ItemId, None] = {}
         self.removed: list[Item] = []
@@ -361,7 +366,7 @@ class ScanIndex:
     def merges(self) -> list[ItemMerge]:
         """The pairs of items that turned out to be one; of each, the older one stays."""
         pairs: list[ItemMerge] = []
-        for ids in self._merges:
+        for ids in self._merges.keys() - self._apart:
             into, source = sorted((self._items[item_id] for item_id in ids), key=lambda each: (each.added_at, each.id))
             pairs.append(ItemMerge(into.id, source.id))
         return pairs

@@ -51,6 +51,7 @@ from playhead.http.api.corrections import (
     MergeRequest,
     RemovalQuery,
     SplitRequest,
+    TellApartRequest,
 )
 from playhead.http.api.device_codes import MEDIA_TYPES as DEVICE_CODE_MEDIA_TYPES
 from playhead.http.api.device_codes import (
@@ -476,6 +477,8 @@ def table(services: Services, context: ServerContext) -> list[Route]:
         Route("POST", "/api/v1/items/{id}/merge", correction.merge, "Merge another item into this one",
               access=Access.ADMIN, request=MergeRequest, answer=MergedAnswer,
               problems=(Code.NOT_FOUND, Code.CONFLICT), tag="corrections"),
+        Route("POST", "/api/v1/items/{id}/tell-apart", correction.tell_apart, "Say that two items are two titles",
+              access=Access.ADMIN, request=TellApartRequest, status=204, problems=(Code.NOT_FOUND,), tag="corrections"),
         Route("POST", "/api/v1/items/{id}/split", correction.split, "Make another item of some files",
               access=Access.ADMIN, request=SplitRequest, answer=ItemAnswer,
               problems=(Code.NOT_FOUND, Code.CONFLICT), tag="corrections"),

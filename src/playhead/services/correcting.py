@@ -267,6 +267,8 @@ class Correcting:
     def undo(self, connection: Connection, entry: AuditEntry) -> set[LibraryId]:
         """Take an act back, in its transaction; return the libraries to scan. Raises CONFLICT if it is overtaken."""
         data: Any = entry.data
+        if entry.act is Act.TELL_APART:  # the entry alone says it
+            return set()
         if entry.act is Act.CHANGE_ITEM:
             self._undo_change(connection, data)
             return set()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from playhead.domain.auditing import Act, AuditEntry
 from playhead.domain.catalogue import Item
-from playhead.domain.doubles import Doubles, PossiblePair, find_doubles
+from playhead.domain.doubles import Doubles, PossiblePair, find_doubles, keep_apart
 from playhead.domain.events import Change, Publish, Topic
 from playhead.domain.matching import contradict
 from playhead.domain.model import NOBODY, FileId, Instant, ItemId, ItemKind, UserId
@@ -92,6 +92,24 @@ class Merging:
         self._after([outcome])
         return merged
 
+    async def tell_apart(self, by: Viewer, one_id: ItemId, other_id: ItemId) -> None:
+        """Store that two items are two titles: scans and starts never merge them, and do not list them again.
+
+        It holds until it is undone in the log, where it is stored, or until an admin merges them. Nothing changes if it
+        is known already. Raises NOT_FOUND, and INVALID (`other`) for an item of another kind or the item itself.
+        """
+        now = self._clock()
+
+        def run(connection: Connection) -> None:
+            one, other = require_known(connection, one_id, "id"), require_known(connection, other_id, "other")
+            _refuse_other_kind(one, other, "other")
+            if frozenset((one.id, other.id)) not in auditing.told_apart(connection):
+                subject, data = f"{named(one)} ≠ {named(other)}", {"item_ids": [one.id, other.id]}
+                entry = AuditEntry(self._new_id(), now, account_of(by), Act.TELL_APART, subject, data)
+                auditing.add(connection, entry)
+
+        await self._database.write(run)
+
     # What is certain
 
     async def merge_certain(self) -> int:
@@ -116,7 +134,7 @@ class Merging:
 
     async def _find(self) -> Doubles:
         titles = await self._database.read_long(doubles.load_shared)
-        return await asyncio.to_thread(find_doubles, titles.items, titles.lengths, titles.decided)
+        return await asyncio.to_thread(find_doubles, titles.items, titles.lengths, titles.decided, titles.apart)
 
     async def _merge_all(self, pairs: Mapping[ItemId, ItemId]) -> int:
         outcomes: list[MergeOutcome] = []
@@ -140,6 +158,7 @@ class Merging:
             for goes, stays in pairs.items()
             if goes in known and stays in known and known[goes].kind is known[stays].kind
         }
+        still = keep_apart(still, auditing.told_apart(connection))
         if not still:
             return MergeOutcome({}, (), ())
         outcome = storage.merge(connection, self._mover(now), still, now)
@@ -268,11 +287,15 @@ def require_known(connection: Connection, item_id: ItemId, member: str) -> Item:
     return found
 
 
+def _refuse_other_kind(one: Item, other: Item, member: str) -> None:
+    if one.id == other.id:
+        raise invalid({member: ["must be another item: they are one already"]})
+    if one.kind is not other.kind:
+        raise invalid({member: [must_be(one.kind)]})
+
+
 def _refuse_unlike(into: Item, source: Item) -> None:
-    if into.id == source.id:
-        raise invalid({"from": ["must be another item: they are one already"]})
-    if into.kind is not source.kind:
-        raise invalid({"from": [must_be(into.kind)]})
+    _refuse_other_kind(into, source, "from")
     if into.owner_id is not None and source.owner_id not in (None, into.owner_id):
         raise conflict("Both are private items, of two users")
 

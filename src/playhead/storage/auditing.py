@@ -7,7 +7,8 @@ import msgspec
 from sqlalchemy import BigInteger, Connection, Row, insert, literal, select, tuple_, update
 
 from playhead.domain.auditing import Act, AuditEntry
-from playhead.domain.model import Instant
+from playhead.domain.model import Instant, ItemId
+from playhead.storage.catalogue import resolve
 from playhead.storage.schema import Id, audit
 
 
@@ -35,6 +36,19 @@ def find(connection: Connection, entry_id: str) -> AuditEntry | None:
 def mark_undone(connection: Connection, entry_id: str, undone_at: Instant) -> None:
     """Store that an act was undone."""
     connection.execute(update(audit).where(audit.c.id == entry_id).values(undone_at=undone_at))
+
+
+def told_apart(connection: Connection) -> frozenset[frozenset[ItemId]]:
+    """Return the pairs of items that a person has told apart, by what their ids mean now. One row each."""
+    query = select(audit.c.data).where(audit.c.act == Act.TELL_APART.value, audit.c.undone_at.is_(None))
+    pairs = [msgspec.json.decode(data, type=_Pair).item_ids for data in connection.scalars(query)]
+    merged = resolve(connection, {item_id for pair in pairs for item_id in pair})
+    known = (frozenset(merged.get(item_id, item_id) for item_id in pair) for pair in pairs)
+    return frozenset(pair for pair in known if len(pair) > 1)
+
+
+class _Pair(msgspec.Struct):
+    item_ids: tuple[ItemId, ItemId]
 
 
 def _entry(row: Row[Any]) -> AuditEntry:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 from playhead.domain.catalogue import Item
 from playhead.domain.model import ItemId, Milliseconds
 from playhead.domain.scanning import IdentifiedAs
+from playhead.storage.auditing import told_apart
 from playhead.storage.catalogue import chunks, find_items
 from playhead.storage.schema import external_id, identification, item
 
@@ -19,12 +20,13 @@ class SharedTitles(NamedTuple):
     """The movies and shows that share an external id or a name with another.
 
     `lengths` has the runtimes of the shows' episodes by their numbers, or by the air date of those without; `decided`
-    are the items that persons have chosen for files.
+    are the items that persons have chosen for files, `apart` the pairs that they have told apart.
     """
 
     items: list[Item]
     lengths: dict[ItemId, dict[Hashable, Milliseconds]]
     decided: frozenset[ItemId]
+    apart: frozenset[frozenset[ItemId]]
 
 
 def load_shared(connection: Connection) -> SharedTitles:
@@ -48,7 +50,7 @@ def load_shared(connection: Connection) -> SharedTitles:
         each for some in chunks(sorted(ids)) for each in find_items(connection, select(item).where(item.c.id.in_(some)))
     ]
     shows = [each.id for each in found if kinds[each.id] == "show"]
-    return SharedTitles(found, _lengths(connection, shows), _decided(connection))
+    return SharedTitles(found, _lengths(connection, shows), _decided(connection), told_apart(connection))
 
 
 def _lengths(connection: Connection, shows: list[ItemId]) -> dict[ItemId, dict[Hashable, Milliseconds]]:

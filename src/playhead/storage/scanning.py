@@ -17,6 +17,7 @@ from playhead.domain.scanning import (
     ItemChanges,
     KnownFile,
 )
+from playhead.storage.auditing import told_apart
 from playhead.storage.catalogue import (
     add_external_ids,
     chunks,
@@ -95,9 +96,12 @@ def load_files(connection: Connection, library_id: LibraryId) -> list[KnownFile]
 
 
 def load_items(connection: Connection, library_id: LibraryId) -> FoundItems:
-    """Return the items that a library holds or held, with all their holdings, and all episodes of its shows."""
+    """Return the items that a library holds or held, with all their holdings, and all episodes of its shows.
+
+    Also which items, of all, a person has told apart.
+    """
     own = select(holding.c.item_id).where(holding.c.library_id == library_id)
-    return load(connection, connection.scalars(own))
+    return load(connection, connection.scalars(own))._replace(apart=told_apart(connection))
 
 
 def load_identifications(connection: Connection, library_id: LibraryId) -> list[Identification]:

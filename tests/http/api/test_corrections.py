@@ -72,6 +72,28 @@ async def test_faults_of_a_merge_name_the_member(doubled: World) -> None:
     assert (await call(doubled, "POST", f"/items/{NOWHERE}/merge", {"from": MOVIE}))[0] == 404
 
 
+async def test_items_told_apart_are_in_the_log_and_not_merged_until_that_is_undone(doubled: World) -> None:
+    merging = doubled.playhead.installation.merging
+    same = {"external_ids": {"tmdb": "7"}}
+    for item_id in (MOVIE, OTHER):
+        assert (await call(doubled, "PATCH", f"/items/{item_id}", same))[0] == 200
+    path = f"/items/{MOVIE}/tell-apart"
+    assert await call(doubled, "POST", path, {"other": OTHER}) == (204, None)
+    assert await merging.merge_certain() == 0
+    _, log = await call(doubled, "GET", "/audit?limit=500")
+    (entry,) = [each for each in log["items"] if each["act"] == "tell-apart"]
+    assert (entry["subject"].split(" ≠ ")[1], entry["can_undo"]) == ("Harbour Light (2018)", True)
+    assert (await call(doubled, "POST", f"/audit/{entry['id']}/undo"))[0] == 204
+    assert await merging.merge_certain() == 1
+
+
+async def test_faults_of_telling_apart_name_the_member(doubled: World) -> None:
+    path = f"/items/{MOVIE}/tell-apart"
+    assert await faults(doubled, "POST", path, {"other": SHOW}) == {"other": ["must be a movie"]}
+    assert await faults(doubled, "POST", path, {"other": "x"}) == {"other": ["must be a UUID"]}
+    assert (await call(doubled, "POST", path, {"other": NOWHERE}))[0] == 404
+
+
 async def test_a_split_answers_with_the_item_that_has_the_files(doubled: World) -> None:
     body = {"file_ids": [FILE], "title": "Harbour Nights", "year": 2020}
     status, made = await call(doubled, "POST", f"/items/{MOVIE}/split", body)
@@ -185,6 +207,7 @@ async def test_an_item_taken_out_of_a_library_is_no_longer_seen(doubled: World) 
 async def test_members_may_correct_nothing(doubled: World) -> None:
     for method, path, body in (
         ("POST", f"/items/{MOVIE}/merge", {"from": OTHER}),
+        ("POST", f"/items/{MOVIE}/tell-apart", {"other": OTHER}),
         ("POST", f"/items/{MOVIE}/split", {"file_ids": [FILE]}),
         ("PATCH", f"/items/{MOVIE}", {"title": "x"}),
         ("GET", f"/files/{FILE}/identity", None),

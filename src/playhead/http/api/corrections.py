@@ -46,6 +46,12 @@ class MergeRequest(Struct):
     source: Uuid = field(name="from")
 
 
+class TellApartRequest(Struct):
+    """The item that is another title."""
+
+    other: Uuid
+
+
 class SplitRequest(Struct):
     """The files that become another item: `into`, or a new one of this `title` and `year`, else as the first is named.
 
@@ -217,6 +223,12 @@ class CorrectionRoutes:
         return MergedAnswer(
             await self._item(call, merged.item.id), [await self._item(call, each.id) for each in merged.left_over]
         )
+
+    async def tell_apart(self, call: Call) -> None:
+        """Say that two items are two titles: they are not merged by scans, nor listed as possibly the same."""
+        request = await call.json(TellApartRequest)
+        other = ItemId(_uuid(request.other, "other"))
+        await self._merging.tell_apart(call.viewer, call.item_id(ItemKind.MOVIE), other)
 
     async def split(self, call: Call) -> ItemAnswer:
         """Make another item of some of an item's files, and return it."""

@@ -35,6 +35,7 @@ _FIELDS = ("title", "year", "season_number", "episode_number", "episode_end", "a
 
 _ACTS = {
     Act.MERGE: deferred("Merged"),
+    Act.TELL_APART: deferred("Told apart"),
     Act.SPLIT: deferred("Split"),
     Act.IDENTIFY: deferred("File identified"),
     Act.RELEASE: deferred("File left to its name"),
@@ -61,6 +62,7 @@ _MEMBERS = {
 }
 _DONE = {
     "changed": deferred("The title has been changed."),
+    "apart": deferred("They are kept apart, and not listed again."),
     "merged": deferred("They are one title now."),
     "split": deferred("The files are a title of their own now."),
     "ended": deferred("The title has been taken out of the library."),
@@ -96,9 +98,15 @@ class CorrectionPages:
         return await self._item(visit)
 
     async def change_item(self, visit: Visit) -> Response:
-        """Change, merge or split an item, or take it out of a library; `do` says which."""
+        """Change, merge, tell apart or split an item, or take it out of a library; `do` says which."""
         form = await read_form(visit.call, _FILES_MAX)
-        acts = {"change": self._change, "merge": self._merge, "split": self._split, "end": self._end}
+        acts = {
+            "change": self._change,
+            "merge": self._merge,
+            "apart": self._tell_apart,
+            "split": self._split,
+            "end": self._end,
+        }
         act = acts.get(form.get("do", ""))
         if act is None:
             raise not_found("Act not found")
@@ -130,6 +138,13 @@ class CorrectionPages:
         if form.get("back") == "corrections":
             return "/admin/corrections?done=merged"
         return f"/admin/items/{merged.item.id}?done=merged"
+
+    async def _tell_apart(self, visit: Visit, form: Mapping[str, str]) -> str:
+        other = canonical_id(form.get("other", ""))
+        if other is None:
+            raise not_found("Item not found")
+        await self._merging.tell_apart(visit.viewer, _item_id(visit), ItemId(other))
+        return "/admin/corrections?done=apart"
 
     async def _split(self, visit: Visit, form: Mapping[str, str]) -> str:
         files = [FileId(name.removeprefix("file-")) for name in form if name.startswith("file-")]
