@@ -122,6 +122,7 @@ async def plays_of(folder: Folder, *episodes: tuple[int, int]) -> list[list[str]
 # A file with several episodes
 
 
+@pytest.mark.both_engines
 async def test_completing_the_first_episode_of_a_file_completes_the_others_at_the_same_time(shows: Folder):
     first = await shows.episode(FIRST)
     await first.report(2700)
@@ -173,6 +174,7 @@ async def test_a_late_completion_of_a_file_is_recorded_for_each_episode_at_its_o
     assert await plays_of(shows, FIRST, SECOND) == [["2025-11-08T20:00:00Z"]] * 2
 
 
+@pytest.mark.both_engines
 async def test_the_reports_of_a_batch_complete_whole_files_too(shows: Folder):
     first = await shows.episode(FIRST)
     made = {"kind": "episode", "id": first.item_id, "duration_seconds": 5400}
@@ -200,6 +202,7 @@ async def watched_episodes(folder: Folder) -> list[int]:
     return [each[1] for each in (FIRST, SECOND, THIRD) if (await (await folder.episode(each)).state())["watched"]]
 
 
+@pytest.mark.both_engines
 async def test_completing_any_episode_of_a_file_completes_all_at_the_same_time(shows: Folder):
     second = await shows.episode(SECOND)
     await second.report(2700)
@@ -215,6 +218,7 @@ async def test_completing_any_episode_of_a_file_completes_all_at_the_same_time(s
     assert await watched_episodes(shows) == [1, 2]
 
 
+@pytest.mark.both_engines
 async def test_taking_back_a_completion_of_the_last_episode_takes_back_those_of_the_others(shows: Folder):
     database = shows.world.playhead.installation.database
     await database.write(lambda connection: connection.execute(update(schema.item).values(runtime_ms=None)))
@@ -239,6 +243,7 @@ async def files_of(folder: Folder, episode: tuple[int, int]) -> dict[int, str]:
     return {file["duration_seconds"] // 60: file["id"] for file in item["files"]}
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("episode", [FIRST, SECOND])
 async def test_the_file_that_is_named_decides_which_episodes_are_completed(shows: Folder, episode: tuple[int, int]):
     single = await own_file(shows, episode, 88)
@@ -253,6 +258,7 @@ async def test_the_file_that_is_named_decides_which_episodes_are_completed(shows
     assert await watched_episodes(shows) == [1, 2]
 
 
+@pytest.mark.both_engines
 @pytest.mark.parametrize("episode", [FIRST, SECOND])
 @pytest.mark.parametrize(("seconds", "completed"), [(2700, 1), (5400, 2), (3600, 1)])
 async def test_without_a_name_the_length_decides_which_episodes_are_completed(
@@ -263,6 +269,7 @@ async def test_without_a_name_the_length_decides_which_episodes_are_completed(
     assert len(await watched_episodes(shows)) == completed
 
 
+@pytest.mark.both_engines
 async def test_a_file_that_may_not_be_seen_completes_nothing(shows: Folder, make_folder: MakeFolder):
     both = (await files_of(shows, FIRST))[90]
     more = await make_folder(LibraryKind.SHOWS, "more")
