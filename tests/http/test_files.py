@@ -270,16 +270,20 @@ async def test_without_a_name_the_length_decides_which_episodes_are_completed(
 
 
 @pytest.mark.both_engines
-async def test_a_file_that_may_not_be_seen_completes_nothing(shows: Folder, make_folder: MakeFolder):
+async def test_a_file_that_may_not_be_seen_completes_nothing(make_folder: MakeFolder):
+    shows, more = await make_folder(LibraryKind.SHOWS), await make_folder(LibraryKind.SHOWS, "more")
+    shows.put("Tidal Station (2019)/Season 1/Tidal Station S01E01E02.mkv")
+    await shows.scan()
     both = (await files_of(shows, FIRST))[90]
-    more = await make_folder(LibraryKind.SHOWS, "more")
-    more.put("Tidal Station/Season 1/Tidal Station S01E01.mkv", 45)
+    for name in ("S01E01", "S01E02"):
+        more.put(f"Tidal Station (2019)/Season 1/Tidal Station {name}.mkv", 89)
     await more.scan()
+    assert sorted(await files_of(shows, FIRST)) == [89, 90]
     accounts, member = shows.world.playhead.installation.accounts, shows.world.user_ids["member"]
     await accounts.revoke(shows.library_id, member)
     await (await shows.episode(FIRST)).report(5400, file_id=both)
     await accounts.grant(shows.library_id, member)
-    assert await watched_episodes(shows) == [1]
+    assert [(await (await shows.episode(each)).state())["watched"] for each in (FIRST, SECOND)] == [True, False]
 
 
 async def test_a_mark_by_hand_applies_only_to_the_named_episode(shows: Folder):
