@@ -17,7 +17,7 @@ from playhead.services.playback import Playback
 from playhead.storage import playback as storage
 from playhead.storage.catalogue import encode_files
 from playhead.storage.engine.database import Database
-from playhead.storage.schema import account, item, library, library_access
+from playhead.storage.schema import account, file_item, item, library, library_access, media_file
 from world import EPISODE, LIBRARY, MOVIE, SHOW, hold, insert_items, stock_library
 
 pytestmark = pytest.mark.anyio
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 ANA, BEN = UserId("aaaaaaaa-0000-4000-8000-000000000001"), UserId("bbbbbbbb-0000-4000-8000-000000000002")
 ATTIC = LibraryId("cccccccc-0000-4000-8000-000000000003")
 SECOND = "dddddddd-0000-4000-8000-000000000004"
+DOUBLE, LONGER = "eeeeeeee-0000-4000-8000-000000000005", "eeeeeeee-0000-4000-8000-000000000006"
 S = 1000
 
 
@@ -198,18 +199,22 @@ async def test_an_imported_item_has_the_lengths_that_the_import_told(playback: P
 async def test_the_further_episodes_of_a_file_get_the_report_as_it_was_placed(
     playback: Playback, stocked: Database, change: Callable[..., Any]
 ):
-    double = file("double", 3600, 3000)._replace(first=ItemId(EPISODE), end=2)
-    longer = file("longer", 5400, 5100)._replace(first=ItemId(EPISODE), end=2)
+    double = file(DOUBLE, 3600, 3000)._replace(first=ItemId(EPISODE), end=2)
+    longer = file(LONGER, 5400, 5100)._replace(first=ItemId(EPISODE), end=2)
 
     def stock_second(connection: Connection) -> None:
         second = {"id": SECOND, "kind": "episode", "show_id": SHOW, "season_number": 1, "episode_number": 2}
         insert_items(connection, [second | {"files": encode_files([double, longer])}])
+        for name in (DOUBLE, LONGER):
+            columns = {"path": name, "size": 1, "mtime_ns": 1, "label": "", "evidence": "", "added_at": 0}
+            connection.execute(insert(media_file).values(id=name, library_id=LIBRARY, **columns))
+            for item_id in (EPISODE, SECOND):
+                connection.execute(insert(file_item).values(file_id=name, item_id=item_id))
 
     await stocked.write(stock_second)
     first = {"files": encode_files([double, longer]), "runtime_ms": 3600 * S, "episode_end": 2}
     await change(update(item).where(item.c.id == EPISODE).values(first))
-    for name, watched in (("longer", False), ("double", True)):
-        of = 3600 if name == "double" else 5400
+    for name, of, watched in ((LONGER, 5400, False), (DOUBLE, 3600, True)):
         report = Report(Milliseconds(3100 * S), Milliseconds(of * S), file_id=name)
         decision = await playback.save(ANA, ItemKind.EPISODE, ItemId(EPISODE), report)
         assert decision.progress.watched is watched

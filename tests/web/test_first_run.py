@@ -73,7 +73,7 @@ def test_from_the_one_time_link_to_a_scanned_library_and_home(server: Server, pa
     page.get_by_role("button", name="Add the library").click()
     # The page follows the scan without a reload.
     page.evaluate("window.stayed = true")
-    expect(page.get_by_text(f"{FILMS} movies")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("heading", name=f"{FILMS} movies")).to_be_visible(timeout=60_000)
     expect(page.get_by_text(f"{FILMS} movies in {FILMS} files added, 1 file skipped")).to_be_visible(timeout=60_000)
     expect(page.get_by_role("cell", name="Broken (2003).mkv")).to_be_visible()
     assert page.evaluate("window.stayed") is True
@@ -92,7 +92,7 @@ def test_the_page_shows_the_progress_of_a_scan_started_elsewhere(server: Server,
     server.command("library", "add", "Films", str(films), "--kind", "movies")
     expect(page.get_by_text("Not scanned yet")).to_be_visible()
     server.command("scan", "Films")
-    expect(page.get_by_text(f"{FILMS} movies")).to_be_visible()
+    expect(page.get_by_text(f"{FILMS} movies", exact=True)).to_be_visible()
     shot(page, "admin-libraries")
 
 

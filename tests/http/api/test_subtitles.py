@@ -103,6 +103,7 @@ async def test_a_file_lists_its_tracks_and_the_subtitles_beside_it(cinema: Cinem
                     [("de", "subrip", False), ("de", "ass", False), ("en", "subrip", True)]
                 )
             ],
+            "resume_position_seconds": None,
         }
     ]
 
