@@ -12,7 +12,7 @@ from playhead.domain.catalogue import identity
 from playhead.domain.events import Change
 from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, Role, UserId
 from playhead.domain.playback import FrozenProgress, Policy, Progress, Report
-from playhead.errors import Code, PlayheadError
+from playhead.errors import Code, PlayheadError, unavailable
 from playhead.services.access import Viewer
 from playhead.services.events import Events
 from playhead.services.merging import Merging
@@ -344,6 +344,21 @@ async def test_the_sweep_goes_on_after_a_restart(home: Home) -> None:
     await again.close()
     assert [row.swept_at for row in await home.rows(schema.alias)] == [home.clock.now]
     assert [row.item_id for row in await home.rows(schema.list_state)] == [ONE]
+
+
+async def test_a_sweep_that_the_store_refuses_is_tried_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [unavailable(), unavailable()]
+
+    def any_open(_: Connection) -> bool:
+        if refusals:
+            raise refusals.pop()
+        return False
+
+    monkeypatch.setattr("playhead.storage.merging.any_open", any_open)
+    home.merging.start()
+    await home.merging.swept()
+    assert refusals == []
+    await home.merging.close()
 
 
 async def test_a_sweep_twice_changes_nothing_more(home: Home) -> None:

@@ -207,10 +207,10 @@ class Merging:
         await self._sweep_all()
 
     async def _sweep_all(self) -> None:
-        goes_on = await self._database.read(storage.any_open)
+        goes_on = True
         while goes_on:
-            with suppress(PlayheadError):  # the store is busy or full: retried
-                goes_on = await self.sweep()
+            with suppress(PlayheadError):  # the store is busy, full or has failed: retried
+                goes_on = await self._database.read(storage.any_open) and await self.sweep()
             if goes_on:
                 await asyncio.sleep(self._sweep_s)
 
