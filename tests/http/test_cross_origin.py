@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from fakes import Clock
 from playhead.asgi import Playhead
@@ -168,17 +169,17 @@ async def test_the_api_below_a_path_of_a_proxy_is_allowed_too(settings: Settings
 
 
 async def test_a_refusal_of_a_full_server_can_be_read(here: Site):
-    sent: list[dict[str, object]] = []
+    sent: list[Message] = []
 
-    async def send(message: object) -> None:
-        sent.append(message)  # type: ignore[arg-type]
+    async def send(message: Message) -> None:
+        sent.append(message)
 
-    async def receive() -> dict[str, object]:
+    async def receive() -> Message:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "GET", "path": PATH, "headers": [(b"origin", PLAYER.encode())]}
-    await here.playhead.turn_away(scope, receive, send)  # type: ignore[arg-type]
-    assert (sent[0]["status"], (ALLOWED.encode(), PLAYER.encode()) in sent[0]["headers"]) == (503, True)  # type: ignore[operator]
+    await here.playhead.turn_away(scope, receive, send)
+    assert (sent[0]["status"], (ALLOWED.encode(), PLAYER.encode()) in sent[0]["headers"]) == (503, True)
 
 
 # The fast path
