@@ -366,7 +366,9 @@ class ScanIndex:
     def merges(self) -> list[ItemMerge]:
         """The pairs of items that turned out to be one; of each, the older one stays."""
         pairs: list[ItemMerge] = []
-        for ids in self._merges.keys() - self._apart:
+        for ids in self._merges:
+            if ids in self._apart:
+                continue
             into, source = sorted((self._items[item_id] for item_id in ids), key=lambda each: (each.added_at, each.id))
             pairs.append(ItemMerge(into.id, source.id))
         return pairs
