@@ -337,7 +337,7 @@ def test_no_start_completes(position: int, of: int, length: int, credits: int | 
     start = starts(position, of, version)["a"]
     assert start is not None
     item = ItemFacts(version.duration_ms, version.credits_ms)
-    if credits != 0:  # a film that is nothing but credits is completed by any report
+    if credits != 0:  # credits that start at 0 make every report a completing one
         told = report(start, length)
         assert not advance(None, told, item, Policy(), Instant(1_800_000_000_000)).progress.watched
 

@@ -105,8 +105,8 @@ class Splitting:
     def carry(self, connection: Connection, departures: Sequence[Departure]) -> set[Key]:
         """Move state along with files that a scan found to be of other titles; return the keys on both sides.
 
-        It is the state of the users whose last report was about the file. All moves at once, because files may trade
-        places. Tell the users when the transaction has committed.
+        Only users whose last report was about such a file are affected. All states are moved in one step, because two
+        files may have been swapped. Call `tell` with the result once the transaction has committed.
         """
         if not departures:
             return set()

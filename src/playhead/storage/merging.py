@@ -93,7 +93,7 @@ class StateMover:
         return self._move(connection, _load_states(connection, pairs.keys(), users), lambda key: pairs[key[1]])
 
     def move_some(self, connection: Connection, moves: Mapping[Key, ItemId]) -> set[Key]:
-        """Move the state of these users' items, all at once: two items may trade theirs. Returns as `move`."""
+        """Move state between the items of single users in one step, so that two items can swap theirs; see `move`."""
         states = _load_states(connection, {key[1] for key in moves}, {key[0] for key in moves}) if moves else {}
         return self._move(connection, {key: state for key, state in states.items() if key in moves}, moves.__getitem__)
 
