@@ -15,6 +15,7 @@ from playhead.domain.statistics import (
     Tally,
     Viewing,
     group,
+    lengths_by_day,
     review,
     streaks,
     tally,
@@ -253,3 +254,13 @@ def test_a_review_ranks_ten_shows_and_ten_rewatched_items():
     assert [number for _, number in found.rewatched] == [*range(13, 3, -1)]
     assert found.longest == Streak(date(2026, 1, 1), date(2026, 1, 1))
     assert found.days == 1
+
+
+def test_lengths_are_summed_by_the_days_of_the_time_zone():
+    viewings = [
+        viewing(ALIEN, "2026-03-01 22:59"),
+        viewing(PILOT, "2026-03-01 23:00"),
+        viewing(SHORT, "2026-03-02 12:00"),
+        viewing(FINALE, None),
+    ]
+    assert lengths_by_day(viewings, BERLIN) == {date(2026, 3, 1): 2 * HOUR, date(2026, 3, 2): 1.5 * HOUR}

@@ -38,9 +38,8 @@ class Viewing(NamedTuple):
     """A play, with what statistics ask about its item. `watched_at` is None if unknown.
 
     `length_ms` is the runtime of the item, 0 if unknown and for a mark. `year` is that of the movie, of the broadcast,
-    or of the show. `first_at` is the time of the item's earliest play, None if a
-    play has an unknown time, which counts as earlier than any other. A play at another time is a rewatch; so of several
-    at an unknown time none is.
+    or of the show. `first_at` is the time of the item's earliest play, None if a play has an unknown time, which counts
+    as earlier than any other. A play at another time is a rewatch; so of several at an unknown time none is.
     """
 
     watched_at: Instant | None
@@ -127,7 +126,7 @@ def tally(viewings: Sequence[Viewing]) -> Tally:
 def group(
     viewings: Sequence[Viewing], by: Grouping, zone: tzinfo, libraries: Mapping[ItemId, Sequence[str]]
 ) -> list[PlayGroup]:
-    """PlayGroup plays by what they have in common; groups of times are in their order, others by their hours.
+    """Group plays by what they have in common; groups of times are in their order, others by their hours.
 
     `libraries` are the ids of those that have each item: a play counts for all of them, so the sum over libraries may
     exceed the total. Otherwise each play is in one group. The group without a key comes last.
@@ -218,14 +217,27 @@ def years(viewings: Iterable[Viewing], zone: tzinfo) -> list[int]:
     return sorted({date.fromordinal(day).year for day in days}, reverse=True)
 
 
+def lengths_by_day(viewings: Iterable[Viewing], zone: tzinfo) -> dict[date, Milliseconds]:
+    """Return the length of the plays of each day with one; those of an unknown time are left out."""
+    dated = [each for each in viewings if each.watched_at is not None]
+    lengths = _lengths(dated, local_hours([each.watched_at or Instant(0) for each in dated], zone))
+    return {date.fromordinal(day): Milliseconds(length) for day, length in lengths.items()}
+
+
+def _lengths(viewings: Iterable[Viewing], local: Iterable[int]) -> dict[int, int]:
+    lengths = defaultdict[int, int](int)
+    for viewing, hour in zip(viewings, local, strict=True):
+        lengths[hour // HOURS_OF_DAY] += viewing.length_ms
+    return lengths
+
+
 def review(viewings: Iterable[Viewing], zone: tzinfo) -> YearReview:
     """Sum up a year of plays; those of an unknown time are left out."""
     dated = [each for each in viewings if each.watched_at is not None]
     local = local_hours([each.watched_at or Instant(0) for each in dated], zone)
-    lengths = defaultdict[int, int](int)
+    lengths = _lengths(dated, local)
     shows = defaultdict[ItemId, list[Viewing]](list)
-    for viewing, hour in zip(dated, local, strict=True):
-        lengths[hour // HOURS_OF_DAY] += viewing.length_ms
+    for viewing in dated:
         if viewing.show_id is not None:
             shows[viewing.show_id].append(viewing)
     months = [0] * MONTHS_OF_YEAR

@@ -279,7 +279,7 @@ def table(services: Services, context: ServerContext) -> list[Route]:
     activate = ActivatePages(pages, services.device_codes)
     television = TelevisionPages(pages, services.device_codes, services.credentials, services.accounts)
     home = HomePage(pages, services.snapshots)
-    history = HistoryPages(pages, services.lists, services.marks)
+    history = HistoryPages(pages, services.lists, services.statistics, services.marks)
     statistics_pages = StatisticsPages(pages, services.statistics)
     library_pages = LibraryPages(pages, services.browsing)
     item = ItemPages(pages, services.browsing)

@@ -36,6 +36,11 @@ class Sight(NamedTuple):
     libraries: Mapping[LibraryId, Library]
     granted: frozenset[LibraryId]
 
+    @property
+    def libraries_of_files(self) -> frozenset[LibraryId] | None:
+        """The libraries whose files the viewer may see; None: all."""
+        return None if self.viewer.role is Role.ADMIN else self.granted
+
 
 @dataclass(frozen=True, slots=True)
 class ItemView:
@@ -111,13 +116,14 @@ def _view(sight: Sight, item: Item, holdings: Sequence[Holding]) -> ItemView:
 
 def _facts(sight: Sight, item: Item, lasting: Sequence[Holding]) -> ItemFacts:
     facts = ItemFacts(item.runtime_ms, item.credits_ms)
-    if sight.viewer.role is Role.ADMIN:
+    granted = sight.libraries_of_files
+    if granted is None:
         return facts
-    if lasting and all(held.library_id not in sight.granted for held in lasting):
+    if lasting and all(held.library_id not in granted for held in lasting):
         return ItemFacts()
-    if all(file.library_id in sight.granted for file in item.files):  # nearly always: measuring takes longer
+    if all(file.library_id in granted for file in item.files):  # nearly always: measuring takes longer
         return facts
-    return see_files(facts, item.files, sight.granted).facts
+    return see_files(facts, item.files, granted).facts
 
 
 def visible_item(connection: Connection, sight: Sight, item_id: ItemId, kind: ItemKind | None) -> ItemView:

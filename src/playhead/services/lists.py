@@ -1,7 +1,6 @@
 """A user's lists: continue watching, next up, history, now playing; and the user's decisions about cards."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
 from typing import Generic, NamedTuple, TypeVar
 
 from playhead.domain.access import may_administer
@@ -220,24 +219,6 @@ class Lists:
             )
 
         return await self._database.read(load)
-
-    async def watched_days(
-        self, viewer: Viewer, day_of: Callable[[Instant], date], since: Instant
-    ) -> dict[date, Milliseconds]:
-        """Return the time watched on each day since then, as the sum of the runtimes of completed items.
-
-        `day_of` returns the day of an instant in the user's time zone. Days without a play are omitted.
-        """
-        times = await self._database.read(
-            lambda connection: storage.list_watched_times(
-                connection, viewer.user_id, is_admin=may_administer(viewer.role), since=since
-            )
-        )
-        days: dict[date, int] = {}
-        for at, length in times:
-            day = day_of(at)
-            days[day] = days.get(day, 0) + length
-        return {day: Milliseconds(length) for day, length in days.items()}
 
     async def now_playing(
         self, viewer: Viewer, *, everybody: bool, cursor: str | None = None, limit: int = LIMIT_MAX

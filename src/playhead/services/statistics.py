@@ -2,20 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
+from datetime import date, tzinfo
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from playhead.domain.access import may_administer
-from playhead.domain.model import Instant, ItemId, UserId, moment_of
-from playhead.domain.periods import Period, period_of
+from playhead.domain.model import Instant, ItemId, Milliseconds, UserId, moment_of
+from playhead.domain.periods import Period, beginning_of, period_of
 from playhead.domain.statistics import (
     Grouping,
     PlayGroup,
     Streaks,
     Tally,
+    Viewing,
     YearReview,
     group,
+    lengths_by_day,
     review,
     streaks,
     tally,
@@ -79,14 +81,11 @@ class Statistics:
             find_user(connection, user_id)
             zone = zone_of(connection, user_id)
             period = require_period(first, last, zone)
-            viewings = storage.list_viewings(
-                connection,
-                user_id,
-                period,
-                is_admin=may_administer(viewer.role),
-                with_years=by is Grouping.DECADE,
-            )
             sight = sight_of(connection, viewer)
+            with_years = by is Grouping.DECADE
+            viewings = storage.list_viewings(
+                connection, user_id, period, granted=sight.libraries_of_files, with_years=with_years
+            )
             holders = _holders(connection, sight, user_id, by)
             groups = None if by is None else group(viewings, by, zone, holders)
             names = _names(connection, sight, by, groups or ())
@@ -105,7 +104,8 @@ class Statistics:
         def load(connection: Connection) -> YearInReview:
             user = find_user(connection, user_id)
             zone = zone_of(connection, user_id)
-            viewings = storage.list_viewings(connection, user_id, Period(), is_admin=may_administer(viewer.role))
+            sight = sight_of(connection, viewer)
+            viewings = storage.list_viewings(connection, user_id, Period(), granted=sight.libraries_of_files)
             known = years(viewings, zone)
             shown = year or next(iter(known), moment_of(now).astimezone(zone).year)
             period = period_of(date(shown, 1, 1), date(shown, 12, 31), zone)
@@ -113,12 +113,20 @@ class Statistics:
             again = {item_id for item_id, _ in found.rewatched}
             shows = {each.show_id for each in viewings if each.item_id in again and each.show_id is not None}
             named = again.union(shows, (show_id for show_id, _ in found.shows))
-            views = item_views(
-                connection, sight_of(connection, viewer), lists.items_of(connection, sorted(named)).values()
-            )
+            views = item_views(connection, sight, lists.items_of(connection, sorted(named)).values())
             return YearInReview(user.name, shown, known, found, views)
 
         return await self._database.read(load)
+
+    async def watched_days(self, viewer: Viewer, first: date, zone: tzinfo) -> Mapping[date, Milliseconds]:
+        """Return the length of the viewer's plays by day of a time zone, from `first` on; days without are omitted."""
+        period = Period(beginning_of(first, zone))
+
+        def load(connection: Connection) -> list[Viewing]:
+            granted = sight_of(connection, viewer).libraries_of_files
+            return storage.list_viewings(connection, viewer.user_id, period, granted=granted)
+
+        return lengths_by_day(await self._database.read(load), zone)
 
 
 def _require_allowed(viewer: Viewer, user_id: UserId) -> None:

@@ -33,7 +33,7 @@ from sqlalchemy.dialects import postgresql
 
 from playhead.domain.catalogue import Item
 from playhead.domain.lists import ItemState, ListState
-from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, Milliseconds, UserId
+from playhead.domain.model import Instant, ItemId, ItemKind, LibraryId, UserId
 from playhead.domain.periods import Period
 from playhead.domain.playback import ItemFacts, Progress
 from playhead.storage.catalogue import find_items
@@ -339,23 +339,6 @@ def _conditions(wanted: PlayFilter) -> Iterator[ColumnElement[bool]]:
         yield item.c.kind == wanted.kind.value
     if wanted.library_id is not None:
         yield is_lasting_in(wanted.library_id)
-
-
-def list_watched_times(
-    connection: Connection, user_id: UserId, *, is_admin: bool, since: Instant
-) -> list[tuple[Instant, Milliseconds]]:
-    """Return the times of the user's plays from `since` on, in order, each with the item's runtime, 0 if unknown."""
-    query = (
-        select(play.c.watched_at, func.coalesce(item.c.runtime_ms, 0))
-        .join(item, item.c.id == play.c.item_id)
-        .where(
-            play.c.user_id == user_id,
-            play.c.watched_at >= since,
-            is_seen(play.c.user_id, _flag(is_admin=is_admin)),
-        )
-        .order_by(play.c.watched_at)
-    )
-    return [(Instant(at), Milliseconds(length)) for at, length in connection.execute(query)]
 
 
 def list_playing(  # noqa: PLR0913 - the members of a query

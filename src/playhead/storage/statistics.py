@@ -1,31 +1,30 @@
 """Queries behind statistics: all plays of a user, and what statistics ask about their items. Decides nothing."""
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import (
     BigInteger,
     Connection,
     Integer,
     Text,
-    and_,
     bindparam,
     case,
     cast,
     func,
     literal_column,
-    not_,
-    or_,
     select,
 )
 
-from playhead.domain.model import LATEST, ItemId, LibraryId, UserId
+from playhead.domain.file_facts import see_files
+from playhead.domain.model import LATEST, ItemId, LibraryId, Milliseconds, UserId
 from playhead.domain.periods import Period
+from playhead.domain.playback import ItemFacts
 from playhead.domain.statistics import Viewing
-from playhead.storage.catalogue import chunks
+from playhead.storage.catalogue import chunks, decode_files
 from playhead.storage.engine.database import Prepared
 from playhead.storage.schema import holding, item, play
-from playhead.storage.visibility import is_granted, is_lasting, is_seen
+from playhead.storage.visibility import ALL_GRANTED, SOME_GRANTED, grants_of, is_seen
 
 _ZERO, _ONE = literal_column("0", Integer), literal_column("1", Integer)
 _MARKED = literal_column("'marked'", Text)
@@ -33,9 +32,16 @@ _user = bindparam("user_id", type_=play.c.user_id.type)
 _is_admin = bindparam("is_admin", type_=Integer)
 _with_years = bindparam("with_years", type_=Integer)
 
-# Nothing that files say may be shown where only libraries have the item that the user may not see.
-_may_know_files = or_(_is_admin == _ONE, is_granted(_user), not_(is_lasting()))
-_length = case((and_(play.c.source != _MARKED, _may_know_files), item.c.runtime_ms))
+# Lengths tell something about files, so those of files that the viewer may not see do not count.
+_TO_MEASURE = literal_column("-1", Integer)  # the viewer may see some of the files: see `_measure`
+_runtime = func.coalesce(item.c.runtime_ms, _ZERO)
+_length = case(
+    (play.c.source == _MARKED, _ZERO),
+    (_is_admin == _ONE, _runtime),
+    else_=case(
+        {ALL_GRANTED: _runtime, SOME_GRANTED: _TO_MEASURE, _ZERO: _ZERO}, value=grants_of(_user), else_=_runtime
+    ),
+)
 # `substr` of the first four characters of an ISO 8601 date.
 _year_of_broadcast = cast(func.substr(item.c.air_date, _ONE, literal_column("4", Integer)), Integer)
 _show = item.alias("show")
@@ -44,7 +50,7 @@ _every = (
     select(
         play.c.watched_at,
         play.c.item_id,
-        func.coalesce(_length, _ZERO),
+        _length,
         item.c.show_id,
         case((_with_years == _ONE, func.coalesce(item.c.year, _year_of_broadcast, _year_of_show))),
         play.c.watched_at.label("first_at"),
@@ -78,22 +84,47 @@ _HOLDERS = Prepared(
 
 
 def list_viewings(
-    connection: Connection, user_id: UserId, period: Period, *, is_admin: bool, with_years: bool = False
+    connection: Connection,
+    user_id: UserId,
+    period: Period,
+    *,
+    granted: Collection[LibraryId] | None,
+    with_years: bool = False,
 ) -> list[Viewing]:
     """Return the plays of a user in a period, in no particular order; `year` is None without `with_years`.
 
-    Those of items that the user may not see only with `is_admin`; those at an unknown time only in an unbounded period.
+    `granted` are the libraries granted to the user; None: an admin asks, who sees every item and file. Plays at an
+    unknown time are only in an unbounded period.
     """
     firsts = dict(_FIRSTS.rows(connection, [(user_id,)]))
-    values = (int(is_admin), user_id, int(with_years))
+    values = (int(granted is None), user_id, int(with_years))
     if period == Period():
         rows = _VIEWINGS.rows(connection, [values])
     else:
         rows = _VIEWINGS_WITHIN.rows(connection, [(*values, period.first or 0, _end_of(period))])
-    return [
-        each._replace(first_at=firsts[each.item_id]) if each.item_id in firsts else each
-        for each in map(Viewing._make, rows)
-    ]
+    viewings = [*map(Viewing._make, rows)]
+    lengths = _measure(connection, {each.item_id for each in viewings if each.length_ms < 0}, granted or ())
+    for place, each in enumerate(viewings):
+        if each.item_id in firsts or each.length_ms < 0:
+            length_ms = lengths.get(each.item_id, Milliseconds(0)) if each.length_ms < 0 else each.length_ms
+            viewings[place] = each._replace(first_at=firsts.get(each.item_id, each.first_at), length_ms=length_ms)
+    return viewings
+
+
+def _measure(
+    connection: Connection, item_ids: Collection[ItemId], granted: Collection[LibraryId]
+) -> dict[ItemId, Milliseconds]:
+    """Return the length of the shortest file of these libraries for each item, where it is known."""
+    found: dict[ItemId, Milliseconds] = {}
+    for some in chunks(sorted(item_ids)):
+        query = select(item.c.id, item.c.runtime_ms, item.c.credits_ms, item.c.files).where(item.c.id.in_(some))
+        for row in connection.execute(query):
+            facts = ItemFacts(row.runtime_ms, row.credits_ms)
+            if row.files is not None:
+                facts = see_files(facts, decode_files(row.files), granted).facts
+            if facts.runtime_ms is not None:
+                found[row.id] = facts.runtime_ms
+    return found
 
 
 def _end_of(period: Period) -> int:

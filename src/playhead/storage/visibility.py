@@ -33,11 +33,6 @@ def is_held() -> ColumnElement[bool]:
     return select(_ONE).where(_HOLDS).exists()
 
 
-def is_lasting() -> ColumnElement[bool]:
-    """Whether some library has the item, or had it and no admin has ended that."""
-    return select(_ONE).where(_HOLDS_OR_HELD).exists()
-
-
 def is_lasting_in(library_id: LibraryId) -> ColumnElement[bool]:
     """Whether this library has the item, or had it and no admin has ended that. Not for prepared statements."""
     return select(_ONE).where(_HOLDS_OR_HELD, _held.c.library_id == library_id).exists()

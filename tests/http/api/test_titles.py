@@ -1,6 +1,6 @@
 """One title, one item, over HTTP: old ids, titles of several libraries or none, and who sees which part of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -238,29 +238,50 @@ async def test_each_viewer_sees_only_libraries_and_files_of_their_own(shared: Wo
         assert (await call(shared, "GET", f"/stream/file/{hidden}/subtitles/0", headers))[0] == 403
 
 
-async def test_the_length_of_a_film_is_that_of_the_files_that_one_may_see(shared: World) -> None:
-    short_ms, long_ms = Milliseconds(RUNTIME_MS - 600_000), Milliseconds(RUNTIME_MS)
-    facts = [
-        FileFacts(FileId(FILE), LibraryId(LIBRARY), long_ms, None, None, ItemId(MOVIE), None),
-        FileFacts(FileId(FILE_IN_ATTIC), LibraryId(ATTIC), short_ms, None, None, ItemId(MOVIE), None),
-    ]
+SHORT_MS, LONG_MS = Milliseconds(RUNTIME_MS - 600_000), Milliseconds(RUNTIME_MS)
+CUTS = (
+    FileFacts(FileId(FILE), LibraryId(LIBRARY), LONG_MS, None, None, ItemId(MOVIE), None),
+    FileFacts(FileId(FILE_IN_ATTIC), LibraryId(ATTIC), SHORT_MS, None, None, ItemId(MOVIE), None),
+)
+
+
+async def store_cuts(world: World, cuts: Sequence[FileFacts] = CUTS) -> None:
+    """Give the film a file in each library; that of the attic is shorter."""
+    changed = update(schema.item).where(schema.item.c.id == MOVIE)
 
     def store(connection: Connection) -> None:
-        changed = update(schema.item).where(schema.item.c.id == MOVIE)
-        connection.execute(changed.values(runtime_ms=short_ms, files=encode_files(facts)))
+        connection.execute(changed.values(runtime_ms=SHORT_MS, files=encode_files(cuts)))
 
-    await write(shared, store)
+    await write(world, store)
+
+
+async def test_the_length_of_a_film_is_that_of_the_files_that_one_may_see(shared: World) -> None:
+    await store_cuts(shared)
     await grant(shared, ATTIC, "stranger")
-    for headers, length_ms in ((shared.member, long_ms), (shared.stranger, short_ms), (shared.admin, short_ms)):
+    for headers, length_ms in ((shared.member, LONG_MS), (shared.stranger, SHORT_MS), (shared.admin, SHORT_MS)):
         assert (await get(shared, f"/items/{MOVIE}", headers))["runtime_seconds"] == length_ms / 1000
         (of_list,) = [each for each in (await get(shared, "/items", headers))["items"] if each["id"] == MOVIE]
         assert of_list["runtime_seconds"] == length_ms / 1000
     # The member still sees the title, because the removed library was granted, and no file of it.
     assert (await call(shared, "DELETE", f"/libraries/{LIBRARY}", shared.admin))[0] == 204
-    facts.pop(0)
-    await write(shared, store)
+    await store_cuts(shared, CUTS[1:])
     assert (await get(shared, f"/items/{MOVIE}"))["runtime_seconds"] is None
-    assert (await get(shared, f"/items/{MOVIE}", shared.stranger))["runtime_seconds"] == short_ms / 1000
+    assert (await get(shared, f"/items/{MOVIE}", shared.stranger))["runtime_seconds"] == SHORT_MS / 1000
+
+
+async def test_hours_of_statistics_are_those_of_the_files_that_one_may_see(shared: World) -> None:
+    await store_cuts(shared)
+    await grant(shared, ATTIC, "stranger")
+    for headers, length_ms in ((shared.member, LONG_MS), (shared.stranger, SHORT_MS), (shared.admin, SHORT_MS)):
+        report = {"position_seconds": LONG_MS // 1000, "duration_seconds": LONG_MS // 1000}
+        assert (await call(shared, "POST", f"/playback/movie/{MOVIE}", headers, report))[0] == 200
+        total = (await get(shared, "/statistics", headers))["total"]
+        assert total == {
+            "plays": 1,
+            "hours": pytest.approx(length_ms / 3_600_000, abs=0.05),
+            "items": 1,
+            "rewatches": 0,
+        }
 
 
 async def test_a_film_that_only_another_library_has_is_not_seen_by_its_id(shared: World) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from starlette.responses import JSONResponse, Response
 
 from playhead.domain.catalogue import Item
-from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, instant_of, moment_of
+from playhead.domain.model import Instant, ItemId, ItemKind, Milliseconds, canonical_id, moment_of
 from playhead.errors import Code, PlayheadError, not_found
 from playhead.http.api.formats import moments_of
 from playhead.http.pages.page import Pages, Visit, read_form, redirect, wants_json, way_back
@@ -20,6 +20,7 @@ from playhead.http.pages.translations import amount, gettext, ngettext
 from playhead.http.route import require_id, require_item_id
 from playhead.services.lists import HistoryFilter, Lists, PlayedView
 from playhead.services.marks import Marks
+from playhead.services.statistics import Statistics
 
 _PLAYS_SHOWN = 50
 _FILTERS = ("item", "kind", "library", "from", "until", "order")
@@ -68,9 +69,10 @@ class Year:
 class HistoryPages:
     """The endpoints of the history."""
 
-    def __init__(self, pages: Pages, lists: Lists, marks: Marks) -> None:
+    def __init__(self, pages: Pages, lists: Lists, statistics: Statistics, marks: Marks) -> None:
         self._pages = pages
         self._lists = lists
+        self._statistics = statistics
         self._marks = marks
 
     async def show(self, visit: Visit) -> Response:
@@ -91,10 +93,7 @@ class HistoryPages:
         if cursor is None and not chosen:
             today = _day_of(self._pages.clock(), visit.zone)
             first = _first_day(today)
-            watched = await self._lists.watched_days(
-                visit.viewer, lambda at: _day_of(at, visit.zone), _beginning_of(first, visit.zone)
-            )
-            year = picture_of(watched, first, today)
+            year = picture_of(await self._statistics.watched_days(visit.viewer, first, visit.zone), first, today)
         days = [Day(on, list(group)) for on, group in groupby(plays, lambda each: _day(each, visit.zone))]
         return self._render(
             visit, chosen, days=days, year=year, following=following, details={}, item=_item_of(plays, chosen)
@@ -220,7 +219,3 @@ def _day(each: PlayedView, zone: ZoneInfo) -> date | None:
 
 def _day_of(at: Instant, zone: ZoneInfo) -> date:
     return moment_of(at).astimezone(zone).date()
-
-
-def _beginning_of(day: date, zone: ZoneInfo) -> Instant:
-    return instant_of(datetime.combine(day, time(), zone))
