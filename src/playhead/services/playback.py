@@ -36,7 +36,7 @@ from playhead.storage.playback import AUTOMATIC, Key, ReadLookup, SaveLookup
 _OF_ONE_REPORT = (Code.NOT_FOUND, Code.ACCESS_DENIED)
 
 
-class FirstEpisode(NamedTuple):
+class NamedEpisode(NamedTuple):
     """The episode that a report names: its facts, the effect of the report, which is applied to others, and its files.
 
     `files` are those that the user may see; None: all.
@@ -50,14 +50,14 @@ class FirstEpisode(NamedTuple):
 class Save(NamedTuple):
     """A report in the queue. `kind` is the kind that the client expects of the item.
 
-    `first` is set if the report is passed on to another episode of the file than the one that it names.
+    `named` is set if the report is passed on to another episode of the file than the one that it names.
     """
 
     key: Key
     kind: ItemKind
     report: Report
     received_at: Instant
-    first: FirstEpisode | None = None
+    named: NamedEpisode | None = None
 
 
 class Lookup(NamedTuple):
@@ -217,8 +217,8 @@ class Playback:
         storage.keep_points(
             connection, [(*key, self._new_id(), point) for key, point in batch.kept], self._policy.kept_points
         )
-        if batch.firsts:
-            self._hand_on(connection, batch.firsts, stored, meant)
+        if batch.whole_files:
+            self._hand_on(connection, batch.whole_files, stored, meant)
         if self._events.is_heard:
             stored |= batch.stored(lost)
         return results
@@ -226,15 +226,15 @@ class Playback:
     def _hand_on(
         self,
         connection: Connection,
-        firsts: Sequence[tuple[Save, FirstEpisode]],
+        whole_files: Sequence[tuple[Save, NamedEpisode]],
         stored: _Stored,
         meant: dict[ItemId, ItemId],
     ) -> None:
         """Pass reports that apply to all episodes of their file on to the others."""
         saves = [
-            save._replace(key=(save.key[0], item_id), first=first)
-            for save, first in firsts
-            for item_id in sorted(_others(connection, save, first.files))
+            save._replace(key=(save.key[0], item_id), named=named)
+            for save, named in whole_files
+            for item_id in sorted(_others(connection, save, named.files))
         ]
         if saves:
             self._store(connection, saves, stored, meant)
@@ -253,7 +253,7 @@ class _BatchState:
         self.new_plays: list[tuple[Key, Instant]] = []
         self.taken_back: list[tuple[UserId, ItemId, Instant]] = []
         self.kept: list[tuple[Key, KeptPoint]] = []
-        self.firsts: list[tuple[Save, FirstEpisode]] = []
+        self.whole_files: list[tuple[Save, NamedEpisode]] = []
 
     def _load_plays(
         self, connection: Connection, saves: Sequence[Save]
@@ -265,17 +265,17 @@ class _BatchState:
         """
         spans: dict[tuple[UserId, ItemId, Instant, Instant], None] = {}
         repeated = _repeated([save.key for save in saves]) if len(self._known) < len(saves) else frozenset[Key]()
-        for key, _, report, received_at, first in saves:
+        for key, _, report, received_at, named in saves:
             known = self._known[key]
             if known is None:
                 continue
             # A report adds a play only if the item is armed, which an earlier report of the batch may do.
             progress = known.progress
-            if progress is not None and not progress.armed and key not in repeated and first is None:
+            if progress is not None and not progress.armed and key not in repeated and named is None:
                 continue
             facts = known.facts
-            if first is not None:
-                facts = first.facts
+            if named is not None:
+                facts = named.facts
             elif known.playable is not None:
                 report, facts = place(report, facts, known.playable)  # noqa: PLW2901 - the report on its timeline
             span = viewing_span(report, facts, self._policy, received_at)
@@ -293,24 +293,24 @@ class _BatchState:
         return plays, {key: PLAYS_OF_ITEM.most - number for key, number in counts.items()}
 
     def decide(self, save: Save) -> Decision | Exception:
-        key, kind, report, received_at, first = save
+        key, kind, report, received_at, named = save
         known = self._known[key]
         refused = refusal(known, kind)
         if refused is not None or known is None:
             return refused or not_authenticated()
         previous = self._progress.get(key, known.progress)
         facts = known.facts
-        if first is not None:
-            previous, facts = in_whole_file(previous, first.decision), first.facts
+        if named is not None:
+            previous, facts = in_whole_file(previous, named.decision), named.facts
         elif known.playable is not None:
             report, facts = place(report, facts, known.playable)
         plays = None if self._room.get(key, 1) <= 0 else self._plays.get(key, ())
         decision = advance(previous, report, facts, self._policy, received_at, plays)
         if kind is ItemKind.EPISODE and concerns_whole_file(previous, decision):
-            if first is None:
+            if named is None:
                 files = None if known.playable is None else known.playable.files
-                self.firsts.append((save._replace(report=report), FirstEpisode(facts, decision, files)))
-        elif first is not None:
+                self.whole_files.append((save._replace(report=report), NamedEpisode(facts, decision, files)))
+        elif named is not None:
             return decision
         return self._take(key, known.progress, previous, decision)
 
@@ -361,7 +361,7 @@ class _BatchState:
         self.new_plays = [(key, at) for key, at in self.new_plays if key not in keys]
         self.taken_back = [taken for taken in self.taken_back if taken[:2] not in keys]
         self.kept = [(key, point) for key, point in self.kept if key not in keys]
-        self.firsts = [(save, first) for save, first in self.firsts if save.key not in keys]
+        self.whole_files = [(save, named) for save, named in self.whole_files if save.key not in keys]
 
 
 def _others(connection: Connection, save: Save, seen: Sequence[FileFacts] | None) -> set[ItemId]:
