@@ -3,8 +3,9 @@
 from datetime import date
 
 from playhead.domain.catalogue import ParsedName
+from playhead.domain.identifying import Identification, Identifications, IdentifiedAs, identified
 from playhead.domain.model import ItemKind
-from playhead.domain.scanning import FoundFile, Identification, Identifications, IdentifiedAs, identified
+from playhead.domain.scanning import FoundFile
 
 FILM = ParsedName(ItemKind.MOVIE, "Het", 1994, part=1, edition="Uncut", external_ids={"tmdb": "1"})
 EPISODE = ParsedName(ItemKind.EPISODE, "Show", 2001, 1, 2, 3, "Pilot")

@@ -11,9 +11,9 @@ from sqlalchemy import Connection, delete, insert, select
 from fakes import Ids
 from playhead.domain.catalogue import TitlesOnRemoval
 from playhead.domain.events import Change
+from playhead.domain.identifying import IdentifiedAs
 from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, LibraryKind, Milliseconds, UserId
 from playhead.domain.playback import Policy, Report
-from playhead.domain.scanning import IdentifiedAs
 from playhead.errors import Code, PlayheadError
 from playhead.media.names import filenames
 from playhead.services.auditing import Audit

@@ -121,7 +121,7 @@ def identify(  # noqa: PLR0913 - the members of an identity
     database: DatabaseOption = None,
 ) -> None:
     """Say what a file is, and scan its library. That lasts, through renames and replaced files, until --release."""
-    from playhead.domain.scanning import IdentifiedAs
+    from playhead.domain.identifying import IdentifiedAs
 
     is_episode = episode is not None or air_date is not None
     told = IdentifiedAs(

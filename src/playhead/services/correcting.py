@@ -14,9 +14,10 @@ import msgspec
 
 from playhead.domain.auditing import Act, AuditEntry
 from playhead.domain.catalogue import Item, Library, ParsedName, as_episode_of, identity
+from playhead.domain.identifying import IdentifiedAs
 from playhead.domain.matching import as_shown
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId
-from playhead.domain.scanning import IdentifiedAs, with_files
+from playhead.domain.scanning import with_files
 from playhead.errors import PlayheadError, conflict, invalid, not_found
 from playhead.media.names.filenames import is_guess
 from playhead.services.access import Viewer

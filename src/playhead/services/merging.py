@@ -12,10 +12,10 @@ from playhead.domain.auditing import Act, AuditEntry
 from playhead.domain.catalogue import Item
 from playhead.domain.doubles import Doubles, PossiblePair, find_doubles, keep_apart
 from playhead.domain.events import Change, Publish, Topic
+from playhead.domain.identifying import IdentifiedAs
 from playhead.domain.matching import contradict
 from playhead.domain.model import NOBODY, FileId, Instant, ItemId, ItemKind, UserId
 from playhead.domain.playback import Policy
-from playhead.domain.scanning import IdentifiedAs
 from playhead.domain.texts import shown
 from playhead.errors import PlayheadError, conflict, invalid, not_found
 from playhead.services.access import Viewer

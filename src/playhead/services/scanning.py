@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from playhead.domain.catalogue import Library, MediaInfo, ParsedName, version_label
+from playhead.domain.identifying import Identification, Identifications, identified
 from playhead.domain.matching import Clue
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, LibraryKind
 from playhead.domain.scanning import (
@@ -28,8 +29,6 @@ from playhead.domain.scanning import (
     FileReading,
     FolderDiff,
     FoundFile,
-    Identification,
-    Identifications,
     ItemChanges,
     ItemMerge,
     KnownFile,
@@ -37,7 +36,6 @@ from playhead.domain.scanning import (
     ProbeTask,
     ScanIndex,
     compare,
-    identified,
 )
 from playhead.domain.texts import shown
 from playhead.errors import Code, PlayheadError, conflict, not_found

@@ -9,8 +9,8 @@ import msgspec
 from sqlalchemy import Connection, func, select
 
 from playhead.domain.catalogue import Item
+from playhead.domain.identifying import IdentifiedAs
 from playhead.domain.model import ItemId, Milliseconds
-from playhead.domain.scanning import IdentifiedAs
 from playhead.storage.auditing import told_apart
 from playhead.storage.catalogue import chunks, find_items
 from playhead.storage.schema import external_id, identification, item

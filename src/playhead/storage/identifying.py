@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Row, and_, delete, insert, or_, select
 
+from playhead.domain.identifying import IdentifiedAs
 from playhead.domain.model import FileId, Instant, ItemId, LibraryId, UserId
-from playhead.domain.scanning import IdentifiedAs
 from playhead.storage.catalogue import chunks, resolve
 from playhead.storage.schema import external_id, file_item, identification, item, media_file
 

@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, select, text, update
 
 from playhead.domain.catalogue import FileFacts, Holding, Item, as_episode_of
+from playhead.domain.identifying import IdentifiedAs
 from playhead.domain.lists import ListState
 from playhead.domain.matching import as_shown
 from playhead.domain.merging import (
@@ -26,7 +27,7 @@ from playhead.domain.merging import (
 )
 from playhead.domain.model import FileId, Instant, ItemId, ItemKind, LibraryId, UserId
 from playhead.domain.playback import ItemFacts, KeptPoint, Policy, Progress
-from playhead.domain.scanning import IdentifiedAs, with_files
+from playhead.domain.scanning import with_files
 from playhead.storage.catalogue import (
     add_external_ids,
     chunks,

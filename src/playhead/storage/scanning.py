@@ -7,16 +7,9 @@ import msgspec
 from sqlalchemy import Connection, Table, and_, bindparam, delete, insert, or_, select, update
 
 from playhead.domain.catalogue import Item, MediaInfo
+from playhead.domain.identifying import Identification, IdentifiedAs
 from playhead.domain.model import FileId, Instant, ItemId, LibraryId
-from playhead.domain.scanning import (
-    FileLink,
-    FoundFile,
-    FoundItems,
-    Identification,
-    IdentifiedAs,
-    ItemChanges,
-    KnownFile,
-)
+from playhead.domain.scanning import FileLink, FoundFile, FoundItems, ItemChanges, KnownFile
 from playhead.storage.auditing import told_apart
 from playhead.storage.catalogue import (
     add_external_ids,

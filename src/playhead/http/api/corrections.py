@@ -8,8 +8,8 @@ from msgspec.structs import asdict
 
 from playhead.domain.auditing import Act
 from playhead.domain.catalogue import ParsedName, TitlesOnRemoval
+from playhead.domain.identifying import IdentifiedAs
 from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, Milliseconds, canonical_id
-from playhead.domain.scanning import IdentifiedAs
 from playhead.domain.texts import LABEL, TITLE, clean_text
 from playhead.errors import invalid, refuse_faults
 from playhead.http.api.catalogue import (

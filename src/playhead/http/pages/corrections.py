@@ -7,8 +7,8 @@ from starlette.responses import Response
 
 from playhead.domain.auditing import Act
 from playhead.domain.doubles import Doubt, PossiblePair
+from playhead.domain.identifying import IdentifiedAs, identified
 from playhead.domain.model import FileId, ItemId, ItemKind, LibraryId, canonical_id
-from playhead.domain.scanning import IdentifiedAs, identified
 from playhead.domain.texts import EXTERNAL_ID, LABEL, TITLE, WORD, clean_text, shown
 from playhead.errors import Code, PlayheadError, not_found, refuse_faults
 from playhead.http.errors import STATUS
