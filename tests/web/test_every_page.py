@@ -55,6 +55,16 @@ REACHABLE = """
 }
 """
 
+# Counts what the page changes of itself, such as the state of a scan on the server.
+FOLLOW = """
+() => {
+    window.changes = 0;
+    window.follower ??= new MutationObserver(seen => { window.changes += seen.length; });
+    window.follower.observe(document.body, {childList: true, subtree: true});
+    document.querySelectorAll('[data-seen]').forEach(each => { delete each.dataset.seen; });
+}
+"""
+
 FOCUSED = """
 () => {
     const focused = document.activeElement;
@@ -268,6 +278,16 @@ def test_a_page_is_small_quiet_and_does_not_move(visits: Callable[[str], Visit],
 
 def test_everything_is_reachable_by_keyboard_with_visible_focus(visits: Callable[[str], Visit]):
     page = visits("light").page
+    for _ in range(5):
+        reached, wanted = walk_by_keyboard(page)
+        if page.evaluate("window.changes") == 0:  # else an element may have been replaced on the way
+            break
+    assert reached >= min(wanted, 80)
+
+
+def walk_by_keyboard(page: Page) -> tuple[int, int]:
+    """Return how many elements the Tab key reaches, up to 90, and how many can be reached."""
+    page.evaluate(FOLLOW)
     wanted = page.evaluate(REACHABLE)
     reached = 0
     for _ in range(min(wanted, 80) + 10):
@@ -279,7 +299,7 @@ def test_everything_is_reachable_by_keyboard_with_visible_focus(visits: Callable
             break
         reached += 1
         assert focused[1], f"no focus is shown on {focused[2]}"
-    assert reached >= min(wanted, 80)
+    return reached, wanted
 
 
 @pytest.mark.long
