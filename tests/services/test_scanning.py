@@ -192,6 +192,9 @@ async def test_a_file_that_crashes_or_hangs_its_decoder_costs_the_others_nothing
     (movies.root / "hang (2002).mkv").unlink()
     report = await scanner.scan(movies.id)
     assert [each.path for each in report.skipped] == ["crash (2001).mkv"]
+    # A worker without work ends after a while; the next film gets another one.
+    movies.film("Film 9 (1999).mkv")
+    assert (await scanner.scan(movies.id)).added == ["Film 9 (1999).mkv"]
     assert decoders.pids != []
     decoders.close()
 
