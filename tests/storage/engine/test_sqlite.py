@@ -432,15 +432,17 @@ def test_the_log_stays_small_while_readers_are_short(blocking_database: SQLiteDa
 def test_a_reader_that_holds_a_snapshot_cannot_let_the_log_grow_beyond_64_mib(
     blocking_database: SQLiteDatabase, database_path: Path
 ):
-    let_go = threading.Event()
+    holds, let_go = threading.Event(), threading.Event()
 
     def hold(connection: Connection) -> object:
         connection.scalar(select(func.count()).select_from(account))
+        holds.set()
         let_go.wait(30)
         return connection.scalar(select(account.c.id))
 
     with ThreadPoolExecutor(2) as pool:
         held = pool.submit(blocking_database.read_blocking, hold)
+        assert holds.wait(30)
         load = pool.submit(lambda: [write_a_mebibyte(blocking_database, number) for number in range(100)])
         wait_until(lambda: log_size(database_path) >= 48 * MIB)
         largest = size_once_still(database_path)
