@@ -5,8 +5,6 @@ import re
 import shutil
 import socket
 import subprocess
-import time
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,11 +12,11 @@ from urllib.parse import urljoin
 
 import httpx
 
+from server import Server
+
 FOLDER = Path(__file__).with_name("provider")
 CLIENT_ID = "playhead"
 CLIENT_SECRET = "s%ecret:+/of a client"
-
-STARTS_WITHIN_S = 60
 
 
 def free_port() -> int:
@@ -66,16 +64,19 @@ class OpenIDProvider:
         assert node, "this test needs Node.js: apt-get install nodejs npm"
         assert (FOLDER / "node_modules").exists(), "this test needs the provider: make test-packages"
         self._process = subprocess.Popen([node, "provider.js", json.dumps(self._settings)], cwd=FOLDER)  # noqa: S603 - our own program
-        address = f"{self.issuer}/.well-known/openid-configuration"
-        until = time.monotonic() + STARTS_WITHIN_S
-        while time.monotonic() < until:
-            assert self._process.poll() is None, f"the provider ended: {self._process.returncode}"
-            with suppress(httpx.TransportError):
-                if httpx.get(address, trust_env=False).json()["issuer"] == self.issuer:
-                    return True
-            time.sleep(0.05)
+        if Server.comes_true(self._is_up):
+            return True
         self.stop()
         return False
+
+    def _is_up(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, f"the provider ended: {self._process.returncode}"
+        try:
+            answer = httpx.get(f"{self.issuer}/.well-known/openid-configuration", trust_env=False)
+        except httpx.TransportError:
+            return False
+        return answer.json()["issuer"] == self.issuer
 
     def stop(self) -> None:
         process, self._process = self._process, None
