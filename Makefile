@@ -30,7 +30,7 @@ test-fast: setup tests/provider/node_modules/.ready ## Test rules, media, servic
 		--ignore tests/http/hostile
 
 # Only the rules have to be covered completely, by their own tests: measuring everything would take a quarter longer.
-test: setup test-packages ## Run every test but the long ones, on both engines; eight minutes
+test: setup test-packages ## Run every test but the long ones, on both engines; a quarter of an hour
 	@$(PYTEST) tests/domain --cov=playhead.domain --cov-report=term-missing:skip-covered --cov-fail-under=100
 	@$(PYTEST) -m 'not long' --ignore tests/domain
 
